@@ -1,0 +1,248 @@
+"""One composition for every implicit model: encoder, decoder, head, ensemble.
+
+encoder -> features on the LR grid -> for each query the latent codes around it, turned by the
+decoder into what the head is fed -> head -> weighted sum over the codes.
+
+A *decoder* (LIIF, LTE) knows how codes, relative coordinates and cells become the head's input.
+A *head* turns that input into RGB: one MLP in the baselines, a mapper and experts in MoEISR.
+Neither knows the other, so every decoder has its MoEISR variant.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.implicit import LatentQuery, latent_queries
+from baselines.mlp import MLP
+
+RoutingUnit = Literal["latent", "pixel"]
+
+
+class Decoder(nn.Module, ABC):
+    """What an implicit method feeds its head with.
+
+    Attributes:
+        fed_dim: width of the head's input.
+        depth: linear layers of the method's own MLP (the deepest MoEISR expert mirrors it).
+        width: hidden width of that MLP.
+        clips_cell: whether evaluation stretches the cell above x4 (LTE, not LIIF).
+    """
+
+    fed_dim: int
+    depth: int
+    width: int
+    clips_cell: bool = False
+
+    @abstractmethod
+    def codes(self, latent: Tensor) -> Tensor:
+        """(B, C, h, w) encoder features to (B, h*w, M) codes, once per LR image."""
+
+    @abstractmethod
+    def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
+        """Head input (N, fed_dim) of N codes (N, M), relative coordinates and cells (N, 2)."""
+
+    def skip(self, lr: Tensor, coord: Tensor) -> Tensor | None:
+        """What is added to the prediction, (B, Q, 3); None for nothing."""
+        del lr, coord
+        return None
+
+    def estimator_macs(self) -> tuple[int, int]:
+        """Multiply-adds outside encoder and head: per LR pixel, and per latent code of a query."""
+        return 0, 0
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Expert choice on the LR grid.
+
+    Attributes:
+        probabilities: (B, h*w, J), the expert map D of the paper (eq. 3); sums to 1 over J.
+        gates: (B, h*w, J), weights of the experts: g(D) in training (eq. 5), D in evaluation,
+            where the largest alone is used (eq. 4).
+    """
+
+    probabilities: Tensor
+    gates: Tensor
+
+
+class Head(nn.Module, ABC):
+    """From the decoder's output to RGB."""
+
+    routing_unit: RoutingUnit = "latent"
+
+    def route(self, latent: Tensor) -> Routing | None:
+        """Expert choice for (B, C, h, w) features, once per LR image; None without experts."""
+        del latent
+        return None
+
+    @abstractmethod
+    def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
+        """(N, fed_dim), and (N, J) gates where there are experts, to (N, 3)."""
+
+    @abstractmethod
+    def expert_macs(self) -> tuple[int, ...]:
+        """Multiply-adds of each expert for one latent code of one query, shallowest first."""
+
+    def routing_macs(self) -> int:
+        """Multiply-adds of the expert choice, per LR pixel."""
+        return 0
+
+
+class MLPHead(Head):
+    """One MLP for every query: the head of the baselines."""
+
+    def __init__(self, in_dim: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.mlp = MLP(in_dim, width, depth)
+
+    def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
+        del gates
+        out: Tensor = self.mlp(fed)
+        return out
+
+    def expert_macs(self) -> tuple[int, ...]:
+        return (self.mlp.macs,)
+
+
+@dataclass(frozen=True)
+class Features:
+    """All that decoding needs of an LR image.
+
+    Attributes:
+        lr: (B, 3, h, w) network input in [-1, 1].
+        size: (h, w) of the latent grid.
+        codes: (B, h*w, M) what the decoder reads per latent code.
+        routing: expert choice per latent code; None without experts.
+    """
+
+    lr: Tensor
+    size: tuple[int, int]
+    codes: Tensor
+    routing: Routing | None
+
+
+def _rows(table: Tensor, index: Tensor) -> Tensor:
+    """Rows (B*Q, M) of a (B, h*w, M) table at (B, Q) indices."""
+    batch, length, width = table.shape
+    offset = torch.arange(batch, device=index.device).unsqueeze(1) * length
+    return table.reshape(batch * length, width).index_select(0, (index + offset).flatten())
+
+
+class ImplicitSR(nn.Module):
+    """An arbitrary-scale network: `model(lr, coord, cell) -> rgb`.
+
+    Pure: nothing is kept on the module between calls. `encode` once per LR image, `decode`
+    for as many chunks of queries as memory asks for; `forward` is both.
+
+    Args:
+        encoder: LR image to features, with `out_channels`.
+        decoder: feeds the head.
+        head: one MLP, or mapper and experts.
+        ensemble: predict from the four codes around a query instead of the nearest.
+    """
+
+    input_range = "signed"
+
+    def __init__(
+        self, encoder: nn.Module, decoder: Decoder, head: Head, ensemble: bool = True
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.head = head
+        self.ensemble = ensemble
+
+    def encode(self, lr: Tensor) -> Features:
+        """(B, 3, h, w) in [-1, 1] to features on the latent grid."""
+        latent: Tensor = self.encoder(lr)
+        size = (latent.shape[-2], latent.shape[-1])
+        return Features(lr, size, self.decoder.codes(latent), self.head.route(latent))
+
+    def decode(self, features: Features, coord: Tensor, cell: Tensor) -> Tensor:
+        """RGB in [-1, 1] (not clamped) of queries.
+
+        Args:
+            features: of `encode`.
+            coord: (B, Q, 2) query centres, (y, x) in [-1, 1].
+            cell: (B, Q, 2) height and width of the query pixel, in the same units.
+
+        Returns:
+            (B, Q, 3)
+        """
+        rel_cell = (cell * torch.tensor(features.size, device=cell.device)).flatten(0, 1)
+        queries = latent_queries(coord, features.size, self.ensemble)
+        pixel_gates = self._pixel_gates(features, coord)
+        rgb: Tensor | None = None
+        for query in queries:
+            part = self._predict(features, query, rel_cell, pixel_gates)
+            part = part if query.weight is None else part * query.weight.unsqueeze(-1)
+            rgb = part if rgb is None else rgb + part
+        assert rgb is not None
+        skip = self.decoder.skip(features.lr, coord)
+        return rgb if skip is None else rgb + skip
+
+    def forward(self, lr: Tensor, coord: Tensor, cell: Tensor) -> Tensor:
+        """`decode(encode(lr), coord, cell)`."""
+        return self.decode(self.encode(lr), coord, cell)
+
+    def _predict(
+        self, features: Features, query: LatentQuery, rel_cell: Tensor, pixel_gates: Tensor | None
+    ) -> Tensor:
+        """Prediction (B, Q, 3) from one latent code per query."""
+        code = _rows(features.codes, query.index)
+        fed = self.decoder.feed(code, query.rel_coord.flatten(0, 1), rel_cell)
+        gates = pixel_gates
+        if gates is None and features.routing is not None:
+            gates = _rows(features.routing.gates, query.index)
+        rgb: Tensor = self.head(fed, gates)
+        return rgb.unflatten(0, query.index.shape)
+
+    def _pixel_gates(self, features: Features, coord: Tensor) -> Tensor | None:
+        """Gates of the nearest code, where one expert serves all codes of an output pixel."""
+        if features.routing is None or self.head.routing_unit == "latent":
+            return None
+        (nearest,) = latent_queries(coord, features.size, ensemble=False)
+        return _rows(features.routing.gates, nearest.index)
+
+
+class FixedScaleSR(nn.Module):
+    """A network with its own upsampler: `model(lr) -> sr`, both in [-1, 1]."""
+
+    input_range = "signed"
+
+    def __init__(self, network: nn.Module, scale: int) -> None:
+        super().__init__()
+        self.network = network
+        self.scale = scale
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """(B, 3, h, w) to (B, 3, h*scale, w*scale)."""
+        out: Tensor = self.network(lr)
+        return out
+
+
+class FixedScaleLookup(nn.Module):
+    """A fixed-scale network queried at coordinates: the nearest pixel of its output.
+
+    The LIIF code trains and stores fixed-scale networks in this form. Coordinates are not
+    clamped: a query at exactly +1 may fall outside and reads zero, as there.
+    """
+
+    input_range = "signed"
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, lr: Tensor, coord: Tensor, cell: Tensor) -> Tensor:
+        """(B, 3, h, w), (B, Q, 2) and an unused cell to (B, Q, 3)."""
+        del cell
+        grid = coord.flip(-1).unsqueeze(1)
+        sampled = F.grid_sample(self.network(lr), grid, mode="nearest", align_corners=False)
+        return sampled[:, :, 0].permute(0, 2, 1)

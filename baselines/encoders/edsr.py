@@ -1,0 +1,79 @@
+"""EDSR-baseline (Lim et al., CVPR Workshops 2017), as encoder or with its own upsampler."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+
+def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
+    """A 3x3 convolution that keeps height and width (zero padding)."""
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+
+class ResidualBlock(nn.Module):
+    """conv, ReLU, conv, plus the input; EDSR has no batch normalisation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            conv3x3(channels, channels), nn.ReLU(inplace=True), conv3x3(channels, channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.body(x)
+        return out
+
+
+def pixel_shuffle_upsampler(channels: int, scale: int) -> nn.Sequential:
+    """Sub-pixel upsampler of EDSR: x2 steps for powers of two, one step for x3.
+
+    Raises:
+        ValueError: for another scale.
+    """
+    if scale == 3:
+        steps = [3]
+    elif scale >= 2 and math.log2(scale).is_integer():
+        steps = [2] * int(math.log2(scale))
+    else:
+        raise ValueError(f"EDSR's upsampler does x3 and powers of two, not x{scale}")
+    layers: list[nn.Module] = []
+    for step in steps:
+        layers += [conv3x3(channels, step * step * channels), nn.PixelShuffle(step)]
+    return nn.Sequential(*layers)
+
+
+class EDSR(nn.Module):
+    """EDSR-baseline without its colour shift, as the LIIF family uses it.
+
+    Args:
+        blocks: residual blocks.
+        features: channels of every hidden layer.
+        scale: None gives the encoder (LR features); an integer adds EDSR's own upsampler.
+
+    Example:
+        >>> import torch
+        >>> EDSR(blocks=2, features=8)(torch.zeros(1, 3, 5, 4)).shape
+        torch.Size([1, 8, 5, 4])
+    """
+
+    def __init__(self, blocks: int = 16, features: int = 64, scale: int | None = None) -> None:
+        super().__init__()
+        self.scale = scale
+        self.out_channels = features if scale is None else 3
+        self.head = nn.Sequential(conv3x3(3, features))
+        self.body = nn.Sequential(
+            *(ResidualBlock(features) for _ in range(blocks)), conv3x3(features, features)
+        )
+        self.tail: Callable[[Tensor], Tensor] = (
+            nn.Identity()
+            if scale is None
+            else nn.Sequential(pixel_shuffle_upsampler(features, scale), conv3x3(features, 3))
+        )
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """(B, 3, h, w) in [-1, 1] to (B, features, h, w), or (B, 3, h*scale, w*scale)."""
+        x = self.head(lr)
+        return self.tail(x + self.body(x))

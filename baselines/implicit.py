@@ -1,0 +1,118 @@
+"""Query geometry of implicit super-resolution: where a query lies among the latent codes.
+
+Coordinates are (y, x) in [-1, 1]; pixel i of n has its centre at -1 + (2 i + 1) / n. The
+constants and the order of the float32 operations are those of the LIIF code (Chen et al.,
+CVPR 2021), because a query on the border between two codes is decided by rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# The queries of the local ensemble are moved a hair so that a query exactly between two
+# latent codes finds each of them once; the clamp keeps queries at the border inside.
+SHIFT_EPS = 1e-6
+CLAMP = 1 - 1e-6
+AREA_EPS = 1e-9
+
+
+def pixel_centers(
+    n: int, low: float = -1.0, high: float = 1.0, device: torch.device | None = None
+) -> Tensor:
+    """Centres of n pixels that tile [low, high], float32, shape (n,)."""
+    half = (high - low) / (2 * n)
+    return low + half + (2 * half) * torch.arange(n, device=device).float()
+
+
+def make_coord(
+    size: Sequence[int],
+    ranges: Sequence[tuple[float, float]] | None = None,
+    device: torch.device | None = None,
+) -> Tensor:
+    """Row-major pixel centres of an image of this size, shape (product of size, len(size)).
+
+    Example:
+        >>> make_coord((2, 1)).tolist()
+        [[-0.5, 0.0], [0.5, 0.0]]
+    """
+    spans = ranges or [(-1.0, 1.0)] * len(size)
+    axes = [pixel_centers(n, lo, hi, device) for n, (lo, hi) in zip(size, spans, strict=True)]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, len(size))
+
+
+def make_cell(size: tuple[int, int], device: torch.device | None = None) -> Tensor:
+    """Height and width of one pixel of an image of this size in [-1, 1] units, shape (2,)."""
+    return torch.tensor([2 / size[0], 2 / size[1]], device=device)
+
+
+def nearest_index(coord: Tensor, n: int) -> Tensor:
+    """Index of the pixel of n that nearest-neighbour `grid_sample` reads at `coord`.
+
+    Ties go to the even index, as there (align_corners=False). Any shape; int64.
+    """
+    return torch.round(((coord + 1) * n - 1) / 2).long().clamp_(0, n - 1)
+
+
+@dataclass(frozen=True)
+class LatentQuery:
+    """One latent code for each query.
+
+    Attributes:
+        index: (B, Q) position of the code on the flattened LR grid.
+        rel_coord: (B, Q, 2) query minus code centre, in units in which an LR pixel spans 2.
+        weight: (B, Q) share of this code in the prediction; None without ensemble.
+    """
+
+    index: Tensor
+    rel_coord: Tensor
+    weight: Tensor | None
+
+
+def shifts(ensemble: bool) -> list[tuple[int, int]]:
+    """Directions (y, x) in which a query looks for its latent codes."""
+    return [(-1, -1), (-1, 1), (1, -1), (1, 1)] if ensemble else [(0, 0)]
+
+
+def _axis_lookup(coord: Tensor, n: int, shift: int) -> tuple[Tensor, Tensor]:
+    """Index of the nearest code after the shift, and the distance to its centre, one axis."""
+    moved = coord + (shift / n + SHIFT_EPS) if shift else coord
+    index = nearest_index(moved.clamp(-CLAMP, CLAMP), n)
+    centers = pixel_centers(n, device=coord.device)
+    return index, (coord - centers[index]) * n
+
+
+def axis_indices(coord: Tensor, n: int, shift: int) -> Tensor:
+    """LR row (or column) that queries at `coord` read when they look in direction `shift`."""
+    return _axis_lookup(coord, n, shift)[0]
+
+
+def latent_queries(coord: Tensor, size: tuple[int, int], ensemble: bool) -> list[LatentQuery]:
+    """The latent codes around each query (one, or four with the local ensemble).
+
+    A code's weight is the area between the query and the diagonally opposite code (LIIF,
+    sec. 3, eq. 4), so that weights sum to one and grow towards the nearest code.
+
+    Args:
+        coord: (B, Q, 2) queries.
+        size: (h, w) of the latent grid.
+        ensemble: four codes instead of the nearest one.
+    """
+    h, w = size
+    found = []
+    for shift_y, shift_x in shifts(ensemble):
+        row, rel_y = _axis_lookup(coord[..., 0], h, shift_y)
+        column, rel_x = _axis_lookup(coord[..., 1], w, shift_x)
+        found.append((row * w + column, torch.stack([rel_y, rel_x], dim=-1)))
+    if not ensemble:
+        return [LatentQuery(index, rel, None) for index, rel in found]
+    areas = [rel.prod(dim=-1).abs() + AREA_EPS for _, rel in found]
+    total = torch.stack(areas).sum(dim=0)
+    opposite = reversed(areas)
+    return [
+        LatentQuery(index, rel, area / total)
+        for (index, rel), area in zip(found, opposite, strict=True)
+    ]

@@ -1,0 +1,48 @@
+"""LIIF (Chen, Liu, Wang: Learning continuous image representation with local implicit image
+function, CVPR 2021; sec. 3): unfolded code, relative coordinate and cell into one MLP."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from baselines.composition import Decoder
+
+
+class LIIFDecoder(Decoder):
+    """Feeds the head with [code, relative coordinate, relative cell].
+
+    Args:
+        channels: of the encoder's features.
+        width: hidden width of LIIF's MLP.
+        depth: linear layers of LIIF's MLP (Table 4 of the MoEISR paper varies it).
+        unfold: concatenate the 3x3 neighbourhood of each code (feature unfolding).
+        cell: feed the cell (cell decoding).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        width: int = 256,
+        depth: int = 5,
+        unfold: bool = True,
+        cell: bool = True,
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.depth = depth
+        self.unfold = unfold
+        self.cell = cell
+        self.fed_dim = channels * (9 if unfold else 1) + 2 + (2 if cell else 0)
+
+    def codes(self, latent: Tensor) -> Tensor:
+        """Channel by channel, the nine positions of a channel adjacent; zeros outside."""
+        if self.unfold:
+            flat = F.unfold(latent, 3, padding=1)
+        else:
+            flat = latent.flatten(2)
+        return flat.transpose(1, 2).contiguous()
+
+    def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
+        return torch.cat([code, rel_coord, *([rel_cell] if self.cell else [])], dim=-1)

@@ -1,0 +1,61 @@
+"""LTE (Lee, Jin: Local texture estimator for implicit representation function, CVPR 2022;
+sec. 3): amplitudes, frequencies and a cell-dependent phase make Fourier features."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.composition import Decoder
+from baselines.encoders.edsr import conv3x3
+
+
+class LTEDecoder(Decoder):
+    """Feeds the head with A * [cos(pi (F x + h)), sin(pi (F x + h))].
+
+    A (amplitude) and F (frequency) are 3x3 convolutions of the features, h (phase) is linear
+    in the cell. The bilinearly enlarged input is added to the prediction (long skip).
+
+    Args:
+        channels: of the encoder's features.
+        width: of the Fourier features and of LTE's MLP.
+        depth: linear layers of LTE's MLP.
+    """
+
+    clips_cell = True
+
+    def __init__(self, channels: int, width: int = 256, depth: int = 4) -> None:
+        super().__init__()
+        if width % 2:
+            raise ValueError(f"LTE pairs a cosine with a sine; width {width} is odd")
+        self.width = width
+        self.depth = depth
+        self.fed_dim = width
+        self.channels = channels
+        self.coef = conv3x3(channels, width)
+        self.freq = conv3x3(channels, width)
+        self.phase = nn.Linear(2, width // 2, bias=False)
+
+    def codes(self, latent: Tensor) -> Tensor:
+        """Amplitudes and frequencies side by side; channels 2k, 2k+1 of the latter are (y, x)."""
+        maps = torch.cat([self.coef(latent), self.freq(latent)], dim=1)
+        return maps.flatten(2).transpose(1, 2).contiguous()
+
+    def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
+        amplitude, frequency = code.split(self.width, dim=-1)
+        angle = (frequency.unflatten(-1, (-1, 2)) * rel_coord.unsqueeze(-2)).sum(dim=-1)
+        angle = math.pi * (angle + self.phase(rel_cell))
+        return amplitude * torch.cat([torch.cos(angle), torch.sin(angle)], dim=-1)
+
+    def skip(self, lr: Tensor, coord: Tensor) -> Tensor:
+        grid = coord.flip(-1).unsqueeze(1)
+        sampled = F.grid_sample(
+            lr, grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
+        return sampled[:, :, 0].permute(0, 2, 1)
+
+    def estimator_macs(self) -> tuple[int, int]:
+        return 2 * 9 * self.channels * self.width, 2 * (self.width // 2)

@@ -1,0 +1,36 @@
+"""The perceptron that implicit decoders end in."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Linear layers of one width with ReLU between them, three outputs (RGB).
+
+    Args:
+        in_dim: width of the input.
+        width: width of the hidden layers.
+        depth: number of linear layers, the output layer included (at least 1).
+
+    Example:
+        >>> MLP(580, 256, 5).macs
+        345856
+    """
+
+    def __init__(self, in_dim: int, width: int, depth: int) -> None:
+        super().__init__()
+        if depth < 1:
+            raise ValueError(f"an MLP needs at least one layer, not {depth}")
+        sizes = [in_dim] + [width] * (depth - 1) + [3]
+        layers: list[nn.Module] = []
+        for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+            layers += [nn.ReLU()] * (i > 0) + [nn.Linear(a, b)]
+        self.layers = nn.Sequential(*layers)
+        self.macs = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+        self.depth = depth
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_dim) to (N, 3)."""
+        out: Tensor = self.layers(x)
+        return out

@@ -1,0 +1,5 @@
+"""Benchmarking and reproduction harness for arbitrary-scale super-resolution."""
+
+from importlib.metadata import version
+
+__version__ = version("moeisr-harness")

@@ -1,0 +1,23 @@
+"""Errors that are a user's to mend: one message, no traceback."""
+
+from __future__ import annotations
+
+
+class HarnessError(Exception):
+    """Something outside the program is wrong; the command ends with status 1.
+
+    Args:
+        message: what is wrong, and where.
+        remedy: what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(f"{message}\n{remedy}" if remedy else message)
+
+
+class UsageError(HarnessError):
+    """The command itself is wrong (unknown name, impossible value); status 2."""
+
+    exit_code = 2

@@ -1,0 +1,171 @@
+"""What was measured: one row per image, one append-only file per cell.
+
+A cell is (method, dataset, scale, seed) with everything that can change its numbers; its file
+is named by a hash of all that, so a cell measured once is found again, and a changed
+checkpoint, dataset or protocol is another cell. Rows are JSON lines. A writer holds a lock on
+the cell, so that several processes, also on several machines with one file system, can share
+a sweep; a line cut off by a crash is dropped by the next writer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from harness.errors import HarnessError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One method on one image at one scale.
+
+    Attributes:
+        role: set of the paper that the dataset stands for (equal to `dataset` if it is it).
+        lr_source: official, matlab (made here by the MATLAB-compatible resize) or pil.
+        protocol: PSNR and SSIM protocol; see `harness.metrics`.
+        psnr: dB; None with a reason where the image is too small for the scale.
+        decoder_macs: multiply-adds as the paper counts its decoder: every query through its
+            expert's whole MLP, plus the mapper.
+        estimator_macs: of LTE's amplitude, frequency and phase layers, which the paper leaves out.
+        encoder_macs: multiply-adds of the encoder.
+        expert_shares: share of the latent-code queries that each expert served, shallowest first.
+        seconds: decoding and encoding, synchronised; without reading images and scoring.
+        peak_memory_bytes: of the process (CPU) or of the allocator (CUDA) during this image.
+    """
+
+    method: str
+    seed: int
+    checkpoint: str
+    recipe: str
+    trained_steps: int
+    profile: str
+    role: str
+    dataset: str
+    dataset_fingerprint: str
+    image: str
+    image_sha256: str
+    scale: float
+    hr_height: int
+    hr_width: int
+    lr_height: int
+    lr_width: int
+    lr_source: str
+    protocol: str
+    psnr: float | None
+    ssim: float | None
+    reason: str
+    decoder_macs: int
+    estimator_macs: int
+    encoder_macs: int
+    parameters: int
+    expert_depths: list[int]
+    expert_shares: list[float]
+    seconds: float
+    peak_memory_bytes: int
+    memory_kind: str
+    device: str
+    precision: str
+    versions: dict[str, str] = field(default_factory=dict)
+    measured_at: str = ""
+    schema: int = SCHEMA
+
+
+COLUMNS = [f.name for f in fields(Measurement)]
+
+
+@dataclass(frozen=True)
+class CellId:
+    """All that decides a cell's numbers."""
+
+    method: str
+    seed: int
+    checkpoint: str
+    dataset: str
+    dataset_fingerprint: str
+    scale: float
+    protocol: str
+    precision: str
+    schema: int = SCHEMA
+
+    @property
+    def key(self) -> str:
+        """Ten hexadecimal digits that change with any attribute."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    @property
+    def relative_path(self) -> Path:
+        """Where the cell's rows lie below the folder of measurements."""
+        return Path(self.dataset) / f"x{self.scale:g}" / f"{self.method}.s{self.seed}.{self.key}.jsonl"
+
+
+class CellFile:
+    """The rows of one cell."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Complete rows so far; a last line without its newline is not one."""
+        if not self.path.exists():
+            return []
+        text = self.path.read_bytes()
+        complete = text[: text.rfind(b"\n") + 1].decode()
+        try:
+            return [json.loads(line) for line in complete.splitlines()]
+        except ValueError as error:
+            raise HarnessError(
+                f"{self.path} is damaged: {error}",
+                "Delete the file to measure this cell again.",
+            ) from error
+
+    def append(self, row: Measurement) -> None:
+        """Add a row and flush it to disk; dropping what a crash left unfinished."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = (json.dumps(asdict(row), sort_keys=True) + "\n").encode()
+        with self.path.open("ab+") as file:
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+            start = file.seek(0, os.SEEK_END)
+            try:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(start)
+                raise
+
+    def clear(self) -> None:
+        """Forget the rows (`--force`)."""
+        self.path.unlink(missing_ok=True)
+
+    @contextmanager
+    def claimed(self, wait: bool = False) -> Iterator[bool]:
+        """Hold the cell for writing; yields False when another process has it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(str(self.path) + ".lock", timeout=-1 if wait else 0)
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+
+def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """Rows as a table with the columns of `Measurement`."""
+    return pd.DataFrame(list(rows), columns=COLUMNS)

@@ -1,0 +1,88 @@
+"""Experts of different depth, and the head that routes to them (MoEISR, sec. 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.composition import Head, Routing, RoutingUnit
+from baselines.mlp import MLP
+from moeisr.mapper import Mapper
+
+
+class ExpertHead(Head):
+    """Mapper and experts in the place of one MLP.
+
+    Training mixes all experts with Gumbel-softmax weights (eq. 5); the noise is drawn once per
+    LR pixel, since g(D_k) is indexed by the LR pixel k. Evaluation runs the most probable
+    expert alone (eq. 4): queries are grouped by expert, so an unused expert costs nothing.
+
+    Args:
+        mapper: scores of the experts from the encoder's features.
+        in_dim: width of what the decoder feeds.
+        width: hidden width of every expert.
+        depths: linear layers of each expert, shallowest first.
+        temperature: tau of the Gumbel-softmax.
+        straight_through: one-hot weights forward, soft gradient backward, instead of eq. 5.
+        routing_unit: "latent", each code of the local ensemble by its own choice, or "pixel",
+            the choice of the nearest code for all codes of an output pixel.
+    """
+
+    def __init__(
+        self,
+        mapper: Mapper,
+        in_dim: int,
+        width: int,
+        depths: Sequence[int],
+        temperature: float = 1.0,
+        straight_through: bool = False,
+        routing_unit: RoutingUnit = "latent",
+    ) -> None:
+        super().__init__()
+        self.mapper = mapper
+        self.experts = nn.ModuleList(MLP(in_dim, width, depth) for depth in depths)
+        self.temperature = temperature
+        self.straight_through = straight_through
+        self.routing_unit = routing_unit
+
+    def route(self, latent: Tensor) -> Routing:
+        """Expert map D, and the weights that `forward` takes (g(D) in training)."""
+        scores = self.mapper(latent)
+        probabilities = scores.softmax(dim=-1)
+        if not self.training:
+            return Routing(probabilities, probabilities)
+        gates = F.gumbel_softmax(scores, tau=self.temperature, hard=self.straight_through)
+        return Routing(probabilities, gates)
+
+    def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
+        """(N, in_dim) and (N, J) to (N, 3)."""
+        assert gates is not None
+        return self._mix(fed, gates) if self.training else self._choose(fed, gates)
+
+    def _mix(self, fed: Tensor, gates: Tensor) -> Tensor:
+        """Weighted sum over all experts (eq. 5)."""
+        outputs = torch.stack([expert(fed) for expert in self.experts], dim=-1)
+        return (outputs * gates.unsqueeze(1)).sum(dim=-1)
+
+    def _choose(self, fed: Tensor, gates: Tensor) -> Tensor:
+        """The most probable expert of each query, and no other (eq. 4)."""
+        choice = gates.argmax(dim=-1)
+        out: Tensor | None = None
+        for j, expert in enumerate(self.experts):
+            rows = torch.nonzero(choice == j).squeeze(1)
+            if rows.numel() == 0:
+                continue
+            answer = expert(fed.index_select(0, rows))
+            if out is None:
+                out = answer.new_empty(fed.shape[0], 3)
+            out.index_copy_(0, rows, answer)
+        return fed.new_empty(0, 3) if out is None else out
+
+    def expert_macs(self) -> tuple[int, ...]:
+        return tuple(expert.macs for expert in self.experts if isinstance(expert, MLP))
+
+    def routing_macs(self) -> int:
+        return self.mapper.macs

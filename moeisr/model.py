@@ -1,0 +1,56 @@
+"""MoEISR over any implicit decoder: the head family behind `<encoder>-moeisr-<decoder>-<size>`."""
+
+from __future__ import annotations
+
+from baselines.composition import Decoder, RoutingUnit
+from baselines.registry import HeadFamily
+from moeisr.experts import ExpertHead
+from moeisr.mapper import Mapper
+
+VARIANTS = {
+    "s": "experts of half the decoder's width (128 at the paper's size)",
+    "b": "experts of the decoder's own width (256 at the paper's size)",
+}
+
+
+def build_head(
+    decoder: Decoder,
+    latent_channels: int,
+    variant: str,
+    *,
+    mapper_layers: int = 5,
+    mapper_width: int = 20,
+    temperature: float = 1.0,
+    straight_through: bool = False,
+    routing_unit: RoutingUnit = "latent",
+) -> ExpertHead:
+    """Mapper and experts for a decoder, at the paper's settings (sec. 4) unless given.
+
+    There is one expert for each depth from two linear layers up to the decoder's own: four
+    for LIIF, three for LTE. Everything but the expert's width keeps the decoder's size, LTE's
+    Fourier features too (the -s rows of the paper's Table 3 fit 256-128-...-3 only).
+
+    Args:
+        decoder: what feeds the head.
+        latent_channels: of the encoder's features, which the mapper reads.
+        variant: "s" or "b".
+        mapper_layers: 5; 1 in the ablation of Table 5.
+        mapper_width: see `Mapper`.
+        temperature: tau of the Gumbel-softmax (1; 3 and 5 in Table 5).
+        straight_through: see `ExpertHead`.
+        routing_unit: see `ExpertHead`.
+    """
+    depths = range(2, decoder.depth + 1)
+    mapper = Mapper(latent_channels, len(depths), mapper_layers, mapper_width)
+    width = decoder.width if variant == "b" else decoder.width // 2
+    return ExpertHead(
+        mapper, decoder.fed_dim, width, depths, temperature, straight_through, routing_unit
+    )
+
+
+HEAD_FAMILY = HeadFamily(
+    name="moeisr",
+    variants=VARIANTS,
+    build=build_head,
+    options=("mapper_layers", "mapper_width", "temperature", "straight_through", "routing_unit"),
+)
