@@ -1,0 +1,118 @@
+"""Plans: the cells an experiment needs under a profile, as data.
+
+The plan is stored beside the measurements when a run starts. A report reads the plan and the
+rows that it points to, and nothing else: it can be written on a machine without the data.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.files import write_text
+
+PLAN_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class RoleNote:
+    """Which dataset plays a set of the paper.
+
+    Attributes:
+        role: name of the paper's set.
+        dataset: name of the dataset that was measured.
+        description: what it is, for captions.
+        images: how many.
+        substitute: whether it is something else than the paper's set.
+    """
+
+    role: str
+    dataset: str
+    description: str
+    images: int
+    substitute: bool
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One cell and the file of its rows, relative to the folder of measurements."""
+
+    method: str
+    role: str
+    dataset: str
+    scale: float
+    seed: int
+    file: str
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """An experiment as it was run.
+
+    Attributes:
+        stand_in: data, networks or schedule are not the paper's; every table says so.
+        training: what the methods were trained on, for captions.
+        networks: sizes of the networks, for captions.
+        schedule: how long and at what precision, for captions.
+        warnings: further lines that every report must show.
+    """
+
+    experiment: str
+    profile: str
+    summary: str
+    stand_in: bool
+    training: str
+    networks: str
+    schedule: str
+    created: str
+    roles: list[RoleNote]
+    cells: list[PlannedCell]
+    warnings: list[str]
+    profile_settings: dict[str, Any]
+    schema: int = PLAN_SCHEMA
+
+
+def plan_path(results: Path, profile: str, experiment: str) -> Path:
+    """Where the plan of an experiment is stored."""
+    return results / profile / experiment / "plan.json"
+
+
+def measurements_dir(results: Path, profile: str) -> Path:
+    """Folder of a profile's measurements, shared by its experiments."""
+    return results / profile / "measurements"
+
+
+def samples_dir(results: Path, profile: str, experiment: str) -> Path:
+    """Folder of the crops and expert maps that an experiment's figures are made of."""
+    return results / profile / experiment / "samples"
+
+
+def save_plan(plan: StoredPlan, path: Path) -> None:
+    """Write a plan as JSON."""
+    write_text(path, json.dumps(asdict(plan), indent=1) + "\n")
+
+
+def load_plan(path: Path) -> StoredPlan:
+    """Read a stored plan.
+
+    Raises:
+        HarnessError: when there is none, or it is damaged.
+    """
+    if not path.exists():
+        raise HarnessError(
+            f"Nothing has been measured yet: {path} is not there.",
+            f"Run `harness run {path.parent.name} --profile {path.parent.parent.name}` first.",
+        )
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields["roles"] = [RoleNote(**role) for role in fields["roles"]]
+        fields["cells"] = [PlannedCell(**cell) for cell in fields["cells"]]
+        return StoredPlan(**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise HarnessError(
+            f"{path} is not a plan of this version: {error}",
+            f"Run `harness run {path.parent.name}` again; finished cells are not repeated.",
+        ) from error
