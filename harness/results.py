@@ -107,7 +107,9 @@ class CellId:
     @property
     def relative_path(self) -> Path:
         """Where the cell's rows lie below the folder of measurements."""
-        return Path(self.dataset) / f"x{self.scale:g}" / f"{self.method}.s{self.seed}.{self.key}.jsonl"
+        return (
+            Path(self.dataset) / f"x{self.scale:g}" / f"{self.method}.s{self.seed}.{self.key}.jsonl"
+        )
 
 
 class CellFile:

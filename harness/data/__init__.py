@@ -1,0 +1,1 @@
+"""Images: finding datasets, reading files, making LR images and training patches."""

@@ -1,0 +1,149 @@
+"""LR images: the official ones, MATLAB's bicubic at x2 to x4, Pillow's bicubic above.
+
+The LIIF code's configurations read ready-made LR images at x2, x3, x4 and make the others with
+Pillow. Where a ready-made folder is missing, the MATLAB-compatible resize stands in for it
+(bit for bit the same on Set5), under a name of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from baselines.bicubic import imresize
+from harness.data.images import pixel_hash, read_rgb, save_png, to_image, to_tensor
+from harness.data.sets import ImageItem
+from harness.errors import HarnessError
+
+OFFICIAL, MATLAB, PIL = "official", "matlab", "pil"
+PAIRED_SCALES = (2, 3, 4)
+
+
+class TooSmallError(ValueError):
+    """An image has no LR pixel left at this scale."""
+
+
+def pil_resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pillow's antialiased bicubic of a uint8 (3, H, W) tensor to (height, width)."""
+    return to_tensor(to_image(image).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+
+
+def pil_bicubic(hr: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """LR image by Pillow, and the part of the HR image that it stands for.
+
+    LR side = floor(HR side / scale + 1e-9); HR is cut from the top left to
+    round(LR side * scale) (LIIF, datasets/wrappers.py, evaluation form).
+
+    Args:
+        hr: uint8 (3, H, W).
+        scale: at least 1, any real number.
+
+    Returns:
+        (lr, hr_cropped), both uint8.
+
+    Raises:
+        TooSmallError: when no LR pixel is left.
+    """
+    h, w = (math.floor(side / scale + 1e-9) for side in hr.shape[-2:])
+    if min(h, w) < 1:
+        raise TooSmallError(f"{hr.shape[-2]}x{hr.shape[-1]} has no LR pixel at x{scale:g}")
+    cropped = hr[:, : round(h * scale), : round(w * scale)].contiguous()
+    return pil_resize(cropped, (h, w)), cropped
+
+
+def matlab_imresize(image: Tensor, scale: float) -> Tensor:
+    """MATLAB's `imresize(image, scale, 'bicubic')` of a uint8 (3, H, W) tensor.
+
+    The output side is ceil(side * scale), as there; float noise of the product is ignored.
+    """
+    h, w = (math.ceil(side * scale - 1e-9) for side in image.shape[-2:])
+    return imresize(image, (h, w), (scale, scale))
+
+
+def mod_crop(hr: Tensor, scale: int) -> Tensor:
+    """The HR image cut from the top left to a multiple of the scale."""
+    h, w = (side // scale * scale for side in hr.shape[-2:])
+    return hr[:, :h, :w].contiguous()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An LR image with the HR image that it stands for, both uint8 (3, ., .)."""
+
+    lr: Tensor
+    hr: Tensor
+    source: str
+
+
+def make_pair(item: ImageItem, hr: Tensor, scale: float, cache: Path | None) -> Pair:
+    """LR and HR of an image, by the rule of the LIIF code's test configurations.
+
+    Args:
+        item: the image; knows where its official LR would be.
+        hr: the image itself, uint8 (3, H, W).
+        scale: at least 1.
+        cache: folder that keeps LR images made by the MATLAB-compatible resize.
+
+    Raises:
+        TooSmallError: when no LR pixel is left.
+        HarnessError: when an official LR image is missing or does not fit.
+    """
+    if scale not in PAIRED_SCALES:
+        lr, cropped = pil_bicubic(hr, scale)
+        return Pair(lr, cropped, PIL)
+    s = int(scale)
+    if min(hr.shape[-2:]) < s:
+        raise TooSmallError(f"{hr.shape[-2]}x{hr.shape[-1]} has no LR pixel at x{s}")
+    official = item.official_lr(s)
+    if official is not None:
+        return _official_pair(item, hr, s, official)
+    cropped = mod_crop(hr, s)
+    return Pair(_cached_matlab(cropped, s, cache), cropped, MATLAB)
+
+
+def _official_pair(item: ImageItem, hr: Tensor, scale: int, path: Path) -> Pair:
+    """HR is cut to the LR size times the scale (LIIF's sr-implicit-paired)."""
+    if not path.is_file():
+        raise HarnessError(
+            f"{path} is missing, though its folder has other LR images.",
+            "Complete the folder, or remove it to have the LR images made by the "
+            "MATLAB-compatible resize.",
+        )
+    lr = read_rgb(path)
+    h, w = lr.shape[-2:]
+    if (h, w) != (hr.shape[-2] // scale, hr.shape[-1] // scale):
+        raise HarnessError(
+            f"{path} is {w}x{h}, which does not fit {item.name} "
+            f"({hr.shape[-1]}x{hr.shape[-2]}) at x{scale}.",
+            "The LR and HR folders belong to different versions of the set; fetch both again.",
+        )
+    return Pair(lr, hr[:, : h * scale, : w * scale].contiguous(), OFFICIAL)
+
+
+def _cached_matlab(cropped: Tensor, scale: int, cache: Path | None) -> Tensor:
+    """MATLAB-compatible LR image, kept under a hash of the HR pixels."""
+    path = None if cache is None else cache / f"{pixel_hash(cropped)[:24]}x{scale}.png"
+    size = (cropped.shape[-2] // scale, cropped.shape[-1] // scale)
+    if path is not None and path.is_file():
+        lr = read_rgb(path)
+        if tuple(lr.shape[-2:]) == size:
+            return lr
+    lr = matlab_imresize(cropped, 1 / scale)
+    if path is not None:
+        save_png(lr, path)
+    return lr
+
+
+def unit(image: Tensor) -> Tensor:
+    """uint8 to float32 in [0, 1]."""
+    return image.float() / 255
+
+
+def quantise(image: Tensor) -> Tensor:
+    """Float in [0, 1] to uint8, rounded; values outside are clamped."""
+    return (image.clamp(0, 1) * 255).round().to(torch.uint8)

@@ -1,0 +1,77 @@
+"""Reading and writing image files as 8-bit tensors."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from harness.errors import HarnessError
+from harness.files import replacing
+
+_EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
+
+
+def open_image(path: Path) -> Image.Image:
+    """A fully read Pillow image.
+
+    Raises:
+        HarnessError: when the file is missing, truncated, no image, or not 8-bit.
+    """
+    if not path.is_file():
+        raise HarnessError(f"There is no image {path}.", "Check the path.")
+    try:
+        with Image.open(path) as image:
+            image.load()
+            loaded = image.copy()
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise HarnessError(
+            f"{path} cannot be read as an image: {error}",
+            "It may be truncated or of another type; fetch or save it again.",
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise HarnessError(f"{path} is too large to open: {error}", "Cut it into parts.") from error
+    if loaded.mode not in _EIGHT_BIT_MODES:
+        raise HarnessError(
+            f"{path} has pixel mode {loaded.mode}; only 8-bit images are measured.",
+            "Convert it to 8 bits per channel.",
+        )
+    return loaded
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """uint8 (C, H, W) of an 8-bit Pillow image (C = 1, 2, 3 or 4)."""
+    array = np.array(image)
+    array = array[..., None] if array.ndim == 2 else array
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """Pillow image of a uint8 (C, H, W) tensor with C = 1, 2, 3 or 4."""
+    array = tensor.cpu().permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
+
+
+def read_rgb(path: Path) -> Tensor:
+    """uint8 (3, H, W) of an image file.
+
+    Grey images gain three equal channels, as in the LIIF code: it opens every image as RGB.
+    """
+    return to_tensor(open_image(path).convert("RGB"))
+
+
+def save_png(tensor: Tensor, path: Path) -> None:
+    """Write a uint8 (C, H, W) tensor as PNG, whole or not at all."""
+    with replacing(path) as temporary:
+        to_image(tensor).save(temporary, format="PNG")
+
+
+def pixel_hash(image: Tensor) -> str:
+    """SHA-256 of size and values of a uint8 image: the same for every file format."""
+    digest = hashlib.sha256(repr(tuple(image.shape)).encode())
+    digest.update(image.contiguous().numpy().tobytes())
+    return digest.hexdigest()

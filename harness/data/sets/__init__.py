@@ -1,0 +1,40 @@
+"""Datasets by name. One file each; listed in `SPECS`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from baselines.registry import unknown
+from harness.data.sets.base import Dataset, DatasetSpec, ImageItem
+from harness.data.sets.benchmarks import BENCHMARKS
+from harness.data.sets.bsds import BSDS
+from harness.data.sets.div2k import DIV2K
+from harness.data.sets.embedded import EMBEDDED
+from harness.errors import UsageError
+
+SPECS = {spec.name: spec for spec in (*EMBEDDED, *BSDS, *DIV2K, *BENCHMARKS)}
+
+
+def check_name(name: str) -> str:
+    """The name itself.
+
+    Raises:
+        UsageError: for an unknown dataset, naming the nearest.
+    """
+    if name not in SPECS:
+        raise UsageError(unknown("dataset", name, SPECS))
+    return name
+
+
+def find(name: str, root: Path | None) -> Dataset:
+    """The dataset of this name below the data root.
+
+    Raises:
+        UsageError: for an unknown name.
+        HarnessError: when it is not there; names the folder and how to get it.
+    """
+    spec = SPECS[check_name(name)]
+    return spec.find(spec, root)
+
+
+__all__ = ["SPECS", "Dataset", "DatasetSpec", "ImageItem", "check_name", "find"]

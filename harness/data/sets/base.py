@@ -1,0 +1,157 @@
+"""What a dataset is, and how it is found."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+
+from harness.data.images import pixel_hash, read_rgb
+from harness.errors import HarnessError
+
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+
+
+@dataclass(frozen=True)
+class ImageItem:
+    """One HR image of a dataset.
+
+    Attributes:
+        name: file name without suffix.
+        load: reads it as uint8 (3, H, W).
+        fingerprint: changes when the file changes.
+        official_lr: path of the dataset's own LR image for an integer scale, if the dataset
+            has a folder for that scale.
+    """
+
+    name: str
+    load: Callable[[], Tensor]
+    fingerprint: Callable[[], str]
+    official_lr: Callable[[int], Path | None] = field(default=lambda _: None)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """HR images in the order of their names.
+
+    Attributes:
+        name: of the dataset.
+        description: for captions.
+        items: its images.
+        expected: how many images the published set has; None for sets of no fixed size.
+        protocol: PSNR protocol of the paper for it.
+    """
+
+    name: str
+    description: str
+    items: tuple[ImageItem, ...]
+    expected: int | None
+    protocol: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has as many images as the published set."""
+        return self.expected is None or len(self.items) == self.expected
+
+    def fingerprint(self) -> str:
+        """Ten hexadecimal digits that change with any image."""
+        digest = hashlib.sha256()
+        for item in self.items:
+            digest.update(f"{item.name} {item.fingerprint()}\n".encode())
+        return digest.hexdigest()[:10]
+
+    def caption(self) -> str:
+        """`Set5 (5 images: ...)`, and whether images are missing."""
+        count = f"{len(self.items)} image{'s' * (len(self.items) != 1)}"
+        if not self.complete:
+            count = f"ONLY {len(self.items)} of {self.expected} images"
+        return f"{self.name} ({count}: {self.description})"
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A dataset that can be looked for.
+
+    Attributes:
+        name: on the command line and in profiles.
+        description: for captions.
+        protocol: PSNR protocol of the paper for it.
+        how_to_get: what to do when it is not there.
+        find: from the data root (None: not given) to the dataset.
+    """
+
+    name: str
+    description: str
+    protocol: str
+    how_to_get: str
+    find: Callable[[DatasetSpec, Path | None], Dataset]
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def memory_item(name: str, load: Callable[[], Tensor]) -> ImageItem:
+    """The item of an image that is no file of its own."""
+    return ImageItem(name, load, lambda: pixel_hash(load()))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Image files of a folder by name; hidden files left out."""
+    return sorted(
+        p
+        for p in folder.iterdir()
+        if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
+    )
+
+
+def from_folder(
+    spec: DatasetSpec,
+    root: Path | None,
+    hr: str,
+    expected: int | None,
+    lr: str | None = None,
+) -> Dataset:
+    """A dataset of image files.
+
+    Args:
+        spec: of the dataset.
+        root: data root.
+        hr: folder of the HR images below the root.
+        expected: images of the published set.
+        lr: folder of the LR images of an integer scale, with `{scale}` in it; the files are
+            called `<name>x<scale>.png`.
+
+    Raises:
+        HarnessError: naming the folder that was looked in, and how to get the images.
+    """
+    if root is None:
+        raise HarnessError(
+            f"{spec.name} needs a data root, and none was given.",
+            f"Use --data-root DIR or set HARNESS_DATA; {spec.name} is then looked for in "
+            f"DIR/{hr}. {spec.how_to_get}",
+        )
+    folder = root / hr
+    files = image_files(folder) if folder.is_dir() else []
+    if not files:
+        what = "has no images" if folder.is_dir() else "does not exist"
+        raise HarnessError(f"{spec.name} is not there: {folder.resolve()} {what}.", spec.how_to_get)
+
+    def official(path: Path) -> Callable[[int], Path | None]:
+        def find(scale: int) -> Path | None:
+            if lr is None or not (root / lr.format(scale=scale)).is_dir():
+                return None
+            return root / lr.format(scale=scale) / f"{path.stem}x{scale}.png"
+
+        return find
+
+    items = tuple(
+        ImageItem(path.stem, partial(read_rgb, path), partial(file_hash, path), official(path))
+        for path in files
+    )
+    return Dataset(spec.name, spec.description, items, expected, spec.protocol)

@@ -1,0 +1,30 @@
+"""Set5, Set14, B100 and Urban100 in the layout of EDSR's `benchmark` archive."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from harness.data.sets.base import DatasetSpec, from_folder
+
+_HOW = (
+    "They are part of the benchmark archive of the EDSR project "
+    "(cv.snu.ac.kr/research/EDSR/benchmark.tar): unpack it into the data root."
+)
+
+
+def _benchmark(name: str, images: int, description: str) -> DatasetSpec:
+    find = partial(
+        from_folder,
+        hr=f"benchmark/{name}/HR",
+        expected=images,
+        lr=f"benchmark/{name}/LR_bicubic/X{{scale}}",
+    )
+    return DatasetSpec(name, description, "benchmark", _HOW, find)
+
+
+BENCHMARKS = (
+    _benchmark("Set5", 5, "Bevilacqua et al., BMVC 2012"),
+    _benchmark("Set14", 14, "Zeyde et al., Curves and Surfaces 2010"),
+    _benchmark("B100", 100, "test images of BSDS300, Martin et al., ICCV 2001"),
+    _benchmark("Urban100", 100, "Huang et al., CVPR 2015"),
+)

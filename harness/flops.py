@@ -1,0 +1,181 @@
+"""Multiply-adds (MACs), exact for any scale without running the decoder.
+
+A decoder's work is the number of (query, latent code) pairs that each expert serves. On a
+regular grid that number is, for one LR pixel, (HR rows that look it up) x (HR columns that do),
+summed over the four directions of the local ensemble; so counting takes O(H + W + h w).
+
+The paper's "FLOPs" are multiply-adds of the decoder: every pair through its expert's whole MLP,
+plus the mapper. LTE's amplitude, frequency and phase layers are not in them (its Table 3 follows
+exactly from the MLP alone); they are kept apart here as `estimator`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from baselines import build
+from baselines.composition import FixedScaleSR, ImplicitSR
+from baselines.implicit import axis_indices, pixel_centers, shifts
+
+
+@dataclass(frozen=True)
+class MacCount:
+    """Multiply-adds of one SR image.
+
+    Attributes:
+        encoder: of the encoder (a fixed-scale network counts as encoder as a whole).
+        estimator: of LTE's amplitude, frequency and phase layers.
+        mapper: of the expert choice.
+        head: of the MLP, or of the experts that were chosen.
+        shares: share of the (query, latent code) pairs of each expert, shallowest first.
+    """
+
+    encoder: int
+    estimator: int
+    mapper: int
+    head: int
+    shares: tuple[float, ...]
+
+    @property
+    def decoder(self) -> int:
+        """What the paper calls the decoder's FLOPs: head and mapper."""
+        return self.mapper + self.head
+
+    @property
+    def total(self) -> int:
+        """Every linear and convolution layer."""
+        return self.encoder + self.estimator + self.decoder
+
+
+def axis_counts(n_lr: int, n_hr: int, ensemble: bool) -> Tensor:
+    """How often each of n_lr rows is looked up by n_hr rows of queries, one row per direction.
+
+    Returns:
+        (1 or 2, n_lr) int64: directions -1 and +1 with the ensemble, none without.
+    """
+    coord = pixel_centers(n_hr)
+    directions = sorted({y for y, _ in shifts(ensemble)})
+    return torch.stack([axis_indices(coord, n_lr, d).bincount(minlength=n_lr) for d in directions])
+
+
+def pair_counts(
+    lr_size: tuple[int, int], hr_size: tuple[int, int], ensemble: bool, by_pixel: bool = False
+) -> Tensor:
+    """(h, w) int64: (query, latent code) pairs whose expert is the one of each LR pixel.
+
+    Args:
+        lr_size: (h, w) of the latent grid.
+        hr_size: (H, W) of the queries.
+        ensemble: four codes for each query.
+        by_pixel: the nearest code decides for all codes of a query.
+    """
+    if by_pixel and ensemble:
+        return 4 * pair_counts(lr_size, hr_size, ensemble=False)
+    rows = axis_counts(lr_size[0], hr_size[0], ensemble).sum(dim=0)
+    columns = axis_counts(lr_size[1], hr_size[1], ensemble).sum(dim=0)
+    return torch.outer(rows, columns)
+
+
+def expert_pairs(
+    model: ImplicitSR,
+    lr_size: tuple[int, int],
+    hr_size: tuple[int, int],
+    choice: Tensor | None = None,
+    shares: Sequence[float] | None = None,
+) -> list[float]:
+    """Pairs that each expert serves.
+
+    Args:
+        model: decides ensemble and routing unit.
+        lr_size: latent grid.
+        hr_size: SR image.
+        choice: (h, w) or (h*w,) expert of each LR pixel.
+        shares: share of each expert, where there is no choice to count.
+    """
+    experts = len(model.head.expert_macs())
+    if choice is None:
+        total = hr_size[0] * hr_size[1] * (4 if model.ensemble else 1)
+        parts = [1.0] if experts == 1 else list(shares or [])
+        if len(parts) != experts:
+            raise ValueError(f"{experts} experts need an expert map or {experts} shares")
+        return [total * part for part in parts]
+    by_pixel = model.head.routing_unit == "pixel"
+    counts = pair_counts(lr_size, hr_size, model.ensemble, by_pixel).flatten()
+    served = torch.zeros(experts, dtype=torch.int64)
+    served.index_add_(0, choice.flatten().cpu(), counts)
+    return [int(n) for n in served]
+
+
+def encoder_macs(encoder: nn.Module, lr_size: tuple[int, int]) -> int:
+    """Multiply-adds of a network for one LR image; counted on shapes, nothing is computed."""
+    ghost = copy.deepcopy(encoder).to("meta").eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        ghost(torch.empty(1, 3, *lr_size, device="meta"))
+    return int(counter.get_total_flops()) // 2
+
+
+def count(
+    model: nn.Module,
+    lr_size: tuple[int, int],
+    hr_size: tuple[int, int],
+    choice: Tensor | None = None,
+    shares: Sequence[float] | None = None,
+) -> MacCount:
+    """Multiply-adds of enlarging one image.
+
+    Args:
+        model: any network of the harness (bicubic counts nothing).
+        lr_size: (h, w) of the LR image.
+        hr_size: (H, W) of the result.
+        choice: expert of each LR pixel; see `expert_pairs`.
+        shares: see `expert_pairs`.
+
+    Raises:
+        ValueError: for a network with experts and neither `choice` nor `shares`.
+    """
+    if isinstance(model, FixedScaleSR):
+        return MacCount(encoder_macs(model, lr_size), 0, 0, 0, ())
+    if not isinstance(model, ImplicitSR):
+        return MacCount(0, 0, 0, 0, ())
+    pairs = expert_pairs(model, lr_size, hr_size, choice, shares)
+    pixels = lr_size[0] * lr_size[1]
+    per_pixel, per_pair = model.decoder.estimator_macs()
+    return MacCount(
+        encoder=encoder_macs(model.encoder, lr_size),
+        estimator=per_pixel * pixels + per_pair * round(sum(pairs)),
+        mapper=model.head.routing_macs() * pixels,
+        head=round(sum(n * m for n, m in zip(pairs, model.head.expert_macs(), strict=True))),
+        shares=tuple(n / sum(pairs) for n in pairs),
+    )
+
+
+def decoder_macs(
+    method: str,
+    lr_size: tuple[int, int],
+    scale: float,
+    choice: Tensor | None = None,
+    shares: Sequence[float] | None = None,
+) -> int:
+    """Decoder multiply-adds of a method at the paper's sizes, as the paper counts them.
+
+    Args:
+        method: its name.
+        lr_size: (h, w) of the LR image.
+        scale: the SR image is round(h * scale) x round(w * scale).
+        choice: expert of each LR pixel (MoEISR).
+        shares: share of each expert (MoEISR), where there is no choice to count.
+
+    Example:
+        >>> decoder_macs("edsr-liif", (10, 10), 2) == 4 * 400 * 345_856
+        True
+    """
+    hr_size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
+    with torch.device("meta"):
+        model = build(method)
+    return count(model, lr_size, hr_size, choice, shares).decoder

@@ -1,0 +1,120 @@
+"""PSNR and SSIM under the protocols of the field.
+
+- `benchmark` (Set5, Set14, B100, Urban100): limited-range BT.601 luma of the difference,
+  `scale` pixels shaved from each border.
+- `div2k`: RGB, `scale + 6` shaved.
+- `full`: RGB, nothing shaved.
+
+Predictions are clamped to [0, 1] and not rounded to 8 bits (LIIF, utils.py and test.py).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from harness.errors import UsageError
+
+PROTOCOLS = ("benchmark", "div2k", "full")
+_LUMA = (65.738 / 256, 129.057 / 256, 25.064 / 256)
+_SSIM_WINDOW = 11
+
+
+def shaved_border(protocol: str, scale: float) -> int:
+    """Pixels that a protocol leaves out on each side; a broken scale counts as the next integer.
+
+    Raises:
+        UsageError: for an unknown protocol.
+    """
+    whole = math.ceil(scale - 1e-9)
+    borders = {"benchmark": whole, "div2k": whole + 6, "full": 0}
+    if protocol not in borders:
+        raise UsageError(f"Unknown protocol '{protocol}'. Available: {', '.join(PROTOCOLS)}")
+    return borders[protocol]
+
+
+def too_small(size: tuple[int, int], protocol: str, scale: float) -> bool:
+    """Whether nothing of an HR image of (height, width) is left to score."""
+    return min(size) <= 2 * shaved_border(protocol, scale)
+
+
+def _channels(image: Tensor, protocol: str) -> Tensor:
+    """RGB as it is, or luma without its offset (it cancels in a difference)."""
+    if protocol != "benchmark":
+        return image
+    weights = torch.tensor(_LUMA, device=image.device, dtype=image.dtype)
+    return (image * weights[:, None, None]).sum(dim=-3, keepdim=True)
+
+
+def _shave(image: Tensor, border: int) -> Tensor:
+    return image[..., border : image.shape[-2] - border, border : image.shape[-1] - border]
+
+
+def _check(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> int:
+    if sr.shape != hr.shape or sr.dim() < 3 or sr.shape[-3] != 3:
+        raise ValueError(
+            f"expected two tensors (..., 3, H, W), got {tuple(sr.shape)} and {tuple(hr.shape)}"
+        )
+    border = shaved_border(protocol, scale)
+    if too_small((hr.shape[-2], hr.shape[-1]), protocol, scale):
+        raise ValueError(
+            f"an image of {hr.shape[-2]}x{hr.shape[-1]} has nothing left inside a border of {border}"
+        )
+    return border
+
+
+def psnr(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
+    """Peak signal-to-noise ratio in dB, one number per image (infinite for equal images).
+
+    Args:
+        sr: prediction, float (..., 3, H, W), clamped to [0, 1] here.
+        hr: ground truth in [0, 1], the same shape.
+        protocol: benchmark, div2k or full.
+        scale: decides the border.
+
+    Raises:
+        ValueError: for shapes that differ, or an image smaller than the borders.
+        UsageError: for an unknown protocol.
+
+    Example:
+        >>> hr = torch.zeros(3, 20, 20)
+        >>> round(psnr(hr + 0.1, hr, "full", 2).item(), 3)
+        20.0
+    """
+    border = _check(sr, hr, protocol, scale)
+    error = _shave(_channels(sr.clamp(0, 1) - hr, protocol), border)
+    mse: Tensor = error.pow(2).mean(dim=(-3, -2, -1))
+    return -10 * torch.log10(mse)
+
+
+def ssim(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
+    """Structural similarity (Wang et al., 2004), one number per image.
+
+    Gaussian window of 11 pixels, sigma 1.5, population covariance, data range 1, on the
+    channels and borders of the protocol; mean over channels. Luma is in [16, 235] / 255.
+
+    Args, Raises: as `psnr`; also ValueError where less than a window is left.
+    """
+    from skimage.metrics import structural_similarity
+
+    border = _check(sr, hr, protocol, scale)
+    offset = 16 / 255 if protocol == "benchmark" else 0.0
+    pair = [_shave(_channels(x, protocol), border) + offset for x in (sr.clamp(0, 1), hr)]
+    if min(pair[0].shape[-2:]) < _SSIM_WINDOW:
+        raise ValueError(f"SSIM needs {_SSIM_WINDOW} pixels per side inside the border")
+    images, truths = (x.double().cpu().reshape(-1, *x.shape[-3:]).numpy() for x in pair)
+    values = [
+        structural_similarity(
+            x,
+            y,
+            channel_axis=0,
+            data_range=1.0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        for x, y in zip(images, truths, strict=True)
+    ]
+    return torch.tensor(values, dtype=torch.float64).reshape(sr.shape[:-3])

@@ -1,0 +1,265 @@
+"""From a stored plan and its rows to one mean per (method, set of the paper, scale).
+
+Nothing is read but the plan, the rows it points to and the samples. A mean is only formed when
+every image of the cell has its row, so that two methods are never compared on different images;
+otherwise the cell says what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from harness import published as papers
+from harness.errors import HarnessError
+from harness.experiments import Experiment, get
+from harness.plan import (
+    PlannedCell,
+    RoleNote,
+    StoredPlan,
+    load_plan,
+    measurements_dir,
+    plan_path,
+    samples_dir,
+)
+from harness.results import CellFile, frame
+from harness.samples import Sample, load_samples
+
+
+@dataclass(frozen=True)
+class CellMean:
+    """One method on one set of the paper at one scale.
+
+    Attributes:
+        missing: why there is no number; "" where there is one.
+        images: images that the means are over; the others of `images_planned` are too small.
+        excluded: reasons of the images that were left out, each with its count.
+        psnr, ssim: means over images (and seeds) of the value of each image.
+        ssim_images: images that have an SSIM; fewer than `images` where its window does not fit.
+        psnr_seed_sd: standard deviation of the mean between seeds; None for one seed.
+        decoder_macs, estimator_macs, encoder_macs: mean multiply-adds of an image.
+        expert_shares: mean over images, shallowest expert first.
+        published, published_ssim: what the paper prints for this cell, if it does.
+    """
+
+    method: str
+    role: str
+    dataset: str
+    scale: float
+    substitute: bool
+    seeds: tuple[int, ...]
+    images_planned: int
+    missing: str = ""
+    images: int = 0
+    excluded: tuple[tuple[str, int], ...] = ()
+    psnr: float | None = None
+    ssim: float | None = None
+    ssim_images: int = 0
+    psnr_seed_sd: float | None = None
+    published: float | None = None
+    published_ssim: float | None = None
+    decoder_macs: float | None = None
+    estimator_macs: float | None = None
+    encoder_macs: float | None = None
+    parameters: int | None = None
+    trained_steps: int | None = None
+    expert_depths: tuple[int, ...] = ()
+    expert_shares: tuple[float, ...] = ()
+    lr_sources: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    checkpoints: tuple[str, ...] = ()
+    recipes: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+
+    @property
+    def difference(self) -> float | None:
+        """Measured minus published PSNR at full precision."""
+        if self.psnr is None or self.published is None:
+            return None
+        return self.psnr - self.published
+
+    @property
+    def too_small(self) -> int:
+        """Images that were left out of the means."""
+        return sum(count for _, count in self.excluded)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a report is made of."""
+
+    experiment: Experiment
+    plan: StoredPlan
+    cells: Mapping[tuple[str, str, float], CellMean]
+    samples: tuple[Sample, ...]
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """Scales of the experiment, and others that the plan has, in order."""
+        return tuple(sorted({*self.experiment.scales, *(c.scale for c in self.plan.cells)}))
+
+    def role(self, name: str) -> RoleNote:
+        """What played a set of the paper.
+
+        Raises:
+            HarnessError: when the plan does not say.
+        """
+        for note in self.plan.roles:
+            if note.role == name:
+                return note
+        raise HarnessError(
+            f"The stored plan of {self.experiment.name} does not say what plays {name}.",
+            f"Run `harness run {self.experiment.name} --profile {self.plan.profile}` again.",
+        )
+
+    def at(self, method: str, role: str, scale: float) -> CellMean:
+        """The cell of a method, which may be a missing one."""
+        return self.cells[method, role, scale]
+
+    def measured(self, role: str, scale: float) -> list[CellMean]:
+        """The cells of one column that have numbers."""
+        column = [self.at(m, role, scale) for m in self.experiment.methods]
+        return [cell for cell in column if not cell.missing]
+
+
+def load_report(results: Path, profile: str, experiment: str) -> Report:
+    """Read plan, rows and samples of an experiment.
+
+    Raises:
+        UsageError: for an unknown experiment.
+        HarnessError: when nothing is stored, or it is damaged.
+    """
+    declared = get(experiment)
+    plan = load_plan(plan_path(results, profile, experiment))
+    samples = tuple(load_samples(samples_dir(results, profile, experiment)))
+    report = Report(declared, plan, {}, samples)
+    folder = measurements_dir(results, profile)
+    cells = {
+        (method, role, scale): _cell_mean(report, folder, method, role, scale)
+        for role in declared.roles
+        for method in declared.methods
+        for scale in report.scales
+    }
+    return Report(declared, plan, cells, samples)
+
+
+def _cell_mean(report: Report, folder: Path, method: str, role: str, scale: float) -> CellMean:
+    planned = [
+        cell
+        for cell in report.plan.cells
+        if (cell.method, cell.role, cell.scale) == (method, role, scale)
+    ]
+    note = report.role(role)
+    source = (report.experiment.published, report.experiment.published_table, method, role, scale)
+    identity = {
+        "method": method,
+        "role": role,
+        "dataset": note.dataset,
+        "scale": scale,
+        "substitute": note.substitute,
+        "seeds": tuple(sorted(cell.seed for cell in planned)),
+        "images_planned": note.images,
+        "published": papers.published(*source),
+        "published_ssim": papers.published(*source, metric="ssim"),
+    }
+    if not planned:
+        return CellMean(**identity, missing="not in the plan of this run")
+    rows = pd.concat([_rows(folder, cell) for cell in planned], ignore_index=True)
+    counts = [int((rows["seed"] == cell.seed).sum()) for cell in planned]
+    if any(count != note.images for count in counts):
+        wanted = note.images * len(planned)
+        seeds = f", {len(planned)} seeds" if len(planned) > 1 else ""
+        missing = f"not measured ({len(rows)} of {wanted} images{seeds})"
+        return CellMean(**identity, missing=missing)
+    return CellMean(**identity, **_means(rows, len(planned)))
+
+
+def _rows(folder: Path, cell: PlannedCell) -> pd.DataFrame:
+    """Rows of a planned cell, one per image."""
+    path = folder / cell.file
+    rows = frame(CellFile(path).rows())
+    found = rows[["method", "dataset", "scale", "seed"]].drop_duplicates()
+    expected = (cell.method, cell.dataset, cell.scale, cell.seed)
+    if any(tuple(row) != expected for row in found.itertuples(index=False)):
+        raise HarnessError(
+            f"{path} has rows of another cell than {expected}.",
+            "Delete the file and run the experiment again.",
+        )
+    # A row that was written twice must not weigh twice.
+    return rows.drop_duplicates("image", keep="last")
+
+
+def _means(rows: pd.DataFrame, seeds: int) -> dict[str, object]:
+    """Fields of `CellMean` from the complete rows of a cell."""
+    scored = rows[rows["psnr"].notna()]
+    left_out = rows[rows["psnr"].isna()]
+    if (left_out["reason"] == "").any():
+        broken = int((left_out["reason"] == "").sum())
+        return {"missing": f"PSNR is not a number for {broken} images"}
+    reasons = left_out["reason"].value_counts()
+    # Every seed sees the same images: count images, not rows.
+    excluded = tuple(sorted((str(r), int(n) // seeds) for r, n in reasons.items()))
+    facts: dict[str, object] = {"excluded": excluded, **_provenance(rows)}
+    if scored.empty:
+        listed = "; ".join(f"{reason}: {count} images" for reason, count in excluded)
+        return {**facts, "missing": f"no image is large enough ({listed})"}
+    ssim = scored["ssim"].dropna().astype(float)
+    by_seed = scored.groupby("seed")["psnr"].mean().astype(float)
+    return {
+        **facts,
+        "images": len(scored) // seeds,
+        "psnr": float(scored["psnr"].astype(float).mean()),
+        "ssim": float(ssim.mean()) if len(ssim) else None,
+        "ssim_images": len(ssim) // seeds,
+        "psnr_seed_sd": float(by_seed.std(ddof=1)) if seeds > 1 else None,
+        "decoder_macs": float(scored["decoder_macs"].mean()),
+        "estimator_macs": float(scored["estimator_macs"].mean()),
+        "encoder_macs": float(scored["encoder_macs"].mean()),
+        "parameters": int(scored["parameters"].iloc[0]),
+        "trained_steps": int(scored["trained_steps"].iloc[0]),
+        "expert_depths": tuple(scored["expert_depths"].iloc[0]),
+        "expert_shares": tuple(
+            float(s) for s in np.mean(np.array(scored["expert_shares"].tolist(), float), axis=0)
+        ),
+    }
+
+
+def _provenance(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    versions = {f"{name} {number}" for row in rows["versions"] for name, number in row.items()}
+    return {
+        "lr_sources": distinct(rows["lr_source"]),
+        "protocols": distinct(rows["protocol"]),
+        "fingerprints": distinct(rows["dataset_fingerprint"]),
+        "checkpoints": distinct(rows["checkpoint"]),
+        "recipes": distinct(rows["recipe"]),
+        "precisions": distinct(rows["precision"]),
+        "devices": distinct(rows["device"]),
+        "versions": tuple(sorted(versions)),
+    }
+
+
+def distinct(values: Iterable[object]) -> tuple[str, ...]:
+    """Different non-empty values, sorted."""
+    return tuple(sorted({str(value) for value in values} - {""}))
+
+
+def under_common(report: Report) -> tuple[int, int]:
+    """How many cells of trained methods lie under a common method (bicubic), and of how many."""
+    compared = under = 0
+    for role in report.experiment.roles:
+        for scale in report.scales:
+            cells = report.measured(role, scale)
+            common = [c.psnr for c in cells if c.method in report.experiment.common]
+            floor = max((p for p in common if p is not None), default=None)
+            trained = [c.psnr for c in cells if c.method not in report.experiment.common]
+            if floor is not None:
+                compared += len(trained)
+                under += sum(p is not None and p < floor for p in trained)
+    return under, compared

@@ -1,0 +1,142 @@
+"""Where numbers come from, in words: what every caption and note says.
+
+The wording is made of the plan's fields and the rows alone; nothing is added from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.report.aggregate import CellMean, Report, distinct, under_common
+
+PATH_WARNING = "these numbers show the path, not the methods"
+
+_LR_SOURCES = {
+    "official": "the set's own LR images, MATLAB bicubic",
+    "matlab": "made here by the MATLAB-compatible bicubic resize",
+    "pil": "made here by PIL bicubic after cropping HR to whole LR pixels",
+}
+_PROTOCOLS = {
+    "benchmark": "on Y (limited-range BT.601), scale pixels shaved from each border",
+    "div2k": "on RGB, scale + 6 pixels shaved from each border",
+    "full": "on RGB, nothing shaved",
+}
+
+
+def scale_text(scale: float) -> str:
+    """`×2`, `×3.7`."""
+    return f"×{scale:g}"
+
+
+def is_stand_in(report: Report, role: str) -> bool:
+    """Whether data, networks or schedule behind a role's numbers are not the paper's."""
+    return report.plan.stand_in or report.role(role).substitute
+
+
+def provenance(report: Report, role: str) -> str:
+    """On what data, with which networks and schedule the numbers were obtained."""
+    plan, note = report.plan, report.role(role)
+    data = f"{note.dataset} ({_phrase(note.description)}; {note.images} images)"
+    if note.substitute:
+        opening = f"Stand-in, not the paper's setting (profile {plan.profile}): "
+        data += f" in place of {role}"
+    elif plan.stand_in:
+        opening = f"Not the paper's training (profile {plan.profile}): "
+    else:
+        opening = f"Profile {plan.profile}: "
+    return (
+        f"{opening}measured on {data}; trained on {_phrase(plan.training)}; "
+        f"networks: {_phrase(plan.networks)}; schedule: {_phrase(plan.schedule)}."
+    )
+
+
+def comparison_note(report: Report, role: str) -> str:
+    """What the difference to the published numbers is worth; "" where it is a comparison."""
+    if report.role(role).substitute:
+        return (
+            f"Published numbers are of the real {role} and the paper's training; "
+            "the difference is therefore no statement on the methods."
+        )
+    if report.plan.stand_in:
+        return (
+            "Published numbers are of the paper's networks and training; "
+            "the difference is therefore no statement on the methods."
+        )
+    return ""
+
+
+def path_warning(report: Report) -> str:
+    """Says that trained methods lie under bicubic; "" where none does."""
+    under, compared = under_common(report)
+    if not under:
+        return ""
+    names = " and ".join(report.experiment.common)
+    return f"Trained methods lie under {names} in {under} of {compared} cells: {PATH_WARNING}."
+
+
+def caption(report: Report, role: str) -> str:
+    """The provenance that stands in the caption of every table and figure."""
+    parts = (provenance(report, role), comparison_note(report, role), path_warning(report))
+    return " ".join(part for part in parts if part)
+
+
+def page_caption(report: Report, role: str) -> str:
+    """As `caption`, with the plan's warnings."""
+    return " ".join([caption(report, role), *(_phrase(w) + "." for w in report.plan.warnings)])
+
+
+def lr_note(report: Report, role: str) -> str:
+    """Which LR images the columns were measured on."""
+    groups = _by_scale(report, role, lambda cell: cell.lr_sources)
+    listed = "; ".join(
+        f"{where} {source} ({_LR_SOURCES.get(source, 'not described')})"
+        for source, where in groups.items()
+    )
+    return f"LR images: {listed}." if listed else ""
+
+
+def protocol_note(report: Report, role: str) -> str:
+    """How PSNR and SSIM were taken."""
+    groups = _by_scale(report, role, lambda cell: cell.protocols)
+    listed = "; ".join(
+        f"protocol {name} ({_PROTOCOLS.get(name, 'not described')})"
+        + (f" at {where}" if len(groups) > 1 else "")
+        for name, where in groups.items()
+    )
+    return f"Mean over images of each image's value, {listed}." if listed else ""
+
+
+def column_notes(report: Report, role: str, scale: float) -> list[str]:
+    """What must be said of a column before its numbers are compared."""
+    cells = report.measured(role, scale)
+    notes = []
+    if len(distinct(s for c in cells for s in c.lr_sources)) > 1:
+        notes.append("this column mixes LR sources")
+    if len(distinct(p for c in cells for p in c.protocols)) > 1:
+        notes.append("this column mixes protocols")
+    if len(distinct(f for c in cells for f in c.fingerprints)) > 1:
+        notes.append("this column was measured on different versions of the data")
+    if len({c.images for c in cells}) > 1:
+        notes.append("the methods of this column were scored on different numbers of images")
+    reasons = dict.fromkeys(
+        f"{count} of {c.images_planned} images left out: {reason}"
+        for c in cells
+        for reason, count in c.excluded
+    )
+    return [*notes, *reasons]
+
+
+def _by_scale(
+    report: Report, role: str, values: Callable[[CellMean], tuple[str, ...]]
+) -> dict[str, str]:
+    """The scales at which each value occurs, as text."""
+    found: dict[str, list[str]] = {}
+    for scale in report.scales:
+        for value in distinct(v for cell in report.measured(role, scale) for v in values(cell)):
+            found.setdefault(value, []).append(scale_text(scale))
+    return {value: ", ".join(scales) for value, scales in found.items()}
+
+
+def _phrase(text: str) -> str:
+    """Part of a sentence: without the full stop of its own."""
+    return text.strip().rstrip(".") or "not stated"

@@ -1,0 +1,160 @@
+"""From an LR image to an SR image of any size, in chunks of bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from baselines.bicubic import Bicubic
+from baselines.composition import Features, FixedScaleSR, ImplicitSR, Routing
+from baselines.implicit import pixel_centers
+from harness.errors import UsageError
+
+# Queries decoded at once. LIIF holds about 8 kB for each, so this is some 130 MB at full size;
+# larger chunks were not faster.
+CHUNK = 16_384
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A region of an image, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Upscaled:
+    """SR image (1, 3, H, W) on the CPU, and the expert choice that made it, if any."""
+
+    image: Tensor
+    routing: Routing | None
+    latent_size: tuple[int, int]
+
+
+def cell_stretch(model: nn.Module, scale: float) -> float:
+    """Factor of the cell: LTE keeps the cell of x4 above it (LTE, test.py)."""
+    clips = isinstance(model, ImplicitSR) and model.decoder.clips_cell
+    return max(scale / 4, 1.0) if clips else 1.0
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Mixed precision for a block of code; nothing at fp32.
+
+    Raises:
+        UsageError: for an unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"Unknown precision '{precision}'. Available: {', '.join(PRECISIONS)}")
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def bands(box: Box, chunk: int) -> Iterator[Box]:
+    """Parts of a region of at most `chunk` pixels, whole rows where a row fits."""
+    width = min(box.width, chunk)
+    height = max(1, chunk // width)
+    for top in range(box.top, box.top + box.height, height):
+        rows = min(height, box.top + box.height - top)
+        for left in range(box.left, box.left + box.width, width):
+            yield Box(top, left, rows, min(width, box.left + box.width - left))
+
+
+def grid_coord(size: tuple[int, int], box: Box, device: torch.device) -> Tensor:
+    """(1, Q, 2) centres of a region's pixels in an image of this size, row by row."""
+    y = pixel_centers(size[0], device=device)[box.top : box.top + box.height]
+    x = pixel_centers(size[1], device=device)[box.left : box.left + box.width]
+    return torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).reshape(1, -1, 2)
+
+
+@torch.inference_mode()
+def decode_box(
+    model: ImplicitSR,
+    features: Features,
+    size: tuple[int, int],
+    box: Box,
+    stretch: float = 1.0,
+    chunk: int = CHUNK,
+    out: Tensor | None = None,
+    done: Callable[[int], None] | None = None,
+) -> Tensor:
+    """A region of the SR image.
+
+    Args:
+        model: whose features these are.
+        features: of one image.
+        size: (H, W) of the whole SR image.
+        box: the region.
+        stretch: factor of the cell; see `cell_stretch`.
+        chunk: queries decoded at once.
+        out: (3, height, width) on the CPU, float32 or uint8; made if None.
+        done: called with the number of pixels after each chunk.
+
+    Returns:
+        `out`: float32 in [0, 1] nominally, not clamped; or rounded uint8.
+    """
+    device = features.lr.device
+    if out is None:
+        out = torch.empty(3, box.height, box.width)
+    cell = torch.tensor([2 / size[0], 2 / size[1]], device=device) * stretch
+    for band in bands(box, chunk):
+        coord = grid_coord(size, band, device)
+        rgb = model.decode(features, coord, cell.expand_as(coord))[0].float() * 0.5 + 0.5
+        pixels = rgb.T.unflatten(1, (band.height, band.width)).cpu()
+        if out.dtype == torch.uint8:
+            pixels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
+        top, left = band.top - box.top, band.left - box.left
+        out[:, top : top + band.height, left : left + band.width] = pixels
+        if done is not None:
+            done(band.height * band.width)
+    return out
+
+
+@torch.inference_mode()
+def upscale(
+    model: nn.Module,
+    lr: Tensor,
+    scale: float,
+    size: tuple[int, int] | None = None,
+    precision: str = "fp32",
+    chunk: int = CHUNK,
+) -> Upscaled:
+    """SR image of any of the harness's models.
+
+    Args:
+        model: in evaluation mode, on the device that does the work.
+        lr: (1, 3, h, w) in [0, 1].
+        scale: factor; decides the cell's clip, and what fixed-scale networks can do.
+        size: (H, W) of the result; default round(h * scale), round(w * scale).
+        precision: fp32, or autocast to bf16 or fp16.
+        chunk: queries decoded at once.
+
+    Raises:
+        UsageError: when a fixed-scale network is asked for another scale.
+    """
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    target = size or (round(lr.shape[-2] * scale), round(lr.shape[-1] * scale))
+    x = lr.to(device)
+    with autocast(device, precision):
+        if isinstance(model, ImplicitSR):
+            features = model.encode(x * 2 - 1)
+            whole = Box(0, 0, *target)
+            image = decode_box(model, features, target, whole, cell_stretch(model, scale), chunk)
+            return Upscaled(image.unsqueeze(0), features.routing, features.size)
+        if isinstance(model, Bicubic):
+            image = model(lr.cpu(), scale)
+        elif isinstance(model, FixedScaleSR):
+            if scale != model.scale:
+                raise UsageError(f"This network enlarges by {model.scale} only, not {scale:g}.")
+            image = model(x * 2 - 1).float().cpu() * 0.5 + 0.5
+        else:
+            raise TypeError(f"{type(model).__name__} is not a network of this harness")
+    return Upscaled(image, None, (lr.shape[-2], lr.shape[-1]))
