@@ -201,7 +201,7 @@ class ImplicitSR(nn.Module):
         if gates is None and features.routing is not None:
             gates = _rows(features.routing.gates, query.index)
         rgb: Tensor = self.head(fed, gates)
-        return rgb.unflatten(0, query.index.shape)
+        return rgb.reshape(*query.index.shape, 3)
 
     def _pixel_gates(self, features: Features, coord: Tensor) -> Tensor | None:
         """Gates of the nearest code, where one expert serves all codes of an output pixel."""

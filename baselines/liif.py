@@ -38,10 +38,7 @@ class LIIFDecoder(Decoder):
 
     def codes(self, latent: Tensor) -> Tensor:
         """Channel by channel, the nine positions of a channel adjacent; zeros outside."""
-        if self.unfold:
-            flat = F.unfold(latent, 3, padding=1)
-        else:
-            flat = latent.flatten(2)
+        flat = F.unfold(latent, 3, padding=1) if self.unfold else latent.flatten(2)
         return flat.transpose(1, 2).contiguous()
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:

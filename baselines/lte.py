@@ -45,8 +45,9 @@ class LTEDecoder(Decoder):
         return maps.flatten(2).transpose(1, 2).contiguous()
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
-        amplitude, frequency = code.split(self.width, dim=-1)
-        angle = (frequency.unflatten(-1, (-1, 2)) * rel_coord.unsqueeze(-2)).sum(dim=-1)
+        amplitude, frequency = code[:, : self.width], code[:, self.width :]
+        pairs = frequency.reshape(code.shape[0], -1, 2)
+        angle = (pairs * rel_coord.unsqueeze(1)).sum(dim=-1)
         angle = math.pi * (angle + self.phase(rel_cell))
         return amplitude * torch.cat([torch.cos(angle), torch.sin(angle)], dim=-1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor, nn
 
 
@@ -24,10 +26,10 @@ class MLP(nn.Module):
             raise ValueError(f"an MLP needs at least one layer, not {depth}")
         sizes = [in_dim] + [width] * (depth - 1) + [3]
         layers: list[nn.Module] = []
-        for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for i, (a, b) in enumerate(itertools.pairwise(sizes)):
             layers += [nn.ReLU()] * (i > 0) + [nn.Linear(a, b)]
         self.layers = nn.Sequential(*layers)
-        self.macs = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+        self.macs = sum(a * b for a, b in itertools.pairwise(sizes))
         self.depth = depth
 
     def forward(self, x: Tensor) -> Tensor:

@@ -71,8 +71,9 @@ def read(path: Path) -> dict[str, Any]:
             "Save its state dict alone, with tensors and plain values.",
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise HarnessError(
-            f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            f"{path} cannot be read as a checkpoint: {reason}",
             "It may be truncated; copy or train it again.",
         ) from error
     if not isinstance(content, dict):

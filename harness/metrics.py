@@ -60,7 +60,7 @@ def _check(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> int:
     border = shaved_border(protocol, scale)
     if too_small((hr.shape[-2], hr.shape[-1]), protocol, scale):
         raise ValueError(
-            f"an image of {hr.shape[-2]}x{hr.shape[-1]} has nothing left inside a border of {border}"
+            f"an image of {hr.shape[-2]}x{hr.shape[-1]} is smaller than two borders of {border}"
         )
     return border
 
@@ -106,7 +106,7 @@ def ssim(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
         raise ValueError(f"SSIM needs {_SSIM_WINDOW} pixels per side inside the border")
     images, truths = (x.double().cpu().reshape(-1, *x.shape[-3:]).numpy() for x in pair)
     values = [
-        structural_similarity(
+        structural_similarity(  # type: ignore[no-untyped-call]
             x,
             y,
             channel_axis=0,

@@ -108,7 +108,7 @@ def decode_box(
     for band in bands(box, chunk):
         coord = grid_coord(size, band, device)
         rgb = model.decode(features, coord, cell.expand_as(coord))[0].float() * 0.5 + 0.5
-        pixels = rgb.T.unflatten(1, (band.height, band.width)).cpu()
+        pixels = rgb.T.reshape(3, band.height, band.width).cpu()
         if out.dtype == torch.uint8:
             pixels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
         top, left = band.top - box.top, band.left - box.left

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor, nn
 
 
@@ -27,7 +29,7 @@ class Mapper(nn.Module):
         if kernel % 2 == 0:
             raise ValueError(f"the mapper's kernel must be odd, not {kernel}")
         sizes = [channels] + [width] * (layers - 1) + [experts]
-        pairs = list(zip(sizes, sizes[1:], strict=False))
+        pairs = list(itertools.pairwise(sizes))
         stack: list[nn.Module] = []
         for i, (a, b) in enumerate(pairs):
             stack += [nn.ReLU(inplace=True)] * (i > 0)

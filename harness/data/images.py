@@ -43,6 +43,19 @@ def open_image(path: Path) -> Image.Image:
     return loaded
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) from an image file's header.
+
+    Raises:
+        HarnessError: when the file is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except (UnidentifiedImageError, OSError) as error:
+        raise HarnessError(f"{path} cannot be read as an image: {error}") from error
+
+
 def to_tensor(image: Image.Image) -> Tensor:
     """uint8 (C, H, W) of an 8-bit Pillow image (C = 1, 2, 3 or 4)."""
     array = np.array(image)

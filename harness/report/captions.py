@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.report.aggregate import CellMean, Report, distinct, under_common
+from harness.report.text import scale_text
 
 PATH_WARNING = "these numbers show the path, not the methods"
 
@@ -21,11 +22,6 @@ _PROTOCOLS = {
     "div2k": "on RGB, scale + 6 pixels shaved from each border",
     "full": "on RGB, nothing shaved",
 }
-
-
-def scale_text(scale: float) -> str:
-    """`×2`, `×3.7`."""
-    return f"×{scale:g}"
 
 
 def is_stand_in(report: Report, role: str) -> bool:
@@ -108,6 +104,31 @@ def protocol_note(report: Report, role: str) -> str:
 
 def column_notes(report: Report, role: str, scale: float) -> list[str]:
     """What must be said of a column before its numbers are compared."""
+    reasons = dict.fromkeys(
+        f"{count} of {cell.images_planned} images left out: {reason}"
+        for cell in report.measured(role, scale)
+        for reason, count in cell.excluded
+    )
+    return [*_mixtures(report, role, scale), *reasons]
+
+
+def gaps_note(report: Report, role: str) -> str:
+    """As the column notes of all scales, in a sentence or two for a figure."""
+    cells = [report.at(m, role, s) for s in report.scales for m in report.experiment.methods]
+    missing = sum(bool(cell.missing) for cell in cells)
+    parts = [f"{missing} of {len(cells)} cells have no value."] if missing else []
+    left_out = dict.fromkeys(
+        f"{scale_text(c.scale)} {c.too_small} of {c.images_planned}" for c in cells if c.too_small
+    )
+    if left_out:
+        parts.append(f"Images left out as too small: {', '.join(left_out)}.")
+    for scale in report.scales:
+        parts += [f"{scale_text(scale)}: {text}." for text in _mixtures(report, role, scale)]
+    return " ".join(parts)
+
+
+def _mixtures(report: Report, role: str, scale: float) -> list[str]:
+    """Why the cells of a column may not be comparable with each other."""
     cells = report.measured(role, scale)
     notes = []
     if len(distinct(s for c in cells for s in c.lr_sources)) > 1:
@@ -118,12 +139,7 @@ def column_notes(report: Report, role: str, scale: float) -> list[str]:
         notes.append("this column was measured on different versions of the data")
     if len({c.images for c in cells}) > 1:
         notes.append("the methods of this column were scored on different numbers of images")
-    reasons = dict.fromkeys(
-        f"{count} of {c.images_planned} images left out: {reason}"
-        for c in cells
-        for reason, count in c.excluded
-    )
-    return [*notes, *reasons]
+    return notes
 
 
 def _by_scale(

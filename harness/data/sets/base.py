@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from harness.data.images import pixel_hash, read_rgb
+from harness.data.images import image_size, pixel_hash, read_rgb
 from harness.errors import HarnessError
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
@@ -23,6 +23,7 @@ class ImageItem:
     Attributes:
         name: file name without suffix.
         load: reads it as uint8 (3, H, W).
+        size: its (height, width), without decoding it where that can be avoided.
         fingerprint: changes when the file changes.
         official_lr: path of the dataset's own LR image for an integer scale, if the dataset
             has a folder for that scale.
@@ -30,6 +31,7 @@ class ImageItem:
 
     name: str
     load: Callable[[], Tensor]
+    size: Callable[[], tuple[int, int]]
     fingerprint: Callable[[], str]
     official_lr: Callable[[int], Path | None] = field(default=lambda _: None)
 
@@ -98,7 +100,12 @@ def file_hash(path: Path) -> str:
 
 def memory_item(name: str, load: Callable[[], Tensor]) -> ImageItem:
     """The item of an image that is no file of its own."""
-    return ImageItem(name, load, lambda: pixel_hash(load()))
+
+    def size() -> tuple[int, int]:
+        image = load()
+        return image.shape[-2], image.shape[-1]
+
+    return ImageItem(name, load, size, lambda: pixel_hash(load()))
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -151,7 +158,13 @@ def from_folder(
         return find
 
     items = tuple(
-        ImageItem(path.stem, partial(read_rgb, path), partial(file_hash, path), official(path))
+        ImageItem(
+            path.stem,
+            partial(read_rgb, path),
+            partial(image_size, path),
+            partial(file_hash, path),
+            official(path),
+        )
         for path in files
     )
     return Dataset(spec.name, spec.description, items, expected, spec.protocol)

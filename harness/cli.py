@@ -1,0 +1,73 @@
+"""The `harness` command: thin, every command lives in `harness.commands`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+import click
+
+from harness import __version__
+from harness.commands.evaluate import evaluate
+from harness.commands.flops import flops
+from harness.commands.methods import methods
+from harness.commands.report import report
+from harness.commands.run import run
+from harness.commands.train import train
+from harness.commands.upscale import upscale
+from harness.errors import HarnessError
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="harness")
+def cli() -> None:
+    """Train, measure, compare and publish arbitrary-scale super-resolution.
+
+    Start with `harness run table1`: it trains LIIF, LTE and MoEISR on embedded photographs in
+    a few minutes and writes reports/table1.html. `--profile paper` is the paper's own setting.
+    """
+
+
+for command in (run, report, train, evaluate, flops, upscale, methods):
+    cli.add_command(command)
+
+
+def _fail(message: str, status: int) -> int:
+    click.echo(f"Error: {message}", err=True)
+    return status
+
+
+def _run() -> int:
+    """Run the command line; returns the exit status."""
+    try:
+        status = cli.main(standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except HarnessError as error:
+        return _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("Stopped. The same command goes on where this one was.", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`); nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except ValueError as error:
+        from baselines import UnknownMethodError  # imports torch: not for every --help
+
+        if isinstance(error, UnknownMethodError):
+            return _fail(str(error), 2)
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            return _fail(f"{error.strerror}: {error.filename or 'a file'}", 1)
+        raise
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(_run())

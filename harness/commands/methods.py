@@ -1,0 +1,43 @@
+"""`harness methods`: what can be named."""
+
+from __future__ import annotations
+
+import click
+
+from harness.commands.options import json_option, print_json
+
+
+@click.command(epilog="Example: harness methods --json")
+@json_option
+def methods(as_json: bool) -> None:
+    """List every method with its size at the paper's settings."""
+    import torch
+    from tabulate import tabulate
+
+    from baselines import build
+    from baselines import methods as names
+    from baselines.composition import ImplicitSR
+    from harness.published import label
+
+    lines = []
+    for name in names():
+        with torch.device("meta"):
+            model = build(name)
+        line: dict[str, object] = {
+            "method": name,
+            "paper": label(name),
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "experts": "",
+            "macs_per_latent_query": "",
+        }
+        if isinstance(model, ImplicitSR):
+            macs = model.head.expert_macs()
+            line["experts"] = len(macs) if len(macs) > 1 else ""
+            line["macs_per_latent_query"] = (
+                f"{macs[0]:,}" if len(macs) == 1 else f"{macs[0]:,} to {macs[-1]:,}"
+            )
+        lines.append(line)
+    if as_json:
+        print_json(lines)
+    else:
+        click.echo(tabulate(lines, headers="keys", tablefmt="simple", intfmt=","))

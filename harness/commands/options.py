@@ -1,0 +1,91 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def scale_factor(value: str) -> float:
+    """A scale factor: a number from 1 to 1000; `x4` is 4."""
+    try:
+        scale = float(str(value).removeprefix("x"))
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is no number.") from None
+    if not 1 <= scale <= 1000:
+        raise click.BadParameter(f"{value} is out of range; a scale is a number from 1 to 1000.")
+    return scale
+
+
+def profile_option(function: F) -> F:
+    """`--profile`."""
+    return click.option(
+        "--profile",
+        default="quick",
+        show_default=True,
+        metavar="NAME|FILE",
+        help="quick, bsds, paper, or the path of a .yaml file.",
+    )(function)
+
+
+def data_root_option(function: F) -> F:
+    """`--data-root`."""
+    return click.option(
+        "--data-root",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="HARNESS_DATA",
+        metavar="DIR",
+        help="Folder that holds benchmark/, DIV2K/ and train/ (also: HARNESS_DATA).",
+    )(function)
+
+
+def device_option(function: F) -> F:
+    """`--device`."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="auto, cpu, cuda or cuda:N; auto takes CUDA where there is one.",
+    )(function)
+
+
+def results_option(function: F) -> F:
+    """`--results`."""
+    return click.option(
+        "--results",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("results"),
+        show_default=True,
+        metavar="DIR",
+        help="Folder of checkpoints and measurements.",
+    )(function)
+
+
+def reports_option(function: F) -> F:
+    """`--reports`."""
+    return click.option(
+        "--reports",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("reports"),
+        show_default=True,
+        metavar="DIR",
+        help="Folder of tables and figures.",
+    )(function)
+
+
+def json_option(function: F) -> F:
+    """`--json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON on standard output instead of a table."
+    )(function)
+
+
+def print_json(content: Any) -> None:
+    """Print JSON on standard output."""
+    click.echo(json.dumps(content, indent=1))

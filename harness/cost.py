@@ -1,0 +1,101 @@
+"""What a plan will cost, before anything runs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from baselines import build, parse
+from baselines.composition import ImplicitSR
+from harness import flops
+from harness.data.sets import Dataset
+from harness.profiles import Profile
+
+
+@dataclass(frozen=True)
+class MethodCost:
+    """Multiply-adds of one method.
+
+    Attributes:
+        training: of all training steps; backward counted as twice the forward pass.
+        evaluation: of all images and scales, encoder included; MoEISR's experts in even shares.
+    """
+
+    method: str
+    training: int
+    evaluation: int
+
+
+def _meta_model(profile: Profile, method: str) -> torch.nn.Module:
+    parts = parse(method)
+    with torch.device("meta"):
+        if not parts.encoder:
+            return build(method)
+        return build(method, **profile.build_options(parts.encoder, bool(parts.head)))
+
+
+def training_steps(profile: Profile, data: Dataset) -> int:
+    """Steps of a whole training run."""
+    settings = profile.training
+    return len(data.items) * settings.repeat // settings.batch * settings.epochs
+
+
+def _training_macs(model: ImplicitSR, profile: Profile, steps: int) -> int:
+    s = profile.training
+    size = (s.patch, s.patch)
+    per_pixel, per_pair = model.decoder.estimator_macs()
+    pairs = s.queries * (4 if model.ensemble else 1)
+    forward = (
+        flops.encoder_macs(model.encoder, size)
+        + s.patch**2 * (per_pixel + model.head.routing_macs())
+        + pairs * (per_pair + sum(model.head.expert_macs()))
+    )
+    return 3 * forward * s.batch * steps
+
+
+def _evaluation_macs(model: ImplicitSR, datasets: list[Dataset], scales: list[float]) -> int:
+    experts = len(model.head.expert_macs())
+    shares = [1 / experts] * experts
+    total = 0
+    for dataset in datasets:
+        for item in dataset.items:
+            h, w = item.size()
+            for scale in scales:
+                lr = (max(1, int(h / scale)), max(1, int(w / scale)))
+                total += flops.count(model, lr, (h, w), shares=shares).total
+    return total
+
+
+def method_cost(
+    profile: Profile,
+    method: str,
+    training_set: Dataset | None,
+    datasets: list[Dataset],
+    scales: list[float],
+) -> MethodCost:
+    """Cost of training a method once and measuring it on datasets at scales."""
+    model = _meta_model(profile, method)
+    if not isinstance(model, ImplicitSR) or training_set is None:
+        return MethodCost(method, 0, 0)
+    steps = training_steps(profile, training_set)
+    return MethodCost(
+        method,
+        _training_macs(model, profile, steps),
+        _evaluation_macs(model, datasets, scales),
+    )
+
+
+def matrix_product_speed(device: torch.device, seconds: float = 0.5) -> float:
+    """Multiply-adds per second of a plain float32 matrix product on this device."""
+    side = 1024 if device.type == "cpu" else 8192
+    a = torch.randn(side, side, device=device)
+    a @ a
+    rounds = 0
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        product = a @ a
+        product[0, 0].item()
+        rounds += 1
+    return rounds * side**3 / (time.perf_counter() - start)

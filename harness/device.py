@@ -1,0 +1,85 @@
+"""Which device does the work, and how much memory it took."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+from harness.errors import UsageError
+
+
+def resolve(name: str) -> torch.device:
+    """`auto` is CUDA where there is one, else the CPU.
+
+    Raises:
+        UsageError: for an unknown device, or CUDA where there is none.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"Unknown device '{name}'. Use auto, cpu, cuda or cuda:N.") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"Device '{name}' is not supported. Use auto, cpu, cuda or cuda:N.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"There is no device '{name}' here (CUDA devices: {torch.cuda.device_count()})."
+        )
+    return device
+
+
+def describe(device: torch.device) -> str:
+    """Name of the device for provenance."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    return f"cpu: {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for the device, so that clocks are right."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+_CLEAR = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+
+
+class PeakMemory:
+    """Peak memory from its making on.
+
+    `kind` says what is measured: the CUDA allocator's peak, the process's peak since then
+    (Linux lets it be reset), or, elsewhere, the process's peak since its start.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            self.kind = "cuda allocator"
+        else:
+            self.kind = "process" if self._reset() else "process since start"
+
+    @staticmethod
+    def _reset() -> bool:
+        try:
+            _CLEAR.write_text("5")
+        except OSError:
+            return False
+        return True
+
+    def read(self) -> int:
+        """Bytes."""
+        if self.device.type == "cuda":
+            return int(torch.cuda.max_memory_allocated(self.device))
+        if self.kind == "process":
+            for line in _STATUS.read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

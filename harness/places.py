@@ -1,0 +1,50 @@
+"""Where data is looked for, and where results, reports and cached files go."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.profiles import Profile
+
+RESULTS = Path("results")
+REPORTS = Path("reports")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders of a command.
+
+    Attributes:
+        data_root: of datasets; None if none was named.
+        results: checkpoints and measurements.
+        reports: tables and figures.
+        cache: files that can be made again (LR images).
+    """
+
+    data_root: Path | None
+    results: Path
+    reports: Path
+    cache: Path
+
+    @property
+    def lr_cache(self) -> Path:
+        """LR images made by the MATLAB-compatible resize."""
+        return self.cache / "lr-matlab"
+
+
+def resolve(
+    data_root: Path | None = None,
+    results: Path | None = None,
+    reports: Path | None = None,
+    profile: Profile | None = None,
+) -> Places:
+    """Folders from options, environment (HARNESS_DATA, HARNESS_CACHE), profile and defaults."""
+    named = os.environ.get("HARNESS_DATA")
+    root = data_root or (Path(named) if named else None)
+    if root is None and profile is not None:
+        root = profile.data_root
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(os.environ.get("HARNESS_CACHE") or base / "moeisr-harness")
+    return Places(root, results or RESULTS, reports or REPORTS, cache)

@@ -1,0 +1,61 @@
+"""Recipes: all that decides the weights of a trained network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from baselines import parse
+from harness.data.sets import Dataset
+from harness.profiles import Profile
+
+RECIPE_SCHEMA = 1
+# Settings of a profile's training that change how fast it runs, not what comes out.
+_INCIDENTAL = {"workers", "in_memory", "checkpoint_every", "validation"}
+_MIXTURE_ONLY = {"alpha", "beta", "balance_weights", "balance_unit"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Method, network, schedule, data and seed of one training run.
+
+    Attributes:
+        build: keyword arguments for `baselines.build`.
+        training: settings of the profile's training that change the weights.
+        data: fingerprint of the training set.
+    """
+
+    method: str
+    build: dict[str, Any]
+    training: dict[str, Any]
+    data: str
+    seed: int
+    schema: int = RECIPE_SCHEMA
+
+    @property
+    def fingerprint(self) -> str:
+        """Ten hexadecimal digits that change with anything above."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def make_recipe(profile: Profile, method: str, seed: int, data: Dataset) -> Recipe:
+    """The recipe of a method under a profile."""
+    parts = parse(method)
+    left_out = _INCIDENTAL if parts.head else _INCIDENTAL | _MIXTURE_ONLY
+    return Recipe(
+        method=method,
+        build=profile.build_options(parts.encoder, bool(parts.head)),
+        training=profile.training.model_dump(mode="json", exclude=left_out),
+        data=data.fingerprint(),
+        seed=seed,
+    )
+
+
+def run_dir(results: Path, profile: str, recipe: Recipe) -> Path:
+    """Folder of a training run: a changed recipe trains elsewhere."""
+    name = f"s{recipe.seed}-{recipe.fingerprint}"
+    return results / profile / "training" / recipe.method / name

@@ -1,0 +1,98 @@
+"""Reports: stored plan, rows and samples become tables, figures and a page.
+
+Only what is stored is read, so a report can be written on a machine without data or networks,
+and is the same, byte for byte, when it is written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from baselines.registry import unknown
+from harness.errors import UsageError
+from harness.files import write_text
+from harness.report import page, records
+from harness.report.aggregate import Report, load_report
+from harness.report.figure import FigureFile, style
+from harness.report.figures import draw_curves
+from harness.report.pictures import draw_pictures
+
+_Writer = Callable[[Report, Sequence[FigureFile]], str]
+
+
+def _figure_folder(experiment: str) -> PurePosixPath:
+    """Where the figures lie, seen from the documents."""
+    return PurePosixPath(experiment) / "figures"
+
+
+def _markdown(report: Report, figures: Sequence[FigureFile]) -> str:
+    return page.markdown_page(report, figures, _figure_folder(report.experiment.name))
+
+
+_FORMATS: dict[str, tuple[str, _Writer]] = {
+    "markdown": ("md", _markdown),
+    "latex": ("tex", lambda report, _: page.latex_page(report)),
+    "html": ("html", page.html),
+    "csv": ("csv", lambda report, _: records.csv(report)),
+    "json": ("json", lambda report, _: records.json_text(report)),
+}
+ALL_FORMATS = tuple(_FORMATS)
+
+
+def write_report(
+    results: Path,
+    profile: str,
+    experiment: str,
+    out: Path,
+    formats: Sequence[str] = ALL_FORMATS,
+    *,
+    figures: bool = True,
+) -> list[Path]:
+    """Write the tables, figures and page of an experiment from what is stored.
+
+    Args:
+        results: folder that plans, measurements and samples were written to.
+        out: receives `<experiment>.<format>` and `<experiment>/figures/*.png` and `*.pdf`.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        UsageError: for an unknown experiment or format.
+        HarnessError: when nothing is stored, or `out` cannot be written.
+    """
+    for fmt in formats:
+        _check(fmt)
+    report = load_report(results, profile, experiment)
+    drawn: list[FigureFile] = []
+    if figures:
+        folder = out / _figure_folder(experiment)
+        with style():
+            drawn = draw_curves(report, folder) + draw_pictures(report, folder)
+    written = []
+    for fmt in formats:
+        suffix, writer = _FORMATS[fmt]
+        path = out / f"{experiment}.{suffix}"
+        write_text(path, writer(report, drawn))
+        written.append(path)
+    return written + [path for figure in drawn for path in (figure.png, figure.pdf)]
+
+
+def render(results: Path, profile: str, experiment: str, fmt: str) -> str:
+    """One format as text, without figures.
+
+    Raises:
+        UsageError: for an unknown experiment or format.
+        HarnessError: when nothing is stored, or it is damaged.
+    """
+    _check(fmt)
+    return _FORMATS[fmt][1](load_report(results, profile, experiment), ())
+
+
+def _check(fmt: str) -> None:
+    if fmt not in _FORMATS:
+        raise UsageError(unknown("format", fmt, ALL_FORMATS))
+
+
+__all__ = ["ALL_FORMATS", "render", "write_report"]

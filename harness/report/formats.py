@@ -1,0 +1,140 @@
+"""Tables as Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from tabulate import tabulate
+
+from harness.report.figure import FigureFile
+from harness.report.layout import Cell, Row, Table
+from harness.report.text import INFINITY, MINUS, MISSING, TIMES
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    TIMES: r"$\times$",
+    MINUS: r"$-$",
+    MISSING: "--",
+    INFINITY: r"$\infty$",
+}
+
+
+def markdown(table: Table) -> str:
+    """A table with its caption and notes, as GitHub and pandoc read it."""
+    header = list(table.header)
+    body = []
+    if table.groups:
+        # Pipe tables have one header line: what stands over several columns becomes a row.
+        spans = [name for name, width in table.groups for _ in range(width)]
+        body.append([""] * (len(header) - len(spans)) + [f"*{name}*" for name in spans])
+    body += [[*row.head, *(_markdown_cell(cell) for cell in row.cells)] for row in table.rows]
+    body = [[text.replace("|", r"\|") for text in line] for line in body]
+    leading = len(table.rows[0].head)
+    align = ["left"] * leading + ["right"] * (len(header) - leading)
+    text = tabulate(body, header, tablefmt="pipe", disable_numparse=True, colalign=align)
+    notes = [f"[{mark}] {note}" if mark else note for mark, note in table.notes]
+    listed = "\n".join(f"- {note}" for note in notes)
+    parts = [f"## {table.title}", table.caption, text, listed]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = f"**{cell.text}**" if cell.bold else cell.text
+    return f"{text} [{cell.mark}]" if cell.mark else text
+
+
+def markdown_figures(figures: Sequence[FigureFile], folder: PurePosixPath) -> str:
+    """Links to the figures, which lie in `folder` beside the document.
+
+    The caption is printed in the figure itself; here it is the text for those who cannot see it.
+    """
+    return "\n".join(
+        f"## {figure.title}\n\n"
+        f"![{_plain(f'{figure.title}. {figure.caption}')}]({folder / figure.png.name})\n"
+        for figure in figures
+    )
+
+
+def _plain(text: str) -> str:
+    """Text without the brackets that would end a link's name."""
+    return text.replace("[", "(").replace("]", ")")
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def latex(table: Table, label: str) -> str:
+    """A `table*` environment in booktabs style; needs no package but booktabs."""
+    leading = len(table.rows[0].head)
+    columns = "l" * leading + "r" * (len(table.header) - leading)
+    lines = [
+        r"\begin{table*}[tbp]",
+        r"\centering",
+        rf"\caption{{{escape(table.title)}. {escape(table.caption)}}}",
+        rf"\label{{tab:{label}}}",
+        r"\footnotesize",
+        r"\setlength{\tabcolsep}{4pt}",
+        rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+        r"\toprule",
+        *_latex_groups(table, leading),
+        _latex_line([escape(name) for name in table.header]),
+    ]
+    for number, row in enumerate(table.rows):
+        if row.rule or number == 0:
+            lines.append(r"\midrule")
+        lines.append(_latex_row(row))
+    lines += [r"\bottomrule", r"\end{tabular}", *_latex_notes(table), r"\end{table*}"]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_groups(table: Table, leading: int) -> list[str]:
+    """Headings over several columns, each with a rule under it."""
+    if not table.groups:
+        return []
+    heads = [rf"\multicolumn{{{width}}}{{c}}{{{escape(name)}}}" for name, width in table.groups]
+    rules, first = [], leading + 1
+    for _, width in table.groups:
+        rules.append(rf"\cmidrule(lr){{{first}-{first + width - 1}}}")
+        first += width
+    return [_latex_line([""] * leading + heads), " ".join(rules)]
+
+
+def _latex_row(row: Row) -> str:
+    cells = []
+    for cell in row.cells:
+        text = rf"\textbf{{{escape(cell.text)}}}" if cell.bold else escape(cell.text)
+        cells.append(rf"{text}\textsuperscript{{{cell.mark}}}" if cell.mark else text)
+    return _latex_line([escape(name) for name in row.head] + cells)
+
+
+def _latex_line(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _latex_notes(table: Table) -> list[str]:
+    if not table.notes:
+        return []
+    lines = [
+        (rf"\textsuperscript{{{mark}}} " if mark else "") + escape(note)
+        for mark, note in table.notes
+    ]
+    # Without its braces a note that begins with `[` or `*` would be read as an argument of `\\`.
+    text = r"\\".join(f"{{{line}}}" for line in lines)
+    return [
+        r"\par\smallskip",
+        rf"\parbox{{\linewidth}}{{\scriptsize\raggedright {text}}}",
+    ]

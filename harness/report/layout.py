@@ -1,0 +1,185 @@
+"""What a table is, and the layout that most have: a column per scale, a few lines per method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from harness.published import label
+from harness.report import captions
+from harness.report.aggregate import CellMean, Report
+from harness.report.text import MISSING, scale_text
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is printed at one place; `mark` refers to a note of the table."""
+
+    text: str
+    bold: bool = False
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table.
+
+    Attributes:
+        head: texts of the leading columns.
+        rule: whether a block starts here.
+        kind: measured, info or aside (published values, differences, percentages).
+    """
+
+    head: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    rule: bool = False
+    kind: str = "measured"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its caption and notes.
+
+    Attributes:
+        key: short name, for labels and anchors.
+        groups: headings over the columns after the leading ones, each with its width.
+        header: all column names, leading columns first.
+        notes: (mark, text); general notes have no mark.
+    """
+
+    key: str
+    title: str
+    caption: str
+    groups: tuple[tuple[str, int], ...]
+    header: tuple[str, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[tuple[str, str], ...]
+    stand_in: bool
+
+
+@dataclass
+class _Notes:
+    """Notes of a table in the making; equal texts share a mark."""
+
+    marks: dict[str, str] = field(default_factory=dict)
+
+    def mark(self, texts: Sequence[str]) -> str:
+        """The marks of these notes, in one string."""
+        for text in texts:
+            self.marks.setdefault(text, _letters(len(self.marks)))
+        return ",".join(self.marks[text] for text in texts)
+
+
+Value = Callable[[CellMean], float | None]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that every method may have: a number per scale.
+
+    Attributes:
+        better: min or max; None for lines that nothing is best in.
+        kind: of its `Row`.
+    """
+
+    name: str
+    value: Value
+    show: Callable[[float], str]
+    better: Callable[[Sequence[float]], float] | None = None
+    kind: str = "aside"
+
+
+def scale_table(
+    report: Report, role: str, key: str, title: str, lines: Sequence[Line], *, note: str = ""
+) -> Table:
+    """A table with a column per scale and the given lines for each method."""
+    scales, notes = report.scales, _Notes()
+    rows = list(_info_rows(report, role, notes))
+    for block in (report.experiment.common, *(b.methods for b in report.experiment.blocks)):
+        rows += _block_rows(report, role, block, lines, notes)
+    # Lines that no method has a number in are not printed, nor a table that has none at all.
+    body = any(row.kind != "info" for row in rows)
+    inside = sum(scale <= report.experiment.in_scale_up_to for scale in scales)
+    groups = (("in-scale", inside), ("out-of-scale", len(scales) - inside))
+    general = [note, captions.protocol_note(report, role) if key in ("psnr", "ssim") else ""]
+    general.append(captions.lr_note(report, role))
+    if any(line.better for line in lines):
+        general.append(
+            "Bold: best of a block at printed precision; unmarked where a value is missing."
+        )
+    return Table(
+        key=table_key(report, role, key),
+        title=f"{title}, {role}" if not report.role(role).substitute else f"{title}, for {role}",
+        caption=captions.caption(report, role),
+        groups=tuple(group for group in groups if group[1]),
+        header=("Method", "", *(scale_text(scale) for scale in scales)),
+        rows=tuple(rows) if body else (),
+        notes=(*((m, t) for t, m in notes.marks.items()), *(("", t) for t in general if t)),
+        stand_in=captions.is_stand_in(report, role),
+    )
+
+
+def _info_rows(report: Report, role: str, notes: _Notes) -> Iterator[Row]:
+    """LR source and number of images of each column."""
+    sources, counts = [], []
+    for scale in report.scales:
+        cells = report.measured(role, scale)
+        names = dict.fromkeys(name for cell in cells for name in cell.lr_sources)
+        sources.append(Cell("+".join(names) or MISSING))
+        images = dict.fromkeys(str(cell.images) for cell in cells)
+        mark = notes.mark(captions.column_notes(report, role, scale))
+        counts.append(Cell("/".join(images) or MISSING, mark=mark))
+    yield Row(("LR source", ""), tuple(sources), kind="info")
+    yield Row(("Images", ""), tuple(counts), kind="info")
+
+
+def _block_rows(
+    report: Report, role: str, block: Sequence[str], lines: Sequence[Line], notes: _Notes
+) -> list[Row]:
+    """The lines of a block's methods."""
+    rows: list[Row] = []
+    for method in block:
+        named = False
+        for number, line in enumerate(lines):
+            cells = [
+                _cell(report, line, report.at(method, role, scale), block, notes)
+                for scale in report.scales
+            ]
+            has_value = any(cell.text != MISSING for cell in cells)
+            # A method without any number still has its line, which says so.
+            all_missing = all(report.at(method, role, s).missing for s in report.scales)
+            if has_value or (number == 0 and all_missing and line.kind == "measured"):
+                head = ("" if named else label(method), line.name)
+                rows.append(Row(head, tuple(cells), not rows, line.kind))
+                named = True
+    return rows
+
+
+def _cell(report: Report, line: Line, cell: CellMean, block: Sequence[str], notes: _Notes) -> Cell:
+    value = line.value(cell)
+    if value is None:
+        mark = notes.mark([cell.missing]) if cell.missing and line.kind == "measured" else ""
+        return Cell(MISSING, mark=mark)
+    text = line.show(value)
+    if line.better is None or block == report.experiment.common:
+        return Cell(text)
+    values = [line.value(report.at(method, cell.role, cell.scale)) for method in block]
+    known = [v for v in values if v is not None]
+    # With a value missing, which one is best is not known.
+    bold = len(known) == len(values) and line.show(line.better(known)) == text
+    return Cell(text, bold=bold)
+
+
+def table_key(report: Report, role: str, key: str) -> str:
+    """A key that is unique in the report."""
+    return key if len(report.experiment.roles) == 1 else f"{key}-{role}"
+
+
+def _letters(number: int) -> str:
+    """a, b, ..., z, aa, ab, ..."""
+    text = ""
+    while True:
+        text = chr(ord("a") + number % 26) + text
+        number = number // 26 - 1
+        if number < 0:
+            return text

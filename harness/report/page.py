@@ -1,0 +1,127 @@
+"""The whole report as one document: an HTML page that needs no other file, or Markdown."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from harness.report import captions
+from harness.report.aggregate import Report, distinct
+from harness.report.figure import COLUMN_WIDTH, DPI, FigureFile
+from harness.report.formats import latex, markdown, markdown_figures
+from harness.report.layout import Table
+from harness.report.tables import build_tables
+
+
+def html(report: Report, figures: Sequence[FigureFile]) -> str:
+    """A page with the figures inside, so that it can be sent alone."""
+    environment = Environment(
+        loader=PackageLoader("harness", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html.j2").render(
+        experiment=report.experiment,
+        plan=report.plan,
+        roles=[_banner(report, role) for role in report.experiment.roles],
+        tables=build_tables(report),
+        figures=[_embedded(figure) for figure in figures],
+        absent=_absent(report, figures),
+        environment=_environment(report),
+    )
+
+
+def markdown_page(report: Report, figures: Sequence[FigureFile], folder: PurePosixPath) -> str:
+    """Headline, tables, figures (which lie in `folder`) and environment."""
+    parts = [f"# {report.experiment.title}"]
+    parts.append(f"Reproduces {report.experiment.source}. {report.plan.summary}".strip())
+    parts += [f"> {warning}" for warning in report.plan.warnings]
+    parts += [markdown(table).strip() for table in build_tables(report)]
+    if figures:
+        parts.append(markdown_figures(figures, folder).strip())
+    parts += _absent(report, figures)
+    parts.append("## How it was measured")
+    parts.append("\n".join(f"- {name}: {value}" for name, value in _environment(report)))
+    return "\n\n".join(parts) + "\n"
+
+
+def latex_page(report: Report) -> str:
+    """The tables, to be read into a paper by `\\input`."""
+    heads = [
+        f"{report.experiment.source}, profile {report.plan.profile}",
+        r"Needs \usepackage{booktabs} in the preamble.",
+        *report.plan.warnings,
+    ]
+    comments = "\n".join(f"% {' '.join(head.split())}" for head in heads)
+    return "\n".join([comments + "\n", *(_numbered(report, t) for t in build_tables(report))])
+
+
+def _numbered(report: Report, table: Table) -> str:
+    """With a label that is unique in a paper that reads several reports."""
+    return latex(table, f"{report.experiment.name}-{table.key}")
+
+
+def _banner(report: Report, role: str) -> dict[str, Any]:
+    lines = (captions.comparison_note(report, role), captions.path_warning(report))
+    return {
+        "stand_in": captions.is_stand_in(report, role),
+        "provenance": captions.provenance(report, role),
+        "lines": [line for line in (*lines, *report.plan.warnings) if line],
+    }
+
+
+def _embedded(figure: FigureFile) -> dict[str, Any]:
+    with Image.open(figure.png) as image:
+        narrow = image.width <= COLUMN_WIDTH * DPI + 1
+    data = base64.b64encode(figure.png.read_bytes()).decode()
+    return {
+        "title": figure.title,
+        "caption": figure.caption,
+        "data": data,
+        "narrow": narrow,
+    }
+
+
+def _absent(report: Report, figures: Sequence[FigureFile]) -> list[str]:
+    """How to get what is not on the page."""
+    command = f"`harness run {report.experiment.name} --profile {report.plan.profile}`"
+    lines = []
+    if not report.samples:
+        lines.append(
+            "Expert maps and crops are left out, because no samples are stored: "
+            f"{command} stores them while it measures."
+        )
+    if not figures:
+        lines.append("Figures were not drawn with this document.")
+    return lines
+
+
+def _environment(report: Report) -> list[tuple[str, str]]:
+    """Versions, devices and settings behind the rows."""
+    cells = list(report.cells.values())
+    seeds = distinct(seed for cell in cells for seed in cell.seeds)
+    rows = [
+        ("Profile", report.plan.profile),
+        ("Planned", report.plan.created),
+        ("Trained on", report.plan.training),
+        ("Networks", report.plan.networks),
+        ("Schedule", report.plan.schedule),
+        *(
+            (f"{r.role}", f"{r.dataset}, {r.description}, {r.images} images")
+            for r in report.plan.roles
+        ),
+        ("Devices", ", ".join(distinct(d for c in cells for d in c.devices))),
+        ("Precision", ", ".join(distinct(p for c in cells for p in c.precisions))),
+        ("Seeds", ", ".join(seeds)),
+        ("Versions", ", ".join(distinct(v for c in cells for v in c.versions))),
+        ("Data", ", ".join(distinct(f for c in cells for f in c.fingerprints))),
+    ]
+    return [(name, value) for name, value in rows if value]

@@ -1,0 +1,138 @@
+"""Making samples: the regions a profile names, by every method that was measured."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines.composition import ImplicitSR
+from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
+from harness.data.images import save_png
+from harness.evaluation import Subject, Task, expert_choice
+from harness.files import write_text
+from harness.plan import samples_dir
+from harness.profiles import Region
+from harness.progress import say
+from harness.running import Job
+from harness.samples import MethodSample
+from harness.upscaling import Box, autocast, cell_stretch, decode_box, upscale
+
+
+def _cut(image: Tensor, box: Box) -> Tensor:
+    return image[:, box.top : box.top + box.height, box.left : box.left + box.width]
+
+
+def _lr_box(box: Box, scale: float) -> Box:
+    """LR pixels that cover a region of the HR image."""
+    top, left = math.floor(box.top / scale), math.floor(box.left / scale)
+    bottom = math.ceil((box.top + box.height) / scale)
+    right = math.ceil((box.left + box.width) / scale)
+    return Box(top, left, bottom - top, right - left)
+
+
+@torch.inference_mode()
+def _region(subject: Subject, pair: Pair, task: Task, box: Box) -> tuple[Tensor, Tensor | None]:
+    """The region as uint8, and the expert of each LR pixel (uint8, (1, h, w)) if any."""
+    model, lr = subject.model, unit(pair.lr)[None]
+    size = (pair.hr.shape[-2], pair.hr.shape[-1])
+    settings = task.settings
+    if not isinstance(model, ImplicitSR):
+        made = upscale(model, lr, task.scale, size, settings.precision, settings.chunk)
+        return _cut(quantise(made.image[0]), box), None
+    with autocast(subject.device, settings.precision):
+        features = model.encode(lr.to(subject.device) * 2 - 1)
+        stretch = cell_stretch(model, task.scale)
+        crop = decode_box(model, features, size, box, stretch, settings.chunk)
+    choice = expert_choice(features.routing)
+    if choice is None:
+        return quantise(crop), None
+    return quantise(crop), choice.reshape(1, *features.size).to(torch.uint8).cpu()
+
+
+def _method_sample(
+    job: Job, subject: Subject, pair: Pair, task: Task, image: str, box: Box, folder: Path
+) -> MethodSample:
+    crop, experts = _region(subject, pair, task, box)
+    name = subject.method if subject.seed == 0 else f"{subject.method}-s{subject.seed}"
+    save_png(crop, folder / f"{name}.png")
+    expert_map = ""
+    if experts is not None:
+        expert_map = f"{name}.experts.png"
+        save_png(experts, folder / expert_map)
+    rows = job.cell_file(subject, task).rows()
+    scores = [row["psnr"] for row in rows if row["image"] == image]
+    return MethodSample(
+        method=subject.method,
+        crop=f"{name}.png",
+        psnr=scores[0] if scores else None,
+        expert_map=expert_map,
+        expert_depths=tuple(subject.expert_depths),
+    )
+
+
+def _make(job: Job, region: Region, task: Task, measured: Sequence[Subject], folder: Path) -> str:
+    """Write one sample; returns why it could not be made, or an empty string."""
+    items = {item.name: item for item in task.dataset.items}
+    if region.image not in items:
+        return f"{task.dataset.name} has no image {region.image}"
+    item, box = items[region.image], Box(*region.box)
+    try:
+        pair = make_pair(item, item.load(), region.scale, task.cache)
+    except TooSmallError as error:
+        return str(error)
+    height, width = pair.hr.shape[-2:]
+    if min(region.box) < 0 or box.top + box.height > height or box.left + box.width > width:
+        return f"the region {region.box} leaves the image {region.image} ({width}x{height})"
+    images = {
+        "hr": pair.hr,
+        "hr_crop": _cut(pair.hr, box),
+        "lr": pair.lr,
+        "lr_crop": _cut(pair.lr, _lr_box(box, region.scale)),
+    }
+    for name, image in images.items():
+        save_png(image, folder / f"{name}.png")
+    shown = [s for s in measured if s.seed == job.profile.seeds[0] or not s.checkpoint]
+    parts = [_method_sample(job, s, pair, task, item.name, box, folder) for s in shown]
+    content: dict[str, Any] = {
+        "role": region.role,
+        "dataset": task.dataset.name,
+        "image": region.image,
+        "scale": region.scale,
+        "box": region.box,
+        "protocol": task.protocol,
+        **{name: f"{name}.png" for name in images},
+        "methods": [asdict(part) for part in parts],
+    }
+    write_text(folder / "sample.json", json.dumps(content, indent=1) + "\n")
+    return ""
+
+
+def make_samples(job: Job, measured: Sequence[Subject]) -> None:
+    """Write the samples of an experiment anew.
+
+    Args:
+        job: the experiment.
+        measured: methods, in the experiment's order.
+    """
+    root = samples_dir(job.places.results, job.profile.name, job.experiment.name)
+    if root.exists():
+        shutil.rmtree(root)
+    tasks = {(task.role, task.scale): task for task in job.tasks()}
+    by_method = sorted(measured, key=lambda s: job.experiment.methods.index(s.method))
+    for number, region in enumerate(job.profile.regions.get(job.experiment.name, ())):
+        task = tasks.get((region.role, region.scale))
+        folder = root / f"{number}-{region.image}_x{region.scale:g}"
+        if task is None:
+            problem = f"{job.experiment.name} does not measure x{region.scale:g} on {region.role}"
+        else:
+            problem = _make(job, region, task, by_method, folder)
+        if problem:
+            say(f"Left out of the figures: {problem} (profile {job.profile.name}, regions)")

@@ -1,0 +1,40 @@
+"""Ctrl-C and SIGTERM end long work between two steps, not in the middle of one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stop:
+    """Whether somebody asked to stop."""
+
+    requested = False
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Turns the first Ctrl-C or SIGTERM into a request; the second one interrupts at once.
+
+    The block is expected to save its work and raise KeyboardInterrupt when it sees the request.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def request(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if stop.requested:
+            raise KeyboardInterrupt
+        stop.requested = True
+
+    previous = {s: signal.signal(s, request) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,344 @@
+"""The training loop: visible, resumable, exact.
+
+Everything random is a function of (seed, step): samples (`harness.data.patches`) and the
+Gumbel noise (reseeded each step). So a checkpoint needs weights, optimiser and step, and a run
+that was killed at any moment ends with the same weights, on a CPU bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor, nn
+
+from baselines import build
+from baselines.composition import ImplicitSR
+from harness import checkpoints
+from harness.data.degrade import make_pair, unit
+from harness.data.patches import Batch, PatchSource, loader
+from harness.data.sets import Dataset, find
+from harness.device import describe
+from harness.errors import HarnessError
+from harness.files import write_text
+from harness.metrics import psnr
+from harness.official import load_strictly
+from harness.profiles import Profile, Training, Validation
+from harness.progress import Bar, bar, say
+from harness.recipe import Recipe
+from harness.stopping import stoppable
+from harness.upscaling import autocast, upscale
+from harness.versions import versions
+from moeisr.losses import moeisr_loss
+
+LOG_EVERY = 50
+SHOW_EVERY = 10
+
+
+class BusyError(HarnessError):
+    """Another process holds the training run."""
+
+
+@dataclass
+class State:
+    """A training run between two steps."""
+
+    model: ImplicitSR
+    optimizer: torch.optim.Adam
+    step: int = 0
+    seconds: float = 0.0
+    validation: dict[str, float] = field(default_factory=dict)
+
+
+def learning_rate(settings: Training, epoch: int) -> float:
+    """Adam's rate in an epoch (from 0): multiplied by gamma at every milestone."""
+    return settings.lr * settings.gamma ** bisect_right(settings.milestones, epoch)
+
+
+def losses(model: ImplicitSR, batch: Batch, settings: Training) -> dict[str, Tensor]:
+    """`loss` to minimise, and `l1` (mean absolute error in [-1, 1] units) to look at."""
+    features = model.encode(batch.lr)
+    prediction = model.decode(features, batch.coord, batch.cell)
+    l1 = (prediction.float() - batch.target).abs().mean()
+    if features.routing is None:
+        return {"loss": l1, "l1": l1}
+    loss = moeisr_loss(
+        l1,
+        features.routing.probabilities.float(),
+        settings.alpha,
+        settings.beta,
+        settings.balance_weights,
+        settings.balance_unit,
+    )
+    return {"loss": loss, "l1": l1}
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """Seed of a step's noise; different from the seed of the initial weights."""
+    return (seed + 1) * 1_000_003 + step
+
+
+def _new_state(recipe: Recipe, device: torch.device) -> State:
+    torch.manual_seed(recipe.seed)
+    model = build(recipe.method, **recipe.build)
+    if not isinstance(model, ImplicitSR):
+        raise HarnessError(f"{recipe.method} has nothing to train.")
+    model.to(device).train()
+    return State(model, torch.optim.Adam(model.parameters(), lr=recipe.training["lr"]))
+
+
+def _resume(state: State, path: Path, recipe: Recipe) -> None:
+    """Continue from a checkpoint of the same recipe, if there is one."""
+    if not path.exists():
+        return
+    content = checkpoints.read(path)
+    if content.get("recipe") != asdict(recipe):
+        raise HarnessError(
+            f"{path} was trained with another recipe than its folder says.",
+            "Delete the folder to train again.",
+        )
+    load_strictly(state.model, content["state_dict"], f"checkpoint {path}")
+    state.optimizer.load_state_dict(content["optimizer"])
+    state.step, state.seconds = content["step"], content["seconds"]
+    state.validation = dict(content["validation"])
+
+
+def _save(state: State, path: Path, recipe: Recipe, profile: Profile, total: int) -> None:
+    content: dict[str, Any] = {
+        "method": recipe.method,
+        "build": recipe.build,
+        "state_dict": {k: v.detach().cpu() for k, v in state.model.state_dict().items()},
+        "optimizer": state.optimizer.state_dict(),
+        "rng": {"rule": "everything random is a function of (seed, step)", "seed": recipe.seed},
+        "step": state.step,
+        "total_steps": total,
+        "finished": state.step >= total,
+        "seconds": state.seconds,
+        "validation": state.validation,
+        "recipe": asdict(recipe),
+        "recipe_fingerprint": recipe.fingerprint,
+        "profile": profile.model_dump(mode="json"),
+        "versions": versions(),
+    }
+    checkpoints.save(path, content)
+
+
+class Log:
+    """`log.jsonl`: one line per interval; lines after the resumed step are dropped."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        lines = path.read_text().splitlines() if path.exists() else []
+        kept = [line for line in lines if self._step_of(line) <= step]
+        if len(kept) != len(lines):
+            write_text(path, "".join(f"{line}\n" for line in kept))
+
+    @staticmethod
+    def _step_of(line: str) -> float:
+        try:
+            return float(json.loads(line)["step"])
+        except (ValueError, KeyError):
+            return math.inf
+
+    def add(self, **values: float) -> None:
+        """Append a line."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+
+
+class Validator:
+    """PSNR on a few images of a dataset."""
+
+    def __init__(self, settings: Validation, dataset: Dataset, cache: Path | None) -> None:
+        self.settings = settings
+        self.protocol = dataset.protocol
+        self.pairs = [
+            make_pair(item, item.load(), settings.scale, cache)
+            for item in dataset.items[: settings.images]
+        ]
+
+    def __call__(self, model: nn.Module) -> float:
+        """Mean PSNR in dB."""
+        was_training = model.training
+        model.eval()
+        values = []
+        for pair in self.pairs:
+            size = (pair.hr.shape[-2], pair.hr.shape[-1])
+            sr = upscale(model, unit(pair.lr)[None], self.settings.scale, size).image
+            values.append(psnr(sr[0], unit(pair.hr), self.protocol, self.settings.scale).item())
+        model.train(was_training)
+        return sum(values) / len(values)
+
+
+@contextmanager
+def _sole_trainer(folder: Path, wait: bool) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(str(folder / "lock"), timeout=-1 if wait else 0)
+        lock.acquire()
+    except Timeout:
+        raise BusyError(
+            f"Another process is training in {folder}.", "Wait for it, or stop it first."
+        ) from None
+    except OSError as error:
+        raise HarnessError(
+            f"Cannot write to {folder}: {error.strerror or error}",
+            "Choose another folder with --results.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: what, where and on which device."""
+
+    recipe: Recipe
+    profile: Profile
+    folder: Path
+    device: torch.device
+    data_root: Path | None = None
+    cache: Path | None = None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The run's only checkpoint, the newest."""
+        return self.folder / "checkpoint.pt"
+
+    def is_finished(self) -> bool:
+        """Whether the run has reached its last step."""
+        return self.checkpoint.exists() and bool(checkpoints.read(self.checkpoint)["finished"])
+
+
+def train(run: Run, data: Dataset, wait: bool = False) -> Path:
+    """Train, or go on training, until the last step.
+
+    Args:
+        run: what and where.
+        data: the training set, whose fingerprint is in the recipe.
+        wait: wait for another process that trains this, instead of raising `BusyError`.
+
+    Returns:
+        path of the checkpoint.
+
+    Raises:
+        BusyError: another process trains this run.
+        HarnessError: unwritable folder, unsuitable images, or a loss that is not finite.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, with the work saved.
+    """
+    with _sole_trainer(run.folder, wait):
+        state = _new_state(run.recipe, run.device)
+        _resume(state, run.checkpoint, run.recipe)
+        source = PatchSource(data, run.profile.training, run.recipe.seed)
+        total = source.per_epoch * run.profile.training.epochs
+        if state.step < total:
+            _announce(run, state, total)
+            _loop(run, state, source, total)
+    return run.checkpoint
+
+
+def _announce(run: Run, state: State, total: int) -> None:
+    parameters = sum(p.numel() for p in state.model.parameters())
+    start = f"from step {state.step} " if state.step else ""
+    say(
+        f"Training {run.recipe.method} ({parameters:,} parameters) {start}to step {total} "
+        f"on {describe(run.device)}: {run.folder}"
+    )
+
+
+def _validator(run: Run) -> Validator | None:
+    settings = run.profile.training.validation
+    if settings is None:
+        return None
+    return Validator(settings, find(settings.dataset, run.data_root), run.cache)
+
+
+def _loop(run: Run, state: State, source: PatchSource, total: int) -> None:
+    settings = run.profile.training
+    log = Log(run.folder / "log.jsonl", state.step)
+    validator = _validator(run)
+    clock = _Clock(state.seconds, state.step)
+    with bar(run.recipe.method, total, state.step) as progress, stoppable() as stop:
+        for batch in loader(source, state.step, total):
+            values = _train_step(run, state, batch, source.per_epoch)
+            state.step += 1
+            state.seconds = clock.read()
+            if state.step % LOG_EVERY == 0 or state.step == total:
+                _log(run, state, values, log, source.per_epoch, clock)
+            if validator is not None and _validates(settings, state.step, source.per_epoch, total):
+                state.validation = {"step": state.step, "psnr": validator(state.model)}
+                log.add(step=state.step, validation_psnr=state.validation["psnr"])
+            _show(progress, state, values, clock)
+            if state.step % settings.checkpoint_every == 0 or state.step == total or stop.requested:
+                _save(state, run.checkpoint, run.recipe, run.profile, total)
+            if stop.requested and state.step < total:
+                raise KeyboardInterrupt
+
+
+def _train_step(run: Run, state: State, batch: Batch, per_epoch: int) -> dict[str, Tensor]:
+    settings = run.profile.training
+    torch.manual_seed(_step_seed(run.recipe.seed, state.step))
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(settings, state.step // per_epoch)
+    with autocast(run.device, settings.precision):
+        values = losses(state.model, batch.to(run.device), settings)
+    state.optimizer.zero_grad(set_to_none=True)
+    values["loss"].backward()  # type: ignore[no-untyped-call]
+    state.optimizer.step()
+    return {name: value.detach() for name, value in values.items()}
+
+
+class _Clock:
+    """Seconds of training, those of earlier processes included, and the speed of this one."""
+
+    def __init__(self, before: float, step: int) -> None:
+        self.before = before
+        self.first = step
+        self.start = time.monotonic()
+
+    def read(self) -> float:
+        return self.before + time.monotonic() - self.start
+
+    def speed(self, step: int) -> float:
+        """Steps per second of this process."""
+        return (step - self.first) / max(time.monotonic() - self.start, 1e-9)
+
+
+def _validates(settings: Training, step: int, per_epoch: int, total: int) -> bool:
+    assert settings.validation is not None
+    return step % (per_epoch * settings.validation.every_epochs) == 0 or step == total
+
+
+def _log(
+    run: Run, state: State, values: dict[str, Tensor], log: Log, per_epoch: int, clock: _Clock
+) -> None:
+    numbers = {name: value.item() for name, value in values.items()}
+    if not all(math.isfinite(v) for v in numbers.values()):
+        raise HarnessError(
+            f"{run.recipe.method}: the loss is {numbers['loss']} at step {state.step}.",
+            f"The last good checkpoint stays in {run.folder}. Lower `lr` or use precision fp32.",
+        )
+    epoch = (state.step - 1) // per_epoch
+    rate = learning_rate(run.profile.training, epoch)
+    log.add(step=state.step, epoch=epoch, lr=rate, seconds=clock.read(), **numbers)
+
+
+def _show(progress: Bar, state: State, values: dict[str, Tensor], clock: _Clock) -> None:
+    # Reading a loss waits for the device, so only now and then.
+    if state.step % SHOW_EVERY == 0:
+        note = f"L1 {values['l1'].item():.4f}  {clock.speed(state.step):.1f} it/s"
+        if state.validation:
+            note += f"  validation {state.validation['psnr']:.2f} dB"
+        progress.note = note
+    progress.advance()

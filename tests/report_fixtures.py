@@ -1,0 +1,167 @@
+"""A small results tree with numbers that are plainly made up, for the tests of reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from skimage import data
+
+from harness.experiments import get
+from harness.plan import (
+    PlannedCell,
+    RoleNote,
+    StoredPlan,
+    measurements_dir,
+    plan_path,
+    samples_dir,
+    save_plan,
+)
+from harness.results import CellFile, CellId, Measurement
+
+TABLE1 = get("table1")
+ROLE = "DIV2K_valid"
+STAND_IN = RoleNote(ROLE, "made-up", "photographs & 100% invented numbers", 3, True)
+GENUINE = RoleNote(ROLE, ROLE, "the set itself", 3, False)
+
+PLAN = StoredPlan(
+    experiment="table1",
+    profile="quick",
+    summary="A made-up run for tests.",
+    stand_in=True,
+    training="12 made-up photographs.",
+    networks="EDSR of 4 blocks and 32 features",
+    schedule="300 steps of batch 8 in float32",
+    created="2000-01-01T00:00:00",
+    roles=[STAND_IN],
+    cells=[],
+    warnings=["Nothing of this was measured."],
+    profile_settings={"steps": 300},
+)
+
+Edit = Callable[[Measurement], Measurement | None]
+"""Changes a row, or drops it by returning None."""
+
+
+def made_up_psnr(method: str, scale: float, image: int) -> float:
+    """Falls with scale; a little different for each method and image."""
+    place = TABLE1.methods.index(method)
+    return 36 - 4 * np.log2(scale) + 0.03 * place + (3 * bool(place)) / scale + 1.7 * image
+
+
+def made_up_row(method: str, scale: float, image: int, role: RoleNote, seed: int) -> Measurement:
+    """A row as evaluation would write it."""
+    place = TABLE1.methods.index(method)
+    depths = [] if "moeisr" not in method else [2, 3, 4, 5] if "liif" in method else [2, 3, 4]
+    macs = 0 if place == 0 else int(4e11 / (1 + (place - 1) % 3 * 1.4) / (1 + ("lte" in method)))
+    side = int(1024 // scale)
+    return Measurement(
+        method=method,
+        seed=seed,
+        checkpoint=f"{place}beef0123456789",
+        recipe=f"recipe-{place}",
+        trained_steps=300 if place else 0,
+        profile="quick",
+        role=role.role,
+        dataset=role.dataset,
+        dataset_fingerprint="f00d",
+        image=f"image{image}.png",
+        image_sha256=f"{image}" * 8,
+        scale=scale,
+        hr_height=1024,
+        hr_width=1024,
+        lr_height=side,
+        lr_width=side,
+        lr_source="official" if scale <= 4 else "pil",
+        protocol="div2k",
+        psnr=made_up_psnr(method, scale, image),
+        ssim=0.9 - 0.02 * scale + 0.001 * place + 0.01 * image,
+        reason="",
+        decoder_macs=macs + 1000 * image if place else 0,
+        estimator_macs=7_000_000_000 if "lte" in method else 0,
+        encoder_macs=0 if place == 0 else int(3e12 / scale**2),
+        parameters=0 if place == 0 else 1_200_000 + place,
+        expert_depths=depths,
+        expert_shares=[1 / len(depths) for _ in depths],
+        seconds=0.5,
+        peak_memory_bytes=10**9,
+        memory_kind="process",
+        device="made-up device",
+        precision="float32",
+        versions={"torch": "0.0.0"},
+        measured_at="2000-01-01T00:00:00",
+    )
+
+
+def write_results(
+    root: Path,
+    *,
+    plan: StoredPlan = PLAN,
+    scales: Sequence[float] = TABLE1.scales,
+    seeds: Sequence[int] = (0,),
+    edit: Edit = lambda row: row,
+) -> Path:
+    """Plan and rows of table1 with every cell complete, but for what `edit` changes."""
+    role = plan.roles[0]
+    cells = []
+    for method in TABLE1.methods:
+        for scale in scales:
+            for seed in seeds:
+                first = made_up_row(method, scale, 0, role, seed)
+                fields = {name: getattr(first, name) for name in CellId.__dataclass_fields__}
+                file = CellId(**fields).relative_path
+                cells.append(PlannedCell(method, ROLE, role.dataset, scale, seed, str(file)))
+                path = measurements_dir(root, plan.profile) / file
+                rows = [made_up_row(method, scale, i, role, seed) for i in range(role.images)]
+                _write_rows(path, [edit(row) for row in rows])
+    save_plan(replace(plan, cells=cells), plan_path(root, plan.profile, plan.experiment))
+    return root
+
+
+def _write_rows(path: Path, rows: Sequence[Measurement | None]) -> None:
+    """As `CellFile.append`, without a flush to disk for each of some hundred rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(asdict(row), sort_keys=True) + "\n" for row in rows if row is not None]
+    path.write_text("".join(lines), encoding="utf-8")
+    assert len(CellFile(path).rows()) == len(lines)
+
+
+def write_sample(
+    root: Path, *, name: str = "astronaut-x4", scale: int = 4, size: int = 256
+) -> Path:
+    """A sample made of a photograph of scikit-image, every method with its blur."""
+    folder = samples_dir(root, PLAN.profile, PLAN.experiment) / name
+    folder.mkdir(parents=True)
+    hr = Image.fromarray(data.astronaut()).resize((size, size), Image.Resampling.LANCZOS)
+    lr = hr.resize((size // scale, size // scale), Image.Resampling.BICUBIC)
+    box = (size // 8, size // 3 // scale * scale, size // 4, size // 4)
+    area = (box[1], box[0], box[1] + box[3], box[0] + box[2])
+    hr.save(folder / "hr.png")
+    hr.crop(area).save(folder / "hr_crop.png")
+    lr.save(folder / "lr.png")
+    lr.crop(tuple(value // scale for value in area)).save(folder / "lr_crop.png")
+    methods = []
+    for place, method in enumerate(TABLE1.methods):
+        blurred = lr.resize(hr.size, Image.Resampling.BICUBIC)
+        made = Image.blend(blurred, hr, place / 10)
+        made.crop(area).save(folder / f"{method}.png")
+        entry: dict[str, object] = {"method": method, "crop": f"{method}.png", "psnr": 27 + place}
+        entry["expert_depths"] = []
+        if "moeisr" in method:
+            depths = [2, 3, 4, 5] if "liif" in method else [2, 3, 4]
+            detail = np.abs(np.gradient(np.asarray(lr.convert("L"), float))).sum(0)
+            ranks = np.digitize(
+                detail, np.quantile(detail, np.linspace(0, 1, len(depths) + 1)[1:-1])
+            )
+            Image.fromarray(ranks.astype(np.uint8)).save(folder / f"{method}-map.png")
+            entry |= {"expert_map": f"{method}-map.png", "expert_depths": depths}
+        methods.append(entry)
+    files = {key: f"{key}.png" for key in ("hr", "hr_crop", "lr", "lr_crop")}
+    about = {"role": ROLE, "dataset": "made-up", "image": "astronaut.png", "protocol": "div2k"}
+    sample = {**about, **files, "scale": scale, "box": box, "methods": methods}
+    (folder / "sample.json").write_text(json.dumps(sample), encoding="utf-8")
+    return folder

@@ -1,0 +1,420 @@
+"""Reports keep their promises: right numbers, named provenance, nothing hidden."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+from report_fixtures import (
+    GENUINE,
+    PLAN,
+    ROLE,
+    STAND_IN,
+    TABLE1,
+    made_up_psnr,
+    write_results,
+    write_sample,
+)
+
+from harness.errors import HarnessError, UsageError
+from harness.plan import measurements_dir
+from harness.published import published
+from harness.report import ALL_FORMATS, render, write_report
+from harness.report.captions import PATH_WARNING
+from harness.report.formats import escape
+from harness.report.text import decimals, signed
+from harness.results import Measurement
+
+PUBLISHED = (TABLE1.published, TABLE1.published_table)
+GENUINE_PLAN = replace(PLAN, roles=[GENUINE], stand_in=False, profile="paper", warnings=[])
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete stand-in run with samples."""
+    root = write_results(tmp_path_factory.mktemp("results"))
+    write_sample(root, size=64)
+    write_sample(root, name="astronaut-x8", scale=8, size=64)
+    return root
+
+
+@pytest.fixture(scope="module")
+def written(results: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    out = tmp_path_factory.mktemp("reports")
+    return out, write_report(results, "quick", "table1", out)
+
+
+def records(root: Path, profile: str = "quick") -> dict[tuple[str, float], dict]:
+    document = json.loads(render(root, profile, "table1", "json"))
+    return {(r["method"], r["scale"]): r for r in document["records"]}
+
+
+def line(text: str, method: str, name: str, table: str = "PSNR (dB)") -> list[str]:
+    """Cells of a Markdown table's line: the first with this method and name, or below it."""
+    section = text[text.index(f"## {table}") :]
+    rows = [[c.strip() for c in row.split("|")[1:-1]] for row in section.splitlines() if "|" in row]
+    start = next(i for i, row in enumerate(rows) if row[0] == method)
+    return next(row[2:] for row in rows[start:] if row[1] == name)
+
+
+def test_psnr_is_the_mean_of_each_images_value(results: Path) -> None:
+    for (method, scale), record in records(results).items():
+        values = [made_up_psnr(method, scale, image) for image in range(3)]
+        assert record["psnr"] == pytest.approx(sum(values) / 3, abs=1e-12)
+        assert record["images"] == 3
+
+
+def test_difference_is_to_the_printed_value(results: Path) -> None:
+    text = render(results, "quick", "table1", "markdown")
+    measured = line(text, "EDSR-MoEISR(LTE)-s", "measured")
+    printed = line(text, "EDSR-MoEISR(LTE)-s", "published")
+    shown = line(text, "EDSR-MoEISR(LTE)-s", "difference")
+    stored = records(results)
+    for place, scale in enumerate(TABLE1.scales):
+        paper = published(*PUBLISHED, "edsr-moeisr-lte-s", ROLE, scale)
+        assert paper is not None
+        record = stored["edsr-moeisr-lte-s", scale]
+        assert record["difference"] == record["psnr"] - paper
+        assert printed[place] == f"{paper:.2f}"
+        assert shown[place] == signed(float(measured[place].strip("*")) - paper)
+
+
+def test_ties_at_printed_precision_are_all_bold_and_bicubic_never(tmp_path: Path) -> None:
+    def edit(row: Measurement) -> Measurement:
+        values = {"bicubic": 99.0, "edsr-liif": 30.001, "edsr-moeisr-liif-s": 29.0}
+        return replace(row, psnr=values.get(row.method, 30.004))
+
+    text = render(write_results(tmp_path, edit=edit), "quick", "table1", "markdown")
+    assert set(line(text, "bicubic", "measured")) == {"99.00"}
+    assert set(line(text, "EDSR-LIIF", "measured")) == {"**30.00**"}
+    assert set(line(text, "EDSR-MoEISR(LIIF)-s", "measured")) == {"29.00"}
+    assert set(line(text, "EDSR-MoEISR(LIIF)-b", "measured")) == {"**30.00**"}
+
+
+def test_the_least_multiply_adds_are_bold(results: Path) -> None:
+    text = render(results, "quick", "table1", "markdown")
+    title = "Decoder multiply-adds"
+    assert set(line(text, "EDSR-LIIF", "GMACs", title)) == {"400.00"}
+    assert set(line(text, "EDSR-MoEISR(LIIF)-b", "GMACs", title)) == {"**105.26**"}
+    assert set(line(text, "EDSR-MoEISR(LIIF)-b", "% of baseline", title)) == {"26.3"}
+
+
+def plain(text: str) -> str:
+    """Text without what LaTeX, HTML, CSV and JSON put around special characters."""
+    for quoted, mark in (("&#39;", "'"), ("&amp;", "&"), ("&#34;", '"'), ('""', '"'), ("\\", "")):
+        text = text.replace(quoted, mark)
+    return text
+
+
+@pytest.mark.parametrize("fmt", ALL_FORMATS)
+def test_every_format_says_that_the_data_are_a_stand_in(results: Path, fmt: str) -> None:
+    text = plain(render(results, "quick", "table1", fmt))
+    for part in (
+        "Stand-in, not the paper's setting (profile quick)",
+        f"{STAND_IN.dataset} ({STAND_IN.description}; 3 images) in place of {ROLE}",
+        "no statement on the methods",
+        "trained on 12 made-up photographs;",
+        PLAN.networks,
+        PLAN.schedule,
+        PLAN.warnings[0],
+    ):
+        assert part in text, part
+
+
+def test_every_table_says_it(results: Path) -> None:
+    tables = render(results, "quick", "table1", "markdown").split("\n## ")[1:-1]
+    assert len(tables) == 6
+    assert all("Stand-in, not the paper's setting" in table for table in tables)
+    captions = re.findall(r"\\caption\{.*\}", render(results, "quick", "table1", "latex"))
+    assert len(captions) == 6
+    assert all("Stand-in, not the paper's setting" in caption for caption in captions)
+
+
+def test_the_papers_own_setting_is_not_called_a_stand_in(tmp_path: Path) -> None:
+    root = write_results(tmp_path, plan=GENUINE_PLAN)
+    for fmt in ALL_FORMATS:
+        text = render(root, "paper", "table1", fmt)
+        assert "Stand-in" not in text
+        assert "no statement" not in text
+        assert "Profile paper: measured on" in text
+
+
+def test_another_training_on_the_papers_set_is_said(tmp_path: Path) -> None:
+    root = write_results(tmp_path, plan=replace(PLAN, roles=[GENUINE]))
+    text = render(root, "quick", "table1", "markdown")
+    assert "Not the paper's training (profile quick)" in text
+    assert "Stand-in" not in text
+    assert "no statement on the methods" in text
+
+
+def test_methods_under_bicubic_are_called_a_path(results: Path, tmp_path: Path) -> None:
+    def edit(row: Measurement) -> Measurement:
+        low = row.method == "edsr-lte" and row.scale == 12
+        return replace(row, psnr=1.0) if low else row
+
+    root = write_results(tmp_path, edit=edit)
+    for fmt in ALL_FORMATS:
+        assert PATH_WARNING not in render(results, "quick", "table1", fmt)
+        assert f"in 1 of 48 cells: {PATH_WARNING}" in render(root, "quick", "table1", fmt)
+
+
+def test_an_incomplete_cell_has_no_number(tmp_path: Path) -> None:
+    def edit(row: Measurement) -> Measurement | None:
+        dropped = row.method == "edsr-liif" and row.scale == 3 and row.image == "image1.png"
+        return None if dropped else row
+
+    root = write_results(tmp_path, edit=edit)
+    text = render(root, "quick", "table1", "markdown")
+    cell = line(text, "EDSR-LIIF", "measured")[1]
+    mark = re.fullmatch(r"\N{EN DASH} \[(\w)\]", cell)
+    assert mark
+    assert f"- [{mark[1]}] not measured (2 of 3 images)" in text
+    # The rest of the block has nothing to be best of.
+    assert "**" not in line(text, "EDSR-MoEISR(LIIF)-b", "measured")[1]
+    record = records(root)["edsr-liif", 3]
+    assert record["psnr"] is None
+    assert record["difference"] is None
+    assert record["missing"] == "not measured (2 of 3 images)"
+    assert r"--\textsuperscript" in render(root, "quick", "table1", "latex")
+
+
+def test_cells_without_rows_or_plan_are_shown(tmp_path: Path) -> None:
+    root = write_results(tmp_path, scales=(2, 3.7))
+    for file in measurements_dir(root, "quick").rglob("edsr-lte.*.jsonl"):
+        file.unlink()
+    text = render(root, "quick", "table1", "markdown")
+    assert "not measured (0 of 3 images)" in text
+    assert "not in the plan of this run" in text
+    assert "\N{MULTIPLICATION SIGN}3.7" in text
+    measured = [cell.strip("*") for cell in line(text, "EDSR-MoEISR(LTE)-b", "measured")]
+    assert [cell for cell in measured if cell[0].isdigit()] == [
+        decimals(records(root)["edsr-moeisr-lte-b", scale]["psnr"]) for scale in (2, 3.7)
+    ]
+
+
+def test_images_that_are_too_small_are_left_out_and_counted(tmp_path: Path) -> None:
+    def edit(row: Measurement) -> Measurement:
+        if row.scale == 24 and row.image == "image2.png":
+            return replace(row, psnr=None, ssim=None, reason="LR of 9 x 9")
+        return replace(row, psnr=None, ssim=None, reason="tiny") if row.scale == 30 else row
+
+    root = write_results(tmp_path, edit=edit)
+    text = render(root, "quick", "table1", "markdown")
+    assert "1 of 3 images left out: LR of 9 x 9" in text
+    assert "no image is large enough (tiny: 3 images)" in text
+    record = records(root)["edsr-liif", 24]
+    kept = [made_up_psnr("edsr-liif", 24, image) for image in (0, 1)]
+    assert record["psnr"] == pytest.approx(sum(kept) / 2, abs=1e-12)
+    assert (record["images"], record["images_planned"]) == (2, 3)
+    assert record["excluded"] == ["LR of 9 x 9: 1"]
+    assert records(root)["edsr-liif", 30]["psnr"] is None
+
+
+def test_images_without_ssim_are_counted(tmp_path: Path) -> None:
+    def edit(row: Measurement) -> Measurement:
+        return replace(row, ssim=None) if (row.scale, row.image) == (30, "image0.png") else row
+
+    text = render(write_results(tmp_path, edit=edit), "quick", "table1", "markdown")
+    assert "30, SSIM is over 2 of 3 images" in text
+
+
+def test_a_row_that_was_written_twice_weighs_once(results: Path, tmp_path: Path) -> None:
+    root = write_results(tmp_path)
+    for file in measurements_dir(root, "quick").rglob("edsr-lte.*.jsonl"):
+        lines = file.read_text()
+        file.write_text(lines + lines.splitlines()[0] + "\n")
+    assert records(root)["edsr-lte", 4]["psnr"] == records(results)["edsr-lte", 4]["psnr"]
+
+
+def test_a_psnr_that_is_no_number_is_not_taken_for_a_small_image(tmp_path: Path) -> None:
+    root = write_results(tmp_path, edit=lambda row: replace(row, psnr=math.nan))
+    assert "PSNR is not a number for 3 images" in render(root, "quick", "table1", "markdown")
+
+
+def test_infinite_psnr_is_printed(tmp_path: Path) -> None:
+    def edit(row: Measurement) -> Measurement:
+        return replace(row, psnr=math.inf) if row.scale == 2 else row
+
+    root = write_results(tmp_path, edit=edit, scales=(2, 4))
+    for fmt, sign in (("markdown", "\N{INFINITY}"), ("latex", r"\infty"), ("json", '"Infinity"')):
+        assert sign in render(root, "quick", "table1", fmt)
+    assert write_report(root, "quick", "table1", tmp_path / "out", ["html"])
+
+
+def test_lr_source_and_protocol_are_named(tmp_path: Path) -> None:
+    def edit(row: Measurement) -> Measurement:
+        mixed = row.scale == 3 and row.image == "image0.png"
+        return replace(row, lr_source="matlab") if mixed else row
+
+    text = render(write_results(tmp_path, edit=edit), "quick", "table1", "markdown")
+    sources = line(text, "LR source", "")
+    assert sources == ["official", "matlab+official", "official", *["pil"] * 5]
+    assert "this column mixes LR sources" in text
+    assert "protocol div2k (on RGB, scale + 6 pixels shaved" in text
+    assert "The paper prints no SSIM here" in text
+
+
+def test_columns_over_different_data_say_so(tmp_path: Path) -> None:
+    def edit(row: Measurement) -> Measurement:
+        other = row.method == "edsr-liif" and row.scale == 4
+        return replace(row, dataset_fingerprint="else") if other else row
+
+    text = render(write_results(tmp_path, edit=edit), "quick", "table1", "markdown")
+    assert "measured on different versions of the data" in text
+
+
+def test_seeds_are_averaged_and_their_spread_shown(tmp_path: Path) -> None:
+    def edit(row: Measurement) -> Measurement:
+        assert row.psnr is not None
+        return replace(row, psnr=row.psnr + row.seed)
+
+    root = write_results(tmp_path, seeds=(0, 1), edit=edit)
+    record = records(root)["edsr-liif", 4]
+    single = sum(made_up_psnr("edsr-liif", 4, image) for image in range(3)) / 3
+    assert record["psnr"] == pytest.approx(single + 0.5)
+    assert record["psnr_seed_sd"] == pytest.approx(math.sqrt(0.5))
+    assert (record["images"], record["seeds"]) == (3, [0, 1])
+    text = render(root, "quick", "table1", "markdown")
+    assert set(line(text, "EDSR-LIIF", "sd of seeds")) == {"0.71"}
+
+
+def test_rows_of_another_cell_are_refused(tmp_path: Path) -> None:
+    root = write_results(tmp_path, edit=lambda row: replace(row, method="edsr-liif"))
+    with pytest.raises(HarnessError, match="rows of another cell"):
+        render(root, "quick", "table1", "json")
+
+
+def test_latex_is_escaped_and_complete(results: Path) -> None:
+    text = render(results, "quick", "table1", "latex")
+    assert escape("50% of a_b & {c} ~^\\") == (
+        r"50\% of a\_b \& \{c\} \textasciitilde{}\textasciicircum{}\textbackslash{}"
+    )
+    assert r"photographs \& 100\% invented numbers" in text
+    assert r"DIV2K\_valid" in text
+    assert text.isascii()
+    for name in ("table*", "tabular"):
+        assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 6
+    for rule in (r"\toprule", r"\bottomrule"):
+        assert text.count(rule) == 6
+    assert r"\multicolumn{3}{c}{in-scale} & \multicolumn{5}{c}{out-of-scale}" in text
+    assert r"\usepackage{booktabs}" in text.splitlines()[1]
+    assert re.search(r"\\textbf\{\d\d\.\d\d\}", text)
+    tabular = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
+    lines = [
+        row for row in tabular.splitlines() if row.endswith(r"\\") and "multicolumn" not in row
+    ]
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in lines} == {9}
+
+
+def test_csv_and_json_agree_at_full_precision(results: Path) -> None:
+    rows = pd.read_csv(io.StringIO(render(results, "quick", "table1", "csv")))
+    stored = records(results)
+    assert len(rows) == len(stored) == len(TABLE1.methods) * len(TABLE1.scales)
+    for row in rows.to_dict("records"):
+        record = stored[row["method"], row["scale"]]
+        for name in ("psnr", "ssim", "published", "difference", "decoder_macs", "encoder_macs"):
+            assert row[name] == record[name]
+        assert row["role"] == ROLE
+        assert row["dataset"] == "made-up"
+        assert row["substitute"]
+        assert row["lr_sources"] == ";".join(record["lr_sources"])
+        assert row["versions"] == "torch 0.0.0"
+
+
+def test_figures_and_documents_are_written(written: tuple[Path, list[Path]]) -> None:
+    out, files = written
+    suffixes = ("md", "tex", "html", "csv", "json")
+    names = ("psnr_over_scale", "psnr_over_macs", "expert_map", "crops_astronaut-x4")
+    expected = {out / f"table1.{suffix}" for suffix in suffixes}
+    expected |= {
+        out / "table1" / "figures" / f"{name}.{suffix}"
+        for name in (*names, "crops_astronaut-x8")
+        for suffix in ("png", "pdf")
+    }
+    assert set(files) == expected == {path for path in out.rglob("*") if path.is_file()}
+    for path in files:
+        assert path.stat().st_size > 1000
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                assert min(image.size) > 400
+                assert "Stand-in, not the paper's setting" in image.info["Description"]
+        if path.suffix == ".pdf":
+            assert path.read_bytes().startswith(b"%PDF")
+
+
+def test_the_page_needs_no_other_file(written: tuple[Path, list[Path]]) -> None:
+    page = (written[0] / "table1.html").read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page)
+    assert "<table" in page
+
+
+def test_markdown_links_to_the_figures(written: tuple[Path, list[Path]]) -> None:
+    out, _ = written
+    links = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", (out / "table1.md").read_text())
+    assert len(links) == 5
+    assert all((out / link).is_file() for link in links)
+
+
+def test_the_same_results_give_the_same_bytes(
+    results: Path, written: tuple[Path, list[Path]], tmp_path: Path
+) -> None:
+    out, files = written
+    write_report(results, "quick", "table1", tmp_path)
+    for path in files:
+        assert (tmp_path / path.relative_to(out)).read_bytes() == path.read_bytes(), path.name
+
+
+def test_without_samples_the_page_says_how_to_get_them(tmp_path: Path) -> None:
+    root = write_results(tmp_path, scales=(2, 4))
+    files = write_report(root, "quick", "table1", tmp_path / "out", ["markdown"])
+    assert not any("crops" in path.name or "expert_map" in path.name for path in files)
+    text = (tmp_path / "out" / "table1.md").read_text()
+    assert "no samples are stored: `harness run table1 --profile quick`" in text
+
+
+def test_an_expert_map_that_is_lost_or_foreign_is_named(tmp_path: Path) -> None:
+    root = write_results(tmp_path / "results", scales=(2,))
+    folder = write_sample(root, size=64)
+    Image.new("L", (16, 16), 7).save(folder / "edsr-moeisr-lte-b-map.png")
+    with pytest.raises(HarnessError, match="names an expert"):
+        write_report(root, "quick", "table1", tmp_path / "out", ["json"])
+    (folder / "edsr-moeisr-lte-b-map.png").unlink()
+    with pytest.raises(HarnessError, match="Cannot read"):
+        write_report(root, "quick", "table1", tmp_path / "out", ["json"])
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(HarnessError, match="Cannot write"):
+        write_report(results, "quick", "table1", tmp_path / "file", ["csv"], figures=False)
+    with pytest.raises(HarnessError, match="Cannot write"):
+        write_report(results, "quick", "table1", tmp_path / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_unknown_names_are_usage_errors(results: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Did you mean 'latex'"):
+        render(results, "quick", "table1", "latx")
+    with pytest.raises(UsageError, match="Unknown format 'pdf'"):
+        write_report(results, "quick", "table1", tmp_path / "out", ["csv", "pdf"])
+    with pytest.raises(UsageError, match="Did you mean 'table1'"):
+        render(results, "quick", "table", "csv")
+    with pytest.raises(HarnessError, match="Nothing has been measured yet"):
+        render(results, "paper", "table1", "csv")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.016, "+0.02"), (-0.1, "\N{MINUS SIGN}0.10"), (-0.004, "0.00"), (0.0, "0.00")],
+)
+def test_signs(value: float, text: str) -> None:
+    assert signed(value) == text
