@@ -31,6 +31,7 @@ from harness.recipe import make_recipe, run_dir
 from harness.results import CellFile, Measurement
 from harness.stopping import stoppable
 from harness.training import BusyError, Run, train
+from moeisr.losses import BETA
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class Job:
         return CellFile(folder / task.cell(subject).relative_path)
 
 
+PAPER_SCHEDULE = "the paper: 1,000,000 steps of batch 16, patches 48x48, 2304 queries each"
+
 # The role decides, not the dataset that plays it: a substitute for DIV2K is scored as DIV2K is.
 ROLE_PROTOCOLS = {"DIV2K_valid": "div2k"}
 
@@ -143,7 +146,7 @@ def role_notes(job: Job) -> list[RoleNote]:
         RoleNote(
             role=role,
             dataset=dataset.name,
-            description=dataset.caption(),
+            description=dataset.about(),
             images=len(dataset.items),
             substitute=dataset.name != role or not dataset.complete,
         )
@@ -169,12 +172,14 @@ def describe_schedule(profile: Profile, data: Dataset | None) -> str:
     s = profile.training
     steps = f"{training_steps(profile, data):,} steps" if data else f"{s.epochs} epochs"
     milestones = "/".join(map(str, s.milestones))
-    return (
-        f"{steps} of batch {s.batch} (LR patches of {s.patch}x{s.patch}, {s.queries} queries, "
-        f"x{s.scale_min:g} to x{s.scale_max:g}), Adam {s.lr:g} times {s.gamma:g} at epochs "
-        f"{milestones} of {s.epochs}, {s.precision}; seeds {', '.join(map(str, profile.seeds))} "
-        f"(the paper: 1,000,000 steps of batch 16, patches of 48x48, 2304 queries)"
+    balance = "" if s.beta == BETA else f", balance loss weighted {s.beta:g} instead of {BETA:g}"
+    text = (
+        f"{steps} of batch {s.batch} (LR patches {s.patch}x{s.patch}, {s.queries} queries each, "
+        f"x{s.scale_min:g} to x{s.scale_max:g}), Adam {s.lr:g}, times {s.gamma:g} at epochs "
+        f"{milestones} of {s.epochs}{balance}, {s.precision}, "
+        f"seed{'s' * (len(profile.seeds) > 1)} {', '.join(map(str, profile.seeds))}"
     )
+    return f"{text} ({PAPER_SCHEDULE})" if profile.stand_in else text
 
 
 def announce(job: Job) -> None:
@@ -183,8 +188,8 @@ def announce(job: Job) -> None:
     say(f"{job.experiment.name}: {job.experiment.title}")
     say(f"  profile    {profile.name}: {profile.summary}")
     for note in role_notes(job):
-        played = f"played by {note.description}" if note.substitute else note.description
-        say(f"  {note.role:<10} {played}")
+        played = f"PLAYED BY {note.dataset}" if note.substitute else note.dataset
+        say(f"  {note.role:<10} {played} ({note.images} images; {note.description})")
     if job.training_set is not None:
         say(f"  training   {job.training_set.caption()}")
         say(f"  networks   {describe_networks(profile)}")

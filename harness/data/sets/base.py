@@ -66,12 +66,16 @@ class Dataset:
             digest.update(f"{item.name} {item.fingerprint()}\n".encode())
         return digest.hexdigest()[:10]
 
+    def about(self) -> str:
+        """The description, and whether images are missing."""
+        if self.complete:
+            return self.description
+        return f"ONLY {len(self.items)} of its {self.expected} images: {self.description}"
+
     def caption(self) -> str:
-        """`Set5 (5 images: ...)`, and whether images are missing."""
+        """`Set5 (5 images; ...)`, and whether images are missing."""
         count = f"{len(self.items)} image{'s' * (len(self.items) != 1)}"
-        if not self.complete:
-            count = f"ONLY {len(self.items)} of {self.expected} images"
-        return f"{self.name} ({count}: {self.description})"
+        return f"{self.name} ({count}; {self.about()})"
 
 
 @dataclass(frozen=True)
