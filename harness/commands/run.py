@@ -89,7 +89,7 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     if as_json:
         click.echo(report.render(*names, "json"))
         return
-    click.echo(report.render(*names, "markdown"))
+    click.echo(report.headline(*names))
     for path in paths:
         say(f"wrote {path}")
 

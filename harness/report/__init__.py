@@ -16,7 +16,9 @@ from harness.report import page, records
 from harness.report.aggregate import Report, load_report
 from harness.report.figure import FigureFile, style
 from harness.report.figures import draw_curves
+from harness.report.formats import markdown
 from harness.report.pictures import draw_pictures
+from harness.report.tables import build_tables
 
 _Writer = Callable[[Report, Sequence[FigureFile]], str]
 
@@ -90,9 +92,15 @@ def render(results: Path, profile: str, experiment: str, fmt: str) -> str:
     return _FORMATS[fmt][1](load_report(results, profile, experiment), ())
 
 
+def headline(results: Path, profile: str, experiment: str) -> str:
+    """The experiment's main table alone, with its caption and notes, for the terminal."""
+    report = load_report(results, profile, experiment)
+    return markdown(build_tables(report)[0]).strip()
+
+
 def _check(fmt: str) -> None:
     if fmt not in _FORMATS:
         raise UsageError(unknown("format", fmt, ALL_FORMATS))
 
 
-__all__ = ["ALL_FORMATS", "render", "write_report"]
+__all__ = ["ALL_FORMATS", "headline", "render", "write_report"]
