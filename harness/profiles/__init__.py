@@ -82,10 +82,10 @@ class Training(_Strict):
 
 
 class Evaluation(_Strict):
-    """How measurements are taken."""
+    """How measurements are taken; `chunk` queries are decoded at once (None: by device)."""
 
     precision: Precision = "fp32"
-    chunk: int = Field(default=16_384, ge=1)
+    chunk: int | None = Field(default=None, ge=1)
 
 
 class Region(_Strict):

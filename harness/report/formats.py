@@ -85,6 +85,7 @@ def latex(table: Table, label: str) -> str:
         r"\begin{table*}[tbp]",
         r"\centering",
         rf"\caption{{{escape(table.title)}. {escape(table.caption)}}}",
+        r"\smallskip",
         rf"\label{{tab:{label}}}",
         r"\footnotesize",
         r"\setlength{\tabcolsep}{4pt}",

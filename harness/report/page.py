@@ -42,7 +42,8 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
 def markdown_page(report: Report, figures: Sequence[FigureFile], folder: PurePosixPath) -> str:
     """Headline, tables, figures (which lie in `folder`) and environment."""
     parts = [f"# {report.experiment.title}"]
-    parts.append(f"Reproduces {report.experiment.source}. {report.plan.summary}".strip())
+    plan = report.plan
+    parts.append(f"Reproduces {report.experiment.source}. Profile {plan.profile}: {plan.summary}.")
     parts += [f"> {warning}" for warning in report.plan.warnings]
     parts += [markdown(table).strip() for table in build_tables(report)]
     if figures:

@@ -80,7 +80,7 @@ def _decoder_macs(report: Report, role: str) -> Table:
     lines = [
         Line(
             f"{letter}MACs",
-            lambda c: None if c.decoder_macs is None else c.decoder_macs / 10.0**exponent,
+            lambda c: _over(c.decoder_macs, 10.0**exponent),
             decimals,
             min,
             "measured",
@@ -121,6 +121,7 @@ def _other_macs(report: Report, role: str) -> Table:
 
 
 def _over(value: float | None, unit: float) -> float | None:
+    """In the unit; None where there is nothing to count (bicubic has no layers)."""
     return value / unit if value else None
 
 
