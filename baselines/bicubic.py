@@ -38,12 +38,12 @@ def _resize_rows(image: Tensor, n_out: int, scale: float) -> Tensor:
     """Resize axis 0 of a uint8 tensor, back to uint8."""
     index, weight = _contributions(image.shape[0], n_out, scale)
     used = weight.abs().amax(dim=0) > 0
-    out = torch.zeros(n_out, *image.shape[1:], dtype=torch.float64)
-    source = image.double()
-    shape = (n_out,) + (1,) * (image.dim() - 1)
+    source = image.reshape(image.shape[0], -1).double()
+    out = torch.zeros(n_out, source.shape[1], dtype=torch.float64)
     for column in torch.nonzero(used).flatten().tolist():
-        out += source[index[:, column]] * weight[:, column].reshape(shape)
-    return torch.floor(out + 0.5).clamp_(0, 255).to(torch.uint8)
+        out += source.index_select(0, index[:, column]).mul_(weight[:, column].unsqueeze(1))
+    out = out.add_(0.5).floor_().clamp_(0, 255).to(torch.uint8)
+    return out.reshape(n_out, *image.shape[1:])
 
 
 def imresize(

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from baselines import build, parse
-from baselines.registry import UnknownMethodError
 from harness.errors import HarnessError
 from harness.files import replacing
 from harness.official import import_model, load_strictly
@@ -70,7 +69,7 @@ def read(path: Path) -> dict[str, Any]:
             f"was executed ({str(error).splitlines()[0]}).",
             "Save its state dict alone, with tensors and plain values.",
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged pickles raise anything: IndexError, AttributeError, ...
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise HarnessError(
             f"{path} cannot be read as a checkpoint: {reason}",
@@ -78,7 +77,20 @@ def read(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict):
         raise HarnessError(f"{path} holds a {type(content).__name__}, not a checkpoint.")
+    if "format" in content:
+        _check_bytes(path)
     return content
+
+
+def _check_bytes(path: Path) -> None:
+    """PyTorch does not look at the checksums that it wrote; damaged weights would load."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        damaged = "its directory"
+    if damaged is not None:
+        raise HarnessError(f"{path} is damaged ({damaged}).", "Copy or train it again.")
 
 
 def _from_ours(path: Path, content: dict[str, Any]) -> tuple[str, nn.Module, dict[str, Any]]:
@@ -89,9 +101,10 @@ def _from_ours(path: Path, content: dict[str, Any]) -> tuple[str, nn.Module, dic
     try:
         method, options, state = content["method"], content["build"], content["state_dict"]
         network = build(method, **options)
-    except (KeyError, TypeError, UnknownMethodError) as error:
+        load_strictly(network, state, f"checkpoint {path}")
+        int((content.get("recipe") or {"seed": 0})["seed"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise HarnessError(f"{path} is not a complete checkpoint of ours: {error}") from error
-    load_strictly(network, state, f"checkpoint {path}")
     left_out = {"state_dict", "optimizer"}
     return method, network, {k: v for k, v in content.items() if k not in left_out}
 
@@ -131,7 +144,7 @@ def open_checkpoint(
     elif isinstance(content.get("model"), dict) and {"name", "sd"} <= content["model"].keys():
         try:
             found, network = import_model(content["model"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise HarnessError(
                 f"{path} is laid out like an official checkpoint, but is damaged: {error!r}"
             ) from error

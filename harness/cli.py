@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 
@@ -43,7 +42,7 @@ def _fail(message: str, status: int) -> int:
 def _run() -> int:
     """Run the command line; returns the exit status."""
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="harness", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except click.ClickException as error:
         error.show()
@@ -63,9 +62,9 @@ def _run() -> int:
             return _fail(str(error), 2)
         raise
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            return _fail(f"{error.strerror}: {error.filename or 'a file'}", 1)
-        raise
+        if error.errno is None:
+            raise
+        return _fail(f"{error.strerror}: {error.filename or 'a file'}", 1)
 
 
 def main() -> None:

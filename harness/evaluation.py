@@ -107,6 +107,7 @@ class Task:
             scale=self.scale,
             protocol=self.protocol,
             precision=self.settings.precision,
+            lr=self.dataset.lr_fingerprint(self.scale),
         )
 
 

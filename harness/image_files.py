@@ -51,7 +51,9 @@ def open_source(path: Path) -> Source:
     transparent = "A" in image.getbands() or "transparency" in image.info
     alpha = image.convert("RGBA").getchannel("A") if transparent else None
     grey = image.mode in ("1", "L", "LA")
-    return Source(image.convert("RGB"), alpha, grey, icc if not grey else None)
+    # The result is RGB (or grey): a profile of four inks or of grey would not fit it.
+    fits = not grey and image.mode != "CMYK"
+    return Source(image.convert("RGB"), alpha, grey, icc if fits else None)
 
 
 def check_target(path: Path, source: Source) -> str:

@@ -86,7 +86,7 @@ COLUMNS = [f.name for f in fields(Measurement)]
 
 @dataclass(frozen=True)
 class CellId:
-    """All that decides a cell's numbers."""
+    """All that decides a cell's numbers; `lr` is a hash of the official LR images, if any."""
 
     method: str
     seed: int
@@ -96,6 +96,7 @@ class CellId:
     scale: float
     protocol: str
     precision: str
+    lr: str = ""
     schema: int = SCHEMA
 
     @property
@@ -123,8 +124,8 @@ class CellFile:
         if not self.path.exists():
             return []
         text = self.path.read_bytes()
-        complete = text[: text.rfind(b"\n") + 1].decode()
         try:
+            complete = text[: text.rfind(b"\n") + 1].decode()
             return [json.loads(line) for line in complete.splitlines()]
         except ValueError as error:
             raise HarnessError(
@@ -155,13 +156,18 @@ class CellFile:
     @contextmanager
     def claimed(self, wait: bool = False) -> Iterator[bool]:
         """Hold the cell for writing; yields False when another process has it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(str(self.path) + ".lock", timeout=-1 if wait else 0)
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
             yield False
             return
+        except OSError as error:
+            raise HarnessError(
+                f"Cannot write to {self.path.parent}: {error.strerror or error}",
+                "Choose another folder with --results.",
+            ) from error
         try:
             yield True
         finally:

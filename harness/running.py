@@ -12,7 +12,7 @@ import torch
 from baselines import build, parse
 from harness.cost import training_steps
 from harness.data.sets import Dataset, find
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.evaluation import Subject, Task, measure_cell, missing_images, open_subject
 from harness.experiments import Experiment
 from harness.places import Places
@@ -236,13 +236,20 @@ def store_plan(job: Job, measured: Sequence[Subject]) -> Path:
     """Write the plan; cells of methods that were left out this time are kept."""
     path = plan_path(job.places.results, job.profile.name, job.experiment.name)
     plan = _plan(job, measured)
-    if path.exists():
-        old = load_plan(path)
-        if (old.profile_settings, old.roles) == (plan.profile_settings, plan.roles):
-            kept = [cell for cell in old.cells if cell.method not in job.methods]
-            plan = replace(plan, cells=[*plan.cells, *kept])
+    old = _earlier_plan(path)
+    if old and (old.profile_settings, old.roles) == (plan.profile_settings, plan.roles):
+        kept = [cell for cell in old.cells if cell.method not in job.methods]
+        plan = replace(plan, cells=[*plan.cells, *kept])
     save_plan(plan, path)
     return path
+
+
+def _earlier_plan(path: Path) -> StoredPlan | None:
+    """The plan that is replaced; one that is damaged or of another version counts as none."""
+    try:
+        return load_plan(path)
+    except HarnessError:
+        return None
 
 
 def _plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
 from harness.data.images import save_png
 from harness.evaluation import Subject, Task, expert_choice
 from harness.files import write_text
-from harness.plan import samples_dir
+from harness.plan import load_plan, plan_path, samples_dir
 from harness.profiles import Region
 from harness.progress import say
 from harness.running import Job
@@ -78,7 +78,26 @@ def _method_sample(
     )
 
 
-def _make(job: Job, region: Region, task: Task, measured: Sequence[Subject], folder: Path) -> str:
+def _earlier(path: Path, content: dict[str, Any], kept: Collection[str]) -> list[dict[str, Any]]:
+    """What other methods made of the same region in an earlier run."""
+    try:
+        old = json.loads(path.read_text(encoding="utf-8"))
+        same = ("role", "dataset", "image", "scale", "box", "protocol")
+        if any(old[key] != content[key] for key in same):
+            return []
+        return [method for method in old["methods"] if method["method"] in kept]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _make(
+    job: Job,
+    region: Region,
+    task: Task,
+    measured: Sequence[Subject],
+    kept: Collection[str],
+    folder: Path,
+) -> str:
     """Write one sample; returns why it could not be made, or an empty string."""
     items = {item.name: item for item in task.dataset.items}
     if region.image not in items:
@@ -106,25 +125,30 @@ def _make(job: Job, region: Region, task: Task, measured: Sequence[Subject], fol
         "dataset": task.dataset.name,
         "image": region.image,
         "scale": region.scale,
-        "box": region.box,
+        "box": list(region.box),
         "protocol": task.protocol,
         **{name: f"{name}.png" for name in images},
-        "methods": [asdict(part) for part in parts],
     }
+    methods = [*map(asdict, parts), *_earlier(folder / "sample.json", content, kept)]
+    order = job.experiment.methods.index
+    content["methods"] = sorted(methods, key=lambda m: order(m["method"]))
     write_text(folder / "sample.json", json.dumps(content, indent=1) + "\n")
     return ""
 
 
 def make_samples(job: Job, measured: Sequence[Subject]) -> None:
-    """Write the samples of an experiment anew.
+    """Write the samples of an experiment anew; methods that were left out this time are kept.
+
+    Files are replaced one by one, since other processes may be reading or writing them.
 
     Args:
         job: the experiment.
         measured: methods, in the experiment's order.
     """
     root = samples_dir(job.places.results, job.profile.name, job.experiment.name)
-    if root.exists():
-        shutil.rmtree(root)
+    plan = load_plan(plan_path(job.places.results, job.profile.name, job.experiment.name))
+    kept = {cell.method for cell in plan.cells} - set(job.methods)
+    made = set()
     tasks = {(task.role, task.scale): task for task in job.tasks()}
     by_method = sorted(measured, key=lambda s: job.experiment.methods.index(s.method))
     for number, region in enumerate(job.profile.regions.get(job.experiment.name, ())):
@@ -133,6 +157,10 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
         if task is None:
             problem = f"{job.experiment.name} does not measure x{region.scale:g} on {region.role}"
         else:
-            problem = _make(job, region, task, by_method, folder)
-        if problem:
+            problem = _make(job, region, task, by_method, kept, folder)
+        if not problem:
+            made.add(folder)
+        else:
             say(f"Left out of the figures: {problem} (profile {job.profile.name}, regions)")
+    for stale in set(root.glob("*")) - made:
+        shutil.rmtree(stale, ignore_errors=True)

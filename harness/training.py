@@ -24,13 +24,13 @@ from torch import Tensor, nn
 from baselines import build
 from baselines.composition import ImplicitSR
 from harness import checkpoints
-from harness.data.degrade import make_pair, unit
+from harness.data.degrade import Pair, TooSmallError, make_pair, unit
 from harness.data.patches import Batch, PatchSource, loader
-from harness.data.sets import Dataset, find
+from harness.data.sets import Dataset, ImageItem, find
 from harness.device import describe
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.files import write_text
-from harness.metrics import psnr
+from harness.metrics import psnr, too_small
 from harness.official import load_strictly
 from harness.profiles import Profile, Training, Validation
 from harness.progress import Bar, bar, say
@@ -92,6 +92,12 @@ def _new_state(recipe: Recipe, device: torch.device) -> State:
     model = build(recipe.method, **recipe.build)
     if not isinstance(model, ImplicitSR):
         raise HarnessError(f"{recipe.method} has nothing to train.")
+    weights = recipe.training.get("balance_weights")
+    experts = len(model.head.expert_macs())
+    if weights and len(weights) != experts:
+        raise UsageError(
+            f"{recipe.method} has {experts} experts, `balance_weights` {len(weights)} numbers."
+        )
     model.to(device).train()
     return State(model, torch.optim.Adam(model.parameters(), lr=recipe.training["lr"]))
 
@@ -161,10 +167,20 @@ class Validator:
     def __init__(self, settings: Validation, dataset: Dataset, cache: Path | None) -> None:
         self.settings = settings
         self.protocol = dataset.protocol
-        self.pairs = [
-            make_pair(item, item.load(), settings.scale, cache)
-            for item in dataset.items[: settings.images]
-        ]
+        self.pairs = [self._pair(item, cache) for item in dataset.items[: settings.images]]
+
+    def _pair(self, item: ImageItem, cache: Path | None) -> Pair:
+        scale = self.settings.scale
+        try:
+            pair = make_pair(item, item.load(), scale, cache)
+            if not too_small((pair.hr.shape[-2], pair.hr.shape[-1]), self.protocol, scale):
+                return pair
+        except TooSmallError:
+            pass
+        raise HarnessError(
+            f"Validation image {item.name} is too small for x{scale:g}.",
+            "Remove the image, or lower the scale of `validation` in the profile.",
+        )
 
     def __call__(self, model: nn.Module) -> float:
         """Mean PSNR in dB."""
@@ -195,6 +211,9 @@ def _sole_trainer(folder: Path, wait: bool) -> Iterator[None]:
             "Choose another folder with --results.",
         ) from error
     try:
+        # What a killed run was writing; nobody else writes here while the lock is held.
+        for unfinished in folder.glob(".*-*"):
+            unfinished.unlink(missing_ok=True)
         yield
     finally:
         lock.release()
@@ -218,7 +237,7 @@ class Run:
 
     def is_finished(self) -> bool:
         """Whether the run has reached its last step."""
-        return self.checkpoint.exists() and bool(checkpoints.read(self.checkpoint)["finished"])
+        return self.checkpoint.exists() and bool(checkpoints.read(self.checkpoint).get("finished"))
 
 
 def train(run: Run, data: Dataset, wait: bool = False) -> Path:
@@ -281,6 +300,7 @@ def _loop(run: Run, state: State, source: PatchSource, total: int) -> None:
                 log.add(step=state.step, validation_psnr=state.validation["psnr"])
             _show(progress, state, values, clock)
             if state.step % settings.checkpoint_every == 0 or state.step == total or stop.requested:
+                _check_finite(run, state, values)
                 _save(state, run.checkpoint, run.recipe, run.profile, total)
             if stop.requested and state.step < total:
                 raise KeyboardInterrupt
@@ -320,15 +340,22 @@ def _validates(settings: Training, step: int, per_epoch: int, total: int) -> boo
     return step % (per_epoch * settings.validation.every_epochs) == 0 or step == total
 
 
+def _check_finite(run: Run, state: State, values: dict[str, Tensor]) -> None:
+    """Before logging and saving, so that a good checkpoint is never replaced by a bad one."""
+    loss = values["loss"].item()
+    if math.isfinite(loss) and all(bool(p.isfinite().all()) for p in state.model.parameters()):
+        return
+    raise HarnessError(
+        f"{run.recipe.method}: the loss is {loss} at step {state.step}, or a weight not finite.",
+        f"The last good checkpoint stays in {run.folder}. Lower `lr` or use precision fp32.",
+    )
+
+
 def _log(
     run: Run, state: State, values: dict[str, Tensor], log: Log, per_epoch: int, clock: _Clock
 ) -> None:
+    _check_finite(run, state, values)
     numbers = {name: value.item() for name, value in values.items()}
-    if not all(math.isfinite(v) for v in numbers.values()):
-        raise HarnessError(
-            f"{run.recipe.method}: the loss is {numbers['loss']} at step {state.step}.",
-            f"The last good checkpoint stays in {run.folder}. Lower `lr` or use precision fp32.",
-        )
     epoch = (state.step - 1) // per_epoch
     rate = learning_rate(run.profile.training, epoch)
     log.add(step=state.step, epoch=epoch, lr=rate, seconds=clock.read(), **numbers)

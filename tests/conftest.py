@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from tiny import Harness
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -20,3 +23,29 @@ def shared(*parts: str) -> Path:
 needs_shared = pytest.mark.skipif(
     not SHARED.exists(), reason="needs ../shared, which is not part of the repository"
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads the user's data folder, or writes the user's cache.
+
+    One thread: tiny networks are faster so, on busy machines much; bits depend on the number.
+    """
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("HARNESS_DATA", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Default folders (results/, reports/) lie in the test's own folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def harness(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Harness:
+    """The `harness` command in this process."""
+    return Harness(monkeypatch, capsys)

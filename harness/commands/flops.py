@@ -147,7 +147,7 @@ def _shares(
         values = [1 / experts] * experts if shares == "even" else [*map(float, shares.split(","))]
     except ValueError:
         raise UsageError(f"--shares takes 'even' or numbers, not '{shares}'.") from None
-    if len(values) != experts or min(values) < 0 or abs(sum(values) - 1) > 1e-6:
+    if len(values) != experts or not min(values) >= 0 or not abs(sum(values) - 1) <= 1e-6:
         raise UsageError(f"--shares needs {experts} numbers from 0 up that sum to 1.")
     return values, "ASSUMED shares " + ", ".join(f"{v:.4g}" for v in values)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,5 +88,15 @@ def json_option(function: F) -> F:
 
 
 def print_json(content: Any) -> None:
-    """Print JSON on standard output."""
-    click.echo(json.dumps(content, indent=1))
+    """Print JSON on standard output; infinite PSNR, which JSON has no number for, as text."""
+    click.echo(json.dumps(_finite(content), indent=1, allow_nan=False))
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return str(content)
+    return content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ def open_image(path: Path) -> Image.Image:
         raise HarnessError(f"There is no image {path}.", "Check the path.")
     try:
         with Image.open(path) as image:
+            # Pillow reads 16-bit colour as 8 bits, without a word.
+            deep = any(re.search(r";16[BLN]", str(part)) for part in getattr(image, "tile", ()))
             image.load()
             loaded = image.copy()
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
@@ -35,9 +38,10 @@ def open_image(path: Path) -> Image.Image:
         ) from error
     except Image.DecompressionBombError as error:
         raise HarnessError(f"{path} is too large to open: {error}", "Cut it into parts.") from error
-    if loaded.mode not in _EIGHT_BIT_MODES:
+    if deep or loaded.mode not in _EIGHT_BIT_MODES:
         raise HarnessError(
-            f"{path} has pixel mode {loaded.mode}; only 8-bit images are measured.",
+            f"{path} has pixel mode {loaded.mode}{' of 16 bits' * deep}; "
+            "only 8-bit images are measured.",
             "Convert it to 8 bits per channel.",
         )
     return loaded
@@ -52,7 +56,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.height, image.width
-    except (UnidentifiedImageError, OSError) as error:
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise HarnessError(f"{path} cannot be read as an image: {error}") from error
 
 

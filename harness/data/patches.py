@@ -6,6 +6,7 @@ samples it would have seen, whatever the number of loader processes.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,8 +145,8 @@ def _same(batch: Any) -> Any:
 
 
 def loader(source: PatchSource, first: int, last: int) -> DataLoader[Batch]:
-    """Batches of the steps [first, last), made in `workers` processes."""
-    workers = source.settings.workers
+    """Batches of the steps [first, last), made in `workers` processes (at most one per CPU)."""
+    workers = min(source.settings.workers, os.cpu_count() or 1)
     return DataLoader(
         _Steps(source, first, last),
         batch_size=None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from torch import Tensor
@@ -66,6 +66,14 @@ class Dataset:
             digest.update(f"{item.name} {item.fingerprint()}\n".encode())
         return digest.hexdigest()[:10]
 
+    def lr_fingerprint(self, scale: float) -> str:
+        """Changes with any official LR image of a scale; empty where they are made here."""
+        if not float(scale).is_integer():
+            return ""
+        paths = [p for p in (item.official_lr(int(scale)) for item in self.items) if p is not None]
+        hashes = [file_hash(path) if path.is_file() else "" for path in paths]
+        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:10] if hashes else ""
+
     def about(self) -> str:
         """The description, and whether images are missing."""
         if self.complete:
@@ -99,6 +107,13 @@ class DatasetSpec:
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes."""
+    stat = path.stat()
+    return _file_hash(path, stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _file_hash(path: Path, changed: int, size: int) -> str:
+    del changed, size
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

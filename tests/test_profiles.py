@@ -1,0 +1,259 @@
+"""Profiles: what ships loads, what is wrong is named with what was probably meant."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tiny import PROFILE, write_data, write_profile
+
+from baselines import methods, parse
+from harness import profiles
+from harness.data.sets import find
+from harness.errors import HarnessError, UsageError
+from harness.experiments import EXPERIMENTS
+from harness.recipe import make_recipe
+
+
+def changed(path: str, value: Any, base: dict[str, Any] = PROFILE) -> dict[str, Any]:
+    """The tiny profile with one value set, `a.b.c` deep."""
+    content = copy.deepcopy(base)
+    target = content
+    *way, last = path.split(".")
+    for key in way:
+        target = target.setdefault(key, {})
+    target[last] = value
+    return content
+
+
+def load(content: dict[str, Any]) -> profiles.Profile:
+    return profiles.load(str(write_profile(Path("profile.yaml"), content)))
+
+
+@pytest.mark.parametrize("name", ["quick", "bsds", "paper"])
+def test_shipped_profiles(name):
+    profile = profiles.load(name)
+    assert profile.name == name
+    assert profile.stand_in == (name != "paper")
+    for experiment in EXPERIMENTS.values():
+        for role in experiment.roles:
+            assert profile.dataset_for(role) in profiles.SPECS
+        for region in profile.regions[experiment.name]:
+            assert region.role in experiment.roles
+            assert region.scale in experiment.scales
+
+
+def test_the_paper_profile_is_the_papers_setting():
+    """../shared/published/settings.md: LIIF's and LTE's schedule, which MoEISR takes over."""
+    profile = profiles.load("paper")
+    t = profile.training
+    assert (t.dataset, profile.roles["DIV2K_valid"]) == ("DIV2K_train", "DIV2K_valid")
+    assert (t.patch, t.scale_min, t.scale_max, t.queries, t.batch) == (48, 1, 4, 2304, 16)
+    assert (t.lr, t.gamma, t.milestones, t.epochs) == (1e-4, 0.5, (200, 400, 600, 800), 1000)
+    assert (t.alpha, t.beta, t.balance_weights, t.precision) == (3000, 1, None, "fp32")
+    assert 800 * t.repeat // t.batch * t.epochs == 1_000_000
+    assert profile.networks == profiles.Networks()
+
+
+def test_the_quick_profile_needs_no_data():
+    profile = profiles.load("quick")
+    used = {profile.training.dataset, *profile.roles.values()}
+    for name in used:
+        assert find(name, None).items
+    train, held_out = ({i.name for i in find(n, None).items} for n in sorted(used, reverse=True))
+    assert not train & held_out
+
+
+def test_a_file_of_ones_own():
+    profile = load(PROFILE)
+    assert profile.training.patch == 8
+    assert profile.networks.decoder == {"width": 16}
+    assert profile.evaluation.precision == "fp32"
+
+
+REGION = {"role": "DIV2K_valid", "image": "0801", "scale": 4, "box": [0, 0, 8, 8]}
+UNKNOWN = [
+    ("trainig", {}, "trainig: unknown key. Did you mean 'training'?"),
+    ("training.bach", 3, "training.bach: unknown key. Did you mean 'batch'?"),
+    ("training.validation", {"dataset": "Set5", "scales": 4}, "Did you mean 'scale'?"),
+    ("evaluation.chunks", 3, "evaluation.chunks: unknown key. Did you mean 'chunk'?"),
+    ("networks.encoders", {}, "networks.encoders: unknown key. Did you mean 'encoder'?"),
+    ("networks.encoder.esdr", {}, "Unknown encoder 'esdr'. Did you mean 'edsr'?"),
+    ("networks.encoder.edsr.block", 3, "Unknown encoder option 'block'. Did you mean 'blocks'?"),
+    ("networks.decoder.widht", 3, "Unknown decoder option 'widht'. Did you mean 'width'?"),
+    ("networks.head.temperatur", 3, "option 'temperatur'. Did you mean 'temperature'?"),
+    ("regions.table1", [{**REGION, "boxes": 1}], "unknown key. Did you mean 'box'?"),
+    ("roles.Set5", "Set15", "Unknown dataset 'Set15'. Did you mean 'Set5'?"),
+    ("training.dataset", "DIV2K", "Unknown dataset 'DIV2K'. Did you mean 'DIV2K_"),
+    ("training.validation", {"dataset": "Set_5"}, "Unknown dataset 'Set_5'. Did you mean 'Set5'?"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), UNKNOWN)
+def test_unknown_keys_and_names(path, value, message):
+    with pytest.raises(UsageError) as error:
+        load(changed(path, value))
+    assert message in str(error.value)
+    assert "profile.yaml" in str(error.value)
+
+
+WRONG = [
+    ("name", "../escape"),
+    ("name", ""),
+    ("stand_in", "perhaps"),
+    ("roles", []),
+    ("seeds", []),
+    ("seeds", [-1]),
+    ("seeds", [1, 1]),
+    ("training.batch", 0),
+    ("training.batch", 2.5),
+    ("training.batch", "many"),
+    ("training.lr", 0),
+    ("training.lr", float("nan")),
+    ("training.lr", float("inf")),
+    ("training.scale_min", 0.5),
+    ("training.scale_max", 0.5),
+    ("training.scale_min", float("inf")),
+    ("training.scale_max", float("inf")),
+    ("training.queries", 65),
+    ("training.queries", 0),
+    ("training.patch", 3),
+    ("training.milestones", [3, 2]),
+    ("training.milestones", [2, 2]),
+    ("training.gamma", 0),
+    ("training.beta", -1),
+    ("training.balance_unit", "pixel"),
+    ("training.precision", "fp8"),
+    ("training.workers", -1),
+    ("training.checkpoint_every", 0),
+    ("training.validation", {"dataset": "Set5", "scale": 0.5}),
+    ("evaluation.chunk", 0),
+    ("evaluation.precision", "double"),
+    ("networks.encoder.edsr.blocks", "four"),
+    ("networks.encoder.edsr.features", -8),
+    ("networks.decoder.width", 15),
+    ("networks.decoder.depth", 0),
+    ("networks.head.mapper_layers", 0),
+    ("regions.table1", [{**REGION, "box": [0, 0, 0, 8]}]),
+    ("regions.table1", [{**REGION, "box": [-1, 0, 8, 8]}]),
+    ("regions.table1", [{**REGION, "scale": 0.5}]),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), WRONG)
+def test_wrong_values(path, value):
+    with pytest.raises(UsageError) as error:
+        load(changed(path, value))
+    assert path.split(".")[0] in str(error.value) or "milestones" in str(error.value)
+
+
+def test_all_problems_are_listed_at_once():
+    content = changed("training.bach", 3, changed("training.lr", -1, changed("sumary", "")))
+    with pytest.raises(UsageError) as error:
+        load(content)
+    assert all(part in str(error.value) for part in ("training.bach", "training.lr", "sumary"))
+
+
+def test_missing_keys_are_named():
+    for key in ("name", "summary", "stand_in", "roles", "training"):
+        with pytest.raises(UsageError, match=key):
+            load({k: v for k, v in PROFILE.items() if k != key})
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "text", "a: [", "\x00"])
+def test_files_that_are_no_profiles(text):
+    Path("profile.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"profile\.yaml"):
+        profiles.load("profile.yaml")
+
+
+def test_files_that_cannot_be_read():
+    Path("binary.yaml").write_bytes(b"\xff\xfe\xff")
+    Path("folder.yaml").mkdir()
+    for name in ("absent.yaml", "binary.yaml", "folder.yaml"):
+        with pytest.raises(HarnessError, match=name):
+            profiles.load(name)
+
+
+def test_yaml_executes_nothing():
+    Path("profile.yaml").write_text('!!python/object/apply:os.mkdir ["executed"]\n')
+    with pytest.raises(UsageError):
+        profiles.load("profile.yaml")
+    assert not Path("executed").exists()
+
+
+def test_a_role_without_dataset_is_told(harness):
+    write_data(Path("data"))
+    write_profile(Path("tiny.yaml"), changed("roles", {"Set5": "Set5"}))
+    status, _, err = harness("run", "table1", "--profile", "tiny.yaml", "--data-root", "data")
+    assert status == 2
+    assert "names no dataset for DIV2K_valid" in err
+
+
+def leaves(content: dict[str, Any], way: str = "") -> list[str]:
+    found = []
+    for key, value in content.items():
+        path = f"{way}.{key}".strip(".")
+        found += leaves(value, path) if isinstance(value, dict) else [path]
+    return found
+
+
+@pytest.mark.parametrize("path", [p for p in leaves(PROFILE) if "dataset" not in p])
+def test_the_fingerprint_changes_with_every_setting(path):
+    others = {"name": "other", "summary": "other", "stand_in": False, "roles.DIV2K_valid": "B100"}
+    value: Any = PROFILE
+    for key in path.split("."):
+        value = value[key]
+    if path in others:
+        value = others[path]
+    else:
+        value = [1] if isinstance(value, list) else value * 2
+    assert load(changed(path, value)).fingerprint() != load(PROFILE).fingerprint()
+
+
+def test_the_fingerprint_does_not_change_with_the_place_of_the_data():
+    assert load(changed("data_root", "/elsewhere")).fingerprint() == load(PROFILE).fingerprint()
+
+
+def recipe(method: str, **training: Any) -> str:
+    content = {**PROFILE, "training": {**PROFILE["training"], **training}}
+    data = find("DIV2K_train", write_data(Path("data")))
+    return make_recipe(load(content), method, 0, data).fingerprint
+
+
+def test_a_recipe_changes_with_what_changes_the_weights_only():
+    for method in ("edsr-liif", "edsr-moeisr-liif-s"):
+        same = recipe(method)
+        validation = {"dataset": "Set5"}
+        assert recipe(method, workers=3, in_memory=False, checkpoint_every=1,
+                      validation=validation) == same  # fmt: skip
+        for key, value in (("lr", 1e-2), ("epochs", 4), ("queries", 31), ("precision", "bf16")):
+            assert recipe(method, **{key: value}) != same
+        assert (recipe(method, beta=2) != same) == (method != "edsr-liif")
+
+
+def test_a_recipe_changes_with_the_data():
+    data = write_data(Path("data"))
+    before = find("DIV2K_train", data).fingerprint()
+    next((data / "DIV2K" / "DIV2K_train_HR").iterdir()).unlink()
+    assert find("DIV2K_train", data).fingerprint() != before
+
+
+def test_the_profile_says_what_the_networks_are():
+    profile = load(PROFILE)
+    for name in methods():
+        parts = parse(name)
+        if parts.encoder:
+            options = profile.build_options(parts.encoder, bool(parts.head))
+            assert options["encoder"] == PROFILE["networks"]["encoder"]["edsr"]
+            assert ("head" in options) == bool(parts.head)
+
+
+def test_shipped_files_are_yaml_with_a_comment_on_what_they_are():
+    for name in profiles.shipped():
+        text = (Path(profiles.__file__).parent / f"{name}.yaml").read_text()
+        assert text.startswith("# ")
+        assert yaml.safe_load(text)["name"] == name

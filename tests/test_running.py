@@ -1,0 +1,315 @@
+"""`harness run`: every cell once, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tiny import (
+    PROFILE,
+    VALID_SIZES,
+    Harness,
+    files_below,
+    start,
+    write_data,
+    write_photos,
+    write_profile,
+)
+
+from harness import profiles
+from harness.data.sets import find
+from harness.errors import HarnessError
+from harness.evaluation import Subject, Task, measure_cell
+from harness.experiments import EXPERIMENTS
+from harness.results import CellFile
+
+TABLE1 = EXPERIMENTS["table1"]
+ALL = {(m, i, float(s)) for m in TABLE1.methods for i in VALID_SIZES for s in TABLE1.scales}
+PAIR = ("bicubic", "edsr-moeisr-lte-s")
+REGIONS = [
+    {"role": "DIV2K_valid", "image": "0802", "scale": scale, "box": [8, 16, 48, 40]}
+    for scale in (4, 6)
+]
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> tuple[str, ...]:
+    """Arguments of `harness run table1` under the tiny profile."""
+    write_data(tmp_path / "data")
+    write_profile(tmp_path / "tiny.yaml")
+    return ("run", "table1", "--profile", "tiny.yaml", "--data-root", "data", "--device", "cpu")
+
+
+def cell_files() -> dict[str, bytes]:
+    return files_below(Path("results/tiny/measurements"))
+
+
+def rows() -> list[dict]:
+    return [json.loads(line) for text in cell_files().values() for line in text.splitlines()]
+
+
+def triples() -> Counter[tuple[str, str, float]]:
+    return Counter((r["method"], r["image"], float(r["scale"])) for r in rows())
+
+
+def times() -> dict[Path, int]:
+    folder = Path("results")
+    return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.suffix in (".jsonl", ".pt")}
+
+
+def each_once(methods: tuple[str, ...] = TABLE1.methods) -> Counter:
+    return Counter({triple: 1 for triple in ALL if triple[0] in methods})
+
+
+def test_the_whole_path(job, harness: Harness):
+    out = harness.good(*job)
+    assert triples() == each_once()
+    assert "tiny" in out
+    written = {p.name for p in Path("reports").rglob("*") if p.is_file()}
+    assert {f"table1.{suffix}" for suffix in ("md", "tex", "html", "csv", "json")} <= written
+    before, cells = times(), cell_files()
+    status, _, err = harness(*job, "--no-figures")
+    assert status == 0
+    assert "Every cell is measured already" in err
+    assert times() == before, "trained or measured again"
+    assert cell_files() == cells
+
+
+def test_rows_say_where_they_are_from(job, harness: Harness):
+    harness.good(*job, "--methods", ",".join(PAIR), "--no-figures")
+    data = find("DIV2K_valid", Path("data"))
+    for row in rows():
+        assert row["dataset_fingerprint"] == data.fingerprint()
+        assert row["protocol"] == "div2k"
+        assert row["lr_source"] == ("matlab" if row["scale"] <= 4 else "pil")
+        assert row["profile"] == "tiny"
+        assert {"torch", "pillow", "numpy", "python", "commit"} <= row["versions"].keys()
+        if row["image"] == "0801" and row["scale"] >= 24:
+            assert row["psnr"] is None
+            assert "too small" in row["reason"]
+        else:
+            assert row["psnr"] > 5
+            assert row["lr_height"] == int(row["hr_height"] / row["scale"])
+        if row["method"] == "bicubic":
+            assert row["checkpoint"] == ""
+            assert row["decoder_macs"] == row["parameters"] == 0
+        else:
+            (path,) = Path("results").rglob("checkpoint.pt")
+            content = torch.load(path, weights_only=True)
+            assert row["recipe"] == content["recipe_fingerprint"]
+            assert row["trained_steps"] == content["step"]
+            assert len(row["checkpoint"]) == 64
+            if row["psnr"] is not None:
+                assert row["decoder_macs"] > 0
+                assert sum(row["expert_shares"]) == pytest.approx(1)
+                assert len(row["expert_shares"]) == len(row["expert_depths"]) == 3
+
+
+def test_force_measures_again_but_does_not_train_again(job, harness: Harness):
+    pair = ("--methods", ",".join(PAIR), "--no-figures")
+    harness.good(*job, *pair)
+    before = times()
+    harness.good(*job, *pair, "--force")
+    after = times()
+    assert before.keys() == after.keys()
+    assert all((before[p] == after[p]) == (p.suffix == ".pt") or p.name == "log.jsonl"
+               for p in before)  # fmt: skip
+    assert triples() == each_once(PAIR)
+
+
+def planned() -> Counter[str]:
+    plan = json.loads(Path("results/tiny/table1/plan.json").read_text())
+    return Counter(cell["method"] for cell in plan["cells"])
+
+
+def test_a_subset_keeps_what_others_have_measured(job, harness: Harness):
+    harness.good(*job, "--methods", "bicubic", "--no-figures")
+    assert planned() == {"bicubic": 8}
+    harness.good(*job, "--methods", "edsr-lte", "--no-figures")
+    assert planned() == {"bicubic": 8, "edsr-lte": 8}
+    assert triples() == each_once(("bicubic", "edsr-lte"))
+    harness.good(*job, "--methods", "bicubic", "--no-figures")
+    assert planned() == {"bicubic": 8, "edsr-lte": 8}
+
+
+def test_a_dry_run_does_nothing(job, harness: Harness):
+    out = harness.good(*job, "--dry-run")
+    assert all(method in out for method in TABLE1.methods)
+    assert not Path("results").exists()
+    assert not Path("reports").exists()
+
+
+def test_json_is_the_report(job, harness: Harness):
+    out = harness.good(*job, "--methods", "bicubic", "--no-figures", "--json")
+    assert len(json.loads(out)["records"]) >= 8
+
+
+def test_a_damaged_plan_is_made_anew(job, harness: Harness):
+    arguments = (*job, "--methods", "bicubic", "--no-figures")
+    harness.good(*arguments)
+    Path("results/tiny/table1/plan.json").write_text("{")
+    harness.good(*arguments)
+    assert planned() == {"bicubic": 8}
+
+
+# Interrupted sweeps. The process is killed when it has handed the n-th row to the disk, or in
+# the middle of writing it.
+KILL = """
+import os, signal, sys
+from harness import results
+from harness.cli import main
+
+at, half, calls, real = int(sys.argv.pop(1)), sys.argv.pop(1) == "half", [], os.fsync
+number_ = int(sys.argv.pop(1))
+
+def fsync(number):
+    real(number)
+    calls.append(1)
+    if len(calls) == at:
+        if half:
+            os.ftruncate(number, os.fstat(number).st_size - 40)
+        os.kill(os.getpid(), number_)
+
+class Os:
+    def __getattr__(self, name):
+        return fsync if name == "fsync" else getattr(os, name)
+
+results.os = Os()
+main()
+"""
+
+
+def interrupted(job, at: int, how: str, number: int) -> None:
+    process = start(
+        at, how, int(number), *job, "--methods", ",".join(PAIR), "--no-figures", code=KILL
+    )
+    _, err = process.communicate(timeout=120)
+    expected = -number if number == signal.SIGKILL else 130
+    assert process.returncode == expected, err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("how", ["whole", "half"])
+def test_a_killed_sweep_goes_on_where_it_was(how, job, harness: Harness):
+    for at in (9, 7):
+        interrupted(job, at, how, signal.SIGKILL)
+    kept = {name: text[: text.rfind(b"\n") + 1] for name, text in cell_files().items()}
+    assert sum(text.count(b"\n") for text in kept.values()) == (16 if how == "whole" else 14)
+    harness.good(*job, "--methods", ",".join(PAIR), "--no-figures")
+    assert triples() == each_once(PAIR)
+    assert all(cell_files()[name].startswith(text) for name, text in kept.items())
+    assert not [p for p in Path("results").rglob(".*") if p.is_file()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_sweep_goes_on_where_it_was(number, job, harness: Harness):
+    interrupted(job, 9, "whole", number)
+    assert sum(triples().values()) == 9
+    harness.good(*job, "--methods", ",".join(PAIR), "--no-figures")
+    assert triples() == each_once(PAIR)
+
+
+def test_two_processes_share_a_sweep(job, harness: Harness):
+    """Nothing is there yet: they train and measure side by side, and draw the same figures."""
+    write_profile(Path("tiny.yaml"), {**PROFILE, "regions": {"table1": REGIONS}})
+    processes = [start(*job) for _ in range(2)]
+    for process in processes:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        assert "Traceback" not in err
+    assert triples() == each_once()
+    assert planned() == dict.fromkeys(TABLE1.methods, 8)
+    samples = list(Path("results/tiny/table1/samples").glob("*/sample.json"))
+    assert len(samples) == 2
+    for path in samples:
+        assert len(json.loads(path.read_text())["methods"]) == len(TABLE1.methods)
+
+
+def test_samples_show_the_right_region(job, harness: Harness):
+    write_profile(Path("tiny.yaml"), {**PROFILE, "regions": {"table1": REGIONS}})
+    harness.good(*job, "--methods", "bicubic,edsr-lte,edsr-moeisr-liif-b")
+    for path in Path("results/tiny/table1/samples").glob("*/sample.json"):
+        sample = json.loads(path.read_text())
+        hr = Image.open(path.parent / sample["hr"])
+        crop = Image.open(path.parent / sample["hr_crop"])
+        assert crop.tobytes() == hr.crop((16, 8, 16 + 40, 8 + 48)).tobytes()
+        found = {r["method"]: r["psnr"] for r in rows()
+                 if (r["image"], r["scale"]) == (sample["image"], sample["scale"])}  # fmt: skip
+        for method in sample["methods"]:
+            assert method["psnr"] == found[method["method"]]
+            assert Image.open(path.parent / method["crop"]).size == (40, 48)
+            assert bool(method["expert_map"]) == ("moeisr" in method["method"])
+
+
+def test_a_sample_keeps_the_methods_of_an_earlier_run(job, harness: Harness):
+    write_profile(Path("tiny.yaml"), {**PROFILE, "regions": {"table1": REGIONS}})
+    harness.good(*job, "--methods", "bicubic,edsr-lte")
+    harness.good(*job, "--methods", "edsr-lte")
+    for path in Path("results/tiny/table1/samples").glob("*/sample.json"):
+        shown = [m["method"] for m in json.loads(path.read_text())["methods"]]
+        assert shown == ["bicubic", "edsr-lte"]
+
+
+# Cells
+
+
+def cell(job, scale: float = 2, **changed) -> tuple[Subject, Task, CellFile]:
+    from baselines import build
+
+    settings = profiles.load("tiny.yaml")
+    data = find("DIV2K_valid", Path("data"))
+    task = Task(
+        data, data.fingerprint(), "DIV2K_valid", scale, "div2k", "tiny", settings.evaluation, None
+    )
+    subject = Subject("bicubic", build("bicubic"), torch.device("cpu"))
+    return subject, task, CellFile(Path("rows") / task.cell(subject).relative_path)
+
+
+def test_a_row_cut_off_by_a_crash_is_measured_again(job):
+    subject, task, file = cell(job)
+    measure_cell(subject, task, file)
+    whole = file.path.read_bytes()
+    first = whole[: whole.index(b"\n") + 1]
+    for cut in (b"", b"{", whole[len(first) : -1]):
+        file.path.write_bytes(first + cut)
+        assert [r["image"] for r in file.rows()] == ["0801"]
+        measure_cell(subject, task, file)
+        assert [r["image"] for r in file.rows()] == ["0801", "0802"]
+        assert file.path.read_bytes().startswith(first)
+
+
+@pytest.mark.parametrize("garbage", [b"{\n", b"\xff\xfe\n"])
+def test_a_damaged_cell_is_named(garbage, job):
+    subject, task, file = cell(job)
+    measure_cell(subject, task, file)
+    file.path.write_bytes(garbage + file.path.read_bytes())
+    with pytest.raises(HarnessError, match=r"is damaged.*\nDelete the file"):
+        measure_cell(subject, task, file)
+
+
+def test_a_cell_is_measured_by_one_process(job):
+    subject, task, file = cell(job)
+    with file.claimed() as mine:
+        assert mine
+        assert measure_cell(subject, task, CellFile(file.path)) is False
+    assert file.rows() == []
+    assert measure_cell(subject, task, file) is True
+
+
+def test_other_lr_images_are_another_cell(job):
+    """Official LR images that arrive later are not passed over for rows made without them."""
+    subject, task, _ = cell(job)
+    folder = Path("data/DIV2K/DIV2K_valid_LR_bicubic/X2")
+    names = {f"{name}x2": (h // 2, w // 2) for name, (h, w) in VALID_SIZES.items()}
+    keys = [task.cell(subject).key]
+    write_photos(folder, names)
+    keys.append(cell(job)[1].cell(subject).key)
+    write_photos(folder, dict(reversed(names.items())))
+    keys.append(cell(job)[1].cell(subject).key)
+    assert len(set(keys)) == 3
+    assert cell(job, scale=3)[1].cell(subject).key == cell(job, scale=3)[1].cell(subject).key

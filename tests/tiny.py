@@ -1,0 +1,147 @@
+"""Tiny networks, images, profiles and the `harness` command, for the tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image, ImageFilter
+from torch import Tensor, nn
+
+from baselines import build, methods, parse
+from harness.cli import main
+
+NETWORKS = [name for name in methods() if parse(name).encoder]
+MIXTURES = [name for name in NETWORKS if parse(name).head]
+PLAIN = [name for name in NETWORKS if not parse(name).head]
+
+ENCODER = {"blocks": 1, "features": 8}
+DECODER = {"width": 16}
+
+
+def network(method: str, seed: int = 0, **options: Any) -> nn.Module:
+    """A tiny network in evaluation mode; its experts are used about equally."""
+    torch.manual_seed(seed)
+    model = build(method, **{"encoder": ENCODER, "decoder": DECODER, **options}).eval()
+    for name, parameter in model.named_parameters():
+        if "mapper" in name and parameter.dim() > 1:
+            parameter.data.mul_(4)
+    return model
+
+
+def photo(height: int, width: int, seed: int = 0) -> Image.Image:
+    """A smooth random colour image."""
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(noise).filter(ImageFilter.GaussianBlur(1.5))
+
+
+def pixels(height: int, width: int, seed: int = 0) -> Tensor:
+    """The same as uint8 (3, H, W)."""
+    return torch.from_numpy(np.array(photo(height, width, seed))).permute(2, 0, 1).contiguous()
+
+
+def write_photos(folder: Path, sizes: Mapping[str, tuple[int, int]]) -> Path:
+    """PNG files of these names and (height, width)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed, (name, size) in enumerate(sizes.items()):
+        photo(*size, seed=seed).save(folder / f"{name}.png")
+    return folder
+
+
+TRAIN_SIZES = {"0001": (40, 52), "0002": (48, 36), "0003": (37, 41), "0004": (64, 40)}
+# At x30 the first image is smaller than the shaved borders, the second is not.
+VALID_SIZES = {"0801": (62, 70), "0802": (96, 100)}
+
+
+def write_data(root: Path) -> Path:
+    """A miniature of DIV2K's folders below a data root."""
+    write_photos(root / "DIV2K" / "DIV2K_train_HR", TRAIN_SIZES)
+    write_photos(root / "DIV2K" / "DIV2K_valid_HR", VALID_SIZES)
+    return root
+
+
+PROFILE: dict[str, Any] = {
+    "name": "tiny",
+    "summary": "for tests",
+    "stand_in": True,
+    "roles": {"DIV2K_valid": "DIV2K_valid"},
+    "networks": {"encoder": {"edsr": ENCODER}, "decoder": DECODER},
+    "training": {
+        "dataset": "DIV2K_train",
+        "repeat": 4,
+        "patch": 8,
+        "queries": 32,
+        "batch": 4,
+        "epochs": 3,
+        "milestones": [2],
+        "lr": 1e-3,
+        "checkpoint_every": 5,
+    },
+}
+
+
+def profile_with(**training: Any) -> dict[str, Any]:
+    """The tiny profile with other training settings."""
+    return {**PROFILE, "training": {**PROFILE["training"], **training}}
+
+
+def write_profile(path: Path, content: Mapping[str, Any] = PROFILE) -> Path:
+    """A profile as a file."""
+    path.write_text(yaml.safe_dump(dict(content)))
+    return path
+
+
+class Harness:
+    """Runs the command in this process."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
+        self.patch = patch
+        self.capture = capture
+
+    def __call__(self, *arguments: object) -> tuple[int, str, str]:
+        """Exit status, standard output and standard error."""
+        self.patch.setattr(sys, "argv", ["harness", *map(str, arguments)])
+        self.capture.readouterr()
+        with pytest.raises(SystemExit) as ending:
+            main()
+        out, err = self.capture.readouterr()
+        status = ending.value.code
+        return int(status or 0), out, err
+
+    def good(self, *arguments: object) -> str:
+        """Standard output of a command that must succeed."""
+        status, out, err = self(*arguments)
+        assert status == 0, err
+        return out
+
+
+PREAMBLE = "import sys; from harness.cli import main; main()"
+
+
+def start(*arguments: object, code: str = PREAMBLE, threads: int = 1) -> subprocess.Popen[str]:
+    """The command in a process, and a process group, of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+        start_new_session=True,
+    )
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder but locks, with its bytes."""
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.suffix != ".lock" and p.name != "lock"
+    }
