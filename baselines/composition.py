@@ -28,24 +28,33 @@ class Decoder(nn.Module, ABC):
     """What an implicit method feeds its head with.
 
     Attributes:
+        code_dim: width of what is read per latent code.
         fed_dim: width of the head's input.
         depth: linear layers of the method's own MLP (the deepest MoEISR expert mirrors it).
         width: hidden width of that MLP.
         clips_cell: whether evaluation stretches the cell above x4 (LTE, not LIIF).
     """
 
+    code_dim: int
     fed_dim: int
     depth: int
     width: int
     clips_cell: bool = False
 
     @abstractmethod
-    def codes(self, latent: Tensor) -> Tensor:
-        """(B, C, h, w) encoder features to (B, h*w, M) codes, once per LR image."""
+    def codes(self, rows: Tensor) -> Tensor:
+        """Codes of r rows of encoder features.
+
+        Args:
+            rows: (B, C, r + 2, w), with the row above and the row below (zeros outside).
+
+        Returns:
+            (B, r*w, code_dim)
+        """
 
     @abstractmethod
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
-        """Head input (N, fed_dim) of N codes (N, M), relative coordinates and cells (N, 2)."""
+        """Head input (N, fed_dim) of codes (N, code_dim), coordinates and cells (N, 2)."""
 
     def skip(self, lr: Tensor, coord: Tensor) -> Tensor | None:
         """What is added to the prediction, (B, Q, 3); None for nothing."""
@@ -116,15 +125,32 @@ class Features:
 
     Attributes:
         lr: (B, 3, h, w) network input in [-1, 1].
-        size: (h, w) of the latent grid.
-        codes: (B, h*w, M) what the decoder reads per latent code.
+        latent: (B, C, h, w) of the encoder.
         routing: expert choice per latent code; None without experts.
     """
 
     lr: Tensor
-    size: tuple[int, int]
-    codes: Tensor
+    latent: Tensor
     routing: Routing | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w) of the latent grid."""
+        return self.latent.shape[-2], self.latent.shape[-1]
+
+
+@dataclass(frozen=True)
+class CodeTable:
+    """Codes of some rows of the latent grid: LIIF's are nine times as large as the features, so
+    large images are decoded from a part of them at a time.
+
+    Attributes:
+        codes: (B, r*w, code_dim).
+        first: row of the latent grid that the table starts with.
+    """
+
+    codes: Tensor
+    first: int
 
 
 def _rows(table: Tensor, index: Tensor) -> Tensor:
@@ -137,8 +163,9 @@ def _rows(table: Tensor, index: Tensor) -> Tensor:
 class ImplicitSR(nn.Module):
     """An arbitrary-scale network: `model(lr, coord, cell) -> rgb`.
 
-    Pure: nothing is kept on the module between calls. `encode` once per LR image, `decode`
-    for as many chunks of queries as memory asks for; `forward` is both.
+    Pure: nothing is kept on the module between calls. `encode` once per LR image, `tabulate`
+    once for the rows that a part of the queries needs, `decode` for as many chunks of queries as
+    memory asks for; `forward` is all three.
 
     Args:
         encoder: LR image to features, with `out_channels`.
@@ -161,26 +188,37 @@ class ImplicitSR(nn.Module):
     def encode(self, lr: Tensor) -> Features:
         """(B, 3, h, w) in [-1, 1] to features on the latent grid."""
         latent: Tensor = self.encoder(lr)
-        size = (latent.shape[-2], latent.shape[-1])
-        return Features(lr, size, self.decoder.codes(latent), self.head.route(latent))
+        return Features(lr, latent, self.head.route(latent))
 
-    def decode(self, features: Features, coord: Tensor, cell: Tensor) -> Tensor:
+    def tabulate(self, features: Features, first: int = 0, end: int | None = None) -> CodeTable:
+        """Codes of the rows [first, end) of the latent grid; of all rows by default."""
+        height = features.size[0]
+        end = height if end is None else end
+        rows = features.latent[:, :, max(first - 1, 0) : end + 1]
+        halo = F.pad(rows, (0, 0, int(first == 0), int(end == height)))
+        return CodeTable(self.decoder.codes(halo), first)
+
+    def decode(
+        self, features: Features, coord: Tensor, cell: Tensor, table: CodeTable | None = None
+    ) -> Tensor:
         """RGB in [-1, 1] (not clamped) of queries.
 
         Args:
             features: of `encode`.
             coord: (B, Q, 2) query centres, (y, x) in [-1, 1].
             cell: (B, Q, 2) height and width of the query pixel, in the same units.
+            table: of `tabulate`, with all rows that the queries look up; made here if None.
 
         Returns:
             (B, Q, 3)
         """
-        rel_cell = (cell * torch.tensor(features.size, device=cell.device)).flatten(0, 1)
+        table = self.tabulate(features) if table is None else table
+        rel_cell = (cell * cell.new_tensor(features.size)).flatten(0, 1)
         queries = latent_queries(coord, features.size, self.ensemble)
         pixel_gates = self._pixel_gates(features, coord)
         rgb: Tensor | None = None
         for query in queries:
-            part = self._predict(features, query, rel_cell, pixel_gates)
+            part = self._predict(features, table, query, rel_cell, pixel_gates)
             part = part if query.weight is None else part * query.weight.unsqueeze(-1)
             rgb = part if rgb is None else rgb + part
         assert rgb is not None
@@ -188,14 +226,19 @@ class ImplicitSR(nn.Module):
         return rgb if skip is None else rgb + skip
 
     def forward(self, lr: Tensor, coord: Tensor, cell: Tensor) -> Tensor:
-        """`decode(encode(lr), coord, cell)`."""
+        """RGB of queries; see `encode` and `decode`."""
         return self.decode(self.encode(lr), coord, cell)
 
     def _predict(
-        self, features: Features, query: LatentQuery, rel_cell: Tensor, pixel_gates: Tensor | None
+        self,
+        features: Features,
+        table: CodeTable,
+        query: LatentQuery,
+        rel_cell: Tensor,
+        pixel_gates: Tensor | None,
     ) -> Tensor:
         """Prediction (B, Q, 3) from one latent code per query."""
-        code = _rows(features.codes, query.index)
+        code = _rows(table.codes, query.index - table.first * features.size[1])
         fed = self.decoder.feed(code, query.rel_coord.flatten(0, 1), rel_cell)
         gates = pixel_gates
         if gates is None and features.routing is not None:
@@ -236,9 +279,10 @@ class FixedScaleLookup(nn.Module):
 
     input_range = "signed"
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, scale: int) -> None:
         super().__init__()
         self.network = network
+        self.scale = scale
 
     def forward(self, lr: Tensor, coord: Tensor, cell: Tensor) -> Tensor:
         """(B, 3, h, w), (B, Q, 2) and an unused cell to (B, Q, 3)."""

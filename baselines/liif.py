@@ -34,11 +34,12 @@ class LIIFDecoder(Decoder):
         self.depth = depth
         self.unfold = unfold
         self.cell = cell
-        self.fed_dim = channels * (9 if unfold else 1) + 2 + (2 if cell else 0)
+        self.code_dim = channels * (9 if unfold else 1)
+        self.fed_dim = self.code_dim + 2 + (2 if cell else 0)
 
-    def codes(self, latent: Tensor) -> Tensor:
+    def codes(self, rows: Tensor) -> Tensor:
         """Channel by channel, the nine positions of a channel adjacent; zeros outside."""
-        flat = F.unfold(latent, 3, padding=1) if self.unfold else latent.flatten(2)
+        flat = F.unfold(rows, 3, padding=(0, 1)) if self.unfold else rows[:, :, 1:-1].flatten(2)
         return flat.transpose(1, 2).contiguous()
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:

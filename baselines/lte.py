@@ -33,16 +33,23 @@ class LTEDecoder(Decoder):
             raise ValueError(f"LTE pairs a cosine with a sine; width {width} is odd")
         self.width = width
         self.depth = depth
+        self.code_dim = 2 * width
         self.fed_dim = width
         self.channels = channels
         self.coef = conv3x3(channels, width)
         self.freq = conv3x3(channels, width)
         self.phase = nn.Linear(2, width // 2, bias=False)
 
-    def codes(self, latent: Tensor) -> Tensor:
+    def codes(self, rows: Tensor) -> Tensor:
         """Amplitudes and frequencies side by side; channels 2k, 2k+1 of the latter are (y, x)."""
-        maps = torch.cat([self.coef(latent), self.freq(latent)], dim=1)
+        # The rows above and below come with the features, so only columns are padded.
+        padded = F.pad(rows, (1, 1))
+        maps = torch.cat([self._map(self.coef, padded), self._map(self.freq, padded)], dim=1)
         return maps.flatten(2).transpose(1, 2).contiguous()
+
+    @staticmethod
+    def _map(layer: nn.Conv2d, padded: Tensor) -> Tensor:
+        return F.conv2d(padded, layer.weight, layer.bias)
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
         amplitude, frequency = code[:, : self.width], code[:, self.width :]

@@ -130,7 +130,7 @@ def build(
         method: a name of `methods()`.
         encoder: options of the encoder (EDSR: blocks, features).
         decoder: options of the decoder (width, depth; LIIF: unfold, cell).
-        head: options of the head family (MoEISR: see `moeisr.HeadOptions`).
+        head: options of the head family (MoEISR: those of `moeisr.model.build_head`).
         ensemble: local ensemble of four latent codes.
 
     Raises:

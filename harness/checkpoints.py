@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 from baselines import build, parse
 from harness.errors import HarnessError
 from harness.files import replacing
-from harness.official import import_model, load_strictly
+from harness.official import import_model
+from harness.state_dicts import load_strictly
 
 FORMAT = "moeisr-harness/1"
 
@@ -49,8 +51,10 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint of our format; the old file stays until the new one is complete."""
+    buffer = io.BytesIO()  # torch.save hides what the file system says behind a RuntimeError
+    torch.save({"format": FORMAT, **content}, buffer)
     with replacing(path) as temporary:
-        torch.save({"format": FORMAT, **content}, temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def read(path: Path) -> dict[str, Any]:

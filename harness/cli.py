@@ -18,6 +18,10 @@ from harness.commands.upscale import upscale
 from harness.errors import HarnessError
 
 INTERRUPTED = 130
+_MEMORY_REMEDY = (
+    "Cut the image into parts, lower `evaluation: chunk` or `training: batch` in the profile, or "
+    "use a machine with more memory."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -61,6 +65,11 @@ def _run() -> int:
         if isinstance(error, UnknownMethodError):
             return _fail(str(error), 2)
         raise
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        reason = str(error).partition("\n")[0]
+        return _fail(f"Not enough memory. {reason}\n{_MEMORY_REMEDY}", 1)
     except OSError as error:
         if error.errno is None:
             raise

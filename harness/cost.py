@@ -33,13 +33,12 @@ def _meta_model(profile: Profile, method: str) -> torch.nn.Module:
     with torch.device("meta"):
         if not parts.encoder:
             return build(method)
-        return build(method, **profile.build_options(parts.encoder, bool(parts.head)))
+        return build(method, **profile.networks.options(parts))
 
 
-def training_steps(profile: Profile, data: Dataset) -> int:
-    """Steps of a whole training run."""
-    settings = profile.training
-    return len(data.items) * settings.repeat // settings.batch * settings.epochs
+def training_steps(profile: Profile, images: int) -> int:
+    """Steps of a whole training run on so many images."""
+    return profile.training.steps_per_epoch(images) * profile.training.epochs
 
 
 def _training_macs(model: ImplicitSR, profile: Profile, steps: int) -> int:
@@ -79,7 +78,7 @@ def method_cost(
     model = _meta_model(profile, method)
     if not isinstance(model, ImplicitSR) or training_set is None:
         return MethodCost(method, 0, 0)
-    steps = training_steps(profile, training_set)
+    steps = training_steps(profile, len(training_set.items))
     return MethodCost(
         method,
         _training_macs(model, profile, steps),

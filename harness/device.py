@@ -30,6 +30,10 @@ def resolve(name: str) -> torch.device:
         raise UsageError(
             f"There is no device '{name}' here (CUDA devices: {torch.cuda.device_count()})."
         )
+    if device.type == "cuda":
+        # Convolutions would otherwise run in TF32, and rows would still say fp32.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
     return device
 
 

@@ -35,6 +35,8 @@ class Subject:
         checkpoint: hash of the weights; "" where there are none (bicubic).
         recipe: fingerprint of how it was trained; "" for official checkpoints and bicubic.
         finished: whether its training reached the last step.
+        profile: that it was trained under; "" for official checkpoints and bicubic.
+        origin: where it comes from, in words.
     """
 
     method: str
@@ -45,6 +47,8 @@ class Subject:
     recipe: str = ""
     trained_steps: int = 0
     finished: bool = True
+    profile: str = ""
+    origin: str = "nothing is trained"
 
     @property
     def parameters(self) -> int:
@@ -75,6 +79,8 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
         recipe=loaded.meta.get("recipe_fingerprint", ""),
         trained_steps=loaded.meta.get("step", 0),
         finished=loaded.meta.get("finished", True),
+        profile=(loaded.meta.get("profile") or {}).get("name", ""),
+        origin=loaded.meta.get("origin", f"official checkpoint {path.name}"),
     )
 
 
@@ -107,7 +113,7 @@ class Task:
             scale=self.scale,
             protocol=self.protocol,
             precision=self.settings.precision,
-            lr=self.dataset.lr_fingerprint(self.scale),
+            lr_fingerprint=self.dataset.lr_fingerprint(self.scale),
         )
 
 
@@ -128,10 +134,27 @@ def _timed_upscale(subject: Subject, pair: Pair, task: Task) -> _Timed:
     size = (pair.hr.shape[-2], pair.hr.shape[-1])
     settings = task.settings
     sr = upscale(
-        subject.model, unit(pair.lr)[None], task.scale, size, settings.precision, settings.chunk
+        subject.model,
+        unit(pair.lr)[None],
+        task.scale,
+        size,
+        precision=settings.precision,
+        chunk=settings.chunk,
     )
     synchronise(subject.device)
     return _Timed(sr, time.perf_counter() - start, memory.read(), memory.kind)
+
+
+def warm_up(subject: Subject, settings: Evaluation) -> None:
+    """Enlarge a small image once, so that the first measured one is not charged for start-up."""
+    scale = getattr(subject.model, "scale", 2)
+    upscale(
+        subject.model,
+        torch.zeros(1, 3, 16, 16),
+        scale,
+        precision=settings.precision,
+        chunk=settings.chunk,
+    )
 
 
 def expert_choice(routing: Routing | None) -> Tensor | None:
@@ -148,9 +171,7 @@ def _scores(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> tuple[float,
         return db, None, f"no SSIM: {error}"
 
 
-def measure_image(
-    subject: Subject, item: ImageItem, task: Task, hr: Tensor | None = None
-) -> Measurement:
+def measure_image(subject: Subject, item: ImageItem, task: Task) -> Measurement:
     """Measure a method on one image.
 
     An image that the scale is too large for gets a row without PSNR that says so.
@@ -159,9 +180,8 @@ def measure_image(
         subject: the method.
         item: the image.
         task: dataset, scale and protocol.
-        hr: the image's pixels, if they are at hand.
     """
-    hr = item.load() if hr is None else hr
+    hr = item.load()
     try:
         pair = make_pair(item, hr, task.scale, task.cache)
     except TooSmallError as error:
@@ -227,6 +247,7 @@ def _row(
         memory_kind=made.memory_kind if made else "",
         device=describe(subject.device),
         precision=task.settings.precision,
+        lr_fingerprint=task.dataset.lr_fingerprint(task.scale),
         versions=versions(),
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
@@ -263,7 +284,10 @@ def measure_cell(
     with file.claimed(wait) as mine:
         if not mine:
             return False
-        for item in missing_images(file, task.dataset.items):
+        missing = missing_images(file, task.dataset.items)
+        if missing:
+            warm_up(subject, task.settings)
+        for item in missing:
             row = measure_image(subject, item, task)
             try:
                 file.append(row)

@@ -9,17 +9,16 @@ import torch
 from PIL import Image, ImageOps
 
 from baselines.bicubic import imresize
-from baselines.composition import ImplicitSR
-from harness.data.degrade import quantise, unit
+from harness.data.degrade import unit
 from harness.data.images import open_image, to_image, to_tensor
 from harness.errors import HarnessError
 from harness.evaluation import Subject
 from harness.files import replacing
 from harness.profiles import Evaluation
 from harness.progress import bar
-from harness.upscaling import Box, autocast, cell_stretch, decode_box, upscale
+from harness.upscaling import upscale
 
-_OPAQUE_ONLY = {"JPEG", "BMP"}
+_WITH_ALPHA = {"PNG", "WEBP", "TIFF", "TGA", "JPEG2000"}
 
 
 @dataclass(frozen=True)
@@ -71,37 +70,28 @@ def check_target(path: Path, source: Source) -> str:
         raise HarnessError(f"There is no folder {path.parent}.", "Make it first.")
     if path.is_dir():
         raise HarnessError(f"{path} is a folder.", "Name a file in it.")
-    if source.alpha is not None and kind in _OPAQUE_ONLY:
+    if source.alpha is not None and kind not in _WITH_ALPHA:
         raise HarnessError(
             f"The image has transparency, which {kind} files cannot hold.", "Use .png."
         )
     return kind
 
 
-@torch.inference_mode()
 def _enlarge_rgb(
     subject: Subject, rgb: torch.Tensor, scale: float, settings: Evaluation
 ) -> torch.Tensor:
-    """uint8 (3, h, w) to uint8 (3, H, W); implicit networks straight into 8 bits."""
-    model = subject.model
-    if not isinstance(model, ImplicitSR):
-        return quantise(upscale(model, unit(rgb)[None], scale).image[0])
+    """uint8 (3, h, w) to uint8 (3, H, W)."""
     size = (round(rgb.shape[-2] * scale), round(rgb.shape[-1] * scale))
     out = torch.empty(3, *size, dtype=torch.uint8)
-    with (
-        autocast(subject.device, settings.precision),
-        bar(f"{subject.method} x{scale:g}", size[0] * size[1]) as progress,
-    ):
-        features = model.encode(unit(rgb)[None].to(subject.device) * 2 - 1)
-        decode_box(
-            model,
-            features,
-            size,
-            Box(0, 0, *size),
-            cell_stretch(model, scale),
-            settings.chunk,
-            out,
-            progress.advance,
+    with bar(f"{subject.method} x{scale:g}", size[0] * size[1]) as progress:
+        upscale(
+            subject.model,
+            unit(rgb)[None],
+            scale,
+            out=out,
+            precision=settings.precision,
+            chunk=settings.chunk,
+            done=progress.advance,
         )
     return out
 
@@ -126,4 +116,9 @@ def save(image: Image.Image, path: Path, kind: str) -> None:
         HarnessError: the folder cannot be written, or the type cannot hold the image.
     """
     with replacing(path) as temporary:
-        image.save(temporary, format=kind, icc_profile=image.info.get("icc_profile"))
+        try:
+            image.save(temporary, format=kind, icc_profile=image.info.get("icc_profile"))
+        except (ValueError, KeyError) as error:
+            raise HarnessError(
+                f"{path}: a {kind} file cannot hold this image ({error}).", "Use .png."
+            ) from error

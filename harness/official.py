@@ -10,14 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from baselines import build
 from baselines.composition import FixedScaleLookup, FixedScaleSR, ImplicitSR, MLPHead
 from baselines.encoders import EDSR
 from baselines.liif import LIIFDecoder
 from baselines.lte import LTEDecoder
 from baselines.registry import unknown
 from harness.errors import HarnessError
+from harness.state_dicts import load_strictly
 
 StateDict = dict[str, Tensor]
 
@@ -30,7 +33,7 @@ class Imported:
     """An official network.
 
     Attributes:
-        method: our name of it; "" where our method list has none (ablations, other sizes).
+        method: our name of it, if its sizes are the paper's; "" where we have none (ablations).
         network: without the checkpoint's weights yet.
         prefixes: official prefix of a key, and ours; the first that fits is used.
     """
@@ -97,7 +100,10 @@ def _liif(args: Mapping[str, Any]) -> Imported:
     a = _take("LIIF", args, known)
     name, encoder = _encoder(a["encoder_spec"])
     if a["imnet_spec"] is None:
-        return Imported("", FixedScaleLookup(encoder), (("encoder.", "network."),))
+        if encoder.scale is None:
+            raise HarnessError("The checkpoint holds an encoder alone, which makes no image.")
+        lookup = FixedScaleLookup(encoder, encoder.scale)
+        return Imported("", lookup, (("encoder.", "network."),))
     width, depth = _hidden(a["imnet_spec"])
     decoder = LIIFDecoder(
         encoder.out_channels, width, depth, unfold=a["feat_unfold"], cell=a["cell_decode"]
@@ -170,27 +176,13 @@ def import_model(model: Mapping[str, Any]) -> tuple[str, nn.Module]:
         else:
             state[ours] = value
     load_strictly(imported.network, state, f"official {name} checkpoint", extra)
-    return imported.method, imported.network
+    method = imported.method
+    return (method if method and _of_paper_size(imported.network, method) else ""), imported.network
 
 
-def load_strictly(
-    network: nn.Module, state: Mapping[str, Tensor], what: str, extra: list[str] | None = None
-) -> None:
-    """Load a state dict that must fit exactly.
-
-    Raises:
-        HarnessError: listing missing keys, unexpected keys and wrong shapes.
-    """
-    wanted = network.state_dict()
-    problems = [f"unexpected {key}" for key in extra or []]
-    problems += [f"unexpected {key}" for key in state if key not in wanted]
-    problems += [f"missing {key}" for key in wanted if key not in state]
-    problems += [
-        f"{key} has shape {tuple(value.shape)}, the network {tuple(wanted[key].shape)}"
-        for key, value in state.items()
-        if key in wanted and value.shape != wanted[key].shape
-    ]
-    if problems:
-        shown = "\n  ".join(problems[:20]) + ("\n  ..." if len(problems) > 20 else "")
-        raise HarnessError(f"The {what} does not fit ({len(problems)} problems):\n  {shown}")
-    network.load_state_dict(dict(state))
+def _of_paper_size(network: nn.Module, method: str) -> bool:
+    """Whether a network has the shapes of a method at the paper's sizes."""
+    with torch.device("meta"):
+        wanted = build(method).state_dict()
+    shapes = {key: value.shape for key, value in network.state_dict().items()}
+    return shapes == {key: value.shape for key, value in wanted.items()}

@@ -31,7 +31,7 @@ class Places:
     @property
     def lr_cache(self) -> Path:
         """LR images made by the MATLAB-compatible resize."""
-        return self.cache / "lr-matlab"
+        return self.cache / "lr-matlab-1"  # another number when the resize changes
 
 
 def resolve(

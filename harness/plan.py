@@ -58,6 +58,8 @@ class StoredPlan:
         networks: sizes of the networks, for captions.
         schedule: how long and at what precision, for captions.
         warnings: further lines that every report must show.
+        profile_settings: those that can change a number.
+        training_data: fingerprint of the training set; "" where nothing was trained.
     """
 
     experiment: str
@@ -72,6 +74,7 @@ class StoredPlan:
     cells: list[PlannedCell]
     warnings: list[str]
     profile_settings: dict[str, Any]
+    training_data: str = ""
     schema: int = PLAN_SCHEMA
 
 

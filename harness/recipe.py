@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from baselines import parse
-from harness.data.sets import Dataset
 from harness.profiles import Profile
 
 RECIPE_SCHEMA = 1
-# Settings of a profile's training that change how fast it runs, not what comes out.
-_INCIDENTAL = {"workers", "in_memory", "checkpoint_every", "validation"}
-_MIXTURE_ONLY = {"alpha", "beta", "balance_weights", "balance_unit"}
+_MIXTURE_ONLY = ("alpha", "beta", "balance_weights", "balance_unit")
 
 
 @dataclass(frozen=True)
@@ -42,15 +39,20 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def make_recipe(profile: Profile, method: str, seed: int, data: Dataset) -> Recipe:
-    """The recipe of a method under a profile."""
+def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:
+    """The recipe of a method under a profile, on training data with this fingerprint."""
     parts = parse(method)
-    left_out = _INCIDENTAL if parts.head else _INCIDENTAL | _MIXTURE_ONLY
+    training = profile.training.outcome()
+    if parts.head:
+        training["balance_weights"] = training["balance_weights"].get(parts.decoder)
+    else:
+        for key in _MIXTURE_ONLY:
+            del training[key]
     return Recipe(
         method=method,
-        build=profile.build_options(parts.encoder, bool(parts.head)),
-        training=profile.training.model_dump(mode="json", exclude=left_out),
-        data=data.fingerprint(),
+        build=profile.networks.options(parts),
+        training=training,
+        data=data,
         seed=seed,
     )
 

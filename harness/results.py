@@ -33,6 +33,7 @@ class Measurement:
     Attributes:
         role: set of the paper that the dataset stands for (equal to `dataset` if it is it).
         lr_source: official, matlab (made here by the MATLAB-compatible resize) or pil.
+        lr_fingerprint: changes with the dataset's own LR images; "" where they were made here.
         protocol: PSNR and SSIM protocol; see `harness.metrics`.
         psnr: dB; None with a reason where the image is too small for the scale.
         decoder_macs: multiply-adds as the paper counts its decoder: every query through its
@@ -76,6 +77,7 @@ class Measurement:
     memory_kind: str
     device: str
     precision: str
+    lr_fingerprint: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     measured_at: str = ""
     schema: int = SCHEMA
@@ -86,7 +88,7 @@ COLUMNS = [f.name for f in fields(Measurement)]
 
 @dataclass(frozen=True)
 class CellId:
-    """All that decides a cell's numbers; `lr` is a hash of the official LR images, if any."""
+    """All that decides a cell's numbers; `lr_fingerprint` stands for the official LR images."""
 
     method: str
     seed: int
@@ -96,7 +98,7 @@ class CellId:
     scale: float
     protocol: str
     precision: str
-    lr: str = ""
+    lr_fingerprint: str = ""
     schema: int = SCHEMA
 
     @property

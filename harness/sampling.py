@@ -13,17 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines.composition import ImplicitSR
-from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
+from harness.data.degrade import Pair, TooSmallError, make_pair, unit
 from harness.data.images import save_png
 from harness.evaluation import Subject, Task, expert_choice
 from harness.files import write_text
+from harness.jobs import Job
 from harness.plan import load_plan, plan_path, samples_dir
 from harness.profiles import Region
 from harness.progress import say
-from harness.running import Job
 from harness.samples import MethodSample
-from harness.upscaling import Box, autocast, cell_stretch, decode_box, upscale
+from harness.upscaling import Box, upscale
 
 
 def _cut(image: Tensor, box: Box) -> Tensor:
@@ -38,23 +37,22 @@ def _lr_box(box: Box, scale: float) -> Box:
     return Box(top, left, bottom - top, right - left)
 
 
-@torch.inference_mode()
 def _region(subject: Subject, pair: Pair, task: Task, box: Box) -> tuple[Tensor, Tensor | None]:
     """The region as uint8, and the expert of each LR pixel (uint8, (1, h, w)) if any."""
-    model, lr = subject.model, unit(pair.lr)[None]
-    size = (pair.hr.shape[-2], pair.hr.shape[-1])
-    settings = task.settings
-    if not isinstance(model, ImplicitSR):
-        made = upscale(model, lr, task.scale, size, settings.precision, settings.chunk)
-        return _cut(quantise(made.image[0]), box), None
-    with autocast(subject.device, settings.precision):
-        features = model.encode(lr.to(subject.device) * 2 - 1)
-        stretch = cell_stretch(model, task.scale)
-        crop = decode_box(model, features, size, box, stretch, settings.chunk)
-    choice = expert_choice(features.routing)
+    made = upscale(
+        subject.model,
+        unit(pair.lr)[None],
+        task.scale,
+        (pair.hr.shape[-2], pair.hr.shape[-1]),
+        box=box,
+        out=torch.empty(3, box.height, box.width, dtype=torch.uint8),
+        precision=task.settings.precision,
+        chunk=task.settings.chunk,
+    )
+    choice = expert_choice(made.routing)
     if choice is None:
-        return quantise(crop), None
-    return quantise(crop), choice.reshape(1, *features.size).to(torch.uint8).cpu()
+        return made.image[0], None
+    return made.image[0], choice.reshape(1, *pair.lr.shape[-2:]).to(torch.uint8).cpu()
 
 
 def _method_sample(

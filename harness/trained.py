@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from baselines import build, parse
-from harness.data.sets import find
+from harness.checkpoints import read
 from harness.errors import HarnessError, UsageError
 from harness.evaluation import Subject, open_subject
 from harness.places import Places
 from harness.profiles import Profile
-from harness.recipe import make_recipe, run_dir
+from harness.recipe import make_recipe
 
 
 def trained_checkpoint(method: str, profile: Profile, places: Places) -> Path:
-    """The finished checkpoint of a method under a profile.
+    """The checkpoint of a method under a profile, on whatever data it was trained.
+
+    The training data need not be there: recipes are compared without its fingerprint.
 
     Raises:
-        HarnessError: when it is not trained, or not to the end; says how to.
+        HarnessError: when there is none, or several on different data; says what to do.
     """
-    data = find(profile.training.dataset, places.data_root)
-    recipe = make_recipe(profile, method, profile.seeds[0], data)
-    path = run_dir(places.results, profile.name, recipe) / "checkpoint.pt"
-    command = f"harness train {method} --profile {profile.name}"
-    if not path.exists():
+    folder = places.results / profile.name / "training" / method
+    wanted = asdict(make_recipe(profile, method, profile.seeds[0], data=""))
+    found = [
+        path
+        for path in sorted(folder.glob(f"s{profile.seeds[0]}-*/checkpoint.pt"))
+        if {**(read(path).get("recipe") or {}), "data": ""} == wanted
+    ]
+    if not found:
         raise HarnessError(
-            f"{method} is not trained under profile '{profile.name}' ({path.parent} is empty).",
-            f"Run `{command}`, or name a file with --checkpoint.",
+            f"{method} is not trained under profile '{profile.name}' (looked in {folder}).",
+            f"Run `harness train {method} --profile {profile.name}`, or name a file with "
+            "--checkpoint.",
         )
-    return path
+    if len(found) > 1:
+        raise HarnessError(
+            f"{method} was trained under profile '{profile.name}' on different data: "
+            + ", ".join(map(str, found)),
+            "Name one of them with --checkpoint.",
+        )
+    return found[0]
 
 
 def find_subject(

@@ -7,11 +7,10 @@ that was killed at any moment ends with the same weights, on a CPU bit for bit.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,24 +18,23 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines import build
 from baselines.composition import ImplicitSR
-from harness import checkpoints
-from harness.data.degrade import Pair, TooSmallError, make_pair, unit
+from harness import checkpoints, describing
 from harness.data.patches import Batch, PatchSource, loader
-from harness.data.sets import Dataset, ImageItem, find
+from harness.data.sets import Dataset, find
 from harness.device import describe
 from harness.errors import HarnessError, UsageError
-from harness.files import write_text
-from harness.metrics import psnr, too_small
-from harness.official import load_strictly
-from harness.profiles import Profile, Training, Validation
+from harness.profiles import Profile, Training
 from harness.progress import Bar, bar, say
 from harness.recipe import Recipe
+from harness.state_dicts import load_strictly
 from harness.stopping import stoppable
-from harness.upscaling import autocast, upscale
+from harness.training_log import Log
+from harness.upscaling import autocast
+from harness.validation import Validator
 from harness.versions import versions
 from moeisr.losses import moeisr_loss
 
@@ -64,7 +62,12 @@ def learning_rate(settings: Training, epoch: int) -> float:
     return settings.lr * settings.gamma ** bisect_right(settings.milestones, epoch)
 
 
-def losses(model: ImplicitSR, batch: Batch, settings: Training) -> dict[str, Tensor]:
+def losses(
+    model: ImplicitSR,
+    batch: Batch,
+    settings: Training,
+    balance_weights: Sequence[float] | None = None,
+) -> dict[str, Tensor]:
     """`loss` to minimise, and `l1` (mean absolute error in [-1, 1] units) to look at."""
     features = model.encode(batch.lr)
     prediction = model.decode(features, batch.coord, batch.cell)
@@ -76,7 +79,7 @@ def losses(model: ImplicitSR, batch: Batch, settings: Training) -> dict[str, Ten
         features.routing.probabilities.float(),
         settings.alpha,
         settings.beta,
-        settings.balance_weights,
+        balance_weights,
         settings.balance_unit,
     )
     return {"loss": loss, "l1": l1}
@@ -118,7 +121,8 @@ def _resume(state: State, path: Path, recipe: Recipe) -> None:
     state.validation = dict(content["validation"])
 
 
-def _save(state: State, path: Path, recipe: Recipe, profile: Profile, total: int) -> None:
+def _save(run: Run, state: State, total: int, origin: str) -> None:
+    recipe = run.recipe
     content: dict[str, Any] = {
         "method": recipe.method,
         "build": recipe.build,
@@ -132,67 +136,11 @@ def _save(state: State, path: Path, recipe: Recipe, profile: Profile, total: int
         "validation": state.validation,
         "recipe": asdict(recipe),
         "recipe_fingerprint": recipe.fingerprint,
-        "profile": profile.model_dump(mode="json"),
+        "profile": run.profile.model_dump(mode="json"),
+        "origin": origin,
         "versions": versions(),
     }
-    checkpoints.save(path, content)
-
-
-class Log:
-    """`log.jsonl`: one line per interval; lines after the resumed step are dropped."""
-
-    def __init__(self, path: Path, step: int) -> None:
-        self.path = path
-        lines = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in lines if self._step_of(line) <= step]
-        if len(kept) != len(lines):
-            write_text(path, "".join(f"{line}\n" for line in kept))
-
-    @staticmethod
-    def _step_of(line: str) -> float:
-        try:
-            return float(json.loads(line)["step"])
-        except (ValueError, KeyError):
-            return math.inf
-
-    def add(self, **values: float) -> None:
-        """Append a line."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
-
-
-class Validator:
-    """PSNR on a few images of a dataset."""
-
-    def __init__(self, settings: Validation, dataset: Dataset, cache: Path | None) -> None:
-        self.settings = settings
-        self.protocol = dataset.protocol
-        self.pairs = [self._pair(item, cache) for item in dataset.items[: settings.images]]
-
-    def _pair(self, item: ImageItem, cache: Path | None) -> Pair:
-        scale = self.settings.scale
-        try:
-            pair = make_pair(item, item.load(), scale, cache)
-            if not too_small((pair.hr.shape[-2], pair.hr.shape[-1]), self.protocol, scale):
-                return pair
-        except TooSmallError:
-            pass
-        raise HarnessError(
-            f"Validation image {item.name} is too small for x{scale:g}.",
-            "Remove the image, or lower the scale of `validation` in the profile.",
-        )
-
-    def __call__(self, model: nn.Module) -> float:
-        """Mean PSNR in dB."""
-        was_training = model.training
-        model.eval()
-        values = []
-        for pair in self.pairs:
-            size = (pair.hr.shape[-2], pair.hr.shape[-1])
-            sr = upscale(model, unit(pair.lr)[None], self.settings.scale, size).image
-            values.append(psnr(sr[0], unit(pair.hr), self.protocol, self.settings.scale).item())
-        model.train(was_training)
-        return sum(values) / len(values)
+    checkpoints.save(run.checkpoint, content)
 
 
 @contextmanager
@@ -263,7 +211,7 @@ def train(run: Run, data: Dataset, wait: bool = False) -> Path:
         total = source.per_epoch * run.profile.training.epochs
         if state.step < total:
             _announce(run, state, total)
-            _loop(run, state, source, total)
+            _loop(run, state, source, total, describing.origin(run.profile, data))
     return run.checkpoint
 
 
@@ -283,7 +231,7 @@ def _validator(run: Run) -> Validator | None:
     return Validator(settings, find(settings.dataset, run.data_root), run.cache)
 
 
-def _loop(run: Run, state: State, source: PatchSource, total: int) -> None:
+def _loop(run: Run, state: State, source: PatchSource, total: int, origin: str) -> None:
     settings = run.profile.training
     log = Log(run.folder / "log.jsonl", state.step)
     validator = _validator(run)
@@ -301,8 +249,8 @@ def _loop(run: Run, state: State, source: PatchSource, total: int) -> None:
             _show(progress, state, values, clock)
             if state.step % settings.checkpoint_every == 0 or state.step == total or stop.requested:
                 _check_finite(run, state, values)
-                _save(state, run.checkpoint, run.recipe, run.profile, total)
-            if stop.requested and state.step < total:
+                _save(run, state, total, origin)
+            if stop.requested:
                 raise KeyboardInterrupt
 
 
@@ -312,7 +260,8 @@ def _train_step(run: Run, state: State, batch: Batch, per_epoch: int) -> dict[st
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(settings, state.step // per_epoch)
     with autocast(run.device, settings.precision):
-        values = losses(state.model, batch.to(run.device), settings)
+        weights = run.recipe.training.get("balance_weights")
+        values = losses(state.model, batch.to(run.device), settings, weights)
     state.optimizer.zero_grad(set_to_none=True)
     values["loss"].backward()  # type: ignore[no-untyped-call]
     state.optimizer.step()

@@ -10,14 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from baselines.bicubic import Bicubic
-from baselines.composition import Features, FixedScaleSR, ImplicitSR, Routing
-from baselines.implicit import pixel_centers
+from baselines.composition import (
+    CodeTable,
+    Features,
+    FixedScaleLookup,
+    FixedScaleSR,
+    ImplicitSR,
+    Routing,
+)
+from baselines.implicit import axis_indices, make_cell, pixel_centers, shifts
+from harness.data.degrade import quantise
 from harness.errors import UsageError
 
 # Bytes of codes and head inputs that one chunk of queries holds. On a CPU they should stay in
 # the cache: full-size LIIF decodes 1.4 times as many pixels per second in chunks of 2 thousand
 # queries as in chunks of 8 thousand. A GPU wants large chunks.
 CHUNK_BYTES = {"cpu": 10_000_000, "cuda": 1_000_000_000}
+# Bytes of the codes of the LR rows that are decoded from at a time.
+TABLE_BYTES = {"cpu": 64_000_000, "cuda": 1_000_000_000}
 PRECISIONS = ("fp32", "bf16", "fp16")
 
 
@@ -37,7 +47,6 @@ class Upscaled:
 
     image: Tensor
     routing: Routing | None
-    latent_size: tuple[int, int]
 
 
 def cell_stretch(model: nn.Module, scale: float) -> float:
@@ -59,10 +68,11 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
-def queries_per_chunk(model: ImplicitSR, features: Features) -> int:
-    """How many queries to decode at once on the features' device."""
-    per_query = 4 * (features.codes.shape[-1] + model.decoder.fed_dim)
-    return max(256, CHUNK_BYTES[features.lr.device.type] // per_query)
+def queries_per_chunk(model: ImplicitSR) -> int:
+    """How many queries to decode at once on the model's device."""
+    per_query = 4 * (model.decoder.code_dim + model.decoder.fed_dim)
+    device = next(model.parameters()).device
+    return max(256, CHUNK_BYTES[device.type] // per_query)
 
 
 def bands(box: Box, chunk: int) -> Iterator[Box]:
@@ -80,6 +90,31 @@ def grid_coord(size: tuple[int, int], box: Box, device: torch.device) -> Tensor:
     y = pixel_centers(size[0], device=device)[box.top : box.top + box.height]
     x = pixel_centers(size[1], device=device)[box.left : box.left + box.width]
     return torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).reshape(1, -1, 2)
+
+
+class _Tables:
+    """Code tables for bands of a grid, top to bottom, of bounded size."""
+
+    def __init__(self, model: ImplicitSR, features: Features, height: int) -> None:
+        self.model = model
+        self.features = features
+        self.end = features.size[0]
+        directions = sorted({y for y, _ in shifts(model.ensemble)})
+        looked_up = [axis_indices(pixel_centers(height), self.end, d) for d in directions]
+        self.lowest, self.highest = looked_up[0], looked_up[-1]
+        row_bytes = 4 * features.size[1] * model.decoder.code_dim
+        self.rows = max(1, TABLE_BYTES[features.lr.device.type] // row_bytes)
+        self.table: CodeTable | None = None
+        self.until = 0
+
+    def get(self, band: Box) -> CodeTable:
+        """A table with every row that the queries of a band look up."""
+        first = int(self.lowest[band.top])
+        needed = int(self.highest[band.top + band.height - 1]) + 1
+        if self.table is None or first < self.table.first or needed > self.until:
+            self.until = min(self.end, max(needed, first + self.rows))
+            self.table = self.model.tabulate(self.features, first, self.until)
+        return self.table
 
 
 @torch.inference_mode()
@@ -111,13 +146,14 @@ def decode_box(
     device = features.lr.device
     if out is None:
         out = torch.empty(3, box.height, box.width)
-    cell = torch.tensor([2 / size[0], 2 / size[1]], device=device) * stretch
-    for band in bands(box, chunk or queries_per_chunk(model, features)):
+    cell = make_cell(size, device) * stretch
+    tables = _Tables(model, features, size[0])
+    for band in bands(box, chunk or queries_per_chunk(model)):
         coord = grid_coord(size, band, device)
-        rgb = model.decode(features, coord, cell.expand_as(coord))[0].float() * 0.5 + 0.5
-        pixels = rgb.T.reshape(3, band.height, band.width).cpu()
+        rgb = model.decode(features, coord, cell.expand_as(coord), tables.get(band))[0]
+        pixels = (rgb.float() * 0.5 + 0.5).T.reshape(3, band.height, band.width).cpu()
         if out.dtype == torch.uint8:
-            pixels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
+            pixels = quantise(pixels)
         top, left = band.top - box.top, band.left - box.left
         out[:, top : top + band.height, left : left + band.width] = pixels
         if done is not None:
@@ -131,37 +167,52 @@ def upscale(
     lr: Tensor,
     scale: float,
     size: tuple[int, int] | None = None,
+    *,
+    box: Box | None = None,
+    out: Tensor | None = None,
     precision: str = "fp32",
     chunk: int | None = None,
+    done: Callable[[int], None] | None = None,
 ) -> Upscaled:
-    """SR image of any of the harness's models.
+    """SR image, or a region of it, by any of the harness's models.
 
     Args:
         model: in evaluation mode, on the device that does the work.
         lr: (1, 3, h, w) in [0, 1].
         scale: factor; decides the cell's clip, and what fixed-scale networks can do.
         size: (H, W) of the result; default round(h * scale), round(w * scale).
+        box: the region; the whole image if None.
+        out: (3, height, width) of the region on the CPU, float32 or uint8; made if None.
         precision: fp32, or autocast to bf16 or fp16.
         chunk: queries decoded at once; None: as many as suit the device.
+        done: called with the number of pixels after each chunk.
 
     Raises:
         UsageError: when a fixed-scale network is asked for another scale.
     """
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     target = size or (round(lr.shape[-2] * scale), round(lr.shape[-1] * scale))
-    x = lr.to(device)
+    region = box or Box(0, 0, *target)
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with autocast(device, precision):
         if isinstance(model, ImplicitSR):
-            features = model.encode(x * 2 - 1)
-            whole = Box(0, 0, *target)
-            image = decode_box(model, features, target, whole, cell_stretch(model, scale), chunk)
-            return Upscaled(image.unsqueeze(0), features.routing, features.size)
-        if isinstance(model, Bicubic):
-            image = model(lr.cpu(), scale)
-        elif isinstance(model, FixedScaleSR):
-            if scale != model.scale:
-                raise UsageError(f"This network enlarges by {model.scale} only, not {scale:g}.")
-            image = model(x * 2 - 1).float().cpu() * 0.5 + 0.5
-        else:
-            raise TypeError(f"{type(model).__name__} is not a network of this harness")
-    return Upscaled(image, None, (lr.shape[-2], lr.shape[-1]))
+            features = model.encode(lr.to(device) * 2 - 1)
+            stretch = cell_stretch(model, scale)
+            image = decode_box(model, features, target, region, stretch, chunk, out, done)
+            return Upscaled(image.unsqueeze(0), features.routing)
+        whole = _whole_image(model, lr.to(device), scale)[0]
+    image = whole[:, region.top :, region.left :][:, : region.height, : region.width]
+    if out is not None:
+        image = out.copy_(quantise(image) if out.dtype == torch.uint8 else image)
+    return Upscaled(image.unsqueeze(0), None)
+
+
+def _whole_image(model: nn.Module, lr: Tensor, scale: float) -> Tensor:
+    """By networks that make all pixels at once, float32 on the CPU."""
+    if isinstance(model, Bicubic):
+        return torch.as_tensor(model(lr, scale))
+    if not isinstance(model, FixedScaleSR | FixedScaleLookup):
+        raise TypeError(f"{type(model).__name__} is not a network of this harness")
+    if scale != model.scale:
+        raise UsageError(f"This network enlarges by {model.scale} only, not {scale:g}.")
+    sr: Tensor = model.network(lr * 2 - 1)
+    return sr.float().cpu() * 0.5 + 0.5

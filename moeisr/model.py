@@ -20,6 +20,7 @@ def build_head(
     *,
     mapper_layers: int = 5,
     mapper_width: int = 20,
+    mapper_kernel: int = 3,
     temperature: float = 1.0,
     straight_through: bool = False,
     routing_unit: RoutingUnit = "latent",
@@ -36,12 +37,13 @@ def build_head(
         variant: "s" or "b".
         mapper_layers: 5; 1 in the ablation of Table 5.
         mapper_width: see `Mapper`.
+        mapper_kernel: see `Mapper`.
         temperature: tau of the Gumbel-softmax (1; 3 and 5 in Table 5).
         straight_through: see `ExpertHead`.
         routing_unit: see `ExpertHead`.
     """
     depths = range(2, decoder.depth + 1)
-    mapper = Mapper(latent_channels, len(depths), mapper_layers, mapper_width)
+    mapper = Mapper(latent_channels, len(depths), mapper_layers, mapper_width, mapper_kernel)
     width = decoder.width if variant == "b" else decoder.width // 2
     return ExpertHead(
         mapper, decoder.fed_dim, width, depths, temperature, straight_through, routing_unit
@@ -52,5 +54,12 @@ HEAD_FAMILY = HeadFamily(
     name="moeisr",
     variants=VARIANTS,
     build=build_head,
-    options=("mapper_layers", "mapper_width", "temperature", "straight_through", "routing_unit"),
+    options=(
+        "mapper_layers",
+        "mapper_width",
+        "mapper_kernel",
+        "temperature",
+        "straight_through",
+        "routing_unit",
+    ),
 )

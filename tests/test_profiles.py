@@ -53,7 +53,7 @@ def test_the_paper_profile_is_the_papers_setting():
     assert (t.dataset, profile.roles["DIV2K_valid"]) == ("DIV2K_train", "DIV2K_valid")
     assert (t.patch, t.scale_min, t.scale_max, t.queries, t.batch) == (48, 1, 4, 2304, 16)
     assert (t.lr, t.gamma, t.milestones, t.epochs) == (1e-4, 0.5, (200, 400, 600, 800), 1000)
-    assert (t.alpha, t.beta, t.balance_weights, t.precision) == (3000, 1, None, "fp32")
+    assert (t.alpha, t.beta, t.balance_weights, t.precision) == (3000, 1, {}, "fp32")
     assert 800 * t.repeat // t.batch * t.epochs == 1_000_000
     assert profile.networks == profiles.Networks()
 
@@ -70,7 +70,7 @@ def test_the_quick_profile_needs_no_data():
 def test_a_file_of_ones_own():
     profile = load(PROFILE)
     assert profile.training.patch == 8
-    assert profile.networks.decoder == {"width": 16}
+    assert profile.networks.decoder == {"liif": {"width": 16}, "lte": {"width": 16}}
     assert profile.evaluation.precision == "fp32"
 
 
@@ -83,9 +83,13 @@ UNKNOWN = [
     ("networks.encoders", {}, "networks.encoders: unknown key. Did you mean 'encoder'?"),
     ("networks.encoder.esdr", {}, "Unknown encoder 'esdr'. Did you mean 'edsr'?"),
     ("networks.encoder.edsr.block", 3, "Unknown encoder option 'block'. Did you mean 'blocks'?"),
-    ("networks.decoder.widht", 3, "Unknown decoder option 'widht'. Did you mean 'width'?"),
+    ("networks.decoder.lief", {}, "Unknown decoder 'lief'. Did you mean 'liif'?"),
+    ("networks.decoder.lte.widht", 3, "Unknown decoder option 'widht'. Did you mean 'width'?"),
     ("networks.head.temperatur", 3, "option 'temperatur'. Did you mean 'temperature'?"),
     ("regions.table1", [{**REGION, "boxes": 1}], "unknown key. Did you mean 'box'?"),
+    ("roles.DIV2Kvalid", "B100", "Did you mean 'DIV2K_valid'?"),
+    ("regions.tabel1", [], "Did you mean 'table1'?"),
+    ("training.balance_weights", {"lief": [1]}, "Did you mean 'liif'?"),
     ("roles.Set5", "Set15", "Unknown dataset 'Set15'. Did you mean 'Set5'?"),
     ("training.dataset", "DIV2K", "Unknown dataset 'DIV2K'. Did you mean 'DIV2K_"),
     ("training.validation", {"dataset": "Set_5"}, "Unknown dataset 'Set_5'. Did you mean 'Set5'?"),
@@ -103,7 +107,6 @@ def test_unknown_keys_and_names(path, value, message):
 WRONG = [
     ("name", "../escape"),
     ("name", ""),
-    ("stand_in", "perhaps"),
     ("roles", []),
     ("seeds", []),
     ("seeds", [-1]),
@@ -134,8 +137,9 @@ WRONG = [
     ("evaluation.precision", "double"),
     ("networks.encoder.edsr.blocks", "four"),
     ("networks.encoder.edsr.features", -8),
-    ("networks.decoder.width", 15),
-    ("networks.decoder.depth", 0),
+    ("networks.decoder.lte.width", 15),
+    ("networks.decoder.liif.depth", 0),
+    ("training.balance_weights", {"liif": [1, 1, 1, -1]}),
     ("networks.head.mapper_layers", 0),
     ("regions.table1", [{**REGION, "box": [0, 0, 0, 8]}]),
     ("regions.table1", [{**REGION, "box": [-1, 0, 8, 8]}]),
@@ -158,7 +162,7 @@ def test_all_problems_are_listed_at_once():
 
 
 def test_missing_keys_are_named():
-    for key in ("name", "summary", "stand_in", "roles", "training"):
+    for key in ("name", "summary", "roles", "training"):
         with pytest.raises(UsageError, match=key):
             load({k: v for k, v in PROFILE.items() if k != key})
 
@@ -201,27 +205,42 @@ def leaves(content: dict[str, Any], way: str = "") -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [p for p in leaves(PROFILE) if "dataset" not in p])
-def test_the_fingerprint_changes_with_every_setting(path):
-    others = {"name": "other", "summary": "other", "stand_in": False, "roles.DIV2K_valid": "B100"}
+INCIDENTAL = {"name": "other", "summary": "other", "training.checkpoint_every": 1}
+
+
+@pytest.mark.parametrize("path", [p for p in leaves(PROFILE) if p != "training.dataset"])
+def test_what_can_change_a_number_is_told_from_what_cannot(path):
     value: Any = PROFILE
     for key in path.split("."):
         value = value[key]
-    if path in others:
-        value = others[path]
-    else:
-        value = [1] if isinstance(value, list) else value * 2
-    assert load(changed(path, value)).fingerprint() != load(PROFILE).fingerprint()
+    others = {"roles.DIV2K_valid": "B100", **INCIDENTAL}
+    value = others.get(path, [1] if isinstance(value, list) else value * 2)
+    differs = load(changed(path, value)).numbers() != load(PROFILE).numbers()
+    assert differs == (path not in INCIDENTAL)
 
 
-def test_the_fingerprint_does_not_change_with_the_place_of_the_data():
-    assert load(changed("data_root", "/elsewhere")).fingerprint() == load(PROFILE).fingerprint()
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("networks.decoder.liif.width", 128),
+        ("networks.head.temperature", 3),
+        ("training.dataset", "BSDS399"),
+        ("training.epochs", 999),
+        ("training.beta", 0.5),
+        ("training.precision", "bf16"),
+        ("evaluation.precision", "bf16"),
+    ],
+)
+def test_only_the_papers_setting_is_no_stand_in(path, value):
+    paper = yaml.safe_load((Path(profiles.__file__).parent / "paper.yaml").read_text())
+    assert not load(paper).stand_in
+    assert not load(changed("training.workers", 2, paper)).stand_in
+    assert load(changed(path, value, paper)).stand_in
 
 
 def recipe(method: str, **training: Any) -> str:
     content = {**PROFILE, "training": {**PROFILE["training"], **training}}
-    data = find("DIV2K_train", write_data(Path("data")))
-    return make_recipe(load(content), method, 0, data).fingerprint
+    return make_recipe(load(content), method, 0, "data").fingerprint
 
 
 def test_a_recipe_changes_with_what_changes_the_weights_only():
@@ -233,23 +252,26 @@ def test_a_recipe_changes_with_what_changes_the_weights_only():
         for key, value in (("lr", 1e-2), ("epochs", 4), ("queries", 31), ("precision", "bf16")):
             assert recipe(method, **{key: value}) != same
         assert (recipe(method, beta=2) != same) == (method != "edsr-liif")
+        others = {"lte": [1, 1, 1]}
+        assert recipe(method, balance_weights=others) == same
+        assert make_recipe(load(PROFILE), method, 0, "other data").fingerprint != same
+        assert make_recipe(load(PROFILE), method, 1, "data").fingerprint != same
 
 
-def test_a_recipe_changes_with_the_data():
+def test_a_dataset_changes_with_its_images():
     data = write_data(Path("data"))
     before = find("DIV2K_train", data).fingerprint()
     next((data / "DIV2K" / "DIV2K_train_HR").iterdir()).unlink()
     assert find("DIV2K_train", data).fingerprint() != before
 
 
-def test_the_profile_says_what_the_networks_are():
-    profile = load(PROFILE)
-    for name in methods():
-        parts = parse(name)
-        if parts.encoder:
-            options = profile.build_options(parts.encoder, bool(parts.head))
-            assert options["encoder"] == PROFILE["networks"]["encoder"]["edsr"]
-            assert ("head" in options) == bool(parts.head)
+def test_options_go_to_the_networks_that_have_them():
+    profile = load(changed("networks.decoder.liif.unfold", False))
+    for name in (m for m in methods() if parse(m).encoder):
+        options = profile.networks.options(parse(name))
+        assert options["encoder"] == PROFILE["networks"]["encoder"]["edsr"]
+        assert ("unfold" in options["decoder"]) == (parse(name).decoder == "liif")
+        assert ("head" in options) == bool(parse(name).head)
 
 
 def test_shipped_files_are_yaml_with_a_comment_on_what_they_are():

@@ -121,9 +121,9 @@ def test_recorded_queries_of_an_image(repository):
         calls = []
         answer = model.decode
 
-        def spy(features, coord, cell, calls=calls, answer=answer):
+        def spy(features, coord, cell, *table, calls=calls, answer=answer):
             calls.append((coord, cell))
-            return answer(features, coord, cell)
+            return answer(features, coord, cell, *table)
 
         model.decode = spy
         made = upscale(

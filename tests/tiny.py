@@ -71,9 +71,11 @@ def write_data(root: Path) -> Path:
 PROFILE: dict[str, Any] = {
     "name": "tiny",
     "summary": "for tests",
-    "stand_in": True,
     "roles": {"DIV2K_valid": "DIV2K_valid"},
-    "networks": {"encoder": {"edsr": ENCODER}, "decoder": DECODER},
+    "networks": {
+        "encoder": {"edsr": ENCODER},
+        "decoder": {"liif": dict(DECODER), "lte": dict(DECODER)},
+    },
     "training": {
         "dataset": "DIV2K_train",
         "repeat": 4,

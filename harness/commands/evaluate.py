@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,16 +90,21 @@ def evaluate(
         shaved_border(protocol, 2)
     subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
     rows: list[dict[str, Any]] = []
-    for name in names:
+    incomplete: dict[str, str] = {}
+    for name in dict.fromkeys(names):
         dataset = find(name, where.data_root)
-        for scale in scales:
+        if not dataset.complete:
+            incomplete[name] = dataset.about()
+        for scale in dict.fromkeys(scales):
             rows += _measure(subject, dataset, scale, protocol, settings, where, force)
     frame = store.frame(rows)
-    summary = summarise(frame)
-    notes = _notes(frame)
+    summary = summarise(frame, incomplete)
+    notes = [*_incomplete_notes(incomplete), *_notes(frame)]
     if as_json:
-        print_json({"method": subject.method, "cells": summary, "notes": notes, "images": rows})
+        content = {"method": subject.method, "origin": subject.origin, "cells": summary}
+        print_json({**content, "notes": notes, "images": rows})
     else:
+        click.echo(f"{subject.method}: {subject.origin}\n")
         _print(summary, notes)
 
 
@@ -116,7 +122,7 @@ def _measure(
         role=dataset.name,
         scale=scale,
         protocol=protocol or dataset.protocol,
-        profile=settings.name,
+        profile=subject.profile,
         settings=settings.evaluation,
         cache=where.lr_cache,
     )
@@ -130,15 +136,24 @@ def _measure(
     return file.rows()
 
 
-def summarise(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Means over the images of each (dataset, scale); images too small are counted apart."""
+def _incomplete_notes(incomplete: dict[str, str]) -> list[str]:
+    return [f"{name}: {about}; not comparable." for name, about in incomplete.items()]
+
+
+def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Means over the images of each (dataset, scale); images too small are counted apart.
+
+    Args:
+        frame: rows.
+        incomplete: datasets without a published value beside them, as images are missing.
+    """
     from harness.published import published
 
     lines = []
     for (dataset, scale), cell in frame.groupby(["dataset", "scale"], sort=False):
         scored = cell[cell["psnr"].notna()]
         method = str(cell["method"].iloc[0])
-        known = method == "bicubic"
+        known = method == "bicubic" and dataset not in incomplete
         lines.append(
             {
                 "dataset": str(dataset),

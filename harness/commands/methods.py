@@ -27,15 +27,15 @@ def methods(as_json: bool) -> None:
             "method": name,
             "paper": label(name),
             "parameters": sum(p.numel() for p in model.parameters()),
-            "experts": "",
-            "macs_per_latent_query": "",
+            "experts": 0,
+            "least_macs_per_latent_query": 0,
+            "most_macs_per_latent_query": 0,
         }
         if isinstance(model, ImplicitSR):
             macs = model.head.expert_macs()
-            line["experts"] = len(macs) if len(macs) > 1 else ""
-            line["macs_per_latent_query"] = (
-                f"{macs[0]:,}" if len(macs) == 1 else f"{macs[0]:,} to {macs[-1]:,}"
-            )
+            line["experts"] = len(macs) if len(macs) > 1 else 0
+            line["least_macs_per_latent_query"] = min(macs)
+            line["most_macs_per_latent_query"] = max(macs)
         lines.append(line)
     if as_json:
         print_json(lines)

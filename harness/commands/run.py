@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from filelock import FileLock
 
 from harness.commands.options import (
     data_root_option,
@@ -18,7 +19,7 @@ from harness.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from harness.running import Job
+    from harness.jobs import Job
 
 
 @click.command(
@@ -55,10 +56,10 @@ def run(
     work on one results folder.
     """
     from harness import device as devices
-    from harness import experiments, places, profiles, running
+    from harness import experiments, jobs, places, profiles
 
     settings = profiles.load(profile)
-    job = running.prepare(
+    job = jobs.prepare(
         experiments.get(experiment),
         settings,
         places.resolve(data_root, results, reports, settings),
@@ -72,20 +73,23 @@ def run(
 
 
 def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
-    from harness import report, running, sampling
+    from harness import planning, report, running, sampling
+    from harness.plan import plan_path
     from harness.progress import say
 
     running.announce(job)
     running.train_missing(job)
     measured = running.subjects(job)
-    running.store_plan(job, measured)
+    planning.store_plan(job, measured)
     rows = running.measure_missing(job, measured, force)
     if not rows:
         say("Every cell is measured already (--force measures again).")
-    if figures:
-        sampling.make_samples(job, measured)
     names = (job.places.results, job.profile.name, job.experiment.name)
-    paths = report.write_report(*names, job.places.reports, figures=figures)
+    # Processes that share the results would replace each other's figures half way.
+    with FileLock(plan_path(*names).with_name("report.lock")):
+        if figures:
+            sampling.make_samples(job, measured)
+        paths = report.write_report(*names, job.places.reports, figures=figures)
     if as_json:
         click.echo(report.render(*names, "json"))
         return
@@ -95,12 +99,14 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
 
 
 def _dry_run(job: Job, as_json: bool) -> None:
+    from baselines import parse
     from harness import cost, running
 
     speed = cost.matrix_product_speed(job.device)
-    finished = {r.recipe.method for r in job.runs() if r.is_finished()}
+    left = [run.recipe.method for run in job.runs() if not run.is_finished()]
     lines = []
     for method in job.methods:
+        seeds = len(job.profile.seeds) if parse(method).encoder else 1
         total = cost.method_cost(
             job.profile,
             method,
@@ -108,15 +114,16 @@ def _dry_run(job: Job, as_json: bool) -> None:
             list(job.datasets.values()),
             list(job.experiment.scales),
         )
-        training = 0 if method in finished else total.training * len(job.profile.seeds)
+        training = total.training * left.count(method)
+        evaluation = total.evaluation * seeds
         lines.append(
             {
                 "method": method,
-                "cells": len(job.tasks()) * len(job.profile.seeds),
-                "trained": method in finished,
+                "cells": len(job.tasks()) * seeds,
+                "runs_to_train": left.count(method),
                 "training_macs": training,
-                "evaluation_macs": total.evaluation * len(job.profile.seeds),
-                "hours_at_matrix_product_speed": (training + total.evaluation) / speed / 3600,
+                "evaluation_macs": evaluation,
+                "hours_at_matrix_product_speed": (training + evaluation) / speed / 3600,
             }
         )
     if as_json:

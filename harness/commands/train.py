@@ -55,7 +55,9 @@ def train(
     settings = profiles.load(profile)
     where = places.resolve(data_root, results, profile=settings)
     data = find(settings.training.dataset, where.data_root)
-    recipe = make_recipe(settings, method, settings.seeds[0] if seed is None else seed, data)
+    recipe = make_recipe(
+        settings, method, settings.seeds[0] if seed is None else seed, data.fingerprint()
+    )
     folder = run_dir(where.results, settings.name, recipe)
     run = loop.Run(
         recipe, settings, folder, devices.resolve(device), where.data_root, where.lr_cache

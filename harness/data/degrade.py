@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache as memoised
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from baselines.bicubic import imresize
 from harness.data.images import pixel_hash, read_rgb, save_png, to_image, to_tensor
 from harness.data.sets import ImageItem
 from harness.errors import HarnessError
+from harness.progress import say
 
 OFFICIAL, MATLAB, PIL = "official", "matlab", "pil"
 PAIRED_SCALES = (2, 3, 4)
@@ -128,15 +130,34 @@ def _official_pair(item: ImageItem, hr: Tensor, scale: int, path: Path) -> Pair:
 def _cached_matlab(cropped: Tensor, scale: int, cache: Path | None) -> Tensor:
     """MATLAB-compatible LR image, kept under a hash of the HR pixels."""
     path = None if cache is None else cache / f"{pixel_hash(cropped)[:24]}x{scale}.png"
-    size = (cropped.shape[-2] // scale, cropped.shape[-1] // scale)
-    if path is not None and path.is_file():
-        lr = read_rgb(path)
-        if tuple(lr.shape[-2:]) == size:
-            return lr
+    kept = _read_cached(path)
+    if kept is not None and kept.shape[-2:] == (
+        cropped.shape[-2] // scale,
+        cropped.shape[-1] // scale,
+    ):
+        return kept
     lr = matlab_imresize(cropped, 1 / scale)
     if path is not None:
-        save_png(lr, path)
+        try:
+            save_png(lr, path)
+        except HarnessError as error:
+            _warn_once(f"LR images are made, but not kept. {error}")
     return lr
+
+
+def _read_cached(path: Path | None) -> Tensor | None:
+    """A kept LR image; None where there is none, or a damaged one."""
+    if path is None or not path.is_file():
+        return None
+    try:
+        return read_rgb(path)
+    except HarnessError:
+        return None
+
+
+@memoised
+def _warn_once(text: str) -> None:
+    say(text)
 
 
 def unit(image: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from harness.data.degrade import pil_resize, unit
 from harness.data.sets import Dataset as ImageSet
 from harness.errors import HarnessError
 from harness.profiles import Training
+from harness.progress import bar
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,6 @@ class PatchSource:
         images: the training set.
         settings: patch size, scales, queries, batch.
         seed: of all randomness.
-        loaded: images kept in memory; None reads them from disk for every sample.
 
     Raises:
         HarnessError: when an image is smaller than the largest HR crop.
@@ -68,8 +68,8 @@ class PatchSource:
         self.items = images.items
         self.settings = settings
         self.seed = seed
-        self.loaded = [item.load() for item in images.items] if settings.in_memory else None
-        self.per_epoch = len(images.items) * settings.repeat // settings.batch
+        self.loaded = _load(images) if settings.in_memory else None
+        self.per_epoch = settings.steps_per_epoch(len(images.items))
         if self.per_epoch < 1:
             raise HarnessError(
                 f"{images.name} has {len(images.items)} images, too few for one batch of "
@@ -123,6 +123,16 @@ class PatchSource:
         pixels = hr.reshape(3, -1)[:, chosen].T
         coord = make_coord((side, side))[chosen]
         return unit(lr) * 2 - 1, coord, torch.full_like(coord, 2 / side), unit(pixels) * 2 - 1
+
+
+def _load(images: ImageSet) -> list[Tensor]:
+    """Every image as uint8, kept in memory."""
+    with bar(f"reading {images.name}", len(images.items)) as progress:
+        loaded = []
+        for item in images.items:
+            loaded.append(item.load())
+            progress.advance()
+        return loaded
 
 
 class _Steps(Dataset[Batch]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from baselines.registry import unknown
 from harness.errors import UsageError
-from harness.experiments.base import Block, Experiment
+from harness.experiments.base import ROLES, Block, Experiment
 from harness.experiments.table1 import TABLE1
 
 EXPERIMENTS = {e.name: e for e in (TABLE1,)}
@@ -21,4 +21,4 @@ def get(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
-__all__ = ["EXPERIMENTS", "Block", "Experiment", "get"]
+__all__ = ["EXPERIMENTS", "ROLES", "Block", "Experiment", "get"]

@@ -6,32 +6,65 @@ One YAML file each; users write their own. Every key is checked, unknown ones ar
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from baselines.registry import unknown
+from baselines import MethodName, build, methods, parse
+from baselines.encoders import ENCODERS
+from baselines.registry import DECODERS, unknown
 from harness.data.sets import SPECS
 from harness.errors import HarnessError, UsageError
+from harness.experiments import EXPERIMENTS, ROLES
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Networks(_Strict):
-    """Options of `baselines.build`; empty means the paper's sizes."""
+    """Options of `baselines.build`, by encoder and by decoder; empty means the paper's sizes."""
 
     encoder: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    decoder: dict[str, Any] = Field(default_factory=dict)
+    decoder: dict[str, dict[str, Any]] = Field(default_factory=dict)
     head: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Networks:
+        for part, given, known in (
+            ("encoder", self.encoder, ENCODERS),
+            ("decoder", self.decoder, DECODERS),
+        ):
+            for name in given:
+                if name not in known:
+                    raise ValueError(f"{part}: {unknown(part, name, known)}")
+        for parts in (p for p in map(parse, methods()) if p.encoder):
+            if parts.encoder in self.encoder or parts.encoder == next(iter(ENCODERS)):
+                self._try(parts)
+        return self
+
+    def _try(self, parts: MethodName) -> None:
+        try:
+            with torch.device("meta"):
+                build(parts.name, **self.options(parts))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"{parts.name}: {error}") from error
+
+    def options(self, parts: MethodName) -> dict[str, Any]:
+        """Keyword arguments for `baselines.build` of a method."""
+        found: dict[str, Any] = {
+            "encoder": self.encoder.get(parts.encoder, {}),
+            "decoder": self.decoder.get(parts.decoder, {}),
+        }
+        if parts.head:
+            found["head"] = self.head
+        return found
 
 
 class Validation(_Strict):
@@ -43,8 +76,18 @@ class Validation(_Strict):
     every_epochs: int = Field(default=1, ge=1)
 
 
+# Settings of training that change how fast it runs, not what comes out.
+_INCIDENTAL = {"workers", "in_memory", "checkpoint_every", "validation"}
+PAPER_TRAINING_SET = "DIV2K_train"
+
+
 class Training(_Strict):
-    """Schedule of LIIF and LTE, which MoEISR takes over (sec. 4)."""
+    """Schedule of LIIF and LTE, which MoEISR takes over (sec. 4); the defaults are the paper's.
+
+    Attributes:
+        balance_weights: w_j of the balance loss by decoder, shallowest expert first; ones if
+            left out.
+    """
 
     dataset: str
     repeat: int = Field(default=20, ge=1)
@@ -59,9 +102,9 @@ class Training(_Strict):
     gamma: float = Field(default=0.5, gt=0, le=1)
     alpha: float = Field(default=3000, ge=0)
     beta: float = Field(default=1, ge=0)
-    balance_weights: tuple[float, ...] | None = None
+    balance_weights: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     balance_unit: Literal["batch", "image"] = "batch"
-    precision: Precision = "fp32"
+    precision: Literal["fp32", "bf16"] = "fp32"
     workers: int = Field(default=0, ge=0)
     in_memory: bool = True
     checkpoint_every: int = Field(default=1000, ge=1)
@@ -78,7 +121,20 @@ class Training(_Strict):
             )
         if list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError("milestones must increase")
+        for decoder, weights in self.balance_weights.items():
+            if decoder not in DECODERS:
+                raise ValueError(f"balance_weights: {unknown('decoder', decoder, DECODERS)}")
+            if min(weights, default=0) < 0:
+                raise ValueError("balance_weights must not be negative")
         return self
+
+    def outcome(self) -> dict[str, Any]:
+        """The settings that change the weights."""
+        return self.model_dump(mode="json", exclude=_INCIDENTAL)
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Full batches of an epoch over a training set of so many images."""
+        return images * self.repeat // self.batch
 
 
 class Evaluation(_Strict):
@@ -88,54 +144,74 @@ class Evaluation(_Strict):
     chunk: int | None = Field(default=None, ge=1)
 
 
+_Edge = Annotated[int, Field(ge=0)]
+_Side = Annotated[int, Field(ge=1)]
+
+
 class Region(_Strict):
-    """A region of one image that figures show."""
+    """A region of one image that figures show; box is (top, left, height, width)."""
 
     role: str
     image: str
     scale: float = Field(ge=1)
-    box: tuple[int, int, int, int]
+    box: tuple[_Edge, _Edge, _Side, _Side]
 
 
 class Profile(_Strict):
     """Everything a run depends on besides the code and the data root.
 
     Attributes:
-        stand_in: networks, schedule or training data are not the paper's.
         roles: which dataset plays each evaluation set of the paper.
         regions: what the figures show, by experiment.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     summary: str
-    stand_in: bool
     roles: dict[str, str]
     networks: Networks = Networks()
     training: Training
     evaluation: Evaluation = Evaluation()
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: tuple[_Edge, ...] = Field(default=(0,), min_length=1)
     regions: dict[str, tuple[Region, ...]] = Field(default_factory=dict)
     data_root: Path | None = None
 
     @model_validator(mode="after")
-    def _datasets_exist(self) -> Profile:
+    def _names_exist(self) -> Profile:
         used = [self.training.dataset, *self.roles.values()]
         if self.training.validation is not None:
             used.append(self.training.validation.dataset)
-        for name in used:
-            if name not in SPECS:
-                raise ValueError(unknown("dataset", name, SPECS))
+        shown = [region.role for regions in self.regions.values() for region in regions]
+        for what, names, known in (
+            ("dataset", used, SPECS),
+            ("role", [*self.roles, *shown], ROLES),
+            ("experiment", list(self.regions), EXPERIMENTS),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ValueError(unknown(what, name, known))
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds must differ")
         return self
 
-    def build_options(self, encoder: str, has_head: bool) -> dict[str, Any]:
-        """Keyword arguments for `baselines.build`."""
-        options: dict[str, Any] = {
-            "encoder": self.networks.encoder.get(encoder, {}),
-            "decoder": self.networks.decoder,
+    @property
+    def stand_in(self) -> bool:
+        """Whether training data, networks, schedule or precision are not the paper's."""
+        paper = Training(dataset=PAPER_TRAINING_SET)
+        return (
+            self.networks != Networks()
+            or self.training.outcome() != paper.outcome()
+            or self.evaluation.precision != "fp32"
+        )
+
+    def numbers(self) -> dict[str, Any]:
+        """The settings that can change a number."""
+        return {
+            "networks": self.networks.model_dump(mode="json"),
+            "training": self.training.outcome(),
+            "precision": self.evaluation.precision,
+            "seeds": list(self.seeds),
+            "roles": self.roles,
         }
-        if has_head:
-            options["head"] = self.networks.head
-        return options
 
     def dataset_for(self, role: str) -> str:
         """The dataset that plays a set of the paper.
@@ -149,11 +225,6 @@ class Profile(_Strict):
             f"Profile '{self.name}' names no dataset for {role}. "
             f"Add it under `roles:`; it has {', '.join(self.roles)}."
         )
-
-    def fingerprint(self) -> str:
-        """Ten hexadecimal digits that change with any setting but the data root."""
-        content = self.model_dump(mode="json", exclude={"data_root"})
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 
 def shipped() -> list[str]:

@@ -72,6 +72,7 @@ def write_report(
         folder = out / _figure_folder(experiment)
         with style():
             drawn = draw_curves(report, folder) + draw_pictures(report, folder)
+        _remove_stale(folder, {path for figure in drawn for path in (figure.png, figure.pdf)})
     written = []
     for fmt in formats:
         suffix, writer = _FORMATS[fmt]
@@ -79,6 +80,13 @@ def write_report(
         write_text(path, writer(report, drawn))
         written.append(path)
     return written + [path for figure in drawn for path in (figure.png, figure.pdf)]
+
+
+def _remove_stale(folder: Path, current: set[Path]) -> None:
+    """Figures of an earlier report, which would otherwise lie beside the new ones."""
+    for path in (*folder.glob("*.png"), *folder.glob("*.pdf")):
+        if path not in current:
+            path.unlink(missing_ok=True)
 
 
 def render(results: Path, profile: str, experiment: str, fmt: str) -> str:

@@ -40,6 +40,8 @@ def provenance(report: Report, role: str) -> str:
         opening = f"Not the paper's training (profile {plan.profile}): "
     else:
         opening = f"Profile {plan.profile}: "
+    if not plan.training:
+        return f"{opening}measured on {data}; nothing was trained."
     return (
         f"{opening}measured on {data}; trained on {_phrase(plan.training)}; "
         f"networks: {_phrase(plan.networks)}; schedule: {_phrase(plan.schedule)}."

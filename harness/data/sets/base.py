@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
@@ -16,9 +16,15 @@ from harness.errors import HarnessError
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 
+def no_official_lr(scale: int) -> Path | None:
+    """For datasets without LR images."""
+    del scale
+    return None
+
+
 @dataclass(frozen=True)
 class ImageItem:
-    """One HR image of a dataset.
+    """One HR image of a dataset; can be pickled, for loader processes.
 
     Attributes:
         name: file name without suffix.
@@ -33,7 +39,7 @@ class ImageItem:
     load: Callable[[], Tensor]
     size: Callable[[], tuple[int, int]]
     fingerprint: Callable[[], str]
-    official_lr: Callable[[int], Path | None] = field(default=lambda _: None)
+    official_lr: Callable[[int], Path | None] = no_official_lr
 
 
 @dataclass(frozen=True)
@@ -119,12 +125,16 @@ def _file_hash(path: Path, changed: int, size: int) -> str:
 
 def memory_item(name: str, load: Callable[[], Tensor]) -> ImageItem:
     """The item of an image that is no file of its own."""
+    return ImageItem(name, load, partial(_loaded_size, load), partial(_loaded_hash, load))
 
-    def size() -> tuple[int, int]:
-        image = load()
-        return image.shape[-2], image.shape[-1]
 
-    return ImageItem(name, load, size, lambda: pixel_hash(load()))
+def _loaded_size(load: Callable[[], Tensor]) -> tuple[int, int]:
+    image = load()
+    return image.shape[-2], image.shape[-1]
+
+
+def _loaded_hash(load: Callable[[], Tensor]) -> str:
+    return pixel_hash(load())
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -132,8 +142,26 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(
         p
         for p in folder.iterdir()
-        if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
+        if p.is_file() and p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
     )
+
+
+def _refuse_twins(dataset: str, files: list[Path]) -> None:
+    """Rows are named by the file name without suffix, which must be unique."""
+    seen: dict[str, Path] = {}
+    for path in files:
+        if path.stem in seen:
+            raise HarnessError(
+                f"{dataset} has two images called {path.stem}: {seen[path.stem]} and {path}.",
+                "Remove one of them.",
+            )
+        seen[path.stem] = path
+
+
+def _official_lr(root: Path, lr: str, name: str, scale: int) -> Path | None:
+    """Where the LR image of a scale lies, if there is a folder for that scale."""
+    folder = root / lr.format(scale=scale)
+    return folder / f"{name}x{scale}.png" if folder.is_dir() else None
 
 
 def from_folder(
@@ -168,21 +196,14 @@ def from_folder(
         what = "has no images" if folder.is_dir() else "does not exist"
         raise HarnessError(f"{spec.name} is not there: {folder.resolve()} {what}.", spec.how_to_get)
 
-    def official(path: Path) -> Callable[[int], Path | None]:
-        def find(scale: int) -> Path | None:
-            if lr is None or not (root / lr.format(scale=scale)).is_dir():
-                return None
-            return root / lr.format(scale=scale) / f"{path.stem}x{scale}.png"
-
-        return find
-
+    _refuse_twins(spec.name, files)
     items = tuple(
         ImageItem(
             path.stem,
             partial(read_rgb, path),
             partial(image_size, path),
             partial(file_hash, path),
-            official(path),
+            partial(_official_lr, root, lr, path.stem) if lr else no_official_lr,
         )
         for path in files
     )

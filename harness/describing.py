@@ -1,0 +1,50 @@
+"""What a profile trains, in words: for the start of a run, checkpoints and captions."""
+
+from __future__ import annotations
+
+from harness.data.sets import Dataset
+from harness.profiles import Profile
+from moeisr.losses import BETA
+
+PAPER_SCHEDULE = "the paper: 1,000,000 steps of batch 16, patches 48x48, 2304 queries each"
+
+
+def networks(profile: Profile) -> str:
+    """Sizes of the networks."""
+    settings = profile.networks
+    changed = {f"{name} encoder": options for name, options in settings.encoder.items()}
+    changed |= {f"{name} decoder": options for name, options in settings.decoder.items()}
+    changed["MoEISR"] = settings.head
+    parts = [
+        f"{part} " + ", ".join(f"{key} {value}" for key, value in options.items())
+        for part, options in changed.items()
+        if options
+    ]
+    return "; ".join(parts) if parts else "the paper's sizes"
+
+
+def schedule(profile: Profile, images: int) -> str:
+    """Length and precision of training on so many images."""
+    s = profile.training
+    steps = s.steps_per_epoch(images) * s.epochs
+    milestones = "/".join(map(str, s.milestones))
+    balance = "" if s.beta == BETA else f", balance loss weighted {s.beta:g} instead of {BETA:g}"
+    weights = "".join(
+        f", w_j {', '.join(f'{w:g}' for w in values)} ({decoder})"
+        for decoder, values in s.balance_weights.items()
+    )
+    text = (
+        f"{steps:,} steps of batch {s.batch} (LR patches {s.patch}x{s.patch}, {s.queries} queries "
+        f"each, x{s.scale_min:g} to x{s.scale_max:g}), Adam {s.lr:g}, times {s.gamma:g} at epochs "
+        f"{milestones} of {s.epochs}{balance}{weights}, {s.precision}"
+    )
+    return f"{text} ({PAPER_SCHEDULE})" if profile.stand_in else text
+
+
+def origin(profile: Profile, data: Dataset) -> str:
+    """Where a network trained under a profile comes from."""
+    label = "STAND-IN, not the paper's training: " if profile.stand_in or not data.complete else ""
+    return (
+        f"{label}profile {profile.name}; trained on {data.caption()}; networks: "
+        f"{networks(profile)}; schedule: {schedule(profile, len(data.items))}"
+    )
