@@ -280,16 +280,16 @@ def test_trained_twice_is_trained_once(trained, tmp_path):
 # (half of the file is there), and after the log was written but not the checkpoint.
 KILL = """
 import os, signal, sys
-from harness import checkpoints
+from pathlib import Path
+import torch
 from harness.cli import main
 from harness.data.patches import PatchSource
 
-def die(*_):
+def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 where, real_batch, real_save = sys.argv.pop(1), PatchSource.batch, torch.save
-real_write = Path.write_bytes
-steps = []
+real_write, steps = Path.write_bytes, [0]
 
 def batch(self, step):
     if where == "step" and step == 7:
