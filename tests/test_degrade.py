@@ -150,6 +150,12 @@ def test_the_pillow_rule(h, w, scale):
     assert torch.equal(lr, torch.from_numpy(small).permute(2, 0, 1))
 
 
+@pytest.mark.parametrize(("side", "scale", "lr"), [(33, 1.1, 30), (55, 1.1, 50), (21, 4.2, 5)])
+def test_float_noise_costs_no_lr_pixel(side, scale, lr):
+    """33 / 1.1 is 29.999999999999996."""
+    assert pil_bicubic(pixels(side, side), scale)[0].shape == (3, lr, lr)
+
+
 # Sources
 
 

@@ -247,6 +247,10 @@ def test_ensemble_weights_sum_to_one_and_grow_with_the_distance_to_the_others(h,
         centre = torch.tensor([(2 * row + 1) / h - 1, (2 * column + 1) / w - 1])
         relative = (torch.tensor([y, x]) - centre) * torch.tensor([h, w])
         assert torch.allclose(query.rel_coord.flatten(), relative, atol=1e-4)
+        if len({int(q.index) for q in found}) == 4:
+            # Between four codes the weights are those of bilinear interpolation.
+            bilinear = (1 - relative.abs() / 2).prod().item()
+            assert query.weight.item() == pytest.approx(bilinear, abs=1e-3)
 
 
 # MoEISR
