@@ -44,6 +44,22 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Make a folder and a file in it, before hours of work that are to end there.
+
+    Raises:
+        HarnessError: when that fails.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise HarnessError(
+            f"Cannot write to {folder}: {error.strerror or error}", "Choose another folder."
+        ) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace a text file as a whole."""
     with replacing(path) as temporary:

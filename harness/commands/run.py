@@ -74,9 +74,12 @@ def run(
 
 def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     from harness import planning, report, running, sampling
+    from harness.files import check_writable
     from harness.plan import plan_path
     from harness.progress import say
 
+    for folder in (job.places.results, job.places.reports):
+        check_writable(folder)
     running.announce(job)
     running.train_missing(job)
     measured = running.subjects(job)
