@@ -21,6 +21,11 @@ from harness.commands.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.data.sets import Dataset
+    from harness.evaluation import Subject
+    from harness.places import Places
+    from harness.profiles import Profile
+
 NOTES = {
     "bicubic": "SR is made by the MATLAB-compatible bicubic resize, rounded to 8 bits.",
     "grey": "Grey images are opened as RGB, as the LIIF code does (Set14's bridge: +0.09 dB on "
@@ -109,9 +114,15 @@ def evaluate(
 
 
 def _measure(
-    subject: Any, dataset: Any, scale: float, protocol: str | None, settings: Any, where: Any,
+    subject: Subject,
+    dataset: Dataset,
+    scale: float,
+    protocol: str | None,
+    settings: Profile,
+    where: Places,
     force: bool,
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, Any]]:
+    """Rows of one dataset at one scale; what was measured before is not measured again."""
     from harness.evaluation import Task, measure_cell, missing_images
     from harness.progress import bar
     from harness.results import CellFile
@@ -178,7 +189,7 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
     return lines
 
 
-def _mean(column: Any) -> float | None:
+def _mean(column: pd.Series[Any]) -> float | None:
     values = column.dropna()
     return float(values.mean()) if len(values) else None
 
