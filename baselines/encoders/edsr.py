@@ -27,20 +27,23 @@ class ResidualBlock(nn.Module):
         return out
 
 
-def pixel_shuffle_upsampler(channels: int, scale: int) -> nn.Sequential:
-    """Sub-pixel upsampler of EDSR: x2 steps for powers of two, one step for x3.
+def upsampling_steps(scale: int) -> list[int]:
+    """Pixel shuffles that make a scale: x2 steps for powers of two, one step for x3.
 
     Raises:
         ValueError: for another scale.
     """
     if scale == 3:
-        steps = [3]
-    elif scale >= 2 and math.log2(scale).is_integer():
-        steps = [2] * int(math.log2(scale))
-    else:
-        raise ValueError(f"EDSR's upsampler does x3 and powers of two, not x{scale}")
+        return [3]
+    if scale >= 2 and math.log2(scale).is_integer():
+        return [2] * int(math.log2(scale))
+    raise ValueError(f"a sub-pixel upsampler does x3 and powers of two, not x{scale}")
+
+
+def pixel_shuffle_upsampler(channels: int, scale: int) -> nn.Sequential:
+    """Sub-pixel upsampler of EDSR."""
     layers: list[nn.Module] = []
-    for step in steps:
+    for step in upsampling_steps(scale):
         layers += [conv3x3(channels, step * step * channels), nn.PixelShuffle(step)]
     return nn.Sequential(*layers)
 

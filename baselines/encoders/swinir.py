@@ -1,0 +1,194 @@
+"""SwinIR (Liang et al., ICCV Workshops 2021), classical SR: as encoder or with its upsampler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler
+
+# Mean colour of DIV2K that SwinIR's own repository subtracts; the LIIF family does not.
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+
+
+def partition(x: Tensor, window: int) -> Tensor:
+    """(B, H, W, C) to (B * windows, window * window, C)."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // window, window, w // window, window, c)
+    return x.transpose(2, 3).reshape(-1, window * window, c)
+
+
+def merge(windows: Tensor, window: int, size: tuple[int, int]) -> Tensor:
+    """Inverse of `partition` for an image of size (H, W)."""
+    h, w = size
+    x = windows.reshape(-1, h // window, w // window, window, window, windows.shape[-1])
+    return x.transpose(2, 3).reshape(-1, h, w, windows.shape[-1])
+
+
+def relative_positions(window: int) -> Tensor:
+    """(N, N) index into the bias table of the offset between two pixels of a window."""
+    axis = torch.arange(window)
+    grid = torch.stack(torch.meshgrid(axis, axis, indexing="ij")).flatten(1)
+    offset = grid[:, :, None] - grid[:, None, :] + window - 1
+    return offset[0] * (2 * window - 1) + offset[1]
+
+
+def shift_mask(size: tuple[int, int], window: int, shift: int, device: torch.device) -> Tensor:
+    """(windows, N, N), -100 between pixels that the cyclic shift has brought together."""
+    h, w = size
+    rows = torch.zeros(h, device=device)
+    columns = torch.zeros(w, device=device)
+    for axis, length in ((rows, h), (columns, w)):
+        axis[length - window : length - shift] = 1
+        axis[length - shift :] = 2
+    region = rows[:, None] * 3 + columns[None, :]
+    labels = partition(region[None, :, :, None], window).squeeze(-1)
+    return (labels[:, :, None] != labels[:, None, :]).float() * -100
+
+
+class WindowAttention(nn.Module):
+    """Multi-head self-attention within windows, with relative position bias."""
+
+    def __init__(self, channels: int, heads: int, window: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        self.register_buffer("positions", relative_positions(window), persistent=False)
+        self.positions: Tensor
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(windows, N, C); `mask` (windows of one image, N, N) is added to the scores."""
+        n, length, channels = x.shape
+        qkv = self.qkv(x).reshape(n, length, 3, self.heads, channels // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        bias = self.relative_position_bias_table[self.positions].permute(2, 0, 1)
+        scores = (q * (channels // self.heads) ** -0.5) @ k.transpose(-2, -1) + bias
+        if mask is not None:
+            scores = (scores.reshape(-1, *mask.shape[:1], *scores.shape[1:]) + mask[:, None]).reshape(
+                scores.shape
+            )
+        out: Tensor = self.proj((scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(x.shape))
+        return out
+
+
+class SwinBlock(nn.Module):
+    """Window attention and MLP, each with layer norm before and a skip around it."""
+
+    def __init__(self, channels: int, heads: int, window: int, shift: int, ratio: int) -> None:
+        super().__init__()
+        self.window = window
+        self.shift = shift
+        self.norm1 = nn.LayerNorm(channels)
+        self.attn = WindowAttention(channels, heads, window)
+        self.norm2 = nn.LayerNorm(channels)
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, ratio * channels), nn.GELU(), nn.Linear(ratio * channels, channels)
+        )
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, H, W, C)."""
+        size = (x.shape[1], x.shape[2])
+        y = self.norm1(x)
+        if self.shift:
+            y = y.roll((-self.shift, -self.shift), dims=(1, 2))
+        attended = self.attn(partition(y, self.window), mask if self.shift else None)
+        y = merge(attended, self.window, size)
+        if self.shift:
+            y = y.roll((self.shift, self.shift), dims=(1, 2))
+        x = x + y
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
+
+
+class SwinGroup(nn.Module):
+    """Residual group: blocks with and without shift in turn, then a convolution."""
+
+    def __init__(self, channels: int, heads: int, window: int, depth: int, ratio: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            SwinBlock(channels, heads, window, window // 2 * (i % 2), ratio) for i in range(depth)
+        )
+        self.conv = conv3x3(channels, channels)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, H, W, C)."""
+        y = x
+        for block in self.blocks:
+            y = block(y, mask)
+        out: Tensor = self.conv(y.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) + x
+        return out
+
+
+class SwinIR(nn.Module):
+    """SwinIR for classical SR.
+
+    The input is padded at the bottom and right by reflection to whole windows. As encoder the
+    features keep that padding, as in the LIIF family; with its own upsampler the result is cut.
+
+    Args:
+        features: channels of the result (encoder) or before the upsampler.
+        channels: width of the transformer.
+        depths: blocks of each group.
+        heads: attention heads.
+        window: side of the windows.
+        ratio: width of the MLPs over `channels`.
+        scale: None gives the encoder, on [-1, 1]; 2, 3 or 4 adds the upsampler, on [0, 1].
+    """
+
+    def __init__(
+        self,
+        features: int = 64,
+        channels: int = 180,
+        depths: Sequence[int] = (6, 6, 6, 6, 6, 6),
+        heads: int = 6,
+        window: int = 8,
+        ratio: int = 2,
+        scale: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.window = window
+        self.scale = scale
+        self.out_channels = features if scale is None else 3
+        self.first = conv3x3(3, channels)
+        self.embed_norm = nn.LayerNorm(channels)
+        self.groups = nn.ModuleList(
+            SwinGroup(channels, heads, window, depth, ratio) for depth in depths
+        )
+        self.norm = nn.LayerNorm(channels)
+        self.after = conv3x3(channels, channels)
+        self.before_upsampler = nn.Sequential(conv3x3(channels, features), nn.LeakyReLU())
+        self.tail = (
+            nn.Identity()
+            if scale is None
+            else nn.Sequential(pixel_shuffle_upsampler(features, scale), conv3x3(features, 3))
+        )
+        mean = torch.zeros(3) if scale is None else torch.tensor(DIV2K_MEAN)
+        self.register_buffer("mean", mean[:, None, None], persistent=False)
+        self.mean: Tensor
+
+    def features_of(self, x: Tensor) -> Tensor:
+        """Transformer body on (B, C, H, W), whole windows: normalised features."""
+        size = (x.shape[-2], x.shape[-1])
+        mask = shift_mask(size, self.window, self.window // 2, x.device)
+        y = self.embed_norm(x.permute(0, 2, 3, 1))
+        for group in self.groups:
+            y = group(y, mask)
+        out: Tensor = self.norm(y).permute(0, 3, 1, 2)
+        return out
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """(B, 3, h, w) to features on the padded grid, or to (B, 3, h*scale, w*scale)."""
+        h, w = lr.shape[-2:]
+        x = F.pad(lr, (0, -w % self.window, 0, -h % self.window), mode="reflect")
+        x = self.first(x - self.mean)
+        x = self.after(self.features_of(x)) + x
+        x = self.tail(self.before_upsampler(x))
+        if self.scale is None:
+            return x
+        return (x + self.mean)[..., : h * self.scale, : w * self.scale]
