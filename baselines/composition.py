@@ -255,14 +255,21 @@ class ImplicitSR(nn.Module):
 
 
 class FixedScaleSR(nn.Module):
-    """A network with its own upsampler: `model(lr) -> sr`, both in [-1, 1]."""
+    """A network with its own upsampler: `model(lr) -> sr`.
 
-    input_range = "signed"
+    Args:
+        network: does the work.
+        scale: the only one it can do.
+        input_range: "signed", lr and sr in [-1, 1] (LIIF's project), or "unit", in [0, 1].
+    """
 
-    def __init__(self, network: nn.Module, scale: int) -> None:
+    def __init__(
+        self, network: nn.Module, scale: int, input_range: Literal["signed", "unit"] = "signed"
+    ) -> None:
         super().__init__()
         self.network = network
         self.scale = scale
+        self.input_range = input_range
 
     def forward(self, lr: Tensor) -> Tensor:
         """(B, 3, h, w) to (B, 3, h*scale, w*scale)."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from baselines import build, parse
 from harness.errors import HarnessError
 from harness.files import replacing
-from harness.official import import_model
+from harness.official import import_model, import_swinir, is_swinir
 from harness.state_dicts import load_strictly
 
 FORMAT = "moeisr-harness/1"
@@ -152,11 +152,16 @@ def open_checkpoint(
             raise HarnessError(
                 f"{path} is laid out like an official checkpoint, but is damaged: {error!r}"
             ) from error
+    elif is_swinir(bare := content.get("params", content)):
+        try:
+            found, network = "", import_swinir(bare)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise HarnessError(f"{path} is a damaged SwinIR checkpoint: {error!r}") from error
     else:
         keys = ", ".join(list(map(str, content))[:5])
         raise HarnessError(
             f"{path} is no checkpoint that this version knows (its keys: {keys}, ...).",
-            "It reads its own files and those of the LIIF and LTE projects.",
+            "It reads its own files and those of the LIIF, LTE and SwinIR projects.",
         )
     if method is not None:
         _check_belongs(path, found, method)

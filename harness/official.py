@@ -1,21 +1,25 @@
 """Checkpoints of the official repositories, mapped onto our networks.
 
-The LIIF and LTE projects store `{"model": {"name", "args", "sd"}, ...}`. Each architecture has
-one adapter: it turns (args, state dict) into a network and our key of every official one.
+The LIIF and LTE projects store `{"model": {"name", "args", "sd"}, ...}`, SwinIR a state dict, bare
+or under `params`. Each architecture has one adapter: it turns arguments (or, where none are
+stored, shapes) into a network, and every official key into ours.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from baselines import build
+from baselines import build, methods
 from baselines.composition import FixedScaleLookup, FixedScaleSR, ImplicitSR, MLPHead
-from baselines.encoders import EDSR
+from baselines.encoders import EDSR, RDN, Encoder, SwinIR
 from baselines.liif import LIIFDecoder
 from baselines.lte import LTEDecoder
 from baselines.registry import unknown
@@ -23,9 +27,32 @@ from harness.errors import HarnessError
 from harness.state_dicts import load_strictly
 
 StateDict = dict[str, Tensor]
+Rules = tuple[tuple[str, str], ...]
 
-# The colour shift is in the official state dicts, but switched off in the LIIF family.
-_UNUSED = ("sub_mean.", "add_mean.")
+
+@dataclass(frozen=True)
+class Adapter:
+    """How one official encoder becomes ours.
+
+    Attributes:
+        name: our name of the encoder.
+        build: from the official arguments.
+        rules: regular expressions of official keys, and what replaces them, applied in turn.
+        unused: regular expression of keys that the network does not need.
+    """
+
+    name: str
+    build: Callable[[Mapping[str, Any]], Encoder]
+    rules: Rules
+    unused: str
+
+    def rename(self, key: str) -> str | None:
+        """Our key of an official one; None where it is not needed."""
+        if re.search(self.unused, key):
+            return None
+        for pattern, replacement in self.rules:
+            key = re.sub(pattern, replacement, key)
+        return key
 
 
 @dataclass(frozen=True)
@@ -35,12 +62,34 @@ class Imported:
     Attributes:
         method: our name of it, if its sizes are the paper's; "" where we have none (ablations).
         network: without the checkpoint's weights yet.
-        prefixes: official prefix of a key, and ours; the first that fits is used.
+        encoder: adapter of its encoder.
+        place: (official, our) prefix of the encoder's keys.
+        prefixes: official prefix of another key, and ours; the first that fits is used.
     """
 
     method: str
     network: nn.Module
-    prefixes: tuple[tuple[str, str], ...]
+    encoder: Adapter
+    place: tuple[str, str]
+    prefixes: Rules = ()
+
+    def our_state(self, state: Mapping[str, Tensor]) -> tuple[StateDict, list[str]]:
+        """The state dict under our keys, and the official keys that nothing answers to."""
+        ours: StateDict = {}
+        extra = []
+        for key, value in state.items():
+            official, own = self.place
+            if key.startswith(official):
+                renamed = self.encoder.rename(key[len(official) :])
+                if renamed is not None:
+                    ours[own + renamed] = value
+                continue
+            fitting = [(a, b) for a, b in self.prefixes if key.startswith(a)]
+            if fitting:
+                ours[fitting[0][1] + key[len(fitting[0][0]) :]] = value
+            else:
+                extra.append(key)
+        return ours, extra
 
 
 def _take(what: str, args: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,17 +117,72 @@ def _edsr(args: Mapping[str, Any]) -> EDSR:
     return EDSR(a["n_resblocks"], a["n_feats"], None if a["no_upsampling"] else a["scale"])
 
 
-_ENCODERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], EDSR]]] = {
-    "edsr-baseline": ("edsr", _edsr)
+def _rdn(args: Mapping[str, Any]) -> RDN:
+    known = {
+        "G0": 64,
+        "RDNkSize": 3,
+        "RDNconfig": "B",
+        "scale": 2,
+        "no_upsampling": False,
+    }
+    a = _take("RDN", args, known)
+    if a["RDNkSize"] != 3 or a["RDNconfig"] not in _RDN_CONFIGURATIONS:
+        raise HarnessError("Only RDN of configurations A and B with 3x3 kernels is supported.")
+    blocks, layers, growth = _RDN_CONFIGURATIONS[a["RDNconfig"]]
+    return RDN(a["G0"], blocks, layers, growth, None if a["no_upsampling"] else a["scale"])
+
+
+_RDN_CONFIGURATIONS = {"A": (20, 6, 32), "B": (16, 8, 64)}
+
+
+def _swinir(args: Mapping[str, Any]) -> SwinIR:
+    """The encoder in the LTE project: everything but the upsampler is fixed there."""
+    a = _take("SwinIR", args, {"no_upsampling": False})
+    if not a["no_upsampling"]:
+        raise HarnessError("SwinIR in the LTE project is supported as an encoder only.")
+    return SwinIR()
+
+
+_ENCODERS = {
+    "edsr-baseline": Adapter("edsr", _edsr, (), r"^(sub|add)_mean\."),
+    "rdn": Adapter(
+        "rdn",
+        _rdn,
+        (
+            (r"^SFENet(\d)", r"shallow\1"),
+            (r"^RDBs\.(\d+)\.convs\.(\d+)\.conv\.0", r"blocks.\1.layers.\2.0"),
+            (r"^RDBs\.(\d+)\.LFF", r"blocks.\1.fusion"),
+            (r"^GFF", "fusion"),
+            (r"^UPNet", "tail"),
+        ),
+        r"^$",
+    ),
+    "swinir": Adapter(
+        "swinir",
+        _swinir,
+        (
+            (r"^conv_first", "first"),
+            (r"^patch_embed\.norm", "embed_norm"),
+            (r"^layers\.(\d+)\.residual_group\.blocks", r"groups.\1.blocks"),
+            (r"^layers\.(\d+)\.conv", r"groups.\1.conv"),
+            (r"\.mlp\.fc1", ".mlp.0"),
+            (r"\.mlp\.fc2", ".mlp.2"),
+            (r"^conv_after_body", "after"),
+            (r"^conv_before_upsample", "before_upsampler"),
+            (r"^upsample", "tail.0"),
+            (r"^conv_last", "tail.1"),
+        ),
+        r"(relative_position_index|attn_mask)$",
+    ),
 }
 
 
-def _encoder(spec: Mapping[str, Any]) -> tuple[str, EDSR]:
-    """Our name and network of an official encoder specification."""
+def _encoder(spec: Mapping[str, Any]) -> tuple[Adapter, Encoder]:
+    """Adapter and network of an official encoder specification."""
     if spec["name"] not in _ENCODERS:
         raise HarnessError(unknown("official encoder", str(spec["name"]), _ENCODERS))
-    name, make = _ENCODERS[spec["name"]]
-    return name, make(spec.get("args") or {})
+    adapter = _ENCODERS[spec["name"]]
+    return adapter, adapter.build(spec.get("args") or {})
 
 
 def _hidden(spec: Mapping[str, Any]) -> tuple[int, int]:
@@ -98,12 +202,13 @@ def _liif(args: Mapping[str, Any]) -> Imported:
         "cell_decode": True,
     }
     a = _take("LIIF", args, known)
-    name, encoder = _encoder(a["encoder_spec"])
+    adapter, encoder = _encoder(a["encoder_spec"])
+    assert isinstance(encoder, nn.Module)
     if a["imnet_spec"] is None:
         if encoder.scale is None:
             raise HarnessError("The checkpoint holds an encoder alone, which makes no image.")
         lookup = FixedScaleLookup(encoder, encoder.scale)
-        return Imported("", lookup, (("encoder.", "network."),))
+        return Imported("", lookup, adapter, ("encoder.", "network."))
     width, depth = _hidden(a["imnet_spec"])
     decoder = LIIFDecoder(
         encoder.out_channels, width, depth, unfold=a["feat_unfold"], cell=a["cell_decode"]
@@ -111,45 +216,92 @@ def _liif(args: Mapping[str, Any]) -> Imported:
     standard = a["local_ensemble"] and a["feat_unfold"] and a["cell_decode"] and depth == 5
     head = MLPHead(decoder.fed_dim, width, depth)
     return Imported(
-        f"{name}-liif" if standard else "",
+        f"{adapter.name}-liif" if standard else "",
         ImplicitSR(encoder, decoder, head, ensemble=a["local_ensemble"]),
-        (("encoder.", "encoder."), ("imnet.", "head.mlp.")),
+        adapter,
+        ("encoder.", "encoder."),
+        (("imnet.", "head.mlp."),),
     )
 
 
 def _lte(args: Mapping[str, Any]) -> Imported:
     a = _take("LTE", args, {"encoder_spec": None, "imnet_spec": None, "hidden_dim": 256})
-    name, encoder = _encoder(a["encoder_spec"])
+    adapter, encoder = _encoder(a["encoder_spec"])
+    assert isinstance(encoder, nn.Module)
     width, depth = _hidden(a["imnet_spec"])
     decoder = LTEDecoder(encoder.out_channels, a["hidden_dim"], depth)
-    ours = (("encoder.", "encoder."), ("imnet.", "head.mlp."))
     own = tuple((f"{part}.", f"decoder.{part}.") for part in ("coef", "freq", "phase"))
     return Imported(
-        f"{name}-lte" if depth == 4 else "",
+        f"{adapter.name}-lte" if depth == 4 else "",
         ImplicitSR(encoder, decoder, MLPHead(decoder.fed_dim, width, depth)),
-        (*ours, *own),
+        adapter,
+        ("encoder.", "encoder."),
+        (("imnet.", "head.mlp."), *own),
     )
 
 
-def _edsr_alone(args: Mapping[str, Any]) -> Imported:
-    encoder = _edsr(args)
-    if encoder.scale is None:
+def _alone(name: str, args: Mapping[str, Any]) -> Imported:
+    """A network with its own upsampler."""
+    adapter, network = _encoder({"name": name, "args": args})
+    assert isinstance(network, nn.Module)
+    if network.scale is None:
         raise HarnessError("The checkpoint holds an encoder alone, which makes no image.")
-    return Imported("", FixedScaleSR(encoder, encoder.scale), (("", "network."),))
+    return Imported("", FixedScaleSR(network, network.scale), adapter, ("", "network."))
 
 
 ADAPTERS: dict[str, Callable[[Mapping[str, Any]], Imported]] = {
     "liif": _liif,
     "lte": _lte,
-    "edsr-baseline": _edsr_alone,
+    "edsr-baseline": partial(_alone, "edsr-baseline"),
+    "rdn": partial(_alone, "rdn"),
 }
 
 
-def _our_key(key: str, prefixes: tuple[tuple[str, str], ...]) -> str | None:
-    for official, ours in prefixes:
-        if key.startswith(official):
-            return ours + key[len(official) :]
-    return None
+def is_swinir(state: Mapping[str, Any]) -> bool:
+    """Whether a bare state dict is that of a classical SwinIR with its upsampler."""
+    return {"conv_first.weight", "patch_embed.norm.weight", "upsample.0.weight"} <= state.keys()
+
+
+def import_swinir(state: Mapping[str, Tensor]) -> nn.Module:
+    """SwinIR for classical SR, of the sizes that a bare state dict shows.
+
+    Raises:
+        HarnessError: keys and shapes that do not fit (all are listed).
+    """
+    adapter = _ENCODERS["swinir"]
+    network = FixedScaleSR(_swinir_of(state), _swinir_scale(state), input_range="unit")
+    ours, extra = Imported("", network, adapter, ("", "network.")).our_state(state)
+    load_strictly(network, ours, "SwinIR checkpoint", extra)
+    return network
+
+
+def _swinir_of(state: Mapping[str, Tensor]) -> SwinIR:
+    block = "layers.{}.residual_group.blocks.{}."
+    groups = {int(m.group(1)) for key in state if (m := re.match(r"layers\.(\d+)\.", key))}
+    depths = [
+        sum(block.format(g, i) + "norm1.weight" in state for i in range(len(state)))
+        for g in sorted(groups)
+    ]
+    table = state[block.format(0, 0) + "attn.relative_position_bias_table"]
+    channels = state["conv_first.weight"].shape[0]
+    return SwinIR(
+        features=state["conv_before_upsample.0.weight"].shape[0],
+        channels=channels,
+        depths=depths,
+        heads=table.shape[1],
+        window=(math.isqrt(table.shape[0]) + 1) // 2,
+        ratio=state[block.format(0, 0) + "mlp.fc1.weight"].shape[0] // channels,
+        scale=_swinir_scale(state),
+    )
+
+
+def _swinir_scale(state: Mapping[str, Tensor]) -> int:
+    """From the sub-pixel convolutions: one of nine times the features is x3, else x2 each."""
+    first = state["upsample.0.weight"]
+    if first.shape[0] == 9 * first.shape[1]:
+        return 3
+    steps = sum(re.fullmatch(r"upsample\.\d+\.weight", key) is not None for key in state)
+    return int(2**steps)
 
 
 def import_model(model: Mapping[str, Any]) -> tuple[str, nn.Module]:
@@ -165,23 +317,16 @@ def import_model(model: Mapping[str, Any]) -> tuple[str, nn.Module]:
     if name not in ADAPTERS:
         raise HarnessError(unknown("official architecture", name, ADAPTERS))
     imported = ADAPTERS[name](model.get("args") or {})
-    state: StateDict = {}
-    extra = []
-    for key, value in model["sd"].items():
-        if any(key.startswith(u) or f".{u}" in key for u in _UNUSED):
-            continue
-        ours = _our_key(key, imported.prefixes)
-        if ours is None:
-            extra.append(key)
-        else:
-            state[ours] = value
+    state, extra = imported.our_state(model["sd"])
     load_strictly(imported.network, state, f"official {name} checkpoint", extra)
     method = imported.method
     return (method if method and _of_paper_size(imported.network, method) else ""), imported.network
 
 
 def _of_paper_size(network: nn.Module, method: str) -> bool:
-    """Whether a network has the shapes of a method at the paper's sizes."""
+    """Whether a network has the shapes of one of our methods at the paper's sizes."""
+    if method not in methods():
+        return False
     with torch.device("meta"):
         wanted = build(method).state_dict()
     shapes = {key: value.shape for key, value in network.state_dict().items()}

@@ -214,5 +214,6 @@ def _whole_image(model: nn.Module, lr: Tensor, scale: float) -> Tensor:
         raise TypeError(f"{type(model).__name__} is not a network of this harness")
     if scale != model.scale:
         raise UsageError(f"This network enlarges by {model.scale} only, not {scale:g}.")
-    sr: Tensor = model.network(lr * 2 - 1)
-    return sr.float().cpu() * 0.5 + 0.5
+    if model.input_range == "unit":
+        return torch.as_tensor(model.network(lr)).float().cpu()
+    return torch.as_tensor(model.network(lr * 2 - 1)).float().cpu() * 0.5 + 0.5

@@ -17,8 +17,13 @@ AT_COORDINATES = [
     "liif-no-cell",
     "liif-no-imnet-x2",
     "lte-edsr-baseline",
+    "lte-swinir",
 ]
-FIXED_SCALE = ["edsr-baseline-x2", "edsr-baseline-x3", "edsr-baseline-x4"]
+FIXED_SCALE = [
+    *("edsr-baseline-x2", "edsr-baseline-x3", "edsr-baseline-x4"),
+    *("rdn-x2", "rdn-x3", "rdn-x4"),
+    *("swinir-classical-x2", "swinir-classical-x4"),
+]
 
 
 @pytest.mark.parametrize("case", AT_COORDINATES)

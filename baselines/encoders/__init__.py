@@ -11,16 +11,19 @@ from typing import Protocol
 from torch import Tensor
 
 from baselines.encoders.edsr import EDSR
+from baselines.encoders.rdn import RDN
+from baselines.encoders.swinir import SwinIR
 
 
 class Encoder(Protocol):
     """What a decoder needs to know of an encoder."""
 
     out_channels: int
+    scale: int | None
 
     def __call__(self, lr: Tensor) -> Tensor: ...
 
 
-ENCODERS: dict[str, Callable[..., Encoder]] = {"edsr": EDSR}
+ENCODERS: dict[str, Callable[..., Encoder]] = {"edsr": EDSR, "rdn": RDN}
 
-__all__ = ["EDSR", "ENCODERS", "Encoder"]
+__all__ = ["EDSR", "ENCODERS", "RDN", "Encoder", "SwinIR"]

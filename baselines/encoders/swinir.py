@@ -70,9 +70,9 @@ class WindowAttention(nn.Module):
         bias = self.relative_position_bias_table[self.positions].permute(2, 0, 1)
         scores = (q * (channels // self.heads) ** -0.5) @ k.transpose(-2, -1) + bias
         if mask is not None:
-            scores = (scores.reshape(-1, *mask.shape[:1], *scores.shape[1:]) + mask[:, None]).reshape(
-                scores.shape
-            )
+            scores = (
+                scores.reshape(-1, *mask.shape[:1], *scores.shape[1:]) + mask[:, None]
+            ).reshape(scores.shape)
         out: Tensor = self.proj((scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(x.shape))
         return out
 
@@ -188,7 +188,7 @@ class SwinIR(nn.Module):
         x = F.pad(lr, (0, -w % self.window, 0, -h % self.window), mode="reflect")
         x = self.first(x - self.mean)
         x = self.after(self.features_of(x)) + x
-        x = self.tail(self.before_upsampler(x))
+        out: Tensor = self.tail(self.before_upsampler(x))
         if self.scale is None:
-            return x
-        return (x + self.mean)[..., : h * self.scale, : w * self.scale]
+            return out
+        return (out + self.mean)[..., : h * self.scale, : w * self.scale]
