@@ -42,7 +42,11 @@ def test_the_methods_of_the_edsr_columns_of_table_1():
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("edsr-lif", "edsr-liif"), ("moeisr-lte-b", "edsr-moeisr-lte-b"), ("Bicubic", "bicubic")],
+    [
+        ("edsr-lif", "edsr-liif"),
+        ("edsr-moeiser-lte-b", "edsr-moeisr-lte-b"),
+        ("Bicubic", "bicubic"),
+    ],
 )
 def test_an_unknown_method_is_told_the_nearest(name, nearest):
     with pytest.raises(UnknownMethodError) as error:

@@ -7,6 +7,8 @@ import torch
 from parity import load_case, write_checkpoint
 
 from harness.checkpoints import load_model
+from harness.errors import HarnessError
+from harness.upscaling import upscale
 
 TOLERANCE = 1e-4
 
@@ -49,6 +51,13 @@ def test_encoder(case, tmp_path):
     with torch.no_grad():
         features = model.encoder(arrays["inp"])
     assert (features - arrays["feat"]).abs().max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("case", ["lte-swinir", "swinir-classical-x2"])
+def test_swinir_is_not_measured_without_its_official_padding(case, tmp_path):
+    model = load_model(write_checkpoint(case, tmp_path / "model.pth"))
+    with pytest.raises(HarnessError, match="not yet measured"):
+        upscale(model, torch.rand(1, 3, 16, 16), 2)
 
 
 @pytest.mark.parametrize("case", FIXED_SCALE)

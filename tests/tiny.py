@@ -23,14 +23,19 @@ NETWORKS = [name for name in methods() if parse(name).encoder]
 MIXTURES = [name for name in NETWORKS if parse(name).head]
 PLAIN = [name for name in NETWORKS if not parse(name).head]
 
-ENCODER = {"blocks": 1, "features": 8}
+ENCODERS = {
+    "edsr": {"blocks": 1, "features": 8},
+    "rdn": {"features": 8, "blocks": 2, "layers": 2, "growth": 4},
+}
+ENCODER = ENCODERS["edsr"]
 DECODER = {"width": 16}
 
 
 def network(method: str, seed: int = 0, **options: Any) -> nn.Module:
     """A tiny network in evaluation mode; its experts are used about equally."""
     torch.manual_seed(seed)
-    model = build(method, **{"encoder": ENCODER, "decoder": DECODER, **options}).eval()
+    sizes = {"encoder": ENCODERS[parse(method).encoder], "decoder": DECODER}
+    model = build(method, **{**sizes, **options}).eval()
     for name, parameter in model.named_parameters():
         if "mapper" in name and parameter.dim() > 1:
             parameter.data.mul_(4)
