@@ -54,7 +54,10 @@ def _run() -> int:
     except HarnessError as error:
         return _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        return _fail("Stopped. The same command goes on where this one was.", INTERRUPTED)
+        return _fail(
+            "Stopped. What was trained and measured is kept; the same command goes on from there.",
+            INTERRUPTED,
+        )
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`); nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

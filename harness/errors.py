@@ -17,6 +17,12 @@ class HarnessError(Exception):
         super().__init__(f"{message}\n{remedy}" if remedy else message)
 
 
+class InterruptedWorkError(HarnessError):
+    """Ctrl-C in work that starts from the beginning the next time; status 130."""
+
+    exit_code = 130
+
+
 class UsageError(HarnessError):
     """The command itself is wrong (unknown name, impossible value); status 2."""
 

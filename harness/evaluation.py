@@ -80,7 +80,10 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
         trained_steps=loaded.meta.get("step", 0),
         finished=loaded.meta.get("finished", True),
         profile=(loaded.meta.get("profile") or {}).get("name", ""),
-        origin=loaded.meta.get("origin", f"official checkpoint {path.name}"),
+        origin=loaded.meta.get(
+            "origin",
+            f"{path.name}, in the layout of an official checkpoint; its training is not known",
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from harness.profiles import Profile
 
 RESULTS = Path("results")
 REPORTS = Path("reports")
+DEFAULT_PROFILE = "quick"
 
 
 @dataclass(frozen=True)
@@ -47,4 +48,12 @@ def resolve(
         root = profile.data_root
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = Path(os.environ.get("HARNESS_CACHE") or base / "moeisr-harness")
-    return Places(root, results or RESULTS, reports or REPORTS, cache)
+    return Places(root, results or RESULTS, reports or reports_of(profile), cache)
+
+
+def reports_of(profile: Profile | None) -> Path:
+    """Default folder of reports: `reports/` for the default profile, else one of its own.
+
+    A report of another profile must not take the place of this one's files.
+    """
+    return REPORTS if profile is None or profile.name == DEFAULT_PROFILE else REPORTS / profile.name

@@ -34,7 +34,7 @@ def trained_checkpoint(method: str, profile: Profile, places: Places) -> Path:
     if not found:
         raise HarnessError(
             f"{method} is not trained under profile '{profile.name}' (looked in {folder}).",
-            f"Run `harness train {method} --profile {profile.name}`, or name a file with "
+            f"Run `harness train {method} --profile {profile.source}`, or name a file with "
             "--checkpoint.",
         )
     if len(found) > 1:
@@ -76,7 +76,7 @@ def find_subject(
         raise HarnessError(
             f"{method} is trained to step {subject.trained_steps} only under profile "
             f"'{profile.name}'.",
-            f"Go on with `harness train {method} --profile {profile.name}`, or name the file "
+            f"Go on with `harness train {method} --profile {profile.source}`, or name the file "
             f"with --checkpoint {path}.",
         )
     return subject

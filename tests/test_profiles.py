@@ -232,10 +232,17 @@ def test_what_can_change_a_number_is_told_from_what_cannot(path):
     ],
 )
 def test_only_the_papers_setting_is_no_stand_in(path, value):
-    paper = yaml.safe_load((Path(profiles.__file__).parent / "paper.yaml").read_text())
+    shipped = yaml.safe_load((Path(profiles.__file__).parent / "paper.yaml").read_text())
+    paper = {**shipped, "name": "own"}
     assert not load(paper).stand_in
     assert not load(changed("training.workers", 2, paper)).stand_in
     assert load(changed(path, value, paper)).stand_in
+
+
+@pytest.mark.parametrize("name", ["quick", "bsds", "paper"])
+def test_a_file_may_not_take_the_name_of_a_shipped_profile(name):
+    with pytest.raises(UsageError, match=f"called '{name}'"):
+        load({**PROFILE, "name": name})
 
 
 def recipe(method: str, **training: Any) -> str:

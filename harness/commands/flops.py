@@ -80,7 +80,7 @@ def flops(
 
     if (dataset is None) == (size is None):
         raise UsageError("Give either --dataset or --size.")
-    model = _network(method, checkpoint, devices.resolve(device))
+    model, origin = _network(method, checkpoint, devices.resolve(device))
     expert_shares, assumption = _shares(model, shares, checkpoint, dataset)
     if size is not None:
         sizes: list[tuple[str, tuple[int, int], ImageItem | None]] = [("", _parse_size(size), None)]
@@ -98,6 +98,7 @@ def flops(
         "scale": scale,
         "dataset": dataset,
         "input": AS_LR[as_lr] if dataset else f"one LR image of {size}",
+        "network": origin,
         "experts": assumption,
         "images": len(lines),
         **{key: sum(line[key] for line in lines) / len(lines) for key in _KINDS},
@@ -112,16 +113,18 @@ def flops(
 _KINDS = ("decoder_macs", "mapper_macs", "estimator_macs", "encoder_macs", "total_macs")
 
 
-def _network(method: str, checkpoint: Path | None, device: torch.device) -> nn.Module:
+def _network(method: str, checkpoint: Path | None, device: torch.device) -> tuple[nn.Module, str]:
+    """The network, and where it comes from."""
     import torch
 
     from baselines import build
-    from harness.checkpoints import open_checkpoint
+    from harness.evaluation import open_subject
 
     if checkpoint is not None:
-        return open_checkpoint(checkpoint, method).model.to(device)
+        subject = open_subject(checkpoint, device, method)
+        return subject.model, subject.origin
     with torch.device("meta"):
-        return build(method).eval()
+        return build(method).eval(), "the paper's sizes"
 
 
 def _shares(
@@ -221,6 +224,7 @@ def _line(
 def _print(content: dict[str, Any]) -> None:
     where = f"{content['dataset']}, {content['images']} images" if content["dataset"] else ""
     click.echo(f"{content['method']} x{content['scale']:g} {where}: {content['input']}")
+    click.echo(f"network: {content['network']}")
     if content["experts"] != "none":
         click.echo(f"experts: {content['experts']}")
     click.echo("mean multiply-adds per image (the paper prints them as FLOPs):")

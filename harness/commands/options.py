@@ -73,10 +73,8 @@ def reports_option(function: F) -> F:
     return click.option(
         "--reports",
         type=click.Path(path_type=Path, file_okay=False),
-        default=Path("reports"),
-        show_default=True,
         metavar="DIR",
-        help="Folder of tables and figures.",
+        help="Folder of tables and figures.  [default: reports, or reports/PROFILE if not quick]",
     )(function)
 
 

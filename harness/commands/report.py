@@ -28,7 +28,7 @@ def report(
     formats: tuple[str, ...],
     profile: str,
     results: Path,
-    reports: Path,
+    reports: Path | None,
     no_figures: bool,
     stdout: bool,
 ) -> None:
@@ -36,12 +36,14 @@ def report(
 
     Without EXPERIMENT, every experiment that was run under the profile is written.
     """
-    from harness import experiments, profiles
+    from harness import experiments, places, profiles
     from harness import report as reporting
     from harness.errors import HarnessError, UsageError
     from harness.plan import plan_path
 
-    name = profiles.load(profile).name
+    settings = profiles.load(profile)
+    name = settings.name
+    out = reports or places.reports_of(settings)
     if experiment is not None:
         chosen = [experiments.get(experiment).name]
     else:
@@ -59,6 +61,6 @@ def report(
         return
     for each in chosen:
         wanted = formats or reporting.ALL_FORMATS
-        paths = reporting.write_report(results, name, each, reports, wanted, figures=not no_figures)
+        paths = reporting.write_report(results, name, each, out, wanted, figures=not no_figures)
         for path in paths:
             click.echo(path)

@@ -42,7 +42,7 @@ def run(
     data_root: Path | None,
     device: str,
     results: Path,
-    reports: Path,
+    reports: Path | None,
     only: str,
     force: bool,
     dry_run: bool,

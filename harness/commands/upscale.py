@@ -50,6 +50,7 @@ def upscale(
     """
     from harness import device as devices
     from harness import image_files, places, profiles
+    from harness.errors import InterruptedWorkError
     from harness.trained import find_subject
 
     settings = profiles.load(profile)
@@ -57,6 +58,9 @@ def upscale(
     opened = image_files.open_source(source)
     writer = image_files.check_target(target, opened)
     subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
-    result = image_files.enlarge(subject, opened, scale, settings.evaluation)
+    try:
+        result = image_files.enlarge(subject, opened, scale, settings.evaluation)
+    except KeyboardInterrupt:
+        raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
     image_files.save(result, target, writer)
-    click.echo(f"{target}: {result.width}x{result.height} by {subject.method}")
+    click.echo(f"{target}: {result.width}x{result.height} by {subject.method} ({subject.origin})")

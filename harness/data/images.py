@@ -23,6 +23,8 @@ def open_image(path: Path) -> Image.Image:
     Raises:
         HarnessError: when the file is missing, truncated, no image, or not 8-bit.
     """
+    if path.is_dir():
+        raise HarnessError(f"{path} is a folder, not an image.", "Name a file in it.")
     if not path.is_file():
         raise HarnessError(f"There is no image {path}.", "Check the path.")
     try:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from baselines import MethodName, build, methods, parse
 from baselines.encoders import ENCODERS
@@ -174,6 +174,12 @@ class Profile(_Strict):
     seeds: tuple[_Edge, ...] = Field(default=(0,), min_length=1)
     regions: dict[str, tuple[Region, ...]] = Field(default_factory=dict)
     data_root: Path | None = None
+    _source: str = PrivateAttr(default="")
+
+    @property
+    def source(self) -> str:
+        """What `--profile` was given, for hints."""
+        return self._source or self.name
 
     @model_validator(mode="after")
     def _names_exist(self) -> Profile:
@@ -260,10 +266,17 @@ def load(name_or_path: str) -> Profile:
     if not isinstance(content, dict):
         raise UsageError(f"{name_or_path} is no profile: it holds no keys.")
     try:
-        return Profile.model_validate(content)
+        profile = Profile.model_validate(content)
     except ValidationError as error:
         lines = [_explain(e["loc"], e["type"], e["msg"]) for e in error.errors()]
         raise UsageError(f"Profile {name_or_path} is wrong:\n  " + "\n  ".join(lines)) from error
+    if is_file and profile.name in shipped():
+        raise UsageError(
+            f"{name_or_path} is called '{profile.name}', as a profile that comes with the harness; "
+            "their results would mix. Change its `name:`."
+        )
+    profile._source = name_or_path
+    return profile
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {

@@ -29,6 +29,12 @@ def is_stand_in(report: Report, role: str) -> bool:
     return report.plan.stand_in or report.role(role).substitute
 
 
+def shown_set(report: Report, role: str) -> str:
+    """What was measured, for titles: never the paper's set alone where another one plays it."""
+    played = report.role(role)
+    return f"{played.dataset} in place of {role}" if played.substitute else role
+
+
 def provenance(report: Report, role: str) -> str:
     """On what data, with which networks and schedule the numbers were obtained."""
     plan, note = report.plan, report.role(role)

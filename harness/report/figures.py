@@ -75,14 +75,8 @@ def _over_scale(report: Report, role: str, folder: Path) -> FigureFile:
         _scale_axis(axis, report)
     axes[-1].set_xlabel("scale factor")
     _name_ranges(axes[0], report)
-    title = f"PSNR over scale, {_data(report, role)}"
+    title = f"PSNR over scale, {captions.shown_set(report, role)}"
     return save(figure, folder, _name(report, role, "psnr_over_scale"), title, text)
-
-
-def _data(report: Report, role: str) -> str:
-    """The data's name for a title; a stand-in is never called by the name of what it plays."""
-    played = report.role(role)
-    return f"{played.dataset} in place of {role}" if played.substitute else role
 
 
 def _curve(
@@ -160,7 +154,7 @@ def _over_macs(report: Report, role: str, folder: Path) -> FigureFile:
     legends = [axis.get_legend_handles_labels() for axis in axes]
     named = {name: handle for pair in legends for handle, name in zip(*pair, strict=True)}
     figure.legend(named.values(), named.keys(), loc="outside right upper", labelspacing=0.7)
-    title = f"PSNR over decoder multiply-adds, {_data(report, role)}"
+    title = f"PSNR over decoder multiply-adds, {captions.shown_set(report, role)}"
     return save(figure, folder, _name(report, role, "psnr_over_macs"), title, text)
 
 

@@ -109,7 +109,7 @@ def scale_table(
         )
     return Table(
         key=table_key(report, role, key),
-        title=f"{title}, {role}" if not report.role(role).substitute else f"{title}, for {role}",
+        title=f"{title}, {captions.shown_set(report, role)}",
         caption=captions.caption(report, role),
         groups=tuple(group for group in groups if group[1]),
         header=("Method", "", *(scale_text(scale) for scale in scales)),

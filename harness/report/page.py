@@ -29,6 +29,7 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template("report.html.j2").render(
+        title=_title(report),
         experiment=report.experiment,
         plan=report.plan,
         roles=[_banner(report, role) for role in report.experiment.roles],
@@ -41,7 +42,7 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
 
 def markdown_page(report: Report, figures: Sequence[FigureFile], folder: PurePosixPath) -> str:
     """Headline, tables, figures (which lie in `folder`) and environment."""
-    parts = [f"# {report.experiment.title}"]
+    parts = [f"# {_title(report)}"]
     plan = report.plan
     parts.append(f"Reproduces {report.experiment.source}. Profile {plan.profile}: {plan.summary}.")
     parts += [f"> {warning}" for warning in report.plan.warnings]
@@ -52,6 +53,12 @@ def markdown_page(report: Report, figures: Sequence[FigureFile], folder: PurePos
     parts.append("## How it was measured")
     parts.append("\n".join(f"- {name}: {value}" for name, value in _environment(report)))
     return "\n\n".join(parts) + "\n"
+
+
+def _title(report: Report) -> str:
+    """The paper's title, and at once whether this is the paper's setting."""
+    stand_in = any(captions.is_stand_in(report, role) for role in report.experiment.roles)
+    return report.experiment.title + " (STAND-IN)" * stand_in
 
 
 def latex_page(report: Report) -> str:

@@ -154,7 +154,7 @@ def _networks(report: Report, role: str) -> Table:
         title="Networks as measured",
         caption=captions.caption(report, role),
         groups=(),
-        header=("Method", "Parameters", "Steps", "Seeds", "Checkpoint", "Precision", "Device"),
+        header=("Method", "Parameters", "Steps", "Seed", "Checkpoint", "Precision", "Device"),
         rows=tuple(rows),
         notes=(),
         stand_in=captions.is_stand_in(report, role),
