@@ -389,7 +389,7 @@ def test_a_stopped_run_saves_and_goes_on(number, trained, tmp_path):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert "goes on where this one was" in err
+    assert "goes on from there" in err
     assert checkpoint(Path("stopped"))["step"] == 7
     assert_same_weights(trained("edsr-lte", "whole"), trained("edsr-lte", "stopped"))
 
