@@ -76,8 +76,6 @@ class Bicubic(nn.Module):
     Works on 8-bit values and answers 8-bit values, as `imresize` of an LR file does.
     """
 
-    input_range = "unit"
-
     def forward(self, lr: Tensor, scale: float) -> Tensor:
         """(B, 3, h, w) to (B, 3, round(h*scale), round(w*scale))."""
         size = (round(lr.shape[-2] * scale), round(lr.shape[-1] * scale))

@@ -174,8 +174,6 @@ class ImplicitSR(nn.Module):
         ensemble: predict from the four codes around a query instead of the nearest.
     """
 
-    input_range = "signed"
-
     def __init__(
         self, encoder: nn.Module, decoder: Decoder, head: Head, ensemble: bool = True
     ) -> None:

@@ -10,6 +10,7 @@ import torch
 from baselines import build, parse
 from baselines.composition import ImplicitSR
 from harness import flops
+from harness.data.degrade import lr_size
 from harness.data.sets import Dataset
 from harness.profiles import Profile
 
@@ -62,8 +63,10 @@ def _evaluation_macs(model: ImplicitSR, datasets: list[Dataset], scales: list[fl
         for item in dataset.items:
             h, w = item.size()
             for scale in scales:
-                lr = (max(1, int(h / scale)), max(1, int(w / scale)))
-                total += flops.count(model, lr, (h, w), shares=shares).total
+                lr_h, lr_w = lr_size((h, w), scale)
+                total += flops.count(
+                    model, (max(1, lr_h), max(1, lr_w)), (h, w), shares=shares
+                ).total
     return total
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -105,6 +106,11 @@ class Task:
     settings: Evaluation
     cache: Path | None
 
+    @cached_property
+    def lr_fingerprint(self) -> str:
+        """Of the official LR images; taken once, not for every row."""
+        return self.dataset.lr_fingerprint(self.scale)
+
     def cell(self, subject: Subject) -> CellId:
         """Identity of the cell."""
         return CellId(
@@ -116,7 +122,7 @@ class Task:
             scale=self.scale,
             protocol=self.protocol,
             precision=self.settings.precision,
-            lr_fingerprint=self.dataset.lr_fingerprint(self.scale),
+            lr_fingerprint=self.lr_fingerprint,
         )
 
 
@@ -250,7 +256,7 @@ def _row(
         memory_kind=made.memory_kind if made else "",
         device=describe(subject.device),
         precision=task.settings.precision,
-        lr_fingerprint=task.dataset.lr_fingerprint(task.scale),
+        lr_fingerprint=task.lr_fingerprint,
         versions=versions(),
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )

@@ -168,11 +168,12 @@ def _parse_size(size: str) -> tuple[int, int]:
 
 
 def _lr_size(size: tuple[int, int], scale: float, as_lr: str) -> tuple[int, int]:
-    import math
+    from harness.data.degrade import lr_size
 
     if as_lr == "hr":
         return size
-    return max(1, math.floor(size[0] / scale + 1e-9)), max(1, math.floor(size[1] / scale + 1e-9))
+    h, w = lr_size(size, scale)
+    return max(1, h), max(1, w)
 
 
 def _choice(

@@ -35,6 +35,11 @@ def pil_resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     return to_tensor(to_image(image).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 
+def lr_size(hr_size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """(h, w) of the LR image of an HR image; 0 where the scale leaves no pixel."""
+    return math.floor(hr_size[0] / scale + 1e-9), math.floor(hr_size[1] / scale + 1e-9)
+
+
 def pil_bicubic(hr: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """LR image by Pillow, and the part of the HR image that it stands for.
 
@@ -51,7 +56,7 @@ def pil_bicubic(hr: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     Raises:
         TooSmallError: when no LR pixel is left.
     """
-    h, w = (math.floor(side / scale + 1e-9) for side in hr.shape[-2:])
+    h, w = lr_size((hr.shape[-2], hr.shape[-1]), scale)
     if min(h, w) < 1:
         raise TooSmallError(f"{hr.shape[-2]}x{hr.shape[-1]} has no LR pixel at x{scale:g}")
     cropped = hr[:, : round(h * scale), : round(w * scale)].contiguous()
