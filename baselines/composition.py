@@ -12,16 +12,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.implicit import LatentQuery, latent_queries
+from baselines.implicit import (
+    LatentQuery,
+    axis_indices,
+    latent_queries,
+    nearest_index,
+    pixel_centers,
+    shifts,
+)
 from baselines.mlp import MLP
 
 RoutingUnit = Literal["latent", "pixel"]
+Range = Literal["signed", "unit"]
 
 
 class Decoder(nn.Module, ABC):
@@ -30,16 +38,22 @@ class Decoder(nn.Module, ABC):
     Attributes:
         code_dim: width of what is read per latent code.
         fed_dim: width of the head's input.
+        out_dim: width of the head's output; three for RGB.
         depth: linear layers of the method's own MLP (the deepest MoEISR expert mirrors it).
         width: hidden width of that MLP.
         clips_cell: whether evaluation stretches the cell above x4 (LTE, not LIIF).
+        ensembles: whether the method predicts from the four codes around a query.
+        routable: whether its MLP can be replaced by experts of different depth.
     """
 
     code_dim: int
     fed_dim: int
+    out_dim: int = 3
     depth: int
     width: int
-    clips_cell: bool = False
+    clips_cell: ClassVar[bool] = False
+    ensembles: ClassVar[bool] = True
+    routable: ClassVar[bool] = True
 
     @abstractmethod
     def codes(self, rows: Tensor) -> Tensor:
@@ -56,13 +70,38 @@ class Decoder(nn.Module, ABC):
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
         """Head input (N, fed_dim) of codes (N, code_dim), coordinates and cells (N, 2)."""
 
+    def finish(self, code: Tensor, out: Tensor) -> Tensor:
+        """RGB (N, 3) of codes (N, code_dim) and the head's output (N, out_dim)."""
+        del code
+        return out
+
+    def locate(
+        self, coord: Tensor, cell: Tensor, size: tuple[int, int], ensemble: bool
+    ) -> list[LatentQuery]:
+        """The latent codes of queries (B, Q, 2) on a grid of (h, w) codes."""
+        del cell
+        return latent_queries(coord, size, ensemble)
+
+    def axis_lookups(self, n_hr: int, n_lr: int, ensemble: bool) -> Tensor:
+        """The codes that `locate` finds for the n_hr pixels of a regular grid, one axis.
+
+        Returns:
+            (directions, n_hr) int64, from the lowest code to the highest.
+        """
+        coord = pixel_centers(n_hr)
+        directions = sorted({y for y, _ in shifts(ensemble)})
+        return torch.stack([axis_indices(coord, n_lr, d) for d in directions])
+
     def skip(self, lr: Tensor, coord: Tensor) -> Tensor | None:
         """What is added to the prediction, (B, Q, 3); None for nothing."""
         del lr, coord
         return None
 
     def estimator_macs(self) -> tuple[int, int]:
-        """Multiply-adds outside encoder and head: per LR pixel, and per latent code of a query."""
+        """Multiply-adds outside encoder and head: per LR pixel, and per latent code of a query.
+
+        LTE's estimators; Meta-SR's application of the kernels.
+        """
         return 0, 0
 
 
@@ -92,7 +131,7 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
-        """(N, fed_dim), and (N, J) gates where there are experts, to (N, 3)."""
+        """(N, fed_dim), and (N, J) gates where there are experts, to (N, out_dim)."""
 
     @abstractmethod
     def expert_macs(self) -> tuple[int, ...]:
@@ -106,9 +145,9 @@ class Head(nn.Module, ABC):
 class MLPHead(Head):
     """One MLP for every query: the head of the baselines."""
 
-    def __init__(self, in_dim: int, width: int, depth: int) -> None:
+    def __init__(self, in_dim: int, width: int, depth: int, out_dim: int = 3) -> None:
         super().__init__()
-        self.mlp = MLP(in_dim, width, depth)
+        self.mlp = MLP(in_dim, width, depth, out_dim)
 
     def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
         del gates
@@ -171,7 +210,8 @@ class ImplicitSR(nn.Module):
         encoder: LR image to features, with `out_channels`.
         decoder: feeds the head.
         head: one MLP, or mapper and experts.
-        ensemble: predict from the four codes around a query instead of the nearest.
+        ensemble: predict from the four codes around a query instead of the nearest; ignored by
+            decoders that never do.
     """
 
     def __init__(
@@ -181,7 +221,7 @@ class ImplicitSR(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.head = head
-        self.ensemble = ensemble
+        self.ensemble = ensemble and decoder.ensembles
 
     def encode(self, lr: Tensor) -> Features:
         """(B, 3, h, w) in [-1, 1] to features on the latent grid."""
@@ -212,7 +252,7 @@ class ImplicitSR(nn.Module):
         """
         table = self.tabulate(features) if table is None else table
         rel_cell = (cell * cell.new_tensor(features.size)).flatten(0, 1)
-        queries = latent_queries(coord, features.size, self.ensemble)
+        queries = self.decoder.locate(coord, cell, features.size, self.ensemble)
         pixel_gates = self._pixel_gates(features, coord)
         rgb: Tensor | None = None
         for query in queries:
@@ -241,7 +281,7 @@ class ImplicitSR(nn.Module):
         gates = pixel_gates
         if gates is None and features.routing is not None:
             gates = _rows(features.routing.gates, query.index)
-        rgb: Tensor = self.head(fed, gates)
+        rgb = self.decoder.finish(code, self.head(fed, gates))
         return rgb.reshape(*query.index.shape, 3)
 
     def _pixel_gates(self, features: Features, coord: Tensor) -> Tensor | None:
@@ -261,9 +301,7 @@ class FixedScaleSR(nn.Module):
         input_range: "signed", lr and sr in [-1, 1] (LIIF's project), or "unit", in [0, 1].
     """
 
-    def __init__(
-        self, network: nn.Module, scale: int, input_range: Literal["signed", "unit"] = "signed"
-    ) -> None:
+    def __init__(self, network: nn.Module, scale: int, input_range: Range = "signed") -> None:
         super().__init__()
         self.network = network
         self.scale = scale
@@ -273,6 +311,22 @@ class FixedScaleSR(nn.Module):
         """(B, 3, h, w) to (B, 3, h*scale, w*scale)."""
         out: Tensor = self.network(lr)
         return out
+
+    def query(self, lr: Tensor, coord: Tensor) -> Tensor:
+        """The SR pixel that each query lies in, as the LIIF project trains such networks.
+
+        Args:
+            lr: (B, 3, h, w) in [-1, 1] whatever the network works on.
+            coord: (B, Q, 2).
+
+        Returns:
+            (B, Q, 3) in [-1, 1].
+        """
+        unit = self.input_range == "unit"
+        sr = self(lr / 2 + 0.5) * 2 - 1 if unit else self(lr)
+        h, w = sr.shape[-2:]
+        index = nearest_index(coord[..., 0], h) * w + nearest_index(coord[..., 1], w)
+        return _rows(sr.flatten(2).transpose(1, 2), index).reshape(*index.shape, 3)
 
 
 class FixedScaleLookup(nn.Module):

@@ -72,6 +72,31 @@ class LatentQuery:
     weight: Tensor | None
 
 
+def corner_queries(coord: Tensor, cell: Tensor, size: tuple[int, int]) -> list[LatentQuery]:
+    """The latent code that holds the top left corner of each query pixel (Meta-SR).
+
+    Here `rel_coord` is the way from the code's own top left corner, in LR pixels: 0 to 1.
+
+    Args:
+        coord: (B, Q, 2) queries.
+        cell: (B, Q, 2) height and width of the query pixels.
+        size: (h, w) of the latent grid.
+    """
+    corner = coord - cell / 2
+    found = []
+    for axis, n in enumerate(size):
+        index = corner_index(corner[..., axis], n)
+        corners = pixel_centers(n, device=coord.device) - (2 / n) / 2
+        found.append((index, (corner[..., axis] - corners[index]) * (n / 2)))
+    (row, rel_y), (column, rel_x) = found
+    return [LatentQuery(row * size[1] + column, torch.stack([rel_y, rel_x], dim=-1), None)]
+
+
+def corner_index(corner: Tensor, n: int) -> Tensor:
+    """LR row (or column) in which a corner lies; a corner between two belongs to the second."""
+    return nearest_index((corner + SHIFT_EPS).clamp(-CLAMP, CLAMP), n)
+
+
 def shifts(ensemble: bool) -> list[tuple[int, int]]:
     """Directions (y, x) in which a query looks for its latent codes."""
     return [(-1, -1), (-1, 1), (1, -1), (1, 1)] if ensemble else [(0, 0)]

@@ -4,6 +4,7 @@ sec. 3): amplitudes, frequencies and a cell-dependent phase make Fourier feature
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +26,7 @@ class LTEDecoder(Decoder):
         depth: linear layers of LTE's MLP.
     """
 
-    clips_cell = True
+    clips_cell: ClassVar[bool] = True
 
     def __init__(self, channels: int, width: int = 256, depth: int = 4) -> None:
         super().__init__()

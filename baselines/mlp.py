@@ -8,23 +8,24 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Linear layers of one width with ReLU between them, three outputs (RGB).
+    """Linear layers of one width with ReLU between them.
 
     Args:
         in_dim: width of the input.
         width: width of the hidden layers.
         depth: number of linear layers, the output layer included (at least 1).
+        out_dim: width of the output; three for RGB.
 
     Example:
         >>> MLP(580, 256, 5).macs
         345856
     """
 
-    def __init__(self, in_dim: int, width: int, depth: int) -> None:
+    def __init__(self, in_dim: int, width: int, depth: int, out_dim: int = 3) -> None:
         super().__init__()
         if depth < 1:
             raise ValueError(f"an MLP needs at least one layer, not {depth}")
-        sizes = [in_dim] + [width] * (depth - 1) + [3]
+        sizes = [in_dim] + [width] * (depth - 1) + [out_dim]
         layers: list[nn.Module] = []
         for i, (a, b) in enumerate(itertools.pairwise(sizes)):
             layers += [nn.ReLU()] * (i > 0) + [nn.Linear(a, b)]
@@ -33,6 +34,6 @@ class MLP(nn.Module):
         self.depth = depth
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_dim) to (N, 3)."""
+        """(N, in_dim) to (N, out_dim)."""
         out: Tensor = self.layers(x)
         return out

@@ -1,16 +1,18 @@
 """Method names and what they build.
 
-`<encoder>-<decoder>` is a baseline; `<encoder>-<head>-<decoder>[-<variant>]` swaps the head
-(`edsr-moeisr-liif-s`). Encoders and decoders are listed in this package; heads come from
-packages that declare the entry point group `baselines.plugins` (`moeisr` here).
+`<encoder>-<decoder>` is a baseline, `<encoder>-x<scale>` the encoder with its own upsampler;
+`<encoder>-<head>-<decoder>[-<variant>]` swaps the head (`edsr-moeisr-liif-s`). A suffix changes
+one setting for an ablation (`rdn-liif-3layer`). Encoders and decoders are listed in this package;
+heads come from packages that declare the entry point group `baselines.plugins` (`moeisr` here).
 """
 
 from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
@@ -18,12 +20,52 @@ from typing import Any
 from torch import nn
 
 from baselines.bicubic import Bicubic
-from baselines.composition import Decoder, Head, ImplicitSR, MLPHead
+from baselines.composition import Decoder, FixedScaleSR, Head, ImplicitSR, MLPHead
 from baselines.encoders import ENCODERS
 from baselines.liif import LIIFDecoder
 from baselines.lte import LTEDecoder
+from baselines.metasr import MetaSRDecoder
 
-DECODERS: dict[str, Callable[..., Decoder]] = {"liif": LIIFDecoder, "lte": LTEDecoder}
+DECODERS: dict[str, type[Decoder]] = {
+    "liif": LIIFDecoder,
+    "lte": LTEDecoder,
+    "metasr": MetaSRDecoder,
+}
+FIXED_SCALES = (2, 3, 4)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a suffix changes: options of decoder and head, balance weights by expert from 1."""
+
+    decoder: Mapping[str, Any] = field(default_factory=dict)
+    head: Mapping[str, Any] = field(default_factory=dict)
+    balance: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A suffix of method names that changes one setting.
+
+    Attributes:
+        form: as users read it, `tauT`.
+        about: a line of explanation.
+        pattern: regular expression of the suffix.
+        changes: from the match.
+    """
+
+    form: str
+    about: str
+    pattern: str
+    changes: Callable[[re.Match[str]], Changes]
+
+
+DEPTH = Ablation(
+    form="Nlayer",
+    about="an MLP of N linear layers (MoEISR's Table 4)",
+    pattern=r"([2-9])layer",
+    changes=lambda match: Changes(decoder={"depth": int(match[1])}),
+)
 
 
 @dataclass(frozen=True)
@@ -35,12 +77,14 @@ class HeadFamily:
         variants: what may follow the decoder's name, with a line of explanation each.
         build: called with (decoder, latent_channels, variant, **options).
         options: names that `build` takes as options.
+        ablations: suffixes of its methods.
     """
 
     name: str
     variants: Mapping[str, str]
     build: Callable[..., Head]
     options: tuple[str, ...]
+    ablations: tuple[Ablation, ...] = ()
 
 
 class UnknownMethodError(ValueError):
@@ -49,13 +93,23 @@ class UnknownMethodError(ValueError):
 
 @dataclass(frozen=True)
 class MethodName:
-    """A method name taken apart. `encoder` is empty for methods without a network."""
+    """A method name taken apart.
+
+    Attributes:
+        encoder: empty for methods without a network.
+        decoder: empty for fixed-scale networks.
+        scale: of a fixed-scale network.
+        suffix: of an ablation, with what it changes.
+    """
 
     name: str
     encoder: str = ""
     decoder: str = ""
     head: str = ""
     variant: str = ""
+    scale: int | None = None
+    suffix: str = ""
+    changes: Changes = Changes()
 
 
 @cache
@@ -68,33 +122,60 @@ def heads() -> dict[str, HeadFamily]:
     return found
 
 
+def _of_encoder(encoder: str) -> Iterable[MethodName]:
+    for scale in FIXED_SCALES:
+        yield MethodName(f"{encoder}-x{scale}", encoder, scale=scale)
+    for decoder, made_by in DECODERS.items():
+        yield MethodName(f"{encoder}-{decoder}", encoder, decoder)
+        for head in heads().values() if made_by.routable else ():
+            for variant in head.variants:
+                name = f"{encoder}-{head.name}-{decoder}-{variant}"
+                yield MethodName(name, encoder, decoder, head.name, variant)
+
+
 @cache
 def _names() -> dict[str, MethodName]:
-    names = {"bicubic": MethodName("bicubic")}
-    for encoder in ENCODERS:
-        for decoder in DECODERS:
-            plain = MethodName(f"{encoder}-{decoder}", encoder, decoder)
-            names[plain.name] = plain
-            for head in heads().values():
-                for variant in head.variants:
-                    name = f"{encoder}-{head.name}-{decoder}-{variant}"
-                    names[name] = MethodName(name, encoder, decoder, head.name, variant)
-    return names
+    found = [MethodName("bicubic"), *(m for encoder in ENCODERS for m in _of_encoder(encoder))]
+    return {method.name: method for method in found}
 
 
 def methods() -> list[str]:
-    """Every method name, baselines before the variants of their decoder."""
+    """Every method name without suffix, baselines before the variants of their decoder."""
     return list(_names())
 
 
+def ablations(method: MethodName) -> tuple[Ablation, ...]:
+    """The suffixes that a method may have."""
+    if method.head:
+        return heads()[method.head].ablations
+    return (DEPTH,) if method.decoder and DECODERS[method.decoder].routable else ()
+
+
+@cache
 def parse(method: str) -> MethodName:
     """The parts of a method name.
 
     Raises:
         UnknownMethodError: with the nearest name and all available ones.
+
+    Example:
+        >>> parse("rdn-liif-3layer").changes.decoder
+        {'depth': 3}
     """
     if method in _names():
         return _names()[method]
+    base, _, suffix = method.rpartition("-")
+    if base in _names():
+        for ablation in ablations(_names()[base]):
+            match = re.fullmatch(ablation.pattern, suffix)
+            if match:
+                changes = ablation.changes(match)
+                return replace(_names()[base], name=method, suffix=suffix, changes=changes)
+        forms = ", ".join(f"-{a.form}" for a in ablations(_names()[base]))
+        if forms:
+            raise UnknownMethodError(
+                f"Unknown suffix '-{suffix}' of method '{base}'. Available: {forms}"
+            )
     raise UnknownMethodError(unknown("method", method, methods()))
 
 
@@ -116,6 +197,16 @@ def _check_options(part: str, given: Mapping[str, object], allowed: Iterable[str
             raise TypeError(unknown(f"{part} option", key, allowed))
 
 
+def _changed(
+    parts: MethodName, given: Mapping[str, Any] | None, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Options with those that the method's suffix stands for."""
+    for key in given or ():
+        if key in changes:
+            raise TypeError(f"{parts.name} says itself what {key} is: {changes[key]}")
+    return {**(given or {}), **changes}
+
+
 def build(
     method: str,
     *,
@@ -127,7 +218,7 @@ def build(
     """The untrained network of a method, at the paper's sizes unless overridden.
 
     Args:
-        method: a name of `methods()`.
+        method: a name of `methods()`, with or without a suffix.
         encoder: options of the encoder (EDSR: blocks, features).
         decoder: options of the decoder (width, depth; LIIF: unfold, cell).
         head: options of the head family (MoEISR: those of `moeisr.model.build_head`).
@@ -135,7 +226,8 @@ def build(
 
     Raises:
         UnknownMethodError: for an unknown name.
-        TypeError: for an unknown option, naming the nearest.
+        TypeError: for an unknown option, naming the nearest, or one that the name decides.
+        ValueError: for a balance weight of an expert that is not there.
 
     Example:
         >>> model = build("edsr-liif", encoder={"blocks": 1, "features": 8})
@@ -145,20 +237,36 @@ def build(
     parts = parse(method)
     if not parts.encoder:
         return Bicubic()
-    encoder_options, decoder_options = dict(encoder or {}), dict(decoder or {})
-    head_options = dict(head or {})
-    make_encoder, make_decoder = ENCODERS[parts.encoder], DECODERS[parts.decoder]
-    _check_options("encoder", encoder_options, _options_of(make_encoder, {"scale"}))
-    _check_options("decoder", decoder_options, _options_of(make_decoder, {"channels"}))
-    network = make_encoder(**encoder_options)
+    make_encoder = ENCODERS[parts.encoder]
+    _check_options("encoder", encoder or {}, _options_of(make_encoder, {"scale"}))
+    if parts.scale is not None:
+        _check_options("decoder", decoder or {}, ())
+        _check_options("head", head or {}, ())
+        upsampling = make_encoder(**(encoder or {}), scale=parts.scale)
+        assert isinstance(upsampling, nn.Module)
+        return FixedScaleSR(upsampling, parts.scale, upsampling.upsampled_range)
+    network = make_encoder(**(encoder or {}))
     assert isinstance(network, nn.Module)
-    feeder = make_decoder(network.out_channels, **decoder_options)
-    new_head: Head
-    if parts.head:
-        family = heads()[parts.head]
-        _check_options("head", head_options, family.options)
-        new_head = family.build(feeder, network.out_channels, parts.variant, **head_options)
-    else:
-        _check_options("head", head_options, ())
-        new_head = MLPHead(feeder.fed_dim, feeder.width, feeder.depth)
+    make_decoder = DECODERS[parts.decoder]
+    decoder_options = _changed(parts, decoder, parts.changes.decoder)
+    _check_options("decoder", decoder_options, _options_of(make_decoder, {"channels"}))
+    # Every decoder takes the channels first; only the abstract class does not say so.
+    feeder: Decoder = make_decoder(network.out_channels, **decoder_options)
+    new_head = _build_head(parts, feeder, network.out_channels, head)
     return ImplicitSR(network, feeder, new_head, ensemble=ensemble)
+
+
+def _build_head(
+    parts: MethodName, feeder: Decoder, channels: int, head: Mapping[str, Any] | None
+) -> Head:
+    if not parts.head:
+        _check_options("head", head or {}, ())
+        return MLPHead(feeder.fed_dim, feeder.width, feeder.depth, feeder.out_dim)
+    family = heads()[parts.head]
+    options = _changed(parts, head, parts.changes.head)
+    _check_options("head", options, family.options)
+    made = family.build(feeder, channels, parts.variant, **options)
+    for number in parts.changes.balance:
+        if number > len(made.expert_macs()):
+            raise ValueError(f"{parts.name}: there are {len(made.expert_macs())} experts only")
+    return made

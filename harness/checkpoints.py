@@ -154,7 +154,7 @@ def open_checkpoint(
             ) from error
     elif is_swinir(bare := content.get("params", content)):
         try:
-            found, network = "", import_swinir(bare)
+            found, network = import_swinir(bare)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise HarnessError(f"{path} is a damaged SwinIR checkpoint: {error!r}") from error
     else:

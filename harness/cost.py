@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import torch
 
 from baselines import build, parse
-from baselines.composition import ImplicitSR
+from baselines.composition import FixedScaleSR, ImplicitSR
 from harness import flops
 from harness.data.degrade import lr_size
 from harness.data.sets import Dataset
-from harness.profiles import Profile
+from harness.profiles import Profile, Training
+
+Network = ImplicitSR | FixedScaleSR
 
 
 @dataclass(frozen=True)
@@ -37,26 +39,27 @@ def _meta_model(profile: Profile, method: str) -> torch.nn.Module:
         return build(method, **profile.networks.options(parts))
 
 
-def training_steps(profile: Profile, images: int) -> int:
+def training_steps(settings: Training, images: int) -> int:
     """Steps of a whole training run on so many images."""
-    return profile.training.steps_per_epoch(images) * profile.training.epochs
+    return settings.steps_per_epoch(images) * settings.epochs
 
 
-def _training_macs(model: ImplicitSR, profile: Profile, steps: int) -> int:
-    s = profile.training
+def _forward_macs(model: Network, s: Training) -> int:
+    """One training sample through a network."""
     size = (s.patch, s.patch)
+    if isinstance(model, FixedScaleSR):
+        return flops.encoder_macs(model.network, size)
     per_pixel, per_pair = model.decoder.estimator_macs()
     pairs = s.queries * (4 if model.ensemble else 1)
-    forward = (
+    return (
         flops.encoder_macs(model.encoder, size)
         + s.patch**2 * (per_pixel + model.head.routing_macs())
         + pairs * (per_pair + sum(model.head.expert_macs()))
     )
-    return 3 * forward * s.batch * steps
 
 
-def _evaluation_macs(model: ImplicitSR, datasets: list[Dataset], scales: list[float]) -> int:
-    experts = len(model.head.expert_macs())
+def _evaluation_macs(model: Network, datasets: list[Dataset], scales: list[float]) -> int:
+    experts = len(model.head.expert_macs()) if isinstance(model, ImplicitSR) else 1
     shares = [1 / experts] * experts
     total = 0
     for dataset in datasets:
@@ -79,14 +82,12 @@ def method_cost(
 ) -> MethodCost:
     """Cost of training a method once and measuring it on datasets at scales."""
     model = _meta_model(profile, method)
-    if not isinstance(model, ImplicitSR) or training_set is None:
+    if not isinstance(model, ImplicitSR | FixedScaleSR) or training_set is None:
         return MethodCost(method, 0, 0)
-    steps = training_steps(profile, len(training_set.items))
-    return MethodCost(
-        method,
-        _training_macs(model, profile, steps),
-        _evaluation_macs(model, datasets, scales),
-    )
+    settings = profile.training.for_method(parse(method))
+    steps = training_steps(settings, len(training_set.items))
+    training = 3 * _forward_macs(model, settings) * settings.batch * steps
+    return MethodCost(method, training, _evaluation_macs(model, datasets, scales))
 
 
 def matrix_product_speed(device: torch.device, seconds: float = 0.5) -> float:

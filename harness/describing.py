@@ -27,18 +27,25 @@ def schedule(profile: Profile, images: int) -> str:
     """Length and precision of training on so many images."""
     s = profile.training
     steps = s.steps_per_epoch(images) * s.epochs
-    milestones = "/".join(map(str, s.milestones))
     balance = "" if s.beta == BETA else f", balance loss weighted {s.beta:g} instead of {BETA:g}"
     weights = "".join(
         f", w_j {', '.join(f'{w:g}' for w in values)} ({decoder})"
         for decoder, values in s.balance_weights.items()
     )
+    others = "".join(
+        f"; {network}: " + ", ".join(f"{key} {_listed(value)}" for key, value in changes.items())
+        for network, changes in s.overrides.items()
+    )
     text = (
         f"{steps:,} steps of batch {s.batch} (LR patches {s.patch}x{s.patch}, {s.queries} queries "
         f"each, x{s.scale_min:g} to x{s.scale_max:g}), Adam {s.lr:g}, times {s.gamma:g} at epochs "
-        f"{milestones} of {s.epochs}{balance}{weights}, {s.precision}"
+        f"{_listed(s.milestones)} of {s.epochs}{balance}{weights}, {s.precision}{others}"
     )
     return f"{text} ({PAPER_SCHEDULE})" if profile.stand_in else text
+
+
+def _listed(value: object) -> str:
+    return "/".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def origin(profile: Profile, data: Dataset) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from baselines.composition import Routing
 from baselines.mlp import MLP
 from harness import checkpoints, flops, metrics
 from harness.data.degrade import Pair, TooSmallError, make_pair, unit
@@ -166,11 +165,6 @@ def warm_up(subject: Subject, settings: Evaluation) -> None:
     )
 
 
-def expert_choice(routing: Routing | None) -> Tensor | None:
-    """(h*w,) expert of each LR pixel of the first image; None without experts."""
-    return None if routing is None else routing.probabilities[0].argmax(dim=-1)
-
-
 def _scores(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> tuple[float, float | None, str]:
     """PSNR, SSIM, and why the latter is missing where it is."""
     db = metrics.psnr(sr, hr, protocol, scale).item()
@@ -221,7 +215,7 @@ def _row(
             subject.model,
             (pair.lr.shape[-2], pair.lr.shape[-1]),
             (pair.hr.shape[-2], pair.hr.shape[-1]),
-            expert_choice(made.sr.routing),
+            made.sr.experts,
         )
     return Measurement(
         method=subject.method,

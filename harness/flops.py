@@ -7,6 +7,9 @@ summed over the four directions of the local ensemble; so counting takes O(H + W
 The paper's "FLOPs" are multiply-adds of the decoder: every pair through its expert's whole MLP,
 plus the mapper. LTE's amplitude, frequency and phase layers are not in them (its Table 3 follows
 exactly from the MLP alone); they are kept apart here as `estimator`.
+
+SwinIR sees an extended LR image (`harness.windows`): encoder and mapper count all of it, the
+decoder only the queries of the SR image that is kept, which are those that are computed here.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines import build
-from baselines.composition import FixedScaleSR, ImplicitSR
-from baselines.implicit import axis_indices, pixel_centers, shifts
+from baselines.composition import Decoder, FixedScaleLookup, FixedScaleSR, ImplicitSR
+from harness.windows import Grid, grid
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class MacCount:
 
     Attributes:
         encoder: of the encoder (a fixed-scale network counts as encoder as a whole).
-        estimator: of LTE's amplitude, frequency and phase layers.
+        estimator: of LTE's amplitude, frequency and phase layers; of applying Meta-SR's kernels.
         mapper: of the expert choice.
         head: of the MLP, or of the experts that were chosen.
         shares: share of the (query, latent code) pairs of each expert, shallowest first.
@@ -49,42 +52,34 @@ class MacCount:
 
     @property
     def total(self) -> int:
-        """Every linear and convolution layer."""
+        """Every matrix product and convolution."""
         return self.encoder + self.estimator + self.decoder
 
 
-def axis_counts(n_lr: int, n_hr: int, ensemble: bool) -> Tensor:
-    """How often each of n_lr rows is looked up by n_hr rows of queries, one row per direction.
-
-    Returns:
-        (1 or 2, n_lr) int64: directions -1 and +1 with the ensemble, none without.
-    """
-    coord = pixel_centers(n_hr)
-    directions = sorted({y for y, _ in shifts(ensemble)})
-    return torch.stack([axis_indices(coord, n_lr, d).bincount(minlength=n_lr) for d in directions])
-
-
 def pair_counts(
-    lr_size: tuple[int, int], hr_size: tuple[int, int], ensemble: bool, by_pixel: bool = False
+    decoder: Decoder, seen: Grid, used: tuple[int, int], ensemble: bool, by_pixel: bool = False
 ) -> Tensor:
     """(h, w) int64: (query, latent code) pairs whose expert is the one of each LR pixel.
 
     Args:
-        lr_size: (h, w) of the latent grid.
-        hr_size: (H, W) of the queries.
+        decoder: knows which codes a query looks up.
+        seen: latent grid and the SR image that belongs to it.
+        used: (H, W) of the queries, from the top left.
         ensemble: four codes for each query.
         by_pixel: the nearest code decides for all codes of a query.
     """
     if by_pixel and ensemble:
-        return 4 * pair_counts(lr_size, hr_size, ensemble=False)
-    rows = axis_counts(lr_size[0], hr_size[0], ensemble).sum(dim=0)
-    columns = axis_counts(lr_size[1], hr_size[1], ensemble).sum(dim=0)
+        return 4 * pair_counts(decoder, seen, used, ensemble=False)
+    rows, columns = (
+        decoder.axis_lookups(n_hr, n_lr, ensemble)[:, :end].flatten().bincount(minlength=n_lr)
+        for n_lr, n_hr, end in zip(seen.lr, seen.hr, used, strict=True)
+    )
     return torch.outer(rows, columns)
 
 
 def expert_pairs(
     model: ImplicitSR,
-    lr_size: tuple[int, int],
+    seen: Grid,
     hr_size: tuple[int, int],
     choice: Tensor | None = None,
     shares: Sequence[float] | None = None,
@@ -93,9 +88,9 @@ def expert_pairs(
 
     Args:
         model: decides ensemble and routing unit.
-        lr_size: latent grid.
+        seen: LR image as the network sees it.
         hr_size: SR image.
-        choice: (h, w) or (h*w,) expert of each LR pixel.
+        choice: (h, w) or (h*w,) expert of each LR pixel of `seen`.
         shares: share of each expert, where there is no choice to count.
     """
     experts = len(model.head.expert_macs())
@@ -106,9 +101,9 @@ def expert_pairs(
             raise ValueError(f"{experts} experts need an expert map or {experts} shares")
         return [total * part for part in parts]
     by_pixel = model.head.routing_unit == "pixel"
-    counts = pair_counts(lr_size, hr_size, model.ensemble, by_pixel).flatten()
+    counts = pair_counts(model.decoder, seen, hr_size, model.ensemble, by_pixel)
     served = torch.zeros(experts, dtype=torch.int64)
-    served.index_add_(0, choice.flatten().cpu(), counts)
+    served.index_add_(0, choice.flatten().cpu(), counts.flatten())
     return [int(n) for n in served]
 
 
@@ -133,21 +128,22 @@ def count(
         model: any network of the harness (bicubic counts nothing).
         lr_size: (h, w) of the LR image.
         hr_size: (H, W) of the result.
-        choice: expert of each LR pixel; see `expert_pairs`.
+        choice: expert of each LR pixel, as the network sees them; see `expert_pairs`.
         shares: see `expert_pairs`.
 
     Raises:
         ValueError: for a network with experts and neither `choice` nor `shares`.
     """
-    if isinstance(model, FixedScaleSR):
-        return MacCount(encoder_macs(model, lr_size), 0, 0, 0, ())
+    seen = grid(model, lr_size, hr_size)
+    if isinstance(model, FixedScaleSR | FixedScaleLookup):
+        return MacCount(encoder_macs(model.network, seen.lr), 0, 0, 0, ())
     if not isinstance(model, ImplicitSR):
         return MacCount(0, 0, 0, 0, ())
-    pairs = expert_pairs(model, lr_size, hr_size, choice, shares)
-    pixels = lr_size[0] * lr_size[1]
+    pairs = expert_pairs(model, seen, hr_size, choice, shares)
+    pixels = seen.lr[0] * seen.lr[1]
     per_pixel, per_pair = model.decoder.estimator_macs()
     return MacCount(
-        encoder=encoder_macs(model.encoder, lr_size),
+        encoder=encoder_macs(model.encoder, seen.lr),
         estimator=per_pixel * pixels + per_pair * round(sum(pairs)),
         mapper=model.head.routing_macs() * pixels,
         head=round(sum(n * m for n, m in zip(pairs, model.head.expert_macs(), strict=True))),

@@ -22,6 +22,7 @@ from baselines.composition import FixedScaleLookup, FixedScaleSR, ImplicitSR, ML
 from baselines.encoders import EDSR, RDN, Encoder, SwinIR
 from baselines.liif import LIIFDecoder
 from baselines.lte import LTEDecoder
+from baselines.metasr import MetaSRDecoder
 from baselines.registry import unknown
 from harness.errors import HarnessError
 from harness.state_dicts import load_strictly
@@ -240,18 +241,35 @@ def _lte(args: Mapping[str, Any]) -> Imported:
     )
 
 
+def _metasr(args: Mapping[str, Any]) -> Imported:
+    a = _take("Meta-SR", args, {"encoder_spec": None})
+    adapter, encoder = _encoder(a["encoder_spec"])
+    assert isinstance(encoder, nn.Module)
+    decoder = MetaSRDecoder(encoder.out_channels)
+    head = MLPHead(decoder.fed_dim, decoder.width, decoder.depth, decoder.out_dim)
+    return Imported(
+        f"{adapter.name}-metasr",
+        ImplicitSR(encoder, decoder, head),
+        adapter,
+        ("encoder.", "encoder."),
+        (("imnet.", "head.mlp."),),
+    )
+
+
 def _alone(name: str, args: Mapping[str, Any]) -> Imported:
     """A network with its own upsampler."""
     adapter, network = _encoder({"name": name, "args": args})
     assert isinstance(network, nn.Module)
     if network.scale is None:
         raise HarnessError("The checkpoint holds an encoder alone, which makes no image.")
-    return Imported("", FixedScaleSR(network, network.scale), adapter, ("", "network."))
+    method = f"{adapter.name}-x{network.scale}"
+    return Imported(method, FixedScaleSR(network, network.scale), adapter, ("", "network."))
 
 
 ADAPTERS: dict[str, Callable[[Mapping[str, Any]], Imported]] = {
     "liif": _liif,
     "lte": _lte,
+    "metasr": _metasr,
     "edsr-baseline": partial(_alone, "edsr-baseline"),
     "rdn": partial(_alone, "rdn"),
 }
@@ -262,8 +280,10 @@ def is_swinir(state: Mapping[str, Any]) -> bool:
     return {"conv_first.weight", "patch_embed.norm.weight", "upsample.0.weight"} <= state.keys()
 
 
-def import_swinir(state: Mapping[str, Tensor]) -> nn.Module:
+def import_swinir(state: Mapping[str, Tensor]) -> tuple[str, nn.Module]:
     """SwinIR for classical SR, of the sizes that a bare state dict shows.
+
+    Returns: as `import_model`.
 
     Raises:
         HarnessError: keys and shapes that do not fit (all are listed).
@@ -272,7 +292,7 @@ def import_swinir(state: Mapping[str, Tensor]) -> nn.Module:
     network = FixedScaleSR(_swinir_of(state), _swinir_scale(state), input_range="unit")
     ours, extra = Imported("", network, adapter, ("", "network.")).our_state(state)
     load_strictly(network, ours, "SwinIR checkpoint", extra)
-    return network
+    return _named(network, f"swinir-x{network.scale}"), network
 
 
 def _swinir_of(state: Mapping[str, Tensor]) -> SwinIR:
@@ -319,15 +339,15 @@ def import_model(model: Mapping[str, Any]) -> tuple[str, nn.Module]:
     imported = ADAPTERS[name](model.get("args") or {})
     state, extra = imported.our_state(model["sd"])
     load_strictly(imported.network, state, f"official {name} checkpoint", extra)
-    method = imported.method
-    return (method if method and _of_paper_size(imported.network, method) else ""), imported.network
+    return _named(imported.network, imported.method), imported.network
 
 
-def _of_paper_size(network: nn.Module, method: str) -> bool:
-    """Whether a network has the shapes of one of our methods at the paper's sizes."""
+def _named(network: nn.Module, method: str) -> str:
+    """The method, if the network has its shapes at the paper's sizes; else an empty string."""
     if method not in methods():
-        return False
+        return ""
     with torch.device("meta"):
         wanted = build(method).state_dict()
     shapes = {key: value.shape for key, value in network.state_dict().items()}
-    return shapes == {key: value.shape for key, value in wanted.items()}
+    same = shapes == {key: value.shape for key, value in wanted.items()}
+    return method if same else ""

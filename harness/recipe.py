@@ -42,7 +42,7 @@ class Recipe:
 def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:
     """The recipe of a method under a profile, on training data with this fingerprint."""
     parts = parse(method)
-    training = profile.training.outcome()
+    training = profile.training.for_method(parts).outcome()
     if parts.head:
         training["balance_weights"] = training["balance_weights"].get(parts.decoder)
     else:

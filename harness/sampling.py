@@ -15,7 +15,7 @@ from torch import Tensor
 
 from harness.data.degrade import Pair, TooSmallError, make_pair, unit
 from harness.data.images import save_png
-from harness.evaluation import Subject, Task, expert_choice
+from harness.evaluation import Subject, Task
 from harness.files import write_text
 from harness.jobs import Job
 from harness.plan import load_plan, plan_path, samples_dir
@@ -49,10 +49,11 @@ def _region(subject: Subject, pair: Pair, task: Task, box: Box) -> tuple[Tensor,
         precision=task.settings.precision,
         chunk=task.settings.chunk,
     )
-    choice = expert_choice(made.routing)
-    if choice is None:
+    experts = made.experts
+    if experts is None:
         return made.image[0], None
-    return made.image[0], choice.reshape(1, *pair.lr.shape[-2:]).to(torch.uint8).cpu()
+    h, w = pair.lr.shape[-2:]
+    return made.image[0], experts[None, :h, :w].to(torch.uint8).cpu()
 
 
 def _method_sample(

@@ -20,8 +20,8 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from baselines import build
-from baselines.composition import ImplicitSR
+from baselines import build, parse
+from baselines.composition import FixedScaleSR, ImplicitSR, Routing
 from harness import checkpoints, describing
 from harness.data.patches import Batch, PatchSource, loader
 from harness.data.sets import Dataset, find
@@ -36,6 +36,7 @@ from harness.training_log import Log
 from harness.upscaling import autocast
 from harness.validation import Validator
 from harness.versions import versions
+from harness.windows import window_of
 from moeisr.losses import moeisr_loss
 
 LOG_EVERY = 50
@@ -48,10 +49,11 @@ class BusyError(HarnessError):
 
 @dataclass
 class State:
-    """A training run between two steps."""
+    """A training run between two steps; `balance` are the weights w_j, None for ones."""
 
-    model: ImplicitSR
+    model: ImplicitSR | FixedScaleSR
     optimizer: torch.optim.Adam
+    balance: list[float] | None = None
     step: int = 0
     seconds: float = 0.0
     validation: dict[str, float] = field(default_factory=dict)
@@ -62,21 +64,28 @@ def learning_rate(settings: Training, epoch: int) -> float:
     return settings.lr * settings.gamma ** bisect_right(settings.milestones, epoch)
 
 
+def _predict(model: ImplicitSR | FixedScaleSR, batch: Batch) -> tuple[Tensor, Routing | None]:
+    """RGB (B, Q, 3) of a batch's queries, and the expert choice behind it."""
+    if isinstance(model, FixedScaleSR):
+        return model.query(batch.lr, batch.coord), None
+    features = model.encode(batch.lr)
+    return model.decode(features, batch.coord, batch.cell), features.routing
+
+
 def losses(
-    model: ImplicitSR,
+    model: ImplicitSR | FixedScaleSR,
     batch: Batch,
     settings: Training,
     balance_weights: Sequence[float] | None = None,
 ) -> dict[str, Tensor]:
     """`loss` to minimise, and `l1` (mean absolute error in [-1, 1] units) to look at."""
-    features = model.encode(batch.lr)
-    prediction = model.decode(features, batch.coord, batch.cell)
+    prediction, routing = _predict(model, batch)
     l1 = (prediction.float() - batch.target).abs().mean()
-    if features.routing is None:
+    if routing is None:
         return {"loss": l1, "l1": l1}
     loss = moeisr_loss(
         l1,
-        features.routing.probabilities.float(),
+        routing.probabilities.float(),
         settings.alpha,
         settings.beta,
         balance_weights,
@@ -93,16 +102,33 @@ def _step_seed(seed: int, step: int) -> int:
 def _new_state(recipe: Recipe, device: torch.device) -> State:
     torch.manual_seed(recipe.seed)
     model = build(recipe.method, **recipe.build)
-    if not isinstance(model, ImplicitSR):
+    if not isinstance(model, ImplicitSR | FixedScaleSR):
         raise HarnessError(f"{recipe.method} has nothing to train.")
+    window = window_of(model)
+    if recipe.training["patch"] % window:
+        raise UsageError(
+            f"{recipe.method} works on windows of {window} pixels; `patch` "
+            f"({recipe.training['patch']}) must be a multiple of that."
+        )
+    weights = _balance_weights(recipe, model)
+    model.to(device).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.training["lr"])
+    return State(model, optimizer, weights)
+
+
+def _balance_weights(recipe: Recipe, model: ImplicitSR | FixedScaleSR) -> list[float] | None:
+    """w_j: the profile's, with that of the method's name; None for ones."""
     weights = recipe.training.get("balance_weights")
+    changed = parse(recipe.method).changes.balance
+    if not isinstance(model, ImplicitSR) or not (weights or changed):
+        return None
     experts = len(model.head.expert_macs())
     if weights and len(weights) != experts:
         raise UsageError(
             f"{recipe.method} has {experts} experts, `balance_weights` {len(weights)} numbers."
         )
-    model.to(device).train()
-    return State(model, torch.optim.Adam(model.parameters(), lr=recipe.training["lr"]))
+    given = list(weights or [1.0] * experts)
+    return [changed.get(number, weight) for number, weight in enumerate(given, start=1)]
 
 
 def _resume(state: State, path: Path, recipe: Recipe) -> None:
@@ -179,6 +205,11 @@ class Run:
     cache: Path | None = None
 
     @property
+    def settings(self) -> Training:
+        """The method's own schedule."""
+        return self.profile.training.for_method(parse(self.recipe.method))
+
+    @property
     def checkpoint(self) -> Path:
         """The run's only checkpoint, the newest."""
         return self.folder / "checkpoint.pt"
@@ -207,8 +238,8 @@ def train(run: Run, data: Dataset, wait: bool = False) -> Path:
     with _sole_trainer(run.folder, wait):
         state = _new_state(run.recipe, run.device)
         _resume(state, run.checkpoint, run.recipe)
-        source = PatchSource(data, run.profile.training, run.recipe.seed)
-        total = source.per_epoch * run.profile.training.epochs
+        source = PatchSource(data, run.settings, run.recipe.seed)
+        total = source.per_epoch * run.settings.epochs
         if state.step < total:
             _announce(run, state, total)
             _loop(run, state, source, total, describing.origin(run.profile, data))
@@ -225,24 +256,25 @@ def _announce(run: Run, state: State, total: int) -> None:
 
 
 def _validator(run: Run) -> Validator | None:
-    settings = run.profile.training.validation
-    if settings is None:
-        return None
+    settings = run.settings.validation
+    own = parse(run.recipe.method).scale
+    if settings is None or own not in (None, settings.scale):
+        return None  # a fixed-scale network is validated at its own scale or not at all
     return Validator(settings, find(settings.dataset, run.data_root), run.cache)
 
 
 def _loop(run: Run, state: State, source: PatchSource, total: int, origin: str) -> None:
-    settings = run.profile.training
+    settings = run.settings
     log = Log(run.folder / "log.jsonl", state.step)
     validator = _validator(run)
     clock = _Clock(state.seconds, state.step)
     with bar(run.recipe.method, total, state.step) as progress, stoppable() as stop:
         for batch in loader(source, state.step, total):
-            values = _train_step(run, state, batch, source.per_epoch)
+            values = _train_step(run, settings, state, batch, source.per_epoch)
             state.step += 1
             state.seconds = clock.read()
             if state.step % LOG_EVERY == 0 or state.step == total:
-                _log(run, state, values, log, source.per_epoch, clock)
+                _log(run, settings, state, values, log, source.per_epoch, clock)
             if validator is not None and _validates(settings, state.step, source.per_epoch, total):
                 state.validation = {"step": state.step, "psnr": validator(state.model)}
                 log.add(step=state.step, validation_psnr=state.validation["psnr"])
@@ -254,14 +286,14 @@ def _loop(run: Run, state: State, source: PatchSource, total: int, origin: str) 
                 raise KeyboardInterrupt
 
 
-def _train_step(run: Run, state: State, batch: Batch, per_epoch: int) -> dict[str, Tensor]:
-    settings = run.profile.training
+def _train_step(
+    run: Run, settings: Training, state: State, batch: Batch, per_epoch: int
+) -> dict[str, Tensor]:
     torch.manual_seed(_step_seed(run.recipe.seed, state.step))
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(settings, state.step // per_epoch)
     with autocast(run.device, settings.precision):
-        weights = run.recipe.training.get("balance_weights")
-        values = losses(state.model, batch.to(run.device), settings, weights)
+        values = losses(state.model, batch.to(run.device), settings, state.balance)
     state.optimizer.zero_grad(set_to_none=True)
     values["loss"].backward()  # type: ignore[no-untyped-call]
     state.optimizer.step()
@@ -301,12 +333,18 @@ def _check_finite(run: Run, state: State, values: dict[str, Tensor]) -> None:
 
 
 def _log(
-    run: Run, state: State, values: dict[str, Tensor], log: Log, per_epoch: int, clock: _Clock
+    run: Run,
+    settings: Training,
+    state: State,
+    values: dict[str, Tensor],
+    log: Log,
+    per_epoch: int,
+    clock: _Clock,
 ) -> None:
     _check_finite(run, state, values)
     numbers = {name: value.item() for name, value in values.items()}
     epoch = (state.step - 1) // per_epoch
-    rate = learning_rate(run.profile.training, epoch)
+    rate = learning_rate(settings, epoch)
     log.add(step=state.step, epoch=epoch, lr=rate, seconds=clock.read(), **numbers)
 
 

@@ -18,10 +18,10 @@ from baselines.composition import (
     ImplicitSR,
     Routing,
 )
-from baselines.encoders import SwinIR
-from baselines.implicit import axis_indices, make_cell, pixel_centers, shifts
+from baselines.implicit import make_cell, pixel_centers
 from harness.data.degrade import quantise
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
+from harness.windows import extend, grid
 
 # Bytes of codes and head inputs that one chunk of queries holds. On a CPU they should stay in
 # the cache: full-size LIIF decodes 1.4 times as many pixels per second in chunks of 2 thousand
@@ -44,10 +44,26 @@ class Box:
 
 @dataclass(frozen=True)
 class Upscaled:
-    """SR image (1, 3, H, W) on the CPU, and the expert choice that made it, if any."""
+    """An SR image and how it was made.
+
+    Attributes:
+        image: (1, 3, H, W) on the CPU.
+        routing: expert choice that made it, if any; of the LR image as the network saw it.
+        lr_size: (h, w) of that, extended to whole windows.
+    """
 
     image: Tensor
     routing: Routing | None
+    lr_size: tuple[int, int]
+
+    @property
+    def experts(self) -> Tensor | None:
+        """(h, w) expert of each LR pixel, from 0; None without experts."""
+        return None if self.routing is None else _chosen(self.routing, self.lr_size)
+
+
+def _chosen(routing: Routing, size: tuple[int, int]) -> Tensor:
+    return routing.probabilities[0].argmax(dim=-1).reshape(size)
 
 
 def cell_stretch(model: nn.Module, scale: float) -> float:
@@ -71,7 +87,8 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 def queries_per_chunk(model: ImplicitSR) -> int:
     """How many queries to decode at once on the model's device."""
-    per_query = 4 * (model.decoder.code_dim + model.decoder.fed_dim)
+    decoder = model.decoder
+    per_query = 4 * (decoder.code_dim + decoder.fed_dim + decoder.out_dim)
     device = next(model.parameters()).device
     return max(256, CHUNK_BYTES[device.type] // per_query)
 
@@ -100,8 +117,7 @@ class _Tables:
         self.model = model
         self.features = features
         self.end = features.size[0]
-        directions = sorted({y for y, _ in shifts(model.ensemble)})
-        looked_up = [axis_indices(pixel_centers(height), self.end, d) for d in directions]
+        looked_up = model.decoder.axis_lookups(height, self.end, model.ensemble)
         self.lowest, self.highest = looked_up[0], looked_up[-1]
         row_bytes = 4 * features.size[1] * model.decoder.code_dim
         self.rows = max(1, TABLE_BYTES[features.lr.device.type] // row_bytes)
@@ -190,36 +206,46 @@ def upscale(
 
     Raises:
         UsageError: when a fixed-scale network is asked for another scale.
-        HarnessError: for SwinIR; see `_refuse_windows`.
     """
-    _refuse_windows(model)
-    target = size or (round(lr.shape[-2] * scale), round(lr.shape[-1] * scale))
+    h, w = lr.shape[-2:]
+    target = size or (round(h * scale), round(w * scale))
     region = box or Box(0, 0, *target)
+    seen = grid(model, (h, w), target)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    lr = extend(lr.to(device), seen.lr)
     with autocast(device, precision):
         if isinstance(model, ImplicitSR):
-            features = model.encode(lr.to(device) * 2 - 1)
+            features = model.encode(lr * 2 - 1)
             stretch = cell_stretch(model, scale)
-            image = decode_box(model, features, target, region, stretch, chunk, out, done)
-            return Upscaled(image.unsqueeze(0), features.routing)
-        whole = _whole_image(model, lr.to(device), scale)[0]
+            image = decode_box(model, features, seen.hr, region, stretch, chunk, out, done)
+            return Upscaled(image.unsqueeze(0), features.routing, seen.lr)
+        whole = _whole_image(model, lr, scale)[0]
     image = whole[:, region.top :, region.left :][:, : region.height, : region.width]
     if out is not None:
         image = out.copy_(quantise(image) if out.dtype == torch.uint8 else image)
-    return Upscaled(image.unsqueeze(0), None)
+    return Upscaled(image.unsqueeze(0), None, seen.lr)
 
 
-def _refuse_windows(model: nn.Module) -> None:
-    """SwinIR's projects extend the image by whole windows before they measure.
+@torch.inference_mode()
+def expert_map(model: nn.Module, lr: Tensor, precision: str = "fp32") -> Tensor | None:
+    """(h, w) expert of each LR pixel as the network sees it, without decoding anything.
 
-    That is not done here yet, and without it the numbers would be close, but not theirs.
+    Args:
+        model: in evaluation mode.
+        lr: (1, 3, h, w) in [0, 1].
+        precision: as in `upscale`.
+
+    Returns:
+        numbers from 0, shallowest first; None (and no work) for networks without experts.
     """
-    if any(isinstance(module, SwinIR) for module in model.modules()):
-        raise HarnessError(
-            "SwinIR networks can be loaded, but not yet measured: the padding of the official "
-            "evaluation is missing.",
-            "harness.checkpoints.load_model gives the network itself.",
-        )
+    if not isinstance(model, ImplicitSR) or len(model.head.expert_macs()) == 1:
+        return None
+    size = (lr.shape[-2], lr.shape[-1])
+    seen = grid(model, size, size).lr
+    device = next(model.parameters()).device
+    with autocast(device, precision):
+        routing = model.encode(extend(lr.to(device), seen) * 2 - 1).routing
+    return None if routing is None else _chosen(routing, seen)
 
 
 def _whole_image(model: nn.Module, lr: Tensor, scale: float) -> Tensor:

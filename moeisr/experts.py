@@ -29,6 +29,7 @@ class ExpertHead(Head):
         straight_through: one-hot weights forward, soft gradient backward, instead of eq. 5.
         routing_unit: "latent", each code of the local ensemble by its own choice, or "pixel",
             the choice of the nearest code for all codes of an output pixel.
+        out_dim: width of the experts' output.
     """
 
     def __init__(
@@ -40,13 +41,17 @@ class ExpertHead(Head):
         temperature: float = 1.0,
         straight_through: bool = False,
         routing_unit: RoutingUnit = "latent",
+        out_dim: int = 3,
     ) -> None:
         super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"the temperature must be above 0, not {temperature}")
         self.mapper = mapper
-        self.experts = nn.ModuleList(MLP(in_dim, width, depth) for depth in depths)
+        self.experts = nn.ModuleList(MLP(in_dim, width, depth, out_dim) for depth in depths)
         self.temperature = temperature
         self.straight_through = straight_through
         self.routing_unit = routing_unit
+        self.out_dim = out_dim
 
     def route(self, latent: Tensor) -> Routing:
         """Expert map D, and the weights that `forward` takes (g(D) in training)."""
@@ -58,7 +63,7 @@ class ExpertHead(Head):
         return Routing(probabilities, gates)
 
     def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
-        """(N, in_dim) and (N, J) to (N, 3)."""
+        """(N, in_dim) and (N, J) to (N, out_dim)."""
         assert gates is not None
         return self._mix(fed, gates) if self.training else self._choose(fed, gates)
 
@@ -77,9 +82,9 @@ class ExpertHead(Head):
                 continue
             answer = expert(fed.index_select(0, rows))
             if out is None:
-                out = answer.new_empty(fed.shape[0], 3)
+                out = answer.new_empty(fed.shape[0], self.out_dim)
             out.index_copy_(0, rows, answer)
-        return fed.new_empty(0, 3) if out is None else out
+        return fed.new_empty(0, self.out_dim) if out is None else out
 
     def expert_macs(self) -> tuple[int, ...]:
         return tuple(expert.macs for expert in self.experts if isinstance(expert, MLP))

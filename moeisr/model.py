@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from baselines.composition import Decoder, RoutingUnit
-from baselines.registry import HeadFamily
+from baselines.registry import Ablation, Changes, HeadFamily
 from moeisr.experts import ExpertHead
 from moeisr.mapper import Mapper
 
@@ -46,9 +46,37 @@ def build_head(
     mapper = Mapper(latent_channels, len(depths), mapper_layers, mapper_width, mapper_kernel)
     width = decoder.width if variant == "b" else decoder.width // 2
     return ExpertHead(
-        mapper, decoder.fed_dim, width, depths, temperature, straight_through, routing_unit
+        mapper,
+        decoder.fed_dim,
+        width,
+        depths,
+        temperature,
+        straight_through,
+        routing_unit,
+        decoder.out_dim,
     )
 
+
+ABLATIONS = (
+    Ablation(
+        form="mN",
+        about="a mapper of N convolutions instead of five (Table 5: -m1)",
+        pattern=r"m([1-9])",
+        changes=lambda match: Changes(head={"mapper_layers": int(match[1])}),
+    ),
+    Ablation(
+        form="tauT",
+        about="Gumbel-softmax with temperature T instead of 1 (Table 5: -tau3, -tau5)",
+        pattern=r"tau(\d+(?:\.\d+)?)",
+        changes=lambda match: Changes(head={"temperature": float(match[1])}),
+    ),
+    Ablation(
+        form="wJ=W",
+        about="balance loss with w_J = W, which makes expert J rarer (sec. 4.2: -w1=3.7, -w4=3.7)",
+        pattern=r"w([1-9])=(\d+(?:\.\d+)?)",
+        changes=lambda match: Changes(balance={int(match[1]): float(match[2])}),
+    ),
+)
 
 HEAD_FAMILY = HeadFamily(
     name="moeisr",
@@ -62,4 +90,5 @@ HEAD_FAMILY = HeadFamily(
         "straight_through",
         "routing_unit",
     ),
+    ablations=ABLATIONS,
 )

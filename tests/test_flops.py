@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -12,16 +13,18 @@ from fvcore.nn import FlopCountAnalysis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tiny import MIXTURES, NETWORKS, network
+from tiny import MIXTURES, NETWORKS, network, seen_by
 
 from baselines import build
 from baselines.composition import FixedScaleSR
 from baselines.encoders import EDSR
 from baselines.implicit import latent_queries, make_cell, make_coord
+from baselines.liif import LIIFDecoder
 from harness import flops
 from harness.published import published
+from harness.windows import Grid
 
-COUNTED = {"conv", "linear", "addmm", "matmul"}
+COUNTED = {"conv", "linear", "addmm", "matmul", "bmm"}
 SCALES = (2, 3, 4, 6, 12, 18, 24, 30)
 
 
@@ -29,7 +32,7 @@ def counted_by_fvcore(model: torch.nn.Module, *inputs: torch.Tensor) -> int:
     analysis = FlopCountAnalysis(model, inputs)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     operators: Counter[str] = analysis.by_operator()
-    assert set(operators) <= COUNTED | {"grid_sampler"}
+    assert set(operators) <= COUNTED | {"grid_sampler", "layer_norm"}
     return int(sum(n for name, n in operators.items() if name in COUNTED))
 
 
@@ -40,12 +43,19 @@ def grid(lr: tuple[int, int], scale: float) -> tuple[tuple[int, int], torch.Tens
     return hr, coord, make_cell(hr).expand_as(coord)
 
 
+def evaluated(model: torch.nn.Module, lr: torch.Tensor, scale: float) -> tuple[Any, ...]:
+    """HR size; LR image as the network sees it, coordinates and cells of the pixels kept."""
+    hr = (round(lr.shape[-2] * scale), round(lr.shape[-1] * scale))
+    seen, whole = seen_by(model, lr, hr)
+    coord = make_coord(whole).reshape(*whole, 2)[: hr[0], : hr[1]].reshape(1, -1, 2)
+    return hr, seen, coord, make_cell(whole).expand_as(coord)
+
+
 @pytest.mark.parametrize("options", [{}, {"ensemble": False}], ids=["ensemble", "nearest"])
 @pytest.mark.parametrize("method", NETWORKS)
 def test_equal_to_fvcore(method, options):
     model = network(method, **options)
-    lr = torch.rand(1, 3, 7, 9) * 2 - 1
-    hr, coord, cell = grid((7, 9), 2.7)
+    hr, lr, coord, cell = evaluated(model, torch.rand(1, 3, 7, 9) * 2 - 1, 2.7)
     with torch.no_grad():
         routing = model.encode(lr).routing
     choice = None if routing is None else routing.probabilities.argmax(dim=-1)[0]
@@ -58,8 +68,7 @@ def test_equal_to_fvcore(method, options):
 @pytest.mark.parametrize("method", MIXTURES)
 def test_equal_to_fvcore_where_a_pixel_has_one_expert(method):
     model = network(method, head={"routing_unit": "pixel"})
-    lr = torch.rand(1, 3, 6, 5) * 2 - 1
-    hr, coord, cell = grid((6, 5), 3.3)
+    hr, lr, coord, cell = evaluated(model, torch.rand(1, 3, 6, 5) * 2 - 1, 3.3)
     with torch.no_grad():
         choice = model.encode(lr).routing.probabilities.argmax(dim=-1)[0]
     found = flops.count(model, (6, 5), hr, choice)
@@ -78,6 +87,7 @@ def recorded(name: str) -> dict[str, int]:
         ("liif-edsr-baseline-x4", "edsr-liif", True),
         ("liif-edsr-baseline-x4-no-ensemble", "edsr-liif", False),
         ("lte-edsr-baseline-x4", "edsr-lte", True),
+        ("metasr-edsr-baseline-x4", "edsr-metasr", False),
     ],
 )
 def test_official_networks_count_the_same(name, method, ensemble):
@@ -85,7 +95,7 @@ def test_official_networks_count_the_same(name, method, ensemble):
     with torch.device("meta"):
         model = build(method, ensemble=ensemble)
     found = flops.count(model, (24, 24), (96, 96))
-    assert found.total == operators["conv"] + operators["linear"]
+    assert found.total == operators["conv"] + operators["linear"] + operators.get("bmm", 0)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -100,6 +110,7 @@ def test_bicubic_counts_nothing():
     assert flops.count(build("bicubic"), (8, 8), (16, 16)).total == 0
 
 
+LIIF = LIIFDecoder(1)
 sides = st.integers(1, 12)
 scales = st.one_of(st.integers(1, 9), st.floats(1, 9, allow_nan=False))
 
@@ -111,7 +122,7 @@ def test_pairs_are_those_that_the_decoder_makes(h, w, scale, ensemble):
     expected = torch.zeros(h * w, dtype=torch.int64)
     for query in latent_queries(coord, (h, w), ensemble):
         expected += query.index.flatten().bincount(minlength=h * w)
-    found = flops.pair_counts((h, w), hr, ensemble)
+    found = flops.pair_counts(LIIF, Grid((h, w), hr), hr, ensemble)
     assert found.flatten().tolist() == expected.tolist()
     assert found.sum() == hr[0] * hr[1] * (4 if ensemble else 1)
 
@@ -122,9 +133,8 @@ def test_pairs_where_the_nearest_code_decides(h, w, scale):
     hr, coord, _ = grid((h, w), scale)
     (nearest,) = latent_queries(coord, (h, w), ensemble=False)
     expected = 4 * nearest.index.flatten().bincount(minlength=h * w)
-    assert flops.pair_counts((h, w), hr, True, by_pixel=True).flatten().tolist() == (
-        expected.tolist()
-    )
+    found = flops.pair_counts(LIIF, Grid((h, w), hr), hr, True, by_pixel=True)
+    assert found.flatten().tolist() == expected.tolist()
 
 
 def test_an_expert_costs_what_its_queries_cost():

@@ -7,7 +7,6 @@ import torch
 from parity import load_case, write_checkpoint
 
 from harness.checkpoints import load_model
-from harness.errors import HarnessError
 from harness.upscaling import upscale
 
 TOLERANCE = 1e-4
@@ -20,6 +19,7 @@ AT_COORDINATES = [
     "liif-no-imnet-x2",
     "lte-edsr-baseline",
     "lte-swinir",
+    "metasr-edsr-baseline",
 ]
 FIXED_SCALE = [
     *("edsr-baseline-x2", "edsr-baseline-x3", "edsr-baseline-x4"),
@@ -53,11 +53,14 @@ def test_encoder(case, tmp_path):
     assert (features - arrays["feat"]).abs().max() <= TOLERANCE
 
 
-@pytest.mark.parametrize("case", ["lte-swinir", "swinir-classical-x2"])
-def test_swinir_is_not_measured_without_its_official_padding(case, tmp_path):
-    model = load_model(write_checkpoint(case, tmp_path / "model.pth"))
-    with pytest.raises(HarnessError, match="not yet measured"):
-        upscale(model, torch.rand(1, 3, 16, 16), 2)
+def test_swinir_is_measured_as_its_own_script_does(tmp_path):
+    """The image is extended by at least a pixel to whole windows, and the answer is cut."""
+    _, arrays = load_case("swinir-classical-x4")
+    model = load_model(write_checkpoint("swinir-classical-x4", tmp_path / "model.pth"))
+    made = upscale(model, arrays["inp"][:1], 4).image
+    expected = arrays["out_protocol"][:1]
+    assert (made - expected).abs().max() <= TOLERANCE
+    assert not torch.allclose(arrays["out"][:1], expected, atol=1e-2), "padding must matter here"
 
 
 @pytest.mark.parametrize("case", FIXED_SCALE)

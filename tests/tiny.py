@@ -19,13 +19,15 @@ from torch import Tensor, nn
 from baselines import build, methods, parse
 from harness.cli import main
 
-NETWORKS = [name for name in methods() if parse(name).encoder]
+NETWORKS = [name for name in methods() if parse(name).decoder]
+FIXED = [name for name in methods() if parse(name).scale]
 MIXTURES = [name for name in NETWORKS if parse(name).head]
 PLAIN = [name for name in NETWORKS if not parse(name).head]
 
 ENCODERS = {
     "edsr": {"blocks": 1, "features": 8},
     "rdn": {"features": 8, "blocks": 2, "layers": 2, "growth": 4},
+    "swinir": {"features": 8, "channels": 8, "depths": [2], "heads": 2, "window": 4},
 }
 ENCODER = ENCODERS["edsr"]
 DECODER = {"width": 16}
@@ -34,12 +36,29 @@ DECODER = {"width": 16}
 def network(method: str, seed: int = 0, **options: Any) -> nn.Module:
     """A tiny network in evaluation mode; its experts are used about equally."""
     torch.manual_seed(seed)
-    sizes = {"encoder": ENCODERS[parse(method).encoder], "decoder": DECODER}
+    sizes = {"encoder": ENCODERS[parse(method).encoder]}
+    if parse(method).decoder:
+        sizes["decoder"] = DECODER
     model = build(method, **{**sizes, **options}).eval()
     for name, parameter in model.named_parameters():
         if "mapper" in name and parameter.dim() > 1:
             parameter.data.mul_(4)
     return model
+
+
+def seen_by(model: nn.Module, lr: Tensor, size: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
+    """The LR image as the official evaluation hands it over, and the SR size that belongs to it.
+
+    An independent writing of the rule: NumPy's symmetric padding to one more whole window.
+    """
+    window = (getattr(model, "encoder", None) or model.network).window
+    if window == 1:
+        return lr, size
+    h, w = lr.shape[-2:]
+    add = [(side // window + 1) * window - side for side in (h, w)]
+    padded = np.pad(lr.numpy(), [(0, 0), (0, 0), (0, add[0]), (0, add[1])], mode="symmetric")
+    whole = (round((h + add[0]) * size[0] / h), round((w + add[1]) * size[1] / w))
+    return torch.from_numpy(padded), whole
 
 
 def photo(height: int, width: int, seed: int = 0) -> Image.Image:

@@ -1,6 +1,6 @@
 """Encoders: an LR image to features on the LR grid. One file each; listed in `ENCODERS`.
 
-An encoder is a module with `out_channels`, called with (B, 3, h, w) in [-1, 1].
+An encoder is a module called with (B, 3, h, w) in [-1, 1]; see `Encoder`.
 """
 
 from __future__ import annotations
@@ -10,20 +10,31 @@ from typing import Protocol
 
 from torch import Tensor
 
+from baselines.composition import Range
 from baselines.encoders.edsr import EDSR
 from baselines.encoders.rdn import RDN
 from baselines.encoders.swinir import SwinIR
 
 
 class Encoder(Protocol):
-    """What a decoder needs to know of an encoder."""
+    """What a decoder needs to know of an encoder.
+
+    Attributes:
+        out_channels: of its features.
+        scale: of its own upsampler; None without.
+        window: its official evaluation extends the LR image to whole windows of this side; 1
+            where an image is taken as it is.
+        upsampled_range: with its upsampler it works on [-1, 1] ("signed") or [0, 1] ("unit").
+    """
 
     out_channels: int
     scale: int | None
+    window: int
+    upsampled_range: Range
 
     def __call__(self, lr: Tensor) -> Tensor: ...
 
 
-ENCODERS: dict[str, Callable[..., Encoder]] = {"edsr": EDSR, "rdn": RDN}
+ENCODERS: dict[str, Callable[..., Encoder]] = {"edsr": EDSR, "rdn": RDN, "swinir": SwinIR}
 
 __all__ = ["EDSR", "ENCODERS", "RDN", "Encoder", "SwinIR"]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from baselines.composition import Range
+
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
     """A 3x3 convolution that keeps height and width (zero padding)."""
@@ -61,6 +63,9 @@ class EDSR(nn.Module):
         >>> EDSR(blocks=2, features=8)(torch.zeros(1, 3, 5, 4)).shape
         torch.Size([1, 8, 5, 4])
     """
+
+    window = 1
+    upsampled_range: Range = "signed"
 
     def __init__(self, blocks: int = 16, features: int = 64, scale: int | None = None) -> None:
         super().__init__()

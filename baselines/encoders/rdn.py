@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from baselines.composition import Range
 from baselines.encoders.edsr import conv3x3, upsampling_steps
 
 
@@ -40,6 +41,9 @@ class RDN(nn.Module):
         >>> RDN(8, blocks=2, layers=2, growth=4)(torch.zeros(1, 3, 5, 4)).shape
         torch.Size([1, 8, 5, 4])
     """
+
+    window = 1
+    upsampled_range: Range = "signed"
 
     def __init__(
         self,

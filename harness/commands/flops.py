@@ -180,21 +180,14 @@ def _choice(
     model: nn.Module, item: ImageItem, scale: float, as_lr: str, lr_size: tuple[int, int]
 ) -> Tensor | None:
     """Expert of each LR pixel that a trained network chooses."""
-    import torch
-
-    from baselines.composition import ImplicitSR
     from harness.data.degrade import make_pair, unit
-    from harness.evaluation import expert_choice
     from harness.progress import say
+    from harness.upscaling import expert_map
 
-    if not isinstance(model, ImplicitSR) or len(model.head.expert_macs()) == 1:
-        return None
     say(f"{item.name} {lr_size[1]}x{lr_size[0]}")
     hr = item.load()
     lr = hr if as_lr == "hr" else make_pair(item, hr, scale, None).lr
-    device = next(model.parameters()).device
-    with torch.inference_mode():
-        return expert_choice(model.encode(unit(lr)[None].to(device) * 2 - 1).routing)
+    return expert_map(model, unit(lr)[None])
 
 
 def _line(

@@ -6,6 +6,7 @@ One YAML file each; users write their own. Every key is checked, unknown ones ar
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -58,13 +59,18 @@ class Networks(_Strict):
 
     def options(self, parts: MethodName) -> dict[str, Any]:
         """Keyword arguments for `baselines.build` of a method."""
-        found: dict[str, Any] = {
-            "encoder": self.encoder.get(parts.encoder, {}),
-            "decoder": self.decoder.get(parts.decoder, {}),
-        }
+        found: dict[str, Any] = {"encoder": self.encoder.get(parts.encoder, {})}
+        if parts.decoder:
+            given = self.decoder.get(parts.decoder, {})
+            found["decoder"] = _without(given, parts.changes.decoder)
         if parts.head:
-            found["head"] = self.head
+            found["head"] = _without(self.head, parts.changes.head)
         return found
+
+
+def _without(options: dict[str, Any], decided: Mapping[str, Any]) -> dict[str, Any]:
+    """Options less those that an ablation's name decides."""
+    return {key: value for key, value in options.items() if key not in decided}
 
 
 class Validation(_Strict):
@@ -79,6 +85,10 @@ class Validation(_Strict):
 # Settings of training that change how fast it runs, not what comes out.
 _INCIDENTAL = {"workers", "in_memory", "checkpoint_every", "validation"}
 PAPER_TRAINING_SET = "DIV2K_train"
+# LTE's train_swinir-lte.yaml; its other schedules are those of LIIF, SwinIR with LIIF included.
+PAPER_OVERRIDES: dict[str, dict[str, Any]] = {
+    "swinir-lte": {"lr": 2e-4, "batch": 32, "milestones": (500, 800, 900, 950)}
+}
 
 
 class Training(_Strict):
@@ -87,6 +97,8 @@ class Training(_Strict):
     Attributes:
         balance_weights: w_j of the balance loss by decoder, shallowest expert first; ones if
             left out.
+        overrides: other settings for some networks, by `<encoder>` or `<encoder>-<decoder>`;
+            MoEISR takes those of its backbone.
     """
 
     dataset: str
@@ -109,6 +121,32 @@ class Training(_Strict):
     in_memory: bool = True
     checkpoint_every: int = Field(default=1000, ge=1)
     validation: Validation | None = None
+    overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _overrides_fit(self) -> Training:
+        known = [*ENCODERS, *(f"{e}-{d}" for e in ENCODERS for d in DECODERS)]
+        for network, changes in self.overrides.items():
+            if network not in known:
+                raise ValueError(f"overrides: {unknown('network', network, known)}")
+            for key in changes:
+                if key in {"dataset", "validation", "overrides"} or key not in self.outcome():
+                    allowed = [k for k in self.outcome() if k != "dataset"]
+                    raise ValueError(f"overrides of {network}: {unknown('key', key, allowed)}")
+            self._with(changes)
+        return self
+
+    def _with(self, changes: Mapping[str, Any]) -> Training:
+        return Training.model_validate({**self.model_dump(exclude={"overrides"}), **changes})
+
+    def for_method(self, parts: MethodName) -> Training:
+        """The schedule of one method, overrides applied; a fixed scale is trained alone."""
+        changes: dict[str, Any] = {}
+        for network in (parts.encoder, f"{parts.encoder}-{parts.decoder}"):
+            changes |= self.overrides.get(network, {})
+        if parts.scale is not None:
+            changes |= {"scale_min": parts.scale, "scale_max": parts.scale}
+        return self._with(changes)
 
     @model_validator(mode="after")
     def _consistent(self) -> Training:
@@ -121,6 +159,10 @@ class Training(_Strict):
             )
         if list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError("milestones must increase")
+        if self.milestones and self.milestones[-1] >= self.epochs:
+            raise ValueError(
+                f"milestone {self.milestones[-1]} lies behind the last epoch ({self.epochs})"
+            )
         for decoder, weights in self.balance_weights.items():
             if decoder not in DECODERS:
                 raise ValueError(f"balance_weights: {unknown('decoder', decoder, DECODERS)}")
@@ -129,7 +171,11 @@ class Training(_Strict):
         return self
 
     def outcome(self) -> dict[str, Any]:
-        """The settings that change the weights."""
+        """The settings that change the weights, without the overrides."""
+        return self.model_dump(mode="json", exclude={*_INCIDENTAL, "overrides"})
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that change any network's weights."""
         return self.model_dump(mode="json", exclude=_INCIDENTAL)
 
     def steps_per_epoch(self, images: int) -> int:
@@ -202,10 +248,10 @@ class Profile(_Strict):
     @property
     def stand_in(self) -> bool:
         """Whether training data, networks, schedule or precision are not the paper's."""
-        paper = Training(dataset=PAPER_TRAINING_SET)
+        paper = Training(dataset=PAPER_TRAINING_SET, overrides=PAPER_OVERRIDES)
         return (
             self.networks != Networks()
-            or self.training.outcome() != paper.outcome()
+            or self.training.settings() != paper.settings()
             or self.evaluation.precision != "fp32"
         )
 
@@ -213,7 +259,7 @@ class Profile(_Strict):
         """The settings that can change a number."""
         return {
             "networks": self.networks.model_dump(mode="json"),
-            "training": self.training.outcome(),
+            "training": self.training.settings(),
             "precision": self.evaluation.precision,
             "seeds": list(self.seeds),
             "roles": self.roles,
