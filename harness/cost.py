@@ -11,7 +11,7 @@ from baselines import build, parse
 from baselines.composition import FixedScaleSR, ImplicitSR
 from harness import flops
 from harness.data.degrade import lr_size
-from harness.data.sets import Dataset
+from harness.jobs import Job
 from harness.profiles import Profile, Training
 
 Network = ImplicitSR | FixedScaleSR
@@ -58,36 +58,32 @@ def _forward_macs(model: Network, s: Training) -> int:
     )
 
 
-def _evaluation_macs(model: Network, datasets: list[Dataset], scales: list[float]) -> int:
+def _evaluation_macs(model: Network, job: Job, method: str) -> int:
     experts = len(model.head.expert_macs()) if isinstance(model, ImplicitSR) else 1
     shares = [1 / experts] * experts
     total = 0
-    for dataset in datasets:
-        for item in dataset.items:
-            h, w = item.size()
-            for scale in scales:
-                lr_h, lr_w = lr_size((h, w), scale)
-                total += flops.count(
-                    model, (max(1, lr_h), max(1, lr_w)), (h, w), shares=shares
-                ).total
+    for role, scale in job.cells(method):
+        only = job.images(role)
+        for item in (i for i in job.datasets[role].items if not only or i.name in only):
+            lr = lr_size(item.size(), scale)
+            lr = (max(1, lr[0]), max(1, lr[1]))
+            total += flops.count(model, lr, item.size(), shares=shares).total
     return total
 
 
-def method_cost(
-    profile: Profile,
-    method: str,
-    training_set: Dataset | None,
-    datasets: list[Dataset],
-    scales: list[float],
-) -> MethodCost:
-    """Cost of training a method once and measuring it on datasets at scales."""
-    model = _meta_model(profile, method)
-    if not isinstance(model, ImplicitSR | FixedScaleSR) or training_set is None:
+def method_cost(job: Job, method: str) -> MethodCost:
+    """Cost of training a method once and measuring what the job needs of it."""
+    model = _meta_model(job.profile, method)
+    if not isinstance(model, ImplicitSR | FixedScaleSR):
         return MethodCost(method, 0, 0)
-    settings = profile.training.for_method(parse(method))
-    steps = training_steps(settings, len(training_set.items))
-    training = 3 * _forward_macs(model, settings) * settings.batch * steps
-    return MethodCost(method, training, _evaluation_macs(model, datasets, scales))
+    training = evaluation = 0
+    if job.training_set is not None and method in job.trained_methods():
+        settings = job.profile.training.for_method(parse(method))
+        steps = training_steps(settings, len(job.training_set.items))
+        training = 3 * _forward_macs(model, settings) * settings.batch * steps
+    if job.experiment.scores:
+        evaluation = _evaluation_macs(model, job, method)
+    return MethodCost(method, training, evaluation)
 
 
 def matrix_product_speed(device: torch.device, seconds: float = 0.5) -> float:

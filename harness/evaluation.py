@@ -4,87 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from baselines.mlp import MLP
-from harness import checkpoints, flops, metrics
+from harness import flops, metrics
+from harness.counting import COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
 from harness.data.degrade import Pair, TooSmallError, make_pair, unit
 from harness.data.images import pixel_hash
 from harness.data.sets import Dataset, ImageItem
 from harness.device import PeakMemory, describe, synchronise
 from harness.errors import HarnessError
+from harness.flops import MacCount
 from harness.metrics import too_small
 from harness.profiles import Evaluation
 from harness.results import CellFile, CellId, Measurement
+from harness.subject import Subject
 from harness.upscaling import Upscaled, upscale
 from harness.versions import versions
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A method ready to be measured.
-
-    Attributes:
-        model: in evaluation mode, on its device.
-        checkpoint: hash of the weights; "" where there are none (bicubic).
-        recipe: fingerprint of how it was trained; "" for official checkpoints and bicubic.
-        finished: whether its training reached the last step.
-        profile: that it was trained under; "" for official checkpoints and bicubic.
-        origin: where it comes from, in words.
-    """
-
-    method: str
-    model: nn.Module
-    device: torch.device
-    seed: int = 0
-    checkpoint: str = ""
-    recipe: str = ""
-    trained_steps: int = 0
-    finished: bool = True
-    profile: str = ""
-    origin: str = "nothing is trained"
-
-    @property
-    def parameters(self) -> int:
-        """Trainable parameters."""
-        return sum(p.numel() for p in self.model.parameters())
-
-    @property
-    def expert_depths(self) -> list[int]:
-        """Linear layers of the experts; empty without experts."""
-        experts = [m for m in self.model.modules() if isinstance(m, MLP)]
-        return [e.depth for e in experts] if len(experts) > 1 else []
-
-
-def open_subject(path: Path, device: torch.device, method: str | None = None) -> Subject:
-    """The subject of a checkpoint.
-
-    Raises:
-        HarnessError: see `harness.checkpoints.open_checkpoint`.
-    """
-    loaded = checkpoints.open_checkpoint(path, method)
-    recipe = loaded.meta.get("recipe")
-    return Subject(
-        method=loaded.method or path.stem,
-        model=loaded.model.to(device),
-        device=device,
-        seed=recipe["seed"] if recipe else 0,
-        checkpoint=loaded.weights,
-        recipe=loaded.meta.get("recipe_fingerprint", ""),
-        trained_steps=loaded.meta.get("step", 0),
-        finished=loaded.meta.get("finished", True),
-        profile=(loaded.meta.get("profile") or {}).get("name", ""),
-        origin=loaded.meta.get(
-            "origin",
-            f"{path.name}, in the layout of an official checkpoint; its training is not known",
-        ),
-    )
 
 
 @dataclass(frozen=True)
@@ -93,7 +34,8 @@ class Task:
 
     Attributes:
         role: set of the paper that the dataset stands for.
-        protocol: PSNR protocol.
+        protocol: PSNR protocol, or what is counted where nothing is scored (`harness.counting`).
+        images: names of those to measure; empty for all. The cell is that of the whole set.
     """
 
     dataset: Dataset
@@ -104,11 +46,18 @@ class Task:
     profile: str
     settings: Evaluation
     cache: Path | None
+    images: tuple[str, ...] = ()
+
+    @property
+    def items(self) -> tuple[ImageItem, ...]:
+        """The images to measure."""
+        items = self.dataset.items
+        return tuple(i for i in items if i.name in self.images) if self.images else items
 
     @cached_property
     def lr_fingerprint(self) -> str:
-        """Of the official LR images; taken once, not for every row."""
-        return self.dataset.lr_fingerprint(self.scale)
+        """Of the official LR images, where they are read; taken once, not for every row."""
+        return "" if is_counted(self.protocol) else self.dataset.lr_fingerprint(self.scale)
 
     def cell(self, subject: Subject) -> CellId:
         """Identity of the cell."""
@@ -184,39 +133,61 @@ def measure_image(subject: Subject, item: ImageItem, task: Task) -> Measurement:
         item: the image.
         task: dataset, scale and protocol.
     """
+    if is_counted(task.protocol):
+        return _count_image(subject, item, task)
     hr = item.load()
+    image = _Image(item.name, pixel_hash(hr), (hr.shape[-2], hr.shape[-1]))
     try:
         pair = make_pair(item, hr, task.scale, task.cache)
     except TooSmallError as error:
-        return _row(subject, item, task, hr, reason=f"too small: {error}")
-    if too_small((pair.hr.shape[-2], pair.hr.shape[-1]), task.protocol, task.scale):
+        return _row(subject, task, replace(image, reason=f"too small: {error}"))
+    image = replace(
+        image,
+        hr_size=(pair.hr.shape[-2], pair.hr.shape[-1]),
+        lr_size=(pair.lr.shape[-2], pair.lr.shape[-1]),
+        lr_source=pair.source,
+    )
+    if too_small(image.hr_size, task.protocol, task.scale):
         border = metrics.shaved_border(task.protocol, task.scale)
         reason = f"too small: nothing is left inside a border of {border} pixels"
-        return _row(subject, item, task, hr, pair=pair, reason=reason)
+        return _row(subject, task, replace(image, reason=reason))
     made = _timed_upscale(subject, pair, task)
+    macs = flops.count(subject.model, image.lr_size, image.hr_size, made.sr.experts)
     db, similarity, reason = _scores(made.sr.image[0], unit(pair.hr), task.protocol, task.scale)
-    return _row(subject, item, task, hr, pair, made, db, similarity, reason)
+    return _row(subject, task, replace(image, reason=reason), macs, made, db, similarity)
+
+
+def _count_image(subject: Subject, item: ImageItem, task: Task) -> Measurement:
+    """Multiply-adds alone; an image without an LR pixel at this scale has none."""
+    lr, hr = lr_sizes(item.size(), task.scale, task.protocol)
+    image = _Image(item.name, "", hr, lr, COUNTED_INPUT[task.protocol])
+    if min(lr) < 1:
+        return _row(subject, task, replace(image, reason="too small: no LR pixel is left"))
+    macs = macs_of_image(subject, item, lr, hr, task.settings.precision)
+    return _row(subject, task, image, macs)
+
+
+@dataclass(frozen=True)
+class _Image:
+    """What a row says of its image."""
+
+    name: str
+    sha256: str
+    hr_size: tuple[int, int]
+    lr_size: tuple[int, int] = (0, 0)
+    lr_source: str = ""
+    reason: str = ""
 
 
 def _row(
     subject: Subject,
-    item: ImageItem,
     task: Task,
-    hr: Tensor,
-    pair: Pair | None = None,
+    image: _Image,
+    macs: MacCount | None = None,
     made: _Timed | None = None,
     psnr: float | None = None,
     ssim: float | None = None,
-    reason: str = "",
 ) -> Measurement:
-    macs = None
-    if pair is not None and made is not None:
-        macs = flops.count(
-            subject.model,
-            (pair.lr.shape[-2], pair.lr.shape[-1]),
-            (pair.hr.shape[-2], pair.hr.shape[-1]),
-            made.sr.experts,
-        )
     return Measurement(
         method=subject.method,
         seed=subject.seed,
@@ -227,18 +198,18 @@ def _row(
         role=task.role,
         dataset=task.dataset.name,
         dataset_fingerprint=task.fingerprint,
-        image=item.name,
-        image_sha256=pixel_hash(hr),
+        image=image.name,
+        image_sha256=image.sha256,
         scale=task.scale,
-        hr_height=hr.shape[-2] if pair is None else pair.hr.shape[-2],
-        hr_width=hr.shape[-1] if pair is None else pair.hr.shape[-1],
-        lr_height=0 if pair is None else pair.lr.shape[-2],
-        lr_width=0 if pair is None else pair.lr.shape[-1],
-        lr_source="" if pair is None else pair.source,
+        hr_height=image.hr_size[0],
+        hr_width=image.hr_size[1],
+        lr_height=image.lr_size[0],
+        lr_width=image.lr_size[1],
+        lr_source=image.lr_source,
         protocol=task.protocol,
         psnr=psnr,
         ssim=ssim,
-        reason=reason,
+        reason=image.reason,
         decoder_macs=macs.decoder if macs else 0,
         estimator_macs=macs.estimator if macs else 0,
         encoder_macs=macs.encoder if macs else 0,
@@ -287,8 +258,8 @@ def measure_cell(
     with file.claimed(wait) as mine:
         if not mine:
             return False
-        missing = missing_images(file, task.dataset.items)
-        if missing:
+        missing = missing_images(file, task.items)
+        if missing and not is_counted(task.protocol):
             warm_up(subject, task.settings)
         for item in missing:
             row = measure_image(subject, item, task)

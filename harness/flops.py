@@ -15,8 +15,10 @@ decoder only the queries of the SR image that is kept, which are those that are 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -103,16 +105,34 @@ def expert_pairs(
     by_pixel = model.head.routing_unit == "pixel"
     counts = pair_counts(model.decoder, seen, hr_size, model.ensemble, by_pixel)
     served = torch.zeros(experts, dtype=torch.int64)
-    served.index_add_(0, choice.flatten().cpu(), counts.flatten())
+    served.index_add_(0, choice.flatten().long().cpu(), counts.flatten())
     return [int(n) for n in served]
 
 
 def encoder_macs(encoder: nn.Module, lr_size: tuple[int, int]) -> int:
-    """Multiply-adds of a network for one LR image; counted on shapes, nothing is computed."""
-    ghost = copy.deepcopy(encoder).to("meta").eval()
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        ghost(torch.empty(1, 3, *lr_size, device="meta"))
-    return int(counter.get_total_flops()) // 2
+    """Multiply-adds of a network for one LR image; counted on shapes, nothing is computed.
+
+    Every layer works on whole windows of the LR image (a window may be a pixel), each at the same
+    cost, so one window is counted.
+    """
+    window = int(encoder.window)  # type: ignore[arg-type]
+    windows = math.ceil(lr_size[0] / window) * math.ceil(lr_size[1] / window)
+    return _macs_of(encoder, (window, window)) * windows
+
+
+_COUNTED: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+"""Of encoders that live; their layers do not change."""
+
+
+def _macs_of(encoder: nn.Module, lr_size: tuple[int, int]) -> int:
+    known = _COUNTED.get(encoder)
+    if known is None:
+        ghost = copy.deepcopy(encoder).to("meta").eval()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            ghost(torch.empty(1, 3, *lr_size, device="meta"))
+        known = int(counter.get_total_flops()) // 2
+        _COUNTED[encoder] = known
+    return known
 
 
 def count(

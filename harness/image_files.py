@@ -12,10 +12,10 @@ from baselines.bicubic import imresize
 from harness.data.degrade import unit
 from harness.data.images import open_image, to_image, to_tensor
 from harness.errors import HarnessError
-from harness.evaluation import Subject
 from harness.files import replacing
 from harness.profiles import Evaluation
 from harness.progress import bar
+from harness.subject import Subject
 from harness.upscaling import upscale
 
 _WITH_ALPHA = {"PNG", "WEBP", "TIFF", "TGA", "JPEG2000"}

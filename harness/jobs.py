@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import torch
 
 from baselines import parse
 from harness.data.sets import Dataset, find
-from harness.errors import UsageError
-from harness.evaluation import Subject, Task
-from harness.experiments import ROLES, Experiment
+from harness.errors import HarnessError, UsageError
+from harness.evaluation import Task
+from harness.experiments import ROLES, Experiment, methods_of
 from harness.places import Places
 from harness.plan import measurements_dir
 from harness.profiles import Profile
 from harness.recipe import make_recipe, run_dir
 from harness.results import CellFile
+from harness.subject import Subject
 from harness.training import Run
 
 
@@ -28,8 +30,9 @@ class Job:
         methods: of the experiment, those asked for.
         datasets: by role of the paper.
         fingerprints: of the datasets, by role.
-        training_set: None when no method needs training.
+        training_set: None when nothing is to be trained.
         training_fingerprint: of its images.
+        trains: whether missing networks are trained; else what needs them is left out.
     """
 
     experiment: Experiment
@@ -41,10 +44,11 @@ class Job:
     fingerprints: dict[str, str]
     training_set: Dataset | None
     training_fingerprint: str
+    trains: bool = True
 
     def trained_methods(self) -> list[str]:
-        """Methods with a network."""
-        return [m for m in self.methods if parse(m).encoder]
+        """Methods whose weights are needed."""
+        return [m for m in self.methods if needs_weights(self.experiment, m)]
 
     def runs(self) -> list[Run]:
         """Training runs, one for each trained method and seed."""
@@ -67,21 +71,41 @@ class Job:
                 )
         return found
 
-    def tasks(self) -> list[Task]:
-        """Cells of one method: dataset and scale."""
+    def images(self, role: str) -> tuple[str, ...]:
+        """The images of a role that are measured; empty for all of them."""
+        if not self.experiment.regions_only:
+            return ()
+        named = (r.image for r in self.profile.regions[self.experiment.name] if r.role == role)
+        return tuple(sorted(set(named)))
+
+    def scales(self, role: str) -> list[float]:
+        """The scales at which a role is measured."""
+        if not self.experiment.regions_only:
+            return list(self.experiment.scales)
+        shown = {r.scale for r in self.profile.regions[self.experiment.name] if r.role == role}
+        return [scale for scale in self.experiment.scales if scale in shown]
+
+    def cells(self, method: str) -> list[tuple[str, float]]:
+        """(role, scale) of the cells of a method; a fixed-scale network has its own scale only."""
+        own = parse(method).scale
+        return [(r, s) for r in self.datasets for s in self.scales(r) if own in (None, s)]
+
+    def tasks(self, subject: Subject) -> list[Task]:
+        """Cells of a method, ready to be measured."""
+        counts = subject.counts_only or not self.experiment.scores
         return [
             Task(
                 dataset=self.datasets[role],
                 fingerprint=self.fingerprints[role],
                 role=role,
                 scale=scale,
-                protocol=ROLES[role],
+                protocol=self.experiment.counting_protocol if counts else ROLES[role],
                 profile=self.profile.name,
                 settings=self.profile.evaluation,
                 cache=self.places.lr_cache,
+                images=self.images(role),
             )
-            for role in self.experiment.roles
-            for scale in self.experiment.scales
+            for role, scale in self.cells(subject.method)
         ]
 
     def cell_file(self, subject: Subject, task: Task) -> CellFile:
@@ -90,35 +114,72 @@ class Job:
         return CellFile(folder / task.cell(subject).relative_path)
 
 
+def needs_weights(experiment: Experiment, method: str) -> bool:
+    """Whether an experiment needs a method's weights, and not its shapes alone."""
+    parts = parse(method)
+    return bool(parts.encoder) and (experiment.scores or bool(parts.head))
+
+
+def choose(experiment: Experiment, only: Sequence[str]) -> tuple[str, ...]:
+    """The methods of an experiment that are named, by name or by pattern (`edsr-*`); all if none.
+
+    Raises:
+        UsageError: for a name or pattern that none of its methods answers to.
+    """
+    wanted: set[str] = set()
+    for name in only:
+        found = {m for row in methods_of(name) for m in experiment.methods if fnmatchcase(m, row)}
+        if not found:
+            if not set(name) & set("*?["):
+                parse(name)
+            raise UsageError(
+                f"{experiment.name} does not compare {name}. "
+                f"It has {', '.join(experiment.methods)}."
+            )
+        wanted |= found
+    return tuple(m for m in experiment.methods if not only or m in wanted)
+
+
+def _roles(experiment: Experiment, profile: Profile) -> tuple[str, ...]:
+    """Of the experiment; of a figure, those that the profile shows regions of."""
+    if not experiment.regions_only:
+        return experiment.roles
+    shown = {region.role for region in profile.regions.get(experiment.name, ())}
+    if not shown:
+        raise UsageError(
+            f"Profile '{profile.name}' names no regions for {experiment.name}. Add them under "
+            f"`regions: {experiment.name}:`."
+        )
+    for role in shown - set(experiment.roles):
+        raise UsageError(f"{experiment.name} shows {', '.join(experiment.roles)}, not {role}.")
+    return tuple(role for role in experiment.roles if role in shown)
+
+
 def prepare(
     experiment: Experiment,
     profile: Profile,
     places: Places,
     device: torch.device,
     only: Sequence[str] = (),
+    trains: bool = True,
 ) -> Job:
     """Find every dataset, so that a missing one is known before the first training step.
 
     Raises:
-        UsageError: a method of `only` that the experiment does not have.
-        HarnessError: a dataset that is not there.
+        UsageError: a method of `only` that the experiment does not have, or a figure that the
+            profile names no regions for.
+        HarnessError: a dataset or an image of a region that is not there.
     """
-    for method in only:
-        parse(method)
-        if method not in experiment.methods:
-            raise UsageError(
-                f"{experiment.name} does not compare {method}. "
-                f"It has {', '.join(experiment.methods)}."
-            )
-    chosen = tuple(m for m in experiment.methods if not only or m in only)
+    chosen = choose(experiment, only)
     datasets = {
-        role: find(profile.dataset_for(role), places.data_root) for role in experiment.roles
+        role: find(profile.dataset_for(role), places.data_root)
+        for role in _roles(experiment, profile)
     }
-    needs_training = any(parse(m).encoder for m in chosen)
+    needs_training = trains and any(needs_weights(experiment, m) for m in chosen)
     training_set = find(profile.training.dataset, places.data_root) if needs_training else None
     if training_set is not None and profile.training.validation is not None:
         find(profile.training.validation.dataset, places.data_root)
-    return Job(
+    job = Job(
         experiment=experiment,
         profile=profile,
         places=places,
@@ -128,4 +189,13 @@ def prepare(
         fingerprints={role: dataset.fingerprint() for role, dataset in datasets.items()},
         training_set=training_set,
         training_fingerprint=training_set.fingerprint() if training_set else "",
+        trains=trains,
     )
+    for role, dataset in datasets.items():
+        for image in set(job.images(role)) - {item.name for item in dataset.items}:
+            raise HarnessError(
+                f"{dataset.name} has no image {image}, which profile '{profile.name}' shows in "
+                f"{experiment.name}.",
+                f"Change `regions: {experiment.name}:` in the profile.",
+            )
+    return job

@@ -7,7 +7,7 @@ rows that it points to, and nothing else: it can be written on a machine without
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ class RoleNote:
         role: name of the paper's set.
         dataset: name of the dataset that was measured.
         description: what it is, for captions.
-        images: how many.
+        images: how many are measured.
         substitute: whether it is something else than the paper's set.
+        only: their names, where not all are measured.
     """
 
     role: str
@@ -34,6 +35,7 @@ class RoleNote:
     description: str
     images: int
     substitute: bool
+    only: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from filelock import FileLock
 from baselines import parse
 from harness import describing
 from harness.errors import HarnessError
-from harness.evaluation import Subject
 from harness.jobs import Job
 from harness.plan import PlannedCell, RoleNote, StoredPlan, load_plan, plan_path, save_plan
+from harness.profiles import Networks
+from harness.subject import Subject
 
 
 def role_notes(job: Job) -> list[RoleNote]:
@@ -24,11 +25,27 @@ def role_notes(job: Job) -> list[RoleNote]:
             role=role,
             dataset=dataset.name,
             description=dataset.about(),
-            images=len(dataset.items),
-            substitute=dataset.name != role or not dataset.complete,
+            images=len(job.images(role)) or len(dataset.items),
+            substitute=(dataset.sizes_of or dataset.name) != role or not dataset.complete,
+            only=list(job.images(role)),
         )
         for role, dataset in job.datasets.items()
     ]
+
+
+def stand_in(job: Job, trained: bool) -> bool:
+    """Whether networks, training or data are not the paper's.
+
+    Args:
+        job: the experiment.
+        trained: whether trained networks are measured; else their shapes are all that counts.
+    """
+    if any(not dataset.complete for dataset in job.datasets.values()):
+        return True
+    if trained:
+        return job.profile.stand_in or not (job.training_set is None or job.training_set.complete)
+    networks = any(parse(method).encoder for method in job.methods)
+    return networks and job.profile.networks != Networks()
 
 
 def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
@@ -43,18 +60,20 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
             file=task.cell(subject).relative_path.as_posix(),
         )
         for subject in measured
-        for task in job.tasks()
+        for task in job.tasks(subject)
     ]
     data = job.training_set
+    trained = [s for s in measured if s.checkpoint and not s.counts_only]
+    networks = any(parse(method).encoder for method in job.methods)
     used = [*job.datasets.values(), *([data] if data else [])]
     incomplete = {d.name: d for d in used if not d.complete}
     return StoredPlan(
         experiment=job.experiment.name,
         profile=job.profile.name,
         summary=job.profile.summary,
-        stand_in=bool(data and job.profile.stand_in) or bool(incomplete),
-        training=data.caption() if data else "",
-        networks=describing.networks(job.profile) if data else "",
+        stand_in=stand_in(job, bool(trained)),
+        training=data.caption() if data else "; ".join(dict.fromkeys(s.origin for s in trained)),
+        networks=describing.networks(job.profile) if networks else "",
         schedule=describing.schedule(job.profile, len(data.items)) if data else "",
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         roles=role_notes(job),

@@ -32,10 +32,12 @@ class Measurement:
 
     Attributes:
         role: set of the paper that the dataset stands for (equal to `dataset` if it is it).
-        lr_source: official, matlab (made here by the MATLAB-compatible resize) or pil.
+        lr_source: official, matlab (made here by the MATLAB-compatible resize) or pil; hr or size
+            where multiply-adds were counted without an LR image (`harness.counting`).
         lr_fingerprint: changes with the dataset's own LR images; "" where they were made here.
         protocol: PSNR and SSIM protocol; see `harness.metrics`.
-        psnr: dB; None with a reason where the image is too small for the scale.
+        psnr: dB; None with a reason where the image is too small for the scale, and where
+            nothing was enlarged.
         decoder_macs: multiply-adds as the paper counts its decoder: every query through its
             expert's whole MLP, plus the mapper.
         estimator_macs: of LTE's amplitude, frequency and phase layers, which the paper leaves out.

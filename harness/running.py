@@ -9,12 +9,14 @@ import torch
 from baselines import build, parse
 from harness import describing
 from harness.data.sets import Dataset
-from harness.evaluation import Subject, measure_cell, missing_images, open_subject
-from harness.jobs import Job
-from harness.planning import role_notes
+from harness.evaluation import measure_cell, missing_images
+from harness.jobs import Job, needs_weights
+from harness.planning import role_notes, stand_in
 from harness.progress import bar, say
 from harness.results import Measurement
 from harness.stopping import stoppable
+from harness.subject import Subject, open_subject, shapes_subject
+from harness.trained import finished_checkpoints
 from harness.training import BusyError, train
 
 
@@ -31,14 +33,14 @@ def announce(job: Job) -> None:
         say(f"  networks   {describing.networks(profile)}")
         say(f"  schedule   {describing.schedule(profile, len(job.training_set.items))}")
     say(f"  results    {job.places.results / profile.name}")
-    if profile.stand_in or any(note.substitute for note in role_notes(job)):
+    trains = job.trains and bool(job.trained_methods())
+    if stand_in(job, trains) or any(note.substitute for note in role_notes(job)):
         say("  STAND-IN: these numbers are not comparable with the paper's.")
 
 
 def train_missing(job: Job) -> None:
     """Train every run that is not finished; those that others train are waited for, last."""
     postponed = []
-    assert job.training_set is not None or not job.trained_methods()
     for run in job.runs():
         if run.is_finished():
             continue
@@ -57,15 +59,39 @@ def _training_set(job: Job) -> Dataset:
 
 
 def subjects(job: Job) -> list[Subject]:
-    """Every method and seed, ready to be measured; training must be finished."""
-    found = [
-        Subject(method, build(method).eval(), torch.device("cpu"))
-        for method in job.methods
-        if not parse(method).encoder
-    ]
-    for run in job.runs():
-        found.append(open_subject(run.checkpoint, job.device, run.recipe.method))
+    """Every method and seed, ready to be measured; what was to be trained must be finished.
+
+    Where nothing is trained, methods without a finished network have their multiply-adds counted
+    if their shapes suffice for it, and are left out if not.
+    """
+    runs = job.runs()
+    found: list[Subject] = []
+    for method in job.methods:
+        if not parse(method).encoder:
+            found.append(Subject(method, build(method).eval(), torch.device("cpu")))
+        elif not needs_weights(job.experiment, method):
+            found.append(shapes_subject(method, job.profile))
+        elif job.trains:
+            own = [run for run in runs if run.recipe.method == method]
+            found += [open_subject(run.checkpoint, job.device, method) for run in own]
+        else:
+            found += _existing(job, method)
     return found
+
+
+def _existing(job: Job, method: str) -> list[Subject]:
+    """What can be measured of a method without training it."""
+    files = [
+        path
+        for seed in job.profile.seeds
+        for path in finished_checkpoints(method, job.profile, job.places, seed)
+    ]
+    if files:
+        return [open_subject(path, job.device, method) for path in files]
+    if parse(method).head or "macs" not in job.experiment.tables:
+        say(f"{method} is left out: it is not trained under profile '{job.profile.name}'.")
+        return []
+    return [shapes_subject(method, job.profile)]
 
 
 def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) -> int:
@@ -82,12 +108,12 @@ def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) 
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
     """
-    work = [(s, t, job.cell_file(s, t)) for s in measured for t in job.tasks()]
+    work = [(s, t, job.cell_file(s, t)) for s in measured for t in job.tasks(s)]
     if force:
         for _, _, file in work:
             file.clear()
-    left = sum(len(missing_images(f, t.dataset.items)) for _, t, f in work)
-    total = sum(len(t.dataset.items) for _, t, _ in work)
+    left = sum(len(missing_images(f, t.items)) for _, t, f in work)
+    total = sum(len(t.items) for _, t, _ in work)
     if left == 0:
         return 0
     say(f"Measuring {left} of {total} (method, image, scale) triples")

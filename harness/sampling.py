@@ -15,13 +15,14 @@ from torch import Tensor
 
 from harness.data.degrade import Pair, TooSmallError, make_pair, unit
 from harness.data.images import save_png
-from harness.evaluation import Subject, Task
+from harness.evaluation import Task
 from harness.files import write_text
 from harness.jobs import Job
 from harness.plan import load_plan, plan_path, samples_dir
 from harness.profiles import Region
 from harness.progress import say
 from harness.samples import MethodSample
+from harness.subject import Subject
 from harness.upscaling import Box, upscale
 
 
@@ -89,15 +90,19 @@ def _earlier(path: Path, content: dict[str, Any], kept: Collection[str]) -> list
         return []
 
 
+def _shows(task: Task, region: Region) -> bool:
+    return (task.role, task.scale) == (region.role, region.scale)
+
+
 def _make(
     job: Job,
     region: Region,
-    task: Task,
-    measured: Sequence[Subject],
+    tasks: Sequence[tuple[Subject, Task]],
     kept: Collection[str],
     folder: Path,
 ) -> str:
     """Write one sample; returns why it could not be made, or an empty string."""
+    task = tasks[0][1]
     items = {item.name: item for item in task.dataset.items}
     if region.image not in items:
         return f"{task.dataset.name} has no image {region.image}"
@@ -117,7 +122,7 @@ def _make(
     }
     for name, image in images.items():
         save_png(image, folder / f"{name}.png")
-    shown = [s for s in measured if s.seed == job.profile.seeds[0] or not s.checkpoint]
+    shown = [s for s, _ in tasks if s.seed == job.profile.seeds[0] or not s.checkpoint]
     parts = [_method_sample(job, s, pair, task, item.name, box, folder) for s in shown]
     content: dict[str, Any] = {
         "role": region.role,
@@ -148,15 +153,15 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
     plan = load_plan(plan_path(job.places.results, job.profile.name, job.experiment.name))
     kept = {cell.method for cell in plan.cells} - set(job.methods)
     made = set()
-    tasks = {(task.role, task.scale): task for task in job.tasks()}
-    by_method = sorted(measured, key=lambda s: job.experiment.methods.index(s.method))
+    drawn = [s for s in measured if not s.counts_only] if job.experiment.scores else []
+    by_method = sorted(drawn, key=lambda s: job.experiment.methods.index(s.method))
     for number, region in enumerate(job.profile.regions.get(job.experiment.name, ())):
-        task = tasks.get((region.role, region.scale))
         folder = root / f"{number}-{region.image}_x{region.scale:g}"
-        if task is None:
-            problem = f"{job.experiment.name} does not measure x{region.scale:g} on {region.role}"
+        tasks = [(s, t) for s in by_method for t in job.tasks(s) if _shows(t, region)]
+        if tasks:
+            problem = _make(job, region, tasks, kept, folder)
         else:
-            problem = _make(job, region, task, by_method, kept, folder)
+            problem = f"{job.experiment.name} does not measure x{region.scale:g} on {region.role}"
         if not problem:
             made.add(folder)
         else:

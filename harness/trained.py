@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,27 +11,55 @@ import torch
 from baselines import build, parse
 from harness.checkpoints import read
 from harness.errors import HarnessError, UsageError
-from harness.evaluation import Subject, open_subject
 from harness.places import Places
 from harness.profiles import Profile
 from harness.recipe import make_recipe
+from harness.subject import Subject, open_subject
+
+
+def _checkpoints(method: str, profile: Profile, places: Places, seed: int) -> list[Path]:
+    """The checkpoints of a method under a profile, on whatever data they were trained.
+
+    The training data need not be there: recipes are compared without its fingerprint.
+    """
+    folder = places.results / profile.name / "training" / method
+    wanted = asdict(make_recipe(profile, method, seed, data=""))
+    return [
+        path
+        for path in sorted(folder.glob(f"s{seed}-*/checkpoint.pt"))
+        if {**(read(path).get("recipe") or {}), "data": ""} == wanted
+    ]
+
+
+def finished_checkpoints(method: str, profile: Profile, places: Places, seed: int) -> list[Path]:
+    """The checkpoint of a method that was trained to its end; an empty list where there is none.
+
+    Raises:
+        HarnessError: when there are several, on different data.
+    """
+    found = _checkpoints(method, profile, places, seed)
+    finished = [path for path in found if read(path).get("finished")]
+    if len(finished) > 1:
+        raise _several(method, profile, finished)
+    return finished
+
+
+def _several(method: str, profile: Profile, found: Sequence[Path]) -> HarnessError:
+    return HarnessError(
+        f"{method} was trained under profile '{profile.name}' on different data: "
+        + ", ".join(map(str, found)),
+        "Name one of them with --checkpoint, or remove those that are not meant.",
+    )
 
 
 def trained_checkpoint(method: str, profile: Profile, places: Places) -> Path:
     """The checkpoint of a method under a profile, on whatever data it was trained.
 
-    The training data need not be there: recipes are compared without its fingerprint.
-
     Raises:
         HarnessError: when there is none, or several on different data; says what to do.
     """
     folder = places.results / profile.name / "training" / method
-    wanted = asdict(make_recipe(profile, method, profile.seeds[0], data=""))
-    found = [
-        path
-        for path in sorted(folder.glob(f"s{profile.seeds[0]}-*/checkpoint.pt"))
-        if {**(read(path).get("recipe") or {}), "data": ""} == wanted
-    ]
+    found = _checkpoints(method, profile, places, profile.seeds[0])
     if not found:
         raise HarnessError(
             f"{method} is not trained under profile '{profile.name}' (looked in {folder}).",
@@ -38,11 +67,7 @@ def trained_checkpoint(method: str, profile: Profile, places: Places) -> Path:
             "--checkpoint.",
         )
     if len(found) > 1:
-        raise HarnessError(
-            f"{method} was trained under profile '{profile.name}' on different data: "
-            + ", ".join(map(str, found)),
-            "Name one of them with --checkpoint.",
-        )
+        raise _several(method, profile, found)
     return found[0]
 
 

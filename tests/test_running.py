@@ -24,9 +24,10 @@ from tiny import (
 from harness import profiles
 from harness.data.sets import find
 from harness.errors import HarnessError
-from harness.evaluation import Subject, Task, measure_cell
+from harness.evaluation import Task, measure_cell
 from harness.experiments import EXPERIMENTS
 from harness.results import CellFile
+from harness.subject import Subject
 
 TABLE1 = EXPERIMENTS["table1"]
 ALL = {(m, i, float(s)) for m in TABLE1.methods for i in VALID_SIZES for s in TABLE1.scales}

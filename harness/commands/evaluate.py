@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.data.sets import Dataset
-    from harness.evaluation import Subject
     from harness.places import Places
     from harness.profiles import Profile
+    from harness.subject import Subject
 
 NOTES = {
     "bicubic": "SR is made by the MATLAB-compatible bicubic resize, rounded to 8 bits.",

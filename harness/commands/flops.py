@@ -118,7 +118,7 @@ def _network(method: str, checkpoint: Path | None, device: torch.device) -> tupl
     import torch
 
     from baselines import build
-    from harness.evaluation import open_subject
+    from harness.subject import open_subject
 
     if checkpoint is not None:
         subject = open_subject(checkpoint, device, method)

@@ -31,7 +31,14 @@ if TYPE_CHECKING:
 @device_option
 @results_option
 @reports_option
-@click.option("--methods", "only", metavar="A,B", default="", help="Only these methods.")
+@click.option(
+    "--methods", "only", metavar="A,B", default="", help="Only these; patterns too: 'edsr-*'."
+)
+@click.option(
+    "--no-train",
+    is_flag=True,
+    help="Use the networks that there are. Multiply-adds that need no weights are still counted.",
+)
 @click.option("--force", is_flag=True, help="Measure finished cells again (training is kept).")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its cost; do nothing.")
 @click.option("--no-figures", is_flag=True, help="Write tables only.")
@@ -44,6 +51,7 @@ def run(
     results: Path,
     reports: Path | None,
     only: str,
+    no_train: bool,
     force: bool,
     dry_run: bool,
     no_figures: bool,
@@ -51,9 +59,9 @@ def run(
 ) -> None:
     """Reproduce a table or figure of the paper: train, measure, report.
 
-    EXPERIMENT is the name of one (table1). Finished training and finished cells are not
-    repeated; a run that was stopped, by whatever, goes on where it was. Several processes may
-    work on one results folder.
+    EXPERIMENT is one of table1 to table5, figure1, figure3, figure4, figure5, controllable.
+    Finished training and finished cells are not repeated; a run that was stopped, by whatever,
+    goes on where it was. Several processes may work on one results folder.
     """
     from harness import device as devices
     from harness import experiments, jobs, places, profiles
@@ -65,6 +73,7 @@ def run(
         places.resolve(data_root, results, reports, settings),
         devices.resolve(device),
         [name for name in only.split(",") if name],
+        trains=not no_train,
     )
     if dry_run:
         _dry_run(job, as_json)
@@ -110,19 +119,13 @@ def _dry_run(job: Job, as_json: bool) -> None:
     lines = []
     for method in job.methods:
         seeds = len(job.profile.seeds) if parse(method).encoder else 1
-        total = cost.method_cost(
-            job.profile,
-            method,
-            job.training_set,
-            list(job.datasets.values()),
-            list(job.experiment.scales),
-        )
+        total = cost.method_cost(job, method)
         training = total.training * left.count(method)
         evaluation = total.evaluation * seeds
         lines.append(
             {
                 "method": method,
-                "cells": len(job.tasks()) * seeds,
+                "cells": len(job.cells(method)) * seeds,
                 "runs_to_train": left.count(method),
                 "training_macs": training,
                 "evaluation_macs": evaluation,

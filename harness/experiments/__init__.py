@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from baselines.registry import unknown
 from harness.errors import UsageError
-from harness.experiments.base import ROLES, Block, Experiment
+from harness.experiments.base import ROLES, Block, Experiment, method_at, methods_of
+from harness.experiments.figures import FIGURES
 from harness.experiments.table1 import TABLE1
+from harness.experiments.table2 import TABLE2
+from harness.experiments.table3 import TABLE3
+from harness.experiments.table4 import TABLE4
+from harness.experiments.table5 import TABLE5
 
-EXPERIMENTS = {e.name: e for e in (TABLE1,)}
+EXPERIMENTS = {e.name: e for e in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, *FIGURES)}
 
 
 def get(name: str) -> Experiment:
@@ -21,4 +26,4 @@ def get(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
-__all__ = ["EXPERIMENTS", "ROLES", "Block", "Experiment", "get"]
+__all__ = ["EXPERIMENTS", "ROLES", "Block", "Experiment", "get", "method_at", "methods_of"]

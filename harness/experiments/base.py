@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from baselines.registry import FIXED_SCALES
 
 # The paper's evaluation sets and their PSNR protocols. The role decides, not the dataset that
 # plays it: a substitute for DIV2K is scored as DIV2K is.
@@ -14,13 +18,43 @@ ROLES = {
     "Urban100": "benchmark",
 }
 
+# A row of fixed-scale networks, one for each column: `rdn-xN` stands for rdn-x2, rdn-x3, rdn-x4.
+EACH_SCALE = "-xN"
+
+TableName = Literal["psnr", "ssim", "macs", "other-macs", "shares", "networks"]
+FigureName = Literal["curves", "maps", "crops"]
+
+
+def methods_of(row: str) -> tuple[str, ...]:
+    """The methods that fill a row: itself, or one for each scale.
+
+    Example:
+        >>> methods_of("rdn-xN")
+        ('rdn-x2', 'rdn-x3', 'rdn-x4')
+    """
+    if not row.endswith(EACH_SCALE):
+        return (row,)
+    return tuple(f"{row.removesuffix(EACH_SCALE)}-x{scale}" for scale in FIXED_SCALES)
+
+
+def method_at(row: str, scale: float) -> str | None:
+    """The method that fills a row at a scale; None where none does."""
+    if not row.endswith(EACH_SCALE):
+        return row
+    return f"{row.removesuffix(EACH_SCALE)}-x{scale:g}" if scale in FIXED_SCALES else None
+
 
 @dataclass(frozen=True)
 class Block:
-    """Methods compared with each other: the best of a block is bold, the first its baseline."""
+    """Rows compared with each other: the best of a block is bold, the first its baseline.
 
-    title: str
+    Attributes:
+        methods: the rows.
+        group: blocks of one group share the panels of a figure (an encoder's, say).
+    """
+
     methods: tuple[str, ...]
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,13 +65,23 @@ class Experiment:
         name: as in `harness run <name>`.
         title: of the report.
         source: what of which paper it reproduces.
-        blocks: methods, in the order of the paper.
-        common: methods that are shown above the blocks and are never bold (bicubic).
+        blocks: rows, in the order of the paper.
+        common: rows that are shown above the blocks and are never bold (bicubic).
         roles: evaluation sets of the paper; the profile says which datasets play them.
         scales: scale factors, in the order of the paper.
         in_scale_up_to: last scale that training covers; a rule is drawn behind it.
-        published: file of `harness/published` with the paper's values.
-        published_table: the value of its `table` column.
+        published: where the paper's values are: files of `harness/published`, each with the value
+            of its `table` column; the first that has a value is used.
+        labels: method names that stand for rows in this table of the paper, where it calls them
+            otherwise than elsewhere.
+        tables: which tables the report has, in order.
+        figures: which figures.
+        scores: False where only multiply-adds are counted, and no SR image is made.
+        macs_input: LR input of multiply-adds: the LR image, or ("hr") the HR image itself.
+        macs_of: "decoder", or ("all") encoder, decoder and everything else.
+        macs_unit: letter of the unit of multiply-adds; "" for the one that suits the numbers.
+        regions_only: measure only the images that the profile's regions name.
+        notes: by role, what must be known to compare with the published numbers.
     """
 
     name: str
@@ -46,13 +90,46 @@ class Experiment:
     blocks: tuple[Block, ...]
     roles: tuple[str, ...]
     scales: tuple[float, ...]
-    published: str
-    published_table: str
+    published: tuple[tuple[str, str], ...] = ()
     common: tuple[str, ...] = ()
     in_scale_up_to: float = 4
+    labels: Mapping[str, str] = field(default_factory=dict)
+    tables: tuple[TableName, ...] = ("psnr", "ssim", "macs", "other-macs", "shares", "networks")
+    figures: tuple[FigureName, ...] = ("curves", "maps", "crops")
+    scores: bool = True
+    macs_input: Literal["lr", "hr"] = "lr"
+    macs_of: Literal["decoder", "all"] = "decoder"
+    macs_unit: Literal["", "M", "G", "T"] = ""
+    regions_only: bool = False
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Every row once, in order of appearance."""
+        names = [*self.common, *(m for block in self.blocks for m in block.methods)]
+        return tuple(dict.fromkeys(names))
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Every method once, in order of appearance."""
-        names = [*self.common, *(m for block in self.blocks for m in block.methods)]
-        return tuple(dict.fromkeys(names))
+        """Every method once, in the order of the rows."""
+        return tuple(method for row in self.rows for method in methods_of(row))
+
+    @property
+    def counting_protocol(self) -> str:
+        """What stands for the protocol where multiply-adds are counted and nothing is scored."""
+        return f"macs-{self.macs_input}"
+
+
+def family(encoder: str, decoder: str) -> tuple[str, ...]:
+    """A baseline and its MoEISR variants, the smaller first, as the paper's tables list them."""
+    moeisr = f"{encoder}-moeisr-{decoder}"
+    return (f"{encoder}-{decoder}", f"{moeisr}-s", f"{moeisr}-b")
+
+
+def families(*encoders: str) -> tuple[Block, ...]:
+    """The blocks of tables that compare LIIF and LTE with MoEISR over encoders."""
+    return tuple(
+        Block(family(encoder, decoder), encoder)
+        for encoder in encoders
+        for decoder in ("liif", "lte")
+    )

@@ -18,7 +18,7 @@ from harness.report.figure import FigureFile, style
 from harness.report.figures import draw_curves
 from harness.report.formats import markdown
 from harness.report.pictures import draw_pictures
-from harness.report.tables import build_tables
+from harness.report.tables import main_tables
 
 _Writer = Callable[[Report, Sequence[FigureFile]], str]
 
@@ -101,9 +101,9 @@ def render(results: Path, profile: str, experiment: str, fmt: str) -> str:
 
 
 def headline(results: Path, profile: str, experiment: str) -> str:
-    """The experiment's main table alone, with its caption and notes, for the terminal."""
+    """The main table of each set, with its caption and notes, for the terminal."""
     report = load_report(results, profile, experiment)
-    return markdown(build_tables(report)[0]).strip()
+    return "\n\n".join(markdown(table).strip() for table in main_tables(report))
 
 
 def _check(fmt: str) -> None:

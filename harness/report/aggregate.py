@@ -7,18 +7,17 @@ otherwise the cell says what is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from harness import published as papers
+from harness.counting import is_counted
 from harness.errors import HarnessError
-from harness.experiments import Experiment, get
+from harness.experiments import Experiment, get, method_at, methods_of
 from harness.plan import (
     PlannedCell,
     RoleNote,
@@ -28,19 +27,22 @@ from harness.plan import (
     plan_path,
     samples_dir,
 )
+from harness.published import Printed, label, printed
 from harness.results import CellFile, frame
 from harness.samples import Sample, load_samples
 
-_printed = cache(papers.published)
-"""The papers do not change while a program runs; looking them up takes a third of a report."""
+METRICS = {"decoder": "decoder_flops", "all": "flops"}
+"""The papers' names of multiply-adds, by what an experiment counts."""
 
 
 @dataclass(frozen=True)
 class CellMean:
-    """One method on one set of the paper at one scale.
+    """One row of an experiment on one set of the paper at one scale.
 
     Attributes:
+        method: the row's name.
         missing: why there is no number; "" where there is one.
+        unscored: why there are multiply-adds but no PSNR; "" where there is one.
         images: images that the means are over; the others of `images_planned` are too small.
         excluded: reasons of the images that were left out, each with its count.
         psnr, ssim: means over images (and seeds) of the value of each image.
@@ -48,7 +50,11 @@ class CellMean:
         psnr_seed_sd: standard deviation of the mean between seeds; None for one seed.
         decoder_macs, estimator_macs, encoder_macs: mean multiply-adds of an image.
         expert_shares: mean over images, shallowest expert first.
-        published, published_ssim: what the paper prints for this cell, if it does.
+        macs: those that the experiment is about: the decoder's, or all.
+        lr_pixels: mean number of LR pixels of an image.
+        published, published_ssim, published_macs, published_percent: what the paper prints for
+            this cell, if it does; percent are of the block's baseline.
+        published_notes: what must be known of these.
     """
 
     method: str
@@ -59,6 +65,7 @@ class CellMean:
     seeds: tuple[int, ...]
     images_planned: int
     missing: str = ""
+    unscored: str = ""
     images: int = 0
     excluded: tuple[tuple[str, int], ...] = ()
     psnr: float | None = None
@@ -67,6 +74,11 @@ class CellMean:
     psnr_seed_sd: float | None = None
     published: float | None = None
     published_ssim: float | None = None
+    published_macs: float | None = None
+    published_percent: float | None = None
+    published_notes: tuple[str, ...] = ()
+    macs: float | None = None
+    lr_pixels: float | None = None
     decoder_macs: float | None = None
     estimator_macs: float | None = None
     encoder_macs: float | None = None
@@ -107,8 +119,19 @@ class Report:
 
     @property
     def scales(self) -> tuple[float, ...]:
-        """Scales of the experiment, and others that the plan has, in order."""
-        return tuple(sorted({*self.experiment.scales, *(c.scale for c in self.plan.cells)}))
+        """Scales of the experiment (of a figure, those shown), and others that the plan has."""
+        declared = () if self.experiment.regions_only else self.experiment.scales
+        return tuple(sorted({*declared, *(c.scale for c in self.plan.cells)}))
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Sets of the paper that the plan has, in the experiment's order."""
+        planned = {note.role for note in self.plan.roles}
+        return tuple(role for role in self.experiment.roles if role in planned)
+
+    def label(self, row: str) -> str:
+        """The paper's name of a row, or of a method."""
+        return label(_paper_method(self.experiment, row))
 
     def role(self, name: str) -> RoleNote:
         """What played a set of the paper.
@@ -125,12 +148,12 @@ class Report:
         )
 
     def at(self, method: str, role: str, scale: float) -> CellMean:
-        """The cell of a method, which may be a missing one."""
+        """The cell of a row, which may be a missing one."""
         return self.cells[method, role, scale]
 
     def measured(self, role: str, scale: float) -> list[CellMean]:
         """The cells of one column that have numbers."""
-        column = [self.at(m, role, scale) for m in self.experiment.methods]
+        column = [self.at(row, role, scale) for row in self.experiment.rows]
         return [cell for cell in column if not cell.missing]
 
 
@@ -148,46 +171,77 @@ def load_report(results: Path, profile: str, experiment: str) -> Report:
     report = Report(declared, plan, {}, samples)
     folder = measurements_dir(results, profile)
     cells = {
-        (method, role, scale): _cell_mean(report, folder, method, role, scale)
-        for role in declared.roles
-        for method in declared.methods
+        (row, role, scale): _cell_mean(report, folder, row, role, scale)
+        for role in report.roles
+        for row in declared.rows
         for scale in report.scales
     }
     return Report(declared, plan, cells, samples)
 
 
-def _cell_mean(report: Report, folder: Path, method: str, role: str, scale: float) -> CellMean:
+def _paper_method(experiment: Experiment, row: str) -> str:
+    """A row under the name that the paper's table gives it."""
+    return experiment.labels.get(row, methods_of(row)[0])
+
+
+def _printed(experiment: Experiment, row: str, role: str, scale: float) -> dict[str, Any]:
+    """Fields of `CellMean` from the paper."""
+    method = _paper_method(experiment, row)
+    metrics = {
+        "published": "psnr_db",
+        "published_ssim": "ssim",
+        "published_macs": METRICS[experiment.macs_of],
+        "published_percent": "flops_percent",
+    }
+    found: dict[str, Printed] = {}
+    for name, metric in metrics.items():
+        value = printed(experiment.published, method, role, scale, metric)
+        if value is not None:
+            found[name] = value
+    notes = tuple(dict.fromkeys(p.note for p in found.values() if p.note))
+    return {**{name: p.value for name, p in found.items()}, "published_notes": notes}
+
+
+def _cell_mean(report: Report, folder: Path, row: str, role: str, scale: float) -> CellMean:
+    method = method_at(row, scale)
     planned = [
         cell
         for cell in report.plan.cells
         if (cell.method, cell.role, cell.scale) == (method, role, scale)
     ]
     note = report.role(role)
-    source = (report.experiment.published, report.experiment.published_table, method, role, scale)
     cell = CellMean(
-        method=method,
+        method=row,
         role=role,
         dataset=note.dataset,
         scale=scale,
         substitute=note.substitute,
         seeds=tuple(sorted(cell.seed for cell in planned)),
         images_planned=note.images,
-        published=_printed(*source),
-        published_ssim=_printed(*source, metric="ssim"),
+        **_printed(report.experiment, row, role, scale),
     )
+    if method is None:
+        return replace(cell, missing="fixed-scale networks, one for each of their scales")
     if not planned:
         return replace(cell, missing="not in the plan of this run")
-    by_seed = [_rows(folder, cell) for cell in planned]
+    by_seed = [_rows(folder, cell, note.only) for cell in planned]
     rows = [row for found in by_seed for row in found]
     if any(len(found) != note.images for found in by_seed):
         wanted = note.images * len(planned)
         seeds = f", {len(planned)} seeds" if len(planned) > 1 else ""
         return replace(cell, missing=f"not measured ({len(rows)} of {wanted} images{seeds})")
-    return replace(cell, **_means(frame(rows), len(planned)))
+    return _with_macs(report.experiment, replace(cell, **_means(frame(rows), len(planned))))
 
 
-def _rows(folder: Path, cell: PlannedCell) -> list[dict[str, Any]]:
-    """Rows of a planned cell, one per image."""
+def _with_macs(experiment: Experiment, cell: CellMean) -> CellMean:
+    parts = (cell.decoder_macs, cell.encoder_macs, cell.estimator_macs)
+    if experiment.macs_of == "decoder" or any(part is None for part in parts):
+        return replace(cell, macs=cell.decoder_macs)
+    return replace(cell, macs=sum(part for part in parts if part is not None))
+
+
+def _rows(folder: Path, cell: PlannedCell, only: Collection[str]) -> list[dict[str, Any]]:
+    """Rows of a planned cell, one per image; of some images, where `only` names them."""
     path = folder / cell.file
     rows = CellFile(path).rows()
     found = {tuple(row.get(k) for k in ("method", "dataset", "scale", "seed")) for row in rows}
@@ -198,13 +252,15 @@ def _rows(folder: Path, cell: PlannedCell) -> list[dict[str, Any]]:
             "Delete the file and run the experiment again.",
         )
     # A row that was written twice must not weigh twice.
-    return list({row["image"]: row for row in rows}.values())
+    by_image = {row["image"]: row for row in rows if not only or row["image"] in only}
+    return list(by_image.values())
 
 
 def _means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
     """Fields of `CellMean` from the complete rows of a cell."""
-    scored = rows[rows["psnr"].notna()]
-    left_out = rows[rows["psnr"].isna()]
+    counted = all(is_counted(protocol) for protocol in rows["protocol"])
+    scored = rows[rows["reason"] == ""] if counted else rows[rows["psnr"].notna()]
+    left_out = rows.drop(scored.index)
     if (left_out["reason"] == "").any():
         broken = int((left_out["reason"] == "").sum())
         return {"missing": f"PSNR is not a number for {broken} images"}
@@ -220,10 +276,12 @@ def _means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
     return {
         **facts,
         "images": len(scored) // seeds,
-        "psnr": float(scored["psnr"].astype(float).mean()),
+        "unscored": "multiply-adds are counted, nothing is enlarged" if counted else "",
+        "psnr": None if counted else float(scored["psnr"].astype(float).mean()),
+        "lr_pixels": float((scored["lr_height"] * scored["lr_width"]).mean()),
         "ssim": float(ssim.mean()) if len(ssim) else None,
         "ssim_images": len(ssim) // seeds,
-        "psnr_seed_sd": float(by_seed.std(ddof=1)) if seeds > 1 else None,
+        "psnr_seed_sd": float(by_seed.std(ddof=1)) if seeds > 1 and not counted else None,
         "decoder_macs": float(scored["decoder_macs"].mean()),
         "estimator_macs": float(scored["estimator_macs"].mean()),
         "encoder_macs": float(scored["encoder_macs"].mean()),
@@ -258,9 +316,9 @@ def distinct(values: Iterable[object]) -> tuple[str, ...]:
 def under_common(report: Report) -> tuple[int, int]:
     """How many cells of trained methods lie under a common method (bicubic), and of how many."""
     compared = under = 0
-    for role in report.experiment.roles:
+    for role in report.roles:
         for scale in report.scales:
-            cells = report.measured(role, scale)
+            cells = [c for c in report.measured(role, scale) if not c.unscored]
             common = [c.psnr for c in cells if c.method in report.experiment.common]
             floor = max((p for p in common if p is not None), default=None)
             trained = [c.psnr for c in cells if c.method not in report.experiment.common]

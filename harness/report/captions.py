@@ -5,7 +5,7 @@ The wording is made of the plan's fields and the rows alone; nothing is added fr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from harness.report.aggregate import CellMean, Report, distinct, under_common
 from harness.report.text import scale_text
@@ -16,6 +16,8 @@ _LR_SOURCES = {
     "official": "the set's own LR images, MATLAB bicubic",
     "matlab": "made here by the MATLAB-compatible bicubic resize",
     "pil": "made here by PIL bicubic after cropping HR to whole LR pixels",
+    "hr": "the HR image itself; multiply-adds are counted, nothing is enlarged",
+    "size": "HR size over scale; multiply-adds are counted, nothing is enlarged",
 }
 _PROTOCOLS = {
     "benchmark": "on Y (limited-range BT.601), scale pixels shaved from each border",
@@ -43,15 +45,16 @@ def provenance(report: Report, role: str) -> str:
         opening = f"Stand-in, not the paper's setting (profile {plan.profile}): "
         data += f" in place of {role}"
     elif plan.stand_in:
-        opening = f"Not the paper's training (profile {plan.profile}): "
+        opening = f"Not the paper's networks or training (profile {plan.profile}): "
     else:
         opening = f"Profile {plan.profile}: "
-    if not plan.training:
-        return f"{opening}measured on {data}; nothing was trained."
-    return (
-        f"{opening}measured on {data}; trained on {_phrase(plan.training)}; "
-        f"networks: {_phrase(plan.networks)}; schedule: {_phrase(plan.schedule)}."
-    )
+    parts = [f"measured on {data}"]
+    parts.append(f"trained on {_phrase(plan.training)}" if plan.training else "nothing was trained")
+    if plan.networks:
+        parts.append(f"networks: {_phrase(plan.networks)}")
+    if plan.schedule:
+        parts.append(f"schedule: {_phrase(plan.schedule)}")
+    return f"{opening}{'; '.join(parts)}."
 
 
 def comparison_note(report: Report, role: str) -> str:
@@ -101,13 +104,36 @@ def lr_note(report: Report, role: str) -> str:
 
 def protocol_note(report: Report, role: str) -> str:
     """How PSNR and SSIM were taken."""
-    groups = _by_scale(report, role, lambda cell: cell.protocols)
+    groups = _by_scale(report, role, lambda cell: () if cell.unscored else cell.protocols)
     listed = "; ".join(
         f"protocol {name} ({_PROTOCOLS.get(name, 'not described')})"
         + (f" at {where}" if len(groups) > 1 else "")
         for name, where in groups.items()
     )
     return f"Mean over images of each image's value, {listed}." if listed else ""
+
+
+def published_notes(report: Report, role: str) -> list[str]:
+    """What must be known of the published numbers: of the table, then of single ones."""
+    general = report.experiment.notes.get(role, "")
+    found: dict[str, list[str]] = {}
+    for cell in report.cells.values():
+        if cell.role == role:
+            for note in cell.published_notes:
+                found.setdefault(note, []).append(f"{report.label(cell.method)} {_at(cell)}")
+    listed = [
+        f"Published {', '.join(where) if len(where) <= _FEW else f'({len(where)} values)'}: {note}."
+        for note, where in found.items()
+    ]
+    return [*([general] if general else []), *listed]
+
+
+_FEW = 3
+"""Values that a note names one by one."""
+
+
+def _at(cell: CellMean) -> str:
+    return scale_text(cell.scale)
 
 
 def column_notes(report: Report, role: str, scale: float) -> list[str]:
@@ -120,9 +146,9 @@ def column_notes(report: Report, role: str, scale: float) -> list[str]:
     return [*_mixtures(report, role, scale), *reasons]
 
 
-def gaps_note(report: Report, role: str) -> str:
-    """As the column notes of all scales, in a sentence or two for a figure."""
-    cells = [report.at(m, role, s) for s in report.scales for m in report.experiment.methods]
+def gaps_note(report: Report, role: str, rows: Sequence[str]) -> str:
+    """As the column notes of all scales, in a sentence or two for a figure of some rows."""
+    cells = [report.at(row, role, s) for s in report.scales for row in rows]
     missing = sum(bool(cell.missing) for cell in cells)
     parts = [f"{missing} of {len(cells)} cells have no value."] if missing else []
     left_out = dict.fromkeys(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from harness.experiments import Experiment
+from harness.experiments import Block
 from harness.files import replacing
 from harness.report import captions
 from harness.report.aggregate import Report
@@ -79,14 +79,14 @@ def style() -> Iterator[None]:
         yield
 
 
-def looks(experiment: Experiment) -> dict[str, Look]:
-    """A hue per block, a shade and a marker per method of it; common methods are grey.
+def looks(common: Sequence[str], blocks: Sequence[Block]) -> dict[str, Look]:
+    """A hue per block, a shade and a marker per row of it; common rows are grey.
 
     The baseline is the darkest, so that it is found in a block of any length.
     """
-    found = {method: Look("0.45", "x") for method in experiment.common}
-    hues = sns.color_palette("colorblind", len(experiment.blocks))
-    for hue, block in zip(hues, experiment.blocks, strict=True):
+    found = {row: Look("0.45", "x") for row in common}
+    hues = sns.color_palette("colorblind", len(blocks))
+    for hue, block in zip(hues, blocks, strict=True):
         ends = [tuple(0.45 * c for c in hue), hue, tuple(0.5 + 0.5 * c for c in hue)]
         shades = sns.blend_palette(ends, len(block.methods) + 1)
         for number, (shade, method) in enumerate(zip(shades, block.methods, strict=False)):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from harness.experiments import Block
-from harness.published import label
 from harness.report import captions
 from harness.report.aggregate import CellMean, Report
 from harness.report.figure import (
@@ -29,19 +29,59 @@ _MACS_SCALES = (2, 4, 12)
 """A scale in training's range, its end, and one far outside."""
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Blocks that share a figure, with the rows above them.
+
+    Attributes:
+        name: added to the file's name; "" where the experiment has one group.
+        seen: colour and marker of every row.
+    """
+
+    name: str
+    common: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    seen: dict[str, Look]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Every row, in order."""
+        return (*self.common, *(row for block in self.blocks for row in block.methods))
+
+
 def draw_curves(report: Report, folder: Path) -> list[FigureFile]:
     """Every curve that there are numbers for."""
-    files = []
-    for role in report.experiment.roles:
-        if any(_psnr(c) is not None for c in report.cells.values() if c.role == role):
-            files.append(_over_scale(report, role, folder))
-            if _macs_scales(report, role):
-                files.append(_over_macs(report, role, folder))
+    files: list[FigureFile] = []
+    if "curves" not in report.experiment.figures:
+        return files
+    for role in report.roles:
+        for group in _groups(report):
+            # Where none of the group's own methods was measured, there is nothing to compare.
+            own = [c for b in group.blocks for c in _cells(report, role, b.methods)]
+            if any(_psnr(c) is not None for c in own):
+                files.append(_over_scale(report, role, group, folder))
+                if _macs_scales(report, role, group):
+                    files.append(_over_macs(report, role, group, folder))
     return files
 
 
-def _name(report: Report, role: str, name: str) -> str:
-    return name if len(report.experiment.roles) == 1 else f"{name}_{role}"
+def _groups(report: Report) -> list[_Group]:
+    common, blocks = report.experiment.common, report.experiment.blocks
+    names = list(dict.fromkeys(block.group for block in blocks))
+    groups = []
+    for name in names:
+        own = tuple(block for block in blocks if block.group == name)
+        groups.append(_Group(name if len(names) > 1 else "", common, own, looks(common, own)))
+    return groups
+
+
+def _cells(report: Report, role: str, rows: Sequence[str]) -> list[CellMean]:
+    return [report.at(row, role, scale) for row in rows for scale in report.scales]
+
+
+def _name(report: Report, role: str, group: _Group, name: str) -> str:
+    parts = (name, role if len(report.roles) > 1 else "", group.name)
+    return "_".join(part for part in parts if part)
 
 
 def _psnr(cell: CellMean) -> float | None:
@@ -49,10 +89,10 @@ def _psnr(cell: CellMean) -> float | None:
     return cell.psnr if cell.psnr is not None and math.isfinite(cell.psnr) else None
 
 
-def _over_scale(report: Report, role: str, folder: Path) -> FigureFile:
+def _over_scale(report: Report, role: str, group: _Group, folder: Path) -> FigureFile:
     """PSNR of all methods, and for each block the difference to its baseline."""
-    blocks = [block for block in report.experiment.blocks if len(block.methods) > 1]
-    sources = (captions.lr_note(report, role), captions.gaps_note(report, role))
+    blocks = [block for block in group.blocks if len(block.methods) > 1]
+    sources = (captions.lr_note(report, role), captions.gaps_note(report, role, group.rows))
     explained = (
         "Lower panels: difference to the block's baseline, measured (solid) and published "
         "(dotted, hollow)."
@@ -63,20 +103,20 @@ def _over_scale(report: Report, role: str, folder: Path) -> FigureFile:
     axes = figure.subplots(
         1 + len(blocks), 1, sharex=True, squeeze=False, height_ratios=ratios
     ).ravel()
-    seen = looks(report.experiment)
-    for method in report.experiment.methods:
-        cells = [report.at(method, role, scale) for scale in report.scales]
-        _curve(axes[0], [(c.scale, _psnr(c)) for c in cells], seen[method], label=label(method))
+    for row in group.rows:
+        points = [(c.scale, _psnr(c)) for c in _cells(report, role, (row,))]
+        if any(value is not None for _, value in points):
+            _curve(axes[0], points, group.seen[row], label=report.label(row))
     axes[0].set_ylabel("PSNR (dB)")
     axes[0].legend(loc="upper right", handlelength=1.8, labelspacing=0.3)
     for axis, block in zip(axes[1:], blocks, strict=True):
-        _differences(axis, report, role, block, seen)
+        _differences(axis, report, role, block, group.seen)
     for axis in axes:
         _scale_axis(axis, report)
     axes[-1].set_xlabel("scale factor")
     _name_ranges(axes[0], report)
     title = f"PSNR over scale, {captions.shown_set(report, role)}"
-    return save(figure, folder, _name(report, role, "psnr_over_scale"), title, text)
+    return save(figure, folder, _name(report, role, group, "psnr_over_scale"), title, text)
 
 
 def _curve(
@@ -102,7 +142,7 @@ def _differences(axis: Any, report: Report, role: str, block: Block, seen: dict[
         _curve(axis, printed, look, ls=":", markerfacecolor="white", markeredgewidth=0.7, lw=0.8)
         _curve(axis, measured, look)
     axis.axhline(0, color=seen[baseline].color, lw=0.8)
-    axis.set_ylabel(f"dB to {label(baseline)}")
+    axis.set_ylabel(f"dB to {report.label(baseline)}")
     axis.yaxis.set_major_locator(MaxNLocator(4))
 
 
@@ -140,38 +180,33 @@ def _name_ranges(axis: Any, report: Report) -> None:
     axis.annotate("out-of-scale", (divider, 0.01), (3, 0), ha="left", **style)
 
 
-def _over_macs(report: Report, role: str, folder: Path) -> FigureFile:
+def _over_macs(report: Report, role: str, group: _Group, folder: Path) -> FigureFile:
     """One panel per selected scale; a block's methods joined from the costliest to the least."""
-    scales = _macs_scales(report, role)
-    sources = (captions.lr_note(report, role), captions.gaps_note(report, role))
+    scales = _macs_scales(report, role, group)
+    sources = (captions.lr_note(report, role), captions.gaps_note(report, role, group.rows))
     text = note(report, role, *sources)
     figure = new_figure(PAGE_WIDTH, 2.35, text)
     axes = figure.subplots(1, len(scales), squeeze=False).ravel()
-    seen = looks(report.experiment)
     for axis, scale in zip(axes, scales, strict=True):
-        _macs_panel(axis, report, role, scale, seen)
+        _macs_panel(axis, report, role, scale, group)
     axes[0].set_ylabel("PSNR (dB)")
     legends = [axis.get_legend_handles_labels() for axis in axes]
     named = {name: handle for pair in legends for handle, name in zip(*pair, strict=True)}
     figure.legend(named.values(), named.keys(), loc="outside right upper", labelspacing=0.7)
     title = f"PSNR over decoder multiply-adds, {captions.shown_set(report, role)}"
-    return save(figure, folder, _name(report, role, "psnr_over_macs"), title, text)
+    return save(figure, folder, _name(report, role, group, "psnr_over_macs"), title, text)
 
 
-def _macs_scales(report: Report, role: str) -> list[float]:
-    """The measured scales nearest to the wanted ones; none without a trained method."""
-    trained = {m for block in report.experiment.blocks for m in block.methods}
-    known = [
-        scale
-        for scale in report.scales
-        if any(c.method in trained and _psnr(c) for c in report.measured(role, scale))
-    ]
+def _macs_scales(report: Report, role: str, group: _Group) -> list[float]:
+    """The measured scales nearest to the wanted ones; none without a network that has a decoder."""
+    cells = [c for b in group.blocks for c in _cells(report, role, b.methods)]
+    known = sorted({c.scale for c in cells if c.decoder_macs and _psnr(c) is not None})
     wanted = [min(known, key=lambda s: abs(math.log(s / near))) for near in _MACS_SCALES if known]
     return sorted(set(wanted))
 
 
-def _macs_panel(axis: Any, report: Report, role: str, scale: float, seen: dict[str, Look]) -> None:
-    for block in report.experiment.blocks:
+def _macs_panel(axis: Any, report: Report, role: str, scale: float, group: _Group) -> None:
+    for block in group.blocks:
         cells = [report.at(method, role, scale) for method in block.methods]
         drawn = [
             (c.decoder_macs, p, c.method)
@@ -180,13 +215,11 @@ def _macs_panel(axis: Any, report: Report, role: str, scale: float, seen: dict[s
         ]
         path = sorted(drawn, reverse=True)
         axis.plot([p[0] for p in path], [p[1] for p in path], color="0.75", lw=0.8, zorder=1)
-        for macs, value, method in drawn:
-            look = seen[method]
-            axis.plot(
-                macs, value, look.marker, color=look.color, ms=5, label=label(method), zorder=2
-            )
-    common = [report.at(method, role, scale) for method in report.experiment.common]
-    floors = [f"{label(c.method)} {decimals(c.psnr)} dB" for c in common if c.psnr is not None]
+        for macs, value, row in drawn:
+            look, name = group.seen[row], report.label(row)
+            axis.plot(macs, value, look.marker, color=look.color, ms=5, label=name, zorder=2)
+    common = [report.at(row, role, scale) for row in group.common]
+    floors = [f"{report.label(c.method)} {decimals(p)} dB" for c in common if (p := _psnr(c))]
     axis.set_title(" \N{MIDDLE DOT} ".join([scale_text(scale), *floors]))
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

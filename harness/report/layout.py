@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.published import label
 from harness.report import captions
 from harness.report.aggregate import CellMean, Report
 from harness.report.text import MISSING, scale_text
@@ -56,6 +55,12 @@ class Table:
     notes: tuple[tuple[str, str], ...]
     stand_in: bool
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether a measured line has a number."""
+        cells = [cell for row in self.rows if row.kind == "measured" for cell in row.cells]
+        return any(cell.text != MISSING for cell in cells)
+
 
 @dataclass
 class _Notes:
@@ -103,6 +108,8 @@ def scale_table(
     groups = (("in-scale", inside), ("out-of-scale", len(scales) - inside))
     general = [note, captions.protocol_note(report, role) if key in ("psnr", "ssim") else ""]
     general.append(captions.lr_note(report, role))
+    if any(line.name == "published" for line in lines):
+        general += [*captions.published_notes(report, role)]
     if any(line.better for line in lines):
         general.append(
             "Bold: best of a block at printed precision; unmarked where a value is missing."
@@ -147,9 +154,10 @@ def _block_rows(
             ]
             has_value = any(cell.text != MISSING for cell in cells)
             # A method without any number still has its line, which says so.
-            all_missing = all(report.at(method, role, s).missing for s in report.scales)
+            cells_of = [report.at(method, role, s) for s in report.scales]
+            all_missing = all(cell.missing or cell.unscored for cell in cells_of)
             if has_value or (number == 0 and all_missing and line.kind == "measured"):
-                head = ("" if named else label(method), line.name)
+                head = ("" if named else report.label(method), line.name)
                 rows.append(Row(head, tuple(cells), not rows, line.kind))
                 named = True
     return rows
@@ -158,10 +166,10 @@ def _block_rows(
 def _cell(report: Report, line: Line, cell: CellMean, block: Sequence[str], notes: _Notes) -> Cell:
     value = line.value(cell)
     if value is None:
-        mark = notes.mark([cell.missing]) if cell.missing and line.kind == "measured" else ""
-        return Cell(MISSING, mark=mark)
+        why = cell.missing or cell.unscored
+        return Cell(MISSING, mark=notes.mark([why]) if why and line.kind == "measured" else "")
     text = line.show(value)
-    if line.better is None or block == report.experiment.common:
+    if line.better is None or block == report.experiment.common or len(block) == 1:
         return Cell(text)
     values = [line.value(report.at(method, cell.role, cell.scale)) for method in block]
     known = [v for v in values if v is not None]
@@ -172,7 +180,7 @@ def _cell(report: Report, line: Line, cell: CellMean, block: Sequence[str], note
 
 def table_key(report: Report, role: str, key: str) -> str:
     """A key that is unique in the report."""
-    return key if len(report.experiment.roles) == 1 else f"{key}-{role}"
+    return key if len(report.roles) == 1 else f"{key}-{role}"
 
 
 def _letters(number: int) -> str:

@@ -32,7 +32,7 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         title=_title(report),
         experiment=report.experiment,
         plan=report.plan,
-        roles=[_banner(report, role) for role in report.experiment.roles],
+        roles=[_banner(report, role) for role in report.roles],
         tables=build_tables(report),
         figures=[_embedded(figure) for figure in figures],
         absent=_absent(report, figures),
@@ -57,7 +57,7 @@ def markdown_page(report: Report, figures: Sequence[FigureFile], folder: PurePos
 
 def _title(report: Report) -> str:
     """The paper's title, and at once whether this is the paper's setting."""
-    stand_in = any(captions.is_stand_in(report, role) for role in report.experiment.roles)
+    stand_in = any(captions.is_stand_in(report, role) for role in report.roles)
     return report.experiment.title + " (STAND-IN)" * stand_in
 
 
@@ -102,12 +102,13 @@ def _absent(report: Report, figures: Sequence[FigureFile]) -> list[str]:
     """How to get what is not on the page."""
     command = f"`harness run {report.experiment.name} --profile {report.plan.profile}`"
     lines = []
-    if not report.samples:
+    pictures = {"maps", "crops"} & set(report.experiment.figures)
+    if pictures and not report.samples:
         lines.append(
             "Expert maps and crops are left out, because no samples are stored: "
             f"{command} stores them while it measures."
         )
-    if not figures:
+    if report.experiment.figures and not figures:
         lines.append("Figures were not drawn with this document.")
     return lines
 

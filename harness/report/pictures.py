@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.errors import HarnessError
-from harness.published import label
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.figure import PAGE_WIDTH, FigureFile, new_figure, note, save
@@ -33,10 +32,13 @@ _TEXT = 0.24
 def draw_pictures(report: Report, folder: Path) -> list[FigureFile]:
     """The expert maps and the crops of every sample; nothing where there are no samples."""
     files = []
-    mapped = _mapped(report.samples)
+    wanted = report.experiment.figures
+    mapped = _mapped(report.samples) if "maps" in wanted else []
     if mapped:
         files.append(_expert_maps(report, mapped, folder))
-    return files + [_crops(report, sample, folder) for sample in report.samples]
+    if "crops" in wanted:
+        files += [_crops(report, sample, folder) for sample in report.samples]
+    return files
 
 
 def _mapped(samples: Sequence[Sample]) -> list[Sample]:
@@ -81,7 +83,7 @@ def _expert_maps(report: Report, samples: Sequence[Sample], folder: Path) -> Fig
         _bare(row[0], np.asarray(hr), title, interpolation="antialiased")
         routed = [m for m in sample.methods if m.expert_map]
         for axis, method in zip(row[1:], routed, strict=False):
-            _map_panel(axis, sample, method, hr)
+            _map_panel(report, axis, sample, method, hr)
         for axis in row[1 + len(routed) :]:
             axis.set_axis_off()
     title = f"Expert map from the mapper, {_datasets(samples)}"
@@ -111,7 +113,9 @@ def _bare(axis: Any, image: NDArray[np.uint8], title: str, **options: Any) -> No
     axis.set_title(title, fontsize=6.5, pad=3)
 
 
-def _map_panel(axis: Any, sample: Sample, method: MethodSample, hr: Image.Image) -> None:
+def _map_panel(
+    report: Report, axis: Any, sample: Sample, method: MethodSample, hr: Image.Image
+) -> None:
     """A map in the experts' colours, with their shares as legend."""
     experts = np.asarray(_image(sample, method.expert_map).convert("L"))
     depths = method.expert_depths
@@ -123,7 +127,7 @@ def _map_panel(axis: Any, sample: Sample, method: MethodSample, hr: Image.Image)
     palette = np.array([to_rgb(c) for c in _colors(len(depths))])
     painted = Image.fromarray((palette[experts] * 255).round().astype(np.uint8))
     enlarged = painted.resize(hr.size, Image.Resampling.NEAREST)
-    _bare(axis, np.asarray(enlarged), f"\n{label(method.method)}")
+    _bare(axis, np.asarray(enlarged), f"\n{report.label(method.method)}")
     shares = np.bincount(experts.ravel(), minlength=len(depths)) / experts.size
     handles = [
         Patch(color=color, label=f"{depth}-layer {100 * share:.0f}%")
@@ -202,7 +206,7 @@ def _panels(report: Report, sample: Sample) -> list[tuple[str, NDArray[np.uint8]
         common = method.method in report.experiment.common
         bold = not common and shown == f"{best} dB"
         image = _image(sample, method.crop).convert("RGB")
-        panels.append((f"{label(method.method)}\n{shown}", np.asarray(image), bold))
+        panels.append((f"{report.label(method.method)}\n{shown}", np.asarray(image), bold))
     return [*panels, ("HR\n", np.asarray(hr), False)]
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from harness.published import label
 from harness.report import captions
 from harness.report.aggregate import CellMean, Report
 
@@ -39,7 +38,7 @@ def json_text(report: Report) -> str:
         "networks": plan.networks,
         "schedule": plan.schedule,
         "created": plan.created,
-        "captions": {r: captions.page_caption(report, r) for r in report.experiment.roles},
+        "captions": {r: captions.page_caption(report, r) for r in report.roles},
         "warnings": [w for w in (captions.path_warning(report), *plan.warnings) if w],
         "roles": [asdict(note) for note in plan.roles],
         "profile_settings": plan.profile_settings,
@@ -51,7 +50,7 @@ def json_text(report: Report) -> str:
 def _record(report: Report, cell: CellMean) -> dict[str, Any]:
     record = asdict(cell)
     record["excluded"] = [f"{reason}: {count}" for reason, count in cell.excluded]
-    shown = label(cell.method)
+    shown = report.label(cell.method)
     stand_in = captions.is_stand_in(report, cell.role)
     return {
         "method": record.pop("method"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from harness.published import label
+from harness.experiments.base import TableName
 from harness.report import captions
 from harness.report.aggregate import CellMean, Report
 from harness.report.layout import (
@@ -25,10 +25,28 @@ _UNITS = ((12, "T"), (9, "G"), (6, "M"))
 
 def build_tables(report: Report) -> list[Table]:
     """Every table of a report, in order."""
-    tables = []
-    for role in report.experiment.roles:
-        tables += [_psnr(report, role), _ssim(report, role), _decoder_macs(report, role)]
-        tables += [_other_macs(report, role), _shares(report, role), _networks(report, role)]
+    return [table for role in report.roles for table in _tables_of(report, role)]
+
+
+def main_tables(report: Report) -> list[Table]:
+    """For each set, the first table in which anything was measured."""
+    found = []
+    for role in report.roles:
+        tables = _tables_of(report, role)
+        found += [table for table in tables if table.has_numbers][:1] or tables[:1]
+    return found
+
+
+def _tables_of(report: Report, role: str) -> list[Table]:
+    makers: dict[TableName, Callable[[Report, str], Table]] = {
+        "psnr": _psnr,
+        "ssim": _ssim,
+        "macs": _macs,
+        "other-macs": _other_macs,
+        "shares": _shares,
+        "networks": _networks,
+    }
+    tables = [makers[name](report, role) for name in report.experiment.tables]
     return [table for table in tables if table.rows]
 
 
@@ -75,33 +93,60 @@ def _small_for_ssim(report: Report, role: str) -> list[str]:
     ]
 
 
-def _decoder_macs(report: Report, role: str) -> Table:
-    exponent, letter = _unit(report, role, lambda c: c.decoder_macs)
+def _macs(report: Report, role: str) -> Table:
+    """The multiply-adds that the experiment is about, beside the published ones."""
+    exponent, letter = _macs_unit(report, role)
+    unit = 10.0**exponent
+    show = partial(decimals, digits=1)
     lines = [
-        Line(
-            f"{letter}MACs",
-            lambda c: _over(c.decoder_macs, 10.0**exponent),
-            decimals,
-            min,
-            "measured",
-        ),
-        Line("% of baseline", lambda c: _percent(report, c), partial(decimals, digits=1)),
+        Line(f"{letter}MACs", lambda c: _over(c.macs, unit), decimals, min, "measured"),
+        Line("published", lambda c: _over(c.published_macs, unit), decimals),
+        Line("difference", lambda c: _macs_difference(c, unit), signed),
+        Line("% of baseline", lambda c: _percent(report, c), show),
+        Line("published %", lambda c: c.published_percent, show),
     ]
+    what = "Decoder multiply-adds" if report.experiment.macs_of == "decoder" else "Multiply-adds"
+    title = f"{what} ({letter}MACs)"
+    return scale_table(report, role, "macs", title, lines, note=_macs_note(report, exponent))
+
+
+def _macs_note(report: Report, exponent: int) -> str:
+    counted = "every query through its expert's MLP, and the mapper"
+    if report.experiment.macs_of == "all":
+        counted = "encoder, mapper, and every query through its expert's MLP"
+    letter = dict(_UNITS)[exponent]
     note = (
-        f"Multiply-adds (MACs), mean per image, 1 {letter}MACs = 1e{exponent}: every query through "
-        "its expert's MLP, and the mapper. The paper calls multiply-adds FLOPs; its Table 3 takes "
-        "Set14's HR images as LR, so its figures are no comparison and are not shown."
+        f"Multiply-adds (MACs), mean per image, 1 {letter}MACs = 1e{exponent}: {counted}. "
+        "The paper calls multiply-adds FLOPs."
     )
-    title = f"Decoder multiply-adds ({letter}MACs)"
-    return scale_table(report, role, "macs", title, lines, note=note)
+    if any(cell.published_macs is not None for cell in report.cells.values()):
+        return note
+    return (
+        f"{note} Its Table 3 takes Set14's HR images as LR, so its figures are no comparison and "
+        "are not shown."
+    )
+
+
+def _macs_unit(report: Report, role: str) -> tuple[int, str]:
+    """The paper's unit, so that digits can be compared; else one that suits the numbers."""
+    wanted = report.experiment.macs_unit
+    fixed = [unit for unit in _UNITS if unit[1] == wanted]
+    substitute = report.role(role).substitute
+    return fixed[0] if fixed and not substitute else _unit(report, role, lambda c: c.macs)
+
+
+def _macs_difference(cell: CellMean, unit: float) -> float | None:
+    if not cell.macs or cell.published_macs is None:
+        return None
+    return float(f"{cell.macs / unit:.2f}") - float(f"{cell.published_macs / unit:.2f}")
 
 
 def _percent(report: Report, cell: CellMean) -> float | None:
-    """Decoder multiply-adds relative to the block's baseline."""
+    """Multiply-adds relative to the block's baseline."""
     for block in report.experiment.blocks:
         if cell.method in block.methods:
-            base = report.at(block.methods[0], cell.role, cell.scale).decoder_macs
-            return 100 * cell.decoder_macs / base if base and cell.decoder_macs else None
+            base = report.at(block.methods[0], cell.role, cell.scale).macs
+            return 100 * cell.macs / base if base and cell.macs else None
     return None
 
 
@@ -148,7 +193,7 @@ def _networks(report: Report, role: str) -> Table:
         for number, method in enumerate(block):
             cells = [report.at(method, role, scale) for scale in report.scales]
             cells = [cell for cell in cells if not cell.missing]
-            rows.append(Row((label(method),), tuple(_network_cells(cells)), number == 0))
+            rows.append(Row((report.label(method),), tuple(_network_cells(cells)), number == 0))
     return Table(
         key=table_key(report, role, "networks"),
         title="Networks as measured",

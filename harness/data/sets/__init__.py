@@ -10,9 +10,10 @@ from harness.data.sets.benchmarks import BENCHMARKS
 from harness.data.sets.bsds import BSDS
 from harness.data.sets.div2k import DIV2K
 from harness.data.sets.embedded import EMBEDDED
+from harness.data.sets.sizes import SIZES
 from harness.errors import UsageError
 
-SPECS = {spec.name: spec for spec in (*EMBEDDED, *BSDS, *DIV2K, *BENCHMARKS)}
+SPECS = {spec.name: spec for spec in (*EMBEDDED, *BSDS, *DIV2K, *BENCHMARKS, *SIZES)}
 
 
 def check_name(name: str) -> str:

@@ -52,6 +52,7 @@ class Dataset:
         items: its images.
         expected: how many images the published set has; None for sets of no fixed size.
         protocol: PSNR protocol of the paper for it.
+        sizes_of: the set whose image sizes these are, where there are no images.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Dataset:
     items: tuple[ImageItem, ...]
     expected: int | None
     protocol: str
+    sizes_of: str = ""
 
     @property
     def complete(self) -> bool:

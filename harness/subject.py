@@ -1,0 +1,104 @@
+"""What is measured: a method with its network and where that comes from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from baselines import build, parse
+from baselines.mlp import MLP
+from harness import checkpoints
+from harness.profiles import Profile
+
+_SHAPES = "shapes-"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A method ready to be measured.
+
+    Attributes:
+        model: in evaluation mode, on its device.
+        checkpoint: hash of the weights; "" where there are none (bicubic), and the shapes of a
+            network without weights.
+        recipe: fingerprint of how it was trained; "" for official checkpoints and bicubic.
+        finished: whether its training reached the last step.
+        profile: that it was trained under; "" for official checkpoints and bicubic.
+        origin: where it comes from, in words.
+    """
+
+    method: str
+    model: nn.Module
+    device: torch.device
+    seed: int = 0
+    checkpoint: str = ""
+    recipe: str = ""
+    trained_steps: int = 0
+    finished: bool = True
+    profile: str = ""
+    origin: str = "nothing is trained"
+
+    @property
+    def counts_only(self) -> bool:
+        """Whether there are no weights, so that multiply-adds are all that can be measured."""
+        return self.checkpoint.startswith(_SHAPES)
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    @property
+    def expert_depths(self) -> list[int]:
+        """Linear layers of the experts; empty without experts."""
+        experts = [m for m in self.model.modules() if isinstance(m, MLP)]
+        return [e.depth for e in experts] if len(experts) > 1 else []
+
+
+def open_subject(path: Path, device: torch.device, method: str | None = None) -> Subject:
+    """The subject of a checkpoint.
+
+    Raises:
+        HarnessError: see `harness.checkpoints.open_checkpoint`.
+    """
+    loaded = checkpoints.open_checkpoint(path, method)
+    recipe = loaded.meta.get("recipe")
+    return Subject(
+        method=loaded.method or path.stem,
+        model=loaded.model.to(device),
+        device=device,
+        seed=recipe["seed"] if recipe else 0,
+        checkpoint=loaded.weights,
+        recipe=loaded.meta.get("recipe_fingerprint", ""),
+        trained_steps=loaded.meta.get("step", 0),
+        finished=loaded.meta.get("finished", True),
+        profile=(loaded.meta.get("profile") or {}).get("name", ""),
+        origin=loaded.meta.get(
+            "origin",
+            f"{path.name}, in the layout of an official checkpoint; its training is not known",
+        ),
+    )
+
+
+def shapes_subject(method: str, profile: Profile) -> Subject:
+    """A method's network under a profile without weights, whose multiply-adds can be counted.
+
+    Networks with experts do not suit: what they cost depends on the weights.
+    """
+    with torch.device("meta"):
+        model = build(method, **profile.networks.options(parse(method))).eval()
+    shapes = sorted((key, tuple(value.shape)) for key, value in model.state_dict().items())
+    digest = hashlib.sha256(repr(shapes).encode()).hexdigest()
+    return Subject(
+        method,
+        model,
+        torch.device("cpu"),
+        seed=profile.seeds[0],
+        checkpoint=f"{_SHAPES}{digest}",
+        profile=profile.name,
+        origin="not trained: its multiply-adds follow from its shapes",
+    )
