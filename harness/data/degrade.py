@@ -2,7 +2,8 @@
 
 The LIIF code's configurations read ready-made LR images at x2, x3, x4 and make the others with
 Pillow. Where a ready-made folder is missing, the MATLAB-compatible resize stands in for it
-(bit for bit the same on Set5), under a name of its own.
+(bit for bit the same on Set5), under a name of its own. Folders that `harness data prepare` filled
+hold the same LR images; they save the resize and are never taken for ready-made ones.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from baselines.bicubic import imresize
 from harness.data.images import pixel_hash, read_rgb, save_png, to_image, to_tensor
+from harness.data.prepared import read_mark, read_prepared
 from harness.data.sets import ImageItem
 from harness.errors import HarnessError
 from harness.progress import say
@@ -110,7 +112,9 @@ def make_pair(item: ImageItem, hr: Tensor, scale: float, cache: Path | None) -> 
     if official is not None:
         return _official_pair(item, hr, s, official)
     cropped = mod_crop(hr, s)
-    return Pair(_cached_matlab(cropped, s, cache), cropped, MATLAB)
+    prepared = read_prepared(item.prepared_lr(s), cropped, s)
+    lr = _cached_matlab(cropped, s, cache) if prepared is None else prepared
+    return Pair(lr, cropped, MATLAB)
 
 
 def _official_pair(item: ImageItem, hr: Tensor, scale: int, path: Path) -> Pair:
@@ -129,7 +133,9 @@ def _official_pair(item: ImageItem, hr: Tensor, scale: int, path: Path) -> Pair:
             f"({hr.shape[-1]}x{hr.shape[-2]}) at x{scale}.",
             "The LR and HR folders belong to different versions of the set; fetch both again.",
         )
-    return Pair(lr, hr[:, : h * scale, : w * scale].contiguous(), OFFICIAL)
+    # A file that was made here and then copied elsewhere is still not the dataset's own.
+    source = OFFICIAL if read_mark(path) is None else MATLAB
+    return Pair(lr, hr[:, : h * scale, : w * scale].contiguous(), source)
 
 
 def _cached_matlab(cropped: Tensor, scale: int, cache: Path | None) -> Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from harness.data.images import image_size, pixel_hash, read_rgb
+from harness.data.prepared import is_prepared
 from harness.errors import HarnessError
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
@@ -33,6 +34,8 @@ class ImageItem:
         fingerprint: changes when the file changes.
         official_lr: path of the dataset's own LR image for an integer scale, if the dataset
             has a folder for that scale.
+        prepared_lr: path of the LR image that `harness data prepare` makes, if there is a folder
+            of such images. A folder is the dataset's own or a prepared one, never both.
     """
 
     name: str
@@ -40,6 +43,7 @@ class ImageItem:
     size: Callable[[], tuple[int, int]]
     fingerprint: Callable[[], str]
     official_lr: Callable[[int], Path | None] = no_official_lr
+    prepared_lr: Callable[[int], Path | None] = no_official_lr
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,22 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """Where the image files of a dataset lie below the data root.
+
+    Attributes:
+        hr: folder of the HR images.
+        expected: images of the published set.
+        lr: folder of the LR images of a scale, with `{scale}` in it; the files are called
+            `<name>x<scale>.png`. None for training sets, whose LR patches are made on the way.
+    """
+
+    hr: str
+    expected: int
+    lr: str | None = None
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """A dataset that can be looked for.
 
@@ -104,6 +124,7 @@ class DatasetSpec:
         protocol: PSNR protocol of the paper for it.
         how_to_get: what to do when it is not there.
         find: from the data root (None: not given) to the dataset.
+        layout: of its files; None where it is no files of its own.
     """
 
     name: str
@@ -111,6 +132,7 @@ class DatasetSpec:
     protocol: str
     how_to_get: str
     find: Callable[[DatasetSpec, Path | None], Dataset]
+    layout: Layout | None = None
 
 
 def file_hash(path: Path) -> str:
@@ -160,53 +182,45 @@ def _refuse_twins(dataset: str, files: list[Path]) -> None:
         seen[path.stem] = path
 
 
-def _official_lr(root: Path, lr: str, name: str, scale: int) -> Path | None:
-    """Where the LR image of a scale lies, if there is a folder for that scale."""
+def _lr_path(root: Path, lr: str, prepared: bool, name: str, scale: int) -> Path | None:
+    """Where the LR image of a scale lies, if there is a folder for that scale of that kind."""
     folder = root / lr.format(scale=scale)
-    return folder / f"{name}x{scale}.png" if folder.is_dir() else None
+    fits = folder.is_dir() and is_prepared(folder) == prepared
+    return folder / f"{name}x{scale}.png" if fits else None
 
 
-def from_folder(
-    spec: DatasetSpec,
-    root: Path | None,
-    hr: str,
-    expected: int | None,
-    lr: str | None = None,
-) -> Dataset:
-    """A dataset of image files.
-
-    Args:
-        spec: of the dataset.
-        root: data root.
-        hr: folder of the HR images below the root.
-        expected: images of the published set.
-        lr: folder of the LR images of an integer scale, with `{scale}` in it; the files are
-            called `<name>x<scale>.png`.
+def from_folder(spec: DatasetSpec, root: Path | None) -> Dataset:
+    """A dataset of image files, found by its layout.
 
     Raises:
         HarnessError: naming the folder that was looked in, and how to get the images.
     """
+    layout = spec.layout
+    if layout is None:
+        raise ValueError(f"{spec.name} has no layout")
     if root is None:
         raise HarnessError(
             f"{spec.name} needs a data root, and none was given.",
             f"Use --data-root DIR or set HARNESS_DATA; {spec.name} is then looked for in "
-            f"DIR/{hr}. {spec.how_to_get}",
+            f"DIR/{layout.hr}. {spec.how_to_get}",
         )
-    folder = root / hr
+    folder = root / layout.hr
     files = image_files(folder) if folder.is_dir() else []
     if not files:
         what = "has no images" if folder.is_dir() else "does not exist"
         raise HarnessError(f"{spec.name} is not there: {folder.resolve()} {what}.", spec.how_to_get)
 
     _refuse_twins(spec.name, files)
-    items = tuple(
-        ImageItem(
-            path.stem,
-            partial(read_rgb, path),
-            partial(image_size, path),
-            partial(file_hash, path),
-            partial(_official_lr, root, lr, path.stem) if lr else no_official_lr,
-        )
-        for path in files
+    items = tuple(_file_item(path, root, layout.lr) for path in files)
+    return Dataset(spec.name, spec.description, items, layout.expected, spec.protocol)
+
+
+def _file_item(path: Path, root: Path, lr: str | None) -> ImageItem:
+    return ImageItem(
+        path.stem,
+        partial(read_rgb, path),
+        partial(image_size, path),
+        partial(file_hash, path),
+        partial(_lr_path, root, lr, False, path.stem) if lr else no_official_lr,
+        partial(_lr_path, root, lr, True, path.stem) if lr else no_official_lr,
     )
-    return Dataset(spec.name, spec.description, items, expected, spec.protocol)

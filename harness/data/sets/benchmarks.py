@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from harness.data.sets.base import DatasetSpec, from_folder
+from harness.data.sets.base import DatasetSpec, Layout, from_folder
 
 _HOW = (
-    "They are part of the benchmark archive of the EDSR project "
-    "(cv.snu.ac.kr/research/EDSR/benchmark.tar): unpack it into the data root."
+    "It is part of the benchmark archive of the EDSR project "
+    "(cv.snu.ac.kr/research/EDSR/benchmark.tar): `harness data fetch {0}` gets it, or unpack it "
+    "into the data root."
 )
 
 
 def _benchmark(name: str, images: int, description: str) -> DatasetSpec:
-    find = partial(
-        from_folder,
-        hr=f"benchmark/{name}/HR",
-        expected=images,
-        lr=f"benchmark/{name}/LR_bicubic/X{{scale}}",
-    )
-    return DatasetSpec(name, description, "benchmark", _HOW, find)
+    layout = Layout(f"benchmark/{name}/HR", images, lr=f"benchmark/{name}/LR_bicubic/X{{scale}}")
+    return DatasetSpec(name, description, "benchmark", _HOW.format(name), from_folder, layout)
 
 
 BENCHMARKS = (

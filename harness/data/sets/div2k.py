@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from harness.data.sets.base import DatasetSpec, from_folder
+from harness.data.sets.base import DatasetSpec, Layout, from_folder
 
 _HOW = (
-    "Download DIV2K_{0} from data.vision.ee.ethz.ch/cvl/DIV2K and unpack it into DIV2K/ below "
-    "the data root."
+    "`harness data fetch {0}` gets it; or download DIV2K_{1} from data.vision.ee.ethz.ch/cvl/DIV2K "
+    "and unpack it into DIV2K/ below the data root."
 )
 
 DIV2K = (
@@ -16,19 +14,16 @@ DIV2K = (
         "DIV2K_train",
         "Agustsson and Timofte, CVPR Workshops 2017",
         "div2k",
-        _HOW.format("train_HR"),
-        partial(from_folder, hr="DIV2K/DIV2K_train_HR", expected=800),
+        _HOW.format("DIV2K_train", "train_HR"),
+        from_folder,
+        Layout("DIV2K/DIV2K_train_HR", 800),
     ),
     DatasetSpec(
         "DIV2K_valid",
         "Agustsson and Timofte, CVPR Workshops 2017",
         "div2k",
-        _HOW.format("valid_HR and DIV2K_valid_LR_bicubic_X2, _X3, _X4"),
-        partial(
-            from_folder,
-            hr="DIV2K/DIV2K_valid_HR",
-            expected=100,
-            lr="DIV2K/DIV2K_valid_LR_bicubic/X{scale}",
-        ),
+        _HOW.format("DIV2K_valid", "valid_HR and DIV2K_valid_LR_bicubic_X2, _X3, _X4"),
+        from_folder,
+        Layout("DIV2K/DIV2K_valid_HR", 100, lr="DIV2K/DIV2K_valid_LR_bicubic/X{scale}"),
     ),
 )
