@@ -8,6 +8,7 @@ import sys
 import click
 
 from harness import __version__
+from harness.commands.check import check
 from harness.commands.evaluate import evaluate
 from harness.commands.flops import flops
 from harness.commands.methods import methods
@@ -34,7 +35,7 @@ def cli() -> None:
     """
 
 
-for command in (run, report, train, evaluate, flops, upscale, methods):
+for command in (run, report, check, train, evaluate, flops, upscale, methods):
     cli.add_command(command)
 
 
