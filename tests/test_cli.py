@@ -26,7 +26,7 @@ from harness import checkpoints
 from harness.cli import cli
 from harness.errors import HarnessError
 
-COMMANDS = ["run", "report", "train", "eval", "flops", "upscale", "methods"]
+COMMANDS = ["run", "report", "check", "train", "eval", "flops", "upscale", "methods"]
 
 
 def save_checkpoint(path: Path, method: str = "edsr-liif") -> Path:
