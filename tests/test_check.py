@@ -689,7 +689,9 @@ def test_committed_networks_are_those_behind_the_golden_numbers():
 def test_the_project_s_own_ci_checks_both():
     """What was trained there, and the committed networks, against the same numbers."""
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert {"harness check", "harness check --results results/golden"} <= set(lines)
+    assert {"harness check", "harness check --results results/golden --tolerance 0.02"} <= set(
+        lines
+    )
 
 
 def test_the_workflow_file_is_valid():
