@@ -8,6 +8,7 @@ import sys
 import click
 
 from harness import __version__
+from harness.commands.check import check
 from harness.commands.data import data
 from harness.commands.evaluate import evaluate
 from harness.commands.flops import flops
@@ -35,7 +36,7 @@ def cli() -> None:
     """
 
 
-for command in (run, report, train, evaluate, flops, upscale, methods, data):
+for command in (run, report, check, train, evaluate, flops, upscale, methods, data):
     cli.add_command(command)
 
 

@@ -89,6 +89,7 @@ class CellMean:
     lr_sources: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
     fingerprints: tuple[str, ...] = ()
+    lr_fingerprints: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
@@ -300,6 +301,7 @@ def _provenance(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:
         "lr_sources": distinct(rows["lr_source"]),
         "protocols": distinct(rows["protocol"]),
         "fingerprints": distinct(rows["dataset_fingerprint"]),
+        "lr_fingerprints": distinct(rows["lr_fingerprint"].fillna("")),
         "checkpoints": distinct(rows["checkpoint"]),
         "recipes": distinct(rows["recipe"]),
         "precisions": distinct(rows["precision"]),
