@@ -376,7 +376,7 @@ def test_incomplete_cells_are_not_accepted(accepted):
     store(scales=(2,))
     status, _, err = accepted("check", "--update", "--reason", "x")
     assert status == 1
-    assert "x30: not in the plan of this run" in err
+    assert "x30: left out of this run, or not trained" in err
     assert FILE.read_bytes() == before
 
 

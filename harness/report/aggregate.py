@@ -224,7 +224,7 @@ def _cell_mean(report: Report, folder: Path, row: str, role: str, scale: float) 
     if method is None:
         return replace(cell, missing="fixed-scale networks, one for each of their scales")
     if not planned:
-        return replace(cell, missing="not in the plan of this run")
+        return replace(cell, missing="left out of this run, or not trained")
     by_seed = [_rows(folder, cell, note.only) for cell in planned]
     rows = [row for found in by_seed for row in found]
     if any(len(found) != note.images for found in by_seed):
