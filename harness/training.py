@@ -242,7 +242,9 @@ def train(run: Run, data: Dataset, wait: bool = False) -> Path:
         total = source.per_epoch * run.settings.epochs
         if state.step < total:
             _announce(run, state, total)
-            _loop(run, state, source, total, describing.origin(run.profile, data))
+            _loop(
+                run, state, source, total, describing.origin(run.profile, data, run.recipe.method)
+            )
     return run.checkpoint
 
 

@@ -51,10 +51,12 @@ class Block:
     Attributes:
         methods: the rows.
         group: blocks of one group share the panels of a figure (an encoder's, say).
+        joined: whether a line joins them where PSNR is drawn over multiply-adds.
     """
 
     methods: tuple[str, ...]
     group: str = ""
+    joined: bool = True
 
 
 @dataclass(frozen=True)

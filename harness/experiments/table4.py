@@ -23,6 +23,7 @@ TABLE4 = Experiment(
                 "rdn-moeisr-liif-s",
                 "rdn-moeisr-liif-b",
             ),
+            joined=False,
         ),
     ),
     roles=("Urban100",),

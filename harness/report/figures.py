@@ -213,7 +213,7 @@ def _macs_panel(axis: Any, report: Report, role: str, scale: float, group: _Grou
             for c in cells
             if c.decoder_macs and (p := _psnr(c)) is not None
         ]
-        path = sorted(drawn, reverse=True)
+        path = sorted(drawn, reverse=True) if block.joined else []
         axis.plot([p[0] for p in path], [p[1] for p in path], color="0.75", lw=0.8, zorder=1)
         for macs, value, row in drawn:
             look, name = group.seen[row], report.label(row)
