@@ -83,7 +83,7 @@ class Experiment:
         macs_of: "decoder", or ("all") encoder, decoder and everything else.
         macs_unit: letter of the unit of multiply-adds; "" for the one that suits the numbers.
         regions_only: measure only the images that the profile's regions name.
-        notes: by role, what must be known to compare with the published numbers.
+        notes: by role and table, what must be known to compare with the published numbers.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Experiment:
     macs_of: Literal["decoder", "all"] = "decoder"
     macs_unit: Literal["", "M", "G", "T"] = ""
     regions_only: bool = False
-    notes: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[tuple[str, TableName], str] = field(default_factory=dict)
 
     @property
     def rows(self) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class CellMean:
         lr_pixels: mean number of LR pixels of an image.
         published, published_ssim, published_macs, published_percent: what the paper prints for
             this cell, if it does; percent are of the block's baseline.
-        published_notes: what must be known of these.
+        published_notes: (field, what must be known of it).
     """
 
     method: str
@@ -76,7 +76,7 @@ class CellMean:
     published_ssim: float | None = None
     published_macs: float | None = None
     published_percent: float | None = None
-    published_notes: tuple[str, ...] = ()
+    published_notes: tuple[tuple[str, str], ...] = ()
     macs: float | None = None
     lr_pixels: float | None = None
     decoder_macs: float | None = None
@@ -199,7 +199,7 @@ def _printed(experiment: Experiment, row: str, role: str, scale: float) -> dict[
         value = printed(experiment.published, method, role, scale, metric)
         if value is not None:
             found[name] = value
-    notes = tuple(dict.fromkeys(p.note for p in found.values() if p.note))
+    notes = tuple((name, p.note) for name, p in found.items() if p.note)
     return {**{name: p.value for name, p in found.items()}, "published_notes": notes}
 
 
