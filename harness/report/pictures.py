@@ -36,8 +36,11 @@ def draw_pictures(report: Report, folder: Path) -> list[FigureFile]:
     files = []
     wanted = report.experiment.figures
     mapped = _mapped(report.samples) if "maps" in wanted else []
-    if mapped:
-        files.append(_expert_maps(report, mapped, folder))
+    # Maps that take several rows for one image have a figure for each image.
+    if any(_routed(sample) > _MAP_COLUMNS for sample in mapped):
+        files += [_expert_maps(report, [s], folder, f"expert_map_{s.image}") for s in mapped]
+    elif mapped:
+        files.append(_expert_maps(report, mapped, folder, "expert_map"))
     if "crops" in wanted:
         files += [_crops(report, sample, folder) for sample in report.samples]
     return files
@@ -66,7 +69,7 @@ def _image(sample: Sample, name: str) -> Image.Image:
         ) from error
 
 
-def _expert_maps(report: Report, samples: Sequence[Sample], folder: Path) -> FigureFile:
+def _expert_maps(report: Report, samples: Sequence[Sample], folder: Path, name: str) -> FigureFile:
     """For each image: the image, then the map of every method that routes, in as many rows as
     they need."""
     most = max(sum(bool(m.expert_map) for m in s.methods) for s in samples)
@@ -97,7 +100,7 @@ def _expert_maps(report: Report, samples: Sequence[Sample], folder: Path) -> Fig
         for axis in row[1 + len(routed) :]:
             axis.set_axis_off()
     title = f"Expert map from the mapper, {_datasets(samples)}"
-    return save(figure, folder, "expert_map", title, text)
+    return save(figure, folder, name, title, text)
 
 
 def _routed(sample: Sample) -> int:
