@@ -51,7 +51,7 @@ class Ablation:
         form: as users read it, `tauT`.
         about: a line of explanation.
         pattern: regular expression of the suffix.
-        changes: from the match.
+        changes: from the match; raises ValueError for values that make no sense.
     """
 
     form: str
@@ -62,7 +62,7 @@ class Ablation:
 
 DEPTH = Ablation(
     form="Nlayer",
-    about="an MLP of N linear layers (MoEISR's Table 4)",
+    about="an MLP of N linear layers, 2 to 9 (MoEISR's Table 4)",
     pattern=r"([2-9])layer",
     changes=lambda match: Changes(decoder={"depth": int(match[1])}),
 )
@@ -98,6 +98,8 @@ class MethodName:
     Attributes:
         encoder: empty for methods without a network.
         decoder: empty for fixed-scale networks.
+        head: of the head family; empty for the decoder's own MLP.
+        variant: of the head family.
         scale: of a fixed-scale network.
         suffix: of an ablation, with what it changes.
     """
@@ -169,13 +171,17 @@ def parse(method: str) -> MethodName:
         for ablation in ablations(_names()[base]):
             match = re.fullmatch(ablation.pattern, suffix)
             if match:
-                changes = ablation.changes(match)
+                try:
+                    changes = ablation.changes(match)
+                except ValueError as error:
+                    raise UnknownMethodError(f"{method}: {error}") from error
                 return replace(_names()[base], name=method, suffix=suffix, changes=changes)
         forms = ", ".join(f"-{a.form}" for a in ablations(_names()[base]))
-        if forms:
-            raise UnknownMethodError(
-                f"Unknown suffix '-{suffix}' of method '{base}'. Available: {forms}"
-            )
+        if not forms:
+            raise UnknownMethodError(f"Unknown method '{method}': '{base}' takes no suffix.")
+        raise UnknownMethodError(
+            f"Unknown suffix '-{suffix}' of method '{base}'. Available: {forms}"
+        )
     raise UnknownMethodError(unknown("method", method, methods()))
 
 
@@ -225,9 +231,8 @@ def build(
         ensemble: local ensemble of four latent codes.
 
     Raises:
-        UnknownMethodError: for an unknown name.
+        UnknownMethodError: for an unknown name, or a suffix about an expert that is not there.
         TypeError: for an unknown option, naming the nearest, or one that the name decides.
-        ValueError: for a balance weight of an expert that is not there.
 
     Example:
         >>> model = build("edsr-liif", encoder={"blocks": 1, "features": 8})
@@ -268,5 +273,5 @@ def _build_head(
     made = family.build(feeder, channels, parts.variant, **options)
     for number in parts.changes.balance:
         if number > len(made.expert_macs()):
-            raise ValueError(f"{parts.name}: there are {len(made.expert_macs())} experts only")
+            raise UnknownMethodError(f"{parts.name}: it has {len(made.expert_macs())} experts only")
     return made

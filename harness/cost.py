@@ -59,16 +59,28 @@ def _forward_macs(model: Network, s: Training) -> int:
 
 
 def _evaluation_macs(model: Network, job: Job, method: str) -> int:
-    experts = len(model.head.expert_macs()) if isinstance(model, ImplicitSR) else 1
-    shares = [1 / experts] * experts
     total = 0
     for role, scale in job.cells(method):
         only = job.images(role)
         for item in (i for i in job.datasets[role].items if not only or i.name in only):
             lr = lr_size(item.size(), scale)
             lr = (max(1, lr[0]), max(1, lr[1]))
-            total += flops.count(model, lr, item.size(), shares=shares).total
+            total += flops.count(model, lr, item.size(), shares=_even(model)).total
     return total
+
+
+def _choosing_macs(model: Network, job: Job) -> int:
+    """Finding the experts of every HR image, once for all scales."""
+    if not isinstance(model, ImplicitSR):
+        return 0
+    sizes = [item.size() for dataset in job.datasets.values() for item in dataset.items]
+    counts = [flops.count(model, s, s, shares=_even(model)) for s in sizes]
+    return sum(count.encoder + count.mapper for count in counts)
+
+
+def _even(model: Network) -> list[float]:
+    experts = len(model.head.expert_macs()) if isinstance(model, ImplicitSR) else 1
+    return [1 / experts] * experts
 
 
 def method_cost(job: Job, method: str) -> MethodCost:
@@ -83,6 +95,8 @@ def method_cost(job: Job, method: str) -> MethodCost:
         training = 3 * _forward_macs(model, settings) * settings.batch * steps
     if job.experiment.scores:
         evaluation = _evaluation_macs(model, job, method)
+    elif parse(method).head:
+        evaluation = _choosing_macs(model, job)
     return MethodCost(method, training, evaluation)
 
 

@@ -8,7 +8,7 @@ In place of a PSNR protocol, such a cell says what the LR input is:
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections import OrderedDict
 
 import torch
 from torch import Tensor
@@ -60,8 +60,18 @@ def macs_of_image(
     return flops.count(subject.model, lr, hr, experts)
 
 
-@lru_cache(maxsize=128)
+_MAPS: OrderedDict[tuple[str, str, str], Tensor] = OrderedDict()
+"""Expert maps of HR images: all scales of a cell's image have the same."""
+_KEPT = 128
+
+
 def _experts(subject: Subject, item: ImageItem, precision: str) -> Tensor | None:
-    """The expert map of an HR image; all scales have the same."""
-    found = expert_map(subject.model, unit(item.load())[None], precision)
-    return None if found is None else found.to(torch.uint8).cpu()
+    key = (subject.checkpoint, item.fingerprint(), precision)
+    if key not in _MAPS:
+        found = expert_map(subject.model, unit(item.load())[None], precision)
+        if found is None:
+            return None
+        _MAPS[key] = found.to(torch.uint8).cpu()
+        if len(_MAPS) > _KEPT:
+            _MAPS.popitem(last=False)
+    return _MAPS[key]

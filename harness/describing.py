@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from baselines import parse
+from baselines import MethodName, parse
 from harness.data.sets import Dataset
 from harness.profiles import Profile
 from moeisr.losses import BETA
@@ -28,27 +28,45 @@ def networks(profile: Profile, methods: Sequence[str]) -> str:
 
 
 def schedule(profile: Profile, images: int, methods: Sequence[str]) -> str:
-    """Length and precision of training some methods on so many images."""
-    s, names = profile.training, [parse(method) for method in methods]
+    """Length and precision of training some methods on so many images.
+
+    Methods whose settings are overridden are told apart from the others.
+    """
+    names = [parse(method) for method in methods]
+    groups: dict[tuple[str, ...], list[MethodName]] = {}
+    for name in names:
+        keys = (name.encoder, f"{name.encoder}-{name.decoder}")
+        groups.setdefault(tuple(k for k in keys if k in profile.training.overrides), []).append(
+            name
+        )
+    parts = []
+    for overridden, group in sorted(groups.items()):
+        which = f"{' and '.join(overridden)}: " if overridden and len(groups) > 1 else ""
+        parts.append(which + _settings(profile, images, group))
+    text = "; ".join([*parts, profile.training.precision])
+    return f"{text} ({PAPER_SCHEDULE})" if profile.stand_in else text
+
+
+def _settings(profile: Profile, images: int, names: Sequence[MethodName]) -> str:
+    """The schedule of methods that have the same."""
+    free = [name for name in names if name.scale is None]
+    s = profile.training.for_method((free or list(names))[0])
     steps = s.steps_per_epoch(images) * s.epochs
-    balance = "" if s.beta == BETA else f", balance loss weighted {s.beta:g} instead of {BETA:g}"
-    weights = "".join(
-        f", w_j {', '.join(f'{w:g}' for w in values)} ({decoder})"
-        for decoder, values in s.balance_weights.items()
-    )
-    concerned = {network for n in names for network in (n.encoder, f"{n.encoder}-{n.decoder}")}
-    others = "".join(
-        f"; {network}: " + ", ".join(f"{key} {_listed(value)}" for key, value in changes.items())
-        for network, changes in s.overrides.items()
-        if network in concerned
-    )
-    fixed = "; fixed-scale networks at their own scale" if any(n.scale for n in names) else ""
+    scales = f"x{s.scale_min:g} to x{s.scale_max:g}" if free else "at their own scale"
+    if free and len(free) < len(names):
+        scales += ", fixed-scale networks at their own"
     text = (
         f"{steps:,} steps of batch {s.batch} (LR patches {s.patch}x{s.patch}, {s.queries} queries "
-        f"each, x{s.scale_min:g} to x{s.scale_max:g}), Adam {s.lr:g}, times {s.gamma:g} at epochs "
-        f"{_listed(s.milestones)} of {s.epochs}{balance}{weights}, {s.precision}{others}{fixed}"
+        f"each, {scales}), Adam {s.lr:g}, times {s.gamma:g} at epochs {_listed(s.milestones)} of "
+        f"{s.epochs}"
     )
-    return f"{text} ({PAPER_SCHEDULE})" if profile.stand_in else text
+    mixtures = {name.decoder for name in names if name.head}
+    if mixtures and s.beta != BETA:
+        text += f", balance loss weighted {s.beta:g} instead of {BETA:g}"
+    for decoder, values in s.balance_weights.items():
+        if decoder in mixtures:
+            text += f", w_j {', '.join(f'{w:g}' for w in values)} ({decoder})"
+    return text
 
 
 def _listed(value: object) -> str:

@@ -85,6 +85,10 @@ class Job:
         shown = {r.scale for r in self.profile.regions[self.experiment.name] if r.role == role}
         return [scale for scale in self.experiment.scales if scale in shown]
 
+    def shown(self) -> set[tuple[str, float]]:
+        """Every (role, scale) that is measured."""
+        return {(role, scale) for role in self.datasets for scale in self.scales(role)}
+
     def cells(self, method: str) -> list[tuple[str, float]]:
         """(role, scale) of the cells of a method; a fixed-scale network has its own scale only."""
         own = parse(method).scale
@@ -150,8 +154,14 @@ def _roles(experiment: Experiment, profile: Profile) -> tuple[str, ...]:
             f"Profile '{profile.name}' names no regions for {experiment.name}. Add them under "
             f"`regions: {experiment.name}:`."
         )
-    for role in shown - set(experiment.roles):
-        raise UsageError(f"{experiment.name} shows {', '.join(experiment.roles)}, not {role}.")
+    for region in profile.regions[experiment.name]:
+        if region.role not in experiment.roles or region.scale not in experiment.scales:
+            scales = ", ".join(f"x{scale:g}" for scale in experiment.scales)
+            raise UsageError(
+                f"Profile '{profile.name}' shows {region.image} of {region.role} at "
+                f"x{region.scale:g} in {experiment.name}, which takes regions of "
+                f"{' and '.join(experiment.roles)} at {scales}."
+            )
     return tuple(role for role in experiment.roles if role in shown)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.files import write_text
 
-PLAN_SCHEMA = 1
+PLAN_SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,24 @@ class PlannedCell:
 
 
 @dataclass(frozen=True)
+class MethodNote:
+    """Where a method's network comes from.
+
+    Attributes:
+        training: what it was trained on; "" where only its shapes count.
+        images: of the training set; 0 where that is not known.
+        complete: whether the training set has as many images as the published one.
+        data: fingerprint of the training set; "" where that is not known.
+    """
+
+    method: str
+    training: str = ""
+    images: int = 0
+    complete: bool = True
+    data: str = ""
+
+
+@dataclass(frozen=True)
 class StoredPlan:
     """An experiment as it was run.
 
@@ -61,7 +79,7 @@ class StoredPlan:
         schedule: how long and at what precision, for captions.
         warnings: further lines that every report must show.
         profile_settings: those that can change a number.
-        training_data: fingerprint of the training set; "" where nothing was trained.
+        methods: where each network comes from; the words above are made of it.
     """
 
     experiment: str
@@ -76,7 +94,7 @@ class StoredPlan:
     cells: list[PlannedCell]
     warnings: list[str]
     profile_settings: dict[str, Any]
-    training_data: str = ""
+    methods: list[MethodNote] = field(default_factory=list)
     schema: int = PLAN_SCHEMA
 
 
@@ -115,6 +133,7 @@ def load_plan(path: Path) -> StoredPlan:
         fields = json.loads(path.read_text(encoding="utf-8"))
         fields["roles"] = [RoleNote(**role) for role in fields["roles"]]
         fields["cells"] = [PlannedCell(**cell) for cell in fields["cells"]]
+        fields["methods"] = [MethodNote(**note) for note in fields["methods"]]
         return StoredPlan(**fields)
     except (ValueError, KeyError, TypeError) as error:
         raise HarnessError(

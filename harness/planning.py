@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,8 +13,16 @@ from baselines import parse
 from harness import describing
 from harness.errors import HarnessError
 from harness.jobs import Job
-from harness.plan import PlannedCell, RoleNote, StoredPlan, load_plan, plan_path, save_plan
-from harness.profiles import Networks
+from harness.plan import (
+    MethodNote,
+    PlannedCell,
+    RoleNote,
+    StoredPlan,
+    load_plan,
+    plan_path,
+    save_plan,
+)
+from harness.profiles import Networks, Profile
 from harness.subject import Subject
 
 
@@ -33,19 +41,21 @@ def role_notes(job: Job) -> list[RoleNote]:
     ]
 
 
-def stand_in(job: Job, trained: bool) -> bool:
-    """Whether networks, training or data are not the paper's.
-
-    Args:
-        job: the experiment.
-        trained: whether trained networks are measured; else their shapes are all that counts.
-    """
-    if any(not dataset.complete for dataset in job.datasets.values()):
-        return True
-    if trained:
-        return job.profile.stand_in or not (job.training_set is None or job.training_set.complete)
-    networks = any(parse(method).encoder for method in job.methods)
-    return networks and job.profile.networks != Networks()
+def _method_note(job: Job, subject: Subject) -> MethodNote:
+    """Where a subject's network comes from: as its checkpoint says, or this job's training."""
+    if subject.counts_only:
+        return MethodNote(subject.method)
+    said = subject.training
+    if said is not None:
+        return MethodNote(
+            subject.method, said.caption, said.images, said.complete, said.fingerprint
+        )
+    data = job.training_set
+    if data is None:
+        return MethodNote(subject.method, subject.origin)
+    return MethodNote(
+        subject.method, data.caption(), len(data.items), data.complete, job.training_fingerprint
+    )
 
 
 def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
@@ -62,73 +72,91 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         for subject in measured
         for task in job.tasks(subject)
     ]
-    data = job.training_set
-    trained = [s for s in measured if s.checkpoint and not s.counts_only]
-    networks = any(parse(method).encoder for method in job.methods)
-    used = [*job.datasets.values(), *([data] if data else [])]
-    incomplete = {d.name: d for d in used if not d.complete}
-    return StoredPlan(
+    notes = {s.method: _method_note(job, s) for s in measured if parse(s.method).encoder}
+    plan = StoredPlan(
         experiment=job.experiment.name,
         profile=job.profile.name,
         summary=job.profile.summary,
-        stand_in=stand_in(job, bool(trained)),
-        training=data.caption() if data else "; ".join(dict.fromkeys(s.origin for s in trained)),
-        networks=describing.networks(job.profile, job.methods) if networks else "",
-        schedule=describing.schedule(job.profile, len(data.items), job.methods) if data else "",
+        stand_in=False,
+        training="",
+        networks="",
+        schedule="",
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         roles=role_notes(job),
         cells=cells,
-        warnings=[f"Incomplete data: {d.caption()}." for d in incomplete.values()],
+        warnings=[],
         profile_settings=job.profile.numbers(),
-        training_data=job.training_fingerprint,
+        methods=list(notes.values()),
     )
+    return described(job, plan)
+
+
+def described(job: Job, plan: StoredPlan) -> StoredPlan:
+    """The plan with the words that captions are made of, for all of its methods."""
+    profile, notes = job.profile, plan.methods
+    trained = [note for note in notes if note.training]
+    names = [note.method for note in notes]
+    known = [note.method for note in trained if note.images]
+    images = max((note.images for note in trained), default=0)
+    lacking = [d.caption() for d in job.datasets.values() if not d.complete]
+    lacking += [note.training for note in trained if not note.complete]
+    sizes = bool(notes) and profile.networks != Networks()
+    return replace(
+        plan,
+        stand_in=bool(lacking) or sizes or (bool(trained) and profile.stand_in),
+        training="; ".join(dict.fromkeys(note.training for note in trained)),
+        networks=describing.networks(profile, names) if names else "",
+        schedule=describing.schedule(profile, images, known) if known else "",
+        warnings=[
+            *(f"Incomplete data: {caption}." for caption in dict.fromkeys(lacking)),
+            *_missing_seeds(profile, plan),
+        ],
+    )
+
+
+def _missing_seeds(profile: Profile, plan: StoredPlan) -> Iterator[str]:
+    """Trained methods that fewer seeds were measured of than the profile has."""
+    for note in plan.methods:
+        seeds = {cell.seed for cell in plan.cells if cell.method == note.method}
+        if note.training and seeds and seeds != set(profile.seeds):
+            listed = ", ".join(map(str, sorted(seeds)))
+            yield f"{note.method}: {len(seeds)} of {len(profile.seeds)} seeds ({listed})."
 
 
 def merge(new: StoredPlan, old: StoredPlan) -> StoredPlan:
     """The new plan with the old one's cells of methods that were left out this time.
 
-    They are kept only if they were measured under the same settings, and, where both plans
-    trained, on the same training data; the captions stay those of the training behind them.
+    They are kept only if they were measured under the same settings and, where both were
+    trained, on the same training data.
     """
     if (old.profile_settings, old.roles) != (new.profile_settings, new.roles):
         return new
     again = {cell.method for cell in new.cells}
-    kept = [cell for cell in old.cells if cell.method not in again]
-    if new.training and old.training_data != new.training_data:
-        kept = [cell for cell in kept if not parse(cell.method).encoder]
-    if not any(parse(cell.method).encoder for cell in kept):
-        return replace(new, cells=[*new.cells, *kept])
-    return replace(
-        new,
-        cells=[*new.cells, *kept],
-        stand_in=new.stand_in or old.stand_in,
-        training=old.training,
-        networks=old.networks,
-        schedule=old.schedule,
-        training_data=old.training_data,
-        warnings=list(dict.fromkeys([*new.warnings, *old.warnings])),
-    )
+    trained_on = {note.data for note in new.methods if note.data}
+    kept = {
+        note.method: note
+        for note in old.methods
+        if note.method not in again
+        and not (note.data and trained_on and note.data not in trained_on)
+    }
+    cells = [
+        cell
+        for cell in old.cells
+        if cell.method in kept or not (cell.method in again or parse(cell.method).encoder)
+    ]
+    return replace(new, cells=[*new.cells, *cells], methods=[*new.methods, *kept.values()])
 
 
-def store_plan(job: Job, measured: Sequence[Subject]) -> Path:
+def store_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
     """Write the plan; other processes may be adding their methods to it."""
     path = plan_path(job.places.results, job.profile.name, job.experiment.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(path) + ".lock"):
         plan = make_plan(job, measured)
         old = _earlier(path)
-        save_plan(_described(job, merge(plan, old)) if old else plan, path)
-    return path
-
-
-def _described(job: Job, plan: StoredPlan) -> StoredPlan:
-    """A merged plan, its networks and schedule in words for all of its methods."""
-    methods = list(dict.fromkeys(cell.method for cell in plan.cells))
-    if plan.networks:
-        plan = replace(plan, networks=describing.networks(job.profile, methods))
-    if plan.schedule and job.training_set is not None:
-        images = len(job.training_set.items)
-        plan = replace(plan, schedule=describing.schedule(job.profile, images, methods))
+        if old is not None:
+            plan = described(job, merge(plan, old))
+        save_plan(plan, path)
     return plan
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -22,6 +22,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from harness.errors import HarnessError
+from harness.files import write_text
 
 SCHEMA = 1
 
@@ -153,9 +154,13 @@ class CellFile:
                 file.truncate(start)
                 raise
 
-    def clear(self) -> None:
-        """Forget the rows (`--force`)."""
-        self.path.unlink(missing_ok=True)
+    def forget(self, images: Collection[str]) -> None:
+        """Drop the rows of some images (`--force`); the others, of another experiment's, stay."""
+        rows = self.rows()
+        kept = [row for row in rows if row["image"] not in images]
+        if len(kept) == len(rows):
+            return
+        write_text(self.path, "".join(json.dumps(row, sort_keys=True) + "\n" for row in kept))
 
     @contextmanager
     def claimed(self, wait: bool = False) -> Iterator[bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -11,7 +12,7 @@ from harness import describing
 from harness.data.sets import Dataset
 from harness.evaluation import measure_cell, missing_images
 from harness.jobs import Job, needs_weights
-from harness.planning import role_notes, stand_in
+from harness.planning import role_notes
 from harness.progress import bar, say
 from harness.results import Measurement
 from harness.stopping import stoppable
@@ -35,8 +36,11 @@ def announce(job: Job) -> None:
         say(f"  schedule   {schedule}")
     say(f"  results    {job.places.results / profile.name}")
     trains = job.trains and bool(job.trained_methods())
-    if stand_in(job, trains) or any(note.substitute for note in role_notes(job)):
-        say("  STAND-IN: these numbers are not comparable with the paper's.")
+    if (trains and profile.stand_in) or any(note.substitute for note in role_notes(job)):
+        say(f"  {STAND_IN}")
+
+
+STAND_IN = "STAND-IN: these numbers are not comparable with the paper's."
 
 
 def train_missing(job: Job) -> None:
@@ -82,17 +86,28 @@ def subjects(job: Job) -> list[Subject]:
 
 def _existing(job: Job, method: str) -> list[Subject]:
     """What can be measured of a method without training it."""
-    files = [
+    files = existing_networks(job, method)
+    if files:
+        return [open_subject(path, job.device, method) for path in files]
+    if not shapes_suffice(job, method):
+        say(f"{method} is left out: it is not trained under profile '{job.profile.name}'.")
+        return []
+    return [shapes_subject(method, job.profile)]
+
+
+def existing_networks(job: Job, method: str) -> list[Path]:
+    """Checkpoints of a method that are finished, one for each seed that has one."""
+    return [
         path
         for seed in job.profile.seeds
         for path in finished_checkpoints(method, job.profile, job.places, seed)
     ]
-    if files:
-        return [open_subject(path, job.device, method) for path in files]
-    if parse(method).head or "macs" not in job.experiment.tables:
-        say(f"{method} is left out: it is not trained under profile '{job.profile.name}'.")
-        return []
-    return [shapes_subject(method, job.profile)]
+
+
+def shapes_suffice(job: Job, method: str) -> bool:
+    """Whether the job can count a method's multiply-adds without its weights."""
+    parts = parse(method)
+    return bool(parts.encoder) and not parts.head and "macs" in job.experiment.tables
 
 
 def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) -> int:
@@ -111,8 +126,9 @@ def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) 
     """
     work = [(s, t, job.cell_file(s, t)) for s in measured for t in job.tasks(s)]
     if force:
-        for _, _, file in work:
-            file.clear()
+        for _, task, file in work:
+            with file.claimed(wait=True):
+                file.forget([item.name for item in task.items])
     left = sum(len(missing_images(f, t.items)) for _, t, f in work)
     total = sum(len(t.items) for _, t, _ in work)
     if left == 0:

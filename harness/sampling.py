@@ -152,19 +152,23 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
     root = samples_dir(job.places.results, job.profile.name, job.experiment.name)
     plan = load_plan(plan_path(job.places.results, job.profile.name, job.experiment.name))
     kept = {cell.method for cell in plan.cells} - set(job.methods)
-    made = set()
     drawn = [s for s in measured if not s.counts_only] if job.experiment.scores else []
     by_method = sorted(drawn, key=lambda s: job.experiment.methods.index(s.method))
-    for number, region in enumerate(job.profile.regions.get(job.experiment.name, ())):
-        folder = root / f"{number}-{region.image}_x{region.scale:g}"
+    regions = _folders(job, root)
+    for folder, region in regions.items():
         tasks = [(s, t) for s in by_method for t in job.tasks(s) if _shows(t, region)]
-        if tasks:
-            problem = _make(job, region, tasks, kept, folder)
-        else:
+        problem = _make(job, region, tasks, kept, folder) if tasks else ""
+        if (region.role, region.scale) not in job.shown():
             problem = f"{job.experiment.name} does not measure x{region.scale:g} on {region.role}"
-        if not problem:
-            made.add(folder)
-        else:
+        if problem:
             say(f"Left out of the figures: {problem} (profile {job.profile.name}, regions)")
-    for stale in set(root.glob("*")) - made:
+            shutil.rmtree(folder, ignore_errors=True)
+    # Where this run draws nothing of a region, what an earlier one drew of it stays.
+    for stale in set(root.glob("*")) - set(regions):
         shutil.rmtree(stale, ignore_errors=True)
+
+
+def _folders(job: Job, root: Path) -> dict[Path, Region]:
+    """The profile's regions, each with the folder of its sample."""
+    regions = job.profile.regions.get(job.experiment.name, ())
+    return {root / f"{n}-{r.image}_x{r.scale:g}": r for n, r in enumerate(regions)}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +16,22 @@ from baselines.mlp import MLP
 from harness import checkpoints
 from harness.profiles import Profile
 
-_SHAPES = "shapes-"
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The training set of a network.
+
+    Attributes:
+        caption: name, number of images and description.
+        images: how many.
+        complete: whether it has as many images as the published set.
+        fingerprint: of the images.
+    """
+
+    caption: str
+    images: int
+    complete: bool
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -23,12 +40,14 @@ class Subject:
 
     Attributes:
         model: in evaluation mode, on its device.
-        checkpoint: hash of the weights; "" where there are none (bicubic), and the shapes of a
-            network without weights.
+        checkpoint: hash of the weights, or of the shapes where there are no weights; "" where there
+            is no network (bicubic).
         recipe: fingerprint of how it was trained; "" for official checkpoints and bicubic.
         finished: whether its training reached the last step.
         profile: that it was trained under; "" for official checkpoints and bicubic.
         origin: where it comes from, in words.
+        training: what it was trained on.
+        counts_only: there are no weights, so that multiply-adds are all that can be measured.
     """
 
     method: str
@@ -41,11 +60,8 @@ class Subject:
     finished: bool = True
     profile: str = ""
     origin: str = "nothing is trained"
-
-    @property
-    def counts_only(self) -> bool:
-        """Whether there are no weights, so that multiply-adds are all that can be measured."""
-        return self.checkpoint.startswith(_SHAPES)
+    training: TrainedOn | None = None
+    counts_only: bool = False
 
     @property
     def parameters(self) -> int:
@@ -77,11 +93,18 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
         trained_steps=loaded.meta.get("step", 0),
         finished=loaded.meta.get("finished", True),
         profile=(loaded.meta.get("profile") or {}).get("name", ""),
+        training=_trained_on(loaded.meta),
         origin=loaded.meta.get(
             "origin",
             f"{path.name}, in the layout of an official checkpoint; its training is not known",
         ),
     )
+
+
+def _trained_on(meta: Mapping[str, Any]) -> TrainedOn | None:
+    """As the checkpoint says; None for official ones and for those that do not say."""
+    said = meta.get("trained_on")
+    return TrainedOn(**said) if isinstance(said, dict) else None
 
 
 def shapes_subject(method: str, profile: Profile) -> Subject:
@@ -98,7 +121,8 @@ def shapes_subject(method: str, profile: Profile) -> Subject:
         model,
         torch.device("cpu"),
         seed=profile.seeds[0],
-        checkpoint=f"{_SHAPES}{digest}",
+        checkpoint=f"shapes-{digest}",
         profile=profile.name,
         origin="not trained: its multiply-adds follow from its shapes",
+        counts_only=True,
     )

@@ -48,7 +48,7 @@ def _several(method: str, profile: Profile, found: Sequence[Path]) -> HarnessErr
     return HarnessError(
         f"{method} was trained under profile '{profile.name}' on different data: "
         + ", ".join(map(str, found)),
-        "Name one of them with --checkpoint, or remove those that are not meant.",
+        "Name one of them with --checkpoint where a command takes it, or move the others away.",
     )
 
 

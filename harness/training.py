@@ -152,7 +152,7 @@ def _resume(state: State, path: Path, recipe: Recipe) -> None:
     state.validation = dict(content["validation"])
 
 
-def _save(run: Run, state: State, total: int, origin: str) -> None:
+def _save(run: Run, state: State, total: int, data: Dataset) -> None:
     recipe = run.recipe
     content: dict[str, Any] = {
         "method": recipe.method,
@@ -168,7 +168,13 @@ def _save(run: Run, state: State, total: int, origin: str) -> None:
         "recipe": asdict(recipe),
         "recipe_fingerprint": recipe.fingerprint,
         "profile": run.profile.model_dump(mode="json"),
-        "origin": origin,
+        "origin": describing.origin(run.profile, data, recipe.method),
+        "trained_on": {
+            "caption": data.caption(),
+            "images": len(data.items),
+            "complete": data.complete,
+            "fingerprint": recipe.data,
+        },
         "versions": versions(),
     }
     checkpoints.save(run.checkpoint, content)
@@ -247,9 +253,7 @@ def train(run: Run, data: Dataset, wait: bool = False) -> Path:
         total = source.per_epoch * run.settings.epochs
         if state.step < total:
             _announce(run, state, total)
-            _loop(
-                run, state, source, total, describing.origin(run.profile, data, run.recipe.method)
-            )
+            _loop(run, state, source, total, data)
     return run.checkpoint
 
 
@@ -270,7 +274,7 @@ def _validator(run: Run) -> Validator | None:
     return Validator(settings, find(settings.dataset, run.data_root), run.cache)
 
 
-def _loop(run: Run, state: State, source: PatchSource, total: int, origin: str) -> None:
+def _loop(run: Run, state: State, source: PatchSource, total: int, data: Dataset) -> None:
     settings = run.settings
     log = Log(run.folder / "log.jsonl", state.step)
     validator = _validator(run)
@@ -288,7 +292,7 @@ def _loop(run: Run, state: State, source: PatchSource, total: int, origin: str) 
             _show(progress, state, values, clock)
             if state.step % settings.checkpoint_every == 0 or state.step == total or stop.requested:
                 _check_finite(run, state, values)
-                _save(run, state, total, origin)
+                _save(run, state, total, data)
             if stop.requested:
                 raise KeyboardInterrupt
 

@@ -226,6 +226,11 @@ def upscale(
     return Upscaled(image.unsqueeze(0), None, seen.lr)
 
 
+def has_experts(model: nn.Module) -> bool:
+    """Whether what a network costs depends on which experts it chooses."""
+    return isinstance(model, ImplicitSR) and len(model.head.expert_macs()) > 1
+
+
 @torch.inference_mode()
 def expert_map(model: nn.Module, lr: Tensor, precision: str = "fp32") -> Tensor | None:
     """(h, w) expert of each LR pixel as the network sees it, without decoding anything.
@@ -238,7 +243,7 @@ def expert_map(model: nn.Module, lr: Tensor, precision: str = "fp32") -> Tensor 
     Returns:
         numbers from 0, shallowest first; None (and no work) for networks without experts.
     """
-    if not isinstance(model, ImplicitSR) or len(model.head.expert_macs()) == 1:
+    if not isinstance(model, ImplicitSR) or not has_experts(model):
         return None
     size = (lr.shape[-2], lr.shape[-1])
     seen = grid(model, size, size).lr

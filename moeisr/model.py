@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from baselines.composition import Decoder, RoutingUnit
 from baselines.registry import Ablation, Changes, HeadFamily
 from moeisr.experts import ExpertHead
 from moeisr.mapper import Mapper
+
+# One way of writing a number, so that a network has one name: no leading or trailing zeros.
+_PLAIN = r"(0|(?:0|[1-9]\d*)\.\d*[1-9]|[1-9]\d*)"
 
 VARIANTS = {
     "s": "experts of half the decoder's width (128 at the paper's size)",
@@ -57,24 +62,41 @@ def build_head(
     )
 
 
+_Number = TypeVar("_Number", int, float)
+
+
+def _other(value: _Number, default: _Number) -> _Number:
+    """A value that deserves a suffix: one name for one network."""
+    if value == default:
+        raise ValueError(f"{default:g} is the default; leave the suffix out")
+    return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise ValueError(f"the temperature must be above 0, not {text}")
+    return value
+
+
 ABLATIONS = (
     Ablation(
         form="mN",
         about="a mapper of N convolutions instead of five (Table 5: -m1)",
         pattern=r"m([1-9])",
-        changes=lambda match: Changes(head={"mapper_layers": int(match[1])}),
+        changes=lambda match: Changes(head={"mapper_layers": _other(int(match[1]), 5)}),
     ),
     Ablation(
         form="tauT",
         about="Gumbel-softmax with temperature T instead of 1 (Table 5: -tau3, -tau5)",
-        pattern=r"tau(\d+(?:\.\d+)?)",
-        changes=lambda match: Changes(head={"temperature": float(match[1])}),
+        pattern=rf"tau{_PLAIN}",
+        changes=lambda match: Changes(head={"temperature": _other(_positive(match[1]), 1.0)}),
     ),
     Ablation(
         form="wJ=W",
         about="balance loss with w_J = W, which makes expert J rarer (sec. 4.2: -w1=3.7, -w4=3.7)",
-        pattern=r"w([1-9])=(\d+(?:\.\d+)?)",
-        changes=lambda match: Changes(balance={int(match[1]): float(match[2])}),
+        pattern=rf"w([1-9])={_PLAIN}",
+        changes=lambda match: Changes(balance={int(match[1]): _other(float(match[2]), 1.0)}),
     ),
 )
 

@@ -139,7 +139,7 @@ def _measure(
     )
     file = CellFile(where.results / "eval" / task.cell(subject).relative_path)
     if force:
-        file.clear()
+        file.forget([item.name for item in dataset.items])
     left = len(missing_images(file, dataset.items))
     total = len(dataset.items)
     with bar(f"{subject.method} {dataset.name} x{scale:g}", total, total - left) as progress:

@@ -94,7 +94,8 @@ def flops(
     lines = []
     for name, image_size, item in sizes:
         lr = _lr_size(image_size, scale, as_lr if item is not None else "hr")
-        choice = _choice(model, item, scale, as_lr, lr) if checkpoint and item else None
+        chosen = checkpoint is not None and expert_shares is None
+        choice = _choice(model, item, scale, as_lr, lr) if chosen and item else None
         lines.append(_line(model, name, lr, scale, choice, expert_shares))
     content = {
         "method": method,
@@ -185,8 +186,10 @@ def _choice(
     """Expert of each LR pixel that a trained network chooses."""
     from harness.data.degrade import make_pair, unit
     from harness.progress import say
-    from harness.upscaling import expert_map
+    from harness.upscaling import expert_map, has_experts
 
+    if not has_experts(model):
+        return None
     say(f"{item.name} {lr_size[1]}x{lr_size[0]}")
     hr = item.load()
     lr = hr if as_lr == "hr" else make_pair(item, hr, scale, None).lr

@@ -24,14 +24,13 @@ def scale_factor(value: str) -> float:
     return scale
 
 
+PROFILES = "quick, bsds, paper, sizes, or the path of a .yaml file."
+
+
 def profile_option(function: F) -> F:
     """`--profile`."""
     return click.option(
-        "--profile",
-        default="quick",
-        show_default=True,
-        metavar="NAME|FILE",
-        help="quick, bsds, paper, or the path of a .yaml file.",
+        "--profile", default="quick", show_default=True, metavar="NAME|FILE", help=PROFILES
     )(function)
 
 

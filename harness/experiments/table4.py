@@ -5,8 +5,9 @@ from __future__ import annotations
 from harness.experiments.base import Block, Experiment
 
 _SIZES = (
-    "The paper's figures follow from 775,128 HR pixels per image. Copies of Urban100 whose HR "
-    "images are cut to multiples of 4 give smaller figures where the scale does not divide 4 or 8."
+    "The paper's figures follow from HR images cut to a multiple of each scale (775,128 pixels "
+    "at x2). Copies of Urban100 whose images are cut to multiples of 4 give the same at x4 and "
+    "x8, and less at x2, x3 and x6. 2layer x2 is cut off, not rounded (462.745)."
 )
 
 TABLE4 = Experiment(

@@ -224,7 +224,10 @@ def _cell_mean(report: Report, folder: Path, row: str, role: str, scale: float) 
     if method is None:
         return replace(cell, missing="fixed-scale networks, one for each of their scales")
     if not planned:
-        return replace(cell, missing="left out of this run, or not trained")
+        shown = any((c.role, c.scale) == (role, scale) for c in report.plan.cells)
+        elsewhere = report.experiment.regions_only and not shown
+        why = "not shown at this scale" if elsewhere else "left out of this run, or not trained"
+        return replace(cell, missing=why)
     by_seed = [_rows(folder, cell, note.only) for cell in planned]
     rows = [row for found in by_seed for row in found]
     if any(len(found) != note.images for found in by_seed):

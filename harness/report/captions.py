@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from harness.plan import RoleNote
 from harness.report.aggregate import CellMean, Report, distinct, under_common
 from harness.report.text import scale_text
 
@@ -34,13 +35,20 @@ def is_stand_in(report: Report, role: str) -> bool:
 def shown_set(report: Report, role: str) -> str:
     """What was measured, for titles: never the paper's set alone where another one plays it."""
     played = report.role(role)
-    return f"{played.dataset} in place of {role}" if played.substitute else role
+    name = f"{played.dataset} in place of {role}" if played.substitute else role
+    return f"{name}, {_only(played)}" if played.only else name
+
+
+def _only(note: RoleNote) -> str:
+    """The images of a set that a figure shows."""
+    return f"image{'s' * (len(note.only) > 1)} {' and '.join(note.only)} only"
 
 
 def provenance(report: Report, role: str) -> str:
     """On what data, with which networks and schedule the numbers were obtained."""
     plan, note = report.plan, report.role(role)
-    data = f"{note.dataset} ({_phrase(note.description)}; {note.images} images)"
+    count = _only(note) if note.only else f"{note.images} images"
+    data = f"{note.dataset} ({_phrase(note.description)}; {count})"
     if note.substitute:
         opening = f"Stand-in, not the paper's setting (profile {plan.profile}): "
         data += f" in place of {role}"
@@ -59,6 +67,8 @@ def provenance(report: Report, role: str) -> str:
 
 def comparison_note(report: Report, role: str) -> str:
     """What the difference to the published numbers is worth; "" where it is a comparison."""
+    if not report.experiment.published:
+        return ""
     if report.role(role).substitute:
         return (
             f"Published numbers are of the real {role} and the paper's training; "
@@ -94,7 +104,8 @@ def page_caption(report: Report, role: str) -> str:
 
 def lr_note(report: Report, role: str) -> str:
     """Which LR images the columns were measured on."""
-    groups = _by_scale(report, role, lambda cell: cell.lr_sources)
+    scored = any(not c.unscored for c in report.cells.values() if c.role == role and c.images)
+    groups = _by_scale(report, role, lambda c: () if scored and c.unscored else c.lr_sources)
     listed = "; ".join(
         f"{where} {source} ({_LR_SOURCES.get(source, 'not described')})"
         for source, where in groups.items()
@@ -171,7 +182,8 @@ def gaps_note(report: Report, role: str, rows: Sequence[str]) -> str:
 
 def _mixtures(report: Report, role: str, scale: float) -> list[str]:
     """Why the cells of a column may not be comparable with each other."""
-    cells = report.measured(role, scale)
+    # Counting has neither: a multiply-add is the same under every protocol.
+    cells = [cell for cell in report.measured(role, scale) if not cell.unscored]
     notes = []
     if len(distinct(s for c in cells for s in c.lr_sources)) > 1:
         notes.append("this column mixes LR sources")

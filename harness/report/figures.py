@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from harness.experiments import Block
+from harness.experiments import Block, methods_of
 from harness.published import encoder_label
 from harness.report import captions
 from harness.report.aggregate import CellMean, Report
@@ -190,7 +190,9 @@ def _over_macs(report: Report, role: str, group: _Group, folder: Path) -> Figure
     """One panel per selected scale; a block's methods joined from the costliest to the least."""
     scales = _macs_scales(report, role, group)
     sources = (captions.lr_note(report, role), captions.gaps_note(report, role, group.rows))
-    text = note(report, role, *sources)
+    fixed = any(row != name for row in group.rows for name in methods_of(row))
+    without = "Fixed-scale networks have no decoder and are not drawn." if fixed else ""
+    text = note(report, role, without, *sources)
     figure = new_figure(PAGE_WIDTH, 2.35, text)
     axes = figure.subplots(1, len(scales), squeeze=False).ravel()
     for axis, scale in zip(axes, scales, strict=True):

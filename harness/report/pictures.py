@@ -35,25 +35,27 @@ def draw_pictures(report: Report, folder: Path) -> list[FigureFile]:
     """The expert maps and the crops of every sample; nothing where there are no samples."""
     files = []
     wanted = report.experiment.figures
-    mapped = _mapped(report.samples) if "maps" in wanted else []
+    mapped = _mapped(report) if "maps" in wanted else []
     # Maps that take several rows for one image have a figure for each image.
-    if any(_routed(sample) > _MAP_COLUMNS for sample in mapped):
-        files += [_expert_maps(report, [s], folder, f"expert_map_{s.image}") for s in mapped]
-    elif mapped:
-        files.append(_expert_maps(report, mapped, folder, "expert_map"))
+    size = 1 if any(_routed(sample) > _MAP_COLUMNS for sample in mapped) else _MAP_ROWS
+    pages = [mapped[first : first + size] for first in range(0, len(mapped), size)]
+    for page in pages:
+        name = "expert_map" if len(pages) == 1 else f"expert_map_{page[0].folder.name}"
+        files.append(_expert_maps(report, page, folder, name))
     if "crops" in wanted:
         files += [_crops(report, sample, folder) for sample in report.samples]
     return files
 
 
-def _mapped(samples: Sequence[Sample]) -> list[Sample]:
-    """Samples with expert maps, one per image."""
-    found: dict[tuple[str, str], Sample] = {}
+def _mapped(report: Report) -> list[Sample]:
+    """Samples with expert maps: all that a figure shows; of a table's crops, one per image."""
+    found: dict[tuple[object, ...], Sample] = {}
     # The finest map is that of the smallest scale.
-    for sample in sorted(samples, key=lambda s: s.scale):
+    for sample in sorted(report.samples, key=lambda s: s.scale):
         if any(method.expert_map for method in sample.methods):
-            found.setdefault((sample.dataset, sample.image), sample)
-    return list(found.values())[:_MAP_ROWS]
+            own = (sample.role, sample.scale) if report.experiment.regions_only else ()
+            found.setdefault((sample.dataset, sample.image, *own), sample)
+    return list(found.values())
 
 
 def _image(sample: Sample, name: str) -> Image.Image:

@@ -126,6 +126,9 @@ def _macs_note(report: Report, role: str, exponent: int) -> str:
     counted = "every query through its expert's MLP, and the mapper"
     if report.experiment.macs_of == "all":
         counted = "encoder, mapper, and every query through its expert's MLP"
+    if report.experiment.macs_input == "hr":
+        pixels = [c.lr_pixels for c in report.cells.values() if c.role == role and c.lr_pixels]
+        counted += f"; LR images here have {pixels[0]:,.2f} pixels on the mean" if pixels else ""
     letter = dict(_UNITS)[exponent]
     note = (
         f"Multiply-adds (MACs), mean per image, 1 {letter}MACs = 1e{exponent}: {counted}. "
