@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +19,13 @@ from torch import Tensor, nn
 from baselines import build, methods, parse
 from harness.errors import HarnessError, UsageError
 from harness.files import replacing
-from harness.official import Official, build_in_words, method_name, read_official
+from harness.official import (
+    Official,
+    beyond_weights,
+    build_in_words,
+    method_name,
+    read_official,
+)
 from harness.state_dicts import load_strictly
 
 FORMAT = "moeisr-harness/1"
@@ -32,7 +40,8 @@ class Loaded:
     Attributes:
         model: in evaluation mode, on the CPU.
         method: our name; "" for official networks that have none.
-        weights: hash of the weights, which names the checkpoint in measurements.
+        weights: hash of the weights, and of settings that change the answers without showing in
+            them (colour values, no ensemble); names the checkpoint in measurements.
         meta: everything else in our own format (method and options of `baselines.build`, recipe,
             step, ...). Of an official file it is what an import keeps: `imported`, `origin`.
         official: what an official file says of itself; None for our own.
@@ -52,6 +61,15 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _identity(network: nn.Module, options: Mapping[str, Any]) -> str:
+    """The weights' hash; with settings that they do not show, a hash of both."""
+    weights = weights_hash(network.state_dict())
+    settings = beyond_weights(options)
+    if not settings:
+        return weights
+    return hashlib.sha256(f"{weights} {json.dumps(settings, sort_keys=True)}".encode()).hexdigest()
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
@@ -75,7 +93,7 @@ def read(path: Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise HarnessError(
             f"{path} holds more than tensors and plain values, or is no checkpoint; nothing of it "
-            f"was executed ({str(error).splitlines()[0]}).",
+            f"was executed{_refused_part(error)}.",
             "Save its state dict alone, with tensors and plain values.",
         ) from error
     except Exception as error:  # damaged pickles raise anything: IndexError, AttributeError, ...
@@ -89,6 +107,12 @@ def read(path: Path) -> dict[str, Any]:
     if "format" in content:
         _check_bytes(path)
     return content
+
+
+def _refused_part(error: Exception) -> str:
+    """What PyTorch would not load; the rest of its message tells how to load it nevertheless."""
+    found = re.search(r"(?:GLOBAL|Unsupported class) (\S+)", str(error))
+    return f" (it names {found[1].rstrip(',.')})" if found else ""
 
 
 def _check_bytes(path: Path) -> None:
@@ -119,7 +143,7 @@ def _from_ours(path: Path, content: dict[str, Any]) -> Loaded:
         raise HarnessError(f"{path} is not a complete checkpoint of ours: {error}") from error
     left_out = {"state_dict", "optimizer"}
     meta = {k: v for k, v in content.items() if k not in left_out}
-    return Loaded(network.eval(), name, weights_hash(network.state_dict()), meta)
+    return Loaded(network.eval(), name, _identity(network, options), meta)
 
 
 def _from_official(path: Path, content: dict[str, Any], values: str | None) -> Loaded:
@@ -139,7 +163,7 @@ def _from_official(path: Path, content: dict[str, Any], values: str | None) -> L
             "of EDSR-baseline and RDN with their own upsamplers.",
         )
     network, plan = official.network, official.plan
-    weights = weights_hash(network.state_dict())
+    weights = _identity(network, plan.options)
     return Loaded(network.eval(), plan.name, weights, _kept(path, official), official)
 
 

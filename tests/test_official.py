@@ -261,6 +261,7 @@ def test_a_bare_rdn_is_the_liif_projects_unless_told_otherwise(harness):
     bare = saved(state)
     assert torch.equal(unit_answer(bare), unit_answer(whole))
     assert "the file does not say" in open_checkpoint(bare).meta["origin"]
+    hashes = {open_checkpoint(bare).weights}
     for values, peak in (("unit", 1), ("bytes", 255)):
         harness.good("import-checkpoint", bare, "-o", f"{values}.pt", "--values", values)
         told = open_checkpoint(f"{values}.pt")
@@ -269,6 +270,13 @@ def test_a_bare_rdn_is_the_liif_projects_unless_told_otherwise(harness):
         with torch.no_grad():
             inside = load_model(whole)(lr * peak) / peak
             assert torch.allclose(told.model(lr), inside, atol=1e-5)
+        hashes.add(told.weights)
+    assert len(hashes) == 3, "the same weights, but not the same measurements"
+
+
+def test_settings_that_weights_do_not_show_are_another_checkpoint():
+    files = [saved(liif_file(), "a.pth"), saved(liif_file(local_ensemble=False), "b.pth")]
+    assert len({open_checkpoint(path).weights for path in files}) == 2
 
 
 def test_values_that_contradict_a_file_are_refused(harness, tmp_path):

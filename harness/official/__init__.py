@@ -8,7 +8,7 @@ constructors need is checked and made anew (`constructed`).
 """
 
 from harness.official.constructed import Unneeded
-from harness.official.networks import build_in_words, method_name
+from harness.official.networks import beyond_weights, build_in_words, method_name
 from harness.official.reading import Official, read_official
 from harness.official.writing import Written, write_official
 
@@ -16,6 +16,7 @@ __all__ = [
     "Official",
     "Unneeded",
     "Written",
+    "beyond_weights",
     "build_in_words",
     "method_name",
     "read_official",

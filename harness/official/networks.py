@@ -66,6 +66,20 @@ def method_name(method: str, options: Mapping[str, Any]) -> str:
     return "" if given or encoder.keys() - _COLOURS else method
 
 
+def beyond_weights(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that change the answers of a network and leave no trace in its weights.
+
+    Args:
+        options: for `baselines.build`.
+
+    Returns:
+        those that are not the paper's.
+    """
+    encoder = options.get("encoder") or {}
+    defaults = {"values": "signed", "shifted": False, "ensemble": True, "lookup": False}
+    return differing({k: v for k, v in {**encoder, **options}.items() if k in defaults}, defaults)
+
+
 def build_in_words(method: str, options: Mapping[str, Any]) -> str:
     """What `baselines.build` makes of these, for messages.
 
