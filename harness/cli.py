@@ -8,6 +8,7 @@ import sys
 import click
 
 from harness import __version__
+from harness.commands.check import check
 from harness.commands.data import data
 from harness.commands.evaluate import evaluate
 from harness.commands.export_checkpoint import export_checkpoint
@@ -40,6 +41,7 @@ def cli() -> None:
 for command in (
     run,
     report,
+    check,
     train,
     evaluate,
     flops,

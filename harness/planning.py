@@ -73,8 +73,8 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         summary=job.profile.summary,
         stand_in=stand_in(job, bool(trained)),
         training=data.caption() if data else "; ".join(dict.fromkeys(s.origin for s in trained)),
-        networks=describing.networks(job.profile) if networks else "",
-        schedule=describing.schedule(job.profile, len(data.items)) if data else "",
+        networks=describing.networks(job.profile, job.methods) if networks else "",
+        schedule=describing.schedule(job.profile, len(data.items), job.methods) if data else "",
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         roles=role_notes(job),
         cells=cells,
@@ -117,8 +117,19 @@ def store_plan(job: Job, measured: Sequence[Subject]) -> Path:
     with FileLock(str(path) + ".lock"):
         plan = make_plan(job, measured)
         old = _earlier(path)
-        save_plan(merge(plan, old) if old else plan, path)
+        save_plan(_described(job, merge(plan, old)) if old else plan, path)
     return path
+
+
+def _described(job: Job, plan: StoredPlan) -> StoredPlan:
+    """A merged plan, its networks and schedule in words for all of its methods."""
+    methods = list(dict.fromkeys(cell.method for cell in plan.cells))
+    if plan.networks:
+        plan = replace(plan, networks=describing.networks(job.profile, methods))
+    if plan.schedule and job.training_set is not None:
+        images = len(job.training_set.items)
+        plan = replace(plan, schedule=describing.schedule(job.profile, images, methods))
+    return plan
 
 
 def _earlier(path: Path) -> StoredPlan | None:

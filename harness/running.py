@@ -30,8 +30,9 @@ def announce(job: Job) -> None:
         say(f"  {note.role:<10} {played} ({note.images} images; {note.description})")
     if job.training_set is not None:
         say(f"  training   {job.training_set.caption()}")
-        say(f"  networks   {describing.networks(profile)}")
-        say(f"  schedule   {describing.schedule(profile, len(job.training_set.items))}")
+        say(f"  networks   {describing.networks(profile, job.methods)}")
+        schedule = describing.schedule(profile, len(job.training_set.items), job.methods)
+        say(f"  schedule   {schedule}")
     say(f"  results    {job.places.results / profile.name}")
     trains = job.trains and bool(job.trained_methods())
     if stand_in(job, trains) or any(note.substitute for note in role_notes(job)):

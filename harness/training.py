@@ -99,7 +99,12 @@ def _step_seed(seed: int, step: int) -> int:
     return (seed + 1) * 1_000_003 + step
 
 
-def _new_state(recipe: Recipe, device: torch.device) -> State:
+def new_state(recipe: Recipe, device: torch.device) -> State:
+    """A run before its first step.
+
+    Raises:
+        UsageError: settings that do not suit the network.
+    """
     torch.manual_seed(recipe.seed)
     model = build(recipe.method, **recipe.build)
     if not isinstance(model, ImplicitSR | FixedScaleSR):
@@ -236,13 +241,15 @@ def train(run: Run, data: Dataset, wait: bool = False) -> Path:
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with the work saved.
     """
     with _sole_trainer(run.folder, wait):
-        state = _new_state(run.recipe, run.device)
+        state = new_state(run.recipe, run.device)
         _resume(state, run.checkpoint, run.recipe)
         source = PatchSource(data, run.settings, run.recipe.seed)
         total = source.per_epoch * run.settings.epochs
         if state.step < total:
             _announce(run, state, total)
-            _loop(run, state, source, total, describing.origin(run.profile, data))
+            _loop(
+                run, state, source, total, describing.origin(run.profile, data, run.recipe.method)
+            )
     return run.checkpoint
 
 

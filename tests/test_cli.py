@@ -26,7 +26,7 @@ from harness import checkpoints
 from harness.cli import cli
 from harness.errors import HarnessError
 
-COMMANDS = ["run", "report", "train", "eval", "flops", "upscale", "methods", "data"]
+COMMANDS = ["run", "report", "check", "train", "eval", "flops", "upscale", "methods", "data"]
 COMMANDS += ["import-checkpoint", "export-checkpoint"]
 
 

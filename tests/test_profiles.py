@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ def test_shipped_profiles(name):
     for experiment in EXPERIMENTS.values():
         for role in experiment.roles:
             assert profile.dataset_for(role) in profiles.SPECS
-        for region in profile.regions[experiment.name]:
+        shown = profile.regions.get(experiment.name, ())
+        assert shown or not experiment.regions_only
+        for region in shown:
             assert region.role in experiment.roles
             assert region.scale in experiment.scales
 
@@ -56,6 +59,37 @@ def test_the_paper_profile_is_the_papers_setting():
     assert (t.alpha, t.beta, t.balance_weights, t.precision) == (3000, 1, {}, "fp32")
     assert 800 * t.repeat // t.batch * t.epochs == 1_000_000
     assert profile.networks == profiles.Networks()
+    for name in methods():
+        own = t.for_method(parse(name))
+        if parse(name).encoder == "swinir" and parse(name).decoder == "lte":
+            assert (own.lr, own.batch, own.milestones) == (2e-4, 32, (500, 800, 900, 950))
+        else:
+            assert (own.lr, own.batch, own.milestones) == (t.lr, t.batch, t.milestones)
+        scale = parse(name).scale
+        assert (own.scale_min, own.scale_max) == ((scale, scale) if scale else (1, 4))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"swinr-lte": {"lr": 1e-3}}, "Did you mean 'swinir-lte'"),
+        ({"swinir-lte": {"lrr": 1e-3}}, "Unknown key 'lrr'. Did you mean 'lr'"),
+        ({"swinir": {"dataset": "DIV2K_valid"}}, "Unknown key 'dataset'"),
+        ({"swinir": {"epochs": 1}}, "lies behind the last epoch"),
+        ({"swinir": {"batch": 0}}, "greater than or equal to 1"),
+    ],
+)
+def test_overrides_are_checked(overrides, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        load(changed("training.overrides", overrides))
+
+
+def test_an_ablation_decides_its_own_setting():
+    profile = load(changed("networks.head.temperature", 2.0))
+    options = profile.networks.options
+    assert options(parse("edsr-moeisr-liif-b"))["head"] == {"temperature": 2.0}
+    assert options(parse("edsr-moeisr-liif-b-tau3"))["head"] == {}
+    assert options(parse("edsr-moeisr-liif-b-m1"))["head"] == {"temperature": 2.0}
 
 
 def test_the_quick_profile_needs_no_data():
@@ -70,7 +104,7 @@ def test_the_quick_profile_needs_no_data():
 def test_a_file_of_ones_own():
     profile = load(PROFILE)
     assert profile.training.patch == 8
-    assert profile.networks.decoder == {"liif": {"width": 16}, "lte": {"width": 16}}
+    assert profile.networks.decoder["liif"] == {"width": 16}
     assert profile.evaluation.precision == "fp32"
 
 

@@ -15,6 +15,7 @@ from filelock import FileLock
 from tiny import (
     DECODER,
     ENCODER,
+    FIXED,
     NETWORKS,
     pixels,
     profile_with,
@@ -32,7 +33,8 @@ from harness.data.patches import Batch, PatchSource, augment, loader
 from harness.data.sets import Dataset, find
 from harness.data.sets.base import memory_item
 from harness.profiles import Training
-from harness.training import learning_rate, losses
+from harness.recipe import make_recipe
+from harness.training import learning_rate, losses, new_state
 from moeisr.losses import moeisr_loss
 
 STEPS = 4 * 4 // 4 * 3
@@ -190,6 +192,49 @@ def test_the_loss_of_a_batch(method):
         assert expected > 3000 * l1.item()
 
 
+@pytest.mark.parametrize("method", FIXED)
+def test_the_loss_of_a_fixed_scale_network(method):
+    """L1 to the HR pixels, in [-1, 1] units whatever range the network works on."""
+    from tiny import network
+
+    model, scale = network(method).train(), int(method[-1])
+    settings = sampling(batch=1, patch=8, scale_min=scale, scale_max=scale, queries=64)
+    side = 8 * scale
+    hr = pixels(side, side)
+    source = PatchSource(Dataset("one", "", (memory_item("one", lambda: hr),), None, "full"),
+                         settings, 0)  # fmt: skip
+    batch = source.batch(0)
+    unit = method.startswith("swinir")
+    sr = model(batch.lr / 2 + 0.5) * 2 - 1 if unit else model(batch.lr)
+    row, column = (((batch.coord[0] + 1) / 2 * side).floor().long()).unbind(-1)
+    expected = (sr[0, :, row, column].T - batch.target[0]).abs().mean()
+    assert losses(model, batch, settings)["l1"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_patches_are_whole_windows(tmp_path, harness):
+    content = profile_with(patch=10, queries=50)
+    arguments = command("swinir-lte", write_profile(tmp_path / "p.yaml", content),
+                        write_data(tmp_path / "data"))  # fmt: skip
+    status, _, err = harness(*arguments)
+    assert status == 2
+    assert "swinir-lte works on windows of 4 pixels" in err
+
+
+def test_the_weight_in_a_name_is_that_of_the_balance_loss(tmp_path, harness):
+    content = profile_with(balance_weights={"liif": [1, 2, 3, 4]})
+    profile = profiles.load(str(write_profile(tmp_path / "p.yaml", content)))
+    for method, expected in {
+        "edsr-moeisr-liif-s": [1, 2, 3, 4],
+        "edsr-moeisr-liif-s-w3=0.5": [1, 2, 0.5, 4],
+        "edsr-moeisr-lte-s-w3=0.5": [1, 1, 0.5],
+        "edsr-moeisr-lte-s": None,
+        "edsr-liif": None,
+        "edsr-x2": None,
+    }.items():
+        state = new_state(make_recipe(profile, method, 0, ""), torch.device("cpu"))
+        assert state.balance == expected
+
+
 # Runs
 
 
@@ -230,10 +275,15 @@ def assert_same_weights(one: dict, other: dict) -> None:
         assert torch.equal(value, other["state_dict"][name]), name
 
 
-@pytest.mark.parametrize("method", NETWORKS)
-def test_training_lowers_the_loss_and_ends(method, trained):
+ABLATIONS = ["edsr-liif-3layer", "edsr-moeisr-liif-b-m1", "edsr-moeisr-lte-s-w1=3.7"]
+
+
+@pytest.mark.parametrize("method", [*NETWORKS, *FIXED, *ABLATIONS])
+def test_a_run_ends_and_its_checkpoint_loads(method, trained):
     trained(method)
     content = checkpoint(Path("results"))
+    (path,) = Path("results").rglob("checkpoint.pt")
+    assert load_model(path, method=method).state_dict().keys() == content["state_dict"].keys()
     assert content["step"] == content["total_steps"] == STEPS
     assert content["finished"] is True
 

@@ -97,8 +97,8 @@ PROFILE: dict[str, Any] = {
     "summary": "for tests",
     "roles": {"DIV2K_valid": "DIV2K_valid"},
     "networks": {
-        "encoder": {"edsr": ENCODER},
-        "decoder": {"liif": dict(DECODER), "lte": dict(DECODER)},
+        "encoder": ENCODERS,
+        "decoder": {name: dict(DECODER) for name in ("liif", "lte", "metasr")},
     },
     "training": {
         "dataset": "DIV2K_train",

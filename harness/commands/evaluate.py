@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +52,7 @@ NOTES = {
     "scales",
     type=scale_factor,
     multiple=True,
-    default=(2.0, 3.0, 4.0),
-    show_default=True,
-    help="Several by repeating.",
+    help="Several by repeating. Default: 2, 3 and 4; a fixed-scale network's own.",
 )
 @click.option("--protocol", help="benchmark, div2k or full. Default: the dataset's own.")
 @profile_option
@@ -85,6 +82,7 @@ def evaluate(
     from harness import places, profiles, results as store  # isort: skip
     from harness.data.sets import check_name, find
     from harness.metrics import shaved_border
+    from harness.summary import summarise
     from harness.trained import find_subject
 
     settings = profiles.load(profile)
@@ -94,6 +92,8 @@ def evaluate(
     if protocol is not None:
         shaved_border(protocol, 2)
     subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
+    own = getattr(subject.model, "scale", None)
+    scales = scales or ((float(own),) if own else (2.0, 3.0, 4.0))
     rows: list[dict[str, Any]] = []
     incomplete: dict[str, str] = {}
     for name in dict.fromkeys(names):
@@ -149,49 +149,6 @@ def _measure(
 
 def _incomplete_notes(incomplete: dict[str, str]) -> list[str]:
     return [f"{name}: {about}; not comparable." for name, about in incomplete.items()]
-
-
-def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Means over the images of each (dataset, scale); images too small are counted apart.
-
-    Args:
-        frame: rows.
-        incomplete: datasets without a published value beside them, as images are missing.
-    """
-    from harness.published import published
-
-    lines = []
-    for (dataset, scale), cell in frame.groupby(["dataset", "scale"], sort=False):
-        scored = cell[cell["psnr"].notna()]
-        method = str(cell["method"].iloc[0])
-        known = method == "bicubic" and dataset not in incomplete
-        lines.append(
-            {
-                "dataset": str(dataset),
-                "scale": float(str(scale)),
-                "images": len(scored),
-                "too_small": len(cell) - len(scored),
-                "psnr": _mean(scored["psnr"]),
-                "published_psnr": published(
-                    "bicubic.csv", "classic", method, str(dataset), float(str(scale))
-                )
-                if known
-                else None,
-                "ssim": _mean(scored["ssim"]),
-                "lr_source": "+".join(sorted(set(scored["lr_source"]))),
-                "protocol": str(cell["protocol"].iloc[0]),
-                "decoder_macs": _mean(scored["decoder_macs"]),
-                "encoder_macs": _mean(scored["encoder_macs"]),
-                "seconds_per_image": _mean(scored["seconds"]),
-                "reasons": sorted(set(cell["reason"]) - {""}),
-            }
-        )
-    return lines
-
-
-def _mean(column: pd.Series[Any]) -> float | None:
-    values = column.dropna()
-    return float(values.mean()) if len(values) else None
 
 
 def _notes(frame: pd.DataFrame) -> list[str]:

@@ -81,6 +81,9 @@ def flops(
     if (dataset is None) == (size is None):
         raise UsageError("Give either --dataset or --size.")
     model, origin = _network(method, checkpoint, devices.resolve(device))
+    own = getattr(model, "scale", None)
+    if own is not None and own != scale:
+        raise UsageError(f"{method} enlarges by {own} only, not {scale:g}.")
     expert_shares, assumption = _shares(model, shares, checkpoint, dataset)
     if size is not None:
         sizes: list[tuple[str, tuple[int, int], ImageItem | None]] = [("", _parse_size(size), None)]
@@ -225,9 +228,9 @@ def _print(content: dict[str, Any]) -> None:
     names = {
         "decoder_macs": "decoder, as the paper counts it",
         "mapper_macs": "  of these, mapper",
-        "estimator_macs": "estimator (LTE), not in the paper's count",
-        "encoder_macs": "encoder",
+        "estimator_macs": "estimator (LTE, Meta-SR), not in the paper's count",
+        "encoder_macs": "encoder (a fixed-scale network as a whole)",
         "total_macs": "all",
     }
     for key, name in names.items():
-        click.echo(f"  {name:<44}{content[key] / 1e9:>16,.2f} G")
+        click.echo(f"  {name:<50}{content[key] / 1e9:>16,.2f} G")

@@ -14,9 +14,10 @@ def methods(as_json: bool) -> None:
     import torch
     from tabulate import tabulate
 
-    from baselines import build
+    from baselines import build, parse
     from baselines import methods as names
     from baselines.composition import ImplicitSR
+    from baselines.registry import ablations
     from harness.published import label
 
     lines = []
@@ -30,6 +31,7 @@ def methods(as_json: bool) -> None:
             "experts": 0,
             "least_macs_per_latent_query": 0,
             "most_macs_per_latent_query": 0,
+            "suffixes": " ".join(f"-{a.form}" for a in ablations(parse(name))),
         }
         if isinstance(model, ImplicitSR):
             macs = model.head.expert_macs()
@@ -41,3 +43,6 @@ def methods(as_json: bool) -> None:
         print_json(lines)
     else:
         click.echo(tabulate(lines, headers="keys", tablefmt="simple", intfmt=","))
+        click.echo("\nSuffixes, as in rdn-liif-3layer:")
+        for form, about in {a.form: a.about for n in names() for a in ablations(parse(n))}.items():
+            click.echo(f"  -{form:<8}{about}")

@@ -51,10 +51,12 @@ class Block:
     Attributes:
         methods: the rows.
         group: blocks of one group share the panels of a figure (an encoder's, say).
+        joined: whether a line joins them where PSNR is drawn over multiply-adds.
     """
 
     methods: tuple[str, ...]
     group: str = ""
+    joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Experiment:
         macs_of: "decoder", or ("all") encoder, decoder and everything else.
         macs_unit: letter of the unit of multiply-adds; "" for the one that suits the numbers.
         regions_only: measure only the images that the profile's regions name.
-        notes: by role, what must be known to compare with the published numbers.
+        notes: by role and table, what must be known to compare with the published numbers.
     """
 
     name: str
@@ -101,7 +103,7 @@ class Experiment:
     macs_of: Literal["decoder", "all"] = "decoder"
     macs_unit: Literal["", "M", "G", "T"] = ""
     regions_only: bool = False
-    notes: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[tuple[str, TableName], str] = field(default_factory=dict)
 
     @property
     def rows(self) -> tuple[str, ...]:

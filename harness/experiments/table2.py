@@ -25,5 +25,5 @@ TABLE2 = Experiment(
     published=(("moeisr_table2.csv", "2"), ("bicubic.csv", "classic")),
     tables=("psnr", "ssim", "networks"),
     figures=("curves", "crops"),
-    notes={"Set14": _GREY},
+    notes={("Set14", "psnr"): _GREY},
 )

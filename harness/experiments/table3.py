@@ -24,5 +24,5 @@ TABLE3 = Experiment(
     scores=False,
     macs_input="hr",
     macs_unit="T",
-    notes={"Set14": _SIZES},
+    notes={("Set14", "macs"): _SIZES},
 )

@@ -45,8 +45,11 @@ class Networks(_Strict):
             for name in given:
                 if name not in known:
                     raise ValueError(f"{part}: {unknown(part, name, known)}")
-        for parts in (p for p in map(parse, methods()) if p.encoder):
-            if parts.encoder in self.encoder or parts.encoder == next(iter(ENCODERS)):
+        # Every decoder and head over the first encoder; every encoder that is set, once.
+        first, decoder = next(iter(ENCODERS)), next(iter(DECODERS))
+        for parts in (p for p in map(parse, methods()) if p.decoder):
+            plain = parts.decoder == decoder and not parts.head
+            if parts.encoder == first or (parts.encoder in self.encoder and plain):
                 self._try(parts)
         return self
 

@@ -29,12 +29,17 @@ def label(method: str) -> str:
     return name if backbone in ("none", name) else f"{backbone}-{name}"
 
 
+def encoder_label(encoder: str) -> str:
+    """The paper's name of an encoder."""
+    return _ENCODERS.get(encoder, encoder)
+
+
 def _paper_names(method: str) -> tuple[str, str]:
     """Values of the columns `backbone` and `method` for one of our names."""
     parts = parse(method)
     if not parts.encoder:
         return "none", method
-    encoder = _ENCODERS.get(parts.encoder, parts.encoder)
+    encoder = encoder_label(parts.encoder)
     if not parts.decoder:
         return encoder, encoder
     decoder = _DECODERS.get(parts.decoder, parts.decoder)

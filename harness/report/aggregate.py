@@ -54,7 +54,7 @@ class CellMean:
         lr_pixels: mean number of LR pixels of an image.
         published, published_ssim, published_macs, published_percent: what the paper prints for
             this cell, if it does; percent are of the block's baseline.
-        published_notes: what must be known of these.
+        published_notes: (field, what must be known of it).
     """
 
     method: str
@@ -76,7 +76,7 @@ class CellMean:
     published_ssim: float | None = None
     published_macs: float | None = None
     published_percent: float | None = None
-    published_notes: tuple[str, ...] = ()
+    published_notes: tuple[tuple[str, str], ...] = ()
     macs: float | None = None
     lr_pixels: float | None = None
     decoder_macs: float | None = None
@@ -89,6 +89,7 @@ class CellMean:
     lr_sources: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
     fingerprints: tuple[str, ...] = ()
+    lr_fingerprints: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
@@ -198,7 +199,7 @@ def _printed(experiment: Experiment, row: str, role: str, scale: float) -> dict[
         value = printed(experiment.published, method, role, scale, metric)
         if value is not None:
             found[name] = value
-    notes = tuple(dict.fromkeys(p.note for p in found.values() if p.note))
+    notes = tuple((name, p.note) for name, p in found.items() if p.note)
     return {**{name: p.value for name, p in found.items()}, "published_notes": notes}
 
 
@@ -223,7 +224,7 @@ def _cell_mean(report: Report, folder: Path, row: str, role: str, scale: float) 
     if method is None:
         return replace(cell, missing="fixed-scale networks, one for each of their scales")
     if not planned:
-        return replace(cell, missing="not in the plan of this run")
+        return replace(cell, missing="left out of this run, or not trained")
     by_seed = [_rows(folder, cell, note.only) for cell in planned]
     rows = [row for found in by_seed for row in found]
     if any(len(found) != note.images for found in by_seed):
@@ -300,6 +301,7 @@ def _provenance(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:
         "lr_sources": distinct(rows["lr_source"]),
         "protocols": distinct(rows["protocol"]),
         "fingerprints": distinct(rows["dataset_fingerprint"]),
+        "lr_fingerprints": distinct(rows["lr_fingerprint"].fillna("")),
         "checkpoints": distinct(rows["checkpoint"]),
         "recipes": distinct(rows["recipe"]),
         "precisions": distinct(rows["precision"]),

@@ -113,20 +113,28 @@ def protocol_note(report: Report, role: str) -> str:
     return f"Mean over images of each image's value, {listed}." if listed else ""
 
 
-def published_notes(report: Report, role: str) -> list[str]:
+def published_notes(report: Report, role: str, table: str) -> list[str]:
     """What must be known of the published numbers: of the table, then of single ones."""
-    general = report.experiment.notes.get(role, "")
+    general = [n for key, n in report.experiment.notes.items() if key == (role, table)]
     found: dict[str, list[str]] = {}
     for cell in report.cells.values():
         if cell.role == role:
-            for note in cell.published_notes:
+            notes = [n for name, n in cell.published_notes if name in _PRINTED.get(table, ())]
+            for note in dict.fromkeys(notes):
                 found.setdefault(note, []).append(f"{report.label(cell.method)} {_at(cell)}")
     listed = [
         f"Published {', '.join(where) if len(where) <= _FEW else f'({len(where)} values)'}: {note}."
         for note, where in found.items()
     ]
-    return [*([general] if general else []), *listed]
+    return [*general, *listed]
 
+
+_PRINTED = {
+    "psnr": ("published",),
+    "ssim": ("published_ssim",),
+    "macs": ("published_macs", "published_percent"),
+}
+"""Fields of `CellMean` that a table shows."""
 
 _FEW = 3
 """Values that a note names one by one."""

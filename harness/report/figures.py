@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from harness.experiments import Block
+from harness.published import encoder_label
 from harness.report import captions
 from harness.report.aggregate import CellMean, Report
 from harness.report.figure import (
@@ -84,6 +85,11 @@ def _name(report: Report, role: str, group: _Group, name: str) -> str:
     return "_".join(part for part in parts if part)
 
 
+def _of(group: _Group) -> str:
+    """The group in a title, by the paper's name of its encoder."""
+    return f" ({encoder_label(group.name)})" if group.name else ""
+
+
 def _psnr(cell: CellMean) -> float | None:
     """The PSNR where it can be drawn; equal images have an infinite one."""
     return cell.psnr if cell.psnr is not None and math.isfinite(cell.psnr) else None
@@ -115,7 +121,7 @@ def _over_scale(report: Report, role: str, group: _Group, folder: Path) -> Figur
         _scale_axis(axis, report)
     axes[-1].set_xlabel("scale factor")
     _name_ranges(axes[0], report)
-    title = f"PSNR over scale, {captions.shown_set(report, role)}"
+    title = f"PSNR over scale{_of(group)}, {captions.shown_set(report, role)}"
     return save(figure, folder, _name(report, role, group, "psnr_over_scale"), title, text)
 
 
@@ -193,7 +199,7 @@ def _over_macs(report: Report, role: str, group: _Group, folder: Path) -> Figure
     legends = [axis.get_legend_handles_labels() for axis in axes]
     named = {name: handle for pair in legends for handle, name in zip(*pair, strict=True)}
     figure.legend(named.values(), named.keys(), loc="outside right upper", labelspacing=0.7)
-    title = f"PSNR over decoder multiply-adds, {captions.shown_set(report, role)}"
+    title = f"PSNR over decoder multiply-adds{_of(group)}, {captions.shown_set(report, role)}"
     return save(figure, folder, _name(report, role, group, "psnr_over_macs"), title, text)
 
 
@@ -213,7 +219,7 @@ def _macs_panel(axis: Any, report: Report, role: str, scale: float, group: _Grou
             for c in cells
             if c.decoder_macs and (p := _psnr(c)) is not None
         ]
-        path = sorted(drawn, reverse=True)
+        path = sorted(drawn, reverse=True) if block.joined else []
         axis.plot([p[0] for p in path], [p[1] for p in path], color="0.75", lw=0.8, zorder=1)
         for macs, value, row in drawn:
             look, name = group.seen[row], report.label(row)

@@ -78,15 +78,48 @@ def escape(text: str) -> str:
 
 
 def latex(table: Table, label: str) -> str:
-    """A `table*` environment in booktabs style; needs no package but booktabs."""
+    """`table*` environments in booktabs style; needs no package but booktabs.
+
+    A table that is too long for a page goes on in further ones, cut between blocks.
+    """
+    parts = _pages(table)
+    return "\n".join(
+        _latex_part(table, rows, label if number == 0 else "", last=number == len(parts) - 1)
+        for number, rows in enumerate(parts)
+    )
+
+
+_PAGE_ROWS = 48
+"""Rows of a table in footnotesize that leave room for its caption and notes on a page."""
+
+
+def _pages(table: Table) -> list[list[Row]]:
+    """The rows by page; each begins with the rows that describe the columns."""
+    head = [row for row in table.rows if row.kind == "info"]
+    blocks: list[list[Row]] = []
+    for row in table.rows[len(head) :]:
+        if row.rule or not blocks:
+            blocks.append([])
+        blocks[-1].append(row)
+    pages = [list(head)]
+    for block in blocks:
+        if len(pages[-1]) > len(head) and len(pages[-1]) + len(block) > _PAGE_ROWS:
+            pages.append(list(head))
+        pages[-1] += block
+    return pages
+
+
+def _latex_part(table: Table, rows: Sequence[Row], label: str, last: bool) -> str:
+    """One environment; without a label it is a continuation."""
     leading = len(table.rows[0].head)
     columns = "l" * leading + "r" * (len(table.header) - leading)
+    caption = f"{table.title}. {table.caption}" if label else f"{table.title} (continued)"
     lines = [
         r"\begin{table*}[tbp]",
         r"\centering",
-        rf"\caption{{{escape(table.title)}. {escape(table.caption)}}}",
+        rf"\caption{{{escape(caption)}}}",
         r"\smallskip",
-        rf"\label{{tab:{label}}}",
+        *([rf"\label{{tab:{label}}}"] if label else []),
         r"\footnotesize",
         r"\setlength{\tabcolsep}{4pt}",
         rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
@@ -94,11 +127,12 @@ def latex(table: Table, label: str) -> str:
         *_latex_groups(table, leading),
         _latex_line([escape(name) for name in table.header]),
     ]
-    for number, row in enumerate(table.rows):
+    for number, row in enumerate(rows):
         if row.rule or number == 0:
             lines.append(r"\midrule")
         lines.append(_latex_row(row))
-    lines += [r"\bottomrule", r"\end{tabular}", *_latex_notes(table), r"\end{table*}"]
+    notes = _latex_notes(table) if last else []
+    lines += [r"\bottomrule", r"\end{tabular}", *notes, r"\end{table*}"]
     return "\n".join(lines) + "\n"
 
 

@@ -108,8 +108,8 @@ def scale_table(
     groups = (("in-scale", inside), ("out-of-scale", len(scales) - inside))
     general = [note, captions.protocol_note(report, role) if key in ("psnr", "ssim") else ""]
     general.append(captions.lr_note(report, role))
-    if any(line.name == "published" for line in lines):
-        general += [*captions.published_notes(report, role)]
+    if any(line.name.startswith("published") for line in lines):
+        general += captions.published_notes(report, role, key)
     if any(line.better for line in lines):
         general.append(
             "Bold: best of a block at printed precision; unmarked where a value is missing."

@@ -25,6 +25,8 @@ EXPERT_COLORS = ("#f2d13c", "#3fa45b", "#3b6fd4", "#d8392f", "#8c4bb8", "#3cc2c9
 """Shallowest expert first: yellow, green, blue, red as in the paper, and two more."""
 
 _MAP_ROWS = 3
+_MAP_COLUMNS = 4
+_CROP_COLUMNS = 6
 _TEXT = 0.24
 """Inches for two lines under a crop."""
 
@@ -34,8 +36,11 @@ def draw_pictures(report: Report, folder: Path) -> list[FigureFile]:
     files = []
     wanted = report.experiment.figures
     mapped = _mapped(report.samples) if "maps" in wanted else []
-    if mapped:
-        files.append(_expert_maps(report, mapped, folder))
+    # Maps that take several rows for one image have a figure for each image.
+    if any(_routed(sample) > _MAP_COLUMNS for sample in mapped):
+        files += [_expert_maps(report, [s], folder, f"expert_map_{s.image}") for s in mapped]
+    elif mapped:
+        files.append(_expert_maps(report, mapped, folder, "expert_map"))
     if "crops" in wanted:
         files += [_crops(report, sample, folder) for sample in report.samples]
     return files
@@ -64,12 +69,15 @@ def _image(sample: Sample, name: str) -> Image.Image:
         ) from error
 
 
-def _expert_maps(report: Report, samples: Sequence[Sample], folder: Path) -> FigureFile:
-    """A row per image: the image, then the map of every method that routes."""
-    columns = 1 + max(sum(bool(m.expert_map) for m in s.methods) for s in samples)
+def _expert_maps(report: Report, samples: Sequence[Sample], folder: Path, name: str) -> FigureFile:
+    """For each image: the image, then the map of every method that routes, in as many rows as
+    they need."""
+    most = max(sum(bool(m.expert_map) for m in s.methods) for s in samples)
+    columns = 1 + min(most, _MAP_COLUMNS)
     width = PAGE_WIDTH / columns
-    hrs = [_image(sample, sample.hr).convert("RGB") for sample in samples]
-    heights = [width * hr.height / hr.width + 0.5 for hr in hrs]
+    lines = [(s, line) for s in samples for line in range(math.ceil(_routed(s) / (columns - 1)))]
+    hrs = {id(sample): _image(sample, sample.hr).convert("RGB") for sample in samples}
+    heights = [width * hrs[id(s)].height / hrs[id(s)].width + 0.5 for s, _ in lines]
     # Where several roles have samples, the first one's caption leads and titles name the rest.
     explained = (
         "Colour: which expert serves each LR pixel, enlarged to HR size without smoothing; "
@@ -77,17 +85,26 @@ def _expert_maps(report: Report, samples: Sequence[Sample], folder: Path) -> Fig
     )
     text = note(report, samples[0].role, *_other_roles(report, samples), explained)
     figure = new_figure(PAGE_WIDTH, sum(heights), text)
-    axes = figure.subplots(len(samples), columns, squeeze=False, height_ratios=heights)
-    for row, sample, hr in zip(axes, samples, hrs, strict=True):
-        title = f"{sample.image}\nHR; maps from LR {_at(sample)}"
-        _bare(row[0], np.asarray(hr), title, interpolation="antialiased")
+    axes = figure.subplots(len(lines), columns, squeeze=False, height_ratios=heights)
+    for row, (sample, line) in zip(axes, lines, strict=True):
+        hr = hrs[id(sample)]
+        if line == 0:
+            title = f"{sample.image}\nHR; maps from LR {_at(sample)}"
+            _bare(row[0], np.asarray(hr), title, interpolation="antialiased")
+        else:
+            row[0].set_axis_off()
         routed = [m for m in sample.methods if m.expert_map]
+        routed = routed[line * (columns - 1) : (line + 1) * (columns - 1)]
         for axis, method in zip(row[1:], routed, strict=False):
             _map_panel(report, axis, sample, method, hr)
         for axis in row[1 + len(routed) :]:
             axis.set_axis_off()
     title = f"Expert map from the mapper, {_datasets(samples)}"
-    return save(figure, folder, "expert_map", title, text)
+    return save(figure, folder, name, title, text)
+
+
+def _routed(sample: Sample) -> int:
+    return sum(bool(method.expert_map) for method in sample.methods)
 
 
 def _other_roles(report: Report, samples: Sequence[Sample]) -> list[str]:
@@ -154,19 +171,20 @@ def _colors(count: int) -> list[str]:
 def _crops(report: Report, sample: Sample, folder: Path) -> FigureFile:
     """The whole image with the region's box, then the region of LR, every method and HR."""
     panels = _panels(report, sample)
-    columns = math.ceil(len(panels) / 2)
+    rows = max(2, math.ceil(len(panels) / _CROP_COLUMNS))
+    columns = math.ceil(len(panels) / rows)
     hr = _image(sample, sample.hr).convert("RGB")
     explained = (
         f"PSNR of the whole image, protocol {sample.protocol}; best of the trained methods bold. "
         "LR is enlarged without smoothing."
     )
     text = note(report, sample.role, explained)
-    side, high = _crop_layout(sample, hr, columns)
+    side, high = _crop_layout(sample, hr, rows, columns)
     figure = new_figure(PAGE_WIDTH, high, text)
     parts = figure.subfigures(1, 2, squeeze=False, width_ratios=[side, PAGE_WIDTH - side])
     whole, right = parts.ravel()
     _whole_image(whole, sample, hr)
-    axes = right.subplots(2, columns, squeeze=False).ravel()
+    axes = right.subplots(rows, columns, squeeze=False).ravel()
     longest = max(len(line) for name, _, _ in panels for line in name.splitlines())
     # 0.64: mean width of a bold character, in units of its size; no name touches the next.
     size = min(6, 72 * (PAGE_WIDTH - side) / columns / (0.64 * longest))
@@ -181,14 +199,15 @@ def _crops(report: Report, sample: Sample, folder: Path) -> FigureFile:
     return save(figure, folder, name, title, text)
 
 
-def _crop_layout(sample: Sample, hr: Image.Image, columns: int) -> tuple[float, float]:
+def _crop_layout(sample: Sample, hr: Image.Image, rows: int, columns: int) -> tuple[float, float]:
     """Inches: width of the whole image's part, height of the figure."""
     crop = sample.box[2] / sample.box[3]
     whole = hr.width / hr.height
-    # The whole image is as high as two crops and the text between: solved for its width.
-    side = whole * (2 * crop * PAGE_WIDTH / columns + _TEXT) / (1 + 2 * crop * whole / columns)
+    # The whole image is as high as the crops and the text between: solved for its width.
+    side = whole * (rows * crop * PAGE_WIDTH / columns + _TEXT)
+    side /= 1 + rows * crop * whole / columns
     side = min(side, 0.36 * PAGE_WIDTH)
-    return side, 2 * ((PAGE_WIDTH - side) / columns * crop + _TEXT)
+    return side, rows * ((PAGE_WIDTH - side) / columns * crop + _TEXT)
 
 
 def _panels(report: Report, sample: Sample) -> list[tuple[str, NDArray[np.uint8], bool]]:

@@ -49,6 +49,7 @@ def json_text(report: Report) -> str:
 
 def _record(report: Report, cell: CellMean) -> dict[str, Any]:
     record = asdict(cell)
+    record["published_notes"] = list(dict.fromkeys(n for _, n in cell.published_notes))
     record["excluded"] = [f"{reason}: {count}" for reason, count in cell.excluded]
     shown = report.label(cell.method)
     stand_in = captions.is_stand_in(report, cell.role)

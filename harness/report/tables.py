@@ -100,17 +100,29 @@ def _macs(report: Report, role: str) -> Table:
     show = partial(decimals, digits=1)
     lines = [
         Line(f"{letter}MACs", lambda c: _over(c.macs, unit), decimals, min, "measured"),
-        Line("published", lambda c: _over(c.published_macs, unit), decimals),
-        Line("difference", lambda c: _macs_difference(c, unit), signed),
+        *(_published_macs(unit) if _macs_comparable(report, role) else ()),
         Line("% of baseline", lambda c: _percent(report, c), show),
-        Line("published %", lambda c: c.published_percent, show),
+        Line("published %", lambda c: c.published_percent if _base(report, c) else None, show),
     ]
     what = "Decoder multiply-adds" if report.experiment.macs_of == "decoder" else "Multiply-adds"
     title = f"{what} ({letter}MACs)"
-    return scale_table(report, role, "macs", title, lines, note=_macs_note(report, exponent))
+    return scale_table(report, role, "macs", title, lines, note=_macs_note(report, role, exponent))
 
 
-def _macs_note(report: Report, exponent: int) -> str:
+def _published_macs(unit: float) -> tuple[Line, Line]:
+    return (
+        Line("published", lambda c: _over(c.published_macs, unit), decimals),
+        Line("difference", lambda c: _macs_difference(c, unit), signed),
+    )
+
+
+def _macs_comparable(report: Report, role: str) -> bool:
+    """Other images or networks of other sizes cost something else by design."""
+    networks: dict[str, object] = report.plan.profile_settings.get("networks", {})
+    return not report.role(role).substitute and not any(networks.values())
+
+
+def _macs_note(report: Report, role: str, exponent: int) -> str:
     counted = "every query through its expert's MLP, and the mapper"
     if report.experiment.macs_of == "all":
         counted = "encoder, mapper, and every query through its expert's MLP"
@@ -120,7 +132,9 @@ def _macs_note(report: Report, exponent: int) -> str:
         "The paper calls multiply-adds FLOPs."
     )
     if any(cell.published_macs is not None for cell in report.cells.values()):
-        return note
+        if _macs_comparable(report, role):
+            return note
+        return f"{note} The paper's are of other images or networks, and are not shown."
     return (
         f"{note} Its Table 3 takes Set14's HR images as LR, so its figures are no comparison and "
         "are not shown."
@@ -131,8 +145,8 @@ def _macs_unit(report: Report, role: str) -> tuple[int, str]:
     """The paper's unit, so that digits can be compared; else one that suits the numbers."""
     wanted = report.experiment.macs_unit
     fixed = [unit for unit in _UNITS if unit[1] == wanted]
-    substitute = report.role(role).substitute
-    return fixed[0] if fixed and not substitute else _unit(report, role, lambda c: c.macs)
+    comparable = _macs_comparable(report, role)
+    return fixed[0] if fixed and comparable else _unit(report, role, lambda c: c.macs)
 
 
 def _macs_difference(cell: CellMean, unit: float) -> float | None:
@@ -142,11 +156,16 @@ def _macs_difference(cell: CellMean, unit: float) -> float | None:
 
 
 def _percent(report: Report, cell: CellMean) -> float | None:
-    """Multiply-adds relative to the block's baseline."""
+    """Multiply-adds relative to the block's baseline, which has no line of its own."""
+    base = _base(report, cell)
+    return 100 * cell.macs / base.macs if base and base.macs and cell.macs else None
+
+
+def _base(report: Report, cell: CellMean) -> CellMean | None:
+    """The baseline of a cell's block; None for the baseline itself and for common rows."""
     for block in report.experiment.blocks:
-        if cell.method in block.methods:
-            base = report.at(block.methods[0], cell.role, cell.scale).macs
-            return 100 * cell.macs / base if base and cell.macs else None
+        if cell.method in block.methods[1:]:
+            return report.at(block.methods[0], cell.role, cell.scale)
     return None
 
 

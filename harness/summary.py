@@ -1,0 +1,51 @@
+"""Means of one method's rows, for `harness eval`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import pandas as pd
+
+from harness.published import published
+
+
+def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Means over the images of each (dataset, scale); images too small are counted apart.
+
+    Args:
+        frame: rows.
+        incomplete: datasets without a published value beside them, as images are missing.
+    """
+    lines = []
+    for (dataset, scale), cell in frame.groupby(["dataset", "scale"], sort=False):
+        scored = cell[cell["psnr"].notna()]
+        method = str(cell["method"].iloc[0])
+        known = method == "bicubic" and dataset not in incomplete
+        lines.append(
+            {
+                "dataset": str(dataset),
+                "scale": float(str(scale)),
+                "images": len(scored),
+                "too_small": len(cell) - len(scored),
+                "psnr": _mean(scored["psnr"]),
+                "published_psnr": published(
+                    "bicubic.csv", "classic", method, str(dataset), float(str(scale))
+                )
+                if known
+                else None,
+                "ssim": _mean(scored["ssim"]),
+                "lr_source": "+".join(sorted(set(scored["lr_source"]))),
+                "protocol": str(cell["protocol"].iloc[0]),
+                "decoder_macs": _mean(scored["decoder_macs"]),
+                "encoder_macs": _mean(scored["encoder_macs"]),
+                "seconds_per_image": _mean(scored["seconds"]),
+                "reasons": sorted(set(cell["reason"]) - {""}),
+            }
+        )
+    return lines
+
+
+def _mean(column: pd.Series[Any]) -> float | None:
+    values = column.dropna()
+    return float(values.mean()) if len(values) else None
