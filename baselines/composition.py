@@ -11,6 +11,7 @@ Neither knows the other, so every decoder has its MoEISR variant.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -143,11 +144,18 @@ class Head(nn.Module, ABC):
 
 
 class MLPHead(Head):
-    """One MLP for every query: the head of the baselines."""
+    """One MLP for every query: the head of the baselines. Args: as `MLP`."""
 
-    def __init__(self, in_dim: int, width: int, depth: int, out_dim: int = 3) -> None:
+    def __init__(
+        self,
+        in_dim: int,
+        width: int,
+        depth: int,
+        out_dim: int = 3,
+        hidden: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
-        self.mlp = MLP(in_dim, width, depth, out_dim)
+        self.mlp = MLP(in_dim, width, depth, out_dim, hidden)
 
     def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
         del gates

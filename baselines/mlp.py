@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -15,23 +16,31 @@ class MLP(nn.Module):
         width: width of the hidden layers.
         depth: number of linear layers, the output layer included (at least 1).
         out_dim: width of the output; three for RGB.
+        hidden: widths of the hidden layers instead of `width` and `depth`, where they differ.
 
     Example:
         >>> MLP(580, 256, 5).macs
         345856
     """
 
-    def __init__(self, in_dim: int, width: int, depth: int, out_dim: int = 3) -> None:
+    def __init__(
+        self,
+        in_dim: int,
+        width: int,
+        depth: int,
+        out_dim: int = 3,
+        hidden: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
         if depth < 1:
             raise ValueError(f"an MLP needs at least one layer, not {depth}")
-        sizes = [in_dim] + [width] * (depth - 1) + [out_dim]
+        sizes = [in_dim, *([width] * (depth - 1) if hidden is None else hidden), out_dim]
         layers: list[nn.Module] = []
         for i, (a, b) in enumerate(itertools.pairwise(sizes)):
             layers += [nn.ReLU()] * (i > 0) + [nn.Linear(a, b)]
         self.layers = nn.Sequential(*layers)
         self.macs = sum(a * b for a, b in itertools.pairwise(sizes))
-        self.depth = depth
+        self.depth = len(sizes) - 1
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim) to (N, out_dim)."""

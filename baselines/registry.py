@@ -20,8 +20,15 @@ from typing import Any
 from torch import nn
 
 from baselines.bicubic import Bicubic
-from baselines.composition import Decoder, FixedScaleSR, Head, ImplicitSR, MLPHead
-from baselines.encoders import ENCODERS
+from baselines.composition import (
+    Decoder,
+    FixedScaleLookup,
+    FixedScaleSR,
+    Head,
+    ImplicitSR,
+    MLPHead,
+)
+from baselines.encoders import ENCODERS, Encoder
 from baselines.liif import LIIFDecoder
 from baselines.lte import LTEDecoder
 from baselines.metasr import MetaSRDecoder
@@ -220,6 +227,7 @@ def build(
     decoder: Mapping[str, Any] | None = None,
     head: Mapping[str, Any] | None = None,
     ensemble: bool = True,
+    lookup: bool = False,
 ) -> nn.Module:
     """The untrained network of a method, at the paper's sizes unless overridden.
 
@@ -227,12 +235,15 @@ def build(
         method: a name of `methods()`, with or without a suffix.
         encoder: options of the encoder (EDSR: blocks, features).
         decoder: options of the decoder (width, depth; LIIF: unfold, cell).
-        head: options of the head family (MoEISR: those of `moeisr.model.build_head`).
+        head: options of the head family (MoEISR: those of `moeisr.model.build_head`), or of a
+            plain MLP: `hidden`, the widths of its layers where they differ from one another.
         ensemble: local ensemble of four latent codes.
+        lookup: a fixed-scale network in the LIIF project's wrapper, `FixedScaleLookup`.
 
     Raises:
         UnknownMethodError: for an unknown name, or a suffix about an expert that is not there.
-        TypeError: for an unknown option, naming the nearest, or one that the name decides.
+        TypeError: for an unknown option, naming the nearest, one that the name decides, or one
+            that does not concern the method.
 
     Example:
         >>> model = build("edsr-liif", encoder={"blocks": 1, "features": 8})
@@ -247,9 +258,9 @@ def build(
     if parts.scale is not None:
         _check_options("decoder", decoder or {}, ())
         _check_options("head", head or {}, ())
-        upsampling = make_encoder(**(encoder or {}), scale=parts.scale)
-        assert isinstance(upsampling, nn.Module)
-        return FixedScaleSR(upsampling, parts.scale, upsampling.upsampled_range)
+        return _fixed_scale(make_encoder(**(encoder or {}), scale=parts.scale), parts.scale, lookup)
+    if lookup:
+        raise TypeError(f"{method} has no fixed scale, so it is no look-up in its output")
     network = make_encoder(**(encoder or {}))
     assert isinstance(network, nn.Module)
     make_decoder = DECODERS[parts.decoder]
@@ -261,12 +272,22 @@ def build(
     return ImplicitSR(network, feeder, new_head, ensemble=ensemble)
 
 
+def _fixed_scale(network: Encoder, scale: int, lookup: bool) -> nn.Module:
+    assert isinstance(network, nn.Module)
+    if not lookup:
+        return FixedScaleSR(network, scale, network.upsampled_range)
+    if network.upsampled_range != FixedScaleLookup.input_range:
+        raise ValueError("the LIIF project's wrapper works on [-1, 1]")
+    return FixedScaleLookup(network, scale)
+
+
 def _build_head(
     parts: MethodName, feeder: Decoder, channels: int, head: Mapping[str, Any] | None
 ) -> Head:
     if not parts.head:
-        _check_options("head", head or {}, ())
-        return MLPHead(feeder.fed_dim, feeder.width, feeder.depth, feeder.out_dim)
+        options = head or {}
+        _check_options("head", options, ("hidden",))
+        return MLPHead(feeder.fed_dim, feeder.width, feeder.depth, feeder.out_dim, **options)
     family = heads()[parts.head]
     options = _changed(parts, head, parts.changes.head)
     _check_options("head", options, family.options)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +16,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from baselines import build, parse
-from harness.errors import HarnessError
+from baselines import build, methods, parse
+from harness.errors import HarnessError, UsageError
 from harness.files import replacing
-from harness.official import import_model, import_swinir, is_swinir
+from harness.official import (
+    Official,
+    beyond_weights,
+    build_in_words,
+    method_name,
+    read_official,
+)
 from harness.state_dicts import load_strictly
 
 FORMAT = "moeisr-harness/1"
+# What reading a file raises whose entries are not of the kinds that its layout has.
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -30,14 +40,18 @@ class Loaded:
     Attributes:
         model: in evaluation mode, on the CPU.
         method: our name; "" for official networks that have none.
-        weights: hash of the weights, which names the checkpoint in measurements.
-        meta: everything else in our own format (recipe, step, ...); empty for official files.
+        weights: hash of the weights, and of settings that change the answers without showing in
+            them (colour values, no ensemble); names the checkpoint in measurements.
+        meta: everything else in our own format (method and options of `baselines.build`, recipe,
+            step, ...). Of an official file it is what an import keeps: `imported`, `origin`.
+        official: what an official file says of itself; None for our own.
     """
 
     model: nn.Module
     method: str
     weights: str
     meta: dict[str, Any]
+    official: Official | None = None
 
 
 def weights_hash(state: Mapping[str, Tensor]) -> str:
@@ -47,6 +61,15 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _identity(network: nn.Module, options: Mapping[str, Any]) -> str:
+    """The weights' hash; with settings that they do not show, a hash of both."""
+    weights = weights_hash(network.state_dict())
+    settings = beyond_weights(options)
+    if not settings:
+        return weights
+    return hashlib.sha256(f"{weights} {json.dumps(settings, sort_keys=True)}".encode()).hexdigest()
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
@@ -70,7 +93,7 @@ def read(path: Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise HarnessError(
             f"{path} holds more than tensors and plain values, or is no checkpoint; nothing of it "
-            f"was executed ({str(error).splitlines()[0]}).",
+            f"was executed{_refused_part(error)}.",
             "Save its state dict alone, with tensors and plain values.",
         ) from error
     except Exception as error:  # damaged pickles raise anything: IndexError, AttributeError, ...
@@ -86,6 +109,12 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
+def _refused_part(error: Exception) -> str:
+    """What PyTorch would not load; the rest of its message tells how to load it nevertheless."""
+    found = re.search(r"(?:GLOBAL|Unsupported class) (\S+)", str(error))
+    return f" (it names {found[1].rstrip(',.')})" if found else ""
+
+
 def _check_bytes(path: Path) -> None:
     """PyTorch does not look at the checksums that it wrote; damaged weights would load."""
     try:
@@ -97,7 +126,7 @@ def _check_bytes(path: Path) -> None:
         raise HarnessError(f"{path} is damaged ({damaged}).", "Copy or train it again.")
 
 
-def _from_ours(path: Path, content: dict[str, Any]) -> tuple[str, nn.Module, dict[str, Any]]:
+def _from_ours(path: Path, content: dict[str, Any]) -> Loaded:
     if content["format"] != FORMAT:
         raise HarnessError(
             f"{path} has format {content['format']!r}, this version reads {FORMAT!r}."
@@ -107,17 +136,67 @@ def _from_ours(path: Path, content: dict[str, Any]) -> tuple[str, nn.Module, dic
         network = build(method, **options)
         load_strictly(network, state, f"checkpoint {path}")
         int((content.get("recipe") or {"seed": 0})["seed"])
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        {**(content.get("imported") or {})}.get("memory", {}).keys()
+        # A profile names its networks' sizes; an imported network has the paper's or no name.
+        name = method_name(method, options) if content.get("imported") else method
+    except _DAMAGE as error:
         raise HarnessError(f"{path} is not a complete checkpoint of ours: {error}") from error
     left_out = {"state_dict", "optimizer"}
-    return method, network, {k: v for k, v in content.items() if k not in left_out}
+    meta = {k: v for k, v in content.items() if k not in left_out}
+    return Loaded(network.eval(), name, _identity(network, options), meta)
 
 
-def _check_belongs(path: Path, found: str, method: str) -> None:
+def _from_official(path: Path, content: dict[str, Any], values: str | None) -> Loaded:
+    try:
+        official = read_official(content, values)
+    except HarnessError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except _DAMAGE as error:
+        raise HarnessError(
+            f"{path} is laid out like an official checkpoint, but is damaged: {error!r}"
+        ) from error
+    if official is None:
+        keys = ", ".join(list(map(str, content))[:5])
+        raise HarnessError(
+            f"{path} is no checkpoint that this version knows (its keys: {keys}, ...).",
+            "It reads its own files, those of the LIIF, LTE and SwinIR projects, and state dicts "
+            "of EDSR-baseline and RDN with their own upsamplers.",
+        )
+    network, plan = official.network, official.plan
+    weights = _identity(network, plan.options)
+    return Loaded(network.eval(), plan.name, weights, _kept(path, official), official)
+
+
+def _kept(path: Path, official: Official) -> dict[str, Any]:
+    """What our format keeps of an official file."""
+    layout = f"{path.name}, in the layout of the {official.project}"
+    note = f" ({official.note})" if official.note else ""
+    return {
+        "method": official.plan.method,
+        "build": official.plan.options,
+        "name": path.name if path.stem in methods() else path.stem,
+        "origin": f"{layout}{note}; its training is not known",
+        "imported": {
+            "file": path.name,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "layout": official.layout,
+            "project": official.project,
+            "note": official.note,
+            "memory": official.memory,
+        },
+    }
+
+
+def _check_belongs(path: Path, loaded: Loaded, method: str) -> None:
     parse(method)
-    if found != method:
-        what = f"{found}" if found else "a network that is none of the harness's methods"
-        raise HarnessError(f"{path} belongs to {what}, not to {method}.", "Name its own method.")
+    if loaded.method == method:
+        return
+    if loaded.method:
+        found, remedy = loaded.method, "Name its own method."
+    else:
+        made = build_in_words(loaded.meta["method"], loaded.meta["build"])
+        found, remedy = f"none of the harness's methods ({made})", "Leave the method out."
+    raise HarnessError(f"{path} belongs to {found}, not to {method}.", remedy)
 
 
 def _check_scale(path: Path, model: nn.Module, scale: float | None) -> None:
@@ -127,7 +206,10 @@ def _check_scale(path: Path, model: nn.Module, scale: float | None) -> None:
 
 
 def open_checkpoint(
-    path: Path | str, method: str | None = None, scale: float | None = None
+    path: Path | str,
+    method: str | None = None,
+    scale: float | None = None,
+    values: str | None = None,
 ) -> Loaded:
     """The network of one of our checkpoints or of an official one.
 
@@ -135,6 +217,8 @@ def open_checkpoint(
         path: the file.
         method: refuse a checkpoint that belongs to another method.
         scale: refuse a fixed-scale network of another scale.
+        values: that the layers of an official network see, for files that do not say it (state
+            dicts of EDSR and RDN): signed, unit or bytes. None: as the LIIF project's, signed.
 
     Raises:
         HarnessError: unreadable, unknown, damaged or unfitting files.
@@ -142,31 +226,16 @@ def open_checkpoint(
     """
     path = Path(path)
     content = read(path)
-    meta: dict[str, Any] = {}
     if "format" in content:
-        found, network, meta = _from_ours(path, content)
-    elif isinstance(content.get("model"), dict) and {"name", "sd"} <= content["model"].keys():
-        try:
-            found, network = import_model(content["model"])
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise HarnessError(
-                f"{path} is laid out like an official checkpoint, but is damaged: {error!r}"
-            ) from error
-    elif is_swinir(bare := content.get("params", content)):
-        try:
-            found, network = import_swinir(bare)
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise HarnessError(f"{path} is a damaged SwinIR checkpoint: {error!r}") from error
+        if values is not None:
+            raise UsageError(f"{path} says itself what values its network works on.")
+        loaded = _from_ours(path, content)
     else:
-        keys = ", ".join(list(map(str, content))[:5])
-        raise HarnessError(
-            f"{path} is no checkpoint that this version knows (its keys: {keys}, ...).",
-            "It reads its own files and those of the LIIF, LTE and SwinIR projects.",
-        )
+        loaded = _from_official(path, content, values)
     if method is not None:
-        _check_belongs(path, found, method)
-    _check_scale(path, network, scale)
-    return Loaded(network.eval(), found, weights_hash(network.state_dict()), meta)
+        _check_belongs(path, loaded, method)
+    _check_scale(path, loaded.model, scale)
+    return loaded
 
 
 def load_model(
@@ -176,7 +245,7 @@ def load_model(
 
     It is called as the official network is: LIIF family `model(lr, coord, cell)`, lr (B, 3, h,
     w) and the result (B, Q, 3) in [-1, 1], coord and cell (B, Q, 2) as (y, x); fixed-scale
-    networks `model(lr)` (those of the LIIF project on [-1, 1] too).
+    networks `model(lr)` (those of the LIIF project on [-1, 1] too, `model.input_range` says it).
 
     Args, Raises: as `open_checkpoint`.
     """

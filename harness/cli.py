@@ -11,7 +11,9 @@ from harness import __version__
 from harness.commands.check import check
 from harness.commands.data import data
 from harness.commands.evaluate import evaluate
+from harness.commands.export_checkpoint import export_checkpoint
 from harness.commands.flops import flops
+from harness.commands.import_checkpoint import import_checkpoint
 from harness.commands.methods import methods
 from harness.commands.report import report
 from harness.commands.run import run
@@ -36,7 +38,19 @@ def cli() -> None:
     """
 
 
-for command in (run, report, check, train, evaluate, flops, upscale, methods, data):
+for command in (
+    run,
+    report,
+    check,
+    train,
+    evaluate,
+    flops,
+    upscale,
+    methods,
+    data,
+    import_checkpoint,
+    export_checkpoint,
+):
     cli.add_command(command)
 
 

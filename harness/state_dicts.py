@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -12,7 +12,11 @@ _SHOWN = 20
 
 
 def load_strictly(
-    network: nn.Module, state: Mapping[str, Tensor], what: str, extra: Sequence[str] = ()
+    network: nn.Module,
+    state: Mapping[str, Tensor],
+    what: str,
+    extra: Sequence[str] = (),
+    name: Callable[[str], str] = str,
 ) -> None:
     """Load a state dict that must fit exactly.
 
@@ -21,18 +25,24 @@ def load_strictly(
         state: by our names.
         what: the file, for the message.
         extra: names in the file that nothing of ours answers to.
+        name: of a key in the file, where that has names of its own.
 
     Raises:
-        HarnessError: listing missing keys, unexpected keys and wrong shapes.
+        HarnessError: listing missing keys, unexpected keys, wrong shapes and types.
     """
     wanted = network.state_dict()
     problems = [f"unexpected {key}" for key in extra]
-    problems += [f"unexpected {key}" for key in state if key not in wanted]
-    problems += [f"missing {key}" for key in wanted if key not in state]
+    problems += [f"unexpected {name(key)}" for key in state if key not in wanted]
+    problems += [f"missing {name(key)}" for key in wanted if key not in state]
     problems += [
-        f"{key} has shape {tuple(value.shape)}, the network {tuple(wanted[key].shape)}"
+        f"{name(key)} has shape {tuple(value.shape)}, the network {tuple(wanted[key].shape)}"
         for key, value in state.items()
         if key in wanted and value.shape != wanted[key].shape
+    ]
+    problems += [
+        f"{name(key)} holds {value.dtype}, not floating point"
+        for key, value in state.items()
+        if key in wanted and wanted[key].is_floating_point() and not value.is_floating_point()
     ]
     if problems:
         shown = "\n  ".join(problems[:_SHOWN]) + ("\n  ..." if len(problems) > _SHOWN else "")

@@ -84,7 +84,7 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
     loaded = checkpoints.open_checkpoint(path, method)
     recipe = loaded.meta.get("recipe")
     return Subject(
-        method=loaded.method or path.stem,
+        method=loaded.method or str(loaded.meta.get("name") or path.stem),
         model=loaded.model.to(device),
         device=device,
         seed=recipe["seed"] if recipe else 0,
@@ -94,10 +94,7 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
         finished=loaded.meta.get("finished", True),
         profile=(loaded.meta.get("profile") or {}).get("name", ""),
         training=_trained_on(loaded.meta),
-        origin=loaded.meta.get(
-            "origin",
-            f"{path.name}, in the layout of an official checkpoint; its training is not known",
-        ),
+        origin=loaded.meta.get("origin", f"{path.name}, which does not say how it was trained"),
     )
 
 

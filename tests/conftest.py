@@ -49,3 +49,23 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def harness(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Harness:
     """The `harness` command in this process."""
     return Harness(monkeypatch, capsys)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many parity cases passed, where any ran."""
+    cases: dict[str, bool] = {}
+    queries = 0
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            recorded = dict(report.user_properties)
+            if "parity case" in recorded:
+                case = str(recorded["parity case"])
+                cases[case] = cases.get(case, True) and outcome == "passed"
+                queries += int(recorded.get("query sets", 0)) * (outcome == "passed")
+    if cases:
+        from parity import CASES
+
+        left = "" if len(cases) == len(CASES) else f" ({len(cases)} ran)"
+        terminalreporter.write_line(
+            f"parity: {sum(cases.values())} of {len(CASES)} cases pass{left}, {queries} query sets"
+        )

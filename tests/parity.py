@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +14,25 @@ from typing import Any
 import numpy as np
 import torch
 from conftest import shared
+
+AT_COORDINATES = [
+    "liif-edsr-baseline",
+    "liif-no-ensemble",
+    "liif-no-unfold",
+    "liif-no-cell",
+    "liif-no-imnet-x2",
+    "lte-edsr-baseline",
+    "lte-swinir",
+    "metasr-edsr-baseline",
+]
+FIXED_SCALE = [
+    *("edsr-baseline-x2", "edsr-baseline-x3", "edsr-baseline-x4"),
+    *("rdn-x2", "rdn-x3", "rdn-x4"),
+    *("swinir-classical-x2", "swinir-classical-x4"),
+]
+CASES = AT_COORDINATES + FIXED_SCALE
+# Of networks that the harness does not have.
+OPTIONAL = {"liif-rcan", "lte-fast-edsr-baseline"}
 
 
 @cache
@@ -32,8 +53,36 @@ def load_case(name: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         return spec, {key: torch.from_numpy(arrays[key]) for key in arrays.files}
 
 
-def write_checkpoint(name: str, path: Path) -> Path:
-    """The case's checkpoint in the official layout."""
+def folders() -> dict[str, str]:
+    """The repository that each case's values come from."""
+    paths = sorted(shared("parity").glob("*/spec.json"))
+    return {path.parent.name: json.loads(path.read_text())["source"] for path in paths}
+
+
+_FILES = tempfile.TemporaryDirectory()
+
+
+@cache
+def checkpoint(name: str) -> Path:
+    """The case's checkpoint in the official layout; made once, not to be changed."""
+    path = Path(_FILES.name) / f"{name}.pth"
     spec, arrays = _maker().load_case(str(shared("parity", name)))
     torch.save(_maker().build_checkpoint(spec, arrays), path)
     return path
+
+
+def state_of(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The state dict in an official file, whatever its layout."""
+    return content["model"]["sd"] if "model" in content else content.get("params", content)
+
+
+def generate(shapes: Mapping[str, tuple[int, ...]], rules: list[tuple[str, float]]) -> Any:
+    """A state dict by the cases' weights rule.
+
+    Args:
+        shapes: of each tensor.
+        rules: (pattern, gain); 1.4 where none fits.
+    """
+    gains = {"default": 1.4, "rules": rules}
+    rule = _maker().rule_v1
+    return {k: torch.from_numpy(rule(k, shape, gains)) for k, shape in shapes.items()}

@@ -27,6 +27,7 @@ from harness.cli import cli
 from harness.errors import HarnessError
 
 COMMANDS = ["run", "report", "check", "train", "eval", "flops", "upscale", "methods", "data"]
+COMMANDS += ["import-checkpoint", "export-checkpoint"]
 
 
 def save_checkpoint(path: Path, method: str = "edsr-liif") -> Path:
@@ -89,6 +90,8 @@ JSON_COMMANDS = {
     "eval-x1": ("eval", "bicubic", *VALID, "--scale", 1),
     "eval-too-small": ("eval", "bicubic", *VALID, "--scale", 90),
     "train": ("train", "edsr-liif", "--profile", "tiny.yaml", "--data-root", "data"),
+    "import": ("import-checkpoint", "liif.pt"),
+    "export": ("export-checkpoint", "liif.pt", "official.pth", "--force"),
     "dry-run": ("run", "table1", "--profile", "tiny.yaml", "--data-root", "data", "--dry-run"),
 }
 

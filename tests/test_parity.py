@@ -4,69 +4,85 @@ from __future__ import annotations
 
 import pytest
 import torch
-from parity import load_case, write_checkpoint
+from parity import AT_COORDINATES, CASES, FIXED_SCALE, OPTIONAL, checkpoint, folders, load_case
 
 from harness.checkpoints import load_model
 from harness.upscaling import upscale
 
 TOLERANCE = 1e-4
+REPOSITORIES = ("yinboc/liif", "jaewon-lee-b/lte", "JingyunLiang/SwinIR")
 
-AT_COORDINATES = [
-    "liif-edsr-baseline",
-    "liif-no-ensemble",
-    "liif-no-unfold",
-    "liif-no-cell",
-    "liif-no-imnet-x2",
-    "lte-edsr-baseline",
-    "lte-swinir",
-    "metasr-edsr-baseline",
-]
-FIXED_SCALE = [
-    *("edsr-baseline-x2", "edsr-baseline-x3", "edsr-baseline-x4"),
-    *("rdn-x2", "rdn-x3", "rdn-x4"),
-    *("swinir-classical-x2", "swinir-classical-x4"),
-]
+
+def test_no_case_of_these_networks_is_left_out():
+    found = {name for name, source in folders().items() if source.startswith(REPOSITORIES)}
+    assert found - OPTIONAL == set(CASES)
+
+
+def assert_near(found, expected, what):
+    assert found.shape == expected.shape, what
+    assert (found - expected).abs().max() <= TOLERANCE, what
 
 
 @pytest.mark.parametrize("case", AT_COORDINATES)
-def test_queries(case, tmp_path):
+def test_queries(case, record_property):
     spec, arrays = load_case(case)
-    model = load_model(write_checkpoint(case, tmp_path / "model.pth"))
+    record_property("parity case", case)
+    record_property("query sets", len(spec["queries"]))
+    model = load_model(checkpoint(case))
     for queries in spec["queries"]:
         name = queries["name"]
         with torch.no_grad():
             out = model(arrays["inp"], arrays[f"coord/{name}"], arrays[f"cell/{name}"])
-        error = (out - arrays[f"out/{name}"]).abs()
-        if f"sensitive/{name}" in arrays:
-            error = error[~arrays[f"sensitive/{name}"].bool()]
-        assert error.max() <= TOLERANCE, f"{case}, queries {name}"
+        expected = arrays[f"out/{name}"]
+        kept = ~arrays.get(f"sensitive/{name}", torch.zeros(out.shape[:2])).bool()
+        assert kept.sum() > 0.9 * kept.numel()
+        assert_near(out[kept], expected[kept], f"{case}, queries {name}")
 
 
-@pytest.mark.parametrize("case", ["liif-edsr-baseline", "lte-edsr-baseline"])
-def test_encoder(case, tmp_path):
+@pytest.mark.parametrize("case", AT_COORDINATES)
+def test_feature_maps(case):
     _, arrays = load_case(case)
-    model = load_model(
-        write_checkpoint(case, tmp_path / "model.pth"), method=f"edsr-{case.split('-')[0]}"
-    )
+    model = load_model(checkpoint(case))
+    encoder = model.network if case == "liif-no-imnet-x2" else model.encoder
     with torch.no_grad():
-        features = model.encoder(arrays["inp"])
-    assert (features - arrays["feat"]).abs().max() <= TOLERANCE
-
-
-def test_swinir_is_measured_as_its_own_script_does(tmp_path):
-    """The image is extended by at least a pixel to whole windows, and the answer is cut."""
-    _, arrays = load_case("swinir-classical-x4")
-    model = load_model(write_checkpoint("swinir-classical-x4", tmp_path / "model.pth"))
-    made = upscale(model, arrays["inp"][:1], 4).image
-    expected = arrays["out_protocol"][:1]
-    assert (made - expected).abs().max() <= TOLERANCE
-    assert not torch.allclose(arrays["out"][:1], expected, atol=1e-2), "padding must matter here"
+        features = encoder(arrays["inp"])
+    assert_near(features, arrays["feat"], case)
+    if "coef" not in arrays:
+        return
+    with torch.no_grad():
+        codes = model.tabulate(model.encode(arrays["inp"])).codes
+    maps = codes.transpose(1, 2).unflatten(2, tuple(features.shape[-2:]))
+    assert_near(maps, torch.cat([arrays["coef"], arrays["freq"]], dim=1), f"{case}, maps")
 
 
 @pytest.mark.parametrize("case", FIXED_SCALE)
-def test_fixed_scale(case, tmp_path):
+def test_fixed_scale(case, record_property):
     _, arrays = load_case(case)
-    model = load_model(write_checkpoint(case, tmp_path / "model.pth"), scale=int(case[-1]))
+    record_property("parity case", case)
+    model = load_model(checkpoint(case), scale=int(case[-1]))
     with torch.no_grad():
         out = model(arrays["inp"])
-    assert (out - arrays["out"]).abs().max() <= TOLERANCE
+    assert_near(out, arrays["out"], case)
+
+
+@pytest.mark.parametrize("case", ["swinir-classical-x2", "swinir-classical-x4"])
+def test_features_of_swinir(case):
+    """The tokens after the last group, laid out as an image of whole windows."""
+    _, arrays = load_case(case)
+    network = load_model(checkpoint(case)).network
+    seen = []
+    body = network.features_of
+    network.features_of = lambda x: seen.append(body(x)) or seen[-1]
+    with torch.no_grad():
+        network(arrays["inp"])
+    assert_near(seen[0], arrays["feat"], case)
+
+
+def test_swinir_is_measured_as_its_own_script_does():
+    """The image is extended by at least a pixel to whole windows, and the answer is cut."""
+    _, arrays = load_case("swinir-classical-x4")
+    model = load_model(checkpoint("swinir-classical-x4"))
+    made = upscale(model, arrays["inp"][:1], 4).image
+    expected = arrays["out_protocol"][:1]
+    assert_near(made, expected, "protocol")
+    assert not torch.allclose(arrays["out"][:1], expected, atol=1e-2), "padding must matter here"

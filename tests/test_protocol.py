@@ -13,7 +13,7 @@ import torch
 from conftest import shared
 from skimage.color import rgb2ycbcr
 from skimage.metrics import structural_similarity
-from tiny import network, pixels
+from tiny import ENCODERS, network, pixels, seen_by
 
 from baselines.implicit import make_cell, make_coord
 from harness.data.degrade import make_pair, pil_bicubic, unit
@@ -141,6 +141,49 @@ def test_recorded_queries_of_an_image(repository):
         ):
             assert found.tolist() == pytest.approx(expected, abs=2e-7)
         assert len(cells.unique(dim=0)) == 1
+
+
+def window_cases() -> list[dict[str, Any]]:
+    spec, _ = recorded("geometry")
+    cases = spec["evaluation_shapes"]["cases"]
+    return [case for case in cases if case["repo"] == "lte" and case["window"]]
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_recorded_queries_of_an_extended_image(index):
+    """Networks with windows see a larger image; only the part that is kept is decoded here."""
+    cases = window_cases()
+    assert len(cases) == 4
+    case = cases[index]
+    sizes = {**ENCODERS["swinir"], "window": case["window"]}
+    model = network("swinir-lte", encoder=sizes)
+    seen, calls = [], []
+    encode, decode = model.encode, model.decode
+    model.encode = lambda lr: seen.append(lr) or encode(lr)
+    model.decode = lambda *given: calls.append(given[1:3]) or decode(*given)
+    lr, scale = torch.rand(1, 3, *case["lr"]), case["scale"]
+    made = upscale(model, lr, scale, tuple(case["scored_shape"][-2:])).image
+
+    assert list(made.shape) == case["scored_shape"]
+    assert list(seen[0].shape) == case["network_input"]
+    hr = tuple(side * scale for side in case["network_input"][-2:])
+    whole = make_coord(hr)
+    assert len(whole) == case["queries"]
+    for corner, expected in ((whole[0], case["first_coord"]), (whole[-1], case["last_coord"])):
+        assert corner.tolist() == pytest.approx(expected, abs=2e-7)
+    coord, cell = (torch.cat([call[i] for call in calls], dim=1)[0] for i in (0, 1))
+    height, width = made.shape[-2:]
+    kept = whole.reshape(*hr, 2)[:height, :width].reshape(-1, 2)
+    assert torch.equal(coord, kept)
+    assert cell.unique(dim=0)[0].tolist() == pytest.approx(case["cell"], abs=2e-9)
+
+    official, answer_size = seen_by(model, lr, (height, width))
+    assert answer_size == hr
+    cells = torch.tensor(case["cell"]).expand(1, len(whole), 2)
+    with torch.no_grad():
+        plain = model(official * 2 - 1, whole[None], cells) * 0.5 + 0.5
+    plain = plain.reshape(1, *hr, 3).permute(0, 3, 1, 2)[..., :height, :width]
+    assert (made - plain).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize(("scale", "stretch"), [(1, 1), (4, 1), (6, 1.5), (30, 7.5)])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from baselines.composition import Range
+from baselines.encoders.colours import Values, colours_of
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
@@ -51,12 +51,14 @@ def pixel_shuffle_upsampler(channels: int, scale: int) -> nn.Sequential:
 
 
 class EDSR(nn.Module):
-    """EDSR-baseline without its colour shift, as the LIIF family uses it.
+    """EDSR-baseline; by default without its colour shift, as the LIIF family uses it.
 
     Args:
         blocks: residual blocks.
         features: channels of every hidden layer.
         scale: None gives the encoder (LR features); an integer adds EDSR's own upsampler.
+        values: with the upsampler, the values that its layers see (`Colours`).
+        shifted: less the mean colour; EDSR's own project has "bytes", shifted.
 
     Example:
         >>> import torch
@@ -65,10 +67,18 @@ class EDSR(nn.Module):
     """
 
     window = 1
-    upsampled_range: Range = "signed"
 
-    def __init__(self, blocks: int = 16, features: int = 64, scale: int | None = None) -> None:
+    def __init__(
+        self,
+        blocks: int = 16,
+        features: int = 64,
+        scale: int | None = None,
+        values: Values = "signed",
+        shifted: bool = False,
+    ) -> None:
         super().__init__()
+        self.colours = colours_of(scale, values, shifted)
+        self.upsampled_range = self.colours.outside
         self.scale = scale
         self.out_channels = features if scale is None else 3
         self.head = nn.Sequential(conv3x3(3, features))
@@ -82,6 +92,6 @@ class EDSR(nn.Module):
         )
 
     def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) in [-1, 1] to (B, features, h, w), or (B, 3, h*scale, w*scale)."""
-        x = self.head(lr)
-        return self.tail(x + self.body(x))
+        """(B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
+        x = self.head(self.colours.enter(lr))
+        return self.colours.leave(self.tail(x + self.body(x)))

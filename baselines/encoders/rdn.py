@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from baselines.composition import Range
+from baselines.encoders.colours import Values, colours_of
 from baselines.encoders.edsr import conv3x3, upsampling_steps
 
 
@@ -36,6 +36,7 @@ class RDN(nn.Module):
         layers: convolutions of a block.
         growth: channels that each of them adds.
         scale: None gives the encoder (LR features); 2, 3 or 4 adds RDN's own upsampler.
+        values: with the upsampler, the values that its layers see (`Colours`).
 
     Example:
         >>> RDN(8, blocks=2, layers=2, growth=4)(torch.zeros(1, 3, 5, 4)).shape
@@ -43,7 +44,6 @@ class RDN(nn.Module):
     """
 
     window = 1
-    upsampled_range: Range = "signed"
 
     def __init__(
         self,
@@ -52,8 +52,11 @@ class RDN(nn.Module):
         layers: int = 8,
         growth: int = 64,
         scale: int | None = None,
+        values: Values = "signed",
     ) -> None:
         super().__init__()
+        self.colours = colours_of(scale, values)
+        self.upsampled_range = self.colours.outside
         self.scale = scale
         self.out_channels = features if scale is None else 3
         self.shallow1 = conv3x3(3, features)
@@ -65,15 +68,15 @@ class RDN(nn.Module):
         self.tail = nn.Identity() if scale is None else _upsampler(features, growth, scale)
 
     def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) in [-1, 1] to (B, features, h, w), or (B, 3, h*scale, w*scale)."""
-        first = self.shallow1(lr)
+        """(B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
+        first = self.shallow1(self.colours.enter(lr))
         x = self.shallow2(first)
         outputs = []
         for block in self.blocks:
             x = block(x)
             outputs.append(x)
         out: Tensor = self.tail(self.fusion(torch.cat(outputs, dim=1)) + first)
-        return out
+        return self.colours.leave(out)
 
 
 def _upsampler(features: int, growth: int, scale: int) -> nn.Sequential:

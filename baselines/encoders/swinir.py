@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from baselines.composition import Range
+from baselines.encoders.colours import DIV2K_MEAN
 from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler
-
-# Mean colour of DIV2K that SwinIR's own repository subtracts; the LIIF family does not.
-DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 
 def partition(x: Tensor, window: int) -> Tensor:

@@ -44,7 +44,7 @@ NOTES = {
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Ours or an official one (docs/fidelity.md). Default: METHOD's under the profile.",
+    help="Ours or an official one (see import-checkpoint). Default: METHOD's under the profile.",
 )
 @click.option("--dataset", "names", multiple=True, required=True, help="Several by repeating.")
 @click.option(

@@ -84,6 +84,11 @@ def json_option(function: F) -> F:
     )(function)
 
 
+def force_option(function: F) -> F:
+    """`--force`, of commands that write one file."""
+    return click.option("--force", is_flag=True, help="Replace OUT if it is there.")(function)
+
+
 def print_json(content: Any) -> None:
     """Print JSON on standard output; infinite PSNR, which JSON has no number for, as text."""
     click.echo(json.dumps(_finite(content), indent=1, allow_nan=False))

@@ -26,7 +26,7 @@ from harness.commands.options import (
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Ours or an official one (docs/fidelity.md). Default: METHOD's under the profile.",
+    help="Ours or an official one (see import-checkpoint). Default: METHOD's under the profile.",
 )
 @profile_option
 @data_root_option

@@ -1,0 +1,39 @@
+"""`harness export-checkpoint`: a network in the layout of its official project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.commands.options import force_option, json_option, print_json
+
+
+@click.command(
+    "export-checkpoint",
+    epilog="Example: harness export-checkpoint checkpoint.pt edsr-baseline-liif.pth",
+    no_args_is_help=True,
+)
+@click.argument("checkpoint", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("out", type=click.Path(path_type=Path))
+@force_option
+@json_option
+def export_checkpoint(checkpoint: Path, out: Path, force: bool, as_json: bool) -> None:
+    """Write CHECKPOINT, ours or imported, to OUT as the official project would have saved it.
+
+    Every key of the official network is there, so that its own code loads the file strictly.
+    MoEISR networks have no official layout.
+    """
+    from harness import importing
+    from harness.checkpoints import open_checkpoint
+
+    importing.check_target(out, checkpoint, force)
+    content = importing.save_export(open_checkpoint(checkpoint), out)
+    if as_json:
+        print_json({"file": str(out), "checkpoint": str(checkpoint), **content})
+    else:
+        click.echo(
+            f"{out}: {content['network']} as '{content['architecture']}' of the "
+            f"{content['project']} ({content['layout']}); {content['keys']} keys, "
+            f"{content['constructed']} of them made here (masks, tables, colour shifts)"
+        )

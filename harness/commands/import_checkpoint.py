@@ -1,0 +1,89 @@
+"""`harness import-checkpoint`: what a checkpoint file is, and the same in our format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.commands.options import force_option, json_option, print_json
+
+
+@click.command(
+    "import-checkpoint",
+    epilog="Example: harness import-checkpoint edsr-baseline-liif.pth -o edsr-liif.pt",
+    no_args_is_help=True,
+)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Write it in the harness's format, with where it is from.",
+)
+@click.option("--method", help="Refuse the file if it is not this method.")
+@click.option(
+    "--name",
+    help="What measurements call a network that is none of the harness's methods. "
+    "Default: the file's name.",
+)
+@click.option(
+    "--values",
+    type=click.Choice(["signed", "unit", "bytes"]),
+    help="Colour values that the network was trained on, for state dicts of EDSR and RDN that do "
+    "not say it: [-1, 1] (the LIIF project's, assumed unless named), [0, 1] or [0, 255].",
+)
+@force_option
+@json_option
+def import_checkpoint(
+    file: Path,
+    output: Path | None,
+    method: str | None,
+    name: str | None,
+    values: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Read FILE of the LIIF, LTE, SwinIR, EDSR or RDN projects, or ours, and say what it is.
+
+    Every key must fit; nothing in the file is executed. With -o the network is written in the
+    harness's format, from which it loads unchanged.
+    """
+    from harness import importing
+    from harness.checkpoints import open_checkpoint
+
+    if output is not None:
+        importing.check_target(output, file, force)
+    loaded = open_checkpoint(file, method, values=values)
+    if name is not None:
+        importing.check_name(name, loaded)
+    content = {"file": str(file), **importing.describe(loaded), "written": None}
+    if name is not None:
+        content["name"] = name
+    if output is not None:
+        importing.save_import(loaded, file, output, name)
+        content["written"] = str(output)
+    if as_json:
+        print_json(content)
+    else:
+        _print(content)
+
+
+def _print(content: dict[str, Any]) -> None:
+    scale = "any scale" if content["scale"] is None else f"x{content['scale']} only"
+    project = f"layout of the {content['project']}" if content["project"] else "our format"
+    click.echo(f"{content['file']}: {content['layout']}, {project}")
+    click.echo(f"network:     {content['network']}")
+    none = f"none at these sizes; measured as {content['name']}"
+    click.echo(f"method:      {content['method'] or none}")
+    click.echo(f"enlarges by: {scale}, images in {content['values']}")
+    click.echo(f"parameters:  {content['parameters']:,}")
+    click.echo(f"weights:     {content['weights']}")
+    if content["origin"]:
+        click.echo(f"origin:      {content['origin']}")
+    for entry in content["not_needed"]:
+        click.echo(f"not needed:  {len(entry['keys'])} keys: {entry['why']}")
+    if content["written"]:
+        click.echo(f"written:     {content['written']}")

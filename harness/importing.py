@@ -1,0 +1,136 @@
+"""Official files into checkpoints of ours and back, with what each says of itself."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from baselines import UnknownMethodError, parse
+from baselines.composition import FixedScaleSR
+from harness import checkpoints
+from harness.checkpoints import Loaded
+from harness.errors import HarnessError, UsageError
+from harness.files import replacing
+from harness.official import build_in_words, write_official
+from harness.versions import versions
+
+_RANGES = {"signed": "[-1, 1]", "unit": "[0, 1]"}
+
+
+def describe(loaded: Loaded) -> dict[str, Any]:
+    """What a checkpoint is, as plain values.
+
+    Returns:
+        layout, project, method ("" for none), network in words, scale (None for any), values of
+        input and output, parameters, weights hash, origin, what is assumed, and the official
+        keys that were not needed with the reason.
+    """
+    official, meta, model = loaded.official, loaded.meta, loaded.model
+    scale = getattr(model, "scale", None)
+    kind = model.input_range if isinstance(model, FixedScaleSR) else "signed"
+    return {
+        "layout": official.layout if official else checkpoints.FORMAT,
+        "project": official.project if official else "",
+        "method": loaded.method,
+        "name": loaded.method or meta.get("name", ""),
+        "network": build_in_words(meta["method"], meta["build"]),
+        "scale": scale,
+        "values": _RANGES[kind],
+        "parameters": _parameters(model),
+        "weights": loaded.weights,
+        "origin": meta.get("origin", ""),
+        "assumed": official.note if official else "",
+        "not_needed": [
+            {"why": entry.why, "keys": list(entry.keys)}
+            for entry in (official.unneeded if official else ())
+        ],
+    }
+
+
+def _parameters(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def check_name(name: str, loaded: Loaded) -> None:
+    """Refuse a name for a network that has one, or that another has.
+
+    Raises:
+        UsageError: saying which.
+    """
+    if loaded.method:
+        raise UsageError(f"This network is {loaded.method}; --name is for those without a method.")
+    if not name.strip() or "/" in name or name.startswith("."):
+        raise UsageError(f"--name takes a word, not '{name}'.")
+    try:
+        parse(name)
+    except UnknownMethodError:
+        return
+    raise UsageError(f"{name} is a method of its own, of other sizes than this network.")
+
+
+def check_target(target: Path, source: Path, force: bool) -> None:
+    """Refuse to write over a file, before any work is done.
+
+    Raises:
+        HarnessError: when the file is there, or is the one that is read.
+    """
+    if target.is_dir():
+        raise HarnessError(f"{target} is a folder.", "Name a file in it.")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise HarnessError(f"{target} is the file that is read.", "Name another.")
+    if target.exists() and not force:
+        raise HarnessError(f"{target} is there already.", "Name another file, or add --force.")
+
+
+def save_import(loaded: Loaded, source: Path, target: Path, name: str | None = None) -> None:
+    """Write a checkpoint in our format, from which it loads unchanged.
+
+    Args:
+        loaded: of the source; one of ours is copied with all that it holds.
+        source: the file it was read from.
+        target: the file to write.
+        name: what measurements call a network that is none of the harness's methods.
+
+    Raises:
+        HarnessError: when the file cannot be written.
+    """
+    if loaded.official is None:
+        content = {k: v for k, v in checkpoints.read(source).items() if k != "format"}
+    else:
+        state = {k: v.detach() for k, v in loaded.model.state_dict().items()}
+        content = {**loaded.meta, "state_dict": state, "versions": versions()}
+    if name is not None:
+        content["name"] = name
+    checkpoints.save(target, content)
+
+
+def save_export(loaded: Loaded, target: Path) -> dict[str, Any]:
+    """Write a network in the layout of its official project.
+
+    Returns:
+        what was written, as plain values.
+
+    Raises:
+        HarnessError: when no official project has such a network, or the file cannot be written.
+    """
+    meta = loaded.meta
+    memory = {**((meta.get("imported") or {}).get("memory") or {})}
+    written = write_official(loaded.model, meta["method"], meta["build"], memory)
+    buffer = io.BytesIO()
+    torch.save(written.content, buffer)
+    with replacing(target) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+    return {
+        "layout": written.layout,
+        "project": written.project,
+        "architecture": written.architecture,
+        "network": build_in_words(meta["method"], meta["build"]),
+        "keys": written.keys,
+        "constructed": written.constructed,
+        "parameters": _parameters(loaded.model),
+        "weights": loaded.weights,
+    }

@@ -1,0 +1,106 @@
+"""Entries of official state dicts that the constructors compute, and that we do not need.
+
+They are checked when a file is read, since the official network takes them as they stand, and
+made again when one is written.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from baselines.encoders.colours import DIV2K_MEAN
+from baselines.encoders.swinir import relative_positions, shift_mask
+from harness.errors import HarnessError
+
+StateDict = dict[str, Tensor]
+PATCH = 48  # the official trainings' LR patches, and so the size that masks are stored for
+
+SHIFT = re.compile(r"(sub|add)_mean\.(weight|bias)")
+MASK = re.compile(r"layers\.\d+\.residual_group\.blocks\.\d+\.attn_mask")
+INDEX = re.compile(r"layers\.\d+\.residual_group\.blocks\.\d+\.attn\.relative_position_index")
+_SHIFTED_BLOCK = re.compile(r"(layers\.\d+\.residual_group\.blocks\.\d*[13579])\.norm1\.weight")
+
+
+@dataclass(frozen=True)
+class Unneeded:
+    """Keys of a file that our network does without.
+
+    Attributes:
+        keys: as in the file.
+        why: in words.
+    """
+
+    keys: tuple[str, ...]
+    why: str
+
+
+def colour_shift(rgb_range: float) -> StateDict:
+    """The entries of EDSR's two colour shifts: 1x1 convolutions that add or take the mean."""
+    mean = torch.tensor(DIV2K_MEAN)
+    found: StateDict = {}
+    for name, sign in (("sub_mean", -1), ("add_mean", 1)):
+        found[f"{name}.weight"] = torch.eye(3).reshape(3, 3, 1, 1)
+        found[f"{name}.bias"] = sign * rgb_range * mean
+    return found
+
+
+def shift_range(state: Mapping[str, Tensor]) -> float | None:
+    """The colour range of EDSR's shift layers; None where they are absent or none of EDSR's."""
+    if "sub_mean.bias" not in state or state["sub_mean.bias"].shape != (3,):
+        return None
+    rgb_range = round(-float(state["sub_mean.bias"][0]) / DIV2K_MEAN[0], 3)
+    for key, expected in colour_shift(rgb_range).items():
+        given = state.get(key)
+        if given is None or given.shape != expected.shape or not torch.allclose(given, expected):
+            return None
+    return rgb_range
+
+
+def tables(state: Mapping[str, Tensor], window: int, construction: int) -> StateDict:
+    """The state dict of a SwinIR, official names, with masks and index tables in their places.
+
+    Args:
+        state: without them.
+        window: side of the windows.
+        construction: side of the image that the masks are stored for.
+    """
+    found: StateDict = {}
+    mask = shift_mask((construction,) * 2, window, window // 2, torch.device("cpu"))
+    for key, value in state.items():
+        shifted = _SHIFTED_BLOCK.fullmatch(key)
+        if shifted:
+            found[f"{shifted[1]}.attn_mask"] = mask.clone()
+        found[key] = value
+        if key.endswith(".relative_position_bias_table"):
+            index = key.replace("_bias_table", "_index")
+            found[index] = relative_positions(window)
+    return found
+
+
+def construction_size(state: Mapping[str, Tensor], window: int) -> int:
+    """Side of the image that a SwinIR's stored masks belong to.
+
+    Raises:
+        HarnessError: for masks or index tables that the constructor does not make: the official
+            network would use them.
+    """
+    masks = {key: value for key, value in state.items() if MASK.fullmatch(key)}
+    first = next(iter(masks.values()), None)
+    side = PATCH if first is None else window * math.isqrt(first.shape[0] if first.dim() else 0)
+    made = shift_mask((side,) * 2, window, window // 2, torch.device("cpu")) if masks else None
+    index = relative_positions(window)
+    wrong = [key for key, value in masks.items() if made is None or not torch.equal(value, made)]
+    wrong += [k for k, v in state.items() if INDEX.fullmatch(k) and not torch.equal(v, index)]
+    if wrong:
+        raise HarnessError(
+            f"The checkpoint has tables that no SwinIR with windows of {window} makes: "
+            + ", ".join(wrong[:5])
+            + (", ..." if len(wrong) > 5 else "")
+        )
+    return side

@@ -1,0 +1,271 @@
+"""Specifications of the LIIF and LTE projects, `{"name", "args"}`, and methods of the harness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from baselines.composition import FixedScaleLookup, FixedScaleSR, ImplicitSR, MLPHead
+from baselines.liif import LIIFDecoder
+from baselines.lte import LTEDecoder
+from baselines.metasr import MetaSRDecoder
+from baselines.registry import FIXED_SCALES, parse, unknown
+from harness.errors import HarnessError
+from harness.official.adapter import EncoderAdapter, Options, Part, differing, take
+from harness.official.encoders import SWINIR, part_of, spec_of
+from harness.official.keys import Keys
+
+Spec = dict[str, Any]
+
+IMPLICIT_KEYS = {
+    "liif": Keys((("imnet", "head.mlp"),)),
+    "metasr": Keys((("imnet", "head.mlp"),)),
+    "lte": Keys(
+        (
+            ("imnet", "head.mlp"),
+            *((part, f"decoder.{part}") for part in ("coef", "freq", "phase")),
+        )
+    ),
+}
+# Settings that decide what colours a network works on, not how large it is.
+_COLOURS = {"values", "shifted"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a network is built and where its weights come from.
+
+    Attributes:
+        method: for `baselines.build`.
+        options: for `baselines.build`, where they differ from the paper's.
+        keys: official names of the weights.
+        encoder: adapter of the encoder.
+        place: official name of the encoder in the network; "" where it is the whole.
+    """
+
+    method: str
+    options: dict[str, Any]
+    keys: Keys
+    encoder: EncoderAdapter
+    place: str = "encoder"
+
+    @property
+    def name(self) -> str:
+        """The method, where the network has the paper's sizes; "" elsewhere."""
+        return method_name(self.method, self.options)
+
+
+def method_name(method: str, options: Mapping[str, Any]) -> str:
+    """The method that `baselines.build` makes of these; "" where its sizes are not the paper's."""
+    given = {key: value for key, value in options.items() if value not in ({}, None)}
+    encoder = given.pop("encoder", {})
+    return "" if given or encoder.keys() - _COLOURS else method
+
+
+def beyond_weights(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that change the answers of a network and leave no trace in its weights.
+
+    Args:
+        options: for `baselines.build`.
+
+    Returns:
+        those that are not the paper's.
+    """
+    encoder = options.get("encoder") or {}
+    defaults = {"values": "signed", "shifted": False, "ensemble": True, "lookup": False}
+    return differing({k: v for k, v in {**encoder, **options}.items() if k in defaults}, defaults)
+
+
+def build_in_words(method: str, options: Mapping[str, Any]) -> str:
+    """What `baselines.build` makes of these, for messages.
+
+    Example:
+        >>> build_in_words("edsr-liif", {"encoder": {"blocks": 2}, "ensemble": False})
+        'edsr-liif with encoder blocks 2, ensemble False'
+    """
+    parts = []
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            parts += [f"{key} {name} {setting}" for name, setting in value.items()]
+        else:
+            parts.append(f"{key} {value}")
+    return f"{method} with {', '.join(parts)}" if parts else method
+
+
+@dataclass
+class _Made:
+    """Options of `baselines.build` while they are collected."""
+
+    decoder: Options = field(default_factory=dict)
+    head: Options = field(default_factory=dict)
+    ensemble: bool = True
+
+    def mlp(self, spec: Mapping[str, Any], width: int) -> None:
+        """An official MLP over a decoder of this width."""
+        args = take("MLP", spec["args"], {"in_dim": 0, "out_dim": 3, "hidden_list": ()})
+        if spec["name"] != "mlp" or args["out_dim"] != 3:
+            raise HarnessError(
+                f"The checkpoint's MLP is of a kind this version does not know: {dict(spec)}"
+            )
+        hidden = [int(n) for n in args["hidden_list"]]
+        self.decoder["depth"] = len(hidden) + 1
+        if set(hidden) - {width}:
+            self.head["hidden"] = hidden
+
+    def plan(self, name: str, part: Part, decoder_defaults: Options) -> Plan:
+        """Of an official name, an encoder, and these options."""
+        method = f"{part.adapter.ours}-{name}"
+        decoder = differing(self.decoder, decoder_defaults)
+        alone = not (self.head or part.options) and self.ensemble
+        if alone and list(decoder) == ["depth"] and 2 <= decoder["depth"] <= 9:
+            method, decoder = f"{method}-{decoder['depth']}layer", {}
+        options: dict[str, Any] = {"encoder": part.options, "decoder": decoder, "head": self.head}
+        options = {key: value for key, value in options.items() if value}
+        if not self.ensemble:
+            options["ensemble"] = False
+        keys = part.adapter.keys.below("encoder", "encoder") + IMPLICIT_KEYS[name]
+        return Plan(method, options, keys, part.adapter)
+
+
+def _feature_encoder(spec: Mapping[str, Any]) -> Part:
+    part = part_of(spec)
+    if part.scale is not None:
+        raise HarnessError(
+            "The checkpoint's encoder has an upsampler of its own under an implicit decoder, "
+            "which this version does not know (no_upsampling is not set)."
+        )
+    return part
+
+
+def _liif(args: Mapping[str, Any]) -> Plan:
+    known = {
+        "encoder_spec": None,
+        "imnet_spec": None,
+        "local_ensemble": True,
+        "feat_unfold": True,
+        "cell_decode": True,
+    }
+    a = take("LIIF", args, known)
+    if a["imnet_spec"] is None:
+        return _lookup(a["encoder_spec"])
+    part = _feature_encoder(a["encoder_spec"])
+    made = _Made({"unfold": bool(a["feat_unfold"]), "cell": bool(a["cell_decode"])})
+    made.ensemble = bool(a["local_ensemble"])
+    hidden = list(a["imnet_spec"]["args"]["hidden_list"])
+    width = hidden[0] if len(set(hidden)) == 1 else 256
+    made.decoder["width"] = width
+    made.mlp(a["imnet_spec"], width)
+    return made.plan("liif", part, {"width": 256, "depth": 5, "unfold": True, "cell": True})
+
+
+def _lookup(encoder_spec: Mapping[str, Any]) -> Plan:
+    """LIIF's wrapper of a fixed-scale network, without an MLP."""
+    plan = _alone(str(encoder_spec["name"]), encoder_spec.get("args") or {})
+    keys = plan.encoder.keys.below("encoder", "network")
+    return Plan(plan.method, {**plan.options, "lookup": True}, keys, plan.encoder)
+
+
+def _lte(args: Mapping[str, Any]) -> Plan:
+    a = take("LTE", args, {"encoder_spec": None, "imnet_spec": None, "hidden_dim": 256})
+    part = _feature_encoder(a["encoder_spec"])
+    made = _Made({"width": a["hidden_dim"]})
+    made.mlp(a["imnet_spec"], a["hidden_dim"])
+    return made.plan("lte", part, {"width": 256, "depth": 4})
+
+
+def _metasr(args: Mapping[str, Any]) -> Plan:
+    a = take("Meta-SR", args, {"encoder_spec": None})
+    return _Made().plan("metasr", _feature_encoder(a["encoder_spec"]), {})
+
+
+def _alone(name: str, args: Mapping[str, Any]) -> Plan:
+    """A network with its own upsampler."""
+    part = part_of({"name": name, "args": args})
+    if part.scale is None:
+        raise HarnessError("The checkpoint holds an encoder alone, which makes no image.")
+    if part.scale not in FIXED_SCALES:
+        raise HarnessError(f"The checkpoint enlarges by {part.scale}; known are 2, 3 and 4.")
+    method = f"{part.adapter.ours}-x{part.scale}"
+    options = {"encoder": part.options} if part.options else {}
+    return Plan(method, options, part.adapter.keys.below("", "network"), part.adapter, "")
+
+
+_NETWORKS: dict[str, Callable[[Mapping[str, Any]], Plan]] = {
+    "liif": _liif,
+    "lte": _lte,
+    "metasr": _metasr,
+    "edsr-baseline": partial(_alone, "edsr-baseline"),
+    "rdn": partial(_alone, "rdn"),
+}
+
+
+def plan_of(name: str, args: Mapping[str, Any]) -> Plan:
+    """Our network of an official specification.
+
+    Raises:
+        HarnessError: for unknown architectures, arguments and values.
+    """
+    if name not in _NETWORKS:
+        raise HarnessError(unknown("official architecture", name, _NETWORKS))
+    return _NETWORKS[name](args)
+
+
+def project_of(name: str, plan: Plan) -> str:
+    """Whose specification a name is: LTE's code has SwinIR as encoder, LIIF's has not."""
+    return "LTE project" if name == "lte" or plan.encoder is SWINIR else "LIIF project"
+
+
+def spec_for(
+    model: ImplicitSR | FixedScaleSR | FixedScaleLookup, method: str, options: Mapping[str, Any]
+) -> Spec:
+    """The official specification of one of our networks; the inverse of `plan_of`.
+
+    Args:
+        model: the network.
+        method: that it was built as.
+        options: that it was built with.
+
+    Raises:
+        HarnessError: when no official project has such a network.
+    """
+    parts = parse(method)
+    encoder = spec_of(parts.encoder, options.get("encoder") or {}, parts.scale)
+    if isinstance(model, FixedScaleLookup):
+        return {"name": "liif", "args": {"encoder_spec": encoder}}
+    if isinstance(model, FixedScaleSR):
+        return encoder
+    if not isinstance(model.head, MLPHead):
+        raise HarnessError(
+            f"{method} has no official layout: no code of MoEISR was published.",
+            "Share the checkpoint as it is; `harness eval --checkpoint` reads it.",
+        )
+    args = {"encoder_spec": encoder, **_decoder_args(model)}
+    return {"name": parts.decoder, "args": args}
+
+
+def _decoder_args(model: ImplicitSR) -> dict[str, Any]:
+    assert isinstance(model.head, MLPHead)
+    decoder = model.decoder
+    linear = [layer for layer in model.head.mlp.layers if isinstance(layer, nn.Linear)]
+    hidden = [layer.out_features for layer in linear[:-1]]
+    imnet = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": hidden}}
+    if isinstance(decoder, LIIFDecoder):
+        switches = {
+            "local_ensemble": model.ensemble,
+            "feat_unfold": decoder.unfold,
+            "cell_decode": decoder.cell,
+        }
+        return {"imnet_spec": imnet, **{k: v for k, v in switches.items() if not v}}
+    if isinstance(decoder, LTEDecoder):
+        if not model.ensemble:
+            raise HarnessError("The official LTE always has the local ensemble; this one has not.")
+        return {"imnet_spec": imnet, "hidden_dim": decoder.width}
+    if not isinstance(decoder, MetaSRDecoder):
+        raise HarnessError(f"No official project is known for {type(decoder).__name__}.")
+    if hidden != [256]:
+        raise HarnessError(f"The official Meta-SR has one hidden layer of 256, not {hidden}.")
+    return {}

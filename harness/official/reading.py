@@ -1,0 +1,116 @@
+"""Official checkpoint files, read into our networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from baselines import build
+from harness.errors import HarnessError, UsageError
+from harness.official.bare import recognise
+from harness.official.constructed import StateDict, Unneeded
+from harness.official.networks import Plan, plan_of, project_of
+from harness.state_dicts import load_strictly
+
+MODEL_SD, PARAMS, PLAIN = "model-sd", "params", "state-dict"
+# Wrappers of state dicts, in the order in which SwinIR's own test script for classical SR looks.
+_WRAPPERS = ("params", "params_ema")
+
+
+@dataclass(frozen=True)
+class Official:
+    """A network read from an official file.
+
+    Attributes:
+        network: with its weights.
+        plan: how it was built.
+        layout: model-sd, {"model": {"name", "args", "sd"}}; params, {"params": state dict}; or
+            state-dict, the weights alone.
+        project: whose layout it is.
+        unneeded: keys that the network does without.
+        memory: what an export needs to write the same file again.
+        note: what is assumed about it; "" for nothing.
+    """
+
+    network: nn.Module
+    plan: Plan
+    layout: str
+    project: str
+    unneeded: tuple[Unneeded, ...]
+    memory: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+def read_official(content: Mapping[str, Any], values: str | None = None) -> Official | None:
+    """The network of an official file; None when it is of no known layout.
+
+    Args:
+        content: of the file.
+        values: see `harness.official.bare.recognise`.
+
+    Raises:
+        HarnessError: unknown architectures, keys and shapes that do not fit (all are listed).
+        KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError: damage.
+    """
+    model = content.get("model")
+    if isinstance(model, Mapping) and {"name", "sd"} <= model.keys():
+        if values not in (None, "signed"):
+            raise UsageError("Networks in the layout of the LIIF project work on signed values.")
+        return _read_specified(content, model)
+    wrapper = next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+    state = _without_module(content if wrapper is None else content[wrapper])
+    found = recognise(state, values)
+    if found is None:
+        return None
+    network, memory, unneeded = _filled(found.plan, state, f"{found.project}'s checkpoint")
+    if wrapper is not None:
+        others = [key for key in _WRAPPERS if key in content and key != wrapper]
+        unneeded += [
+            Unneeded((key,), f"another set of weights; {wrapper} is read") for key in others
+        ]
+    layout = PLAIN if wrapper is None else PARAMS
+    return Official(network, found.plan, layout, found.project, tuple(unneeded), memory, found.note)
+
+
+def _read_specified(content: Mapping[str, Any], model: Mapping[str, Any]) -> Official:
+    name, args = str(model["name"]), model.get("args") or {}
+    plan = plan_of(name, args)
+    network, memory, unneeded = _filled(plan, model["sd"], f"official {name} checkpoint")
+    memory["spec"] = {"name": name, "args": dict(args)}
+    if isinstance(content.get("epoch"), int):
+        memory["epoch"] = content["epoch"]
+    return Official(network, plan, MODEL_SD, project_of(name, plan), tuple(unneeded), memory)
+
+
+def _without_module(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without the prefix that `DataParallel` leaves on every key."""
+    if state and all(str(key).startswith("module.") for key in state):
+        return {key.removeprefix("module."): value for key, value in state.items()}
+    return state
+
+
+def _filled(
+    plan: Plan, state: Mapping[str, Any], what: str
+) -> tuple[nn.Module, dict[str, Any], list[Unneeded]]:
+    """The network with its weights; what an export must remember; the keys not needed."""
+    wrong = [str(key) for key, value in state.items() if not isinstance(value, Tensor)]
+    if wrong:
+        raise HarnessError(f"The {what} has entries that are no tensors: {', '.join(wrong[:5])}")
+    place = f"{plan.place}." if plan.place else ""
+    part = {k.removeprefix(place): v for k, v in state.items() if k.startswith(place)}
+    constructed = plan.encoder.constructed
+    memory: dict[str, Any] = dict(constructed.read(part, plan.options.get("encoder") or {}))
+    unneeded = [
+        Unneeded(tuple(place + key for key in entry.keys), entry.why)
+        for entry in constructed.unneeded(part)
+    ]
+    passed = {key for entry in unneeded for key in entry.keys}
+    names = {key: plan.keys.ours(key) for key in state if key not in passed}
+    extra = [key for key, name in names.items() if name is None]
+    ours: StateDict = {name: state[key] for key, name in names.items() if name is not None}
+    network = build(plan.method, **plan.options)
+    load_strictly(network, ours, what, extra, lambda key: plan.keys.official(key) or key)
+    return network, memory, unneeded

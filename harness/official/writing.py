@@ -1,0 +1,131 @@
+"""Our networks, written as official checkpoint files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from baselines.composition import FixedScaleLookup, FixedScaleSR, ImplicitSR
+from baselines.encoders import EDSR, RDN, SwinIR
+from harness.errors import HarnessError
+from harness.official import encoders
+from harness.official.adapter import EncoderAdapter
+from harness.official.bare import pytorch_rdn_keys
+from harness.official.constructed import StateDict
+from harness.official.keys import Keys
+from harness.official.networks import Plan, Spec, plan_of, project_of, spec_for
+from harness.official.reading import MODEL_SD, PARAMS, PLAIN
+
+
+@dataclass(frozen=True)
+class Written:
+    """The content of an official file.
+
+    Attributes:
+        content: to be saved.
+        layout: as in `Official`.
+        project: whose layout it is.
+        architecture: official name of the network.
+        keys: entries of the state dict.
+        constructed: how many of them were made here, since our network does without.
+    """
+
+    content: dict[str, Any]
+    layout: str
+    project: str
+    architecture: str
+    keys: int
+    constructed: int
+
+
+def write_official(
+    model: nn.Module, method: str, options: Mapping[str, Any], memory: Mapping[str, Any]
+) -> Written:
+    """One of our networks in the layout of its official project, all official keys included.
+
+    Args:
+        model: the network.
+        method: that it was built as.
+        options: that it was built with.
+        memory: `Official.memory` of an imported one; {} for others.
+
+    Raises:
+        HarnessError: when no official project has such a network.
+    """
+    if not isinstance(model, ImplicitSR | FixedScaleSR | FixedScaleLookup):
+        raise HarnessError(f"{method} has no weights.")
+    if isinstance(model, FixedScaleSR) and model.input_range == "unit":
+        return _write_bare(model, options, memory)
+    spec = _remembered(memory, method, options) or spec_for(model, method, options)
+    plan = plan_of(spec["name"], spec["args"])
+    state = _official_state(plan, model, memory)
+    entry = {**spec, "sd": state}
+    content = {"model": entry, "epoch": memory.get("epoch", 0)}
+    return _written(content, MODEL_SD, project_of(spec["name"], plan), spec["name"], state, model)
+
+
+def _remembered(memory: Mapping[str, Any], method: str, options: Mapping[str, Any]) -> Spec | None:
+    """The specification that the network came with, if it still says the same."""
+    spec = memory.get("spec")
+    if spec is None:
+        return None
+    plan = plan_of(spec["name"], spec["args"])
+    return dict(spec) if (plan.method, plan.options) == (method, dict(options)) else None
+
+
+def _write_bare(
+    model: FixedScaleSR, options: Mapping[str, Any], memory: Mapping[str, Any]
+) -> Written:
+    """A network on values that only a state dict of its own project stands for."""
+    given = options.get("encoder") or {}
+    colours = (given.get("values"), given.get("shifted", False))
+    network = model.network
+    if isinstance(network, SwinIR):
+        if given.get("features", 64) != 64:
+            raise HarnessError("The official SwinIR has 64 features before its upsampler.")
+        state = _official_state(_whole(encoders.SWINIR), model, memory)
+        return _written({"params": state}, PARAMS, "SwinIR project", "SwinIR", state, model)
+    if isinstance(network, EDSR) and colours == ("bytes", True):
+        state = _official_state(_whole(encoders.EDSR), model, {**memory, "rgb_range": 255})
+        return _written(dict(state), PLAIN, "EDSR project", "EDSR", state, model)
+    if isinstance(network, RDN) and colours == ("unit", False):
+        plan = _whole(encoders.RDN, pytorch_rdn_keys(model.scale))
+        state = _official_state(plan, model, memory)
+        return _written(dict(state), PLAIN, "RDN-pytorch project", "RDN", state, model)
+    raise HarnessError("No official layout says what colour values this network works on.")
+
+
+def _whole(adapter: EncoderAdapter, keys: Keys | None = None) -> Plan:
+    """Where the weights of a network that is all encoder go."""
+    return Plan("", {}, (keys or adapter.keys).below("", "network"), adapter, "")
+
+
+def _official_state(plan: Plan, model: nn.Module, memory: Mapping[str, Any]) -> StateDict:
+    """The state dict by official names, in official order, with what the constructor makes."""
+    place = f"{plan.place}." if plan.place else ""
+    named: StateDict = {}
+    for key, value in model.state_dict().items():
+        official = plan.keys.official(key)
+        assert official is not None, f"{key} has no official name"
+        named[official] = value.detach().cpu()
+    own = {k.removeprefix(place): v for k, v in named.items() if k.startswith(place)}
+    encoder = model.encoder if isinstance(model, ImplicitSR) else model.network
+    assert isinstance(encoder, nn.Module)
+    complete = plan.encoder.constructed.write(own, encoder, memory)
+    rest = {k: v for k, v in named.items() if not k.startswith(place)}
+    return {**{place + k: v for k, v in complete.items()}, **rest}
+
+
+def _written(
+    content: dict[str, Any],
+    layout: str,
+    project: str,
+    name: str,
+    state: StateDict,
+    model: nn.Module,
+) -> Written:
+    made = len(state) - len(model.state_dict())
+    return Written(content, layout, project, name, len(state), made)

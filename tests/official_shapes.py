@@ -1,0 +1,117 @@
+"""What the official constructors make: names and shapes of weights, written out by hand.
+
+Nothing of the harness is used here, so that its names and shapes are held against these.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def layer(name: str, out: int, inside: int, side: int = 3) -> Shapes:
+    """A convolution with bias."""
+    return {f"{name}.weight": (out, inside, side, side), f"{name}.bias": (out,)}
+
+
+def linear(name: str, out: int, inside: int) -> Shapes:
+    """A linear layer with bias."""
+    return {f"{name}.weight": (out, inside), f"{name}.bias": (out,)}
+
+
+def norm(name: str, width: int) -> Shapes:
+    """A layer norm."""
+    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+
+
+def edsr(blocks: int, features: int, scale: int | None = None) -> Shapes:
+    """EDSR-baseline, without its colour shift."""
+    shapes = layer("head.0", features, 3)
+    for i in range(blocks):
+        for j in (0, 2):
+            shapes |= layer(f"body.{i}.body.{j}", features, features)
+    shapes |= layer(f"body.{blocks}", features, features)
+    if scale is None:
+        return shapes
+    for i, step in {2: {0: 2}, 3: {0: 3}, 4: {0: 2, 2: 2}}[scale].items():
+        shapes |= layer(f"tail.0.{i}", step * step * features, features)
+    return shapes | layer("tail.1", 3, features)
+
+
+def rdn(features: int, config: tuple[int, int, int], scale: int | None = None) -> Shapes:
+    """RDN of the LIIF project; the configuration is (blocks, layers, growth)."""
+    blocks, layers, growth = config
+    shapes = layer("SFENet1", features, 3) | layer("SFENet2", features, features)
+    for i in range(blocks):
+        for j in range(layers):
+            shapes |= layer(f"RDBs.{i}.convs.{j}.conv.0", growth, features + j * growth)
+        shapes |= layer(f"RDBs.{i}.LFF", features, features + layers * growth, 1)
+    shapes |= layer("GFF.0", features, blocks * features, 1) | layer("GFF.1", features, features)
+    if scale is None:
+        return shapes
+    if scale == 4:
+        tail = layer("UPNet.0", 4 * growth, features) | layer("UPNet.2", 4 * growth, growth)
+        return shapes | tail | layer("UPNet.4", 3, growth)
+    tail = layer("UPNet.0", scale * scale * growth, features)
+    return shapes | tail | layer("UPNet.2", 3, growth)
+
+
+def pytorch_rdn(features: int, blocks: int, layers: int, scale: int) -> Shapes:
+    """RDN of RDN-pytorch; its blocks grow by as many features as they pass on."""
+    shapes = layer("sfe1", features, 3) | layer("sfe2", features, features)
+    for i in range(blocks):
+        for j in range(layers):
+            shapes |= layer(f"rdbs.{i}.layers.{j}.conv", features, (j + 1) * features)
+        shapes |= layer(f"rdbs.{i}.lff", features, (layers + 1) * features, 1)
+    shapes |= layer("gff.0", features, blocks * features, 1) | layer("gff.1", features, features)
+    steps = {2: (2,), 3: (3,), 4: (2, 2)}[scale]
+    for i, step in enumerate(steps):
+        shapes |= layer(f"upscale.{2 * i}", step * step * features, features)
+    return shapes | layer("output", 3, features)
+
+
+def swinir(
+    channels: int,
+    depths: Sequence[int],
+    heads: int,
+    window: int,
+    ratio: int,
+    scale: int | None = None,
+    features: int = 64,
+) -> Shapes:
+    """SwinIR for classical SR, without masks and index tables."""
+    shapes = layer("conv_first", channels, 3) | norm("patch_embed.norm", channels)
+    for g, depth in enumerate(depths):
+        for i in range(depth):
+            block = f"layers.{g}.residual_group.blocks.{i}"
+            shapes |= norm(f"{block}.norm1", channels)
+            table = ((2 * window - 1) ** 2, heads)
+            shapes[f"{block}.attn.relative_position_bias_table"] = table
+            shapes |= linear(f"{block}.attn.qkv", 3 * channels, channels)
+            shapes |= linear(f"{block}.attn.proj", channels, channels)
+            shapes |= norm(f"{block}.norm2", channels)
+            shapes |= linear(f"{block}.mlp.fc1", ratio * channels, channels)
+            shapes |= linear(f"{block}.mlp.fc2", channels, ratio * channels)
+        shapes |= layer(f"layers.{g}.conv", channels, channels)
+    shapes |= norm("norm", channels) | layer("conv_after_body", channels, channels)
+    shapes |= layer("conv_before_upsample.0", features, channels)
+    if scale is None:
+        return shapes
+    for i, step in {2: {0: 2}, 3: {0: 3}, 4: {0: 2, 2: 2}}[scale].items():
+        shapes |= layer(f"upsample.{i}", step * step * features, features)
+    return shapes | layer("conv_last", 3, features)
+
+
+def mlp(name: str, widths: Sequence[int]) -> Shapes:
+    """Linear layers of these widths, ReLU between them."""
+    shapes: Shapes = {}
+    for i, (inside, out) in enumerate(itertools.pairwise(widths)):
+        shapes |= linear(f"{name}.layers.{2 * i}", out, inside)
+    return shapes
+
+
+def below(name: str, shapes: Shapes) -> Shapes:
+    """The same as a part of a network."""
+    return {f"{name}.{key}": shape for key, shape in shapes.items()}
