@@ -249,9 +249,10 @@ def train(run: Run, data: Dataset, wait: bool = False) -> Path:
     with _sole_trainer(run.folder, wait):
         state = new_state(run.recipe, run.device)
         _resume(state, run.checkpoint, run.recipe)
-        source = PatchSource(data, run.settings, run.recipe.seed)
-        total = source.per_epoch * run.settings.epochs
-        if state.step < total:
+        total = run.settings.steps_per_epoch(len(data.items)) * run.settings.epochs
+        # A finished run, which another process may have trained meanwhile, reads no images.
+        if state.step < total or not total:
+            source = PatchSource(data, run.settings, run.recipe.seed)
             _announce(run, state, total)
             _loop(run, state, source, total, data)
     return run.checkpoint

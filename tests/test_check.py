@@ -19,7 +19,7 @@ from tiny import files_below, network
 
 from harness import checkpoints, experiments, jobs, places, profiles
 from harness.cli import cli
-from harness.evaluation import measure_cell, open_subject
+from harness.evaluation import measure_cell
 from harness.plan import load_plan, plan_path, save_plan
 from harness.regression import load_golden, run_check, run_update
 from harness.regression.findings import Allowed, Finding, Verdict
@@ -27,6 +27,7 @@ from harness.regression.github import SHOWN, workflow_commands
 from harness.regression.junit import junit
 from harness.regression.table import markdown
 from harness.results import CellFile, Measurement
+from harness.subject import open_subject
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "results" / "golden"
