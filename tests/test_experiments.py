@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import shared
 from tiny import PROFILE, VALID_SIZES, Harness, write_data, write_profile
 
@@ -181,7 +182,10 @@ def test_table3_trains_the_mixtures_alone_and_enlarges_nothing(job, harness: Har
 
 def test_table5_counts_the_encoder_too(job, harness: Harness):
     out = harness.good("run", "table5", *job, "--methods", "*-b,*-m1", "--json")
-    for record in (r for r in records(out) if r["psnr"] is not None):
+    measured = [record for record in records(out) if record["psnr"] is not None]
+    assert len(measured) == 2
+    for record in measured:
+        assert record["macs"] > record["decoder_macs"]
         parts = record["decoder_macs"] + record["encoder_macs"] + record["estimator_macs"]
         assert record["macs"] == parts
         assert record["published_ssim"] > 0.8
@@ -204,6 +208,72 @@ def test_a_figure_measures_only_what_it_shows(figure, job, harness: Harness):
         out = harness.good("run", "table2", *job, "--methods", chosen, "--no-figures", "--json")
         found = {(r["method"], r["role"], r["scale"]): r for r in records(out)}
         assert found["rdn-lte", "Urban100", 6]["images"] == 2
+
+
+def cell_rows() -> dict[str, int]:
+    files = Path("results/tiny/measurements").rglob("*.jsonl")
+    return {path.name: len(path.read_text().splitlines()) for path in files}
+
+
+def test_measuring_a_figure_again_keeps_the_rows_of_tables(job, harness: Harness):
+    chosen = ("--methods", "bicubic", "--no-figures")
+    harness.good("run", "table2", *job, *chosen)
+    before = cell_rows()
+    assert set(before.values()) == {len(VALID_SIZES)}
+    harness.good("run", "figure4", *job, *chosen, "--force")
+    assert cell_rows() == before
+
+
+def test_plans_of_runs_with_and_without_training_merge(job, harness: Harness):
+    """What was trained, and what is only counted, is said of each; nothing finished is lost."""
+    counted = harness.good("run", "table4", *job, "--no-train", "--methods", "rdn-liif-*", "--json")
+    assert json.loads(counted)["training"] == ""
+    both = harness.good("run", "table4", *job, "--methods", "rdn-moeisr-liif-s", "--json")
+    found = {(r["method"], r["scale"]): r for r in records(both)}
+    assert "DIV2K_train" in json.loads(both)["training"]
+    assert found["rdn-moeisr-liif-s", 2]["psnr"] > 5
+    assert found["rdn-liif-3layer", 2]["macs"] > 0
+    again = harness.good("run", "table4", *job, "--no-train", "--methods", "*-2layer", "--json")
+    found = {(r["method"], r["scale"]): r for r in records(again)}
+    assert "DIV2K_train" in json.loads(again)["training"], "the trained row is still shown"
+    assert found["rdn-moeisr-liif-s", 2]["psnr"] > 5
+
+
+def test_without_training_missing_seeds_are_said(job, harness: Harness):
+    content = yaml.safe_load(Path("tiny.yaml").read_text())
+    harness.good("train", "rdn-moeisr-liif-s", *job)
+    write_profile(Path("two.yaml"), {**content, "seeds": [0, 1]})
+    two = ("--profile", "two.yaml", *job[2:])
+    chosen = ("--methods", "rdn-moeisr-liif-s", "--no-train", "--no-figures")
+    out = harness.good("run", "table4", *two, *chosen, "--json")
+    assert "rdn-moeisr-liif-s: 1 of 2 seeds (0)." in json.loads(out)["warnings"]
+
+
+def test_a_run_that_draws_nothing_keeps_the_figures(job, harness: Harness):
+    harness.good("run", "figure4", *job, "--methods", "bicubic,rdn-lte")
+    before = {p.name for p in Path("reports/tiny/figure4/figures").iterdir()}
+    harness.good("run", "figure4", *job, "--methods", "rdn-liif", "--no-train")
+    assert {p.name for p in Path("reports/tiny/figure4/figures").iterdir()} == before
+
+
+def test_a_region_at_a_foreign_scale_is_refused_before_training(job, harness: Harness):
+    content = yaml.safe_load(Path("tiny.yaml").read_text())
+    content["regions"]["figure1"][0]["scale"] = 3
+    write_profile(Path("tiny.yaml"), content)
+    status, _, err = harness("run", "figure1", *job)
+    assert status == 2
+    assert "shows 0802 of Urban100 at x3 in figure1, which takes regions of" in err
+    assert not list(Path("results").rglob("checkpoint.pt"))
+
+
+def test_the_papers_sets_are_meant_where_nothing_is_trained(harness: Harness, tmp_path):
+    """`harness run table2 --methods bicubic --data-root DIR`, without a profile."""
+    root = write_data(tmp_path / "data")
+    status, _, err = harness("run", "table2", "--methods", "bicubic", "--data-root", root)
+    assert status == 1
+    assert "Set5 is not there" in err
+    status, _, err = harness("run", "table1", "--methods", "bicubic", "--dry-run")
+    assert "PLAYED BY embedded-eval" in err
 
 
 def test_a_figure_without_regions_says_what_to_add(job, harness: Harness):

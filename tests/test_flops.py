@@ -13,7 +13,7 @@ from fvcore.nn import FlopCountAnalysis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tiny import MIXTURES, NETWORKS, network, seen_by
+from tiny import FIXED, MIXTURES, NETWORKS, network, seen_by
 
 from baselines import build
 from baselines.composition import FixedScaleSR
@@ -96,6 +96,15 @@ def test_official_networks_count_the_same(name, method, ensemble):
         model = build(method, ensemble=ensemble)
     found = flops.count(model, (24, 24), (96, 96))
     assert found.total == operators["conv"] + operators["linear"] + operators.get("bmm", 0)
+
+
+@pytest.mark.parametrize("method", FIXED)
+def test_fixed_scale_networks_equal_fvcore(method):
+    model, scale = network(method), int(method[-1])
+    lr = torch.rand(1, 3, 7, 9)
+    seen, _ = seen_by(model, lr, (7 * scale, 9 * scale))
+    found = flops.count(model, (7, 9), (7 * scale, 9 * scale))
+    assert found.total == found.encoder == counted_by_fvcore(model, seen)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
