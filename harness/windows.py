@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from baselines.composition import FixedScaleLookup, FixedScaleSR, ImplicitSR
+from baselines.mirror import mirrored
 
 Size = tuple[int, int]
 
@@ -63,11 +63,6 @@ def extend(image: Tensor, size: Size) -> Tensor:
     """(B, C, h, w) mirrored at the bottom and right, edge pixel repeated, up to (H, W).
 
     Images smaller than half of that, which the official scripts cannot do, are mirrored again.
+    The encoder's own padding finds whole windows then, and does nothing.
     """
-    for axis, side in zip((-2, -1), size, strict=True):
-        n = image.shape[axis]
-        if side > n:
-            index = torch.arange(side, device=image.device) % (2 * n)
-            index = torch.where(index < n, index, 2 * n - 1 - index)
-            image = image.index_select(axis, index)
-    return image
+    return mirrored(image, size, repeat_edge=True)

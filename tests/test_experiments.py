@@ -64,6 +64,14 @@ def test_every_published_value_of_a_table_has_its_place(experiment):
     assert found == len(expected)
 
 
+def test_the_help_of_run_names_every_experiment(harness: Harness):
+    """It imports none of them, so that it is quick."""
+    out = harness.good("run", "--help")
+    tables = [name for name in EXPERIMENTS if name.startswith("table")]
+    assert f"{tables[0]} to {tables[-1]}" in out
+    assert all(name in out for name in EXPERIMENTS if name not in tables)
+
+
 def test_rows_of_fixed_scale_networks():
     assert methods_of("rdn-xN") == ("rdn-x2", "rdn-x3", "rdn-x4")
     assert method_at("rdn-xN", 3) == "rdn-x3"

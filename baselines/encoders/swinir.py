@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from baselines.composition import Range
 from baselines.encoders.colours import DIV2K_MEAN
 from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler
+from baselines.mirror import mirrored
 
 
 def partition(x: Tensor, window: int) -> Tensor:
@@ -45,20 +46,6 @@ def shift_mask(size: tuple[int, int], window: int, shift: int, device: torch.dev
     region = rows[:, None] * 3 + columns[None, :]
     labels = partition(region[None, :, :, None], window).squeeze(-1)
     return (labels[:, :, None] != labels[:, None, :]).float() * -100
-
-
-def reflected(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, C, h, w) extended at the bottom and right by reflection without repeating the edge.
-
-    `F.pad` refuses more than one reflection, which images smaller than the padding need.
-    """
-    for axis, side in zip((-2, -1), size, strict=True):
-        n = image.shape[axis]
-        if side > n:
-            period = max(2 * n - 2, 1)
-            index = torch.arange(side, device=image.device) % period
-            image = image.index_select(axis, torch.where(index < n, index, period - index))
-    return image
 
 
 class WindowAttention(nn.Module):
@@ -199,7 +186,8 @@ class SwinIR(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         """(B, 3, h, w) to features on the padded grid, or to (B, 3, h*scale, w*scale)."""
         h, w = lr.shape[-2:]
-        x = reflected(lr, (h + -h % self.window, w + -w % self.window))
+        whole = (h + -h % self.window, w + -w % self.window)
+        x = mirrored(lr, whole, repeat_edge=False)
         x = self.first(x - self.mean)
         x = self.after(self.features_of(x)) + x
         out: Tensor = self.tail(self.before_upsampler(x))
