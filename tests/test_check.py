@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import torch
 import yaml
-from report_fixtures import PLAN, ROLE, Edit, write_results
+from report_fixtures import METHODS, PLAN, ROLE, Edit, write_results
 from test_cli import strict
 from tiny import files_below, network
 
@@ -121,7 +121,7 @@ def test_a_planted_drop(drop, status, accepted):
 
 
 def test_every_cell_is_compared(accepted):
-    for method in experiments.get("table1").methods:
+    for method in METHODS:
         for scale in SCALES:
             store(changed((method, scale), psnr=lower(0.05)))
             assert findings(accepted)[:2] == (1, {"drop": [f"{method} x{scale}"]})
@@ -419,7 +419,7 @@ def test_other_experiments_stay(accepted):
 def save_networks(results: Path) -> dict[str, str]:
     """Checkpoints of the plan's networks; their hashes by method."""
     hashes = {}
-    for place, method in enumerate(experiments.get("table1").methods):
+    for place, method in enumerate(METHODS):
         if place:
             state = network(method, seed=place).state_dict()
             optimizer = {"state": {0: torch.ones(9)}, "param_groups": [{"lr": 1.0}]}
@@ -649,7 +649,7 @@ def test_golden_numbers_cover_table1_under_the_quick_profile():
     assert entry.settings == QUICK.numbers(), refresh
     assert entry.stand_in
     table1 = experiments.get("table1")
-    keys = {(r, m, float(s)) for r in table1.roles for m in table1.methods for s in table1.scales}
+    keys = {(r, m, float(s)) for r in table1.roles for m in METHODS for s in table1.scales}
     assert {key[1:] for key in golden.of("table1")} == keys, refresh
 
 
@@ -677,7 +677,7 @@ def test_committed_networks_are_those_behind_the_golden_numbers():
     subject = open_subject(path, torch.device("cpu"), method)
     where = places.resolve(results=Path("measured"))
     job = jobs.prepare(experiments.get("table1"), QUICK, where, torch.device("cpu"), [method])
-    task = next(task for task in job.tasks() if task.scale == scale)
+    task = next(task for task in job.tasks(subject) if task.scale == scale)
     file = CellFile(Path("rows.jsonl"))
     assert measure_cell(subject, task, file)
     rows = file.rows()
