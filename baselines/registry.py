@@ -183,7 +183,7 @@ def parse(method: str) -> MethodName:
                 except ValueError as error:
                     raise UnknownMethodError(f"{method}: {error}") from error
                 return replace(_names()[base], name=method, suffix=suffix, changes=changes)
-        forms = ", ".join(f"-{a.form}" for a in ablations(_names()[base]))
+        forms = "; ".join(f"-{a.form}, {a.about}" for a in ablations(_names()[base]))
         if not forms:
             raise UnknownMethodError(f"Unknown method '{method}': '{base}' takes no suffix.")
         raise UnknownMethodError(

@@ -143,6 +143,9 @@ def _from_ours(path: Path, content: dict[str, Any]) -> Loaded:
         raise HarnessError(f"{path} is not a complete checkpoint of ours: {error}") from error
     left_out = {"state_dict", "optimizer"}
     meta = {k: v for k, v in content.items() if k not in left_out}
+    if meta.get("finished") is False:
+        at = f"step {meta.get('step')} of {meta.get('total_steps')}"
+        meta["origin"] = f"UNFINISHED, {at}: {meta.get('origin', 'its training is not known')}"
     return Loaded(network.eval(), name, _identity(network, options), meta)
 
 

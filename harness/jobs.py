@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 import torch
 
 from baselines import parse
+from baselines.encoders import ENCODERS
+from harness.data.degrade import lr_size
 from harness.data.sets import Dataset, find
 from harness.errors import HarnessError, UsageError
 from harness.evaluation import Task
@@ -19,7 +21,7 @@ from harness.profiles import Profile
 from harness.recipe import make_recipe, run_dir
 from harness.results import CellFile
 from harness.subject import Subject
-from harness.training import Run
+from harness.training import Run, check_patch
 
 
 @dataclass(frozen=True)
@@ -208,4 +210,33 @@ def prepare(
                 f"{experiment.name}.",
                 f"Change `regions: {experiment.name}:` in the profile.",
             )
+    if experiment.regions_only:
+        _check_boxes(job)
+    _check_windows(job)
     return job
+
+
+def _check_boxes(job: Job) -> None:
+    """A figure that lacks a region would name images that it does not show."""
+    for region in job.profile.regions[job.experiment.name]:
+        sizes = {item.name: item.size() for item in job.datasets[region.role].items}
+        whole = [round(n * region.scale) for n in lr_size(sizes[region.image], region.scale)]
+        top, left, height, width = region.box
+        if top + height > whole[0] or left + width > whole[1]:
+            raise UsageError(
+                f"The region {region.box} of {region.image} at x{region.scale:g} in "
+                f"{job.experiment.name} leaves the image ({whole[1]}x{whole[0]}). A box is top, "
+                "left, height, width in HR pixels."
+            )
+
+
+def _check_windows(job: Job) -> None:
+    """Before the first network is trained, not when its turn comes."""
+    if not job.trains:
+        return
+    for method in job.trained_methods():
+        parts = parse(method)
+        with torch.device("meta"):
+            options = job.profile.networks.encoder.get(parts.encoder, {})
+            window = ENCODERS[parts.encoder](**options).window
+        check_patch(method, job.profile.training.for_method(parts).patch, window)

@@ -127,7 +127,8 @@ def load_plan(path: Path) -> StoredPlan:
     if not path.exists():
         raise HarnessError(
             f"Nothing has been measured yet: {path} is not there.",
-            f"Run `harness run {path.parent.name} --profile {path.parent.parent.name}` first.",
+            f"Run `harness run {path.parent.name}` with the profile "
+            f"'{path.parent.parent.name}' first.",
         )
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))

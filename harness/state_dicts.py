@@ -28,7 +28,8 @@ def load_strictly(
         name: of a key in the file, where that has names of its own.
 
     Raises:
-        HarnessError: listing missing keys, unexpected keys, wrong shapes and types.
+        HarnessError: listing missing keys, unexpected keys, wrong shapes and types, and values
+            that are not finite.
     """
     wanted = network.state_dict()
     problems = [f"unexpected {key}" for key in extra]
@@ -38,6 +39,11 @@ def load_strictly(
         f"{name(key)} has shape {tuple(value.shape)}, the network {tuple(wanted[key].shape)}"
         for key, value in state.items()
         if key in wanted and value.shape != wanted[key].shape
+    ]
+    problems += [
+        f"{name(key)} holds values that are not finite"
+        for key, value in state.items()
+        if value.is_floating_point() and not bool(value.isfinite().all())
     ]
     problems += [
         f"{name(key)} holds {value.dtype}, not floating point"

@@ -109,16 +109,24 @@ def new_state(recipe: Recipe, device: torch.device) -> State:
     model = build(recipe.method, **recipe.build)
     if not isinstance(model, ImplicitSR | FixedScaleSR):
         raise HarnessError(f"{recipe.method} has nothing to train.")
-    window = window_of(model)
-    if recipe.training["patch"] % window:
-        raise UsageError(
-            f"{recipe.method} works on windows of {window} pixels; `patch` "
-            f"({recipe.training['patch']}) must be a multiple of that."
-        )
+    check_patch(recipe.method, recipe.training["patch"], window_of(model))
     weights = _balance_weights(recipe, model)
     model.to(device).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.training["lr"])
     return State(model, optimizer, weights)
+
+
+def check_patch(method: str, patch: int, window: int) -> None:
+    """A training patch is not extended, as an image is in evaluation.
+
+    Raises:
+        UsageError: a patch that is no whole number of windows.
+    """
+    if patch % window:
+        raise UsageError(
+            f"{method} works on windows of {window} pixels; `patch` ({patch}) must be a multiple "
+            "of that."
+        )
 
 
 def _balance_weights(recipe: Recipe, model: ImplicitSR | FixedScaleSR) -> list[float] | None:

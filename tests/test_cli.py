@@ -488,3 +488,30 @@ def test_an_old_result_stays_when_the_new_one_fails(here, harness):
     command = ("upscale", "in.png", "o.png", "--scale", 2, "--method", "bicubic")
     assert_refused(harness, here, command, 1, "in.png")
     assert (here / "o.png").read_bytes() == b"old"
+
+
+def test_an_unfinished_network_is_called_so(harness, tmp_path):
+    path = save_checkpoint(tmp_path / "half.pt")
+    content = torch.load(path, weights_only=True)
+    content.update(finished=False, step=5, total_steps=40, origin="profile tiny")
+    torch.save(content, path)
+    said = "UNFINISHED, step 5 of 40: profile tiny"
+    for command in (
+        ("eval", "--checkpoint", path, "--dataset", "embedded-eval", "--scale", 12),
+        ("import-checkpoint", path),
+    ):
+        assert said in harness.good(*command)
+    status, _, err = harness("export-checkpoint", path, tmp_path / "out.pth")
+    assert (status, "is not finished" in err) == (1, True)
+    assert not (tmp_path / "out.pth").exists()
+
+
+def test_weights_that_are_not_finite_are_refused(harness, tmp_path):
+    path = save_checkpoint(tmp_path / "nan.pt")
+    content = torch.load(path, weights_only=True)
+    name = sorted(content["state_dict"])[0]
+    content["state_dict"][name][0] = float("nan")
+    torch.save(content, path)
+    status, _, err = harness("import-checkpoint", path)
+    assert status == 1
+    assert f"{name} holds values that are not finite" in err

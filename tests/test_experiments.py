@@ -274,6 +274,25 @@ def test_a_region_at_a_foreign_scale_is_refused_before_training(job, harness: Ha
     assert not list(Path("results").rglob("checkpoint.pt"))
 
 
+def test_a_region_outside_its_image_is_refused_before_training(job, harness: Harness):
+    content = yaml.safe_load(Path("tiny.yaml").read_text())
+    content["regions"]["figure1"][0]["box"] = [60, 0, 48, 40]
+    write_profile(Path("tiny.yaml"), content)
+    status, _, err = harness("run", "figure1", *job, "--dry-run")
+    assert status == 2
+    assert "(60, 0, 48, 40) of 0802 at x4 in figure1 leaves the image (100x96)" in err
+
+
+def test_a_dry_run_refuses_what_training_would(job, harness: Harness):
+    content = yaml.safe_load(Path("tiny.yaml").read_text())
+    content["training"].update(patch=10, queries=50)
+    write_profile(Path("tiny.yaml"), content)
+    chosen = ("--methods", "bicubic,swinir-lte", "--dry-run")
+    status, _, err = harness("run", "table1", *job, *chosen)
+    assert status == 2
+    assert "swinir-lte works on windows of 4 pixels" in err
+
+
 def test_the_papers_sets_are_meant_where_nothing_is_trained(harness: Harness, tmp_path):
     """`harness run table2 --methods bicubic --data-root DIR`, without a profile."""
     root = write_data(tmp_path / "data")

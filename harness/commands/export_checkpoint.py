@@ -26,9 +26,16 @@ def export_checkpoint(checkpoint: Path, out: Path, force: bool, as_json: bool) -
     """
     from harness import importing
     from harness.checkpoints import open_checkpoint
+    from harness.errors import HarnessError
 
     importing.check_target(out, checkpoint, force)
-    content = importing.save_export(open_checkpoint(checkpoint), out)
+    loaded = open_checkpoint(checkpoint)
+    if not loaded.meta.get("finished", True):
+        raise HarnessError(
+            f"{checkpoint} is not finished: the official layout cannot say so.",
+            "Finish its training first.",
+        )
+    content = importing.save_export(loaded, out)
     if as_json:
         print_json({"file": str(out), "checkpoint": str(checkpoint), **content})
     else:
