@@ -550,3 +550,12 @@ def test_manifest_of_files(tmp_path):
     first, second = manifest.manifest_of(sorted(folder.iterdir()))
     assert (first.name, first.height, first.width, first.file) == ("a", 5, 7, "")
     assert second.file == file_hash(folder / "b.jpg")
+
+
+def test_a_scale_that_leaves_no_pixel_makes_no_folder(harness, tmp_path):
+    write_photos(tmp_path / "data" / "benchmark" / "Set5" / "HR", {"baby": (40, 44)})
+    root = ("--data-root", tmp_path / "data")
+    status, _, err = harness("data", "prepare", "Set5", "--scale", 900, *root)
+    assert status == 2
+    assert "leaves no pixel of any image of Set5" in err
+    assert not list(tmp_path.rglob("PREPARED.json"))

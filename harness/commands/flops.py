@@ -222,8 +222,8 @@ def _line(
 
 
 def _print(content: dict[str, Any]) -> None:
-    where = f"{content['dataset']}, {content['images']} images" if content["dataset"] else ""
-    click.echo(f"{content['method']} x{content['scale']:g} {where}: {content['input']}")
+    where = f" {content['dataset']}, {content['images']} images" if content["dataset"] else ""
+    click.echo(f"{content['method']} x{content['scale']:g}{where}: {content['input']}")
     click.echo(f"network: {content['network']}")
     if content["experts"] != "none":
         click.echo(f"experts: {content['experts']}")

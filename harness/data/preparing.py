@@ -109,7 +109,7 @@ def prepare(
         done: called after each image.
 
     Raises:
-        UsageError: see `lr_folder`.
+        UsageError: see `lr_folder`; or a scale that leaves no pixel of any image.
         HarnessError: HR images that are missing or damaged; a folder that cannot be written;
             a folder of the dataset's own LR images that lacks some.
     """
@@ -122,6 +122,8 @@ def prepare(
         outcome.own = True
         _check_own(dataset, folder, scale)
         return outcome
+    if all(min(lr_size(item.size(), scale)) < 1 for item in dataset.items):
+        raise UsageError(f"x{scale:g} leaves no pixel of any image of {name}.")
     _write_marker(dataset, scale, folder)
     for path in image_files(root / layout.hr):
         _prepare_image(path, scale, force, outcome)
