@@ -39,11 +39,6 @@ def _meta_model(profile: Profile, method: str) -> torch.nn.Module:
         return build(method, **profile.networks.options(parts))
 
 
-def training_steps(settings: Training, images: int) -> int:
-    """Steps of a whole training run on so many images."""
-    return settings.steps_per_epoch(images) * settings.epochs
-
-
 def _forward_macs(model: Network, s: Training) -> int:
     """One training sample through a network."""
     size = (s.patch, s.patch)
@@ -91,7 +86,7 @@ def method_cost(job: Job, method: str) -> MethodCost:
     training = evaluation = 0
     if job.training_set is not None and method in job.trained_methods():
         settings = job.profile.training.for_method(parse(method))
-        steps = training_steps(settings, len(job.training_set.items))
+        steps = settings.total_steps(len(job.training_set.items))
         training = 3 * _forward_macs(model, settings) * settings.batch * steps
     if job.experiment.scores:
         evaluation = _evaluation_macs(model, job, method)

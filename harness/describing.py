@@ -51,7 +51,7 @@ def _settings(profile: Profile, images: int, names: Sequence[MethodName]) -> str
     """The schedule of methods that have the same."""
     free = [name for name in names if name.scale is None]
     s = profile.training.for_method((free or list(names))[0])
-    steps = s.steps_per_epoch(images) * s.epochs
+    steps = s.total_steps(images)
     scales = f"x{s.scale_min:g} to x{s.scale_max:g}" if free else "at their own scale"
     if free and len(free) < len(names):
         scales += ", fixed-scale networks at their own"

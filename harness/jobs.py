@@ -234,9 +234,12 @@ def _check_windows(job: Job) -> None:
     """Before the first network is trained, not when its turn comes."""
     if not job.trains:
         return
+    windows: dict[str, int] = {}
     for method in job.trained_methods():
         parts = parse(method)
-        with torch.device("meta"):
+        if parts.encoder not in windows:
             options = job.profile.networks.encoder.get(parts.encoder, {})
-            window = ENCODERS[parts.encoder](**options).window
-        check_patch(method, job.profile.training.for_method(parts).patch, window)
+            with torch.device("meta"):
+                windows[parts.encoder] = ENCODERS[parts.encoder](**options).window
+        patch = job.profile.training.for_method(parts).patch
+        check_patch(method, patch, windows[parts.encoder])

@@ -17,18 +17,19 @@ from harness.recipe import make_recipe
 from harness.subject import Subject, open_subject
 
 
-def _checkpoints(method: str, profile: Profile, places: Places, seed: int) -> list[Path]:
-    """The checkpoints of a method under a profile, on whatever data they were trained.
+def _checkpoints(method: str, profile: Profile, places: Places, seed: int) -> dict[Path, bool]:
+    """The checkpoints of a method under a profile, on whatever data, and whether each is finished.
 
     The training data need not be there: recipes are compared without its fingerprint.
     """
     folder = places.results / profile.name / "training" / method
     wanted = asdict(make_recipe(profile, method, seed, data=""))
-    return [
-        path
-        for path in sorted(folder.glob(f"s{seed}-*/checkpoint.pt"))
-        if {**(read(path).get("recipe") or {}), "data": ""} == wanted
-    ]
+    found = {}
+    for path in sorted(folder.glob(f"s{seed}-*/checkpoint.pt")):
+        content = read(path)
+        if {**(content.get("recipe") or {}), "data": ""} == wanted:
+            found[path] = bool(content.get("finished"))
+    return found
 
 
 def finished_checkpoints(method: str, profile: Profile, places: Places, seed: int) -> list[Path]:
@@ -38,7 +39,7 @@ def finished_checkpoints(method: str, profile: Profile, places: Places, seed: in
         HarnessError: when there are several, on different data.
     """
     found = _checkpoints(method, profile, places, seed)
-    finished = [path for path in found if read(path).get("finished")]
+    finished = [path for path, ended in found.items() if ended]
     if len(finished) > 1:
         raise _several(method, profile, finished)
     return finished
@@ -59,7 +60,7 @@ def trained_checkpoint(method: str, profile: Profile, places: Places) -> Path:
         HarnessError: when there is none, or several on different data; says what to do.
     """
     folder = places.results / profile.name / "training" / method
-    found = _checkpoints(method, profile, places, profile.seeds[0])
+    found = list(_checkpoints(method, profile, places, profile.seeds[0]))
     if not found:
         raise HarnessError(
             f"{method} is not trained under profile '{profile.name}' (looked in {folder}).",

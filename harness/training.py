@@ -257,7 +257,7 @@ def train(run: Run, data: Dataset, wait: bool = False) -> Path:
     with _sole_trainer(run.folder, wait):
         state = new_state(run.recipe, run.device)
         _resume(state, run.checkpoint, run.recipe)
-        total = run.settings.steps_per_epoch(len(data.items)) * run.settings.epochs
+        total = run.settings.total_steps(len(data.items))
         # A finished run, which another process may have trained meanwhile, reads no images.
         if state.step < total or not total:
             source = PatchSource(data, run.settings, run.recipe.seed)

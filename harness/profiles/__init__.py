@@ -185,6 +185,10 @@ class Training(_Strict):
         """Full batches of an epoch over a training set of so many images."""
         return images * self.repeat // self.batch
 
+    def total_steps(self, images: int) -> int:
+        """Steps of a whole training run on so many images."""
+        return self.steps_per_epoch(images) * self.epochs
+
 
 class Evaluation(_Strict):
     """How measurements are taken; `chunk` queries are decoded at once (None: by device)."""
