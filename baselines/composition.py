@@ -19,13 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.factors import Factors, PlainFactors
 from baselines.implicit import (
+    AxisLookup,
     LatentQuery,
-    axis_indices,
+    axis_lookup,
     latent_queries,
     nearest_index,
-    pixel_centers,
-    shifts,
 )
 from baselines.mlp import MLP
 
@@ -83,15 +83,27 @@ class Decoder(nn.Module, ABC):
         del cell
         return latent_queries(coord, size, ensemble)
 
-    def axis_lookups(self, n_hr: int, n_lr: int, ensemble: bool) -> Tensor:
-        """The codes that `locate` finds for the n_hr pixels of a regular grid, one axis.
+    def along(self, coord: Tensor, cell: Tensor, n: int, ensemble: bool) -> AxisLookup:
+        """What `locate` finds along one axis; rows and columns do not depend on each other.
 
-        Returns:
-            (directions, n_hr) int64, from the lowest code to the highest.
+        Args:
+            coord: (m,) queries.
+            cell: () their pixels' side.
+            n: rows (or columns) of the latent grid.
+            ensemble: four codes for each query: two directions on each axis.
         """
-        coord = pixel_centers(n_hr)
-        directions = sorted({y for y, _ in shifts(ensemble)})
-        return torch.stack([axis_indices(coord, n_lr, d) for d in directions])
+        del cell
+        return axis_lookup(coord, n, ensemble)
+
+    def factors(self, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> Factors:
+        """This decoder with one MLP of its head, for the queries of a regular grid.
+
+        Args:
+            mlp: from what is fed to `out_dim`.
+            rel_cell: (2,) cell in units in which an LR pixel spans 2, the same for all queries.
+            dtype: of the matrix products.
+        """
+        return PlainFactors(self, mlp, rel_cell, dtype)
 
     def skip(self, lr: Tensor, coord: Tensor) -> Tensor | None:
         """What is added to the prediction, (B, Q, 3); None for nothing."""
@@ -134,9 +146,14 @@ class Head(nn.Module, ABC):
     def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
         """(N, fed_dim), and (N, J) gates where there are experts, to (N, out_dim)."""
 
+    @property
     @abstractmethod
+    def mlps(self) -> Sequence[MLP]:
+        """The MLP, or the experts, shallowest first."""
+
     def expert_macs(self) -> tuple[int, ...]:
         """Multiply-adds of each expert for one latent code of one query, shallowest first."""
+        return tuple(mlp.macs for mlp in self.mlps)
 
     def routing_macs(self) -> int:
         """Multiply-adds of the expert choice, per LR pixel."""
@@ -162,8 +179,9 @@ class MLPHead(Head):
         out: Tensor = self.mlp(fed)
         return out
 
-    def expert_macs(self) -> tuple[int, ...]:
-        return (self.mlp.macs,)
+    @property
+    def mlps(self) -> Sequence[MLP]:
+        return (self.mlp,)
 
 
 @dataclass(frozen=True)
@@ -184,6 +202,14 @@ class Features:
     def size(self) -> tuple[int, int]:
         """(h, w) of the latent grid."""
         return self.latent.shape[-2], self.latent.shape[-1]
+
+    def of_image(self, index: int) -> Features:
+        """Those of one image of the batch."""
+        one = slice(index, index + 1)
+        routing = self.routing
+        if routing is not None:
+            routing = Routing(routing.probabilities[one], routing.gates[one])
+        return Features(self.lr[one], self.latent[one], routing)
 
 
 @dataclass(frozen=True)

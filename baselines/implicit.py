@@ -82,19 +82,26 @@ def corner_queries(coord: Tensor, cell: Tensor, size: tuple[int, int]) -> list[L
         cell: (B, Q, 2) height and width of the query pixels.
         size: (h, w) of the latent grid.
     """
-    corner = coord - cell / 2
-    found = []
-    for axis, n in enumerate(size):
-        index = corner_index(corner[..., axis], n)
-        corners = pixel_centers(n, device=coord.device) - (2 / n) / 2
-        found.append((index, (corner[..., axis] - corners[index]) * (n / 2)))
-    (row, rel_y), (column, rel_x) = found
+    (row, rel_y), (column, rel_x) = (
+        corner_lookup(coord[..., axis], cell[..., axis], n) for axis, n in enumerate(size)
+    )
     return [LatentQuery(row * size[1] + column, torch.stack([rel_y, rel_x], dim=-1), None)]
 
 
-def corner_index(corner: Tensor, n: int) -> Tensor:
-    """LR row (or column) in which a corner lies; a corner between two belongs to the second."""
-    return nearest_index((corner + SHIFT_EPS).clamp(-CLAMP, CLAMP), n)
+def corner_lookup(coord: Tensor, cell: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Row (or column) in which the corners of query pixels lie, and their way from its own corner.
+
+    A corner between two belongs to the second.
+
+    Args:
+        coord: queries along one axis, any shape.
+        cell: their pixels' side along it, any shape that broadcasts.
+        n: rows (or columns) of the latent grid.
+    """
+    corner = coord - cell / 2
+    index = nearest_index((corner + SHIFT_EPS).clamp(-CLAMP, CLAMP), n)
+    corners = pixel_centers(n, device=coord.device) - (2 / n) / 2
+    return index, (corner - corners[index]) * (n / 2)
 
 
 def shifts(ensemble: bool) -> list[tuple[int, int]]:
@@ -110,9 +117,25 @@ def _axis_lookup(coord: Tensor, n: int, shift: int) -> tuple[Tensor, Tensor]:
     return index, (coord - centers[index]) * n
 
 
-def axis_indices(coord: Tensor, n: int, shift: int) -> Tensor:
-    """LR row (or column) that queries at `coord` read when they look in direction `shift`."""
-    return _axis_lookup(coord, n, shift)[0]
+@dataclass(frozen=True)
+class AxisLookup:
+    """Latent codes that queries find along one axis, in each of D directions.
+
+    Attributes:
+        index: (D, n) int64, row or column of the latent grid; the lowest direction first.
+        rel: (D, n) relative coordinate to that row or column, as in `LatentQuery`.
+    """
+
+    index: Tensor
+    rel: Tensor
+
+
+def axis_lookup(coord: Tensor, n: int, ensemble: bool) -> AxisLookup:
+    """What `latent_queries` finds along one axis for (m,) coordinates on n rows or columns."""
+    directions = sorted({y for y, _ in shifts(ensemble)})
+    found = [_axis_lookup(coord, n, direction) for direction in directions]
+    index, rel = (torch.stack(parts) for parts in zip(*found, strict=True))
+    return AxisLookup(index, rel)
 
 
 def latent_queries(coord: Tensor, size: tuple[int, int], ensemble: bool) -> list[LatentQuery]:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from baselines.composition import Decoder
 from baselines.encoders.edsr import conv3x3
+from baselines.factors import FactorMacs, Factors, Tail, Workspace
+from baselines.mlp import MLP
 
 
 class LTEDecoder(Decoder):
@@ -68,3 +70,43 @@ class LTEDecoder(Decoder):
 
     def estimator_macs(self) -> tuple[int, int]:
         return 2 * 9 * self.channels * self.width, 2 * (self.width // 2)
+
+    def factors(self, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> Factors:
+        return LTEFactors(self, mlp, rel_cell, dtype)
+
+
+class LTEFactors(Factors):
+    """cos(a + b) and sin(a + b) from the cosines and sines of a row's and a column's angle.
+
+    a is a vertical frequency times the row's offset, the phase included; b is a horizontal
+    frequency times the column's offset. Amplitudes are multiplied into the row's part.
+    """
+
+    def __init__(self, decoder: LTEDecoder, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> None:
+        self.phase = decoder.phase.weight @ rel_cell
+        self.half = decoder.width // 2
+        self.tail = Tail(mlp.linears, dtype)
+        self.dtype = dtype
+        self.prepared_dim = 2 * decoder.width
+        self.macs = FactorMacs(0, 5 * self.half, self.half, 4 * self.half + self.tail.macs)
+
+    def prepare(self, code: Tensor) -> Tensor:
+        """Amplitudes of cosines and sines, vertical and horizontal frequencies."""
+        amplitude, frequency = torch.split(code.float(), 2 * self.half, dim=1)
+        return torch.cat([amplitude, frequency[:, ::2], frequency[:, 1::2]], dim=1)
+
+    def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Workspace) -> Tensor:
+        n, rows, columns, half = prepared.shape[0], rel_y.shape[1], rel_x.shape[1], self.half
+        amplitude, f_y, f_x = torch.split(prepared, [2 * half, half, half], dim=1)
+        a = math.pi * torch.addcmul(self.phase, rel_y[..., None], f_y[:, None])
+        b = math.pi * (rel_x[..., None] * f_x[:, None])
+        sin_a, cos_a = a.sin(), a.cos()
+        amplitude = amplitude.view(n, 1, 2, half)
+        # For the cosines and the sines of a + b: what cos(b) and what sin(b) are multiplied by.
+        on_cos = (torch.stack([cos_a, sin_a], dim=2) * amplitude)[:, :, None]
+        on_sin = (torch.stack([-sin_a, cos_a], dim=2) * amplitude)[:, :, None]
+        fed = work.take("fed", (n, rows, columns, 2, half), self.dtype)
+        torch.mul(on_cos, b.cos()[:, None, :, None], out=fed)
+        fed.addcmul_(on_sin, b.sin()[:, None, :, None])
+        out = self.tail(fed.view(-1, 2 * half))
+        return out.view(n, rows, columns, -1)

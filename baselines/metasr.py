@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.composition import Decoder
-from baselines.implicit import LatentQuery, corner_index, corner_queries, pixel_centers
+from baselines.factors import FactorMacs, Factors, PlainFactors, Tail, Workspace
+from baselines.implicit import AxisLookup, LatentQuery, corner_lookup, corner_queries
+from baselines.mlp import MLP
 
 
 class MetaSRDecoder(Decoder):
@@ -46,9 +48,10 @@ class MetaSRDecoder(Decoder):
         del ensemble
         return corner_queries(coord, cell, size)
 
-    def axis_lookups(self, n_hr: int, n_lr: int, ensemble: bool) -> Tensor:
+    def along(self, coord: Tensor, cell: Tensor, n: int, ensemble: bool) -> AxisLookup:
         del ensemble
-        return corner_index(pixel_centers(n_hr) - (2 / n_hr) / 2, n_lr).unsqueeze(0)
+        index, rel = corner_lookup(coord, cell, n)
+        return AxisLookup(index[None], rel[None])
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
         del code
@@ -61,3 +64,50 @@ class MetaSRDecoder(Decoder):
 
     def estimator_macs(self) -> tuple[int, int]:
         return 0, self.out_dim
+
+    def factors(self, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> Factors:
+        # Without a hidden layer there is nothing that a code could be multiplied by beforehand.
+        known = MetaSRFactors if mlp.depth > 1 else PlainFactors
+        return known(self, mlp, rel_cell, dtype)
+
+
+class MetaSRFactors(Factors):
+    """A kernel is linear in the last hidden layer, and so is the colour that it makes of a code.
+
+    So the code is multiplied by the last layer's weights once (three vectors as wide as the
+    hidden layer, one for each colour), and a query needs three scalar products with its hidden
+    layer instead of a whole kernel.
+    """
+
+    def __init__(
+        self, decoder: MetaSRDecoder, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype
+    ) -> None:
+        first, *between, last = mlp.linears
+        self.first = (first.weight, first.bias + first.weight[:, 2] * (rel_cell[0] / 2))
+        self.tail = Tail(between, dtype)
+        self.dtype = dtype
+        self.width, code_dim = last.in_features, decoder.code_dim
+        kernel = last.weight.reshape(code_dim, 3, self.width)
+        weights = torch.cat([kernel, last.bias.reshape(code_dim, 3, 1)], dim=2)
+        self.on_code = weights.flatten(1)
+        self.prepared_dim = 3 * (self.width + 1)
+        per_query = 2 * first.out_features + self.tail.macs + 3 * self.width
+        self.macs = FactorMacs(code_dim * self.prepared_dim, 0, 0, per_query)
+
+    def prepare(self, code: Tensor) -> Tensor:
+        return code.to(self.on_code.dtype) @ self.on_code
+
+    def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Workspace) -> Tensor:
+        n, rows, columns = prepared.shape[0], rel_y.shape[1], rel_x.shape[1]
+        weight, bias = self.first
+        hidden = work.take("hidden", (n, rows, columns, weight.shape[0]), self.dtype)
+        by_row = torch.addcmul(bias, rel_y[..., None], weight[:, 0])
+        by_column = rel_x[..., None] * weight[:, 1]
+        torch.add(by_row[:, :, None], by_column[:, None], out=hidden)
+        last = self.tail(hidden.view(n * rows * columns, -1).relu_())
+        if self.tail.layers:
+            last.relu_()
+        answer = prepared.view(n, 3, self.width + 1)
+        on_hidden, constant = answer[..., :-1].to(self.dtype), answer[..., -1]
+        rgb = torch.bmm(last.view(n, rows * columns, -1), on_hidden.transpose(1, 2))
+        return rgb.view(n, rows, columns, 3) + constant[:, None, None]

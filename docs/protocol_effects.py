@@ -22,11 +22,13 @@ from baselines import build
 from baselines.composition import ImplicitSR
 from baselines.encoders.swinir import reflected
 from harness import metrics
+from harness.boxes import Box
 from harness.checkpoints import open_checkpoint
 from harness.data.degrade import Pair, make_pair, pil_bicubic, quantise, unit
 from harness.data.images import open_image
 from harness.data.sets import Dataset, ImageItem, find
-from harness.upscaling import Box, cell_stretch, decode_box, upscale
+from harness.plain import decode_plain
+from harness.upscaling import cell_stretch, upscale
 from harness.windows import Grid, extend, grid, window_of
 
 PAIRED = (2, 3, 4)
@@ -104,7 +106,8 @@ def decoded(
 ) -> Tensor:
     """SR image of an extended LR image (1, 3, h, w), cut to `size`."""
     features = model.encode(lr * 2 - 1)
-    return decode_box(model, features, seen.hr, Box(0, 0, *size), stretch)
+    box = Box(0, 0, *size)
+    return decode_plain(model, features, seen.hr, box, stretch) * 0.5 + 0.5
 
 
 def cell_effects(model: ImplicitSR, pair: Pair, scale: float) -> Effects:

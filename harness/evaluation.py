@@ -96,7 +96,7 @@ def _timed_upscale(subject: Subject, pair: Pair, task: Task) -> _Timed:
         task.scale,
         size,
         precision=settings.precision,
-        chunk=settings.chunk,
+        memory=settings.memory,
     )
     synchronise(subject.device)
     return _Timed(sr, time.perf_counter() - start, memory.read(), memory.kind)
@@ -110,7 +110,7 @@ def warm_up(subject: Subject, settings: Evaluation) -> None:
         torch.zeros(1, 3, 16, 16),
         scale,
         precision=settings.precision,
-        chunk=settings.chunk,
+        memory=settings.memory,
     )
 
 

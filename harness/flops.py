@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from baselines import build
 from baselines.composition import Decoder, FixedScaleLookup, FixedScaleSR, ImplicitSR
+from baselines.implicit import make_cell, pixel_centers
 from harness.windows import Grid, grid
 
 
@@ -72,11 +73,15 @@ def pair_counts(
     """
     if by_pixel and ensemble:
         return 4 * pair_counts(decoder, seen, used, ensemble=False)
+    cell = make_cell(seen.hr)
     rows, columns = (
-        decoder.axis_lookups(n_hr, n_lr, ensemble)[:, :end].flatten().bincount(minlength=n_lr)
-        for n_lr, n_hr, end in zip(seen.lr, seen.hr, used, strict=True)
+        decoder.along(pixel_centers(n_hr)[:end], side, n_lr, ensemble).index
+        for n_lr, n_hr, side, end in zip(seen.lr, seen.hr, cell, used, strict=True)
     )
-    return torch.outer(rows, columns)
+    h, w = seen.lr
+    return torch.outer(
+        rows.flatten().bincount(minlength=h), columns.flatten().bincount(minlength=w)
+    )
 
 
 def expert_pairs(

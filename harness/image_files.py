@@ -9,14 +9,14 @@ import torch
 from PIL import Image, ImageOps
 
 from baselines.bicubic import imresize
-from harness.data.degrade import unit
+from harness.data.degrade import quantise, unit
 from harness.data.images import open_image, to_image, to_tensor
 from harness.errors import HarnessError
 from harness.files import replacing
 from harness.profiles import Evaluation
 from harness.progress import bar
 from harness.subject import Subject
-from harness.upscaling import upscale
+from harness.upscaling import stream
 
 _WITH_ALPHA = {"PNG", "WEBP", "TIFF", "TGA", "JPEG2000"}
 
@@ -84,15 +84,19 @@ def _enlarge_rgb(
     size = (round(rgb.shape[-2] * scale), round(rgb.shape[-1] * scale))
     out = torch.empty(3, *size, dtype=torch.uint8)
     with bar(f"{subject.method} x{scale:g}", size[0] * size[1]) as progress:
-        upscale(
+        made = stream(
             subject.model,
             unit(rgb)[None],
             scale,
-            out=out,
             precision=settings.precision,
-            chunk=settings.chunk,
-            done=progress.advance,
+            memory=settings.memory,
         )
+        top = 0
+        for strip in made.strips:
+            rows = strip.shape[1]
+            out[:, top : top + rows] = quantise(strip).cpu()
+            top += rows
+            progress.advance(rows * size[1])
     return out
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.data.degrade import Pair, TooSmallError, make_pair, unit
+from harness.boxes import Box
+from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
 from harness.data.images import save_png
 from harness.evaluation import Task
 from harness.files import write_text
@@ -23,7 +24,7 @@ from harness.profiles import Region
 from harness.progress import say
 from harness.samples import MethodSample
 from harness.subject import Subject
-from harness.upscaling import Box, upscale
+from harness.upscaling import upscale
 
 
 def _cut(image: Tensor, box: Box) -> Tensor:
@@ -46,15 +47,14 @@ def _region(subject: Subject, pair: Pair, task: Task, box: Box) -> tuple[Tensor,
         task.scale,
         (pair.hr.shape[-2], pair.hr.shape[-1]),
         box=box,
-        out=torch.empty(3, box.height, box.width, dtype=torch.uint8),
         precision=task.settings.precision,
-        chunk=task.settings.chunk,
+        memory=task.settings.memory,
     )
-    experts = made.experts
+    crop, experts = quantise(made.image[0]), made.experts
     if experts is None:
-        return made.image[0], None
+        return crop, None
     h, w = pair.lr.shape[-2:]
-    return made.image[0], experts[None, :h, :w].to(torch.uint8).cpu()
+    return crop, experts[None, :h, :w].to(torch.uint8).cpu()
 
 
 def _method_sample(

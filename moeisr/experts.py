@@ -86,8 +86,9 @@ class ExpertHead(Head):
             out.index_copy_(0, rows, answer)
         return fed.new_empty(0, self.out_dim) if out is None else out
 
-    def expert_macs(self) -> tuple[int, ...]:
-        return tuple(expert.macs for expert in self.experts if isinstance(expert, MLP))
+    @property
+    def mlps(self) -> Sequence[MLP]:
+        return [expert for expert in self.experts if isinstance(expert, MLP)]
 
     def routing_macs(self) -> int:
         return self.mapper.macs

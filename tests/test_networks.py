@@ -13,7 +13,9 @@ from torch import nn
 
 from baselines import UnknownMethodError, build, methods
 from baselines.implicit import latent_queries, make_cell, make_coord
-from harness import upscaling
+from harness import plain
+from harness.boxes import Box
+from harness.plain import decode_plain
 from harness.upscaling import upscale
 from moeisr.losses import balance_loss, moeisr_loss
 
@@ -127,10 +129,12 @@ def test_decoding_in_chunks_changes_nothing(method):
             for c, s in zip(coord.split(100, dim=1), cell.split(100, dim=1), strict=True)
         ]
     assert torch.allclose(torch.cat(parts, dim=1), whole, atol=1e-6)
-    made = [upscale(model, small / 2 + 0.5, 3, (23, 31), chunk=n).image for n in (17, 10_000)]
-    assert torch.allclose(*made, atol=1e-6)
-    as_image = whole[0].T.reshape(3, *size)[:, :23, :31] / 2 + 0.5
-    assert torch.allclose(made[0][0], as_image, atol=1e-5)
+    as_image = whole[0].T.reshape(3, *size)
+    for n in (17, 10_000):
+        found = decode_plain(model, features, size, chunk=n)
+        assert torch.allclose(found, as_image, atol=1e-6)
+    made = upscale(model, small / 2 + 0.5, 3, (23, 31)).image[0]
+    assert torch.allclose(made, as_image[:, :23, :31] / 2 + 0.5, atol=1e-5)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 100])
@@ -145,14 +149,18 @@ def test_decoding_from_a_few_rows_at_a_time_changes_nothing(method, size, rows, 
         whole = model(seen, *queries(extent))[0].T.reshape(3, *extent) / 2 + 0.5
     whole = whole[:, : target[0], : target[1]]
     row_bytes = 4 * seen.shape[-1] * model.decoder.code_dim
-    monkeypatch.setitem(upscaling.TABLE_BYTES, "cpu", rows * row_bytes)
-    for chunk in (7, 40, None):
-        made = upscaling.upscale(model, lr, 3.7, chunk=chunk).image[0]
-        assert torch.allclose(made, whole, atol=1e-5)
-    box = upscaling.Box(target[0] // 3, 1, target[0] // 3 + 1, 5)
-    part = upscaling.upscale(model, lr, 3.7, box=box, chunk=11).image[0]
+    monkeypatch.setitem(plain.TABLE_BYTES, "cpu", rows * row_bytes)
+    with torch.no_grad():
+        features = model.encode(seen)
+    box = Box(target[0] // 3, 1, target[0] // 3 + 1, 5)
     inside = whole[:, box.top : box.top + box.height, box.left : box.left + box.width]
-    assert torch.allclose(part, inside, atol=1e-5)
+    for chunk in (7, 40, None):
+        made = plain.decode_plain(model, features, extent, Box(0, 0, *target), chunk=chunk)
+        assert torch.allclose(made / 2 + 0.5, whole, atol=1e-5)
+        made = upscale(model, lr, 3.7, memory=chunk and chunk * row_bytes).image[0]
+        assert torch.allclose(made, whole, atol=1e-5)
+        part = upscale(model, lr, 3.7, box=box, memory=chunk).image[0]
+        assert torch.allclose(part, inside, atol=1e-5)
 
 
 def snapshot(module: nn.Module) -> list[tuple[str, str]]:

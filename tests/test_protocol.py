@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,9 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import structural_similarity
 from tiny import ENCODERS, network, pixels, seen_by
 
+from baselines.engine import GridDecoder
 from baselines.implicit import make_cell, make_coord
+from harness import upscaling
 from harness.data.degrade import make_pair, pil_bicubic, unit
 from harness.data.images import save_png
 from harness.data.patches import PatchSource
@@ -118,29 +123,42 @@ def test_recorded_queries_of_an_image(repository):
     assert len(cases) == 3
     for case in cases:
         model = network(f"edsr-{repository}")
-        calls = []
-        answer = model.decode
-
-        def spy(features, coord, cell, *table, calls=calls, answer=answer):
-            calls.append((coord, cell))
-            return answer(features, coord, cell, *table)
-
-        model.decode = spy
-        made = upscale(
-            model, torch.rand(1, 3, *case["lr"]), case["scale"], chunk=case["eval_bsize"]
-        )
-        coord = torch.cat([coord for coord, _ in calls], dim=1)[0]
-        cells = torch.cat([cell for _, cell in calls], dim=1)[0]
+        lr = torch.rand(1, 3, *case["lr"])
+        with recorded_queries() as queries:
+            made = upscale(model, lr, case["scale"])
+        (asked,) = queries
         assert list(made.image.shape) == case["scored_shape"]
-        assert coord.shape[0] == case["queries"]
-        assert all(c.shape[1] <= case["eval_bsize"] for c, _ in calls)
+        assert len(asked.coord) == case["queries"]
         for found, expected in (
-            (coord[0], case["first_coord"]),
-            (coord[-1], case["last_coord"]),
-            (cells.unique(dim=0)[0], case["cell"]),
+            (asked.coord[0], case["first_coord"]),
+            (asked.coord[-1], case["last_coord"]),
+            (asked.cell, case["cell"]),
         ):
             assert found.tolist() == pytest.approx(expected, abs=2e-7)
-        assert len(cells.unique(dim=0)) == 1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Queries (Q, 2) of one decoding, row by row, and their cell (2,)."""
+
+    coord: torch.Tensor
+    cell: torch.Tensor
+
+
+@contextmanager
+def recorded_queries() -> Iterator[list[Asked]]:
+    """What is asked of the engine inside the block."""
+    made: list[Asked] = []
+
+    class Spy(GridDecoder):
+        def strips(self):
+            coord = torch.stack(torch.meshgrid(*self.coords, indexing="ij"), dim=-1)
+            made.append(Asked(coord.reshape(-1, 2), self.cell))
+            return super().strips()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upscaling, "GridDecoder", Spy)
+        yield made
 
 
 def window_cases() -> list[dict[str, Any]]:
@@ -157,12 +175,12 @@ def test_recorded_queries_of_an_extended_image(index):
     case = cases[index]
     sizes = {**ENCODERS["swinir"], "window": case["window"]}
     model = network("swinir-lte", encoder=sizes)
-    seen, calls = [], []
-    encode, decode = model.encode, model.decode
+    seen = []
+    encode = model.encode
     model.encode = lambda lr: seen.append(lr) or encode(lr)
-    model.decode = lambda *given: calls.append(given[1:3]) or decode(*given)
     lr, scale = torch.rand(1, 3, *case["lr"]), case["scale"]
-    made = upscale(model, lr, scale, tuple(case["scored_shape"][-2:])).image
+    with recorded_queries() as asked:
+        made = upscale(model, lr, scale, tuple(case["scored_shape"][-2:])).image
 
     assert list(made.shape) == case["scored_shape"]
     assert list(seen[0].shape) == case["network_input"]
@@ -171,11 +189,10 @@ def test_recorded_queries_of_an_extended_image(index):
     assert len(whole) == case["queries"]
     for corner, expected in ((whole[0], case["first_coord"]), (whole[-1], case["last_coord"])):
         assert corner.tolist() == pytest.approx(expected, abs=2e-7)
-    coord, cell = (torch.cat([call[i] for call in calls], dim=1)[0] for i in (0, 1))
     height, width = made.shape[-2:]
     kept = whole.reshape(*hr, 2)[:height, :width].reshape(-1, 2)
-    assert torch.equal(coord, kept)
-    assert cell.unique(dim=0)[0].tolist() == pytest.approx(case["cell"], abs=2e-9)
+    assert torch.equal(asked[0].coord, kept)
+    assert asked[0].cell.tolist() == pytest.approx(case["cell"], abs=2e-9)
 
     official, answer_size = seen_by(model, lr, (height, width))
     assert answer_size == hr

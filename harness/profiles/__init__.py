@@ -191,10 +191,20 @@ class Training(_Strict):
 
 
 class Evaluation(_Strict):
-    """How measurements are taken; `chunk` queries are decoded at once (None: by device)."""
+    """How measurements are taken.
+
+    Attributes:
+        memory_mib: what decoding a band of LR rows may take, besides the encoder's features and
+            the result; None: what suits the device.
+    """
 
     precision: Precision = "fp32"
-    chunk: int | None = Field(default=None, ge=1)
+    memory_mib: int | None = Field(default=None, ge=1)
+
+    @property
+    def memory(self) -> int | None:
+        """`memory_mib` in bytes."""
+        return None if self.memory_mib is None else self.memory_mib << 20
 
 
 _Edge = Annotated[int, Field(ge=0)]

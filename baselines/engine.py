@@ -1,0 +1,259 @@
+"""Decoding a regular grid: the fast way from features to pixels, in strips of rows.
+
+The same function as `ImplicitSR.decode` on the centres of an image's pixels. That is the
+reference, query by query; here queries are grouped by latent code and by expert, so that each
+expert is a dense product per chunk, what a code's queries share is computed once
+(`baselines.factors`), and nothing is computed that is dropped afterwards.
+
+Latent codes are worked on in bands of LR rows, whose number follows from a memory budget; each
+band completes some rows of the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from baselines.composition import Features, ImplicitSR
+from baselines.factors import Factors, Workspace
+from baselines.grid import Axis, make_axis
+from baselines.implicit import AREA_EPS, make_cell, pixel_centers
+
+# (Query, code) pairs of one chunk. On a CPU the buffers of a chunk should stay in the cache, on a
+# GPU a chunk should fill the machine.
+PAIRS = {"cpu": 4096, "cuda": 1 << 18}
+# Bytes of all that a band of LR rows needs: codes, answers, finished rows.
+MEMORY = {"cpu": 64 << 20, "cuda": 2 << 30}
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class GridJob:
+    """What to decode.
+
+    Attributes:
+        size: (H, W) of the whole SR image.
+        rows: [first, end) of the wanted rows.
+        columns: [first, end) of the wanted columns.
+        stretch: factor of the cell.
+        dtype: of the matrix products.
+        memory: bytes that a band may take; None: what suits the device.
+        pairs: (query, code) pairs of a chunk; None: what suits the device.
+    """
+
+    size: tuple[int, int]
+    rows: Span
+    columns: Span
+    stretch: float = 1.0
+    dtype: torch.dtype = torch.float32
+    memory: int | None = None
+    pairs: int | None = None
+
+
+def decode_grid(model: ImplicitSR, features: Features, job: GridJob) -> Tensor:
+    """(B, 3, rows, columns) in [-1, 1], not clamped, of a batch of images.
+
+    Args:
+        model: in evaluation mode.
+        features: of `model.encode`.
+        job: what to decode.
+
+    Example:
+        >>> from baselines import build
+        >>> model = build("edsr-liif", encoder={"blocks": 1, "features": 8}).eval()
+        >>> with torch.no_grad():
+        ...     features = model.encode(torch.zeros(2, 3, 4, 5))
+        ...     decode_grid(model, features, GridJob((10, 13), (0, 10), (0, 13))).shape
+        torch.Size([2, 3, 10, 13])
+    """
+    images = [
+        torch.cat(list(GridDecoder(model, features.of_image(i), job).strips()))
+        for i in range(features.latent.shape[0])
+    ]
+    return torch.stack(images).permute(0, 3, 1, 2)
+
+
+class GridDecoder:
+    """Decodes (a region of) the SR image of one LR image.
+
+    Args:
+        model: in evaluation mode, whose features these are.
+        features: of one image.
+        job: what to decode.
+
+    Raises:
+        ValueError: for a network in training mode, whose experts are mixed.
+    """
+
+    def __init__(self, model: ImplicitSR, features: Features, job: GridJob) -> None:
+        if model.training:
+            raise ValueError("the engine decodes networks in evaluation mode: call .eval() first")
+        self.model = model
+        self.features = features
+        self.job = job
+        self.device = features.latent.device
+        self.cell = make_cell(job.size, self.device) * job.stretch
+        rel_cell = self.cell * self.cell.new_tensor(features.size)
+        self.factors: list[Factors] = [
+            model.decoder.factors(mlp, rel_cell, job.dtype) for mlp in model.head.mlps
+        ]
+        self.coords = [
+            pixel_centers(n, device=self.device)[first:end]
+            for n, (first, end) in zip(job.size, (job.rows, job.columns), strict=True)
+        ]
+        self.rows, self.columns = self._axis(0), self._axis(1)
+        self.choice = self._choice()
+        self.work = Workspace(self.device)
+        self.chunk = job.pairs or PAIRS[self.device.type]
+
+    def _axis(self, axis: int) -> Axis:
+        decoder, n = self.model.decoder, self.features.size[axis]
+        coord, cell = self.coords[axis], self.cell[axis]
+        lookup = decoder.along(coord, cell, n, self.model.ensemble)
+        if self.model.head.routing_unit == "latent":
+            return make_axis(lookup, n)
+        nearest = decoder.along(coord, cell, n, False)
+        return make_axis(lookup, n, nearest.index[0])
+
+    def _choice(self) -> Tensor:
+        """(h, w) expert of each latent code."""
+        routing = self.features.routing
+        if routing is None:
+            return torch.zeros(self.features.size, dtype=torch.int64, device=self.device)
+        return routing.gates[0].argmax(dim=-1).view(self.features.size)
+
+    def strips(self) -> Iterator[Tensor]:
+        """Rows of the region from top to bottom, (rows, width, 3) in [-1, 1], not clamped."""
+        last = self.rows.where[-1].contiguous()
+        carried: Tensor | None = None
+        done = first_pair = 0
+        for start, end in self._bands():
+            answers = self._band(start, end)
+            answers = answers if carried is None else torch.cat([carried, answers])
+            ready = int(torch.searchsorted(last, first_pair + answers.shape[0]))
+            if ready > done:
+                yield self._blend(answers, first_pair, slice(done, ready))
+            done = ready
+            if done < last.numel():
+                kept = min(int(self.rows.where[0, done]), first_pair + answers.shape[0])
+                carried, first_pair = answers[kept - first_pair :], kept
+
+    def _bands(self) -> Iterator[Span]:
+        """[first, end) runs of rows, as many as the memory allows."""
+        budget = self.job.memory or MEMORY[self.device.type]
+        decoder, width = self.model.decoder, self.features.size[1]
+        codes = width * (2 * decoder.code_dim + max(f.prepared_dim for f in self.factors))
+        most = int(self.rows.count.max())
+        # Answers of the pairs, twice while they are joined; rows, their parts and weights.
+        pairs = most * (6 * self.columns.pairs + 16 * self.columns.where.shape[1])
+        runs = self.rows.code.numel()
+        step = max(1, budget // (4 * (codes + pairs)))
+        for start in range(0, runs, step):
+            yield start, min(start + step, runs)
+
+    def _band(self, start: int, end: int) -> Tensor:
+        """Answers (pairs of these runs of rows, pairs of columns, 3)."""
+        rows, columns, width = self.rows, self.columns, self.features.size[1]
+        table = self._codes(int(rows.code[start]), int(rows.code[end - 1]) + 1)
+        first_pair = int(rows.start[start])
+        pairs = int(rows.start[end - 1] + rows.count[end - 1]) - first_pair
+        answers = torch.empty(pairs, columns.pairs, 3, device=self.device)
+        chosen = self.choice[rows.chooser[start:end]][:, columns.chooser]
+        for expert, factors in enumerate(self.factors):
+            y, x = torch.nonzero(chosen == expert, as_tuple=True)
+            y = y + start
+            groups = _by_shape(rows.count[y], columns.count[x])
+            if not groups:
+                continue
+            order = torch.cat([group.members for group in groups])
+            y, x = y[order], x[order]
+            code = (rows.code[y] - rows.code[start]) * width + columns.code[x]
+            prepared = factors.prepare(table.index_select(0, code))
+            done = 0
+            for group in groups:
+                part = slice(done, done + group.members.numel())
+                done = part.stop
+                row_pairs = _pairs(rows.start[y[part]], group.rows)
+                column_pairs = _pairs(columns.start[x[part]], group.columns)
+                self._group(factors, prepared[part], row_pairs, column_pairs, answers, first_pair)
+        return answers
+
+    def _codes(self, first: int, end: int) -> Tensor:
+        dtype = self.job.dtype
+        with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
+            return self.model.tabulate(self.features, first, end).codes[0]
+
+    def _group(
+        self,
+        factors: Factors,
+        prepared: Tensor,
+        row_pairs: Tensor,
+        column_pairs: Tensor,
+        answers: Tensor,
+        first_pair: int,
+    ) -> None:
+        """Answers of codes with as many rows (N, R) and columns (N, C) each, by one expert."""
+        rel_y, rel_x = self.rows.rel[row_pairs], self.columns.rel[column_pairs]
+        columns = column_pairs.shape[1]
+        row_pairs = row_pairs - first_pair
+        at_once = min(row_pairs.shape[1], max(1, self.chunk // columns))
+        codes = max(1, self.chunk // (at_once * columns))
+        for n in range(0, prepared.shape[0], codes):
+            some = slice(n, n + codes)
+            x = column_pairs[some, None, :]
+            for r in range(0, row_pairs.shape[1], at_once):
+                part = (some, slice(r, r + at_once))
+                rgb = factors.evaluate(prepared[some], rel_y[part], rel_x[some], self.work)
+                answers.index_put_((row_pairs[part][..., None], x), rgb.to(answers.dtype))
+
+    def _blend(self, answers: Tensor, first_pair: int, span: slice) -> Tensor:
+        """Rows of the region from the answers of the codes around each pixel."""
+        y_at, x_at = self.rows.where[:, span], self.columns.where
+        rel_y, rel_x = self.rows.rel[y_at], self.columns.rel[x_at]
+        by_row = [answers.index_select(0, at - first_pair) for at in y_at]
+        if len(y_at) == 1:
+            rgb = by_row[0].index_select(1, x_at[0])
+        else:
+            areas = (rel_y[:, None, :, None] * rel_x[None, :, None, :]).abs() + AREA_EPS
+            # The area of a code is that between the query and the opposite code.
+            weights = (areas.flip(0, 1) / areas.sum(dim=(0, 1))).unsqueeze(-1)
+            rgb = torch.zeros(*areas.shape[2:], 3, device=self.device)
+            for i, row in enumerate(by_row):
+                for j, at in enumerate(x_at):
+                    rgb.addcmul_(row.index_select(1, at), weights[i, j])
+        return self._skip(rgb, span)
+
+    def _skip(self, rgb: Tensor, span: slice) -> Tensor:
+        y, x = self.coords[0][span], self.coords[1]
+        coord = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).view(1, -1, 2)
+        skip = self.model.decoder.skip(self.features.lr, coord)
+        return rgb if skip is None else rgb + skip.view_as(rgb)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Members with as many rows and columns of queries each."""
+
+    rows: int
+    columns: int
+    members: Tensor
+
+
+def _by_shape(rows: Tensor, columns: Tensor) -> list[_Group]:
+    """(N,) numbers of rows and columns, sorted into groups."""
+    if not rows.numel():
+        return []
+    base = int(columns.max()) + 1
+    order = torch.argsort(rows * base + columns, stable=True)
+    keys, counts = torch.unique_consecutive((rows * base + columns)[order], return_counts=True)
+    parts = torch.split(order, counts.tolist())
+    return [_Group(key // base, key % base, p) for key, p in zip(keys.tolist(), parts, strict=True)]
+
+
+def _pairs(start: Tensor, count: int) -> Tensor:
+    """(N, count) consecutive pairs from each start."""
+    return start[:, None] + torch.arange(count, device=start.device)

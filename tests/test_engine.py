@@ -1,0 +1,234 @@
+"""The engine decodes what the plain path decodes: every method, any size, scale and expert map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tiny import DECODER, ENCODER, network
+from torch import Tensor, nn
+
+from baselines import build
+from baselines.composition import Decoder, Features, ImplicitSR, MLPHead, Routing
+from baselines.engine import GridDecoder, GridJob, decode_grid
+from baselines.factors import Factors
+from baselines.grid import make_axis
+from baselines.implicit import axis_lookup, make_cell, make_coord, pixel_centers
+from harness.plain import decode_plain
+from harness.upscaling import cell_stretch, upscale
+
+TOLERANCE = 1e-4
+SIDES = st.integers(1, 9)
+SCALES = st.one_of(st.sampled_from([1.0, 2.0, 3.0, 4.0, 12.0]), st.floats(1, 8))
+
+
+class OwnDecoder(Decoder):
+    """A decoder that says nothing of factors: a product of its code and the distance."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.code_dim, self.width, self.depth = channels, 8, 3
+        self.fed_dim = channels + 3
+
+    def codes(self, rows: Tensor) -> Tensor:
+        return rows[:, :, 1:-1].flatten(2).transpose(1, 2)
+
+    def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
+        product = code * rel_coord.prod(dim=-1, keepdim=True)
+        return torch.cat([product, rel_coord, rel_cell[:, :1]], dim=-1)
+
+
+def own_network() -> ImplicitSR:
+    """It over a tiny encoder."""
+    torch.manual_seed(0)
+    decoder = OwnDecoder(8)
+    head = MLPHead(decoder.fed_dim, decoder.width, decoder.depth)
+    return ImplicitSR(network("edsr-liif").encoder, decoder, head).eval()
+
+
+def without(method: str, **decoder: Any) -> nn.Module:
+    return network(method, decoder={**DECODER, **decoder})
+
+
+def by_pixel(method: str) -> nn.Module:
+    return network(method, head={"routing_unit": "pixel"})
+
+
+KINDS = {
+    "liif": lambda: network("edsr-liif"),
+    "lte": lambda: network("edsr-lte"),
+    "metasr": lambda: network("edsr-metasr"),
+    "moeisr-liif-s": lambda: network("edsr-moeisr-liif-s"),
+    "moeisr-liif-b": lambda: network("edsr-moeisr-liif-b"),
+    "moeisr-lte-s": lambda: network("edsr-moeisr-lte-s"),
+    "moeisr-lte-b": lambda: network("edsr-moeisr-lte-b"),
+    "rdn-moeisr-lte-b": lambda: network("rdn-moeisr-lte-b"),
+    "liif, by pixel": lambda: by_pixel("edsr-moeisr-liif-s"),
+    "lte, by pixel": lambda: by_pixel("edsr-moeisr-lte-b"),
+    "liif, nearest code": lambda: build(
+        "edsr-moeisr-liif-b", encoder=ENCODER, decoder=DECODER, ensemble=False
+    ).eval(),
+    "liif, no unfolding": lambda: without("edsr-liif", unfold=False),
+    "liif, no cell": lambda: without("edsr-moeisr-liif-s", cell=False),
+    "liif, two layers": lambda: without("edsr-liif", depth=2),
+    "liif, one layer": lambda: without("edsr-liif", depth=1),
+    "metasr, one layer": lambda: without("edsr-metasr", depth=1),
+    "metasr, three layers": lambda: without("edsr-metasr", depth=3),
+    "a decoder without factors": own_network,
+}
+
+
+def with_experts(model: ImplicitSR, features: Features, choice: Tensor) -> Features:
+    """The features with another expert map (B, h*w), from 0; unchanged without experts."""
+    if features.routing is None:
+        return features
+    experts = len(model.head.mlps)
+    gates = torch.nn.functional.one_hot(choice % experts, experts).float()
+    return Features(features.lr, features.latent, Routing(gates, gates))
+
+
+def plainly(model: ImplicitSR, features: Features, size: tuple[int, int], stretch: float) -> Tensor:
+    """`ImplicitSR.decode` on every pixel, (B, 3, H, W)."""
+    batch = features.latent.shape[0]
+    coord = make_coord(size).repeat(batch, 1, 1)
+    cell = (make_cell(size) * stretch).expand_as(coord)
+    return model.decode(features, coord, cell).transpose(1, 2).reshape(batch, 3, *size)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=25, deadline=None)
+@given(
+    lr=st.tuples(SIDES, SIDES),
+    scales=st.tuples(SCALES, SCALES),
+    batch=st.integers(1, 2),
+    seed=st.integers(0, 99),
+    pairs=st.sampled_from([1, 7, 60, None]),
+    memory=st.sampled_from([1, 4000, None]),
+)
+@example(lr=(1, 1), scales=(3.0, 3.0), batch=1, seed=0, pairs=None, memory=None)
+@example(lr=(9, 2), scales=(1.0, 1.0), batch=2, seed=1, pairs=None, memory=None)
+@example(lr=(5, 6), scales=(7.3, 2.0), batch=1, seed=2, pairs=7, memory=1)
+def test_engine_equals_the_plain_path(kind, lr, scales, batch, seed, pairs, memory):
+    model = KINDS[kind]()
+    generator = torch.Generator().manual_seed(seed)
+    size = (max(1, round(lr[0] * scales[0])), max(1, round(lr[1] * scales[1])))
+    stretch = cell_stretch(model, scales[0])
+    with torch.no_grad():
+        features = model.encode(torch.rand(batch, 3, *lr, generator=generator) * 2 - 1)
+        choice = torch.randint(0, 4, (batch, lr[0] * lr[1]), generator=generator)
+        features = with_experts(model, features, choice)
+        job = GridJob(size, (0, size[0]), (0, size[1]), stretch, memory=memory, pairs=pairs)
+        found = decode_grid(model, features, job)
+        expected = plainly(model, features, size, stretch)
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < TOLERANCE
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), kind=st.sampled_from(sorted(KINDS)))
+def test_a_region_is_cut_from_the_whole(data, kind):
+    model, lr, size = KINDS[kind](), (5, 7), (17, 26)
+    spans = []
+    for side in size:
+        first = data.draw(st.integers(0, side - 1))
+        spans.append((first, data.draw(st.integers(first + 1, side))))
+    with torch.no_grad():
+        features = model.encode(torch.rand(1, 3, *lr) * 2 - 1)
+        whole = decode_grid(model, features, GridJob(size, (0, 17), (0, 26)))
+        part = decode_grid(model, features, GridJob(size, *spans, memory=1))
+    (top, bottom), (left, right) = spans
+    assert (part - whole[..., top:bottom, left:right]).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("expert", range(4))
+def test_one_expert_for_all(expert):
+    """Experts that nobody chose are not asked, and their absence is no error."""
+    model = network("edsr-moeisr-liif-b")
+    with torch.no_grad():
+        features = model.encode(torch.rand(1, 3, 4, 6) * 2 - 1)
+        features = with_experts(model, features, torch.full((1, 24), expert))
+        found = decode_grid(model, features, GridJob((11, 19), (0, 11), (0, 19)))
+        assert (found - plainly(model, features, (11, 19), 1)).abs().max() < TOLERANCE
+
+
+@pytest.mark.parametrize("method", ["edsr-liif", "edsr-moeisr-liif-s", "edsr-lte"])
+def test_full_size_networks_at_odd_sizes(method):
+    """The paper's widths, more codes than one chunk takes, a scale that is no integer."""
+    torch.manual_seed(0)
+    model = build(method, encoder={"blocks": 1}).eval()
+    with torch.no_grad():
+        features = model.encode(torch.rand(1, 3, 37, 23) * 2 - 1)
+        for size in ((111, 69), (93, 58)):
+            found = decode_grid(model, features, GridJob(size, (0, size[0]), (0, size[1])))
+            assert (found - decode_plain(model, features, size)[None]).abs().max() < TOLERANCE
+
+
+def test_each_part_of_the_work_is_done_once():
+    """At x4 a code inside the image serves 8 x 8 queries: its own part is made once for them."""
+    model, asked = network("edsr-moeisr-liif-s"), []
+    with torch.no_grad():
+        features = model.encode(torch.rand(1, 3, 6, 5) * 2 - 1)
+        decoder = GridDecoder(model, features, GridJob((24, 20), (0, 24), (0, 20)))
+        decoder.factors = [Counting(factors, asked) for factors in decoder.factors]
+        list(decoder.strips())
+    assert sum(codes for codes, _ in asked) == 6 * 5
+    # Border pixels have their code once, not once for each direction: 2 * 24 - 4 pairs of rows.
+    assert sum(queries for _, queries in asked) == (2 * 24 - 4) * (2 * 20 - 4)
+
+
+class Counting(Factors):
+    """Notes how many codes are prepared and how many queries answered."""
+
+    def __init__(self, factors: Factors, asked: list[tuple[int, int]]) -> None:
+        self.factors, self.asked = factors, asked
+        self.prepared_dim = factors.prepared_dim
+
+    def prepare(self, code: Tensor) -> Tensor:
+        self.asked.append((code.shape[0], 0))
+        return self.factors.prepare(code)
+
+    def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Any) -> Tensor:
+        self.asked.append((0, rel_y.numel() * rel_x.shape[1]))
+        return self.factors.evaluate(prepared, rel_y, rel_x, work)
+
+
+@given(n_hr=st.integers(1, 60), n_lr=st.integers(1, 12), ensemble=st.booleans())
+def test_an_axis_has_every_lookup_once(n_hr, n_lr, ensemble):
+    lookup = axis_lookup(pixel_centers(n_hr), n_lr, ensemble)
+    axis = make_axis(lookup, n_lr)
+    codes = axis.code.repeat_interleave(axis.count)
+    assert torch.equal(codes[axis.where], lookup.index)
+    assert torch.equal(axis.rel[axis.where], lookup.rel)
+    pixels = list(range(n_hr)) * len(lookup.index)
+    assert axis.pairs == len({*zip(lookup.index.flatten().tolist(), pixels, strict=True)})
+    assert (axis.where[-1].diff() >= 0).all()
+
+
+def test_training_mode_is_refused():
+    """There all experts are mixed, which is not what the engine does."""
+    model = network("edsr-moeisr-liif-s")
+    features = model.encode(torch.zeros(1, 3, 4, 4))
+    with pytest.raises(ValueError, match="evaluation mode"):
+        GridDecoder(model.train(), features, GridJob((8, 8), (0, 8), (0, 8)))
+
+
+@pytest.mark.parametrize("kind", ["liif", "lte", "metasr", "moeisr-liif-s", "moeisr-lte-b"])
+def test_reduced_precision_stays_close(kind):
+    """Eight bits of mantissa. A few codes may choose another expert, so the mean is judged."""
+    model, lr = KINDS[kind](), torch.rand(1, 3, 8, 9)
+    whole = upscale(model, lr, 3.2).image
+    reduced = upscale(model, lr, 3.2, precision="bf16").image
+    assert reduced.dtype == torch.float32
+    assert 0 < (reduced - whole).abs().mean() < 0.005
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", KINDS)
+def test_cuda_decodes_what_the_cpu_decodes(kind):
+    model, lr = KINDS[kind](), torch.rand(1, 3, 9, 11)
+    expected = upscale(model, lr, 3.7).image
+    found = upscale(model.cuda(), lr, 3.7).image
+    assert (found - expected).abs().max() < 1e-3
