@@ -213,6 +213,7 @@ def _row(
         decoder_macs=macs.decoder if macs else 0,
         estimator_macs=macs.estimator if macs else 0,
         encoder_macs=macs.encoder if macs else 0,
+        executed_macs=macs.executed if macs else 0,
         parameters=subject.parameters,
         expert_depths=subject.expert_depths,
         expert_shares=list(macs.shares) if macs and subject.expert_depths else [],

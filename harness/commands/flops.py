@@ -114,7 +114,14 @@ def flops(
         _print(content)
 
 
-_KINDS = ("decoder_macs", "mapper_macs", "estimator_macs", "encoder_macs", "total_macs")
+_KINDS = (
+    "decoder_macs",
+    "mapper_macs",
+    "estimator_macs",
+    "executed_macs",
+    "encoder_macs",
+    "total_macs",
+)
 
 
 def _network(method: str, checkpoint: Path | None, device: torch.device) -> tuple[nn.Module, str]:
@@ -215,6 +222,7 @@ def _line(
         "decoder_macs": macs.decoder,
         "mapper_macs": macs.mapper,
         "estimator_macs": macs.estimator,
+        "executed_macs": macs.executed,
         "encoder_macs": macs.encoder,
         "total_macs": macs.total,
         "expert_shares": list(macs.shares),
@@ -232,8 +240,9 @@ def _print(content: dict[str, Any]) -> None:
         "decoder_macs": "decoder, as the paper counts it",
         "mapper_macs": "  of these, mapper",
         "estimator_macs": "estimator (LTE, Meta-SR), not in the paper's count",
+        "executed_macs": "executed by the engine for decoder and estimator",
         "encoder_macs": "encoder (a fixed-scale network as a whole)",
-        "total_macs": "all",
+        "total_macs": "all, as the paper counts it",
     }
     for key, name in names.items():
         click.echo(f"  {name:<50}{content[key] / 1e9:>16,.2f} G")
