@@ -45,7 +45,8 @@ class Measurement:
         encoder_macs: multiply-adds of the encoder.
         expert_shares: share of the latent-code queries that each expert served, shallowest first.
         seconds: decoding and encoding, synchronised; without reading images and scoring.
-        peak_memory_bytes: of the process (CPU) or of the allocator (CUDA) during this image.
+        peak_memory_bytes: of the process (CPU), without images that it keeps for other methods,
+            or of the allocator (CUDA), during this image.
     """
 
     method: str
