@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness import flops, metrics
 from harness.counting import COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
@@ -102,8 +103,18 @@ def _timed_upscale(subject: Subject, pair: Pair, task: Task, kept: int) -> _Time
     return _Timed(sr, time.perf_counter() - start, memory.read(), memory.kind)
 
 
+_WARM: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
+"""Precisions in which networks that live have run."""
+
+
 def warm_up(subject: Subject, settings: Evaluation) -> None:
-    """Enlarge a small image once, so that the first measured one is not charged for start-up."""
+    """Enlarge a small image, so that the first measured one is not charged for start-up.
+
+    Once is enough for a network and a precision, whatever is measured with it.
+    """
+    ready = _WARM.setdefault(subject.model, set())
+    if settings.precision in ready:
+        return
     scale = getattr(subject.model, "scale", 2)
     upscale(
         subject.model,
@@ -112,6 +123,7 @@ def warm_up(subject: Subject, settings: Evaluation) -> None:
         precision=settings.precision,
         chunk=settings.chunk,
     )
+    ready.add(settings.precision)
 
 
 def _scores(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> tuple[float, float | None, str]:

@@ -11,6 +11,7 @@ import torch
 from tiny import pixels
 
 from baselines import build
+from harness import evaluation
 from harness.data import pairs as pairing
 from harness.data.degrade import TooSmallError, make_pair
 from harness.data.images import pixel_hash, save_png
@@ -144,3 +145,17 @@ def test_kept_images_do_not_count_as_a_method_s_memory(monkeypatch):
     if memory.kind != "process":
         pytest.skip("this system does not let a process's peak be reset")
     assert memory.read() - less.read() == pytest.approx(50_000_000, abs=5_000_000)
+
+
+def test_a_network_is_warmed_up_once_for_each_precision(monkeypatch):
+    calls: list[str] = []
+
+    def enlarge(model, lr, scale, precision, chunk):
+        calls.append(precision)
+
+    monkeypatch.setattr(evaluation, "upscale", enlarge)
+    for _ in range(2):
+        subject = Subject("bicubic", build("bicubic"), torch.device("cpu"))
+        for precision in ("fp32", "bf16", "fp32"):
+            evaluation.warm_up(subject, Evaluation(precision=precision))
+    assert calls == ["fp32", "bf16"] * 2
