@@ -47,7 +47,8 @@ class Measurement:
             None in rows of versions that had no engine.
         expert_shares: share of the latent-code queries that each expert served, shallowest first.
         seconds: decoding and encoding, synchronised; without reading images and scoring.
-        peak_memory_bytes: of the process (CPU) or of the allocator (CUDA) during this image.
+        peak_memory_bytes: of the process (CPU), without images that it keeps for other methods,
+            or of the allocator (CUDA), during this image.
     """
 
     method: str

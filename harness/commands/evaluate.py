@@ -20,6 +20,7 @@ from harness.commands.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.data.pairs import PairStore
     from harness.data.sets import Dataset
     from harness.places import Places
     from harness.profiles import Profile
@@ -80,6 +81,7 @@ def evaluate(
     """
     from harness import device as devices
     from harness import places, profiles, results as store  # isort: skip
+    from harness.data.pairs import PairStore
     from harness.data.sets import check_name, find
     from harness.metrics import shaved_border
     from harness.summary import summarise
@@ -100,8 +102,9 @@ def evaluate(
         dataset = find(name, where.data_root)
         if not dataset.complete:
             incomplete[name] = dataset.about()
+        pairs = PairStore()
         for scale in dict.fromkeys(scales):
-            rows += _measure(subject, dataset, scale, protocol, settings, where, force)
+            rows += _measure(subject, dataset, scale, protocol, settings, where, force, pairs)
     frame = store.frame(rows)
     summary = summarise(frame, incomplete)
     notes = [*_incomplete_notes(incomplete), *_notes(frame)]
@@ -121,6 +124,7 @@ def _measure(
     settings: Profile,
     where: Places,
     force: bool,
+    pairs: PairStore,
 ) -> list[dict[str, Any]]:
     """Rows of one dataset at one scale; what was measured before is not measured again."""
     from harness.evaluation import Task, measure_cell, missing_images
@@ -143,7 +147,7 @@ def _measure(
     left = len(missing_images(file, dataset.items))
     total = len(dataset.items)
     with bar(f"{subject.method} {dataset.name} x{scale:g}", total, total - left) as progress:
-        measure_cell(subject, task, file, wait=True, measured=lambda _: progress.advance())
+        measure_cell(subject, task, file, True, lambda _: progress.advance(), pairs)
     return file.rows()
 
 
