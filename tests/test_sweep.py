@@ -150,7 +150,7 @@ def test_kept_images_do_not_count_as_a_method_s_memory(monkeypatch):
 def test_a_network_is_warmed_up_once_for_each_precision(monkeypatch):
     calls: list[str] = []
 
-    def enlarge(model, lr, scale, precision, chunk):
+    def enlarge(model, lr, scale, precision, memory):
         calls.append(precision)
 
     monkeypatch.setattr(evaluation, "upscale", enlarge)
