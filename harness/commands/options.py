@@ -24,6 +24,23 @@ def scale_factor(value: str) -> float:
     return scale
 
 
+def parse_size(text: str, option: str) -> tuple[int, int]:
+    """(h, w) of `HEIGHTxWIDTH`.
+
+    Raises:
+        UsageError: anything else; `option` is named in it.
+    """
+    from harness.errors import UsageError
+
+    try:
+        h, w = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise UsageError(f"{option} takes HEIGHTxWIDTH, not '{text}'.") from None
+    if min(h, w) < 1:
+        raise UsageError(f"{option} needs at least one pixel per side.")
+    return h, w
+
+
 PROFILES = "quick, bsds, paper, sizes, or the path of a .yaml file."
 
 
