@@ -211,6 +211,7 @@ class GridDecoder:
         row_pairs = row_pairs - first_pair
         at_once = min(row_pairs.shape[1], max(1, self.chunk // columns))
         codes = max(1, self.chunk // (at_once * columns))
+        self.work.full = codes * at_once * columns
         for n in range(0, prepared.shape[0], codes):
             some = slice(n, n + codes)
             x = column_pairs[some, None, :]

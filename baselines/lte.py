@@ -108,5 +108,5 @@ class LTEFactors(Factors):
         fed = work.take("fed", (n, rows, columns, 2, half), self.dtype)
         torch.mul(on_cos, b.cos()[:, None, :, None], out=fed)
         fed.addcmul_(on_sin, b.sin()[:, None, :, None])
-        out = self.tail(fed.view(-1, 2 * half))
+        out = self.tail(fed.view(-1, 2 * half), work)
         return out.view(n, rows, columns, -1)
