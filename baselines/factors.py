@@ -118,7 +118,8 @@ class PlainFactors(Factors):
 
 
 def _fused_available() -> bool:
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    built = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(built) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 # oneDNN's linear layer with the ReLU in it: a quarter faster than product, bias and ReLU one after
