@@ -11,6 +11,7 @@ from harness.commands.options import (
     data_root_option,
     device_option,
     json_option,
+    precision_option,
     print_json,
     profile_option,
     results_option,
@@ -57,6 +58,7 @@ NOTES = {
 )
 @click.option("--protocol", help="benchmark, div2k or full. Default: the dataset's own.")
 @profile_option
+@precision_option
 @data_root_option
 @device_option
 @results_option
@@ -69,6 +71,7 @@ def evaluate(
     scales: tuple[float, ...],
     protocol: str | None,
     profile: str,
+    precision: str | None,
     data_root: Path | None,
     device: str,
     results: Path,
@@ -87,7 +90,7 @@ def evaluate(
     from harness.summary import summarise
     from harness.trained import find_subject
 
-    settings = profiles.load(profile)
+    settings = profiles.load(profile).at_precision(precision)
     where = places.resolve(data_root, results, profile=settings)
     for name in names:
         check_name(name)
@@ -109,10 +112,17 @@ def evaluate(
     summary = summarise(frame, incomplete)
     notes = [*_incomplete_notes(incomplete), *_notes(frame)]
     if as_json:
-        content = {"method": subject.method, "origin": subject.origin, "cells": summary}
+        content = {
+            "method": subject.method,
+            "origin": subject.origin,
+            "precision": settings.evaluation.precision,
+            "cells": summary,
+        }
         print_json({**content, "notes": notes, "images": rows})
     else:
-        click.echo(f"{subject.method}: {subject.origin}\n")
+        used = settings.evaluation.precision
+        precise = "" if used == "fp32" else f"; in {used}, not float32"
+        click.echo(f"{subject.method}: {subject.origin}{precise}\n")
         _print(summary, notes)
 
 

@@ -72,6 +72,15 @@ def device_option(function: F) -> F:
     )(function)
 
 
+def precision_option(function: F) -> F:
+    """`--precision`."""
+    return click.option(
+        "--precision",
+        type=click.Choice(["fp32", "bf16", "fp16"]),
+        help="Of the network's products; not fp32 is another measurement. Default: the profile's.",
+    )(function)
+
+
 def results_option(function: F) -> F:
     """`--results`."""
     return click.option(

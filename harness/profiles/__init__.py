@@ -239,6 +239,15 @@ class Profile(_Strict):
     data_root: Path | None = None
     _source: str = PrivateAttr(default="")
 
+    def at_precision(self, precision: str | None) -> Profile:
+        """The same profile, measuring at this precision; its own if None."""
+        if precision is None:
+            return self
+        evaluation = self.evaluation.model_copy(update={"precision": precision})
+        changed = self.model_copy(update={"evaluation": evaluation})
+        changed._source = self._source
+        return changed
+
     @property
     def source(self) -> str:
         """What `--profile` was given, for hints."""
