@@ -517,7 +517,7 @@ def test_weights_that_are_not_finite_are_refused(harness, tmp_path):
     assert f"{name} holds values that are not finite" in err
 
 
-def test_eval_at_another_precision_is_another_measurement(harness):
+def test_eval_at_another_precision_is_another_measurement(here, harness):
     """Stored apart from float32's, and said wherever it is printed."""
     given = ("eval", "bicubic", *VALID, "--scale", 2)
     whole = strict(harness.good(*given, "--json"))
