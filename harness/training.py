@@ -23,7 +23,7 @@ from torch import Tensor
 from baselines import build, parse
 from baselines.composition import FixedScaleSR, ImplicitSR, Routing
 from harness import checkpoints, describing
-from harness.data.patches import Batch, PatchSource, loader
+from harness.data.patches import Batch, PatchSource
 from harness.data.sets import Dataset, find
 from harness.device import describe
 from harness.errors import HarnessError, UsageError
@@ -260,7 +260,7 @@ def train(run: Run, data: Dataset, wait: bool = False) -> Path:
         total = run.settings.total_steps(len(data.items))
         # A finished run, which another process may have trained meanwhile, reads no images.
         if state.step < total or not total:
-            source = PatchSource(data, run.settings, run.recipe.seed)
+            source = PatchSource(data, run.settings, run.recipe.seed, run.device)
             _announce(run, state, total)
             _loop(run, state, source, total, data)
     return run.checkpoint
@@ -289,8 +289,8 @@ def _loop(run: Run, state: State, source: PatchSource, total: int, data: Dataset
     validator = _validator(run)
     clock = _Clock(state.seconds, state.step)
     with bar(run.recipe.method, total, state.step) as progress, stoppable() as stop:
-        for batch in loader(source, state.step, total):
-            values = _train_step(run, settings, state, batch, source.per_epoch)
+        for step in range(state.step, total):
+            values = _train_step(run, settings, state, source.batch(step), source.per_epoch)
             state.step += 1
             state.seconds = clock.read()
             if state.step % LOG_EVERY == 0 or state.step == total:
@@ -313,7 +313,7 @@ def _train_step(
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(settings, state.step // per_epoch)
     with autocast(run.device, settings.precision):
-        values = losses(state.model, batch.to(run.device), settings, state.balance)
+        values = losses(state.model, batch, settings, state.balance)
     state.optimizer.zero_grad(set_to_none=True)
     values["loss"].backward()  # type: ignore[no-untyped-call]
     state.optimizer.step()

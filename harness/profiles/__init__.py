@@ -86,7 +86,7 @@ class Validation(_Strict):
 
 
 # Settings of training that change how fast it runs, not what comes out.
-_INCIDENTAL = {"workers", "in_memory", "checkpoint_every", "validation"}
+_INCIDENTAL = {"in_memory", "checkpoint_every", "validation"}
 PAPER_TRAINING_SET = "DIV2K_train"
 # LTE's train_swinir-lte.yaml; its other schedules are those of LIIF, SwinIR with LIIF included.
 PAPER_OVERRIDES: dict[str, dict[str, Any]] = {
@@ -120,7 +120,6 @@ class Training(_Strict):
     balance_weights: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     balance_unit: Literal["batch", "image"] = "batch"
     precision: Literal["fp32", "bf16"] = "fp32"
-    workers: int = Field(default=0, ge=0)
     in_memory: bool = True
     checkpoint_every: int = Field(default=1000, ge=1)
     validation: Validation | None = None
