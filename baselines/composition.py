@@ -138,6 +138,13 @@ class Head(nn.Module, ABC):
     def expert_macs(self) -> tuple[int, ...]:
         """Multiply-adds of each expert for one latent code of one query, shallowest first."""
 
+    def mixed(self) -> Sequence[MLP] | None:
+        """The perceptrons whose answers, summed by the gates, are the head's in its present mode.
+
+        None where the answer is of another form; `baselines.sampled` then takes the plain way.
+        """
+        return None
+
     def routing_macs(self) -> int:
         """Multiply-adds of the expert choice, per LR pixel."""
         return 0
@@ -164,6 +171,9 @@ class MLPHead(Head):
 
     def expert_macs(self) -> tuple[int, ...]:
         return (self.mlp.macs,)
+
+    def mixed(self) -> Sequence[MLP]:
+        return [self.mlp]
 
 
 @dataclass(frozen=True)

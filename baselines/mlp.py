@@ -42,6 +42,10 @@ class MLP(nn.Module):
         self.macs = sum(a * b for a, b in itertools.pairwise(sizes))
         self.depth = len(sizes) - 1
 
+    def linears(self) -> list[nn.Linear]:
+        """The linear layers, first to last."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim) to (N, out_dim)."""
         out: Tensor = self.layers(x)

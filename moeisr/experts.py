@@ -89,5 +89,8 @@ class ExpertHead(Head):
     def expert_macs(self) -> tuple[int, ...]:
         return tuple(expert.macs for expert in self.experts if isinstance(expert, MLP))
 
+    def mixed(self) -> Sequence[MLP] | None:
+        return [e for e in self.experts if isinstance(e, MLP)] if self.training else None
+
     def routing_macs(self) -> int:
         return self.mapper.macs
