@@ -287,7 +287,7 @@ def test_a_recipe_changes_with_what_changes_the_weights_only():
     for method in ("edsr-liif", "edsr-moeisr-liif-s"):
         same = recipe(method)
         validation = {"dataset": "Set5"}
-        assert recipe(method, in_memory=False, checkpoint_every=1,
+        assert recipe(method, compile=True, in_memory=False, checkpoint_every=1,
                       validation=validation) == same  # fmt: skip
         for key, value in (("lr", 1e-2), ("epochs", 4), ("queries", 31), ("precision", "bf16")):
             assert recipe(method, **{key: value}) != same

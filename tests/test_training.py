@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections import Counter
@@ -210,6 +211,22 @@ def test_the_loss_of_a_fixed_scale_network(method):
     row, column = (((batch.coord[0] + 1) / 2 * side).floor().long()).unbind(-1)
     expected = (sr[0, :, row, column].T - batch.target[0]).abs().mean()
     assert losses(model, batch, settings)["l1"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_training_is_the_same_but_for_rounding(tmp_path, harness):
+    """The same recipe, so the same samples and the same Gumbel noise."""
+    root = write_data(tmp_path / "data")
+    states = []
+    for compiles in (False, True):
+        content = profile_with(compile=compiles, epochs=1, milestones=[])
+        file = write_profile(tmp_path / "p.yaml", content)
+        harness.good(*command("edsr-moeisr-lte-s", file, root, f"results-{compiles}"))
+        states.append(checkpoint(Path(f"results-{compiles}")))
+    one, other = states
+    assert one["recipe"] == other["recipe"]
+    for name, value in one["state_dict"].items():
+        assert torch.allclose(value, other["state_dict"][name], atol=1e-4), name
 
 
 def test_patches_are_whole_windows(tmp_path, harness):

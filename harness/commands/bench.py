@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-@click.group()
+@click.group(epilog="Example: harness bench train --steps 20")
 def bench() -> None:
     """Measure how fast training is here, against the plain way."""
 
