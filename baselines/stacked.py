@@ -92,10 +92,8 @@ class Stack(ABC):
             x = x.relu_()
             if ending:
                 # One split, whose gradient is one concatenation; slices would add zeros.
-                done, x = (
-                    torch.split(x, [ending, len(x) - ending]) if ending < len(x) else (x, x[:0])
-                )
-                answers.append(_layer(left, done))
+                done, x = torch.split(x, [ending, len(x) - ending])
+                answers.append(_last(left, done))
             if len(x):
                 x = _layer(left, x)
         return torch.cat(answers) if len(answers) > 1 else answers[0]
@@ -120,6 +118,15 @@ def _stacked(layers: Sequence[nn.Linear]) -> list[Tensor]:
 def _layer(tensors: Iterator[Tensor], x: Tensor) -> Tensor:
     weight, bias = next(tensors), next(tensors)
     return torch.baddbmm(bias, x, weight.mT)
+
+
+def _last(tensors: Iterator[Tensor], x: Tensor) -> Tensor:
+    """The last layer of experts that end together, of which there is one as a rule."""
+    if len(x) > 1:
+        return _layer(tensors, x)
+    weight, bias = next(tensors), next(tensors)
+    # Its gradient by the weight is taken the way round that is quick for so few outputs.
+    return F.linear(x.squeeze(0), weight.squeeze(0), bias.flatten()).unsqueeze(0)
 
 
 class LIIFStack(Stack):

@@ -22,12 +22,22 @@ def _l1(model: Network, batch: Batch) -> tuple[Tensor, Routing | None]:
     if isinstance(model, FixedScaleSR):
         rgb = model.query(batch.lr, batch.coord)
         return (rgb.float() - batch.target).abs().mean(), None
-    features = model.encode(batch.lr)
+    features = model.encode(_as_convolved(batch.lr))
     if torch.compiler.is_compiling():  # a compiler saves the traffic that pieces are there to save
         rgb = decode_queries(model, features, batch.coord, batch.cell)
         return (rgb.float() - batch.target).abs().mean(), features.routing
     l1 = l1_loss(model, features, batch.coord, batch.cell, batch.target)
     return l1, features.routing
+
+
+def _as_convolved(lr: Tensor) -> Tensor:
+    """LR patches in the memory order that convolutions like best.
+
+    On a CPU, channels last: a 3x3 convolution of 64 channels takes 0.78 of the time forward and
+    back, the mapper's of 20 channels half (EPYC, one thread). Not measured on a GPU.
+    """
+    on_cpu = lr.device.type == "cpu"
+    return lr.contiguous(memory_format=torch.channels_last) if on_cpu else lr
 
 
 def losses(

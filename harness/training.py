@@ -23,6 +23,7 @@ from torch import Tensor
 from baselines import build, parse
 from baselines.composition import FixedScaleSR, ImplicitSR
 from harness import checkpoints, describing
+from harness.allocator import keep_freed_memory
 from harness.data.patches import Batch, PatchSource
 from harness.data.sets import Dataset, find
 from harness.device import describe
@@ -225,6 +226,7 @@ def train(run: Run, data: Dataset, wait: bool = False) -> Path:
         HarnessError: unwritable folder, unsuitable images, or a loss that is not finite.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with the work saved.
     """
+    keep_freed_memory()
     with _sole_trainer(run.folder, wait):
         state = new_state(run.recipe, run.device)
         _resume(state, run.checkpoint, run.recipe)

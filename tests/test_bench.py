@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from tiny import PROFILE, network, profile_with, write_profile
 
 from baselines import build
 from baselines.stacked import stacked
+from harness.allocator import keep_freed_memory
 from harness.bench.machine import machine
 from harness.bench.plain import PlainSamples, plain_loader
 from harness.bench.timing import Times, alternate, spread
@@ -74,6 +76,16 @@ def test_spared_multiply_adds_are_those_of_the_code():
     """One code of 9 x 8 values into 16, 40 times instead of 10 times more often than a pixel."""
     stack = stacked(network("edsr-liif"))
     assert stack.spared_macs(10, 40) == 30 * 72 * 16
+
+
+def test_keeping_memory_is_harmless_anywhere(monkeypatch):
+    keep_freed_memory()
+
+    def nothing(_):
+        raise OSError
+
+    monkeypatch.setattr(ctypes, "CDLL", nothing)
+    keep_freed_memory()
 
 
 def test_the_machine_is_described():

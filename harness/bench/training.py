@@ -2,7 +2,8 @@
 
 The plain way makes samples with Pillow one by one in a DataLoader, decodes with
 `ImplicitSR.decode` and steps a default Adam. Ours is what `harness train` does. Both train the
-same network, from the same weights, at the same batch.
+same network, from the same weights, at the same batch. They share a process, and with it the
+way it keeps memory (`harness.allocator`), which serves the plain way too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from baselines import build, parse
 from baselines.composition import ImplicitSR
 from baselines.stacked import stacked
+from harness.allocator import keep_freed_memory
 from harness.bench.plain import PlainSamples, plain_loader
 from harness.bench.timing import Spread, Times, alternate
 from harness.cost import matrix_product_speed, training_macs
@@ -168,6 +170,7 @@ def time_training(setting: Setting, methods: Sequence[str]) -> list[Result]:
     for method in methods:
         if not parse(method).decoder:
             raise UsageError(f"{method} decodes nothing; name an arbitrary-scale method.")
+    keep_freed_memory()
     on_gpu = setting.device.type == "cuda"
     speed = matrix_product_speed(setting.device, dtype=torch.bfloat16) if on_gpu else None
     warm_up = 2
