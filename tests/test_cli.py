@@ -27,7 +27,7 @@ from harness.cli import cli
 from harness.errors import HarnessError
 
 COMMANDS = ["run", "report", "check", "train", "eval", "flops", "upscale", "methods", "data"]
-COMMANDS += ["import-checkpoint", "export-checkpoint"]
+COMMANDS += ["import-checkpoint", "export-checkpoint", "bench"]
 
 
 def save_checkpoint(path: Path, method: str = "edsr-liif") -> Path:
