@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from baselines.banding import band_memory
 from baselines.bicubic import Bicubic, Resize, as_bytes
 from baselines.composition import Features, FixedScaleLookup, FixedScaleSR, ImplicitSR, Routing
 from baselines.engine import GridDecoder, GridJob
@@ -146,7 +147,7 @@ def stream(
     lr = extend(lr.to(device), seen.lr)
     if isinstance(model, Bicubic):
         return Streamed(_bicubic_strips(lr, scale, region, memory), None, seen.lr)
-    with autocast(device, precision):
+    with autocast(device, precision), band_memory(memory):
         if isinstance(model, ImplicitSR):
             features = model.encode(lr * 2 - 1)
             stretch = cell_stretch(model, scale)
