@@ -155,6 +155,13 @@ class Head(nn.Module, ABC):
         """Multiply-adds of each expert for one latent code of one query, shallowest first."""
         return tuple(mlp.macs for mlp in self.mlps)
 
+    def mixed(self) -> Sequence[MLP] | None:
+        """The perceptrons whose answers, summed by the gates, are the head's in its present mode.
+
+        None where the answer is of another form; `baselines.sampled` then takes the plain way.
+        """
+        return None
+
     def routing_macs(self) -> int:
         """Multiply-adds of the expert choice, per LR pixel."""
         return 0
@@ -182,6 +189,9 @@ class MLPHead(Head):
     @property
     def mlps(self) -> Sequence[MLP]:
         return (self.mlp,)
+
+    def mixed(self) -> Sequence[MLP]:
+        return self.mlps
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,21 @@ class GridJob:
     pairs: int | None = None
 
 
+def axis_pairs(model: ImplicitSR, coord: Tensor, cell: Tensor, n: int) -> Axis:
+    """The (pixel, code) pairs of one axis.
+
+    Args:
+        model: decides which codes a pixel finds, and whose expert serves them.
+        coord: (m,) centres of the pixels.
+        cell: () their side.
+        n: rows (or columns) of the latent grid.
+    """
+    lookup = model.decoder.along(coord, cell, n, model.ensemble)
+    if model.head.routing_unit == "latent":
+        return make_axis(lookup, n)
+    return make_axis(lookup, n, model.decoder.along(coord, cell, n, False).index[0])
+
+
 def decode_grid(model: ImplicitSR, features: Features, job: GridJob) -> Tensor:
     """(B, 3, rows, columns) in [-1, 1], not clamped, of a batch of images.
 
@@ -105,19 +120,13 @@ class GridDecoder:
             pixel_centers(n, device=self.device)[first:end]
             for n, (first, end) in zip(job.size, (job.rows, job.columns), strict=True)
         ]
-        self.rows, self.columns = self._axis(0), self._axis(1)
+        self.rows, self.columns = (
+            axis_pairs(model, coord, side, n)
+            for coord, side, n in zip(self.coords, self.cell, features.size, strict=True)
+        )
         self.choice = self._choice()
         self.work = Workspace(self.device)
         self.chunk = job.pairs or PAIRS[self.device.type]
-
-    def _axis(self, axis: int) -> Axis:
-        decoder, n = self.model.decoder, self.features.size[axis]
-        coord, cell = self.coords[axis], self.cell[axis]
-        lookup = decoder.along(coord, cell, n, self.model.ensemble)
-        if self.model.head.routing_unit == "latent":
-            return make_axis(lookup, n)
-        nearest = decoder.along(coord, cell, n, False)
-        return make_axis(lookup, n, nearest.index[0])
 
     def _choice(self) -> Tensor:
         """(h, w) expert of each latent code."""
@@ -204,6 +213,7 @@ class GridDecoder:
         row_pairs = row_pairs - first_pair
         at_once = min(row_pairs.shape[1], max(1, self.chunk // columns))
         codes = max(1, self.chunk // (at_once * columns))
+        self.work.full = codes * at_once * columns
         for n in range(0, prepared.shape[0], codes):
             some = slice(n, n + codes)
             x = column_pairs[some, None, :]

@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 
 
 class Workspace:
-    """Buffers that chunks of queries share: fresh memory costs more than the work on it."""
+    """Buffers that chunks of queries share: fresh memory costs more than the work on it.
+
+    Attributes:
+        full: queries of a full chunk, the number that most chunks have.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self.full = 0
         self._flat: dict[tuple[str, torch.dtype], Tensor] = {}
 
     def take(self, name: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -112,6 +117,32 @@ class PlainFactors(Factors):
         return rgb.reshape(n, rows, columns, 3)
 
 
+def _fused_available() -> bool:
+    built = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(built) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+# oneDNN's linear layer with the ReLU in it: a quarter faster than product, bias and ReLU one after
+# the other (Zen 4, width 256). Torch's compiler calls it; there is no public name for it.
+FUSED = _fused_available()
+
+
+def linear_relu(x: Tensor, weight: Tensor, bias: Tensor, fused: bool) -> Tensor:
+    """ReLU of a linear layer, (M, in) to (M, out), without gradient.
+
+    Args:
+        x: float.
+        weight: (out, in).
+        bias: (out,).
+        fused: by one kernel where there is one (float32 on a CPU). It is built anew for every M,
+            so that it pays only where M comes back.
+    """
+    if fused and FUSED and x.device.type == "cpu" and x.dtype == torch.float32:
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "relu", [], "")
+        return out
+    return F.linear(x, weight, bias).relu_()
+
+
 class Tail:
     """Layers of an MLP with ReLU between them.
 
@@ -124,8 +155,11 @@ class Tail:
         self.layers = [(layer.weight.to(dtype), layer.bias.to(dtype)) for layer in layers]
         self.macs = sum(layer.in_features * layer.out_features for layer in layers)
 
-    def __call__(self, hidden: Tensor) -> Tensor:
+    def __call__(self, hidden: Tensor, work: Workspace) -> Tensor:
         """(M, in) to (M, out)."""
-        for i, (weight, bias) in enumerate(self.layers):
-            hidden = F.linear(hidden.relu_() if i else hidden, weight, bias)
-        return hidden
+        if not self.layers:
+            return hidden
+        *between, (weight, bias) = self.layers
+        for inner in between:
+            hidden = linear_relu(hidden, *inner, fused=hidden.shape[0] == work.full)
+        return F.linear(hidden, weight, bias)

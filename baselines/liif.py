@@ -84,5 +84,5 @@ class LIIFFactors(Factors):
         torch.add(by_row[:, :, None], by_column[:, None], out=hidden)
         if self.tail.layers:
             hidden.relu_()
-        out = self.tail(hidden.view(-1, self.prepared_dim))
+        out = self.tail(hidden.view(-1, self.prepared_dim), work)
         return out.view(n, rows, columns, -1)

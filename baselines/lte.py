@@ -57,7 +57,7 @@ class LTEDecoder(Decoder):
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
         amplitude, frequency = code[:, : self.width], code[:, self.width :]
         pairs = frequency.reshape(code.shape[0], -1, 2)
-        angle = (pairs * rel_coord.unsqueeze(1)).sum(dim=-1)
+        angle = torch.addcmul(pairs[..., 0] * rel_coord[:, :1], pairs[..., 1], rel_coord[:, 1:])
         angle = math.pi * (angle + self.phase(rel_cell))
         return amplitude * torch.cat([torch.cos(angle), torch.sin(angle)], dim=-1)
 
@@ -108,5 +108,5 @@ class LTEFactors(Factors):
         fed = work.take("fed", (n, rows, columns, 2, half), self.dtype)
         torch.mul(on_cos, b.cos()[:, None, :, None], out=fed)
         fed.addcmul_(on_sin, b.sin()[:, None, :, None])
-        out = self.tail(fed.view(-1, 2 * half))
+        out = self.tail(fed.view(-1, 2 * half), work)
         return out.view(n, rows, columns, -1)

@@ -104,7 +104,7 @@ class MetaSRFactors(Factors):
         by_row = torch.addcmul(bias, rel_y[..., None], weight[:, 0])
         by_column = rel_x[..., None] * weight[:, 1]
         torch.add(by_row[:, :, None], by_column[:, None], out=hidden)
-        last = self.tail(hidden.view(n * rows * columns, -1).relu_())
+        last = self.tail(hidden.view(n * rows * columns, -1).relu_(), work)
         if self.tail.layers:
             last.relu_()
         answer = prepared.view(n, 3, self.width + 1)

@@ -8,6 +8,7 @@ import sys
 import click
 
 from harness import __version__
+from harness.commands.bench import bench
 from harness.commands.check import check
 from harness.commands.data import data
 from harness.commands.evaluate import evaluate
@@ -45,6 +46,7 @@ for command in (
     train,
     evaluate,
     flops,
+    bench,
     upscale,
     methods,
     data,

@@ -39,8 +39,8 @@ def _meta_model(profile: Profile, method: str) -> torch.nn.Module:
         return build(method, **profile.networks.options(parts))
 
 
-def _forward_macs(model: Network, s: Training) -> int:
-    """One training sample through a network."""
+def training_macs(model: Network, s: Training) -> int:
+    """One training sample through a network, forward, decoded the plain way."""
     size = (s.patch, s.patch)
     if isinstance(model, FixedScaleSR):
         return flops.encoder_macs(model.network, size)
@@ -87,7 +87,7 @@ def method_cost(job: Job, method: str) -> MethodCost:
     if job.training_set is not None and method in job.trained_methods():
         settings = job.profile.training.for_method(parse(method))
         steps = settings.total_steps(len(job.training_set.items))
-        training = 3 * _forward_macs(model, settings) * settings.batch * steps
+        training = 3 * training_macs(model, settings) * settings.batch * steps
     if job.experiment.scores:
         evaluation = _evaluation_macs(model, job, method)
     elif parse(method).head:
@@ -95,10 +95,12 @@ def method_cost(job: Job, method: str) -> MethodCost:
     return MethodCost(method, training, evaluation)
 
 
-def matrix_product_speed(device: torch.device, seconds: float = 0.5) -> float:
-    """Multiply-adds per second of a plain float32 matrix product on this device."""
+def matrix_product_speed(
+    device: torch.device, seconds: float = 0.5, dtype: torch.dtype = torch.float32
+) -> float:
+    """Multiply-adds per second of a plain matrix product on this device."""
     side = 1024 if device.type == "cpu" else 8192
-    a = torch.randn(side, side, device=device)
+    a = torch.randn(side, side, device=device, dtype=dtype)
     a @ a
     rounds = 0
     start = time.perf_counter()

@@ -61,8 +61,10 @@ class PeakMemory:
     (Linux lets it be reset), or, elsewhere, the process's peak since its start.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, beside: int = 0) -> None:
+        """Args: beside: bytes that the process holds for another purpose; left out of its peak."""
         self.device = device
+        self.beside = beside
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             self.kind = "cuda allocator"
@@ -84,6 +86,6 @@ class PeakMemory:
         if self.kind == "process":
             for line in _STATUS.read_text().splitlines():
                 if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
+                    return max(0, int(line.split()[1]) * 1024 - self.beside)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness import flops, metrics
 from harness.counting import COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
-from harness.data.degrade import Pair, TooSmallError, make_pair, unit
-from harness.data.images import pixel_hash
+from harness.data.degrade import Pair, TooSmallError, unit
+from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
 from harness.device import PeakMemory, describe, synchronise
 from harness.errors import HarnessError
@@ -84,8 +85,8 @@ class _Timed:
     memory_kind: str
 
 
-def _timed_upscale(subject: Subject, pair: Pair, task: Task) -> _Timed:
-    memory = PeakMemory(subject.device)
+def _timed_upscale(subject: Subject, pair: Pair, task: Task, kept: int) -> _Timed:
+    memory = PeakMemory(subject.device, beside=kept)
     synchronise(subject.device)
     start = time.perf_counter()
     size = (pair.hr.shape[-2], pair.hr.shape[-1])
@@ -102,8 +103,18 @@ def _timed_upscale(subject: Subject, pair: Pair, task: Task) -> _Timed:
     return _Timed(sr, time.perf_counter() - start, memory.read(), memory.kind)
 
 
+_WARM: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
+"""Precisions in which networks that live have run."""
+
+
 def warm_up(subject: Subject, settings: Evaluation) -> None:
-    """Enlarge a small image once, so that the first measured one is not charged for start-up."""
+    """Enlarge a small image, so that the first measured one is not charged for start-up.
+
+    Once is enough for a network and a precision, whatever is measured with it.
+    """
+    ready = _WARM.setdefault(subject.model, set())
+    if settings.precision in ready:
+        return
     scale = getattr(subject.model, "scale", 2)
     upscale(
         subject.model,
@@ -112,6 +123,7 @@ def warm_up(subject: Subject, settings: Evaluation) -> None:
         precision=settings.precision,
         memory=settings.memory,
     )
+    ready.add(settings.precision)
 
 
 def _scores(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> tuple[float, float | None, str]:
@@ -123,7 +135,9 @@ def _scores(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> tuple[float,
         return db, None, f"no SSIM: {error}"
 
 
-def measure_image(subject: Subject, item: ImageItem, task: Task) -> Measurement:
+def measure_image(
+    subject: Subject, item: ImageItem, task: Task, pairs: PairStore | None = None
+) -> Measurement:
     """Measure a method on one image.
 
     An image that the scale is too large for gets a row without PSNR that says so.
@@ -132,13 +146,15 @@ def measure_image(subject: Subject, item: ImageItem, task: Task) -> Measurement:
         subject: the method.
         item: the image.
         task: dataset, scale and protocol.
+        pairs: images that other measurements have read or made; kept there for the next.
     """
+    pairs = pairs or PairStore(budget=0)
     if is_counted(task.protocol):
-        return _count_image(subject, item, task)
-    hr = item.load()
-    image = _Image(item.name, pixel_hash(hr), (hr.shape[-2], hr.shape[-1]))
+        return _count_image(subject, item, task, pairs)
+    hr = pairs.image(item)
+    image = _Image(item.name, hr.sha256, (hr.pixels.shape[-2], hr.pixels.shape[-1]))
     try:
-        pair = make_pair(item, hr, task.scale, task.cache)
+        pair = pairs.pair(item, hr, task.scale, task.cache)
     except TooSmallError as error:
         return _row(subject, task, replace(image, reason=f"too small: {error}"))
     image = replace(
@@ -151,19 +167,20 @@ def measure_image(subject: Subject, item: ImageItem, task: Task) -> Measurement:
         border = metrics.shaved_border(task.protocol, task.scale)
         reason = f"too small: nothing is left inside a border of {border} pixels"
         return _row(subject, task, replace(image, reason=reason))
-    made = _timed_upscale(subject, pair, task)
+    made = _timed_upscale(subject, pair, task, pairs.bytes)
     macs = flops.count(subject.model, image.lr_size, image.hr_size, made.sr.experts)
     db, similarity, reason = _scores(made.sr.image[0], unit(pair.hr), task.protocol, task.scale)
     return _row(subject, task, replace(image, reason=reason), macs, made, db, similarity)
 
 
-def _count_image(subject: Subject, item: ImageItem, task: Task) -> Measurement:
+def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore) -> Measurement:
     """Multiply-adds alone; an image without an LR pixel at this scale has none."""
     lr, hr = lr_sizes(item.size(), task.scale, task.protocol)
     image = _Image(item.name, "", hr, lr, COUNTED_INPUT[task.protocol])
     if min(lr) < 1:
         return _row(subject, task, replace(image, reason="too small: no LR pixel is left"))
-    macs = macs_of_image(subject, item, lr, hr, task.settings.precision)
+    kept = replace(item, load=lambda: pairs.image(item).pixels)
+    macs = macs_of_image(subject, kept, lr, hr, task.settings.precision)
     return _row(subject, task, image, macs)
 
 
@@ -213,6 +230,7 @@ def _row(
         decoder_macs=macs.decoder if macs else 0,
         estimator_macs=macs.estimator if macs else 0,
         encoder_macs=macs.encoder if macs else 0,
+        executed_macs=macs.executed if macs else 0,
         parameters=subject.parameters,
         expert_depths=subject.expert_depths,
         expert_shares=list(macs.shares) if macs and subject.expert_depths else [],
@@ -239,6 +257,7 @@ def measure_cell(
     file: CellFile,
     wait: bool = False,
     measured: Callable[[Measurement], None] | None = None,
+    pairs: PairStore | None = None,
 ) -> bool:
     """Measure what a cell still lacks, a row at a time.
 
@@ -248,6 +267,7 @@ def measure_cell(
         file: where its rows go.
         wait: wait for another process that is measuring the cell.
         measured: called after each row.
+        pairs: see `measure_image`.
 
     Returns:
         False when another process is measuring it.
@@ -262,7 +282,7 @@ def measure_cell(
         if missing and not is_counted(task.protocol):
             warm_up(subject, task.settings)
         for item in missing:
-            row = measure_image(subject, item, task)
+            row = measure_image(subject, item, task, pairs)
             try:
                 file.append(row)
             except OSError as error:

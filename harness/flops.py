@@ -8,6 +8,10 @@ The paper's "FLOPs" are multiply-adds of the decoder: every pair through its exp
 plus the mapper. LTE's amplitude, frequency and phase layers are not in them (its Table 3 follows
 exactly from the MLP alone); they are kept apart here as `estimator`.
 
+What the engine executes is less: what the queries of a latent code share is computed once
+(`baselines.factors`), and a code that a border pixel finds twice is asked once. It is counted
+beside the paper's figure and never in its place.
+
 SwinIR sees an extended LR image (`harness.windows`): encoder and mapper count all of it, the
 decoder only the queries of the SR image that is kept, which are those that are computed here.
 """
@@ -26,6 +30,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from baselines import build
 from baselines.composition import Decoder, FixedScaleLookup, FixedScaleSR, ImplicitSR
+from baselines.engine import axis_pairs
+from baselines.factors import FactorMacs
+from baselines.grid import Axis
 from baselines.implicit import make_cell, pixel_centers
 from harness.windows import Grid, grid
 
@@ -40,6 +47,7 @@ class MacCount:
         mapper: of the expert choice.
         head: of the MLP, or of the experts that were chosen.
         shares: share of the (query, latent code) pairs of each expert, shallowest first.
+        executed: by the engine, in the place of `estimator`, `mapper` and `head`.
     """
 
     encoder: int
@@ -47,6 +55,7 @@ class MacCount:
     mapper: int
     head: int
     shares: tuple[float, ...]
+    executed: int = 0
 
     @property
     def decoder(self) -> int:
@@ -114,6 +123,68 @@ def expert_pairs(
     return [int(n) for n in served]
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What one expert is asked: codes, rows and columns of queries of a code, and queries."""
+
+    codes: float
+    rows: float
+    columns: float
+    queries: float
+
+    def macs(self, cost: FactorMacs) -> float:
+        return (
+            self.codes * cost.code
+            + self.rows * cost.row
+            + self.columns * cost.column
+            + self.queries * cost.query
+        )
+
+
+def executed_macs(
+    model: ImplicitSR,
+    seen: Grid,
+    hr_size: tuple[int, int],
+    choice: Tensor | None = None,
+    shares: Sequence[float] | None = None,
+) -> int:
+    """Multiply-adds of decoding one image by `baselines.engine`, mapper and estimators included.
+
+    Args: as `expert_pairs`.
+    """
+    decoder, head = model.decoder, model.head
+    device = next(model.parameters()).device
+    dtype = torch.float32
+    costs = [decoder.factors(mlp, torch.zeros(2, device=device), dtype).macs for mlp in head.mlps]
+    rows, columns = (_axis(model, seen, hr_size, axis) for axis in (0, 1))
+    if choice is None:
+        served = [torch.full((rows.code.numel(), columns.code.numel()), share, dtype=torch.float64)
+                  for share in (shares or [1.0] * len(costs))]  # fmt: skip
+    else:
+        chosen = choice.reshape(seen.lr).cpu()[rows.chooser][:, columns.chooser]
+        served = [(chosen == expert).double() for expert in range(len(costs))]
+    once = (seen.lr[0] * seen.lr[1]) * (decoder.estimator_macs()[0] + head.routing_macs())
+    work = [_work(part, rows.count.double(), columns.count.double()) for part in served]
+    return once + round(sum(w.macs(cost) for w, cost in zip(work, costs, strict=True)))
+
+
+def _work(served: Tensor, rows: Tensor, columns: Tensor) -> _Work:
+    """Of the runs that an expert serves (or of a share of each), (G_rows, G_columns)."""
+    return _Work(
+        codes=float(served.sum()),
+        rows=float((rows @ served).sum()),
+        columns=float((served @ columns).sum()),
+        queries=float(rows @ served @ columns),
+    )
+
+
+def _axis(model: ImplicitSR, seen: Grid, hr_size: tuple[int, int], axis: int) -> Axis:
+    """Pairs of the rows (or columns) that are kept."""
+    n, cell = seen.lr[axis], make_cell(seen.hr)[axis]
+    coord = pixel_centers(seen.hr[axis])[: hr_size[axis]]
+    return axis_pairs(model, coord, cell, n)
+
+
 def encoder_macs(encoder: nn.Module, lr_size: tuple[int, int]) -> int:
     """Multiply-adds of a network for one LR image; counted on shapes, nothing is computed.
 
@@ -173,6 +244,7 @@ def count(
         mapper=model.head.routing_macs() * pixels,
         head=round(sum(n * m for n, m in zip(pairs, model.head.expert_macs(), strict=True))),
         shares=tuple(n / sum(pairs) for n in pairs),
+        executed=executed_macs(model, seen, hr_size, choice, shares),
     )
 
 

@@ -183,10 +183,11 @@ def prepare(
         HarnessError: a dataset or an image of a region that is not there.
     """
     chosen = choose(experiment, only)
-    datasets = {
-        role: find(profile.dataset_for(role), places.data_root)
-        for role in _roles(experiment, profile)
-    }
+    played = {role: profile.dataset_for(role) for role in _roles(experiment, profile)}
+    # One dataset may play several roles; its images are then the same ones.
+    found = {name: find(name, places.data_root) for name in dict.fromkeys(played.values())}
+    datasets = {role: found[name] for role, name in played.items()}
+    fingerprints = {name: dataset.fingerprint() for name, dataset in found.items()}
     needs_training = trains and any(needs_weights(experiment, m) for m in chosen)
     training_set = find(profile.training.dataset, places.data_root) if needs_training else None
     if training_set is not None and profile.training.validation is not None:
@@ -198,7 +199,7 @@ def prepare(
         device=device,
         methods=chosen,
         datasets=datasets,
-        fingerprints={role: dataset.fingerprint() for role, dataset in datasets.items()},
+        fingerprints={role: fingerprints[name] for role, name in played.items()},
         training_set=training_set,
         training_fingerprint=training_set.fingerprint() if training_set else "",
         trains=trains,

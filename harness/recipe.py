@@ -11,7 +11,7 @@ from typing import Any
 from baselines import parse
 from harness.profiles import Profile
 
-RECIPE_SCHEMA = 1
+RECIPE_SCHEMA = 2
 _MIXTURE_ONLY = ("alpha", "beta", "balance_weights", "balance_unit")
 
 

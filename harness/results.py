@@ -43,9 +43,12 @@ class Measurement:
             expert's whole MLP, plus the mapper.
         estimator_macs: of LTE's amplitude, frequency and phase layers, which the paper leaves out.
         encoder_macs: multiply-adds of the encoder.
+        executed_macs: that the engine executes in the place of the decoder's and the estimators';
+            None in rows of versions that had no engine.
         expert_shares: share of the latent-code queries that each expert served, shallowest first.
         seconds: decoding and encoding, synchronised; without reading images and scoring.
-        peak_memory_bytes: of the process (CPU) or of the allocator (CUDA) during this image.
+        peak_memory_bytes: of the process (CPU), without images that it keeps for other methods,
+            or of the allocator (CUDA), during this image.
     """
 
     method: str
@@ -83,6 +86,7 @@ class Measurement:
     lr_fingerprint: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     measured_at: str = ""
+    executed_macs: int | None = None
     schema: int = SCHEMA
 
 

@@ -9,6 +9,7 @@ import torch
 
 from baselines import build, parse
 from harness import describing
+from harness.data.pairs import PairStore
 from harness.data.sets import Dataset
 from harness.evaluation import measure_cell, missing_images
 from harness.jobs import Job, needs_weights
@@ -145,7 +146,8 @@ def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) 
             if stop.requested:
                 raise KeyboardInterrupt
 
-        taken = [item for item in work if not measure_cell(*item, measured=count)]
-        for subject, task, file in taken:
-            measure_cell(subject, task, file, wait=True, measured=count)
+        pairs = PairStore()
+        taken = [item for item in work if not measure_cell(*item, measured=count, pairs=pairs)]
+        for item in taken:
+            measure_cell(*item, wait=True, measured=count, pairs=pairs)
     return written

@@ -90,5 +90,8 @@ class ExpertHead(Head):
     def mlps(self) -> Sequence[MLP]:
         return [expert for expert in self.experts if isinstance(expert, MLP)]
 
+    def mixed(self) -> Sequence[MLP] | None:
+        return self.mlps if self.training else None
+
     def routing_macs(self) -> int:
         return self.mapper.macs

@@ -27,7 +27,7 @@ from harness.cli import cli
 from harness.errors import HarnessError
 
 COMMANDS = ["run", "report", "check", "train", "eval", "flops", "upscale", "methods", "data"]
-COMMANDS += ["import-checkpoint", "export-checkpoint"]
+COMMANDS += ["import-checkpoint", "export-checkpoint", "bench"]
 
 
 def save_checkpoint(path: Path, method: str = "edsr-liif") -> Path:
@@ -515,3 +515,13 @@ def test_weights_that_are_not_finite_are_refused(harness, tmp_path):
     status, _, err = harness("import-checkpoint", path)
     assert status == 1
     assert f"{name} holds values that are not finite" in err
+
+
+def test_eval_at_another_precision_is_another_measurement(here, harness):
+    """Stored apart from float32's, and said wherever it is printed."""
+    given = ("eval", "bicubic", *VALID, "--scale", 2)
+    whole = strict(harness.good(*given, "--json"))
+    reduced = strict(harness.good(*given, "--precision", "bf16", "--json"))
+    assert (whole["precision"], reduced["precision"]) == ("fp32", "bf16")
+    assert {row["precision"] for row in reduced["images"]} == {"bf16"}
+    assert "in bf16, not float32" in harness.good(*given, "--precision", "bf16")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from baselines import build
 from baselines.composition import Decoder, Features, ImplicitSR, MLPHead, Routing
 from baselines.engine import GridDecoder, GridJob, decode_grid
-from baselines.factors import Factors
+from baselines.factors import FUSED, Factors, linear_relu
 from baselines.grid import make_axis
 from baselines.implicit import axis_lookup, make_cell, make_coord, pixel_centers
 from harness.plain import decode_plain
@@ -232,3 +232,12 @@ def test_cuda_decodes_what_the_cpu_decodes(kind):
     expected = upscale(model, lr, 3.7).image
     found = upscale(model.cuda(), lr, 3.7).image
     assert (found - expected).abs().max() < 1e-3
+
+
+@pytest.mark.skipif(not FUSED, reason="this torch has no fused linear layer")
+@given(rows=st.integers(1, 70), into=st.integers(1, 40), out=st.integers(1, 40))
+def test_the_fused_layer_is_a_linear_layer_with_relu(rows, into, out):
+    x, weight, bias = torch.randn(rows, into), torch.randn(out, into), torch.randn(out)
+    with torch.no_grad():
+        fused = linear_relu(x, weight, bias, fused=True)
+    assert torch.allclose(fused, (x @ weight.T + bias).relu(), atol=1e-4)

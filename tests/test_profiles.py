@@ -164,7 +164,6 @@ WRONG = [
     ("training.beta", -1),
     ("training.balance_unit", "pixel"),
     ("training.precision", "fp8"),
-    ("training.workers", -1),
     ("training.checkpoint_every", 0),
     ("training.validation", {"dataset": "Set5", "scale": 0.5}),
     ("evaluation.memory_mib", 0),
@@ -269,7 +268,7 @@ def test_only_the_papers_setting_is_no_stand_in(path, value):
     shipped = yaml.safe_load((Path(profiles.__file__).parent / "paper.yaml").read_text())
     paper = {**shipped, "name": "own"}
     assert not load(paper).stand_in
-    assert not load(changed("training.workers", 2, paper)).stand_in
+    assert not load(changed("training.in_memory", False, paper)).stand_in
     assert load(changed(path, value, paper)).stand_in
 
 
@@ -288,7 +287,7 @@ def test_a_recipe_changes_with_what_changes_the_weights_only():
     for method in ("edsr-liif", "edsr-moeisr-liif-s"):
         same = recipe(method)
         validation = {"dataset": "Set5"}
-        assert recipe(method, workers=3, in_memory=False, checkpoint_every=1,
+        assert recipe(method, compile=True, in_memory=False, checkpoint_every=1,
                       validation=validation) == same  # fmt: skip
         for key, value in (("lr", 1e-2), ("epochs", 4), ("queries", 31), ("precision", "bf16")):
             assert recipe(method, **{key: value}) != same

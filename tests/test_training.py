@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections import Counter
@@ -27,9 +28,10 @@ from tiny import (
 
 from baselines.implicit import make_coord
 from harness import profiles
+from harness.bench.plain import augment
 from harness.checkpoints import load_model
 from harness.data.degrade import pil_resize
-from harness.data.patches import Batch, PatchSource, augment, loader
+from harness.data.patches import Batch, PatchSource
 from harness.data.sets import Dataset, find
 from harness.data.sets.base import memory_item
 from harness.profiles import Training
@@ -70,12 +72,12 @@ def test_a_batch_is_a_function_of_seed_and_step():
     assert not torch.equal(first.batch(3).lr, other.batch(3).lr)
 
 
-def test_loader_processes_change_nothing():
-    data = images((30, 34), (40, 26))
-    alone = PatchSource(data, sampling(batch=2), 5)
-    helped = PatchSource(data, sampling(batch=2, workers=2, in_memory=False), 5)
-    for step, batch in zip(range(3, 6), loader(helped, 3, 6), strict=True):
-        assert all(map(torch.equal, parts(alone.batch(step)), parts(batch)))
+def test_where_images_are_kept_changes_nothing():
+    data = images((30, 34), (40, 26), (25, 24))
+    held = PatchSource(data, sampling(batch=4), 5)
+    read = PatchSource(data, sampling(batch=4, in_memory=False), 5)
+    for step in (0, 1, 2, 7, 3):
+        assert all(map(torch.equal, parts(held.batch(step)), parts(read.batch(step))))
 
 
 def test_an_epoch_shows_every_image_as_often_as_repeat_says():
@@ -209,6 +211,22 @@ def test_the_loss_of_a_fixed_scale_network(method):
     row, column = (((batch.coord[0] + 1) / 2 * side).floor().long()).unbind(-1)
     expected = (sr[0, :, row, column].T - batch.target[0]).abs().mean()
     assert losses(model, batch, settings)["l1"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_training_is_the_same_but_for_rounding(tmp_path, harness):
+    """The same recipe, so the same samples and the same Gumbel noise."""
+    root = write_data(tmp_path / "data")
+    states = []
+    for compiles in (False, True):
+        content = profile_with(compile=compiles, epochs=1, milestones=[])
+        file = write_profile(tmp_path / "p.yaml", content)
+        harness.good(*command("edsr-moeisr-lte-s", file, root, f"results-{compiles}"))
+        states.append(checkpoint(Path(f"results-{compiles}")))
+    one, other = states
+    assert one["recipe"] == other["recipe"]
+    for name, value in one["state_dict"].items():
+        assert torch.allclose(value, other["state_dict"][name], atol=1e-4), name
 
 
 def test_patches_are_whole_windows(tmp_path, harness):

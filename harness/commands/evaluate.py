@@ -11,6 +11,7 @@ from harness.commands.options import (
     data_root_option,
     device_option,
     json_option,
+    precision_option,
     print_json,
     profile_option,
     results_option,
@@ -20,6 +21,7 @@ from harness.commands.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.data.pairs import PairStore
     from harness.data.sets import Dataset
     from harness.places import Places
     from harness.profiles import Profile
@@ -56,6 +58,7 @@ NOTES = {
 )
 @click.option("--protocol", help="benchmark, div2k or full. Default: the dataset's own.")
 @profile_option
+@precision_option
 @data_root_option
 @device_option
 @results_option
@@ -68,6 +71,7 @@ def evaluate(
     scales: tuple[float, ...],
     protocol: str | None,
     profile: str,
+    precision: str | None,
     data_root: Path | None,
     device: str,
     results: Path,
@@ -80,12 +84,13 @@ def evaluate(
     """
     from harness import device as devices
     from harness import places, profiles, results as store  # isort: skip
+    from harness.data.pairs import PairStore
     from harness.data.sets import check_name, find
     from harness.metrics import shaved_border
     from harness.summary import summarise
     from harness.trained import find_subject
 
-    settings = profiles.load(profile)
+    settings = profiles.load(profile).at_precision(precision)
     where = places.resolve(data_root, results, profile=settings)
     for name in names:
         check_name(name)
@@ -100,16 +105,24 @@ def evaluate(
         dataset = find(name, where.data_root)
         if not dataset.complete:
             incomplete[name] = dataset.about()
+        pairs = PairStore()
         for scale in dict.fromkeys(scales):
-            rows += _measure(subject, dataset, scale, protocol, settings, where, force)
+            rows += _measure(subject, dataset, scale, protocol, settings, where, force, pairs)
     frame = store.frame(rows)
     summary = summarise(frame, incomplete)
     notes = [*_incomplete_notes(incomplete), *_notes(frame)]
     if as_json:
-        content = {"method": subject.method, "origin": subject.origin, "cells": summary}
+        content = {
+            "method": subject.method,
+            "origin": subject.origin,
+            "precision": settings.evaluation.precision,
+            "cells": summary,
+        }
         print_json({**content, "notes": notes, "images": rows})
     else:
-        click.echo(f"{subject.method}: {subject.origin}\n")
+        used = settings.evaluation.precision
+        precise = "" if used == "fp32" else f"; in {used}, not float32"
+        click.echo(f"{subject.method}: {subject.origin}{precise}\n")
         _print(summary, notes)
 
 
@@ -121,6 +134,7 @@ def _measure(
     settings: Profile,
     where: Places,
     force: bool,
+    pairs: PairStore,
 ) -> list[dict[str, Any]]:
     """Rows of one dataset at one scale; what was measured before is not measured again."""
     from harness.evaluation import Task, measure_cell, missing_images
@@ -143,7 +157,7 @@ def _measure(
     left = len(missing_images(file, dataset.items))
     total = len(dataset.items)
     with bar(f"{subject.method} {dataset.name} x{scale:g}", total, total - left) as progress:
-        measure_cell(subject, task, file, wait=True, measured=lambda _: progress.advance())
+        measure_cell(subject, task, file, True, lambda _: progress.advance(), pairs)
     return file.rows()
 
 

@@ -11,6 +11,7 @@ from harness.commands.options import (
     data_root_option,
     device_option,
     json_option,
+    parse_size,
     print_json,
     scale_factor,
 )
@@ -86,7 +87,9 @@ def flops(
         raise UsageError(f"{method} enlarges by {own} only, not {scale:g}.")
     expert_shares, assumption = _shares(model, shares, checkpoint, dataset)
     if size is not None:
-        sizes: list[tuple[str, tuple[int, int], ImageItem | None]] = [("", _parse_size(size), None)]
+        sizes: list[tuple[str, tuple[int, int], ImageItem | None]] = [
+            ("", parse_size(size, "--size"), None)
+        ]
     else:
         assert dataset is not None
         found = find(check_name(dataset), places.resolve(data_root).data_root)
@@ -114,7 +117,14 @@ def flops(
         _print(content)
 
 
-_KINDS = ("decoder_macs", "mapper_macs", "estimator_macs", "encoder_macs", "total_macs")
+_KINDS = (
+    "decoder_macs",
+    "mapper_macs",
+    "estimator_macs",
+    "executed_macs",
+    "encoder_macs",
+    "total_macs",
+)
 
 
 def _network(method: str, checkpoint: Path | None, device: torch.device) -> tuple[nn.Module, str]:
@@ -157,18 +167,6 @@ def _shares(
     if len(values) != experts or not min(values) >= 0 or not abs(sum(values) - 1) <= 1e-6:
         raise UsageError(f"--shares needs {experts} numbers from 0 up that sum to 1.")
     return values, "ASSUMED shares " + ", ".join(f"{v:.4g}" for v in values)
-
-
-def _parse_size(size: str) -> tuple[int, int]:
-    from harness.errors import UsageError
-
-    try:
-        h, w = (int(part) for part in size.lower().split("x"))
-    except ValueError:
-        raise UsageError(f"--size takes HEIGHTxWIDTH, not '{size}'.") from None
-    if min(h, w) < 1:
-        raise UsageError("--size needs at least one pixel per side.")
-    return h, w
 
 
 def _lr_size(size: tuple[int, int], scale: float, as_lr: str) -> tuple[int, int]:
@@ -215,6 +213,7 @@ def _line(
         "decoder_macs": macs.decoder,
         "mapper_macs": macs.mapper,
         "estimator_macs": macs.estimator,
+        "executed_macs": macs.executed,
         "encoder_macs": macs.encoder,
         "total_macs": macs.total,
         "expert_shares": list(macs.shares),
@@ -232,8 +231,9 @@ def _print(content: dict[str, Any]) -> None:
         "decoder_macs": "decoder, as the paper counts it",
         "mapper_macs": "  of these, mapper",
         "estimator_macs": "estimator (LTE, Meta-SR), not in the paper's count",
+        "executed_macs": "executed by the engine for decoder and estimator",
         "encoder_macs": "encoder (a fixed-scale network as a whole)",
-        "total_macs": "all",
+        "total_macs": "all, as the paper counts it",
     }
     for key, name in names.items():
         click.echo(f"  {name:<50}{content[key] / 1e9:>16,.2f} G")

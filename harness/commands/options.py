@@ -24,6 +24,23 @@ def scale_factor(value: str) -> float:
     return scale
 
 
+def parse_size(text: str, option: str) -> tuple[int, int]:
+    """(h, w) of `HEIGHTxWIDTH`.
+
+    Raises:
+        UsageError: anything else; `option` is named in it.
+    """
+    from harness.errors import UsageError
+
+    try:
+        h, w = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise UsageError(f"{option} takes HEIGHTxWIDTH, not '{text}'.") from None
+    if min(h, w) < 1:
+        raise UsageError(f"{option} needs at least one pixel per side.")
+    return h, w
+
+
 PROFILES = "quick, bsds, paper, sizes, or the path of a .yaml file."
 
 
@@ -52,6 +69,15 @@ def device_option(function: F) -> F:
         default="auto",
         show_default=True,
         help="auto, cpu, cuda or cuda:N; auto takes CUDA where there is one.",
+    )(function)
+
+
+def precision_option(function: F) -> F:
+    """`--precision`."""
+    return click.option(
+        "--precision",
+        type=click.Choice(["fp32", "bf16", "fp16"]),
+        help="Of the network's products; not fp32 is another measurement. Default: the profile's.",
     )(function)
 
 

@@ -1,26 +1,27 @@
-"""Training samples: LR patches with random queries (LIIF, sec. 5.1).
+"""Training samples: LR patches with random queries (LIIF, sec. 5.1), made on the device.
 
 A batch is a pure function of (seed, step): a run that was stopped goes on with exactly the
-samples it would have seen, whatever the number of loader processes.
+samples it would have seen. No step works sample by sample: crops are gathered, resized and
+queried for the whole batch, and only the crops and the queried pixels are read.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from baselines.implicit import make_coord
-from harness.data.degrade import pil_resize, unit
-from harness.data.sets import Dataset as ImageSet
+from harness.data.degrade import unit
+from harness.data.drawing import Draws, Ints, draw, permuted
+from harness.data.holding import Everything, OneByOne
+from harness.data.resampling import resize_crops, resize_weights
+from harness.data.sets import Dataset
 from harness.errors import HarnessError
 from harness.profiles import Training
-from harness.progress import bar
+
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,6 @@ class Batch:
         return Batch(*(part.to(device, non_blocking=True) for part in parts))
 
 
-def augment(image: Tensor, horizontal: bool, vertical: bool, transpose: bool) -> Tensor:
-    """Mirrored and transposed image (C, H, W), in this order."""
-    axes = [2] * horizontal + [1] * vertical
-    image = image.flip(axes) if axes else image
-    return image.transpose(1, 2) if transpose else image
-
-
 class PatchSource:
     """Training samples from the images of a dataset.
 
@@ -59,108 +53,133 @@ class PatchSource:
         images: the training set.
         settings: patch size, scales, queries, batch.
         seed: of all randomness.
+        device: where images are held and samples are made.
 
     Raises:
-        HarnessError: when an image is smaller than the largest HR crop.
+        HarnessError: when an image is smaller than the largest HR crop, there are too few for a
+            batch, or the device has no room for them.
     """
 
-    def __init__(self, images: ImageSet, settings: Training, seed: int) -> None:
-        self.items = images.items
+    def __init__(
+        self, images: Dataset, settings: Training, seed: int, device: torch.device = _CPU
+    ) -> None:
         self.settings = settings
         self.seed = seed
-        self.loaded = _load(images) if settings.in_memory else None
-        self.per_epoch = settings.steps_per_epoch(len(images.items))
+        self.device = device
+        self.count = len(images.items)
+        self.per_epoch = settings.steps_per_epoch(self.count)
         if self.per_epoch < 1:
             raise HarnessError(
-                f"{images.name} has {len(images.items)} images, too few for one batch of "
+                f"{images.name} has {self.count} images, too few for one batch of "
                 f"{settings.batch} with repeat {settings.repeat}.",
                 "Raise `repeat` or lower `batch` in the profile.",
             )
-        if self.loaded is not None:
-            for item, image in zip(self.items, self.loaded, strict=True):
-                self._check_size(item.name, image)
+        self.smallest = round(settings.patch * settings.scale_min)
+        self.largest = round(settings.patch * settings.scale_max)
+        sides = range(self.smallest, self.largest + 1)
+        self.weights = resize_weights(sides, settings.patch).to(device)
+        self.order: tuple[int, Ints] | None = None
+        # A line of a crop is read `largest` pixels long, beyond a small crop's own end.
+        self.images: Everything | OneByOne = (
+            Everything(images, self._check_size, self.largest, device)
+            if settings.in_memory
+            else OneByOne(images, self._check_size, self.largest, device, self._picked)
+        )
 
-    def _check_size(self, name: str, image: Tensor) -> None:
-        side = round(self.settings.patch * self.settings.scale_max)
-        if min(image.shape[-2:]) < side:
+    def _check_size(self, name: str, size: tuple[int, int]) -> None:
+        if min(size) < self.largest:
             raise HarnessError(
-                f"Training image {name} is {image.shape[-1]}x{image.shape[-2]}; a patch of "
-                f"{self.settings.patch} at x{self.settings.scale_max:g} needs {side} pixels.",
+                f"Training image {name} is {size[1]}x{size[0]}; a patch of "
+                f"{self.settings.patch} at x{self.settings.scale_max:g} needs {self.largest} "
+                "pixels.",
                 "Remove the image, or lower `patch` or `scale_max` in the profile.",
             )
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step (from 0). Each epoch shows every image `repeat` times."""
+    def _picked(self, step: int) -> Ints:
+        """Numbers (B,) of a step's images. Each epoch shows every image `repeat` times."""
         epoch, position = divmod(step, self.per_epoch)
-        order = np.random.default_rng([self.seed, 0, epoch]).permutation(
-            len(self.items) * self.settings.repeat
-        )
+        if self.order is None or self.order[0] != epoch:
+            rng = np.random.default_rng([self.seed, 0, epoch])
+            self.order = epoch, rng.permutation(self.count * self.settings.repeat) % self.count
         size = self.settings.batch
-        picked = order[position * size : (position + 1) * size] % len(self.items)
-        samples = [
-            self._sample(int(i), np.random.default_rng([self.seed, 1, step, n]))
-            for n, i in enumerate(picked)
-        ]
-        return Batch(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
+        return self.order[1][position * size : (position + 1) * size]
 
-    def _image(self, index: int) -> Tensor:
-        if self.loaded is not None:
-            return self.loaded[index]
-        image = self.items[index].load()
-        self._check_size(self.items[index].name, image)
-        return image
-
-    def _sample(self, index: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    def batch(self, step: int) -> Batch:
+        """The batch of a step (from 0)."""
         s = self.settings
-        image = self._image(index)
-        side = round(s.patch * rng.uniform(s.scale_min, s.scale_max))
-        top, left = (int(rng.integers(0, n - side + 1)) for n in image.shape[-2:])
-        hr = image[:, top : top + side, left : left + side]
-        lr = pil_resize(hr, (s.patch, s.patch))
-        flips = [bool(x) for x in rng.integers(0, 2, 3)]
-        hr, lr = augment(hr, *flips), augment(lr, *flips)
-        chosen = torch.from_numpy(rng.choice(side * side, s.queries, replace=False))
-        pixels = hr.reshape(3, -1)[:, chosen].T
-        coord = make_coord((side, side))[chosen]
-        return unit(lr) * 2 - 1, coord, torch.full_like(coord, 2 / side), unit(pixels) * 2 - 1
+        held, place = self.images.of_step(step, self._picked(step))
+        rng = np.random.default_rng([self.seed, 1, step])
+        chosen = draw(rng, held.sizes[place], s.patch, (s.scale_min, s.scale_max))
+        height, width = held.sizes[place].T
+        corner = held.offsets[place] + chosen.top * width + chosen.left
+        numbers = np.stack([corner, width, height * width, chosen.side, *chosen.flips.T])
+        # Pageable and small: the copy waits for nothing on the device.
+        columns = torch.from_numpy(numbers).to(self.device).unsqueeze(-1).unbind(0)
+        return self._make(held.pixels, _Places(*columns), self._to_device(chosen))
+
+    def _to_device(self, chosen: Draws) -> Tensor:
+        return torch.from_numpy(chosen.tables).to(self.device)
+
+    def _make(self, pixels: Tensor, at: _Places, tables: Tensor) -> Batch:
+        y, x = permuted(self.settings.queries, at.side, tables)
+        side = at.side.unsqueeze(-1)
+        # As in `pixel_centers`: the step is rounded to float32, then the sum.
+        centre = torch.stack([y, x], dim=-1).float() * (2 / side.double()).float()
+        coord = centre + (1 / side.double() - 1).float()
+        return Batch(
+            lr=self._low(pixels, at),
+            coord=coord,
+            cell=(2 / side.double()).float().expand_as(coord),
+            target=unit(_targets(pixels, at, y, x)) * 2 - 1,
+        )
+
+    def _low(self, pixels: Tensor, at: _Places) -> Tensor:
+        """LR patches (B, 3, patch, patch) in [-1, 1], mirrored and transposed."""
+        weights = self.weights[at.side.squeeze(1) - self.smallest]
+        small = resize_crops(_crops(pixels, at, self.largest), weights).float()
+        for flip, axis in ((at.horizontal, 3), (at.vertical, 2), (at.transposed, 0)):
+            turned = small.flip(axis) if axis else small.mT
+            small = torch.where(flip[..., None, None].bool(), turned, small)
+        return unit(small) * 2 - 1
 
 
-def _load(images: ImageSet) -> list[Tensor]:
-    """Every image as uint8, kept in memory."""
-    with bar(f"reading {images.name}", len(images.items)) as progress:
-        loaded = []
-        for item in images.items:
-            loaded.append(item.load())
-            progress.advance()
-        return loaded
+@dataclass(frozen=True)
+class _Places:
+    """Where the crops of a batch lie in the pixels of all images, (B, 1) int64 each.
+
+    Attributes:
+        corner: position of the crop's first value.
+        line: values from one row to the next.
+        plane: values from one colour to the next.
+        side: of the crop.
+        horizontal, vertical, transposed: whether it is turned so, in this order.
+    """
+
+    corner: Tensor
+    line: Tensor
+    plane: Tensor
+    side: Tensor
+    horizontal: Tensor
+    vertical: Tensor
+    transposed: Tensor
 
 
-class _Steps(Dataset[Batch]):
-    """Batches by step, for loader processes."""
-
-    def __init__(self, source: PatchSource, first: int, last: int) -> None:
-        self.source = source
-        self.first = first
-        self.length = last - first
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: int) -> Batch:
-        return self.source.batch(self.first + index)
+def _crops(pixels: Tensor, at: _Places, largest: int) -> Tensor:
+    """(B, 3, largest, largest) uint8; rows below a crop repeat its last, columns run on."""
+    row = torch.arange(largest, device=pixels.device).unsqueeze(0).minimum(at.side - 1)
+    colour = torch.arange(3, device=pixels.device).unsqueeze(0) * at.plane
+    starts = (at.corner + row * at.line).unsqueeze(1) + colour.unsqueeze(2)
+    # Every line of `largest` values that there is, as a view: a row of a crop is one of them.
+    lines = pixels.unfold(0, largest, 1)
+    return lines[starts.flatten()].reshape(*starts.shape, largest)
 
 
-def _same(batch: Any) -> Any:
-    return batch
-
-
-def loader(source: PatchSource, first: int, last: int) -> DataLoader[Batch]:
-    """Batches of the steps [first, last), made in `workers` processes (at most one per CPU)."""
-    workers = min(source.settings.workers, os.cpu_count() or 1)
-    return DataLoader(
-        _Steps(source, first, last),
-        batch_size=None,
-        num_workers=workers,
-        collate_fn=_same,
-        prefetch_factor=4 if workers else None,
-    )
+def _targets(pixels: Tensor, at: _Places, y: Tensor, x: Tensor) -> Tensor:
+    """(B, Q, 3) uint8 of the pixels (y, x) of the turned crops."""
+    row = torch.where(at.transposed.bool(), x, y)
+    column = torch.where(at.transposed.bool(), y, x)
+    row = torch.where(at.vertical.bool(), at.side - 1 - row, row)
+    column = torch.where(at.horizontal.bool(), at.side - 1 - column, column)
+    first = (at.corner + row * at.line + column).unsqueeze(-1)
+    colour = torch.arange(3, device=pixels.device) * at.plane.unsqueeze(-1)
+    return pixels[first + colour]

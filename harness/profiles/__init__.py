@@ -86,7 +86,8 @@ class Validation(_Strict):
 
 
 # Settings of training that change how fast it runs, not what comes out.
-_INCIDENTAL = {"workers", "in_memory", "checkpoint_every", "validation"}
+# Compiled code rounds otherwise, as another device does, but sees the same samples and noise.
+_INCIDENTAL = {"compile", "in_memory", "checkpoint_every", "validation"}
 PAPER_TRAINING_SET = "DIV2K_train"
 # LTE's train_swinir-lte.yaml; its other schedules are those of LIIF, SwinIR with LIIF included.
 PAPER_OVERRIDES: dict[str, dict[str, Any]] = {
@@ -100,6 +101,9 @@ class Training(_Strict):
     Attributes:
         balance_weights: w_j of the balance loss by decoder, shallowest expert first; ones if
             left out.
+        compile: the forward pass and the loss through torch.compile, which needs a C++ compiler
+            on a CPU, Triton on a GPU.
+        in_memory: all images are held on the training device; else they are read when needed.
         overrides: other settings for some networks, by `<encoder>` or `<encoder>-<decoder>`;
             MoEISR takes those of its backbone.
     """
@@ -120,7 +124,7 @@ class Training(_Strict):
     balance_weights: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     balance_unit: Literal["batch", "image"] = "batch"
     precision: Literal["fp32", "bf16"] = "fp32"
-    workers: int = Field(default=0, ge=0)
+    compile: bool = False
     in_memory: bool = True
     checkpoint_every: int = Field(default=1000, ge=1)
     validation: Validation | None = None
@@ -238,6 +242,15 @@ class Profile(_Strict):
     regions: dict[str, tuple[Region, ...]] = Field(default_factory=dict)
     data_root: Path | None = None
     _source: str = PrivateAttr(default="")
+
+    def at_precision(self, precision: str | None) -> Profile:
+        """The same profile, measuring at this precision; its own if None."""
+        if precision is None:
+            return self
+        evaluation = self.evaluation.model_copy(update={"precision": precision})
+        changed = self.model_copy(update={"evaluation": evaluation})
+        changed._source = self._source
+        return changed
 
     @property
     def source(self) -> str:

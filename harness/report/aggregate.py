@@ -50,7 +50,9 @@ class CellMean:
         psnr_seed_sd: standard deviation of the mean between seeds; None for one seed.
         decoder_macs, estimator_macs, encoder_macs: mean multiply-adds of an image.
         expert_shares: mean over images, shallowest expert first.
-        macs: those that the experiment is about: the decoder's, or all.
+        macs: those that the experiment is about: the decoder's, or all, as the paper counts them.
+        executed_macs: what the engine executes for `macs` (and LTE's estimators); None where a
+            row does not say.
         lr_pixels: mean number of LR pixels of an image.
         published, published_ssim, published_macs, published_percent: what the paper prints for
             this cell, if it does; percent are of the block's baseline.
@@ -78,6 +80,7 @@ class CellMean:
     published_percent: float | None = None
     published_notes: tuple[tuple[str, str], ...] = ()
     macs: float | None = None
+    executed_macs: float | None = None
     lr_pixels: float | None = None
     decoder_macs: float | None = None
     estimator_macs: float | None = None
@@ -241,7 +244,11 @@ def _with_macs(experiment: Experiment, cell: CellMean) -> CellMean:
     parts = (cell.decoder_macs, cell.encoder_macs, cell.estimator_macs)
     if experiment.macs_of == "decoder" or any(part is None for part in parts):
         return replace(cell, macs=cell.decoder_macs)
-    return replace(cell, macs=sum(part for part in parts if part is not None))
+    executed = cell.executed_macs
+    if executed is not None and cell.encoder_macs is not None:
+        executed += cell.encoder_macs
+    total = sum(part for part in parts if part is not None)
+    return replace(cell, macs=total, executed_macs=executed)
 
 
 def _rows(folder: Path, cell: PlannedCell, only: Collection[str]) -> list[dict[str, Any]]:
@@ -289,6 +296,7 @@ def _means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
         "decoder_macs": float(scored["decoder_macs"].mean()),
         "estimator_macs": float(scored["estimator_macs"].mean()),
         "encoder_macs": float(scored["encoder_macs"].mean()),
+        "executed_macs": _mean_of_all(scored["executed_macs"]),
         "parameters": int(scored["parameters"].iloc[0]),
         "trained_steps": int(scored["trained_steps"].iloc[0]),
         "expert_depths": tuple(scored["expert_depths"].iloc[0]),
@@ -296,6 +304,11 @@ def _means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
             float(s) for s in np.mean(np.array(scored["expert_shares"].tolist(), float), axis=0)
         ),
     }
+
+
+def _mean_of_all(values: pd.Series[Any]) -> float | None:
+    """None unless every row has a value."""
+    return None if values.isna().any() else float(values.astype(float).mean())
 
 
 def _provenance(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:

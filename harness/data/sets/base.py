@@ -25,7 +25,7 @@ def no_official_lr(scale: int) -> Path | None:
 
 @dataclass(frozen=True)
 class ImageItem:
-    """One HR image of a dataset; can be pickled, for loader processes.
+    """One HR image of a dataset; can be pickled.
 
     Attributes:
         name: file name without suffix.

@@ -1,0 +1,220 @@
+"""Output pixels per second of the decoder: the engine against the plain path.
+
+Features are made once and not timed; networks have the paper's sizes and no training, which costs
+the same. Experts are chosen at random in even shares, so that every expert has its part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines import build, parse
+from baselines.composition import Features, ImplicitSR, Routing
+from baselines.engine import GridJob, decode_grid
+from harness import flops
+from harness.bench.timing import Spread, Times, alternate
+from harness.errors import UsageError
+from harness.plain import decode_plain
+from harness.progress import bar
+from harness.upscaling import cell_stretch
+from harness.windows import grid
+
+METHODS = (
+    "edsr-liif",
+    "edsr-moeisr-liif-b",
+    "edsr-moeisr-liif-s",
+    "edsr-lte",
+    "edsr-moeisr-lte-b",
+    "edsr-moeisr-lte-s",
+    "edsr-metasr",
+)
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network on one LR image, ready to be decoded.
+
+    Attributes:
+        shares: of the experts among the LR pixels; empty without experts.
+        executed: multiply-adds of the engine, its decoder alone.
+        counted: multiply-adds of the decoder as the paper counts them.
+    """
+
+    method: str
+    model: ImplicitSR
+    features: Features
+    size: Size
+    stretch: float
+    executed: int
+    counted: int
+
+    def plain(self) -> Tensor:
+        """By `ImplicitSR.decode`, in chunks."""
+        return decode_plain(self.model, self.features, self.size, stretch=self.stretch)
+
+    def fast(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """By the engine."""
+        h, w = self.size
+        job = GridJob(self.size, (0, h), (0, w), self.stretch, dtype=dtype)
+        with torch.inference_mode():
+            return decode_grid(self.model, self.features, job)
+
+
+def baseline_of(method: str) -> str:
+    """The method whose plain decoding a network with experts is compared with: its own MLP."""
+    parts = parse(method)
+    return f"{parts.encoder}-{parts.decoder}" if parts.head else method
+
+
+@torch.inference_mode()
+def make_case(method: str, lr_size: Size, scale: float, device: torch.device) -> Case:
+    """An untrained network at the paper's sizes with the features of a random image.
+
+    Raises:
+        UsageError: for a method without an implicit decoder.
+    """
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    model = build(method)
+    if not isinstance(model, ImplicitSR):
+        raise UsageError(f"{method} decodes nothing; name an arbitrary-scale method.")
+    model = model.to(device).eval()
+    lr = torch.rand(1, 3, *lr_size, generator=generator) * 2 - 1
+    features = model.encode(lr.to(device))
+    choice = None
+    if features.routing is not None:
+        experts = len(model.head.mlps)
+        # As many LR pixels for each expert, at random places.
+        order = torch.randperm(lr_size[0] * lr_size[1], generator=generator)
+        choice = (order % experts)[None].to(device)
+        gates = torch.nn.functional.one_hot(choice, experts).to(features.latent.dtype)
+        features = Features(features.lr, features.latent, Routing(gates, gates))
+    size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
+    macs = flops.count(model, lr_size, size, choice)
+    assert grid(model, lr_size, size).lr == lr_size
+    return Case(
+        method, model, features, size, cell_stretch(model, scale), macs.executed, macs.decoder
+    )
+
+
+@dataclass(frozen=True)
+class Line:
+    """What was measured of one method at one size.
+
+    Attributes:
+        plain, fast: output pixels per second.
+        speedup: engine over the method's own plain path.
+        saving: engine over the plain path of the baseline (`baseline_of`).
+        executed, counted: multiply-adds of the decoder for one image.
+        rate: executed multiply-adds per second of the engine.
+    """
+
+    method: str
+    lr_size: Size
+    scale: float
+    plain: Spread | None
+    fast: Spread
+    speedup: Spread | None
+    saving: Spread | None
+    executed: int
+    counted: int
+    rate: float
+
+
+def compare(
+    methods: Sequence[str],
+    lr_size: Size,
+    scale: float,
+    rounds: int,
+    device: torch.device,
+) -> list[Line]:
+    """Every method by the engine and by the plain path, in turns.
+
+    The baselines that methods with experts are compared with take part, whether named or not.
+    """
+    cases = {m: make_case(m, lr_size, scale, device) for m in methods}
+    bases = dict.fromkeys(map(baseline_of, methods))
+    plains = {m: cases.get(m) or make_case(m, lr_size, scale, device) for m in (*bases, *methods)}
+    work: dict[str, Callable[[], object]] = {f"plain {m}": c.plain for m, c in plains.items()}
+    work |= {f"fast {m}": case.fast for m, case in cases.items()}
+    text = f"{lr_size[0]}x{lr_size[1]} x{scale:g}"
+    with bar(text, rounds + 1) as progress:
+        times = alternate(work, rounds, device, warm_up=1, done=progress.advance)
+    return [_line(case, lr_size, scale, times) for case in cases.values()]
+
+
+def _line(case: Case, lr_size: Size, scale: float, times: Times) -> Line:
+    method, pixels = case.method, case.size[0] * case.size[1]
+    fast = times.rate(f"fast {method}")
+    return Line(
+        method=method,
+        lr_size=lr_size,
+        scale=scale,
+        plain=_times(times.rate(f"plain {method}"), pixels),
+        fast=_times(fast, pixels),
+        speedup=times.ratio(f"plain {method}", f"fast {method}"),
+        saving=times.ratio(f"plain {baseline_of(method)}", f"fast {method}"),
+        executed=case.executed,
+        counted=case.counted,
+        rate=case.executed * fast.median,
+    )
+
+
+def _times(spread: Spread, factor: float) -> Spread:
+    return Spread(spread.median * factor, spread.low * factor, spread.high * factor)
+
+
+def growth(
+    method: str, lr_size: Size, scales: Sequence[float], rounds: int, device: torch.device
+) -> list[Line]:
+    """The engine at several scales: what a pixel costs at each."""
+    cases = {scale: make_case(method, lr_size, scale, device) for scale in scales}
+    work: dict[str, Callable[[], object]] = {f"fast {s}": c.fast for s, c in cases.items()}
+    with bar(f"{method} over scales", rounds + 1) as progress:
+        times = alternate(work, rounds, device, warm_up=1, done=progress.advance)
+    lines = []
+    for scale, case in cases.items():
+        rate = times.rate(f"fast {scale}")
+        pixels = case.size[0] * case.size[1]
+        lines.append(
+            Line(
+                method=method,
+                lr_size=lr_size,
+                scale=scale,
+                plain=None,
+                fast=_times(rate, pixels),
+                speedup=None,
+                saving=None,
+                executed=case.executed,
+                counted=case.counted,
+                rate=case.executed * rate.median,
+            )
+        )
+    return lines
+
+
+def as_json(line: Line) -> dict[str, Any]:
+    """Plain values; rates are pixels per second, spreads [quartile, median, quartile]."""
+
+    def values(spread: Spread | None) -> list[float] | None:
+        return None if spread is None else [spread.low, spread.median, spread.high]
+
+    return {
+        "method": line.method,
+        "lr_size": list(line.lr_size),
+        "scale": line.scale,
+        "plain_pixels_per_s": values(line.plain),
+        "engine_pixels_per_s": values(line.fast),
+        "ratio_to_own_plain": values(line.speedup),
+        "ratio_to_baseline_plain": values(line.saving),
+        "baseline": baseline_of(line.method),
+        "executed_macs": line.executed,
+        "paper_macs": line.counted,
+        "executed_macs_per_s": line.rate,
+    }

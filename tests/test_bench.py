@@ -1,0 +1,129 @@
+"""`harness bench`: what it reports, at tiny sizes. Nothing here asserts on a time."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import PROFILE, network, profile_with, write_profile
+
+from baselines import build
+from baselines.stacked import stacked
+from harness.allocator import keep_freed_memory
+from harness.bench.machine import machine
+from harness.bench.plain import PlainSamples, plain_loader
+from harness.bench.timing import Times, alternate, spread
+from harness.cost import training_macs
+from harness.profiles import Training
+
+
+def test_calls_take_turns():
+    calls: list[str] = []
+    rounds: list[int] = []
+    work = {name: (lambda name=name: calls.append(name)) for name in ("a", "b")}
+    times = alternate(work, 3, torch.device("cpu"), 1, lambda: rounds.append(1))
+    assert calls == ["a", "b"] * 4
+    assert len(rounds) == 4
+    assert {name: len(values) for name, values in times.seconds.items()} == {"a": 3, "b": 3}
+
+
+def test_ratios_are_of_neighbours():
+    """A machine that slows down half-way changes no ratio."""
+    times = Times({"slow": [2.0, 2.0, 20.0, 20.0], "fast": [1.0, 1.0, 10.0, 10.0]})
+    assert times.ratio("slow", "fast") == spread([2.0])
+    assert times.rate("fast").median == pytest.approx(0.55)
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=20))
+def test_a_median_lies_between_its_quartiles(values):
+    found = spread(values)
+    assert min(values) <= found.low <= found.median <= found.high <= max(values)
+
+
+def test_the_plain_way_makes_the_same_kind_of_batch():
+    settings = Training(dataset="x", patch=6, queries=20, batch=3, scale_min=2, scale_max=2)
+    images = [torch.full((3, 12, 12), value, dtype=torch.uint8) for value in (0, 255)]
+    samples = PlainSamples(images, settings, 0, 2)
+    for made, again in zip(plain_loader(samples, 0), plain_loader(samples, 1), strict=True):
+        assert made.lr.shape == (3, 3, 6, 6)
+        assert made.coord.shape == made.cell.shape == (3, 20, 2)
+        assert torch.equal(made.lr[:, :, 0, 0], made.target[:, 0])
+        assert made.cell.unique().item() == pytest.approx(2 / 12)
+        assert torch.equal(made.lr, again.lr)
+        assert torch.equal(made.coord, again.coord)
+
+
+@pytest.mark.parametrize(
+    ("method", "promised"),
+    [("edsr-liif", 1.2), ("edsr-moeisr-liif-s", 1.45), ("edsr-moeisr-liif-b", 1.5),
+     ("edsr-lte", 1.0)],
+)  # fmt: skip
+def test_what_the_multiply_adds_promise(method, promised):
+    """At the paper's sizes; with the encoder, whose work nothing spares."""
+    settings = Training(dataset="x")
+    with torch.device("meta"):
+        model = build(method).train()
+        spared = stacked(model).spared_macs(48**2, 4 * 2304)
+    plain = training_macs(model, settings)
+    assert plain / (plain - spared) == pytest.approx(promised, abs=0.06)
+
+
+def test_spared_multiply_adds_are_those_of_the_code():
+    """One code of 9 x 8 values into 16, 40 times instead of 10 times more often than a pixel."""
+    stack = stacked(network("edsr-liif"))
+    assert stack.spared_macs(10, 40) == 30 * 72 * 16
+
+
+def test_keeping_memory_is_harmless_anywhere(monkeypatch):
+    keep_freed_memory()
+
+    def nothing(_):
+        raise OSError
+
+    monkeypatch.setattr(ctypes, "CDLL", nothing)
+    keep_freed_memory()
+
+
+def test_the_machine_is_described():
+    found = machine(torch.device("cpu"))
+    assert found["cpu"]
+    assert found["cores"] >= 1
+    assert found["torch"] == torch.__version__
+
+
+def test_the_table_of_the_command(tmp_path, harness):
+    file = write_profile(tmp_path / "tiny.yaml")
+    out = harness.good("bench", "train", "--profile", file, "--steps", 1, "--device", "cpu")
+    for method in ("edsr-liif", "edsr-moeisr-liif-s", "edsr-moeisr-liif-b", "edsr-moeisr-lte-s"):
+        assert method in out
+    assert "times as fast" in out
+    assert "threads" in out
+
+
+def test_the_json_of_the_command(tmp_path, harness):
+    file = write_profile(tmp_path / "tiny.yaml", profile_with(precision="bf16"))
+    out = harness.good(
+        *("bench", "train", "--profile", file, "--steps", 2, "--device", "cpu"),
+        *("--methods", "edsr-liif,edsr-metasr", "--json"),
+    )
+    content = json.loads(out)
+    assert content["schema"] == 1
+    assert content["profile"] == PROFILE["name"]
+    assert [line["method"] for line in content["methods"]] == ["edsr-liif", "edsr-metasr"]
+    for line in content["methods"]:
+        assert line["ratio"]["low"] <= line["ratio"]["high"]
+        assert line["steps_per_second"]["fast"]["median"] > 0
+        assert line["share_of_bf16_matrix_product_peak"] is None
+    assert content["methods"][1]["ratio_of_multiply_adds"] == 1
+
+
+@pytest.mark.parametrize("method", ["bicubic", "edsr-x2", "edsr-lif"])
+def test_what_cannot_be_timed_is_said(method, harness):
+    status, _, err = harness("bench", "train", "--methods", method, "--device", "cpu")
+    assert status == 2
+    assert method in err
+    assert "Traceback" not in err

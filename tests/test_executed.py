@@ -1,0 +1,56 @@
+"""What the engine executes is counted beside the paper's figure, and is what runs."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from tiny import network
+from torch.utils.flop_counter import FlopCounterMode
+
+from baselines import build
+from harness import flops, upscaling, windows
+from harness.upscaling import upscale
+
+
+@pytest.mark.parametrize(
+    ("method", "lr", "hr"),
+    [
+        ("edsr-liif", (6, 5), (24, 20)),
+        ("edsr-moeisr-liif-s", (5, 7), (18, 23)),
+        ("rdn-moeisr-liif-b", (4, 4), (12, 12)),
+        ("swinir-liif", (5, 6), (15, 18)),
+    ],
+)
+def test_executed_matrix_products_are_those_that_run(method, lr, hr):
+    """PyTorch counts the products of a real run; rows' and columns' parts are no products."""
+    model, image = network(method), torch.rand(1, 3, *lr)
+    # The encoder's own products, the mapper among them, are counted apart.
+    with FlopCounterMode(display=False) as encoding:
+        choice = upscaling.expert_map(model, image)
+        if choice is None:
+            model.encode(windows.extend(image, windows.grid(model, lr, hr).lr))
+    with FlopCounterMode(display=False) as counter:
+        upscale(model, image, hr[0] / lr[0], hr)
+    ran = (counter.get_total_flops() - encoding.get_total_flops()) // 2
+    seen = windows.grid(model, lr, hr)
+    executed = flops.executed_macs(model, seen, hr, choice)
+    width = model.head.mlps[0].linears[0].out_features
+    axes = [flops._axis(model, seen, hr, axis) for axis in (0, 1)]
+    runs = [axis.code.numel() for axis in axes]
+    sums = axes[0].pairs * runs[1] + axes[1].pairs * runs[0]
+    mapper = model.head.routing_macs() * math.prod(seen.lr)
+    assert executed == ran + sums * width + mapper
+
+
+def test_executed_macs_at_the_papers_size():
+    """LIIF at x4: the hidden layers of every pair that differs, the first layer of every code."""
+    with torch.device("meta"):
+        model = build("edsr-liif")
+    pairs = 2 * 192 - 4  # of rows; a border row finds one code twice
+    products = 48 * 48 * 576 * 256 + pairs**2 * (3 * 256 * 256 + 256 * 3)
+    sums = 2 * pairs * 48 * 256
+    found = flops.count(model, (48, 48), (192, 192))
+    assert found.executed == products + sums
+    assert found.decoder == 4 * 192 * 192 * 345_856
