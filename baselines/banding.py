@@ -63,7 +63,7 @@ def in_bands(layers: Callable[[Tensor], Tensor], x: Tensor, halo: int, row_bytes
     """`layers(x)` of (B, C, h, w), in bands of rows where the whole would not fit.
 
     Args:
-        layers: keep height and width, with zero padding.
+        layers: keep height and width, with zero padding, or enlarge both by an integer.
         x: input.
         halo: rows above and below that a row of the answer depends on.
         row_bytes: what a row of one image takes inside.
@@ -74,10 +74,12 @@ def in_bands(layers: Callable[[Tensor], Tensor], x: Tensor, halo: int, row_bytes
         return layers(x)
     out: Tensor | None = None
     for first, end in bands:
-        low = max(first - halo, 0)
-        part = layers(x[:, :, low : end + halo])[:, :, first - low : end - low]
-        out = _like(part, rows) if out is None else out
-        out[:, :, first:end] = part
+        low, high = max(first - halo, 0), min(end + halo, rows)
+        part = layers(x[:, :, low:high])
+        scale = part.shape[2] // (high - low)
+        out = _like(part, rows * scale) if out is None else out
+        kept = slice((first - low) * scale, (end - low) * scale)
+        out[:, :, first * scale : end * scale] = part[:, :, kept]
     assert out is not None
     return out
 

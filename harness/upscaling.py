@@ -134,7 +134,8 @@ def stream(
         size: (H, W) of the result; default round(h * scale), round(w * scale).
         box: the region; the whole image if None.
         precision: fp32, or bf16 or fp16 (encoder by autocast, decoder in its matrix products).
-        memory: bytes that decoding a band of LR rows may take; None: what suits the device.
+        memory: bytes that a band of LR rows may take, in the encoder and the decoder; None: what
+            suits the device. No band is less than a row.
 
     Raises:
         UsageError: when a fixed-scale network is asked for another scale.

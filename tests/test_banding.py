@@ -90,6 +90,15 @@ def test_an_encoder_in_bands(memory, size, kind):
     assert relative(found, expected) < NEAR
 
 
+@pytest.mark.parametrize("method", [f"{e}-x{s}" for e in ENCODERS for s in (2, 3, 4)])
+def test_an_upsampler_in_bands(method):
+    model = network(method)
+    x = torch.rand(2, 3, 37, 12)
+    expected = model(x).detach()
+    with torch.no_grad(), band_memory(1):
+        assert relative(model(x), expected) < NEAR
+
+
 def test_bands_learn_nothing_of_the_budget():
     """The budget is that of the block of code, and is gone behind it."""
     with band_memory(5):

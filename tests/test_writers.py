@@ -267,3 +267,12 @@ def test_the_memory_of_a_band_can_be_given(tmp_path, harness):
     assert Path("0.png").read_bytes() == Path("1.png").read_bytes()
     status, _, err = harness("upscale", "in.png", "o.png", "--scale", 3, "--memory", 0)
     assert (status, "--memory" in err) == (2, True)
+
+
+def test_a_result_too_large_to_read_again_is_refused_in_words(harness, monkeypatch):
+    photo(8, 9).save("in.png")
+    harness.good("upscale", "in.png", "large.png", "--scale", 4, "--method", BICUBIC)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    command = ("upscale", "large.png", "o.png", "--scale", 2, "--method", BICUBIC)
+    status, _, err = harness(*command)
+    assert (status, "too large to open" in err, "Cut it into parts" in err) == (1, True, True)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from baselines.banding import in_bands
 from baselines.encoders.colours import Values, colours_of
-from baselines.encoders.edsr import conv3x3, upsampling_steps
+from baselines.encoders.edsr import conv3x3, upsample, upsampling_steps
 
 
 class DenseBlock(nn.Module):
@@ -90,8 +90,7 @@ class RDN(nn.Module):
         first = self.shallow1(self.colours.enter(lr))
         x = self.shallow2(first)
         fused = self._fused(x) if torch.is_grad_enabled() else self._fused_in_turn(x)
-        out: Tensor = self.tail(fused + first)
-        return self.colours.leave(out)
+        return self.colours.leave(upsample(self.tail, fused + first, self.scale))
 
     def _fused(self, x: Tensor) -> Tensor:
         """Global feature fusion of all blocks' outputs."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from baselines.banding import in_bands, spans
 from baselines.composition import Range
 from baselines.encoders.colours import DIV2K_MEAN
-from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler
+from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler, upsample
 from baselines.mirror import mirrored
 
 
@@ -216,7 +216,7 @@ class SwinIR(nn.Module):
         x = mirrored(lr, whole, repeat_edge=False)
         x = self.first(x - self.mean)
         x = self.after(self.features_of(x)) + x
-        out: Tensor = self.tail(self.before_upsampler(x))
+        out = upsample(self.tail, self.before_upsampler(x), self.scale)
         if self.scale is None:
             return out
         return (out + self.mean)[..., : h * self.scale, : w * self.scale]
