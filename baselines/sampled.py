@@ -4,7 +4,8 @@
 `baselines.stacked`. `decode_queries` is differentiable like any other operation. `l1_loss` goes
 further: the mean absolute error is a sum over queries, so each piece of the queries can be taken
 forward and back at once, and is forgotten before the next. On a CPU a piece stays in the cache;
-with all queries at once, most of a step goes into first writes to fresh memory.
+with all queries
+at once, about a third of a full-size step goes into page faults of fresh memory.
 """
 
 from __future__ import annotations

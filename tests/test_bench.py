@@ -14,6 +14,7 @@ from tiny import PROFILE, network, profile_with, write_profile
 from baselines import build
 from baselines.stacked import stacked
 from harness.allocator import keep_freed_memory
+from harness.bench.decoding import make_case
 from harness.bench.machine import machine
 from harness.bench.plain import PlainSamples, plain_loader
 from harness.bench.timing import Times, alternate, spread
@@ -127,3 +128,54 @@ def test_what_cannot_be_timed_is_said(method, harness):
     assert status == 2
     assert method in err
     assert "Traceback" not in err
+
+
+# Decoding
+
+
+def test_bench_decode_reports_every_method_beside_its_baseline(harness):
+    """LTE's baseline takes part though it was not named; ratios and counts are consistent."""
+    given = ("bench", "decode", "--methods", "edsr-liif,edsr-moeisr-lte-s", "--lr", "5x6")
+    content = json.loads(harness.good(*given, "--scale", 2, "--rounds", 2, "--json"))
+    assert (content["schema"], content["bench"], content["rounds"]) == (1, "decode", 2)
+    assert content["machine"]["cores"] >= 1
+    assert content["matrix_product_macs_per_s"] > 0
+    liif, lte = content["lines"]
+    assert (liif["baseline"], lte["baseline"]) == ("edsr-liif", "edsr-lte")
+    assert liif["ratio_to_own_plain"] == liif["ratio_to_baseline_plain"]
+    assert liif["paper_macs"] == 4 * 10 * 12 * 345_856
+    assert 0 < liif["executed_macs"] < liif["paper_macs"]
+    for line in (liif, lte):
+        low, median, high = line["engine_pixels_per_s"]
+        assert 0 < low <= median <= high
+
+
+def test_bench_decode_prints_both_counts_by_their_names(harness):
+    given = ("bench", "decode", "--methods", "edsr-moeisr-liif-s", "--lr", "4x4", "--rounds", 1)
+    out = harness.good(*given)
+    assert "paper's GMACs" in out
+    assert "executed" in out
+    scales = harness.good(*given, "--scales", "2,3.5")
+    assert "x3.5" in scales
+    assert "us/px" in scales
+
+
+def test_experts_of_the_benchmark_have_even_shares():
+    case = make_case("edsr-moeisr-liif-b", (6, 6), 2, torch.device("cpu"))
+    assert case.features.routing.gates[0].sum(dim=0).tolist() == [9, 9, 9, 9]
+    assert (case.fast() - case.plain()).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--methods", "edsr-x2"), "decodes nothing"),
+        (("--methods", "edsr-lif"), "Did you mean 'edsr-liif'"),
+        (("--lr", "48"), "--lr takes HEIGHTxWIDTH"),
+        (("--scale", "0.5"), "out of range"),
+    ],
+)
+def test_bench_decode_refuses_what_it_cannot_time(harness, given, message):
+    status, _, error = harness("bench", "decode", *given)
+    assert status == 2
+    assert message in error
