@@ -9,6 +9,7 @@ first; rows first when equal), rounded half up and clipped to 8 bits after each 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -34,16 +35,65 @@ def _contributions(n_in: int, n_out: int, scale: float) -> tuple[Tensor, Tensor]
     return torch.where(folded < n_in, folded, 2 * n_in - 1 - folded), weight
 
 
-def _resize_rows(image: Tensor, n_out: int, scale: float) -> Tensor:
-    """Resize axis 0 of a uint8 tensor, back to uint8."""
-    index, weight = _contributions(image.shape[0], n_out, scale)
+def _weighted(image: Tensor, contributions: tuple[Tensor, Tensor], span: slice) -> Tensor:
+    """Resize axis 0 of a uint8 tensor, back to uint8; of the result, the rows of `span`."""
+    index, weight = (part[span] for part in contributions)
     used = weight.abs().amax(dim=0) > 0
-    source = image.reshape(image.shape[0], -1).double()
-    out = torch.zeros(n_out, source.shape[1], dtype=torch.float64)
+    first, end = int(index.min()), int(index.max()) + 1
+    source = image[first:end].flatten(1).double()
+    out = torch.zeros(index.shape[0], source.shape[1], dtype=torch.float64)
     for column in torch.nonzero(used).flatten().tolist():
-        out += source.index_select(0, index[:, column]).mul_(weight[:, column].unsqueeze(1))
+        rows = source.index_select(0, index[:, column] - first)
+        out += rows.mul_(weight[:, column].unsqueeze(1))
     out = out.add_(0.5).floor_().clamp_(0, 255).to(torch.uint8)
-    return out.reshape(n_out, *image.shape[1:])
+    return out.reshape(-1, *image.shape[1:])
+
+
+# Bytes of the rows, in double precision and three times over, that are resized at once.
+_AT_ONCE = 24 << 20
+
+
+class Resize:
+    """`imresize` of which any rows can be had by themselves. Args: as there."""
+
+    def __init__(
+        self, image: Tensor, size: tuple[int, int], scale: tuple[float, float] | None = None
+    ) -> None:
+        if image.dtype != torch.uint8:
+            raise TypeError(f"imresize works on uint8 as MATLAB does, not on {image.dtype}")
+        (h, w), image = image.shape[-2:], image.cpu()
+        factors = scale or (size[0] / h, size[1] / w)
+        self.size = size
+        self.vertical = _contributions(h, size[0], factors[0])
+        self.horizontal = _contributions(w, size[1], factors[1])
+        self.rows_first = factors[0] <= factors[1]
+        per_row = 24 * max(w, size[1]) * image.shape[:-2].numel()
+        self.step = max(1, _AT_ONCE // max(1, per_row))
+        if not self.rows_first:
+            image = self._in_steps(lambda span: self._columns(image[..., span, :]), h)
+        self.image = image
+
+    def rows(self, first: int, end: int) -> Tensor:
+        """uint8 (..., end - first, width), those rows of the result."""
+        return self._in_steps(self._rows, end - first, first)
+
+    def _rows(self, span: slice) -> Tensor:
+        part = _weighted(self.image.movedim(-2, 0), self.vertical, span).movedim(0, -2)
+        return self._columns(part) if self.rows_first else part
+
+    def _columns(self, part: Tensor) -> Tensor:
+        return _weighted(part.movedim(-1, 0), self.horizontal, slice(None)).movedim(0, -1)
+
+    def _in_steps(self, make: Callable[[slice], Tensor], rows: int, first: int = 0) -> Tensor:
+        """A tensor whose rows are made some at a time."""
+        out = torch.empty(0, dtype=torch.uint8)
+        for start in range(0, rows, self.step):
+            end = min(start + self.step, rows)
+            part = make(slice(first + start, first + end))
+            if not start:
+                out = torch.empty(*part.shape[:-2], rows, part.shape[-1], dtype=torch.uint8)
+            out[..., start:end, :] = part
+        return out
 
 
 def imresize(
@@ -59,15 +109,12 @@ def imresize(
     Returns:
         uint8 (..., *size), on the CPU.
     """
-    if image.dtype != torch.uint8:
-        raise TypeError(f"imresize works on uint8 as MATLAB does, not on {image.dtype}")
-    factors = scale or (size[0] / image.shape[-2], size[1] / image.shape[-1])
-    out = image.cpu()
-    axes = [-2, -1] if factors[0] <= factors[1] else [-1, -2]
-    for axis in axes:
-        rows = _resize_rows(out.movedim(axis, 0), size[axis], factors[axis])
-        out = rows.movedim(0, axis)
-    return out.contiguous()
+    return Resize(image, size, scale).rows(0, size[0])
+
+
+def as_bytes(lr: Tensor) -> Tensor:
+    """[0, 1] to the 8-bit values of a file."""
+    return (lr * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 class Bicubic(nn.Module):
@@ -79,5 +126,4 @@ class Bicubic(nn.Module):
     def forward(self, lr: Tensor, scale: float) -> Tensor:
         """(B, 3, h, w) to (B, 3, round(h*scale), round(w*scale))."""
         size = (round(lr.shape[-2] * scale), round(lr.shape[-1] * scale))
-        quantised = (lr * 255).round().clamp(0, 255).to(torch.uint8)
-        return imresize(quantised, size).to(lr) / 255
+        return imresize(as_bytes(lr), size).to(lr) / 255

@@ -149,7 +149,9 @@ class GridDecoder:
             done = ready
             if done < last.numel():
                 kept = min(int(self.rows.where[0, done]), first_pair + answers.shape[0])
-                carried, first_pair = answers[kept - first_pair :], kept
+                # A view would hold all of this band while the next one is made.
+                carried, first_pair = answers[kept - first_pair :].clone(), kept
+            del answers
 
     def _bands(self) -> Iterator[Span]:
         """[first, end) runs of rows, as many as the memory allows."""

@@ -24,8 +24,8 @@ from harness.errors import HarnessError
 
 INTERRUPTED = 130
 _MEMORY_REMEDY = (
-    "Cut the image into parts, lower `evaluation: chunk` or `training: batch` in the profile, or "
-    "use a machine with more memory."
+    "Cut the image into parts, lower `evaluation: memory_mib` or `training: batch` in the profile, "
+    "or use a machine with more memory."
 )
 
 

@@ -54,6 +54,24 @@ _CLEAR = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
 
 
+def process_peak() -> int:
+    """Bytes of this process at most: since its program was started, where the system tells that."""
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return _peak_since_start()
+
+
+def _peak_since_start() -> int:
+    """As every Unix tells it; on Linux it may be that of the program that started this one."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 class PeakMemory:
     """Peak memory from its making on.
 
@@ -84,8 +102,5 @@ class PeakMemory:
         if self.device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(self.device))
         if self.kind == "process":
-            for line in _STATUS.read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    return max(0, int(line.split()[1]) * 1024 - self.beside)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+            return max(0, process_peak() - self.beside)
+        return _peak_since_start()

@@ -1,22 +1,15 @@
-"""Enlarging image files: grey images, transparency and file types around the networks."""
+"""Image files before and after enlarging: grey images, transparency, types and their limits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from PIL import Image, ImageOps
 
-from baselines.bicubic import imresize
-from harness.data.degrade import quantise, unit
-from harness.data.images import open_image, to_image, to_tensor
+from harness.data.images import open_image
 from harness.errors import HarnessError
-from harness.files import replacing
-from harness.profiles import Evaluation
-from harness.progress import bar
-from harness.subject import Subject
-from harness.upscaling import stream
+from harness.writers import objection
 
 _WITH_ALPHA = {"PNG", "WEBP", "TIFF", "TGA", "JPEG2000"}
 
@@ -55,11 +48,17 @@ def open_source(path: Path) -> Source:
     return Source(image.convert("RGB"), alpha, grey, icc if fits else None)
 
 
-def check_target(path: Path, source: Source) -> str:
+def enlarged_size(source: Source, scale: float) -> tuple[int, int]:
+    """(H, W) of the enlarged image."""
+    return round(source.rgb.height * scale), round(source.rgb.width * scale)
+
+
+def check_target(path: Path, source: Source, scale: float) -> str:
     """Pillow's format for a file name, before any work is done.
 
     Raises:
-        HarnessError: unknown suffix, missing folder, or a type without transparency.
+        HarnessError: unknown suffix, missing folder, a type without transparency, or one that
+            cannot hold an image of that size (or not without holding it in memory).
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind is None or kind not in Image.SAVE:
@@ -74,55 +73,11 @@ def check_target(path: Path, source: Source) -> str:
         raise HarnessError(
             f"The image has transparency, which {kind} files cannot hold.", "Use .png."
         )
-    return kind
-
-
-def _enlarge_rgb(
-    subject: Subject, rgb: torch.Tensor, scale: float, settings: Evaluation
-) -> torch.Tensor:
-    """uint8 (3, h, w) to uint8 (3, H, W)."""
-    size = (round(rgb.shape[-2] * scale), round(rgb.shape[-1] * scale))
-    out = torch.empty(3, *size, dtype=torch.uint8)
-    with bar(f"{subject.method} x{scale:g}", size[0] * size[1]) as progress:
-        made = stream(
-            subject.model,
-            unit(rgb)[None],
-            scale,
-            precision=settings.precision,
-            memory=settings.memory,
+    size = enlarged_size(source, scale)
+    reason = objection(kind, size)
+    if reason:
+        raise HarnessError(
+            f"The image would be {size[1]:,} x {size[0]:,} pixels, and {reason}.",
+            "Use .png or .tif, which are written as the rows are made.",
         )
-        top = 0
-        for strip in made.strips:
-            rows = strip.shape[1]
-            out[:, top : top + rows] = quantise(strip).cpu()
-            top += rows
-            progress.advance(rows * size[1])
-    return out
-
-
-def enlarge(subject: Subject, source: Source, scale: float, settings: Evaluation) -> Image.Image:
-    """The enlarged image, grey or transparent as the source was."""
-    image = to_image(_enlarge_rgb(subject, to_tensor(source.rgb), scale, settings))
-    if source.grey:
-        image = image.convert("L")
-    if source.alpha is not None:
-        alpha = imresize(to_tensor(source.alpha), (image.height, image.width))
-        image.putalpha(to_image(alpha))
-    if source.icc_profile:
-        image.info["icc_profile"] = source.icc_profile
-    return image
-
-
-def save(image: Image.Image, path: Path, kind: str) -> None:
-    """Write an image, whole or not at all.
-
-    Raises:
-        HarnessError: the folder cannot be written, or the type cannot hold the image.
-    """
-    with replacing(path) as temporary:
-        try:
-            image.save(temporary, format=kind, icc_profile=image.info.get("icc_profile"))
-        except (ValueError, KeyError) as error:
-            raise HarnessError(
-                f"{path}: a {kind} file cannot hold this image ({error}).", "Use .png."
-            ) from error
+    return kind

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from baselines.bicubic import Bicubic
+from baselines.banding import band_memory
+from baselines.bicubic import Bicubic, Resize, as_bytes
 from baselines.composition import Features, FixedScaleLookup, FixedScaleSR, ImplicitSR, Routing
 from baselines.engine import GridDecoder, GridJob
 from harness.boxes import Box
@@ -18,6 +19,7 @@ from harness.windows import extend, grid
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PRECISIONS = tuple(_DTYPES)
+_BICUBIC_MEMORY = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -132,18 +134,21 @@ def stream(
         size: (H, W) of the result; default round(h * scale), round(w * scale).
         box: the region; the whole image if None.
         precision: fp32, or bf16 or fp16 (encoder by autocast, decoder in its matrix products).
-        memory: bytes that decoding a band of LR rows may take; None: what suits the device.
+        memory: bytes that a band of LR rows may take, in the encoder and the decoder; None: what
+            suits the device. No band is less than a row.
 
     Raises:
         UsageError: when a fixed-scale network is asked for another scale.
     """
     h, w = lr.shape[-2:]
-    target = size or (round(h * scale), round(w * scale))
+    target = size or _rounded(lr, scale)
     region = box or Box(0, 0, *target)
     seen = grid(model, (h, w), target)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     lr = extend(lr.to(device), seen.lr)
-    with autocast(device, precision):
+    if isinstance(model, Bicubic):
+        return Streamed(_bicubic_strips(lr, scale, region, memory), None, seen.lr)
+    with autocast(device, precision), band_memory(memory):
         if isinstance(model, ImplicitSR):
             features = model.encode(lr * 2 - 1)
             stretch = cell_stretch(model, scale)
@@ -166,8 +171,16 @@ def upscale(
 ) -> Upscaled:
     """SR image, or a region of it, as a whole. Args, Raises: as `stream`."""
     made = stream(model, lr, scale, size, box=box, precision=precision, memory=memory)
-    image = torch.cat([strip.cpu() for strip in made.strips], dim=1)
-    return Upscaled(image.unsqueeze(0), made.routing, made.lr_size)
+    height = box.height if box else (size or _rounded(lr, scale))[0]
+    image = torch.empty(1, 3, 0, 0)
+    top = 0
+    for strip in made.strips:
+        # One buffer and a strip, instead of all strips and then their sum.
+        if not top:
+            image = torch.empty(1, 3, height, strip.shape[2])
+        image[0, :, top : top + strip.shape[1]] = strip
+        top += strip.shape[1]
+    return Upscaled(image[:, :, :top], made.routing, made.lr_size)
 
 
 def has_experts(model: nn.Module) -> bool:
@@ -199,8 +212,6 @@ def expert_map(model: nn.Module, lr: Tensor, precision: str = "fp32") -> Tensor 
 
 def _whole_image(model: nn.Module, lr: Tensor, scale: float) -> Tensor:
     """By networks that make all pixels at once, float32 on the CPU."""
-    if isinstance(model, Bicubic):
-        return torch.as_tensor(model(lr, scale))
     if not isinstance(model, FixedScaleSR | FixedScaleLookup):
         raise TypeError(f"{type(model).__name__} is not a network of this harness")
     if scale != model.scale:
@@ -208,3 +219,19 @@ def _whole_image(model: nn.Module, lr: Tensor, scale: float) -> Tensor:
     if model.input_range == "unit":
         return torch.as_tensor(model.network(lr)).float().cpu()
     return torch.as_tensor(model.network(lr * 2 - 1)).float().cpu() * 0.5 + 0.5
+
+
+def _rounded(lr: Tensor, scale: float) -> tuple[int, int]:
+    """(H, W) that (..., h, w) has at a scale."""
+    return round(lr.shape[-2] * scale), round(lr.shape[-1] * scale)
+
+
+def _bicubic_strips(lr: Tensor, scale: float, box: Box, memory: int | None) -> Iterator[Tensor]:
+    """A region of what `Bicubic` makes, in strips."""
+    made = Resize(as_bytes(lr[0]), _rounded(lr, scale))
+    # Values of 8 bits, and of 32 twice over while they are divided.
+    step = max(1, (memory or _BICUBIC_MEMORY) // (27 * made.size[1]))
+    end = min(box.top + box.height, made.size[0])
+    for top in range(box.top, end, step):
+        rows = made.rows(top, min(top + step, end))
+        yield rows[..., box.left : box.left + box.width].to(lr) / 255

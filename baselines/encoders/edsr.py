@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from baselines.banding import in_bands
 from baselines.encoders.colours import Values, colours_of
 
 
@@ -48,6 +49,21 @@ def pixel_shuffle_upsampler(channels: int, scale: int) -> nn.Sequential:
     for step in upsampling_steps(scale):
         layers += [conv3x3(channels, step * step * channels), nn.PixelShuffle(step)]
     return nn.Sequential(*layers)
+
+
+def upsample(tail: Callable[[Tensor], Tensor], x: Tensor, scale: int | None) -> Tensor:
+    """A sub-pixel upsampler's answer, in bands of rows where an image would not fit.
+
+    Args:
+        tail: convolutions and pixel shuffles; one convolution on the LR grid and fewer than two
+            rows of it in all others.
+        x: (B, C, h, w).
+        scale: of the tail; None for none.
+    """
+    if scale is None:
+        return tail(x)
+    # The last stage's channels before and after their shuffle, and as the convolution wants them.
+    return in_bands(tail, x, 3, 3 * scale**2 * x.shape[1] * x.shape[3] * x.element_size())
 
 
 class EDSR(nn.Module):
@@ -94,4 +110,4 @@ class EDSR(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         """(B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
         x = self.head(self.colours.enter(lr))
-        return self.colours.leave(self.tail(x + self.body(x)))
+        return self.colours.leave(upsample(self.tail, x + self.body(x), self.scale))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.banding import in_bands
 from baselines.encoders.colours import Values, colours_of
-from baselines.encoders.edsr import conv3x3, upsampling_steps
+from baselines.encoders.edsr import conv3x3, upsample, upsampling_steps
 
 
 class DenseBlock(nn.Module):
@@ -20,9 +22,25 @@ class DenseBlock(nn.Module):
         self.fusion = nn.Conv2d(channels + layers * growth, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            # All that the block knows, as it is and as the convolution wants it.
+            row_bytes = 2 * self.fusion.in_channels * x.shape[3] * x.element_size()
+            return in_bands(self._in_place, x, len(self.layers), row_bytes)
         known = x
         for layer in self.layers:
             known = torch.cat([known, layer(known)], dim=1)
+        out: Tensor = self.fusion(known) + x
+        return out
+
+    def _in_place(self, x: Tensor) -> Tensor:
+        """The same without copies of what is known, which gradients would need."""
+        known = x.new_empty(x.shape[0], self.fusion.in_channels, *x.shape[2:])
+        end = x.shape[1]
+        known[:, :end] = x
+        for layer in self.layers:
+            new = layer(known[:, :end])
+            known[:, end : end + new.shape[1]] = new
+            end += new.shape[1]
         out: Tensor = self.fusion(known) + x
         return out
 
@@ -71,12 +89,31 @@ class RDN(nn.Module):
         """(B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
         first = self.shallow1(self.colours.enter(lr))
         x = self.shallow2(first)
+        fused = self._fused(x) if torch.is_grad_enabled() else self._fused_in_turn(x)
+        return self.colours.leave(upsample(self.tail, fused + first, self.scale))
+
+    def _fused(self, x: Tensor) -> Tensor:
+        """Global feature fusion of all blocks' outputs."""
         outputs = []
         for block in self.blocks:
             x = block(x)
             outputs.append(x)
-        out: Tensor = self.tail(self.fusion(torch.cat(outputs, dim=1)) + first)
-        return self.colours.leave(out)
+        out: Tensor = self.fusion(torch.cat(outputs, dim=1))
+        return out
+
+    def _fused_in_turn(self, x: Tensor) -> Tensor:
+        """The same: the 1x1 convolution is a sum over blocks, so no output need be kept."""
+        mixing: nn.Module = self.fusion[0]
+        assert isinstance(mixing, nn.Conv2d)
+        bias, total = mixing.bias, None
+        weights = torch.split(mixing.weight, x.shape[1], dim=1)
+        for block, weight in zip(self.blocks, weights, strict=True):
+            x = block(x)
+            part = F.conv2d(x, weight, bias).float()
+            bias, total = None, part if total is None else total.add_(part)
+        assert total is not None
+        out: Tensor = self.fusion[1](total.to(x.dtype))
+        return out
 
 
 def _upsampler(features: int, growth: int, scale: int) -> nn.Sequential:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from baselines.banding import in_bands, spans
 from baselines.composition import Range
 from baselines.encoders.colours import DIV2K_MEAN
-from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler
+from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler, upsample
 from baselines.mirror import mirrored
 
 
@@ -93,6 +94,9 @@ class SwinBlock(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, H, W, C)."""
         size = (x.shape[1], x.shape[2])
+        bands = spans(x, size[0], x.shape[0] * self._row_bytes(x), multiple=self.window)
+        if len(bands) > 1:
+            return self._in_bands(x, mask, bands)
         y = self.norm1(x)
         if self.shift:
             y = y.roll((-self.shift, -self.shift), dims=(1, 2))
@@ -102,6 +106,27 @@ class SwinBlock(nn.Module):
             y = y.roll((self.shift, self.shift), dims=(1, 2))
         x = x + y
         out: Tensor = x + self.mlp(self.norm2(x))
+        return out
+
+    def _row_bytes(self, x: Tensor) -> int:
+        """Of a row inside: queries, keys and values twice, three copies of scores, the rest."""
+        pixel = 10 * x.shape[3] + 3 * self.attn.heads * self.window**2
+        return pixel * x.shape[2] * x.element_size()
+
+    def _in_bands(self, x: Tensor, mask: Tensor, bands: list[tuple[int, int]]) -> Tensor:
+        """The same in bands of rows of windows: they do not depend on each other."""
+        height, width = x.shape[1:3]
+        across = width // self.window
+        rows = (torch.arange(height, device=x.device) + self.shift) % height
+        out = torch.empty_like(x)
+        for first, end in bands:
+            here = rows[first:end]
+            known = x.index_select(1, here)
+            y = partition(self.norm1(known).roll(-self.shift, dims=2), self.window)
+            part = mask[first // self.window * across : end // self.window * across]
+            y = merge(self.attn(y, part if self.shift else None), self.window, (end - first, width))
+            known += y.roll(self.shift, dims=2)
+            out[:, here] = known + self.mlp(self.norm2(known))
         return out
 
 
@@ -120,8 +145,9 @@ class SwinGroup(nn.Module):
         y = x
         for block in self.blocks:
             y = block(y, mask)
-        out: Tensor = self.conv(y.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) + x
-        return out
+        row_bytes = 4 * x.shape[3] * x.shape[2] * x.element_size()
+        y = in_bands(self.conv, y.permute(0, 3, 1, 2), 1, row_bytes).permute(0, 2, 3, 1)
+        return y + x
 
 
 class SwinIR(nn.Module):
@@ -190,7 +216,7 @@ class SwinIR(nn.Module):
         x = mirrored(lr, whole, repeat_edge=False)
         x = self.first(x - self.mean)
         x = self.after(self.features_of(x)) + x
-        out: Tensor = self.tail(self.before_upsampler(x))
+        out = upsample(self.tail, self.before_upsampler(x), self.scale)
         if self.scale is None:
             return out
         return (out + self.mean)[..., : h * self.scale, : w * self.scale]

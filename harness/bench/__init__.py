@@ -1,1 +1,1 @@
-"""How fast training is, against the plain way."""
+"""How fast decoding and training are, and what memory enlarging takes."""

@@ -1,4 +1,4 @@
-"""`harness bench`: how fast, against the plain way."""
+"""`harness bench`: how fast, against the plain way, and in how much memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.bench_decode import decode
+from harness.commands.bench_memory import memory
 from harness.commands.options import device_option, json_option, print_json, profile_option
 
 if TYPE_CHECKING:
@@ -17,10 +18,11 @@ SCHEMA = 1
 
 @click.group(epilog="Example: harness bench train --steps 20")
 def bench() -> None:
-    """Measure how fast decoding and training are here, against the plain way."""
+    """Measure how fast decoding and training are here, and what memory enlarging takes."""
 
 
 bench.add_command(decode)
+bench.add_command(memory)
 
 
 @bench.command(epilog="Example: harness bench train --profile paper --methods edsr-liif --steps 5")

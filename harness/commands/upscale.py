@@ -28,6 +28,12 @@ from harness.commands.options import (
     type=click.Path(path_type=Path, dir_okay=False),
     help="Ours or an official one (see import-checkpoint). Default: METHOD's under the profile.",
 )
+@click.option(
+    "--memory",
+    type=click.IntRange(min=1),
+    metavar="MIB",
+    help="What a band of rows may take while it is worked on.  [default: the profile's, 64 on CPU]",
+)
 @profile_option
 @data_root_option
 @device_option
@@ -38,6 +44,7 @@ def upscale(
     scale: float,
     method: str | None,
     checkpoint: Path | None,
+    memory: int | None,
     profile: str,
     data_root: Path | None,
     device: str,
@@ -46,21 +53,23 @@ def upscale(
     """Enlarge the image IN by any factor and write it to OUT.
 
     Grey images stay grey; transparency is kept (enlarged by bicubic). The type of OUT follows
-    its suffix.
+    its suffix. PNG and TIFF are written as the rows are made, so that memory does not grow with
+    the result; other types are put together in memory, up to 134 million pixels.
     """
     from harness import device as devices
-    from harness import image_files, places, profiles
+    from harness import enlarging, image_files, places, profiles
     from harness.errors import InterruptedWorkError
     from harness.trained import find_subject
 
     settings = profiles.load(profile)
     where = places.resolve(data_root, results, profile=settings)
     opened = image_files.open_source(source)
-    writer = image_files.check_target(target, opened)
+    kind = image_files.check_target(target, opened, scale)
     subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
+    evaluation = settings.evaluation.model_copy(update={"memory_mib": memory} if memory else {})
     try:
-        result = image_files.enlarge(subject, opened, scale, settings.evaluation)
+        made = enlarging.enlarge_file(subject, opened, scale, evaluation, target, kind)
     except KeyboardInterrupt:
         raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
-    image_files.save(result, target, writer)
-    click.echo(f"{target}: {result.width}x{result.height} by {subject.method} ({subject.origin})")
+    height, width = made.size
+    click.echo(f"{target}: {width}x{height} by {subject.method} ({subject.origin})")

@@ -198,8 +198,8 @@ class Evaluation(_Strict):
     """How measurements are taken.
 
     Attributes:
-        memory_mib: what decoding a band of LR rows may take, besides the encoder's features and
-            the result; None: what suits the device.
+        memory_mib: what a band of LR rows may take in the encoder and the decoder, besides the
+            encoder's features and the result; None: what suits the device.
     """
 
     precision: Precision = "fp32"

@@ -1,0 +1,179 @@
+"""Peak memory of `harness upscale`, each case in a process of its own.
+
+Networks have no training: what they answer is no picture, but takes the same memory. The peak is
+that of the whole process, Python and PyTorch included.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the measured process starts here, and imports what the command itself does
+    from harness.profiles import Profile
+
+METHODS = ("edsr-liif", "edsr-lte", "edsr-moeisr-liif-s")
+_CHILD = "from harness.bench.memory import in_child; in_child()"
+_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for all cases.
+
+    Attributes:
+        profile: whose network sizes are taken.
+        size: (h, w) of the image that is enlarged.
+        suffix: type of the result.
+        memory: MiB of a band; None: what suits the device.
+        device: of `harness upscale`.
+        limit: seconds of work after which a case is stopped; None: never.
+    """
+
+    profile: Profile
+    size: tuple[int, int]
+    suffix: str = ".png"
+    memory: int | None = None
+    device: str = "cpu"
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One case.
+
+    Attributes:
+        peak: bytes of the process.
+        file: bytes of the result.
+        seconds: from the start of the process to its end.
+        finished: False where it was stopped; the peak is that up to then.
+    """
+
+    method: str
+    scale: float
+    lr_size: tuple[int, int]
+    hr_size: tuple[int, int]
+    peak: int
+    file: int
+    seconds: float
+    finished: bool
+
+    def content(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+def measure(
+    methods: Sequence[str], scales: Sequence[float], setting: Setting, folder: Path
+) -> Iterator[Line]:
+    """One line for each method and scale.
+
+    Args:
+        methods: names.
+        scales: factors.
+        setting: the rest.
+        folder: for the image, the networks and one result at a time.
+
+    Raises:
+        HarnessError: when the command fails.
+    """
+    image = _image(folder, setting.size)
+    for method in methods:
+        network = _network(folder, method, setting.profile)
+        for scale in scales:
+            yield _case(method, scale, setting, image, network)
+
+
+def _image(folder: Path, size: tuple[int, int]) -> Path:
+    """A photograph that ships inside scikit-image, at this size."""
+    from PIL import Image
+    from skimage.data import astronaut
+
+    path = folder / "in.png"
+    photograph: Any = astronaut()  # type: ignore[no-untyped-call]
+    Image.fromarray(photograph).resize((size[1], size[0])).save(path)
+    return path
+
+
+def _network(folder: Path, method: str, profile: Profile) -> list[str]:
+    """What names an untrained network to the command."""
+    import torch
+
+    from baselines import build, parse
+    from harness import checkpoints
+
+    if not parse(method).encoder:
+        return ["--method", method]
+    torch.manual_seed(0)
+    options = profile.networks.options(parse(method))
+    state = build(method, **options).state_dict()
+    content = {"method": method, "build": options, "state_dict": state, "origin": "untrained"}
+    path = folder / f"{method}.pt"
+    checkpoints.save(path, content)
+    return ["--checkpoint", str(path)]
+
+
+def _case(method: str, scale: float, setting: Setting, image: Path, network: list[str]) -> Line:
+    from harness.errors import HarnessError
+
+    report, target = image.with_name("report.json"), image.with_name(f"out{setting.suffix}")
+    command = ["upscale", str(image), str(target), "--scale", str(scale), *network]
+    command += ["--device", setting.device]
+    command += [] if setting.memory is None else ["--memory", str(setting.memory)]
+    start = time.perf_counter()
+    status = _run([sys.executable, "-c", _CHILD, str(report), *command], report, setting.limit)
+    seconds = time.perf_counter() - start
+    stopped = setting.limit is not None and status == _INTERRUPTED
+    if status and not stopped:
+        raise HarnessError(f"harness {' '.join(command)} failed with status {status}.")
+    line = Line(
+        method=method,
+        scale=scale,
+        lr_size=setting.size,
+        hr_size=(round(setting.size[0] * scale), round(setting.size[1] * scale)),
+        peak=json.loads(report.read_text())["peak"],
+        file=0 if stopped else target.stat().st_size,
+        seconds=seconds,
+        finished=not stopped,
+    )
+    report.unlink()
+    target.unlink(missing_ok=True)
+    return line
+
+
+def _run(command: list[str], begun: Path, limit: float | None) -> int:
+    """Exit status of a command that is interrupted so many seconds after a file has appeared."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
+        try:
+            while limit is not None and running.poll() is None and not begun.exists():
+                time.sleep(0.05)
+            return running.wait(limit)
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGINT)
+            return running.wait()
+        except BaseException:
+            running.terminate()
+            raise
+
+
+def in_child() -> None:
+    """The `harness` command, whose peak memory goes to the file named first."""
+    from harness import enlarging, trained
+    from harness.cli import main
+    from harness.device import process_peak
+
+    del enlarging, trained  # imported for the command: the limit counts its work
+    _, report, *arguments = sys.argv
+    sys.argv = ["harness", *arguments]
+    Path(report).write_text(json.dumps({"peak": process_peak()}))
+    try:
+        main()
+    finally:
+        Path(report).write_text(json.dumps({"peak": process_peak()}))

@@ -1,0 +1,59 @@
+"""`harness bench memory` at tiny sizes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tiny import write_profile
+
+from harness import profiles
+from harness.bench import memory
+from harness.device import process_peak
+from harness.errors import HarnessError
+
+
+def test_peaks_of_methods_and_scales(harness, tmp_path):
+    command = ["bench", "memory", "--methods", "edsr-liif,bicubic", "--size", "9x7"]
+    command += ["--scales", "2,30", "--device", "cpu"]
+    command += ["--profile", write_profile(tmp_path / "tiny.yaml")]
+    content = json.loads(harness.good(*command, "--json"))
+    lines = content["lines"]
+    assert [(line["method"], line["scale"]) for line in lines] == [
+        ("edsr-liif", 2),
+        ("edsr-liif", 30),
+        ("bicubic", 2),
+        ("bicubic", 30),
+    ]
+    assert [line["hr_size"] for line in lines[:2]] == [[18, 14], [270, 210]]
+    for line in lines:
+        assert line["finished"]
+        assert 50 << 20 < line["peak"] < 2 << 30
+        assert line["file"] > 0
+    text = harness.good(*command[:-1], tmp_path / "tiny.yaml", "--memory", 1, "--suffix", ".tif")
+    assert "210 x 270" in text
+    assert "untrained" in text
+
+
+def test_a_case_that_is_stopped_says_so(tmp_path):
+    profile = profiles.load("quick")
+    setting = memory.Setting(profile, (200, 200), limit=1)
+    (line,) = memory.measure(["edsr-lte"], [100], setting, tmp_path)
+    assert not line.finished
+    assert line.file == 0
+    assert line.peak > 50 << 20
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["edsr-lte.pt", "in.png"]
+
+
+def test_a_failure_is_no_peak(tmp_path):
+    setting = memory.Setting(profiles.load("quick"), (9, 9), suffix=".xyz")
+    with pytest.raises(HarnessError, match="failed with status 1"):
+        list(memory.measure(["bicubic"], [2], setting, tmp_path))
+
+
+def test_the_peak_grows_with_what_is_held():
+    before = process_peak()
+    held = bytearray(before + (64 << 20))
+    for page in range(0, len(held), 4096):
+        held[page] = 1
+    assert process_peak() >= len(held) > before

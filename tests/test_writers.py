@@ -1,0 +1,278 @@
+"""Image files written strip by strip hold what files written as a whole held."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tiny import network, photo, start
+
+from baselines.bicubic import Resize, imresize
+from harness.data.degrade import quantise, unit
+from harness.data.images import to_image, to_tensor
+from harness.enlarging import enlarge_file, enlarged_rows, layout_of
+from harness.errors import HarnessError
+from harness.image_files import Source, check_target
+from harness.profiles import Evaluation
+from harness.subject import Subject
+from harness.upscaling import upscale
+from harness.writers import STREAMED, Layout, Rows, tiff, write_rows
+from harness.writers.layout import CHANNELS
+from harness.writers.png import write_png
+from harness.writers.whole import LONGEST_SIDE, MOST_PIXELS
+
+SUFFIXES = {"PNG": ".png", "TIFF": ".tif"}
+CPU = torch.device("cpu")
+
+
+def noise(height: int, width: int, channels: int, seed: int = 0) -> Rows:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+def in_strips(image: Rows, rows: int) -> Iterator[Rows]:
+    return (image[top : top + rows] for top in range(0, len(image), rows))
+
+
+def read(path: Path, mode: str) -> Rows:
+    with Image.open(path) as image:
+        assert image.mode == mode
+        return np.asarray(image).reshape(image.height, image.width, -1)
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+@pytest.mark.parametrize("mode", CHANNELS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (13, 1), (40, 70), (300, 800)])
+@pytest.mark.parametrize("rows", [1, 7, 1000])
+def test_pillow_reads_what_was_written(rows, size, mode, kind, tmp_path):
+    image = noise(*size, CHANNELS[mode])
+    path = tmp_path / "image"
+    write_rows(path, kind, Layout(size, mode), in_strips(image, rows))
+    assert np.array_equal(read(path, mode), image)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    size=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    mode=st.sampled_from(list(CHANNELS)),
+    values=st.sampled_from([(0, 256), (0, 2), (254, 256), (127, 130)]),
+    cuts=st.lists(st.integers(1, 4), max_size=12),
+    seed=st.integers(0, 99),
+)
+def test_any_strips_make_the_same_png(size, mode, values, cuts, seed):
+    shape = (*size, CHANNELS[mode])
+    image = np.random.default_rng(seed).integers(*values, shape).astype(np.uint8)
+    tops = np.clip(np.cumsum([0, *cuts]), 0, size[0])
+    strips = [image[a:b] for a, b in zip(tops, [*tops[1:], size[0]], strict=True)]
+    file = io.BytesIO()
+    write_png(file, Layout(size, mode), strips)
+    assert np.array_equal(np.asarray(Image.open(file)).reshape(shape), image)
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+def test_the_colour_profile_is_kept(kind, tmp_path):
+    profile = bytes(range(256)) * 3
+    image = noise(5, 6, 3)
+    write_rows(tmp_path / "image", kind, Layout((5, 6), "RGB", profile), [image])
+    assert Image.open(tmp_path / "image").info["icc_profile"] == profile
+
+
+def test_tiff_beyond_its_offsets_becomes_bigtiff(tmp_path, monkeypatch):
+    image = noise(50, 60, 3)
+    monkeypatch.setattr(tiff, "_BIG", 1000)
+    write_rows(tmp_path / "image", "TIFF", Layout((50, 60), "RGB"), in_strips(image, 7))
+    assert (tmp_path / "image").read_bytes()[2] == 43
+    assert np.array_equal(read(tmp_path / "image", "RGB"), image)
+
+
+@pytest.mark.parametrize("kind", [*STREAMED, "BMP"])
+@pytest.mark.parametrize(
+    "strips",
+    [[noise(3, 4, 3)], [noise(5, 4, 3)], [noise(4, 3, 3)], [noise(4, 4, 1)], []],
+    ids=["few", "many", "narrow", "grey", "none"],
+)
+def test_rows_that_do_not_make_up_the_image_are_refused(strips, kind, tmp_path):
+    with pytest.raises(ValueError, match=r"image|fit"):
+        write_rows(tmp_path / "image", kind, Layout((4, 4), "RGB"), strips)
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+def test_an_image_is_not_held_while_it_is_written(kind, tmp_path):
+    side, strip = 4000, noise(20, 4000, 3)
+    write_rows(tmp_path / "warm", kind, Layout((20, side), "RGB"), [strip])
+    tracemalloc.start()
+    strips = (strip for _ in range(side // 20))
+    write_rows(tmp_path / "image", kind, Layout((side, side), "RGB"), strips)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20 < side * side * 3
+
+
+# Resizing in parts
+
+
+@pytest.mark.parametrize(("h", "w"), [(9, 7), (40, 30)])
+@pytest.mark.parametrize("size", [(33, 26), (33, 20), (5, 3), (4, 6), (270, 210), (40, 30)])
+def test_rows_of_a_resized_image_by_themselves(size, h, w):
+    image = torch.from_numpy(noise(3, h, w))
+    whole = imresize(image, size)
+    for step in (1, 4, size[0]):
+        resize = Resize(image, size)
+        resize.step = 3
+        parts = [resize.rows(top, min(top + step, size[0])) for top in range(0, size[0], step)]
+        assert torch.equal(torch.cat(parts, dim=1), whole)
+
+
+# Enlarging
+
+
+def subject(method: str) -> Subject:
+    return Subject(method, network(method), CPU)
+
+
+BICUBIC = "bicubic"
+METHODS = ["edsr-liif", "edsr-moeisr-lte-s", "swinir-metasr", BICUBIC]
+CASES = [("edsr-x3", 3), *((method, scale) for method in METHODS for scale in (3, 30))]
+
+
+def source(mode: str, height: int = 9, width: int = 7) -> Source:
+    alpha = photo(height, width, seed=1).convert("L") if mode.endswith("A") else None
+    grey = mode.startswith("L")
+    rgb = photo(height, width).convert("L" if grey else "RGB").convert("RGB")
+    return Source(rgb, alpha, grey, None if grey else b"a profile")
+
+
+def as_a_whole(model: torch.nn.Module, image: Source, scale: float) -> Image.Image:
+    """What was written before there were strips."""
+    made = quantise(upscale(model, unit(to_tensor(image.rgb))[None], scale).image[0])
+    result = to_image(made)
+    if image.grey:
+        result = result.convert("L")
+    if image.alpha is not None:
+        size = (result.height, result.width)
+        result.putalpha(to_image(imresize(to_tensor(image.alpha), size)))
+    return result
+
+
+def subject_of(method: str) -> Subject:
+    if method != BICUBIC:
+        return subject(method)
+    from baselines import build
+
+    return Subject(method, build(method).eval(), CPU)
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+@pytest.mark.parametrize("mode", CHANNELS)
+@pytest.mark.parametrize(("method", "scale"), CASES)
+def test_strips_are_the_rows_of_the_whole(method, scale, mode, kind, tmp_path):
+    image, chosen = source(mode), subject_of(method)
+    path = tmp_path / f"out{SUFFIXES[kind]}"
+    # 1 MiB: bands of a single row of latent codes.
+    layout = enlarge_file(chosen, image, scale, Evaluation(memory_mib=1), path, kind)
+    expected = as_a_whole(chosen.model, image, scale)
+    with Image.open(path) as found:
+        assert (found.mode, found.size) == (expected.mode, expected.size)
+        assert layout.size == (found.height, found.width)
+        assert np.array_equal(np.asarray(found), np.asarray(expected))
+        assert found.info.get("icc_profile") == image.icc_profile
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_large_images_come_in_many_strips():
+    image = source("RGBA", 24, 20)
+    for method in ("edsr-lte", BICUBIC):
+        strips = list(enlarged_rows(subject_of(method), image, 30, Evaluation(memory_mib=1)))
+        assert max(len(strip) for strip in strips) < 150
+        assert sum(len(strip) for strip in strips) == 720
+
+
+@pytest.mark.parametrize("kind", [*STREAMED, "BMP"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, OSError])
+def test_nothing_is_left_of_half_a_file(error, kind, tmp_path, monkeypatch):
+    def failing(*_: object) -> Iterator[Rows]:
+        yield noise(3, 21, 3)
+        raise error
+
+    monkeypatch.setattr("harness.enlarging.enlarged_rows", failing)
+    path = tmp_path / "out.png"
+    path.write_bytes(b"old")
+    with pytest.raises(HarnessError if error is OSError else error):
+        enlarge_file(subject_of(BICUBIC), source("RGB"), 3, Evaluation(), path, kind)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.png"]
+    assert path.read_bytes() == b"old"
+
+
+FULL = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+from harness.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_full_disk_leaves_nothing(suffix, tmp_path):
+    Image.fromarray(noise(60, 60, 3)).save(tmp_path / "in.png")
+    command = ("upscale", "in.png", f"out{suffix}", "--scale", "12", "--method", BICUBIC)
+    running = start(*command, code=FULL)
+    _, err = running.communicate(timeout=120)
+    assert running.returncode == 1
+    assert f"Cannot write out{suffix}" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["in.png"]
+
+
+# Types that need the whole image
+
+
+def test_other_types_are_put_together(tmp_path):
+    image = noise(30, 20, 3)
+    write_rows(tmp_path / "image", "BMP", Layout((30, 20), "RGB"), in_strips(image, 7))
+    assert np.array_equal(read(tmp_path / "image", "RGB"), image)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "scale", "said"),
+    [
+        ("o.jpg", (1, 2400), 30, f"{LONGEST_SIDE['JPEG']:,}"),
+        ("o.webp", (600, 1), 30, f"{LONGEST_SIDE['WEBP']:,}"),
+        ("o.bmp", (400, 400), 30, f"{MOST_PIXELS:,}"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_the_work(name, size, scale, said, tmp_path):
+    with pytest.raises(HarnessError, match=said) as refused:
+        check_target(tmp_path / name, source("RGB", *size), scale)
+    assert ".png or .tif" in str(refused.value)
+    for streamed in ("o.png", "o.tif"):
+        check_target(tmp_path / streamed, source("RGB", *size), scale)
+
+
+def test_the_layout_follows_the_source():
+    assert layout_of(source("LA"), 2.5) == Layout((22, 18), "LA")
+    assert layout_of(source("RGB"), 2.5) == Layout((22, 18), "RGB", b"a profile")
+
+
+def test_the_memory_of_a_band_can_be_given(tmp_path, harness):
+    photo(8, 9).save("in.png")
+    for i, memory in enumerate([(), ("--memory", 1)]):
+        harness.good("upscale", "in.png", f"{i}.png", "--scale", 3, "--method", BICUBIC, *memory)
+    assert Path("0.png").read_bytes() == Path("1.png").read_bytes()
+    status, _, err = harness("upscale", "in.png", "o.png", "--scale", 3, "--memory", 0)
+    assert (status, "--memory" in err) == (2, True)
+
+
+def test_a_result_too_large_to_read_again_is_refused_in_words(harness, monkeypatch):
+    photo(8, 9).save("in.png")
+    harness.good("upscale", "in.png", "large.png", "--scale", 4, "--method", BICUBIC)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    command = ("upscale", "large.png", "o.png", "--scale", 2, "--method", BICUBIC)
+    status, _, err = harness(*command)
+    assert (status, "too large to open" in err, "Cut it into parts" in err) == (1, True, True)
