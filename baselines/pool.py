@@ -61,9 +61,13 @@ class Pool:
             wait(futures)
 
     def _take(self, work: Callable[[T, Workspace], None], left: _Left[T]) -> None:
-        with torch.inference_mode():
-            while (piece := left.next()) is not None:
-                work(piece, self._workspace())
+        try:
+            with torch.inference_mode():
+                while (piece := left.next()) is not None:
+                    work(piece, self._workspace())
+        except BaseException:
+            left.drop()  # nobody needs the others' answers any more
+            raise
 
     def _workspace(self) -> Workspace:
         if not hasattr(self._own, "work"):
