@@ -143,6 +143,7 @@ def test_bench_decode_reports_every_method_beside_its_baseline(harness):
     liif, lte = content["lines"]
     assert (liif["baseline"], lte["baseline"]) == ("edsr-liif", "edsr-lte")
     assert liif["ratio_to_own_plain"] == liif["ratio_to_baseline_plain"]
+    assert len(lte["ratio_to_baseline_plain_30000"]) == 3
     assert liif["paper_macs"] == 4 * 10 * 12 * 345_856
     assert 0 < liif["executed_macs"] < liif["paper_macs"]
     for line in (liif, lte):
