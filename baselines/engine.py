@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from baselines.composition import Features, ImplicitSR
 from baselines.factors import Factors, Workspace
 from baselines.grid import Axis, make_axis
 from baselines.implicit import AREA_EPS, make_cell, pixel_centers
+from baselines.pool import pool_for
 
 # (Query, code) pairs of one chunk. On a CPU the buffers of a chunk should stay in the cache, on a
 # GPU a chunk should fill the machine.
@@ -125,7 +127,7 @@ class GridDecoder:
             for coord, side, n in zip(self.coords, self.cell, features.size, strict=True)
         )
         self.choice = self._choice()
-        self.work = Workspace(self.device)
+        self.pool = pool_for(self.device)
         self.chunk = job.pairs or PAIRS[self.device.type]
 
     def _choice(self) -> Tensor:
@@ -174,23 +176,21 @@ class GridDecoder:
         pairs = int(rows.start[end - 1] + rows.count[end - 1]) - first_pair
         answers = torch.empty(pairs, columns.pairs, 3, device=self.device)
         chosen = self.choice[rows.chooser[start:end]][:, columns.chooser]
+        chunks: list[_Chunk] = []
         for expert, factors in enumerate(self.factors):
             y, x = torch.nonzero(chosen == expert, as_tuple=True)
             y = y + start
-            groups = _by_shape(rows.count[y], columns.count[x])
-            if not groups:
-                continue
-            order = torch.cat([group.members for group in groups])
-            y, x = y[order], x[order]
-            code = (rows.code[y] - rows.code[start]) * width + columns.code[x]
-            prepared = factors.prepare(table.index_select(0, code))
-            done = 0
-            for group in groups:
-                part = slice(done, done + group.members.numel())
-                done = part.stop
-                row_pairs = _pairs(rows.start[y[part]], group.rows)
-                column_pairs = _pairs(columns.start[x[part]], group.columns)
-                self._group(factors, prepared[part], row_pairs, column_pairs, answers, first_pair)
+            for group in _by_shape(rows.count[y], columns.count[x], self.chunk):
+                its_y, its_x = y[group.members], x[group.members]
+                code = (rows.code[its_y] - rows.code[start]) * width + columns.code[its_x]
+                asked = _Asked(
+                    factors=factors,
+                    prepared=factors.prepare(table.index_select(0, code)),
+                    rows=_pairs(rows, its_y, group.rows),
+                    columns=_pairs(columns, its_x, group.columns),
+                )
+                chunks += asked.chunks(self.chunk)
+        self.pool.run(partial(self._answer, answers=answers, first_pair=first_pair), chunks)
         return answers
 
     def _codes(self, first: int, end: int) -> Tensor:
@@ -198,29 +198,15 @@ class GridDecoder:
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             return self.model.tabulate(self.features, first, end).codes[0]
 
-    def _group(
-        self,
-        factors: Factors,
-        prepared: Tensor,
-        row_pairs: Tensor,
-        column_pairs: Tensor,
-        answers: Tensor,
-        first_pair: int,
-    ) -> None:
-        """Answers of codes with as many rows (N, R) and columns (N, C) each, by one expert."""
+    def _answer(self, chunk: _Chunk, work: Workspace, answers: Tensor, first_pair: int) -> None:
+        """The answers of one chunk; chunks write to different places."""
+        asked, codes = chunk.asked, chunk.codes
+        row_pairs, column_pairs = asked.rows[codes, chunk.rows], asked.columns[codes]
         rel_y, rel_x = self.rows.rel[row_pairs], self.columns.rel[column_pairs]
-        columns = column_pairs.shape[1]
-        row_pairs = row_pairs - first_pair
-        at_once = min(row_pairs.shape[1], max(1, self.chunk // columns))
-        codes = max(1, self.chunk // (at_once * columns))
-        self.work.full = codes * at_once * columns
-        for n in range(0, prepared.shape[0], codes):
-            some = slice(n, n + codes)
-            x = column_pairs[some, None, :]
-            for r in range(0, row_pairs.shape[1], at_once):
-                part = (some, slice(r, r + at_once))
-                rgb = factors.evaluate(prepared[some], rel_y[part], rel_x[some], self.work)
-                answers.index_put_((row_pairs[part][..., None], x), rgb.to(answers.dtype))
+        work.full = chunk.full
+        rgb = asked.factors.evaluate(asked.prepared[codes], rel_y, rel_x, work)
+        at = ((row_pairs - first_pair)[:, :, None], column_pairs[:, None])
+        answers.index_put_(at, rgb.to(answers.dtype))
 
     def _blend(self, answers: Tensor, first_pair: int, span: slice) -> Tensor:
         """Rows of the region from the answers of the codes around each pixel."""
@@ -247,25 +233,69 @@ class GridDecoder:
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """Codes with as many rows (N, R) and columns (N, C) of pairs each, asked of one expert."""
+
+    factors: Factors
+    prepared: Tensor
+    rows: Tensor
+    columns: Tensor
+
+    def chunks(self, most: int) -> Iterator[_Chunk]:
+        """Parts of at most so many queries."""
+        rows, columns = self.rows.shape[1], self.columns.shape[1]
+        at_once = min(rows, max(1, most // columns))
+        codes = max(1, most // (at_once * columns))
+        for n in range(0, self.prepared.shape[0], codes):
+            for r in range(0, rows, at_once):
+                yield _Chunk(
+                    self, slice(n, n + codes), slice(r, r + at_once), codes * at_once * columns
+                )
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some codes, and some of the rows of each; `full` queries where it is not the last one."""
+
+    asked: _Asked
+    codes: slice
+    rows: slice
+    full: int
+
+
+@dataclass(frozen=True)
 class _Group:
-    """Members with as many rows and columns of queries each."""
+    """Members with at most as many rows and columns of queries each."""
 
     rows: int
     columns: int
     members: Tensor
 
 
-def _by_shape(rows: Tensor, columns: Tensor) -> list[_Group]:
-    """(N,) numbers of rows and columns, sorted into groups."""
+def _by_shape(rows: Tensor, columns: Tensor, chunk: int) -> list[_Group]:
+    """(N,) numbers of rows and columns, sorted into groups.
+
+    Codes at the border have fewer of either. Where they would not fill a chunk they join the
+    largest group, if it has room for them (see `_pairs`): a short chunk costs more than that.
+    """
     if not rows.numel():
         return []
     base = int(columns.max()) + 1
-    order = torch.argsort(rows * base + columns, stable=True)
-    keys, counts = torch.unique_consecutive((rows * base + columns)[order], return_counts=True)
+    key = rows * base + columns
+    shapes, counts = torch.unique(key, return_counts=True)
+    high, wide = shapes // base, shapes % base
+    main = int(counts.argmax())
+    few = (counts * high * wide < chunk) & (high <= high[main]) & (wide <= wide[main])
+    into = torch.where(few, shapes[main], shapes)
+    key = into[torch.searchsorted(shapes, key)]
+    order = torch.argsort(key, stable=True)
+    keys, counts = torch.unique_consecutive(key[order], return_counts=True)
     parts = torch.split(order, counts.tolist())
     return [_Group(key // base, key % base, p) for key, p in zip(keys.tolist(), parts, strict=True)]
 
 
-def _pairs(start: Tensor, count: int) -> Tensor:
-    """(N, count) consecutive pairs from each start."""
-    return start[:, None] + torch.arange(count, device=start.device)
+def _pairs(axis: Axis, runs: Tensor, count: int) -> Tensor:
+    """(N, count) pairs of N runs; a shorter run has its last pair again, with the same answer."""
+    last = (axis.count[runs] - 1)[:, None]
+    steps = torch.arange(count, device=last.device)
+    return axis.start[runs][:, None] + torch.minimum(steps, last)

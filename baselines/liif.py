@@ -4,11 +4,11 @@ function, CVPR 2021; sec. 3): unfolded code, relative coordinate and cell into o
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.composition import Decoder
 from baselines.factors import FactorMacs, Factors, Tail, Workspace
+from baselines.implicit import unfolded
 from baselines.mlp import MLP
 
 
@@ -41,8 +41,9 @@ class LIIFDecoder(Decoder):
 
     def codes(self, rows: Tensor) -> Tensor:
         """Channel by channel, the nine positions of a channel adjacent; zeros outside."""
-        flat = F.unfold(rows, 3, padding=(0, 1)) if self.unfold else rows[:, :, 1:-1].flatten(2)
-        return flat.transpose(1, 2).contiguous()
+        if self.unfold:
+            return unfolded(rows)
+        return rows[:, :, 1:-1].flatten(2).transpose(1, 2).contiguous()
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
         return torch.cat([code, rel_coord, *([rel_cell] if self.cell else [])], dim=-1)

@@ -83,7 +83,8 @@ class LTEFactors(Factors):
     """
 
     def __init__(self, decoder: LTEDecoder, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> None:
-        self.phase = decoder.phase.weight @ rel_cell
+        # Angles come in half turns; pi is multiplied in here and with the frequencies.
+        self.phase = math.pi * (decoder.phase.weight @ rel_cell)
         self.half = decoder.width // 2
         self.tail = Tail(mlp.linears, dtype)
         self.dtype = dtype
@@ -93,20 +94,24 @@ class LTEFactors(Factors):
     def prepare(self, code: Tensor) -> Tensor:
         """Amplitudes of cosines and sines, vertical and horizontal frequencies."""
         amplitude, frequency = torch.split(code.float(), 2 * self.half, dim=1)
+        frequency = math.pi * frequency
         return torch.cat([amplitude, frequency[:, ::2], frequency[:, 1::2]], dim=1)
 
     def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Workspace) -> Tensor:
         n, rows, columns, half = prepared.shape[0], rel_y.shape[1], rel_x.shape[1], self.half
         amplitude, f_y, f_x = torch.split(prepared, [2 * half, half, half], dim=1)
-        a = math.pi * torch.addcmul(self.phase, rel_y[..., None], f_y[:, None])
-        b = math.pi * (rel_x[..., None] * f_x[:, None])
-        sin_a, cos_a = a.sin(), a.cos()
-        amplitude = amplitude.view(n, 1, 2, half)
-        # For the cosines and the sines of a + b: what cos(b) and what sin(b) are multiplied by.
-        on_cos = (torch.stack([cos_a, sin_a], dim=2) * amplitude)[:, :, None]
-        on_sin = (torch.stack([-sin_a, cos_a], dim=2) * amplitude)[:, :, None]
+        a = torch.addcmul(self.phase, rel_y[..., None], f_y[:, None])
+        b = rel_x[..., None] * f_x[:, None]
+        # Cosines and sines of a + b: what cos(b) is multiplied by, and what sin(b) is.
+        by_row = work.take("rows", (2, n, rows, 2, half), torch.float32)
+        on_cos, on_sin = by_row
+        torch.cos(a, out=on_cos[:, :, 0])
+        torch.sin(a, out=on_cos[:, :, 1])
+        torch.neg(on_cos[:, :, 1], out=on_sin[:, :, 0])
+        on_sin[:, :, 1] = on_cos[:, :, 0]
+        by_row *= amplitude.view(n, 1, 2, half)
         fed = work.take("fed", (n, rows, columns, 2, half), self.dtype)
-        torch.mul(on_cos, b.cos()[:, None, :, None], out=fed)
-        fed.addcmul_(on_sin, b.sin()[:, None, :, None])
+        torch.mul(on_cos[:, :, None], b.cos()[:, None, :, None], out=fed)
+        fed.addcmul_(on_sin[:, :, None], b.sin()[:, None, :, None])
         out = self.tail(fed.view(-1, 2 * half), work)
         return out.view(n, rows, columns, -1)

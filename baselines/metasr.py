@@ -6,12 +6,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.composition import Decoder
 from baselines.factors import FactorMacs, Factors, PlainFactors, Tail, Workspace
-from baselines.implicit import AxisLookup, LatentQuery, corner_lookup, corner_queries
+from baselines.implicit import AxisLookup, LatentQuery, corner_lookup, corner_queries, unfolded
 from baselines.mlp import MLP
 
 
@@ -40,7 +39,7 @@ class MetaSRDecoder(Decoder):
 
     def codes(self, rows: Tensor) -> Tensor:
         """The 3x3 neighbourhood of each code, channel by channel; zeros outside."""
-        return F.unfold(rows, 3, padding=(0, 1)).transpose(1, 2).contiguous()
+        return unfolded(rows)
 
     def locate(
         self, coord: Tensor, cell: Tensor, size: tuple[int, int], ensemble: bool

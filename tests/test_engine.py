@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from baselines import build
 from baselines.composition import Decoder, Features, ImplicitSR, MLPHead, Routing
 from baselines.engine import GridDecoder, GridJob, decode_grid
-from baselines.factors import FUSED, Factors, linear_relu
+from baselines.factors import FUSED, Factors, Workspace, linear_relu
 from baselines.grid import make_axis
 from baselines.implicit import axis_lookup, make_cell, make_coord, pixel_centers
+from baselines.pool import Pool
 from harness.plain import decode_plain
 from harness.upscaling import cell_stretch, upscale
 
@@ -171,7 +172,8 @@ def test_each_part_of_the_work_is_done_once():
     model, asked = network("edsr-moeisr-liif-s"), []
     with torch.no_grad():
         features = model.encode(torch.rand(1, 3, 6, 5) * 2 - 1)
-        decoder = GridDecoder(model, features, GridJob((24, 20), (0, 24), (0, 20)))
+        # In chunks of one query, so that border codes are not filled up to join the others.
+        decoder = GridDecoder(model, features, GridJob((24, 20), (0, 24), (0, 20), pairs=1))
         decoder.factors = [Counting(factors, asked) for factors in decoder.factors]
         list(decoder.strips())
     assert sum(codes for codes, _ in asked) == 6 * 5
@@ -241,3 +243,41 @@ def test_the_fused_layer_is_a_linear_layer_with_relu(rows, into, out):
     with torch.no_grad():
         fused = linear_relu(x, weight, bias, fused=True)
     assert torch.allclose(fused, (x @ weight.T + bias).relu(), atol=1e-4)
+
+
+def test_border_codes_join_the_others_where_they_would_not_fill_a_chunk():
+    """One group per expert at an integer scale; each short run has its last pair again."""
+    model, asked = network("edsr-liif"), []
+    with torch.no_grad():
+        features = model.encode(torch.rand(1, 3, 6, 5) * 2 - 1)
+        decoder = GridDecoder(model, features, GridJob((24, 20), (0, 24), (0, 20)))
+        decoder.factors = [Counting(factors, asked) for factors in decoder.factors]
+        list(decoder.strips())
+    assert [queries for _, queries in asked if queries] == [6 * 5 * 8 * 8]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_an_error_in_a_piece_ends_the_work_and_is_raised(threads):
+    pool, done = Pool(torch.device("cpu"), threads), []
+
+    def work(piece: int, _: Workspace) -> None:
+        if piece == 3:
+            raise RuntimeError("piece 3")
+        done.append(piece)
+
+    with pytest.raises(RuntimeError, match="piece 3"):
+        pool.run(work, range(100))
+    assert len(done) < 100
+    pool.run(lambda piece, _: done.append(piece), [1000, 1001, 1002])
+    assert sorted(done)[-3:] == [1000, 1001, 1002]
+
+
+def test_threads_have_one_thread_for_an_operation_and_no_gradients():
+    pool, seen = Pool(torch.device("cpu"), 2), []
+    before = torch.get_num_threads()
+    pool.run(
+        lambda *_: seen.append((torch.get_num_threads(), torch.is_inference_mode_enabled())),
+        range(8),
+    )
+    assert set(seen) == {(1, True)}
+    assert torch.get_num_threads() == before

@@ -1,0 +1,110 @@
+"""Independent pieces of work, one CPU thread each.
+
+PyTorch splits every operation over its threads, and all wait for each other after each. Pieces
+that do not depend on each other are quicker side by side: a thread works through a piece alone,
+with buffers that stay in its own cache.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
+from typing import Generic, TypeVar
+
+import torch
+
+from baselines.factors import Workspace
+
+T = TypeVar("T")
+
+
+class Pool:
+    """Runs pieces of work on a device.
+
+    Args:
+        device: of the work.
+        threads: that take pieces; 1: the calling thread, whose operations are split as usual.
+    """
+
+    def __init__(self, device: torch.device, threads: int) -> None:
+        self.device = device
+        self.threads = threads
+        self._own = threading.local()
+        self._executor = None
+        if threads > 1:
+            # How many threads an operation has is a setting of the thread that calls it.
+            self._executor = ThreadPoolExecutor(
+                threads, "pieces", initializer=torch.set_num_threads, initargs=(1,)
+            )
+
+    def run(self, work: Callable[[T, Workspace], None], pieces: Sequence[T]) -> None:
+        """Do all pieces, in any order; an error is raised when every thread has stopped.
+
+        Args:
+            work: called with a piece and the buffers of its thread, without gradients.
+            pieces: what there is to do.
+        """
+        if self._executor is None or len(pieces) < 2:
+            for piece in pieces:
+                work(piece, self._workspace())
+            return
+        left = _Left(pieces)
+        futures = [self._executor.submit(self._take, work, left) for _ in range(self.threads)]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            left.drop()
+            wait(futures)
+
+    def _take(self, work: Callable[[T, Workspace], None], left: _Left[T]) -> None:
+        try:
+            with torch.inference_mode():
+                while (piece := left.next()) is not None:
+                    work(piece, self._workspace())
+        except BaseException:
+            left.drop()  # nobody needs the others' answers any more
+            raise
+
+    def _workspace(self) -> Workspace:
+        if not hasattr(self._own, "work"):
+            self._own.work = Workspace(self.device)
+        work: Workspace = self._own.work
+        return work
+
+
+class _Left(Generic[T]):
+    """Pieces that nobody has taken yet."""
+
+    def __init__(self, pieces: Sequence[T]) -> None:
+        self._pieces = iter(pieces)
+        self._lock = threading.Lock()
+
+    def next(self) -> T | None:
+        """A piece; None when there is none left."""
+        with self._lock:
+            return next(self._pieces, None)
+
+    def drop(self) -> None:
+        """Leave the rest."""
+        with self._lock:
+            self._pieces = iter(())
+
+
+def pool_for(device: torch.device) -> Pool:
+    """The threads that PyTorch has for this device.
+
+    Those of a CPU are kept; another process, forked from this one, has its own.
+    """
+    if device.type != "cpu":
+        return Pool(device, 1)
+    return _cpu_pool(torch.get_num_threads(), os.getpid())
+
+
+@cache
+def _cpu_pool(threads: int, process: int) -> Pool:
+    del process
+    return Pool(torch.device("cpu"), threads)
