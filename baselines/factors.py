@@ -45,7 +45,9 @@ class Workspace:
             size *= side
         flat = self._flat.get((name, dtype))
         if flat is None or flat.numel() < size:
-            flat = torch.empty(size, dtype=dtype, device=self.device)
+            # Made in inference mode it could not be written to outside, by a later caller.
+            with torch.inference_mode(False):
+                flat = torch.empty(size, dtype=dtype, device=self.device)
             self._flat[name, dtype] = flat
         return flat[:size].view(shape)
 

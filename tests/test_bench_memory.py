@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 from tiny import write_profile
@@ -35,10 +36,16 @@ def test_peaks_of_methods_and_scales(harness, tmp_path):
     assert "untrained" in text
 
 
-def test_a_case_that_is_stopped_says_so(tmp_path):
-    profile = profiles.load("quick")
-    setting = memory.Setting(profile, (200, 200), limit=1)
-    (line,) = memory.measure(["edsr-lte"], [100], setting, tmp_path)
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_case_that_is_stopped_says_so(ignored, tmp_path):
+    """Also in a shell's background job, which starts with interruptions ignored."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    try:
+        setting = memory.Setting(profiles.load("quick"), (200, 200), limit=1)
+        (line,) = memory.measure(["edsr-lte"], [100], setting, tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not line.finished
     assert line.file == 0
     assert line.peak > 50 << 20

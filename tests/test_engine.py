@@ -272,6 +272,14 @@ def test_an_error_in_a_piece_ends_the_work_and_is_raised(threads):
     assert sorted(done)[-3:] == [1000, 1001, 1002]
 
 
+def test_buffers_serve_callers_in_and_out_of_inference_mode():
+    """They outlive a call: what is made in inference mode could not be written to outside."""
+    pool, pieces = Pool(torch.device("cpu"), 1), [1]
+    for mode in (torch.inference_mode, torch.no_grad, torch.inference_mode):
+        with mode():
+            pool.run(lambda _, work: work.take("it", (3,), torch.float32).add_(1), pieces)
+
+
 def test_threads_have_one_thread_for_an_operation_and_no_gradients():
     pool, seen = Pool(torch.device("cpu"), 2), []
     before = torch.get_num_threads()

@@ -170,6 +170,8 @@ def in_child() -> None:
     from harness.device import process_peak
 
     del enlarging, trained  # imported for the command: the limit counts its work
+    # A shell's background job, and all that it starts, would ignore the interruption.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _, report, *arguments = sys.argv
     sys.argv = ["harness", *arguments]
     Path(report).write_text(json.dumps({"peak": process_peak()}))
