@@ -3,7 +3,8 @@
 The same function as `ImplicitSR.decode` on the centres of an image's pixels. That is the
 reference, query by query; here queries are grouped by latent code and by expert, so that each
 expert is a dense product per chunk, what a code's queries share is computed once
-(`baselines.factors`), and nothing is computed that is dropped afterwards.
+(`baselines.factors`), and no expert is asked for another's queries. (A few queries at the border
+are answered twice, where that fills a chunk; see `_by_shape`.)
 
 Latent codes are worked on in bands of LR rows, whose number follows from a memory budget; each
 band completes some rows of the image.

@@ -158,8 +158,8 @@ def executed_macs(
     costs = [decoder.factors(mlp, torch.zeros(2, device=device), dtype).macs for mlp in head.mlps]
     rows, columns = (_axis(model, seen, hr_size, axis) for axis in (0, 1))
     if choice is None:
-        served = [torch.full((rows.code.numel(), columns.code.numel()), share, dtype=torch.float64)
-                  for share in (shares or [1.0] * len(costs))]  # fmt: skip
+        runs = torch.ones(rows.code.numel(), columns.code.numel(), dtype=torch.float64)
+        served = [share * runs for share in shares or [1.0] * len(costs)]
     else:
         chosen = choice.reshape(seen.lr).cpu()[rows.chooser][:, columns.chooser]
         served = [(chosen == expert).double() for expert in range(len(costs))]

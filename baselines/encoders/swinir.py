@@ -30,7 +30,8 @@ def merge(windows: Tensor, window: int, size: tuple[int, int]) -> Tensor:
 
 def relative_positions(window: int) -> Tensor:
     """(N, N) index into the bias table of the offset between two pixels of a window."""
-    axis = torch.arange(window)
+    # On a CPU: on the meta device this sum would import a symbolic library, for most of a second.
+    axis = torch.arange(window, device="cpu")
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="ij")).flatten(1)
     offset = grid[:, :, None] - grid[:, None, :] + window - 1
     return offset[0] * (2 * window - 1) + offset[1]
@@ -57,7 +58,8 @@ class WindowAttention(nn.Module):
         self.heads = heads
         self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-        self.register_buffer("positions", relative_positions(window), persistent=False)
+        positions = relative_positions(window).to(self.relative_position_bias_table.device)
+        self.register_buffer("positions", positions, persistent=False)
         self.positions: Tensor
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)

@@ -7,7 +7,7 @@ the same. Experts are chosen at random in even shares, so that every expert has 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -45,7 +45,9 @@ class Case:
     """One network on one LR image, ready to be decoded.
 
     Attributes:
-        shares: of the experts among the LR pixels; empty without experts.
+        lr_size: (h, w) of the LR image.
+        size: (H, W) of the SR image.
+        stretch: factor of the cell.
         executed: multiply-adds of the engine, its decoder alone.
         counted: multiply-adds of the decoder as the paper counts them.
     """
@@ -53,6 +55,8 @@ class Case:
     method: str
     model: ImplicitSR
     features: Features
+    lr_size: Size
+    scale: float
     size: Size
     stretch: float
     executed: int
@@ -81,13 +85,19 @@ def make_case(method: str, lr_size: Size, scale: float, device: torch.device) ->
     """An untrained network at the paper's sizes with the features of a random image.
 
     Raises:
-        UsageError: for a method without an implicit decoder.
+        UsageError: for a method without an implicit decoder, or one that extends images.
     """
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     model = build(method)
     if not isinstance(model, ImplicitSR):
         raise UsageError(f"{method} decodes nothing; name an arbitrary-scale method.")
+    size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
+    if grid(model, lr_size, size).lr != lr_size:
+        raise UsageError(
+            f"{method} extends images to whole windows, which is no size to compare at; its "
+            f"decoder is that of edsr-{method.split('-', 1)[1]}."
+        )
     model = model.to(device).eval()
     lr = torch.rand(1, 3, *lr_size, generator=generator) * 2 - 1
     features = model.encode(lr.to(device))
@@ -99,17 +109,25 @@ def make_case(method: str, lr_size: Size, scale: float, device: torch.device) ->
         choice = (order % experts)[None].to(device)
         gates = torch.nn.functional.one_hot(choice, experts).to(features.latent.dtype)
         features = Features(features.lr, features.latent, Routing(gates, gates))
-    size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
     macs = flops.count(model, lr_size, size, choice)
-    assert grid(model, lr_size, size).lr == lr_size
     return Case(
-        method, model, features, size, cell_stretch(model, scale), macs.executed, macs.decoder
+        method=method,
+        model=model,
+        features=features,
+        lr_size=lr_size,
+        scale=scale,
+        size=size,
+        stretch=cell_stretch(model, scale),
+        executed=macs.executed,
+        counted=macs.decoder,
     )
 
 
 @dataclass(frozen=True)
 class Line:
     """What was measured of one method at one size.
+
+    What is of the plain path is None where the engine alone was timed.
 
     Attributes:
         plain, fast: output pixels per second.
@@ -124,14 +142,14 @@ class Line:
     method: str
     lr_size: Size
     scale: float
-    plain: Spread | None
     fast: Spread
-    speedup: Spread | None
-    saving: Spread | None
-    saving_official: Spread | None
     executed: int
     counted: int
     rate: float
+    plain: Spread | None = None
+    speedup: Spread | None = None
+    saving: Spread | None = None
+    saving_official: Spread | None = None
 
 
 def compare(
@@ -157,29 +175,37 @@ def compare(
     text = f"{lr_size[0]}x{lr_size[1]} x{scale:g}"
     with bar(text, rounds + 1) as progress:
         times = alternate(work, rounds, device, warm_up=1, done=progress.advance)
-    return [_line(case, lr_size, scale, times) for case in cases.values()]
+    return [_compared(case, times) for case in cases.values()]
 
 
-def _line(case: Case, lr_size: Size, scale: float, times: Times) -> Line:
-    method, pixels = case.method, case.size[0] * case.size[1]
-    fast = times.rate(f"fast {method}")
+def _alone(case: Case, fast: Spread) -> Line:
+    """What the engine did, from its images per second."""
     return Line(
-        method=method,
-        lr_size=lr_size,
-        scale=scale,
-        plain=_times(times.rate(f"plain {method}"), pixels),
-        fast=_times(fast, pixels),
-        speedup=times.ratio(f"plain {method}", f"fast {method}"),
-        saving=times.ratio(f"plain {baseline_of(method)}", f"fast {method}"),
-        saving_official=times.ratio(f"official {baseline_of(method)}", f"fast {method}"),
+        method=case.method,
+        lr_size=case.lr_size,
+        scale=case.scale,
+        fast=_pixels(case, fast),
         executed=case.executed,
         counted=case.counted,
         rate=case.executed * fast.median,
     )
 
 
-def _times(spread: Spread, factor: float) -> Spread:
-    return Spread(spread.median * factor, spread.low * factor, spread.high * factor)
+def _compared(case: Case, times: Times) -> Line:
+    fast, plain, baseline = f"fast {case.method}", f"plain {case.method}", baseline_of(case.method)
+    return replace(
+        _alone(case, times.rate(fast)),
+        plain=_pixels(case, times.rate(plain)),
+        speedup=times.ratio(plain, fast),
+        saving=times.ratio(f"plain {baseline}", fast),
+        saving_official=times.ratio(f"official {baseline}", fast),
+    )
+
+
+def _pixels(case: Case, images: Spread) -> Spread:
+    """Pixels per second from images per second."""
+    pixels = case.size[0] * case.size[1]
+    return Spread(images.median * pixels, images.low * pixels, images.high * pixels)
 
 
 def growth(
@@ -190,26 +216,7 @@ def growth(
     work: dict[str, Callable[[], object]] = {f"fast {s}": c.fast for s, c in cases.items()}
     with bar(f"{method} over scales", rounds + 1) as progress:
         times = alternate(work, rounds, device, warm_up=1, done=progress.advance)
-    lines = []
-    for scale, case in cases.items():
-        rate = times.rate(f"fast {scale}")
-        pixels = case.size[0] * case.size[1]
-        lines.append(
-            Line(
-                method=method,
-                lr_size=lr_size,
-                scale=scale,
-                plain=None,
-                fast=_times(rate, pixels),
-                speedup=None,
-                saving=None,
-                saving_official=None,
-                executed=case.executed,
-                counted=case.counted,
-                rate=case.executed * rate.median,
-            )
-        )
-    return lines
+    return [_alone(case, times.rate(f"fast {scale}")) for scale, case in cases.items()]
 
 
 def as_json(line: Line) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import click
 
 from harness.commands.bench_decode import decode
 from harness.commands.bench_memory import memory
-from harness.commands.options import device_option, json_option, print_json, profile_option
+from harness.commands.options import device_option, json_option, parts, print_json, profile_option
 
 if TYPE_CHECKING:
     from harness.bench.training import Result
@@ -55,7 +55,7 @@ def train(methods: str, profile: str, steps: int, workers: int, device: str, as_
     settings = profiles.load(profile)
     where = devices.resolve(device)
     here = machine(where)
-    names = [name.strip() for name in methods.split(",") if name.strip()] or list(METHODS)
+    names = parts(methods) or list(METHODS)
     setting = Setting(settings, find("embedded-train", None), where, steps, workers)
     results = time_training(setting, names)
     content = {

@@ -10,6 +10,7 @@ from harness.commands.options import (
     device_option,
     json_option,
     parse_size,
+    parts,
     print_json,
     scale_factor,
 )
@@ -63,13 +64,13 @@ def decode(
 
     where = devices.resolve(device)
     here = machine(where)
-    names = [name.strip() for name in methods.split(",") if name.strip()] or list(METHODS)
-    sizes = [parse_size(text.strip(), "--lr") for text in lr.split(",")]
+    names = parts(methods) or list(METHODS)
+    sizes = [parse_size(text, "--lr") for text in parts(lr)]
     peak = matrix_product_speed(where)
     lines: list[Line] = []
     for size in sizes:
         if scales:
-            factors = [scale_factor(text.strip()) for text in scales.split(",")]
+            factors = [scale_factor(text) for text in parts(scales)]
             for name in names:
                 lines += growth(name, size, factors, rounds, where)
         else:

@@ -11,6 +11,7 @@ from harness.commands.options import (
     device_option,
     json_option,
     parse_size,
+    parts,
     print_json,
     scale_factor,
 )
@@ -65,8 +66,8 @@ def memory(
     from harness.bench.machine import in_words, machine
     from harness.bench.memory import METHODS, Setting, measure
 
-    names = [name.strip() for name in methods.split(",") if name.strip()] or list(METHODS)
-    factors = [scale_factor(text.strip()) for text in scales.split(",")]
+    names = parts(methods) or list(METHODS)
+    factors = [scale_factor(text) for text in parts(scales)]
     here = machine(devices.resolve(device))
     setting = Setting(
         profiles.load(profile), parse_size(size, "--size"), suffix, memory, device, limit

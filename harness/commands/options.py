@@ -41,6 +41,16 @@ def parse_size(text: str, option: str) -> tuple[int, int]:
     return h, w
 
 
+def parts(text: str) -> list[str]:
+    """What commas separate in `A,B`.
+
+    Example:
+        >>> parts("edsr-liif, edsr-lte,")
+        ['edsr-liif', 'edsr-lte']
+    """
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 PROFILES = "quick, bsds, paper, sizes, or the path of a .yaml file."
 
 

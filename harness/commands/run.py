@@ -13,6 +13,7 @@ from harness.commands.options import (
     data_root_option,
     device_option,
     json_option,
+    parts,
     print_json,
     reports_option,
     results_option,
@@ -71,7 +72,7 @@ def run(
     from harness import experiments, jobs, places, profiles
 
     declared = experiments.get(experiment)
-    chosen = [name for name in only.split(",") if name]
+    chosen = parts(only)
     trains = not no_train and any(
         jobs.needs_weights(declared, method) for method in jobs.choose(declared, chosen)
     )
