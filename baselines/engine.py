@@ -160,7 +160,7 @@ class GridDecoder:
         """[first, end) runs of rows, as many as the memory allows."""
         budget = self.job.memory or MEMORY[self.device.type]
         decoder, width = self.model.decoder, self.features.size[1]
-        codes = width * (2 * decoder.code_dim + max(f.prepared_dim for f in self.factors))
+        codes = width * (decoder.working_dim + max(f.prepared_dim for f in self.factors))
         most = int(self.rows.count.max())
         # Answers of the pairs, twice while they are joined; rows, their parts and weights.
         pairs = most * (6 * self.columns.pairs + 16 * self.columns.where.shape[1])
@@ -197,7 +197,7 @@ class GridDecoder:
     def _codes(self, first: int, end: int) -> Tensor:
         dtype = self.job.dtype
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
-            return self.model.tabulate(self.features, first, end).codes[0]
+            return self.model.tabulate(self.features, self.cell[None], first, end).codes[0]
 
     def _answer(self, chunk: _Chunk, work: Workspace, answers: Tensor, first_pair: int) -> None:
         """The answers of one chunk; chunks write to different places."""

@@ -30,6 +30,7 @@ from baselines.composition import (
 )
 from baselines.encoders import ENCODERS, Encoder
 from baselines.liif import LIIFDecoder
+from baselines.lmf import LMLIIFDecoder, LMLTEDecoder
 from baselines.lte import LTEDecoder
 from baselines.metasr import MetaSRDecoder
 
@@ -37,6 +38,8 @@ DECODERS: dict[str, type[Decoder]] = {
     "liif": LIIFDecoder,
     "lte": LTEDecoder,
     "metasr": MetaSRDecoder,
+    "lmliif": LMLIIFDecoder,
+    "lmlte": LMLTEDecoder,
 }
 FIXED_SCALES = (2, 3, 4)
 
@@ -264,7 +267,8 @@ def build(
     network = make_encoder(**(encoder or {}))
     assert isinstance(network, nn.Module)
     make_decoder = DECODERS[parts.decoder]
-    decoder_options = _changed(parts, decoder, parts.changes.decoder)
+    usual = make_decoder.for_encoder.get(parts.encoder, {})
+    decoder_options = {**usual, **_changed(parts, decoder, parts.changes.decoder)}
     _check_options("decoder", decoder_options, _options_of(make_decoder, {"channels"}))
     # Every decoder takes the channels first; only the abstract class does not say so.
     feeder: Decoder = make_decoder(network.out_channels, **decoder_options)
@@ -287,7 +291,7 @@ def _build_head(
     if not parts.head:
         options = head or {}
         _check_options("head", options, ("hidden",))
-        return MLPHead(feeder.fed_dim, feeder.width, feeder.depth, feeder.out_dim, **options)
+        return MLPHead(feeder.own_mlp(**options))
     family = heads()[parts.head]
     options = _changed(parts, head, parts.changes.head)
     _check_options("head", options, family.options)

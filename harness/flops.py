@@ -46,8 +46,9 @@ class MacCount:
         estimator: of LTE's amplitude, frequency and phase layers; of applying Meta-SR's kernels.
         mapper: of the expert choice.
         head: of the MLP, or of the experts that were chosen.
+        latent: of LMF's latent MLP, once per LR pixel; part of the decoder.
         shares: share of the (query, latent code) pairs of each expert, shallowest first.
-        executed: by the engine, in the place of `estimator`, `mapper` and `head`.
+        executed: by the engine, in the place of all but `encoder`.
     """
 
     encoder: int
@@ -56,11 +57,12 @@ class MacCount:
     head: int
     shares: tuple[float, ...]
     executed: int = 0
+    latent: int = 0
 
     @property
     def decoder(self) -> int:
-        """What the paper calls the decoder's FLOPs: head and mapper."""
-        return self.mapper + self.head
+        """What the papers call the decoder's FLOPs: head and mapper; LMF's latent MLP."""
+        return self.mapper + self.head + self.latent
 
     @property
     def total(self) -> int:
@@ -163,7 +165,8 @@ def executed_macs(
     else:
         chosen = choice.reshape(seen.lr).cpu()[rows.chooser][:, columns.chooser]
         served = [(chosen == expert).double() for expert in range(len(costs))]
-    once = (seen.lr[0] * seen.lr[1]) * (decoder.estimator_macs()[0] + head.routing_macs())
+    per_pixel = decoder.estimator_macs()[0] + head.routing_macs() + decoder.latent_macs()
+    once = seen.lr[0] * seen.lr[1] * per_pixel
     work = [_work(part, rows.count.double(), columns.count.double()) for part in served]
     return once + round(sum(w.macs(cost) for w, cost in zip(work, costs, strict=True)))
 
@@ -245,6 +248,7 @@ def count(
         head=round(sum(n * m for n, m in zip(pairs, model.head.expert_macs(), strict=True))),
         shares=tuple(n / sum(pairs) for n in pairs),
         executed=executed_macs(model, seen, hr_size, choice, shares),
+        latent=model.decoder.latent_macs() * pixels,
     )
 
 

@@ -24,6 +24,9 @@ AT_COORDINATES = [
     "lte-edsr-baseline",
     "lte-swinir",
     "metasr-edsr-baseline",
+    "lmliif-edsr-baseline",
+    "lmliif-options",
+    "lmlte-edsr-baseline",
 ]
 FIXED_SCALE = [
     *("edsr-baseline-x2", "edsr-baseline-x3", "edsr-baseline-x4"),

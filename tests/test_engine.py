@@ -34,7 +34,8 @@ class OwnDecoder(Decoder):
         self.code_dim, self.width, self.depth = channels, 8, 3
         self.fed_dim = channels + 3
 
-    def codes(self, rows: Tensor) -> Tensor:
+    def codes(self, rows: Tensor, rel_cell: Tensor) -> Tensor:
+        del rel_cell
         return rows[:, :, 1:-1].flatten(2).transpose(1, 2)
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
@@ -46,7 +47,7 @@ def own_network() -> ImplicitSR:
     """It over a tiny encoder."""
     torch.manual_seed(0)
     decoder = OwnDecoder(8)
-    head = MLPHead(decoder.fed_dim, decoder.width, decoder.depth)
+    head = MLPHead(decoder.own_mlp())
     return ImplicitSR(network("edsr-liif").encoder, decoder, head).eval()
 
 
@@ -78,6 +79,16 @@ KINDS = {
     "liif, one layer": lambda: without("edsr-liif", depth=1),
     "metasr, one layer": lambda: without("edsr-metasr", depth=1),
     "metasr, three layers": lambda: without("edsr-metasr", depth=3),
+    "lm-liif": lambda: network("edsr-lmliif"),
+    "lm-lte": lambda: network("edsr-lmlte"),
+    "lm-liif, all options off": lambda: build(
+        "edsr-lmliif",
+        encoder=ENCODER,
+        decoder={"unfold": False, "cell": False, "compressed": False, "depth": 3},
+        ensemble=False,
+    ).eval(),
+    "lm-liif, one hidden layer": lambda: without("edsr-lmliif", depth=2),
+    "lm-lte, no cell": lambda: without("edsr-lmlte", cell=False, depth=2),
     "a decoder without factors": own_network,
 }
 

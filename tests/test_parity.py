@@ -10,7 +10,7 @@ from harness.checkpoints import load_model
 from harness.upscaling import upscale
 
 TOLERANCE = 1e-4
-REPOSITORIES = ("yinboc/liif", "jaewon-lee-b/lte", "JingyunLiang/SwinIR")
+REPOSITORIES = ("yinboc/liif", "jaewon-lee-b/lte", "JingyunLiang/SwinIR", "HeZongyao/LMF")
 
 
 def test_no_case_of_these_networks_is_left_out():
@@ -50,9 +50,20 @@ def test_feature_maps(case):
     if "coef" not in arrays:
         return
     with torch.no_grad():
-        codes = model.tabulate(model.encode(arrays["inp"])).codes
+        codes = model.tabulate(model.encode(arrays["inp"]), torch.zeros(1, 2)).codes
     maps = codes.transpose(1, 2).unflatten(2, tuple(features.shape[-2:]))
     assert_near(maps, torch.cat([arrays["coef"], arrays["freq"]], dim=1), f"{case}, maps")
+
+
+@pytest.mark.parametrize("case", [case for case in AT_COORDINATES if case.startswith("lm")])
+def test_modulations(case):
+    """The latent MLP's answer: scales, shifts, compressed code."""
+    _, arrays = load_case(case)
+    model = load_model(checkpoint(case))
+    with torch.no_grad():
+        codes = model.tabulate(model.encode(arrays["inp"]), arrays["cell/x2"][:, 0]).codes
+    expected = arrays["mod/x2"].flatten(2).transpose(1, 2)
+    assert_near(codes[..., : expected.shape[-1]], expected, case)
 
 
 @pytest.mark.parametrize("case", FIXED_SCALE)

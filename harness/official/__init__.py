@@ -8,7 +8,8 @@ constructors need is checked and made anew (`constructed`).
 """
 
 from harness.official.constructed import Unneeded
-from harness.official.networks import beyond_weights, build_in_words, method_name
+from harness.official.networks import beyond_weights, build_in_words
+from harness.official.plans import method_name
 from harness.official.reading import Official, read_official
 from harness.official.writing import Written, write_official
 

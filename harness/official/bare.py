@@ -21,7 +21,7 @@ from harness.official import encoders
 from harness.official.adapter import EncoderAdapter, differing, our_defaults
 from harness.official.constructed import shift_range
 from harness.official.keys import Keys
-from harness.official.networks import Plan
+from harness.official.plans import Plan
 
 State = Mapping[str, Tensor]
 

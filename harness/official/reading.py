@@ -12,7 +12,8 @@ from baselines import build
 from harness.errors import HarnessError, UsageError
 from harness.official.bare import recognise
 from harness.official.constructed import StateDict, Unneeded
-from harness.official.networks import Plan, plan_of, project_of
+from harness.official.networks import plan_of, project_of
+from harness.official.plans import Plan
 from harness.state_dicts import load_strictly
 
 MODEL_SD, PARAMS, PLAIN = "model-sd", "params", "state-dict"

@@ -16,7 +16,8 @@ from harness.official.adapter import EncoderAdapter
 from harness.official.bare import pytorch_rdn_keys
 from harness.official.constructed import StateDict
 from harness.official.keys import Keys
-from harness.official.networks import Plan, Spec, plan_of, project_of, spec_for
+from harness.official.networks import plan_of, project_of, spec_for
+from harness.official.plans import Plan, Spec
 from harness.official.reading import MODEL_SD, PARAMS, PLAIN
 
 
