@@ -215,7 +215,8 @@ class LMLTEDecoder(LMDecoder):
         )
         angle = frequency[..., 0::2] + frequency[..., 1::2]
         if self.cell:
-            angle = angle + self.phase(rel_cell).unsqueeze(1)
+            # One cell for an image, so this is no work of the LR pixels.
+            angle = angle + (self.phase.weight * rel_cell.unsqueeze(1)).sum(dim=-1).unsqueeze(1)
         made: Tensor = self.hypernet(amplitude * _waves(angle))
         return made
 
@@ -232,8 +233,7 @@ class LMLTEDecoder(LMDecoder):
         return bilinear_skip(lr, coord)
 
     def estimator_macs(self) -> tuple[int, int]:
-        convolutions = 2 * 9 * self.channels * self.fourier_width
-        return convolutions + self.fourier_width * self.cell, self.width * self.cell
+        return 2 * 9 * self.channels * self.fourier_width, self.width * self.cell
 
     def factors(self, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> Factors:
         return LMLTEFactors(self, mlp, rel_cell, dtype)

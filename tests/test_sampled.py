@@ -65,7 +65,8 @@ def assert_same(model: ImplicitSR, data: tuple[torch.Tensor, ...], **tolerance: 
         assert value == pytest.approx(expected, rel=1e-5), name
         assert found.keys() == gradients.keys()
         for key, gradient in gradients.items():
-            scale = gradient.norm() + 1e-6
+            # Signs of errors may cancel to nothing but rounding.
+            scale = gradient.norm() + 1e-4
             assert (found[key] - gradient).norm() < 1e-3 * scale, (name, key)
 
 
