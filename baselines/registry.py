@@ -29,6 +29,7 @@ from baselines.composition import (
     MLPHead,
 )
 from baselines.encoders import ENCODERS, Encoder
+from baselines.ipe import IPEDecoder
 from baselines.liif import LIIFDecoder
 from baselines.lmf import LMLIIFDecoder, LMLTEDecoder
 from baselines.lte import LTEDecoder
@@ -38,6 +39,7 @@ DECODERS: dict[str, type[Decoder]] = {
     "liif": LIIFDecoder,
     "lte": LTEDecoder,
     "metasr": MetaSRDecoder,
+    "ipe": IPEDecoder,
     "lmliif": LMLIIFDecoder,
     "lmlte": LMLTEDecoder,
 }

@@ -89,6 +89,9 @@ KINDS = {
     ).eval(),
     "lm-liif, one hidden layer": lambda: without("edsr-lmliif", depth=2),
     "lm-lte, no cell": lambda: without("edsr-lmlte", cell=False, depth=2),
+    "ipe": lambda: network("edsr-ipe"),
+    "moeisr-ipe-s": lambda: network("edsr-moeisr-ipe-s"),
+    "ipe, one layer": lambda: without("edsr-ipe", depth=1),
     "a decoder without factors": own_network,
 }
 
