@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-
-import pandas as pd
 
 from baselines.registry import parse
+from harness.published.reading import Claim, Printed, System, claims, look_up, systems
 
 _ENCODERS = {"edsr": "EDSR", "rdn": "RDN", "swinir": "SwinIR"}
-_DECODERS = {"liif": "LIIF", "lte": "LTE", "metasr": "MetaSR"}
-
-
-@dataclass(frozen=True)
-class Printed:
-    """A number of a paper, and what must be known of it (misprints above all)."""
-
-    value: float
-    note: str
+_DECODERS = {
+    "liif": "LIIF",
+    "lte": "LTE",
+    "metasr": "MetaSR",
+    "lmliif": "LM-LIIF",
+    "lmlte": "LM-LTE",
+}
 
 
 def label(method: str) -> str:
     """The paper's name of a method: `edsr-moeisr-liif-s` is EDSR-MoEISR(LIIF)-s."""
-    backbone, name = _paper_names(method)
-    return name if backbone in ("none", name) else f"{backbone}-{name}"
+    return system(method).label
+
+
+def system(method: str) -> System:
+    """The system that a method is in the papers' tables."""
+    return System(*_paper_names(method))
 
 
 def encoder_label(encoder: str) -> str:
@@ -45,23 +43,6 @@ def _paper_names(method: str) -> tuple[str, str]:
     decoder = _DECODERS.get(parts.decoder, parts.decoder)
     name = f"MoEISR({decoder})-{parts.variant}" if parts.head == "moeisr" else decoder
     return encoder, f"{name}-{parts.suffix}" if parts.suffix else name
-
-
-_Key = tuple[str, str, str, str, float, str]
-
-
-@cache
-def _index(file: str) -> dict[_Key, Printed]:
-    with (files(__package__) / file).open(encoding="utf-8") as stream:
-        rows = pd.read_csv(stream, dtype={"table": str, "printed": str}, keep_default_na=False)
-    columns = ("table", "backbone", "method", "dataset", "scale", "metric", "value", "note")
-    found: dict[_Key, Printed] = {}
-    for row in rows[list(columns)].itertuples(index=False, name=None):
-        *names, scale, metric, value, note = row
-        table, backbone, method, dataset = map(str, names)
-        key = (table, backbone, method, dataset, float(scale), str(metric))
-        found[key] = Printed(float(value), str(note))
-    return found
 
 
 def printed(
@@ -84,12 +65,15 @@ def printed(
         >>> printed([("moeisr_table1.csv", "1")], "edsr-liif", "DIV2K_valid", 4).value
         29.0
     """
-    backbone, name = _paper_names(method)
-    for file, table in sources:
-        found = _index(file).get((table, backbone, name, dataset, float(scale), metric))
-        if found is not None:
-            return found
-    return None
+    return printed_of(sources, system(method), dataset, scale, metric)
+
+
+def printed_of(
+    sources: Iterable[tuple[str, str]], named: System, dataset: str, scale: float, metric: str
+) -> Printed | None:
+    """As `printed`, for a system by the paper's names."""
+    found = (look_up(file, table, named, dataset, scale, metric) for file, table in sources)
+    return next((value for value in found if value is not None), None)
 
 
 def published(
@@ -98,3 +82,18 @@ def published(
     """The printed value in one table, or None where it prints none; see `printed`."""
     found = printed([(file, table)], method, dataset, scale, metric)
     return None if found is None else found.value
+
+
+__all__ = [
+    "Claim",
+    "Printed",
+    "System",
+    "claims",
+    "encoder_label",
+    "label",
+    "printed",
+    "printed_of",
+    "published",
+    "system",
+    "systems",
+]

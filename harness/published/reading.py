@@ -1,0 +1,123 @@
+"""Files of published values, one value a row: what is printed for whom, and in what order."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+# Names that a file writes otherwise than most.
+_ALIASES = {"EDSR-baseline": "EDSR", "Bicubic": "bicubic"}
+
+
+@dataclass(frozen=True)
+class System:
+    """A system of a paper's table, by the paper's names; `backbone` is "none" without one."""
+
+    backbone: str
+    method: str
+
+    @property
+    def label(self) -> str:
+        """Both names in one, as papers write it: EDSR-LIIF."""
+        plain = self.backbone in ("none", self.method)
+        return self.method if plain else f"{self.backbone}-{self.method}"
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A number of a paper, and what must be known of it (misprints above all).
+
+    Attributes:
+        text: as it is printed; "" where it was computed, or read off a figure.
+        digit: what one is worth in its last digit: 1000 in 220K; None where it has no digits.
+    """
+
+    value: float
+    note: str
+    text: str = ""
+    digit: float | None = None
+
+    def agrees(self, counted: float) -> bool:
+        """Whether a number is the same, rounded to the printed digit."""
+        return self.digit is not None and round(counted / self.digit) == round(
+            self.value / self.digit
+        )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of a paper in numbers; `printed` is in its own words."""
+
+    metric: str
+    printed: Printed
+
+
+_Key = tuple[str, System, str, float | None, str]
+
+
+@cache
+def _rows(file: str) -> tuple[dict[str, str], ...]:
+    with (files(__package__) / file).open(encoding="utf-8") as stream:
+        return tuple(csv.DictReader(stream))
+
+
+def _system(row: dict[str, str]) -> System:
+    return System(*(_ALIASES.get(row[key], row[key]) for key in ("backbone", "method")))
+
+
+def _scale(text: str) -> float | None:
+    """None for a value that belongs to no scale of its own."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def last_digit(text: str, value: float) -> float | None:
+    """What one is worth in the last digit of a number that stands for a value.
+
+    Example:
+        >>> last_digit("220K", 220e3), last_digit("44.58e9", 44.58e9), last_digit("a third", 0.33)
+        (1000.0, 10000000.0, None)
+    """
+    found = re.search(r"\d[\d,]*(?:\.\d+)?|\.\d+", text)
+    number = float(found[0].replace(",", "")) if found else 0.0
+    if found is None or number == 0:
+        return None
+    return value / number / 10.0 ** len(found[0].partition(".")[2])
+
+
+def _printed(row: dict[str, str]) -> Printed:
+    value, text = float(row["value"]), row["printed"]
+    return Printed(value, row["note"], text, last_digit(text or row["value"], value))
+
+
+@cache
+def _index(file: str) -> dict[_Key, Printed]:
+    return {
+        (r["table"], _system(r), r["dataset"], _scale(r["scale"]), r["metric"]): _printed(r)
+        for r in _rows(file)
+        if r["value"]
+    }
+
+
+def look_up(
+    file: str, table: str, system: System, dataset: str, scale: float, metric: str
+) -> Printed | None:
+    """What a table prints for a system at a scale, or for all scales; None where nothing."""
+    index = _index(file)
+    keys = ((table, system, dataset, at, metric) for at in (float(scale), None))
+    return next((index[key] for key in keys if key in index), None)
+
+
+def systems(file: str, table: str) -> tuple[System, ...]:
+    """The systems of a table, in the order of the paper."""
+    return tuple(dict.fromkeys(_system(row) for row in _rows(file) if row["table"] == table))
+
+
+def claims(file: str, table: str) -> tuple[Claim, ...]:
+    """The statements of a paper that a file has under this name, in order."""
+    return tuple(Claim(r["metric"], _printed(r)) for r in _rows(file) if r["table"] == table)
