@@ -84,6 +84,10 @@ class Experiment:
         macs_unit: letter of the unit of multiply-adds; "" for the one that suits the numbers.
         regions_only: measure only the images that the profile's regions name.
         notes: by role and table, what must be known to compare with the published numbers.
+        published_rows: whether systems of the first published table that no row is are shown with
+            their published values alone, in the order of the paper.
+        published_roles: sets of the paper that the harness has no images of; their published
+            values are shown.
     """
 
     name: str
@@ -104,6 +108,8 @@ class Experiment:
     macs_unit: Literal["", "M", "G", "T"] = ""
     regions_only: bool = False
     notes: Mapping[tuple[str, TableName], str] = field(default_factory=dict)
+    published_rows: bool = False
+    published_roles: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ otherwise the cell says what is missing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,8 @@ import pandas as pd
 
 from harness.counting import is_counted
 from harness.errors import HarnessError
-from harness.experiments import Experiment, get, method_at, methods_of
+from harness.experiments import Experiment, get, method_at
 from harness.plan import (
-    PlannedCell,
     RoleNote,
     StoredPlan,
     load_plan,
@@ -27,12 +26,10 @@ from harness.plan import (
     plan_path,
     samples_dir,
 )
-from harness.published import Printed, label, printed
-from harness.results import CellFile, frame
+from harness.report.paper import Blocks, blocks, others, paper_system, printed_fields
+from harness.report.stored import cell_rows
+from harness.results import frame
 from harness.samples import Sample, load_samples
-
-METRICS = {"decoder": "decoder_flops", "all": "flops"}
-"""The papers' names of multiply-adds, by what an experiment counts."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +109,23 @@ class CellMean:
         return sum(count for _, count in self.excluded)
 
 
+Key = tuple[str, str, float]
+
+
 @dataclass(frozen=True)
 class Report:
-    """All that a report is made of."""
+    """All that a report is made of.
+
+    Attributes:
+        cells: by row, role and scale.
+        printed: cells that only the paper has, in the same way.
+    """
 
     experiment: Experiment
     plan: StoredPlan
-    cells: Mapping[tuple[str, str, float], CellMean]
+    cells: Mapping[Key, CellMean]
     samples: tuple[Sample, ...]
+    printed: Mapping[Key, CellMean] = field(default_factory=dict)
 
     @property
     def scales(self) -> tuple[float, ...]:
@@ -133,9 +139,18 @@ class Report:
         planned = {note.role for note in self.plan.roles}
         return tuple(role for role in self.experiment.roles if role in planned)
 
+    @property
+    def blocks(self) -> Blocks:
+        """The rows of a table, with the paper's others; see `harness.report.paper.blocks`."""
+        return blocks(self.experiment)
+
     def label(self, row: str) -> str:
         """The paper's name of a row, or of a method."""
-        return label(_paper_method(self.experiment, row))
+        return row if self.is_other(row) else paper_system(self.experiment, row).label
+
+    def is_other(self, row: str) -> bool:
+        """Whether a row is a system that only the paper has."""
+        return row in others(self.experiment)
 
     def role(self, name: str) -> RoleNote:
         """What played a set of the paper.
@@ -152,8 +167,9 @@ class Report:
         )
 
     def at(self, method: str, role: str, scale: float) -> CellMean:
-        """The cell of a row, which may be a missing one."""
-        return self.cells[method, role, scale]
+        """The cell of a row, which may be a missing one, or one that only the paper has."""
+        key = (method, role, scale)
+        return self.cells[key] if key in self.cells else self.printed[key]
 
     def measured(self, role: str, scale: float) -> list[CellMean]:
         """The cells of one column that have numbers."""
@@ -180,30 +196,23 @@ def load_report(results: Path, profile: str, experiment: str) -> Report:
         for row in declared.rows
         for scale in report.scales
     }
-    return Report(declared, plan, cells, samples)
+    printed = {(c.method, c.role, c.scale): c for c in _published_alone(report)}
+    return Report(declared, plan, cells, samples, printed)
 
 
-def _paper_method(experiment: Experiment, row: str) -> str:
-    """A row under the name that the paper's table gives it."""
-    return experiment.labels.get(row, methods_of(row)[0])
-
-
-def _printed(experiment: Experiment, row: str, role: str, scale: float) -> dict[str, Any]:
-    """Fields of `CellMean` from the paper."""
-    method = _paper_method(experiment, row)
-    metrics = {
-        "published": "psnr_db",
-        "published_ssim": "ssim",
-        "published_macs": METRICS[experiment.macs_of],
-        "published_percent": "flops_percent",
-    }
-    found: dict[str, Printed] = {}
-    for name, metric in metrics.items():
-        value = printed(experiment.published, method, role, scale, metric)
-        if value is not None:
-            found[name] = value
-    notes = tuple((name, p.note) for name, p in found.items() if p.note)
-    return {**{name: p.value for name, p in found.items()}, "published_notes": notes}
+def _published_alone(report: Report) -> Iterator[CellMean]:
+    """What the paper has that nothing can be measured for here: other systems, other sets."""
+    experiment, unknown = report.experiment, others(report.experiment)
+    named = {row: paper_system(experiment, row) for row in experiment.rows} | dict(unknown)
+    for role in (*report.roles, *experiment.published_roles):
+        lacking = role in experiment.published_roles
+        for row in named if lacking else unknown:
+            why = f"there are no images of {role} here" if lacking else "not a system of ours"
+            for scale in report.scales:
+                printed = printed_fields(experiment, named[row], role, scale)
+                yield CellMean(
+                    row, role, "", scale, False, (), 0, f"not measured: {why}", **printed
+                )
 
 
 def _cell_mean(report: Report, folder: Path, row: str, role: str, scale: float) -> CellMean:
@@ -222,7 +231,7 @@ def _cell_mean(report: Report, folder: Path, row: str, role: str, scale: float) 
         substitute=note.substitute,
         seeds=tuple(sorted(cell.seed for cell in planned)),
         images_planned=note.images,
-        **_printed(report.experiment, row, role, scale),
+        **printed_fields(report.experiment, paper_system(report.experiment, row), role, scale),
     )
     if method is None:
         return replace(cell, missing="fixed-scale networks, one for each of their scales")
@@ -231,7 +240,7 @@ def _cell_mean(report: Report, folder: Path, row: str, role: str, scale: float) 
         elsewhere = report.experiment.regions_only and not shown
         why = "not shown at this scale" if elsewhere else "left out of this run, or not trained"
         return replace(cell, missing=why)
-    by_seed = [_rows(folder, cell, note.only) for cell in planned]
+    by_seed = [cell_rows(folder, cell, note.only) for cell in planned]
     rows = [row for found in by_seed for row in found]
     if any(len(found) != note.images for found in by_seed):
         wanted = note.images * len(planned)
@@ -249,22 +258,6 @@ def _with_macs(experiment: Experiment, cell: CellMean) -> CellMean:
         executed += cell.encoder_macs
     total = sum(part for part in parts if part is not None)
     return replace(cell, macs=total, executed_macs=executed)
-
-
-def _rows(folder: Path, cell: PlannedCell, only: Collection[str]) -> list[dict[str, Any]]:
-    """Rows of a planned cell, one per image; of some images, where `only` names them."""
-    path = folder / cell.file
-    rows = CellFile(path).rows()
-    found = {tuple(row.get(k) for k in ("method", "dataset", "scale", "seed")) for row in rows}
-    expected = (cell.method, cell.dataset, cell.scale, cell.seed)
-    if found - {expected}:
-        raise HarnessError(
-            f"{path} has rows of another cell than {expected}.",
-            "Delete the file and run the experiment again.",
-        )
-    # A row that was written twice must not weigh twice.
-    by_image = {row["image"]: row for row in rows if not only or row["image"] in only}
-    return list(by_image.values())
 
 
 def _means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from harness.plan import RoleNote
 from harness.report.aggregate import CellMean, Report, distinct, under_common
-from harness.report.text import scale_text
+from harness.report.text import DAGGER, scale_text
 
 PATH_WARNING = "these numbers show the path, not the methods"
 
@@ -29,11 +29,15 @@ _PROTOCOLS = {
 
 def is_stand_in(report: Report, role: str) -> bool:
     """Whether data, networks or schedule behind a role's numbers are not the paper's."""
+    if role in report.experiment.published_roles:
+        return False
     return report.plan.stand_in or report.role(role).substitute
 
 
 def shown_set(report: Report, role: str) -> str:
     """What was measured, for titles: never the paper's set alone where another one plays it."""
+    if role in report.experiment.published_roles:
+        return f"{role}, published values alone"
     played = report.role(role)
     name = f"{played.dataset} in place of {role}" if played.substitute else role
     return f"{name}, {_only(played)}" if played.only else name
@@ -93,8 +97,25 @@ def path_warning(report: Report) -> str:
 
 def caption(report: Report, role: str) -> str:
     """The provenance that stands in the caption of every table and figure."""
+    if role in report.experiment.published_roles:
+        return f"Nothing is measured on {role}: it is not among the datasets of this harness."
     parts = (provenance(report, role), comparison_note(report, role), path_warning(report))
     return " ".join(part for part in parts if part)
+
+
+def row_name(report: Report, row: str) -> str:
+    """The paper's name of a row, marked where the paper alone has it."""
+    return f"{report.label(row)} {DAGGER}" if report.is_other(row) else report.label(row)
+
+
+def others_note(report: Report, names: Sequence[str]) -> str:
+    """What the mark of `row_name` means; "" where none of the names of a table has it."""
+    if not any(name.endswith(DAGGER) for name in names):
+        return ""
+    return (
+        f"{DAGGER} A system that is not measured here: the numbers are those that "
+        f"{report.experiment.source} prints."
+    )
 
 
 def page_caption(report: Report, role: str) -> str:
@@ -128,7 +149,7 @@ def published_notes(report: Report, role: str, table: str) -> list[str]:
     """What must be known of the published numbers: of the table, then of single ones."""
     general = [n for key, n in report.experiment.notes.items() if key == (role, table)]
     found: dict[str, list[str]] = {}
-    for cell in report.cells.values():
+    for cell in (*report.cells.values(), *report.printed.values()):
         if cell.role == role:
             notes = [n for name, n in cell.published_notes if name in _PRINTED.get(table, ())]
             for note in dict.fromkeys(notes):

@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from harness.report.figure import FigureFile
 from harness.report.layout import Cell, Row, Table
-from harness.report.text import INFINITY, MINUS, MISSING, TIMES
+from harness.report.text import DAGGER, INFINITY, MINUS, MISSING, TIMES
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -28,6 +28,7 @@ _LATEX = {
     MINUS: r"$-$",
     MISSING: "--",
     INFINITY: r"$\infty$",
+    DAGGER: r"$\dagger$",
 }
 
 

@@ -63,7 +63,7 @@ class Table:
 
 
 @dataclass
-class _Notes:
+class Notes:
     """Notes of a table in the making; equal texts share a mark."""
 
     marks: dict[str, str] = field(default_factory=dict)
@@ -98,9 +98,9 @@ def scale_table(
     report: Report, role: str, key: str, title: str, lines: Sequence[Line], *, note: str = ""
 ) -> Table:
     """A table with a column per scale and the given lines for each method."""
-    scales, notes = report.scales, _Notes()
-    rows = list(_info_rows(report, role, notes))
-    for block in (report.experiment.common, *(b.methods for b in report.experiment.blocks)):
+    scales, notes = report.scales, Notes()
+    rows = list(_info_rows(report, role, notes)) if role in report.roles else []
+    for block in report.blocks:
         rows += _block_rows(report, role, block, lines, notes)
     # Lines that no method has a number in are not printed, nor a table that has none at all.
     body = any(row.kind != "info" for row in rows)
@@ -114,6 +114,7 @@ def scale_table(
         general.append(
             "Bold: best of a block at printed precision; unmarked where a value is missing."
         )
+    general.append(captions.others_note(report, [row.head[0] for row in rows]))
     return Table(
         key=table_key(report, role, key),
         title=f"{title}, {captions.shown_set(report, role)}",
@@ -126,7 +127,7 @@ def scale_table(
     )
 
 
-def _info_rows(report: Report, role: str, notes: _Notes) -> Iterator[Row]:
+def _info_rows(report: Report, role: str, notes: Notes) -> Iterator[Row]:
     """LR source and number of images of each column."""
     sources, counts = [], []
     for scale in report.scales:
@@ -141,13 +142,15 @@ def _info_rows(report: Report, role: str, notes: _Notes) -> Iterator[Row]:
 
 
 def _block_rows(
-    report: Report, role: str, block: Sequence[str], lines: Sequence[Line], notes: _Notes
+    report: Report, role: str, block: Sequence[str], lines: Sequence[Line], notes: Notes
 ) -> list[Row]:
     """The lines of a block's methods."""
     rows: list[Row] = []
     for method in block:
-        named = False
+        named, other = False, report.is_other(method)
         for number, line in enumerate(lines):
+            if other and line.kind == "measured":
+                continue
             cells = [
                 _cell(report, line, report.at(method, role, scale), block, notes)
                 for scale in report.scales
@@ -157,13 +160,13 @@ def _block_rows(
             cells_of = [report.at(method, role, s) for s in report.scales]
             all_missing = all(cell.missing or cell.unscored for cell in cells_of)
             if has_value or (number == 0 and all_missing and line.kind == "measured"):
-                head = ("" if named else report.label(method), line.name)
+                head = ("" if named else captions.row_name(report, method), line.name)
                 rows.append(Row(head, tuple(cells), not rows, line.kind))
                 named = True
     return rows
 
 
-def _cell(report: Report, line: Line, cell: CellMean, block: Sequence[str], notes: _Notes) -> Cell:
+def _cell(report: Report, line: Line, cell: CellMean, block: Sequence[str], notes: Notes) -> Cell:
     value = line.value(cell)
     if value is None:
         why = cell.missing or cell.unscored

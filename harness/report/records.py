@@ -16,7 +16,7 @@ from harness.report.aggregate import CellMean, Report
 def csv(report: Report) -> str:
     """One line per (method, role, scale); lists are joined by semicolons."""
     records = []
-    for cell in report.cells.values():
+    for cell in _cells(report):
         record = _record(report, cell)
         record = {key: _joined(value) for key, value in record.items()}
         records.append({**record, **_plan_columns(report, cell)})
@@ -38,33 +38,48 @@ def json_text(report: Report) -> str:
         "networks": plan.networks,
         "schedule": plan.schedule,
         "created": plan.created,
-        "captions": {r: captions.page_caption(report, r) for r in report.roles},
+        "captions": {
+            role: captions.page_caption(report, role)
+            for role in (*report.roles, *report.experiment.published_roles)
+        },
         "warnings": [w for w in (captions.path_warning(report), *plan.warnings) if w],
         "roles": [asdict(note) for note in plan.roles],
         "profile_settings": plan.profile_settings,
-        "records": [_record(report, cell) for cell in report.cells.values()],
+        "records": [_record(report, cell) for cell in _cells(report)],
     }
     return json.dumps(_strict(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _cells(report: Report) -> list[CellMean]:
+    """What is measured, then what the paper alone has."""
+    return [*report.cells.values(), *report.printed.values()]
+
+
+def _is_ours(report: Report, cell: CellMean) -> bool:
+    return (cell.method, cell.role, cell.scale) in report.cells
 
 
 def _record(report: Report, cell: CellMean) -> dict[str, Any]:
     record = asdict(cell)
     record["published_notes"] = list(dict.fromkeys(n for _, n in cell.published_notes))
     record["excluded"] = [f"{reason}: {count}" for reason, count in cell.excluded]
-    shown = report.label(cell.method)
-    stand_in = captions.is_stand_in(report, cell.role)
+    ours = _is_ours(report, cell)
     return {
         "method": record.pop("method"),
-        "label": shown,
+        "label": report.label(cell.method),
+        "kind": "measured" if ours else "published",
         **record,
         "difference": cell.difference,
-        "stand_in": stand_in,
+        "stand_in": ours and captions.is_stand_in(report, cell.role),
     }
 
 
 def _plan_columns(report: Report, cell: CellMean) -> dict[str, Any]:
     """What JSON says once, CSV says in every line: a line may be copied alone."""
     plan = report.plan
+    if not _is_ours(report, cell):
+        provenance = f"Printed by {report.experiment.source}; {cell.missing}."
+        return {"profile": plan.profile, "provenance": provenance}
     return {
         "profile": plan.profile,
         "training": plan.training,

@@ -25,13 +25,14 @@ _UNITS = ((12, "T"), (9, "G"), (6, "M"))
 
 def build_tables(report: Report) -> list[Table]:
     """Every table of a report, in order."""
-    return [table for role in report.roles for table in _tables_of(report, role)]
+    roles = (*report.roles, *report.experiment.published_roles)
+    return [table for role in roles for table in _tables_of(report, role)]
 
 
 def main_tables(report: Report) -> list[Table]:
     """For each set, the first table in which anything was measured."""
     found = []
-    for role in report.roles:
+    for role in (*report.roles, *report.experiment.published_roles):
         tables = _tables_of(report, role)
         found += [table for table in tables if table.has_numbers][:1] or tables[:1]
     return found
@@ -46,7 +47,10 @@ def _tables_of(report: Report, role: str) -> list[Table]:
         "shares": _shares,
         "networks": _networks,
     }
-    tables = [makers[name](report, role) for name in report.experiment.tables]
+    # Of a set without images the paper's scores are all that there is.
+    scores = role in report.experiment.published_roles
+    names = [n for n in report.experiment.tables if not scores or n in ("psnr", "ssim")]
+    tables = [makers[name](report, role) for name in names]
     return [table for table in tables if table.rows]
 
 
@@ -72,8 +76,8 @@ def _ssim(report: Report, role: str) -> Table:
     show = partial(decimals, digits=4)
     lines = [Line("measured", lambda c: c.ssim, show, max, "measured")]
     lines.append(Line("published", lambda c: c.published_ssim, show))
-    cells = [cell for cell in report.cells.values() if cell.role == role]
-    printed = any(cell.published_ssim is not None for cell in cells)
+    shown = (*report.cells.values(), *report.printed.values())
+    printed = any(cell.published_ssim is not None for cell in shown if cell.role == role)
     notes = ["" if printed else "The paper prints no SSIM here.", *_small_for_ssim(report, role)]
     return scale_table(report, role, "ssim", "SSIM", lines, note=" ".join(filter(None, notes)))
 

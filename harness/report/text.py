@@ -8,6 +8,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EN DASH}"
 INFINITY = "\N{INFINITY}"
+DAGGER = "\N{DAGGER}"
 
 
 def scale_text(scale: float) -> str:

@@ -1,0 +1,76 @@
+"""What the paper prints beside a row, and which of its rows we have nothing for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from harness.experiments import Experiment, methods_of
+from harness.published import Printed, System, printed_of, system, systems
+
+_METRICS = {"decoder": "decoder_flops", "all": "flops"}
+"""The papers' names of multiply-adds, by what an experiment counts."""
+
+Blocks = tuple[tuple[str, ...], ...]
+
+
+def paper_system(experiment: Experiment, row: str) -> System:
+    """A row under the name that the paper's table gives it."""
+    return system(experiment.labels.get(row, methods_of(row)[0]))
+
+
+def printed_fields(
+    experiment: Experiment, named: System, role: str, scale: float
+) -> dict[str, Any]:
+    """Fields of `CellMean` from the paper."""
+    metrics = {
+        "published": "psnr_db",
+        "published_ssim": "ssim",
+        "published_macs": _METRICS[experiment.macs_of],
+        "published_percent": "flops_percent",
+    }
+    found: dict[str, Printed] = {}
+    for name, metric in metrics.items():
+        value = printed_of(experiment.published, named, role, scale, metric)
+        if value is not None:
+            found[name] = value
+    notes = tuple((name, p.note) for name, p in found.items() if p.note)
+    return {**{name: p.value for name, p in found.items()}, "published_notes": notes}
+
+
+def others(experiment: Experiment) -> Mapping[str, System]:
+    """Systems of the paper's table that no row of ours is, by their names, in its order."""
+    if not experiment.published_rows:
+        return {}
+    own = {paper_system(experiment, row) for row in experiment.rows}
+    return {s.label: s for s in systems(*experiment.published[0]) if s not in own}
+
+
+def blocks(experiment: Experiment) -> Blocks:
+    """Rows that belong together: the common ones, then ours and the paper's others in its order.
+
+    A block of ours stays whole, and stands where the first of its rows stands in the paper; the
+    paper's others that follow one another with one backbone are a block.
+    """
+    left = [block.methods for block in experiment.blocks]
+    if not experiment.published_rows:
+        return (experiment.common, *left)
+    ordered = list(_in_order(experiment))
+    return (experiment.common, *ordered, *(own for own in left if own not in ordered))
+
+
+def _in_order(experiment: Experiment) -> Iterator[tuple[str, ...]]:
+    unknown = others(experiment)
+    own = {
+        paper_system(experiment, row): block.methods
+        for block in experiment.blocks
+        for row in block.methods
+    }
+    listed = systems(*experiment.published[0])
+    entries = [(s.backbone, s.label) if s.label in unknown else (own.get(s), "") for s in listed]
+    for place, group in groupby(dict.fromkeys(entries), key=lambda entry: entry[0]):
+        if isinstance(place, str):
+            yield tuple(label for _, label in group)
+        elif place is not None:
+            yield place

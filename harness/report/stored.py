@@ -1,0 +1,27 @@
+"""Rows of planned cells, as they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.plan import PlannedCell
+from harness.results import CellFile
+
+
+def cell_rows(folder: Path, cell: PlannedCell, only: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Rows of a planned cell, one per image; of some images, where `only` names them."""
+    path = folder / cell.file
+    rows = CellFile(path).rows()
+    found = {tuple(row.get(k) for k in ("method", "dataset", "scale", "seed")) for row in rows}
+    expected = (cell.method, cell.dataset, cell.scale, cell.seed)
+    if found - {expected}:
+        raise HarnessError(
+            f"{path} has rows of another cell than {expected}.",
+            "Delete the file and run the experiment again.",
+        )
+    # A row that was written twice must not weigh twice.
+    by_image = {row["image"]: row for row in rows if not only or row["image"] in only}
+    return list(by_image.values())
