@@ -232,6 +232,7 @@ def _row(
         encoder_macs=macs.encoder if macs else 0,
         executed_macs=macs.executed if macs else 0,
         parameters=subject.parameters,
+        encoder_parameters=subject.encoder_parameters,
         expert_depths=subject.expert_depths,
         expert_shares=list(macs.shares) if macs and subject.expert_depths else [],
         seconds=made.seconds if made else 0.0,

@@ -12,6 +12,7 @@ from baselines import parse
 from baselines.encoders import ENCODERS
 from harness.data.degrade import lr_size
 from harness.data.sets import Dataset, find
+from harness.data.sets.sizes import FIXED_SIZES
 from harness.errors import HarnessError, UsageError
 from harness.evaluation import Task
 from harness.experiments import ROLES, Experiment, methods_of
@@ -96,8 +97,16 @@ class Job:
         own = parse(method).scale
         return [(r, s) for r in self.datasets for s in self.scales(r) if own in (None, s)]
 
+    def costs(self, method: str) -> list[tuple[str, float]]:
+        """Every (fixed size, scale) that a method's costs are counted at."""
+        parts = parse(method)
+        sizes = dict.fromkeys(c.size for c in self.experiment.costs if parts.encoder)
+        return [(n, s) for n in sizes for s in self.experiment.scales if parts.scale in (None, s)]
+
     def tasks(self, subject: Subject) -> list[Task]:
         """Cells of a method, ready to be measured."""
+        if subject.published_sizes:
+            return [self._cost(size, scale) for size, scale in self.costs(subject.method)]
         counts = subject.counts_only or not self.experiment.scores
         return [
             Task(
@@ -113,6 +122,20 @@ class Job:
             )
             for role, scale in self.cells(subject.method)
         ]
+
+    def _cost(self, size: str, scale: float) -> Task:
+        """Counting at a fixed size, which stands for the set of the paper."""
+        dataset = FIXED_SIZES[size]
+        return Task(
+            dataset=dataset,
+            fingerprint=dataset.fingerprint(),
+            role=size,
+            scale=scale,
+            protocol=dataset.protocol,
+            profile=self.profile.name,
+            settings=self.profile.evaluation,
+            cache=None,
+        )
 
     def cell_file(self, subject: Subject, task: Task) -> CellFile:
         """Where the rows of a cell lie."""

@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from baselines import parse
 from harness import describing
+from harness.data.sets.sizes import FIXED_SIZES
 from harness.errors import HarnessError
 from harness.jobs import Job
 from harness.plan import (
@@ -72,7 +73,8 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         for subject in measured
         for task in job.tasks(subject)
     ]
-    notes = {s.method: _method_note(job, s) for s in measured if parse(s.method).encoder}
+    networks = [s for s in measured if parse(s.method).encoder and not s.published_sizes]
+    notes = {s.method: _method_note(job, s) for s in networks}
     plan = StoredPlan(
         experiment=job.experiment.name,
         profile=job.profile.name,
@@ -117,7 +119,8 @@ def described(job: Job, plan: StoredPlan) -> StoredPlan:
 def _missing_seeds(profile: Profile, plan: StoredPlan) -> Iterator[str]:
     """Trained methods that fewer seeds were measured of than the profile has."""
     for note in plan.methods:
-        seeds = {cell.seed for cell in plan.cells if cell.method == note.method}
+        own = [c for c in plan.cells if c.method == note.method and not _is_cost(c)]
+        seeds = {cell.seed for cell in own}
         if note.training and seeds and seeds != set(profile.seeds):
             listed = ", ".join(map(str, sorted(seeds)))
             yield f"{note.method}: {len(seeds)} of {len(profile.seeds)} seeds ({listed})."
@@ -131,7 +134,8 @@ def merge(new: StoredPlan, old: StoredPlan) -> StoredPlan:
     """
     if (old.profile_settings, old.roles) != (new.profile_settings, new.roles):
         return new
-    again = {cell.method for cell in new.cells}
+    again = {cell.method for cell in new.cells if not _is_cost(cell)}
+    counted = {cell.method for cell in new.cells if _is_cost(cell)}
     trained_on = {note.data for note in new.methods if note.data}
     kept = {
         note.method: note
@@ -142,9 +146,16 @@ def merge(new: StoredPlan, old: StoredPlan) -> StoredPlan:
     cells = [
         cell
         for cell in old.cells
-        if cell.method in kept or not (cell.method in again or parse(cell.method).encoder)
+        if not _is_cost(cell)
+        and (cell.method in kept or not (cell.method in again or parse(cell.method).encoder))
     ]
+    cells += [cell for cell in old.cells if _is_cost(cell) and cell.method not in counted]
     return replace(new, cells=[*new.cells, *cells], methods=[*new.methods, *kept.values()])
+
+
+def _is_cost(cell: PlannedCell) -> bool:
+    """Counted on a network of the published sizes, which no training or setting changes."""
+    return cell.role in FIXED_SIZES
 
 
 def store_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:

@@ -43,6 +43,8 @@ class Measurement:
             expert's whole MLP, plus the mapper.
         estimator_macs: of LTE's amplitude, frequency and phase layers, which the paper leaves out.
         encoder_macs: multiply-adds of the encoder.
+        encoder_parameters: those of `parameters` that are the encoder's; None where a network has
+            no encoder apart, and in rows of versions that did not say.
         executed_macs: that the engine executes in the place of the decoder's and the estimators';
             None in rows of versions that had no engine.
         expert_shares: share of the latent-code queries that each expert served, shallowest first.
@@ -87,6 +89,7 @@ class Measurement:
     versions: dict[str, str] = field(default_factory=dict)
     measured_at: str = ""
     executed_macs: int | None = None
+    encoder_parameters: int | None = None
     schema: int = SCHEMA
 
 

@@ -11,13 +11,14 @@ from baselines import build, parse
 from harness import describing
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset
+from harness.data.sets.sizes import FIXED_SIZES
 from harness.evaluation import measure_cell, missing_images
 from harness.jobs import Job, needs_weights
 from harness.planning import role_notes
 from harness.progress import bar, say
 from harness.results import Measurement
 from harness.stopping import stoppable
-from harness.subject import Subject, open_subject, shapes_subject
+from harness.subject import Subject, open_subject, published_subject, shapes_subject
 from harness.trained import finished_checkpoints
 from harness.training import BusyError, train
 
@@ -30,6 +31,10 @@ def announce(job: Job) -> None:
     for note in role_notes(job):
         played = f"PLAYED BY {note.dataset}" if note.substitute else note.dataset
         say(f"  {note.role:<10} {played} ({note.images} images; {note.description})")
+    for role in job.experiment.published_roles:
+        say(f"  {role:<10} not among the datasets of this harness: published values alone")
+    for size in dict.fromkeys(costs.size for costs in job.experiment.costs):
+        say(f"  costs      counted for {FIXED_SIZES[size].description}, published sizes")
     if job.training_set is not None:
         say(f"  training   {job.training_set.caption()}")
         say(f"  networks   {describing.networks(profile, job.methods)}")
@@ -68,8 +73,15 @@ def subjects(job: Job) -> list[Subject]:
     """Every method and seed, ready to be measured; what was to be trained must be finished.
 
     Where nothing is trained, methods without a finished network have their multiply-adds counted
-    if their shapes suffice for it, and are left out if not.
+    if their shapes suffice for it, and are left out if not. Costs are counted of every network.
     """
+    measured = _measured(job) if job.datasets else []
+    costly = [method for method in job.methods if job.costs(method)]
+    return [*measured, *(published_subject(method, job.profile) for method in costly)]
+
+
+def _measured(job: Job) -> list[Subject]:
+    """The methods to be measured on the job's datasets."""
     runs = job.runs()
     found: list[Subject] = []
     for method in job.methods:
@@ -91,7 +103,8 @@ def _existing(job: Job, method: str) -> list[Subject]:
     if files:
         return [open_subject(path, job.device, method) for path in files]
     if not shapes_suffice(job, method):
-        say(f"{method} is left out: it is not trained under profile '{job.profile.name}'.")
+        left_out = "is left out but for its costs" if job.costs(method) else "is left out"
+        say(f"{method} {left_out}: it is not trained under profile '{job.profile.name}'.")
         return []
     return [shapes_subject(method, job.profile)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from baselines import build, parse
-from baselines.mlp import MLP
+from baselines.composition import ImplicitSR
 from harness import checkpoints
 from harness.profiles import Profile
 
@@ -48,6 +48,8 @@ class Subject:
         origin: where it comes from, in words.
         training: what it was trained on.
         counts_only: there are no weights, so that multiply-adds are all that can be measured.
+        published_sizes: the network has the published sizes, whatever the profile's: its costs are
+            counted at the experiment's fixed sizes, and nothing else is measured of it.
     """
 
     method: str
@@ -62,6 +64,7 @@ class Subject:
     origin: str = "nothing is trained"
     training: TrainedOn | None = None
     counts_only: bool = False
+    published_sizes: bool = False
 
     @property
     def parameters(self) -> int:
@@ -69,9 +72,16 @@ class Subject:
         return sum(p.numel() for p in self.model.parameters())
 
     @property
+    def encoder_parameters(self) -> int | None:
+        """Those of the encoder; None for a network that has none apart."""
+        encoder = getattr(self.model, "encoder", None)
+        return sum(p.numel() for p in encoder.parameters()) if encoder is not None else None
+
+    @property
     def expert_depths(self) -> list[int]:
         """Linear layers of the experts; empty without experts."""
-        experts = [m for m in self.model.modules() if isinstance(m, MLP)]
+        # Of the head: LMF's latent MLP is no expert.
+        experts = self.model.head.mlps if isinstance(self.model, ImplicitSR) else ()
         return [e.depth for e in experts] if len(experts) > 1 else []
 
 
@@ -109,8 +119,17 @@ def shapes_subject(method: str, profile: Profile) -> Subject:
 
     Networks with experts do not suit: what they cost depends on the weights.
     """
+    return _without_weights(method, profile, profile.networks.options(parse(method)))
+
+
+def published_subject(method: str, profile: Profile) -> Subject:
+    """A method's network at the published sizes, without weights, whose costs can be counted."""
+    return replace(_without_weights(method, profile, {}), published_sizes=True)
+
+
+def _without_weights(method: str, profile: Profile, options: Mapping[str, Any]) -> Subject:
     with torch.device("meta"):
-        model = build(method, **profile.networks.options(parse(method))).eval()
+        model = build(method, **options).eval()
     shapes = sorted((key, tuple(value.shape)) for key, value in model.state_dict().items())
     digest = hashlib.sha256(repr(shapes).encode()).hexdigest()
     return Subject(

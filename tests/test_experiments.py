@@ -15,6 +15,7 @@ from conftest import shared
 from tiny import PROFILE, VALID_SIZES, Harness, write_data, write_profile
 
 from baselines import parse
+from harness.data.sets.sizes import FIXED_SIZES
 from harness.experiments import EXPERIMENTS, method_at, methods_of
 from harness.published import label, printed
 
@@ -28,6 +29,10 @@ def test_an_experiment_is_consistent(experiment):
     assert all(label(experiment.labels.get(r, methods_of(r)[0])) for r in experiment.rows)
     assert list(experiment.scales) == sorted(set(experiment.scales))
     assert len(set(experiment.rows)) == len(experiment.rows)
+    assert not set(experiment.published_roles) & set(experiment.roles)
+    if experiment.costs:
+        assert {costs.size for costs in experiment.costs} <= set(FIXED_SIZES)
+        assert not any(parse(method).head for method in experiment.methods), "costs follow shapes"
 
 
 @pytest.mark.parametrize("experiment", TABLES, ids=lambda e: e.name)

@@ -105,7 +105,7 @@ def test_others_have_a_published_line_alone(text):
         # The line under the last of them is of our own row.
         names = [row[0] for row in rows]
         assert names.index("EDSR") == names.index("SeemoRe-T \N{DAGGER}") + 1
-    assert "A system that is not measured here" in text
+    assert "Not a system of this harness" in text
     assert "not a system of ours" not in text, "it has no line that would want a reason"
 
 

@@ -20,6 +20,7 @@ from harness.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from harness.experiments import Experiment
     from harness.jobs import Job
 
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 @click.option(
     "--profile",
     metavar="NAME|FILE",
-    help=f"{PROFILES} Default: quick; paper where nothing is trained and a data root is given.",
+    help=f"{PROFILES} Default: quick; paper where nothing is trained and a data root is given; "
+    "sizes where no images are needed.",
 )
 @data_root_option
 @device_option
@@ -64,7 +66,8 @@ def run(
 ) -> None:
     """Reproduce a table or figure of the paper: train, measure, report.
 
-    EXPERIMENT is one of table1 to table5, figure1, figure3, figure4, figure5, controllable.
+    EXPERIMENT is one of table1 to table5, figure1, figure3, figure4, figure5, controllable, and,
+    of neighbours of the paper, lmf-costs.
     Finished training and finished cells are not repeated; a run that was stopped, by whatever,
     goes on where it was. Several processes may work on one results folder.
     """
@@ -76,7 +79,7 @@ def run(
     trains = not no_train and any(
         jobs.needs_weights(declared, method) for method in jobs.choose(declared, chosen)
     )
-    settings = profiles.load(profile or _default_profile(trains, data_root))
+    settings = profiles.load(profile or _default_profile(declared, trains, data_root))
     job = jobs.prepare(
         declared,
         settings,
@@ -91,10 +94,12 @@ def run(
     _run(job, force, figures=not no_figures, as_json=as_json)
 
 
-def _default_profile(trains: bool, data_root: Path | None) -> str:
+def _default_profile(experiment: Experiment, trains: bool, data_root: Path | None) -> str:
     """The paper's sets where they were pointed at and nothing has to be trained for hours."""
     from harness.places import DEFAULT_PROFILE
 
+    if not experiment.roles:
+        return "sizes"
     return DEFAULT_PROFILE if trains or data_root is None else "paper"
 
 
@@ -146,7 +151,7 @@ def _dry_run(job: Job, as_json: bool) -> None:
         if not job.trains and not counted and parse(method).encoder:
             seeds = len(running.existing_networks(job, method))
             counted = not seeds and running.shapes_suffice(job, method)
-            if not seeds and not counted:
+            if not seeds and not counted and not job.costs(method):
                 continue  # left out of the run
         seeds = 1 if counted else seeds
         training = total.training * left.count(method)
@@ -154,7 +159,7 @@ def _dry_run(job: Job, as_json: bool) -> None:
         lines.append(
             {
                 "method": method,
-                "cells": len(job.cells(method)) * seeds,
+                "cells": len(job.cells(method)) * seeds + len(job.costs(method)),
                 "runs_to_train": left.count(method),
                 "training_macs": training,
                 "evaluation_macs": evaluation,

@@ -6,13 +6,14 @@ from baselines.registry import unknown
 from harness.errors import UsageError
 from harness.experiments.base import ROLES, Block, Experiment, method_at, methods_of
 from harness.experiments.figures import FIGURES
+from harness.experiments.lmf import LMF_COSTS
 from harness.experiments.table1 import TABLE1
 from harness.experiments.table2 import TABLE2
 from harness.experiments.table3 import TABLE3
 from harness.experiments.table4 import TABLE4
 from harness.experiments.table5 import TABLE5
 
-EXPERIMENTS = {e.name: e for e in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, *FIGURES)}
+EXPERIMENTS = {e.name: e for e in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, *FIGURES, LMF_COSTS)}
 
 
 def get(name: str) -> Experiment:

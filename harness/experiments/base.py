@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from baselines.registry import FIXED_SCALES
+from harness.experiments.costs import Costs
 
 # The paper's evaluation sets and their PSNR protocols. The role decides, not the dataset that
 # plays it: a substitute for DIV2K is scored as DIV2K is.
@@ -88,6 +89,9 @@ class Experiment:
             their published values alone, in the order of the paper.
         published_roles: sets of the paper that the harness has no images of; their published
             values are shown.
+        costs: what is counted of networks of the published sizes, without images or training.
+        claims: where sentences of the paper are on what its networks save, as `published`; they
+            stand beside the first of the costs.
     """
 
     name: str
@@ -110,6 +114,8 @@ class Experiment:
     notes: Mapping[tuple[str, TableName], str] = field(default_factory=dict)
     published_rows: bool = False
     published_roles: tuple[str, ...] = ()
+    costs: tuple[Costs, ...] = ()
+    claims: tuple[tuple[str, str], ...] = ()
 
     @property
     def rows(self) -> tuple[str, ...]:

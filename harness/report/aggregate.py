@@ -26,6 +26,7 @@ from harness.plan import (
     plan_path,
     samples_dir,
 )
+from harness.report.costs import CostTable, load_costs
 from harness.report.paper import Blocks, blocks, others, paper_system, printed_fields
 from harness.report.stored import cell_rows
 from harness.results import frame
@@ -119,6 +120,7 @@ class Report:
     Attributes:
         cells: by row, role and scale.
         printed: cells that only the paper has, in the same way.
+        costs: by row and scale, for each `Costs` of the experiment.
     """
 
     experiment: Experiment
@@ -126,6 +128,7 @@ class Report:
     cells: Mapping[Key, CellMean]
     samples: tuple[Sample, ...]
     printed: Mapping[Key, CellMean] = field(default_factory=dict)
+    costs: tuple[CostTable, ...] = ()
 
     @property
     def scales(self) -> tuple[float, ...]:
@@ -197,7 +200,8 @@ def load_report(results: Path, profile: str, experiment: str) -> Report:
         for scale in report.scales
     }
     printed = {(c.method, c.role, c.scale): c for c in _published_alone(report)}
-    return Report(declared, plan, cells, samples, printed)
+    costs = load_costs(declared, plan, folder, report.scales)
+    return Report(declared, plan, cells, samples, printed, costs)
 
 
 def _published_alone(report: Report) -> Iterator[CellMean]:

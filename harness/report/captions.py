@@ -11,6 +11,12 @@ from harness.plan import RoleNote
 from harness.report.aggregate import CellMean, Report, distinct, under_common
 from harness.report.text import DAGGER, scale_text
 
+COUNTED = (
+    "Counted on networks of the published sizes, whatever sizes a profile trains: parameters and "
+    "multiply-adds follow from the architecture and need neither weights nor images."
+)
+"""The caption of tables of such counts."""
+
 PATH_WARNING = "these numbers show the path, not the methods"
 
 _LR_SOURCES = {
@@ -108,14 +114,11 @@ def row_name(report: Report, row: str) -> str:
     return f"{report.label(row)} {DAGGER}" if report.is_other(row) else report.label(row)
 
 
-def others_note(report: Report, names: Sequence[str]) -> str:
+def others_note(names: Sequence[str]) -> str:
     """What the mark of `row_name` means; "" where none of the names of a table has it."""
     if not any(name.endswith(DAGGER) for name in names):
         return ""
-    return (
-        f"{DAGGER} A system that is not measured here: the numbers are those that "
-        f"{report.experiment.source} prints."
-    )
+    return f"{DAGGER} Not a system of this harness: its published numbers stand alone."
 
 
 def page_caption(report: Report, role: str) -> str:
@@ -154,11 +157,12 @@ def published_notes(report: Report, role: str, table: str) -> list[str]:
             notes = [n for name, n in cell.published_notes if name in _PRINTED.get(table, ())]
             for note in dict.fromkeys(notes):
                 found.setdefault(note, []).append(f"{report.label(cell.method)} {_at(cell)}")
-    listed = [
-        f"Published {', '.join(where) if len(where) <= _FEW else f'({len(where)} values)'}: {note}."
-        for note, where in found.items()
-    ]
-    return [*general, *listed]
+    return [*general, *(f"Published {listed(where)}: {n}." for n, where in found.items())]
+
+
+def listed(places: Sequence[str]) -> str:
+    """The places of some values, or how many there are."""
+    return ", ".join(places) if len(places) <= _FEW else f"({len(places)} values)"
 
 
 _PRINTED = {

@@ -114,7 +114,7 @@ def scale_table(
         general.append(
             "Bold: best of a block at printed precision; unmarked where a value is missing."
         )
-    general.append(captions.others_note(report, [row.head[0] for row in rows]))
+    general.append(captions.others_note([row.head[0] for row in rows]))
     return Table(
         key=table_key(report, role, key),
         title=f"{title}, {captions.shown_set(report, role)}",

@@ -32,7 +32,7 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         title=_title(report),
         experiment=report.experiment,
         plan=report.plan,
-        roles=[_banner(report, role) for role in report.roles],
+        roles=[*_counted_banner(report), *(_banner(report, role) for role in report.roles)],
         tables=build_tables(report),
         figures=[_embedded(figure) for figure in figures],
         absent=_absent(report, figures),
@@ -77,6 +77,14 @@ def _numbered(report: Report, table: Table) -> str:
     return latex(table, f"{report.experiment.name}-{table.key}")
 
 
+def _counted_banner(report: Report) -> list[dict[str, Any]]:
+    """Of an experiment that counts alone, which has no set of images to say anything of."""
+    if report.roles:
+        return []
+    lines = list(report.plan.warnings)
+    return [{"stand_in": False, "provenance": captions.COUNTED, "lines": lines}]
+
+
 def _banner(report: Report, role: str) -> dict[str, Any]:
     lines = (captions.comparison_note(report, role), captions.path_warning(report))
     return {
@@ -116,6 +124,8 @@ def _absent(report: Report, figures: Sequence[FigureFile]) -> list[str]:
 def _environment(report: Report) -> list[tuple[str, str]]:
     """Versions, devices and settings behind the rows."""
     cells = list(report.cells.values())
+    versions = [v for cell in cells for v in cell.versions]
+    versions += [v for table in report.costs for cell in table.values() for v in cell.versions]
     seeds = distinct(seed for cell in cells for seed in cell.seeds)
     rows = [
         ("Profile", report.plan.profile),
@@ -130,7 +140,7 @@ def _environment(report: Report) -> list[tuple[str, str]]:
         ("Devices", ", ".join(distinct(d for c in cells for d in c.devices))),
         ("Precision", ", ".join(distinct(p for c in cells for p in c.precisions))),
         ("Seeds", ", ".join(seeds)),
-        ("Versions", ", ".join(distinct(v for c in cells for v in c.versions))),
+        ("Versions", ", ".join(distinct(versions))),
         ("Data", ", ".join(distinct(f for c in cells for f in c.fingerprints))),
     ]
     return [(name, value) for name, value in rows if value]

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
+from harness.experiments.costs import Reference
 from harness.report import captions
 from harness.report.aggregate import CellMean, Report
+from harness.report.claims import followed
+from harness.report.costs import Count
 
 
 def csv(report: Report) -> str:
     """One line per (method, role, scale); lists are joined by semicolons."""
     records = []
     for cell in _cells(report):
-        record = _record(report, cell)
-        record = {key: _joined(value) for key, value in record.items()}
-        records.append({**record, **_plan_columns(report, cell)})
+        records.append({**_record(report, cell), **_plan_columns(report, cell)})
+    said = {"profile": report.plan.profile, "provenance": captions.COUNTED}
+    records += [{**record, **said} for record in _cost_records(report)]
+    records = [{key: _joined(value) for key, value in record.items()} for record in records]
     text: str = pd.DataFrame(records).to_csv(index=False, lineterminator="\n")
     return text
 
@@ -45,7 +50,11 @@ def json_text(report: Report) -> str:
         "warnings": [w for w in (captions.path_warning(report), *plan.warnings) if w],
         "roles": [asdict(note) for note in plan.roles],
         "profile_settings": plan.profile_settings,
-        "records": [_record(report, cell) for cell in _cells(report)],
+        "records": [
+            *(_record(report, cell) for cell in _cells(report)),
+            *_cost_records(report),
+        ],
+        "claims": [asdict(each) for each in followed(report)],
     }
     return json.dumps(_strict(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -72,6 +81,37 @@ def _record(report: Report, cell: CellMean) -> dict[str, Any]:
         "difference": cell.difference,
         "stand_in": ours and captions.is_stand_in(report, cell.role),
     }
+
+
+def _cost_records(report: Report) -> Iterator[dict[str, Any]]:
+    """One for each count of `Report.costs`, with the published figures that stand beside it."""
+    for costs, cells in zip(report.experiment.costs, report.costs, strict=True):
+        for cell in cells.values():
+            yield {
+                "method": cell.method,
+                "label": report.label(cell.method),
+                "kind": "published" if report.is_other(cell.method) else "counted",
+                "size": costs.size,
+                "part": costs.part,
+                "scale": cell.scale,
+                "missing": cell.missing,
+                "parameters": cell.parameters.counted,
+                "macs": cell.macs.counted,
+                **_beside("parameters", cell.parameters, costs.parameters),
+                **_beside("macs", cell.macs, costs.macs),
+                "versions": list(cell.versions),
+            }
+
+
+def _beside(what: str, count: Count, references: Sequence[Reference]) -> dict[str, Any]:
+    """Published figures, and whether the count is equal at the printed digit."""
+    found: dict[str, Any] = {}
+    for reference, figure in zip(references, count.beside, strict=True):
+        key = f"{reference.name.replace(' ', '_')}_{what}"
+        found[key] = None if figure is None else figure.value
+        if figure is not None and figure.digit is not None and count.counted is not None:
+            found[f"{key}_equal"] = figure.agrees(count.counted)
+    return found
 
 
 def _plan_columns(report: Report, cell: CellMean) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from functools import partial
 from harness.experiments.base import TableName
 from harness.report import captions
 from harness.report.aggregate import CellMean, Report
+from harness.report.claims import claims_table
+from harness.report.cost_tables import cost_tables
 from harness.report.layout import (
     Cell,
     Line,
@@ -26,12 +28,13 @@ _UNITS = ((12, "T"), (9, "G"), (6, "M"))
 def build_tables(report: Report) -> list[Table]:
     """Every table of a report, in order."""
     roles = (*report.roles, *report.experiment.published_roles)
-    return [table for role in roles for table in _tables_of(report, role)]
+    scores = [table for role in roles for table in _tables_of(report, role)]
+    return [*cost_tables(report), *claims_table(report), *scores]
 
 
 def main_tables(report: Report) -> list[Table]:
-    """For each set, the first table in which anything was measured."""
-    found = []
+    """Costs and claims; for each set, the first table in which anything was measured."""
+    found = [*cost_tables(report), *claims_table(report)]
     for role in (*report.roles, *report.experiment.published_roles):
         tables = _tables_of(report, role)
         found += [table for table in tables if table.has_numbers][:1] or tables[:1]

@@ -1,7 +1,8 @@
-"""Set14 by the sizes of its HR images alone: enough to count multiply-adds, without any image.
+"""Sizes without images: enough to count multiply-adds.
 
-The copies of Set14 in circulation differ by a row or a column in comic, ppt3 and zebra; these are
-the sizes of the original files, which the figures of the MoEISR paper follow from.
+Set14 is here by the sizes of its HR images. The copies of Set14 in circulation differ by a row or a
+column in comic, ppt3 and zebra; these are the sizes of the original files, which the figures of the
+MoEISR paper follow from.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ _SET14 = {
     "zebra": (391, 586),
 }
 
+_LR_OF_THAT_SIZE = "macs-hr"
+_HR_OF_THAT_SIZE = "macs-lr"
+
 
 def _no_image(dataset: str, name: str) -> NoReturn:
     raise HarnessError(
@@ -44,13 +48,29 @@ def _size(size: tuple[int, int]) -> tuple[int, int]:
     return size
 
 
+def _item(dataset: str, name: str, size: tuple[int, int]) -> ImageItem:
+    return ImageItem(name, partial(_no_image, dataset, name), partial(_size, size), str(size).strip)
+
+
 def _find(spec: DatasetSpec, root: Path | None) -> Dataset:
     del root
-    items = tuple(
-        ImageItem(name, partial(_no_image, spec.name, name), partial(_size, size), str(size).strip)
-        for name, size in _SET14.items()
-    )
+    items = tuple(_item(spec.name, name, size) for name, size in _SET14.items())
     return Dataset(spec.name, spec.description, items, 14, spec.protocol, sizes_of="Set14")
+
+
+def _one(name: str, description: str, size: tuple[int, int], protocol: str) -> Dataset:
+    return Dataset(name, description, (_item(name, name, size),), 1, protocol)
+
+
+# What papers compare costs at, by their names; the protocol says which image has the size.
+FIXED_SIZES = {
+    "1280x720 output": _one(
+        "output-1280x720", "an SR image of 1280x720 pixels", (720, 1280), _HR_OF_THAT_SIZE
+    ),
+    "320x180 input": _one(
+        "input-320x180", "an LR image of 320x180 pixels", (180, 320), _LR_OF_THAT_SIZE
+    ),
+}
 
 
 SIZES = (

@@ -1,0 +1,54 @@
+"""What an experiment declares of costs that follow from the architecture alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Part = Literal["all", "decoder"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Published figures that a count stands beside.
+
+    Attributes:
+        name: of their line in a table.
+        about: what that line is, for a note.
+        source: file of `harness/published`, with the value of its `table` column.
+        metric: value of the `metric` column.
+        dataset: value of the `dataset` column.
+        unit: what one of the values is worth, and what follows it in print ("K").
+        estimated: read off a figure, so that no digit can agree.
+        systems: rows that the file has under other names than usual: backbone and method.
+    """
+
+    name: str
+    about: str
+    source: tuple[str, str]
+    metric: str
+    dataset: str = "none"
+    unit: tuple[float, str] = (1.0, "")
+    estimated: bool = False
+    systems: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Parameters and multiply-adds of networks of the published sizes, whatever is trained.
+
+    Attributes:
+        size: that multiply-adds are counted at; of `harness.data.sets.sizes.FIXED_SIZES`.
+        part: "all" of a network, or "decoder": everything behind the encoder.
+        parameters, macs: what the counts stand beside.
+        unit: multiply-adds that are one in the table, and what it is called there.
+        note: what is counted, and what must be known to compare it.
+    """
+
+    size: str
+    part: Part = "all"
+    parameters: tuple[Reference, ...] = ()
+    macs: tuple[Reference, ...] = ()
+    unit: tuple[float, str] = (1e9, "GMACs")
+    note: str = ""

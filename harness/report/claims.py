@@ -1,0 +1,134 @@
+"""What a paper claims in a sentence, beside what follows from the counts of its networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from harness.published import Claim, claims
+from harness.report import captions
+from harness.report.aggregate import Report
+from harness.report.costs import CostCell
+from harness.report.layout import Cell, Notes, Row, Table
+from harness.report.text import MISSING, decimals, scale_text
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A claim and the most that follows from the counts.
+
+    Attributes:
+        words: what is claimed.
+        percent: the most of it here; None where no count tells.
+        where: of which row and scale that is; why there is nothing, where nothing is.
+    """
+
+    claim: Claim
+    words: str
+    percent: float | None
+    where: str
+
+    @property
+    def printed(self) -> str:
+        """As the paper has it."""
+        bound = "up to " if self.claim.metric.endswith("_max") else ""
+        return bound + self.claim.printed.text
+
+
+_Saving = tuple[float, str]
+"""Percent, and of what."""
+
+
+def followed(report: Report) -> list[Followed]:
+    """Every claim of the experiment, with what follows; savings are those of a block's rows."""
+    return [
+        each
+        for source in report.experiment.claims
+        for claim in claims(*source)
+        for each in _FOLLOWS[claim.metric](report, claim)
+    ]
+
+
+def claims_table(report: Report) -> list[Table]:
+    """The claims as a table; nothing where an experiment has none."""
+    found = followed(report)
+    if not found:
+        return []
+    notes = Notes()
+    rows: list[Row] = []
+    for each in found:
+        mark = notes.mark([each.claim.printed.note] if each.claim.printed.note else [])
+        value = MISSING if each.percent is None else f"{decimals(each.percent)} %"
+        cells = (Cell(each.printed, mark=mark), Cell(value))
+        rows.append(Row((each.words, each.where), cells, not rows))
+    table = Table(
+        key="claims",
+        title="What is claimed, and what follows from the architecture",
+        caption=captions.COUNTED,
+        groups=(),
+        header=("Claim", "The most of it here", "Printed", "Counted"),
+        rows=tuple(rows),
+        notes=tuple((mark, text) for text, mark in notes.marks.items()),
+        stand_in=False,
+    )
+    return [table]
+
+
+def _macs(report: Report, claim: Claim) -> Iterator[Followed]:
+    """At the scales of the table, and where the scale grows without bound."""
+    yield _most(claim, "multiply-adds saved", _savings(report, lambda cell: cell.macs.counted))
+    yield _most(claim, "multiply-adds saved", _limits(report))
+
+
+def _parameters(report: Report, claim: Claim) -> Iterator[Followed]:
+    savings = _savings(report, lambda cell: cell.parameters.counted)
+    yield _most(claim, "parameters saved", ((p, w.rpartition(",")[0]) for p, w in savings))
+
+
+def _time(report: Report, claim: Claim) -> Iterator[Followed]:
+    del report
+    yield Followed(claim, "speed", None, "a time, which no count tells")
+
+
+_FOLLOWS: dict[str, Callable[[Report, Claim], Iterator[Followed]]] = {
+    "compute_reduction_percent_max": _macs,
+    "params_saving_percent_max": _parameters,
+    "inference_speedup_max": _time,
+}
+
+
+def _most(claim: Claim, words: str, savings: Iterator[_Saving]) -> Followed:
+    percent, where = max(savings, default=(None, "not counted"), key=lambda saving: saving[0])
+    return Followed(claim, words, percent, where)
+
+
+def _pairs(report: Report) -> Iterator[tuple[str, str, str]]:
+    """(row, the first row of its block, both by name)."""
+    for block in report.experiment.blocks:
+        first = block.methods[0]
+        for row in block.methods[1:]:
+            yield row, first, f"{report.label(row)} against {report.label(first)}"
+
+
+def _savings(report: Report, count: Callable[[CostCell], int | None]) -> Iterator[_Saving]:
+    """Of each row and scale against the first row of its block."""
+    cells = report.costs[0]
+    for row, first, names in _pairs(report):
+        for scale in report.scales:
+            own, base = count(cells[row, scale]), count(cells[first, scale])
+            if own is not None and base:
+                yield 100 * (1 - own / base), f"{names}, {scale_text(scale)}"
+
+
+def _limits(report: Report) -> Iterator[_Saving]:
+    """Of what each HR pixel adds: multiply-adds are a constant and a multiple of scale squared."""
+    cells, low, high = report.costs[0], report.scales[0], report.scales[-1]
+
+    def growth(row: str) -> float | None:
+        less, more = (cells[row, scale].macs.counted for scale in (low, high))
+        return None if less is None or more is None or low == high else float(more - less)
+
+    for row, first, names in _pairs(report):
+        own, base = growth(row), growth(first)
+        if own is not None and base:
+            yield 100 * (1 - own / base), f"{names}, in the limit of large scales"

@@ -1,0 +1,204 @@
+"""Tables of costs: what was counted, the published figures under it, and whether they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.experiments.costs import Costs, Reference
+from harness.published import Printed
+from harness.report import captions
+from harness.report.aggregate import Report
+from harness.report.costs import CostCell, CostTable, Count
+from harness.report.layout import Cell, Notes, Row, Table
+from harness.report.text import MISSING, decimals, scale_text, signed
+
+EQUAL = "equal"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One line that every row may have; `text` answers None where it has nothing."""
+
+    name: str
+    text: Callable[[CostCell], str | None]
+    kind: str = "aside"
+
+
+@dataclass(frozen=True)
+class _Of:
+    """What a table is of: the number of its `Costs`, its count of a cell, its references."""
+
+    number: int
+    count: Callable[[CostCell], Count]
+    references: Sequence[Reference]
+    note: str = ""
+
+
+def cost_tables(report: Report) -> list[Table]:
+    """Parameters and multiply-adds, for each of the experiment's `Costs`."""
+    tables = []
+    for number, costs in enumerate(report.experiment.costs):
+        made = [_parameters(report, costs, number), _macs(report, costs, number)]
+        tables += [table for table in made if table.rows]
+    return tables
+
+
+def _parameters(report: Report, costs: Costs, number: int) -> Table:
+    def count(cell: CostCell) -> Count:
+        return cell.parameters
+
+    part = "" if costs.part == "all" else " behind the encoder"
+    lines = _lines(count, costs.parameters, "{:,.0f}".format, "{:,.0f}".format)
+    about = _Of(number, count, costs.parameters)
+    return _table(report, about, "parameters", f"Parameters{part}", lines)
+
+
+def _macs(report: Report, costs: Costs, number: int) -> Table:
+    def count(cell: CostCell) -> Count:
+        return cell.macs
+
+    unit, name = costs.unit
+    part = "Multiply-adds" if costs.part == "all" else "Multiply-adds behind the encoder"
+    lines = _lines(
+        count, costs.macs, lambda n: decimals(n / unit), lambda value: f"{value / unit:g}"
+    )
+    if unit != 1e9:
+        lines.insert(1, _Line("in GMACs", lambda c: _giga(c.macs.counted)))
+    lines.append(_Line("% of baseline", lambda c: _percent(report, report.costs[number], c)))
+    about = _Of(number, count, costs.macs, costs.note)
+    return _table(report, about, "costs", f"{part} ({name}), {costs.size}", lines)
+
+
+def _giga(value: int | None) -> str | None:
+    return None if value is None else decimals(value / 1e9)
+
+
+def _lines(
+    count: Callable[[CostCell], Count],
+    references: Sequence[Reference],
+    show_count: Callable[[int], str],
+    show_figure: Callable[[float], str],
+) -> list[_Line]:
+    """The count, and for each reference its figure and whether they agree."""
+
+    def counted(cell: CostCell) -> str | None:
+        value = count(cell).counted
+        return None if value is None else show_count(value)
+
+    def figure(number: int) -> Callable[[CostCell], str | None]:
+        def text(cell: CostCell) -> str | None:
+            found = count(cell).beside[number]
+            return None if found is None else found.text or show_figure(found.value)
+
+        return text
+
+    def agreement(number: int) -> Callable[[CostCell], str | None]:
+        return lambda cell: _agreement(count(cell).counted, count(cell).beside[number])
+
+    lines = [_Line("counted", counted, "measured")]
+    for number, reference in enumerate(references):
+        lines += [_Line(reference.name, figure(number)), _Line("agreement", agreement(number))]
+    return lines
+
+
+def _agreement(counted: int | None, found: Printed | None) -> str | None:
+    """Equal at the printed digit, or how much more was counted."""
+    if counted is None or found is None:
+        return None
+    if found.agrees(counted):
+        return EQUAL
+    return f"{signed(100 * (counted / found.value - 1))} %"
+
+
+def _percent(report: Report, cells: CostTable, cell: CostCell) -> str | None:
+    """Of the first row of the block, which has no line of its own."""
+    for block in report.experiment.blocks:
+        if cell.method in block.methods[1:]:
+            base = cells[block.methods[0], cell.scale].macs.counted
+            own = cell.macs.counted
+            return decimals(100 * own / base) if base and own is not None else None
+    return None
+
+
+def _table(report: Report, of: _Of, key: str, title: str, lines: Sequence[_Line]) -> Table:
+    """A column for each scale, or one where no number depends on it."""
+    notes, cells = Notes(), report.costs[of.number]
+    scales = _columns(report, cells, lines)
+    rows: list[Row] = []
+    for block in report.blocks:
+        rows += _block_rows(
+            report, [[cells[row, s] for s in scales] for row in block], lines, notes
+        )
+    general = [of.note, *_reference_notes(of.references), *_figure_notes(report, of, scales)]
+    general.append(captions.others_note([row.head[0] for row in rows]))
+    one = len(scales) < len(report.scales)
+    return Table(
+        key=key if of.number == 0 else f"{key}-{of.number + 1}",
+        title=title,
+        caption=captions.COUNTED,
+        groups=(),
+        header=("Method", "", *(["any scale"] if one else map(scale_text, scales))),
+        rows=tuple(rows),
+        notes=(*((m, t) for t, m in notes.marks.items()), *(("", t) for t in general if t)),
+        stand_in=False,
+    )
+
+
+def _columns(report: Report, cells: CostTable, lines: Sequence[_Line]) -> Sequence[float]:
+    """The scales; the first alone where every line says the same at all of them."""
+    said = (
+        {line.text(cells[row, scale]) for scale in report.scales}
+        for block in report.blocks
+        for row in block
+        for line in lines
+    )
+    return report.scales[:1] if all(len(texts) == 1 for texts in said) else report.scales
+
+
+def _block_rows(
+    report: Report, block: Sequence[Sequence[CostCell]], lines: Sequence[_Line], notes: Notes
+) -> list[Row]:
+    """The lines of a block's rows; a row without any text has none."""
+    rows: list[Row] = []
+    for cells in block:
+        named = False
+        for line in lines:
+            texts = [line.text(cell) for cell in cells]
+            if not any(texts):
+                continue
+            shown = tuple(_shown(t, c, line, notes) for t, c in zip(texts, cells, strict=True))
+            name = "" if named else captions.row_name(report, cells[0].method)
+            rows.append(Row((name, line.name), shown, not rows, line.kind))
+            named = True
+    return rows
+
+
+def _shown(text: str | None, cell: CostCell, line: _Line, notes: Notes) -> Cell:
+    """A line of counts says why one is missing."""
+    if text is not None:
+        return Cell(text)
+    why = [cell.missing] if cell.missing and line.kind == "measured" else []
+    return Cell(MISSING, mark=notes.mark(why))
+
+
+def _reference_notes(references: Sequence[Reference]) -> list[str]:
+    """What the lines under a count are."""
+    if not references:
+        return []
+    notes = [f"{reference.name}: {reference.about}." for reference in references]
+    notes.append("Agreement: equal, rounded to the printed digit; else how much more is counted.")
+    if any(reference.estimated for reference in references):
+        notes[-1] += " What was read off a figure has no digit to agree with."
+    return notes
+
+
+def _figure_notes(report: Report, of: _Of, scales: Sequence[float]) -> list[str]:
+    """What must be known of single published figures."""
+    found: dict[str, list[str]] = {}
+    for (row, scale), cell in report.costs[of.number].items():
+        if scale in scales:
+            for note in dict.fromkeys(p.note for p in of.count(cell).beside if p and p.note):
+                at = f" {scale_text(scale)}" if len(scales) > 1 else ""
+                found.setdefault(note, []).append(f"{report.label(row)}{at}")
+    return [f"Published {captions.listed(where)}: {note}." for note, where in found.items()]
