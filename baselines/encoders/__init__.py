@@ -6,13 +6,16 @@ An encoder is a module called with (B, 3, h, w) in [-1, 1]; see `Encoder`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from torch import Tensor
 
 from baselines.composition import Range
 from baselines.encoders.edsr import EDSR
+from baselines.encoders.rcan import RCAN
 from baselines.encoders.rdn import RDN
+from baselines.encoders.srformer import SRFormer
 from baselines.encoders.swinir import SwinIR
 
 
@@ -22,8 +25,8 @@ class Encoder(Protocol):
     Attributes:
         out_channels: of its features.
         scale: of its own upsampler; None without.
-        window: its official evaluation extends the LR image to whole windows of this side; 1
-            where an image is taken as it is.
+        window: its layers work on whole windows of this side, to which its official evaluation
+            extends the LR image; 1 where an image is taken as it is.
         upsampled_range: with its upsampler it works on [-1, 1] ("signed") or [0, 1] ("unit").
     """
 
@@ -35,6 +38,13 @@ class Encoder(Protocol):
     def __call__(self, lr: Tensor) -> Tensor: ...
 
 
-ENCODERS: dict[str, Callable[..., Encoder]] = {"edsr": EDSR, "rdn": RDN, "swinir": SwinIR}
+ENCODERS: dict[str, Callable[..., Encoder]] = {
+    "edsr": EDSR,  # EDSR-baseline, as the LIIF family calls it
+    "rdn": RDN,
+    "rcan": RCAN,
+    "swinir": SwinIR,
+    "srformer": SRFormer,
+    "edsr-large": partial(EDSR, blocks=32, features=256, residual_scale=0.1),
+}
 
-__all__ = ["EDSR", "ENCODERS", "RDN", "Encoder", "SwinIR"]
+__all__ = ["EDSR", "ENCODERS", "RCAN", "RDN", "Encoder", "SRFormer", "SwinIR"]
