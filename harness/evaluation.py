@@ -24,6 +24,7 @@ from harness.flops import MacCount
 from harness.metrics import too_small
 from harness.profiles import Evaluation
 from harness.results import CellFile, CellId, Measurement
+from harness.scales import scales_of
 from harness.subject import Subject
 from harness.upscaling import Upscaled, upscale
 from harness.versions import versions
@@ -115,11 +116,11 @@ def warm_up(subject: Subject, settings: Evaluation) -> None:
     ready = _WARM.setdefault(subject.model, set())
     if settings.precision in ready:
         return
-    scale = getattr(subject.model, "scale", 2)
+    scales = scales_of(subject.model) or (2,)
     upscale(
         subject.model,
         torch.zeros(1, 3, 16, 16),
-        scale,
+        scales[0],
         precision=settings.precision,
         memory=settings.memory,
     )
@@ -231,6 +232,7 @@ def _row(
         estimator_macs=macs.estimator if macs else 0,
         encoder_macs=macs.encoder if macs else 0,
         executed_macs=macs.executed if macs else 0,
+        kernel_macs=macs.kernels if macs else 0,
         parameters=subject.parameters,
         expert_depths=subject.expert_depths,
         expert_shares=list(macs.shares) if macs and subject.expert_depths else [],

@@ -21,7 +21,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import torch
@@ -34,6 +34,8 @@ from baselines.engine import axis_pairs
 from baselines.factors import FactorMacs
 from baselines.grid import Axis
 from baselines.implicit import make_cell, pixel_centers
+from baselines.mirror import whole_windows
+from baselines.multiscale import Instantiated, MultiScaleSR
 from harness.windows import Grid, grid
 
 
@@ -45,9 +47,10 @@ class MacCount:
         encoder: of the encoder (a fixed-scale network counts as encoder as a whole).
         estimator: of LTE's amplitude, frequency and phase layers; of applying Meta-SR's kernels.
         mapper: of the expert choice.
-        head: of the MLP, or of the experts that were chosen.
+        head: of the MLP, or of the experts that were chosen; of what IGConv's kernels do.
         shares: share of the (query, latent code) pairs of each expert, shallowest first.
         executed: by the engine, in the place of `estimator`, `mapper` and `head`.
+        kernels: of IGConv's hyper-network, once for an image of any size.
     """
 
     encoder: int
@@ -56,6 +59,7 @@ class MacCount:
     head: int
     shares: tuple[float, ...]
     executed: int = 0
+    kernels: int = 0
 
     @property
     def decoder(self) -> int:
@@ -65,7 +69,7 @@ class MacCount:
     @property
     def total(self) -> int:
         """Every matrix product and convolution."""
-        return self.encoder + self.estimator + self.decoder
+        return self.encoder + self.estimator + self.kernels + self.decoder
 
 
 def pair_counts(
@@ -189,26 +193,54 @@ def encoder_macs(encoder: nn.Module, lr_size: tuple[int, int]) -> int:
     """Multiply-adds of a network for one LR image; counted on shapes, nothing is computed.
 
     Every layer works on whole windows of the LR image (a window may be a pixel), each at the same
-    cost, so one window is counted.
+    cost, or once on the image (RCAN's channel attention). So one and two windows are counted.
     """
     window = int(encoder.window)  # type: ignore[arg-type]
     windows = math.ceil(lr_size[0] / window) * math.ceil(lr_size[1] / window)
-    return _macs_of(encoder, (window, window)) * windows
+    once, each = _macs_of(encoder, window)
+    return once + each * windows
 
 
-_COUNTED: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+_COUNTED: WeakKeyDictionary[nn.Module, tuple[int, int]] = WeakKeyDictionary()
 """Of encoders that live; their layers do not change."""
 
 
-def _macs_of(encoder: nn.Module, lr_size: tuple[int, int]) -> int:
+def _macs_of(encoder: nn.Module, window: int) -> tuple[int, int]:
+    """Multiply-adds of an image, and of each of its windows."""
     known = _COUNTED.get(encoder)
     if known is None:
         ghost = copy.deepcopy(encoder).to("meta").eval()
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            ghost(torch.empty(1, 3, *lr_size, device="meta"))
-        known = int(counter.get_total_flops()) // 2
-        _COUNTED[encoder] = known
+        one, two = (_counted(ghost, (window, n * window)) for n in (1, 2))
+        known = _COUNTED[encoder] = (2 * one - two, two - one)
     return known
+
+
+def _counted(ghost: nn.Module, lr_size: tuple[int, int]) -> int:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        ghost(torch.empty(1, 3, *lr_size, device="meta"))
+    return int(counter.get_total_flops()) // 2
+
+
+def _multi_scale(
+    model: MultiScaleSR, lr_size: tuple[int, int], hr_size: tuple[int, int]
+) -> MacCount:
+    """Of a network for several scales, at the one that leads from LR to HR size.
+
+    Raises:
+        ValueError: when none of its scales does, but for less than an LR pixel.
+    """
+    sides = list(zip(lr_size, hr_size, strict=True))
+    scale = min(model.scales, key=lambda s: max(abs(s * n_lr - n_hr) for n_lr, n_hr in sides))
+    if any(abs(scale * n_lr - n_hr) >= scale for n_lr, n_hr in sides):
+        raise ValueError(f"none of the scales {model.scales} leads from {lr_size} to {hr_size}")
+    once, per_pixel = model.upsampler.macs(scale)
+    return replace(_applied(model.encoder, lr_size, per_pixel), kernels=once)
+
+
+def _applied(encoder: nn.Module, lr_size: tuple[int, int], per_pixel: int) -> MacCount:
+    """Of an encoder and of kernels on its features, which are padded to whole windows."""
+    size = whole_windows(lr_size, int(encoder.window))  # type: ignore[arg-type]
+    return MacCount(encoder_macs(encoder, lr_size), 0, 0, per_pixel * math.prod(size), ())
 
 
 def count(
@@ -228,9 +260,14 @@ def count(
         shares: see `expert_pairs`.
 
     Raises:
-        ValueError: for a network with experts and neither `choice` nor `shares`.
+        ValueError: for a network with experts and neither `choice` nor `shares`; for sizes that a
+            network of several scales cannot lead from and to.
     """
     seen = grid(model, lr_size, hr_size)
+    if isinstance(model, MultiScaleSR):
+        return _multi_scale(model, lr_size, hr_size)
+    if isinstance(model, FixedScaleSR) and isinstance(model.network, Instantiated):
+        return _applied(model.network.encoder, lr_size, model.network.macs)
     if isinstance(model, FixedScaleSR | FixedScaleLookup):
         return MacCount(encoder_macs(model.network, seen.lr), 0, 0, 0, ())
     if not isinstance(model, ImplicitSR):

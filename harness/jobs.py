@@ -238,6 +238,8 @@ def _check_windows(job: Job) -> None:
     windows: dict[str, int] = {}
     for method in job.trained_methods():
         parts = parse(method)
+        if parts.upsampler:  # pads its patches itself
+            continue
         if parts.encoder not in windows:
             options = job.profile.networks.encoder.get(parts.encoder, {})
             with torch.device("meta"):

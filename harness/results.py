@@ -43,6 +43,7 @@ class Measurement:
             expert's whole MLP, plus the mapper.
         estimator_macs: of LTE's amplitude, frequency and phase layers, which the paper leaves out.
         encoder_macs: multiply-adds of the encoder.
+        kernel_macs: of making IGConv's kernels; as the estimators in no paper's count.
         executed_macs: that the engine executes in the place of the decoder's and the estimators';
             None in rows of versions that had no engine.
         expert_shares: share of the latent-code queries that each expert served, shallowest first.
@@ -87,6 +88,7 @@ class Measurement:
     versions: dict[str, str] = field(default_factory=dict)
     measured_at: str = ""
     executed_macs: int | None = None
+    kernel_macs: int = 0
     schema: int = SCHEMA
 
 

@@ -13,8 +13,10 @@ from baselines.banding import band_memory
 from baselines.bicubic import Bicubic, Resize, as_bytes
 from baselines.composition import Features, FixedScaleLookup, FixedScaleSR, ImplicitSR, Routing
 from baselines.engine import GridDecoder, GridJob
+from baselines.multiscale import MultiScaleSR
 from harness.boxes import Box
 from harness.errors import UsageError
+from harness.scales import refusal
 from harness.windows import extend, grid
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -130,7 +132,7 @@ def stream(
     Args:
         model: in evaluation mode, on the device that does the work.
         lr: (1, 3, h, w) in [0, 1].
-        scale: factor; decides the cell's clip, and what fixed-scale networks can do.
+        scale: factor; decides the cell's clip, and whether networks of few scales can do it.
         size: (H, W) of the result; default round(h * scale), round(w * scale).
         box: the region; the whole image if None.
         precision: fp32, or bf16 or fp16 (encoder by autocast, decoder in its matrix products).
@@ -138,7 +140,7 @@ def stream(
             suits the device. No band is less than a row.
 
     Raises:
-        UsageError: when a fixed-scale network is asked for another scale.
+        UsageError: when a network of one or several scales is asked for another.
     """
     h, w = lr.shape[-2:]
     target = size or _rounded(lr, scale)
@@ -212,10 +214,13 @@ def expert_map(model: nn.Module, lr: Tensor, precision: str = "fp32") -> Tensor 
 
 def _whole_image(model: nn.Module, lr: Tensor, scale: float) -> Tensor:
     """By networks that make all pixels at once, float32 on the CPU."""
-    if not isinstance(model, FixedScaleSR | FixedScaleLookup):
+    if not isinstance(model, FixedScaleSR | FixedScaleLookup | MultiScaleSR):
         raise TypeError(f"{type(model).__name__} is not a network of this harness")
-    if scale != model.scale:
-        raise UsageError(f"This network enlarges by {model.scale} only, not {scale:g}.")
+    reason = refusal(model, scale)
+    if reason:
+        raise UsageError(f"This network {reason}.")
+    if isinstance(model, MultiScaleSR):
+        return torch.as_tensor(model(lr, int(scale))).float().cpu()
     if model.input_range == "unit":
         return torch.as_tensor(model.network(lr)).float().cpu()
     return torch.as_tensor(model.network(lr * 2 - 1)).float().cpu() * 0.5 + 0.5

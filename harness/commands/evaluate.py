@@ -87,6 +87,7 @@ def evaluate(
     from harness.data.pairs import PairStore
     from harness.data.sets import check_name, find
     from harness.metrics import shaved_border
+    from harness.scales import scales_of
     from harness.summary import summarise
     from harness.trained import find_subject
 
@@ -97,8 +98,7 @@ def evaluate(
     if protocol is not None:
         shaved_border(protocol, 2)
     subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
-    own = getattr(subject.model, "scale", None)
-    scales = scales or ((float(own),) if own else (2.0, 3.0, 4.0))
+    scales = scales or tuple(map(float, scales_of(subject.model) or (2, 3, 4)))
     rows: list[dict[str, Any]] = []
     incomplete: dict[str, str] = {}
     for name in dict.fromkeys(names):

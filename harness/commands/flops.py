@@ -72,19 +72,21 @@ def flops(
 
     "Decoder" is what the paper calls the decoder's FLOPs: every query through its expert's whole
     MLP, and the mapper. LTE's amplitude, frequency and phase layers, which the paper leaves out,
-    are listed as "estimator".
+    are listed as "estimator". Of IGConv the decoder is what its kernels do for every LR pixel; the
+    network that makes them, once for an image, is listed as "kernels".
     """
     from harness import device as devices
     from harness import places
     from harness.data.sets import check_name, find
     from harness.errors import UsageError
+    from harness.scales import refusal
 
     if (dataset is None) == (size is None):
         raise UsageError("Give either --dataset or --size.")
     model, origin = _network(method, checkpoint, devices.resolve(device))
-    own = getattr(model, "scale", None)
-    if own is not None and own != scale:
-        raise UsageError(f"{method} enlarges by {own} only, not {scale:g}.")
+    reason = refusal(model, scale)
+    if reason:
+        raise UsageError(f"{method} {reason}.")
     expert_shares, assumption = _shares(model, shares, checkpoint, dataset)
     if size is not None:
         sizes: list[tuple[str, tuple[int, int], ImageItem | None]] = [
@@ -121,6 +123,7 @@ _KINDS = (
     "decoder_macs",
     "mapper_macs",
     "estimator_macs",
+    "kernel_macs",
     "executed_macs",
     "encoder_macs",
     "total_macs",
@@ -213,6 +216,7 @@ def _line(
         "decoder_macs": macs.decoder,
         "mapper_macs": macs.mapper,
         "estimator_macs": macs.estimator,
+        "kernel_macs": macs.kernels,
         "executed_macs": macs.executed,
         "encoder_macs": macs.encoder,
         "total_macs": macs.total,
@@ -231,6 +235,7 @@ def _print(content: dict[str, Any]) -> None:
         "decoder_macs": "decoder, as the paper counts it",
         "mapper_macs": "  of these, mapper",
         "estimator_macs": "estimator (LTE, Meta-SR), not in the paper's count",
+        "kernel_macs": "kernels (IGConv), once for an image of any size",
         "executed_macs": "executed by the engine for decoder and estimator",
         "encoder_macs": "encoder (a fixed-scale network as a whole)",
         "total_macs": "all, as the paper counts it",

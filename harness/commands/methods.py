@@ -19,14 +19,17 @@ def methods(as_json: bool) -> None:
     from baselines.composition import ImplicitSR
     from baselines.registry import ablations
     from harness.published import label
+    from harness.scales import scales_of
 
     lines = []
     for name in names():
         with torch.device("meta"):
             model = build(name)
+        scales = scales_of(model)
         line: dict[str, object] = {
             "method": name,
             "paper": label(name),
+            "scales": "any" if scales is None else " ".join(map(str, scales)),
             "parameters": sum(p.numel() for p in model.parameters()),
             "experts": 0,
             "least_macs_per_latent_query": 0,
