@@ -104,6 +104,70 @@ def swinir(
     return shapes | layer("conv_last", 3, features)
 
 
+def rcan(groups: int, blocks: int, features: int, reduction: int) -> Shapes:
+    """RCAN's encoder, without its colour shift."""
+    inside = features // reduction
+    shapes = layer("head.0", features, 3)
+    for g in range(groups):
+        for b in range(blocks):
+            block = f"body.{g}.body.{b}.body"
+            shapes |= layer(f"{block}.0", features, features)
+            shapes |= layer(f"{block}.2", features, features)
+            shapes |= layer(f"{block}.3.conv_du.0", inside, features, 1)
+            shapes |= layer(f"{block}.3.conv_du.2", features, inside, 1)
+        shapes |= layer(f"body.{g}.body.{blocks}", features, features)
+    return shapes | layer(f"body.{groups}", features, features)
+
+
+def basicsr_edsr(blocks: int, features: int) -> Shapes:
+    """EDSR's encoder by the names of BasicSR."""
+    shapes = layer("conv_first", features, 3)
+    for i in range(blocks):
+        shapes |= layer(f"body.{i}.conv1", features, features)
+        shapes |= layer(f"body.{i}.conv2", features, features)
+    return shapes | layer("conv_after_body", features, features)
+
+
+def srformer(channels: int, depths: Sequence[int], heads: int, window: int, ratio: int) -> Shapes:
+    """SRFormer's encoder, without masks and index tables."""
+    shapes = layer("conv_first", channels, 3) | norm("patch_embed.norm", channels)
+    for g, depth in enumerate(depths):
+        for i in range(depth):
+            block = f"layers.{g}.residual_group.blocks.{i}"
+            shapes |= norm(f"{block}.norm1", channels)
+            shapes[f"{block}.attn.relative_position_bias_table"] = ((window - 1) ** 2, heads)
+            shapes |= linear(f"{block}.attn.kv", channels // 2, channels)
+            shapes |= linear(f"{block}.attn.q", channels, channels)
+            shapes |= linear(f"{block}.attn.proj", channels, channels)
+            shapes |= norm(f"{block}.norm2", channels)
+            shapes |= linear(f"{block}.mlp.fc1", ratio * channels, channels)
+            depthwise = f"{block}.mlp.dwconv.depthwise_conv.0"
+            shapes[f"{depthwise}.weight"] = (ratio * channels, 1, 5, 5)
+            shapes[f"{depthwise}.bias"] = (ratio * channels,)
+            shapes |= linear(f"{block}.mlp.fc2", channels, ratio * channels)
+        shapes |= layer(f"layers.{g}.conv", channels, channels)
+    return shapes | norm("norm", channels) | layer("conv_after_body", channels, channels)
+
+
+def igconv(name: str, channels: int, width: int, layers: int) -> Shapes:
+    """IGConv's hyper-network, wherever its network keeps it."""
+    shapes: Shapes = {f"{name}.{k}": (9 * channels, width, 1, 1) for k in ("freq", "amplitude")}
+    shapes |= layer(f"{name}.phase", width // 2, 1, 1)
+    for i in range(layers):
+        shapes |= layer(f"{name}.query_kernel.{2 * i}", width, width, 1)
+    return shapes | layer(f"{name}.query_kernel.{2 * layers}", 3, width, 1)
+
+
+def igsample(channels: int, width: int, layers: int) -> Shapes:
+    """IGSample's hyper-network beside an IGConv of these sizes."""
+    name, half = "skip.convs", width // 2
+    shapes: Shapes = {f"{name}.{k}": (9 * channels, 2 * half, 1, 1) for k in ("freq", "amplitude")}
+    shapes |= layer(f"{name}.phase", half, 1, 1)
+    for i in range(layers // 2):
+        shapes |= layer(f"{name}.query_kernel.{2 * i}", 2 * half, half, 1)
+    return shapes | {f"{name}.query_kernel.{2 * (layers // 2)}.weight": (12, half, 1, 1)}
+
+
 def mlp(name: str, widths: Sequence[int]) -> Shapes:
     """Linear layers of these widths, ReLU between them."""
     shapes: Shapes = {}

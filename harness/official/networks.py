@@ -15,7 +15,7 @@ from baselines.lte import LTEDecoder
 from baselines.metasr import MetaSRDecoder
 from baselines.registry import FIXED_SCALES, parse, unknown
 from harness.errors import HarnessError
-from harness.official.adapter import EncoderAdapter, Options, Part, differing, take
+from harness.official.adapter import EncoderLayout, Options, Part, differing, take
 from harness.official.encoders import SWINIR, part_of, spec_of
 from harness.official.keys import Keys
 
@@ -43,14 +43,14 @@ class Plan:
         method: for `baselines.build`.
         options: for `baselines.build`, where they differ from the paper's.
         keys: official names of the weights.
-        encoder: adapter of the encoder.
+        encoder: layout of the encoder.
         place: official name of the encoder in the network; "" where it is the whole.
     """
 
     method: str
     options: dict[str, Any]
     keys: Keys
-    encoder: EncoderAdapter
+    encoder: EncoderLayout
     place: str = "encoder"
 
     @property
@@ -75,9 +75,18 @@ def beyond_weights(options: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         those that are not the paper's.
     """
-    encoder = options.get("encoder") or {}
-    defaults = {"values": "signed", "shifted": False, "ensemble": True, "lookup": False}
-    return differing({k: v for k, v in {**encoder, **options}.items() if k in defaults}, defaults)
+    defaults = {
+        "values": "signed",
+        "shifted": False,
+        "residual_scale": 1,
+        "ensemble": True,
+        "lookup": False,
+        # Those of the method, which options do not repeat.
+        "average": None,
+        "scales": None,
+    }
+    given = {**(options.get("encoder") or {}), **(options.get("upsampler") or {}), **options}
+    return differing({k: v for k, v in given.items() if k in defaults}, defaults)
 
 
 def build_in_words(method: str, options: Mapping[str, Any]) -> str:
@@ -198,8 +207,7 @@ _NETWORKS: dict[str, Callable[[Mapping[str, Any]], Plan]] = {
     "liif": _liif,
     "lte": _lte,
     "metasr": _metasr,
-    "edsr-baseline": partial(_alone, "edsr-baseline"),
-    "rdn": partial(_alone, "rdn"),
+    **{name: partial(_alone, name) for name in ("edsr-baseline", "rdn", "rcan")},
 }
 
 

@@ -10,8 +10,9 @@ from torch import nn
 
 from baselines.composition import FixedScaleLookup, FixedScaleSR, ImplicitSR
 from baselines.encoders import EDSR, RDN, SwinIR
+from baselines.multiscale import MultiScaleSR
 from harness.errors import HarnessError
-from harness.official import encoders
+from harness.official import encoders, igconv
 from harness.official.adapter import EncoderAdapter
 from harness.official.bare import pytorch_rdn_keys
 from harness.official.constructed import StateDict
@@ -55,6 +56,12 @@ def write_official(
     Raises:
         HarnessError: when no official project has such a network.
     """
+    if isinstance(model, MultiScaleSR):
+        plan = igconv.plan_of_method(method, options)
+        state = _official_state(plan, model, memory)
+        content = {memory.get("key", "params"): state}
+        name = igconv.architecture(method)
+        return _written(content, PARAMS, igconv.PROJECT, name, state, model)
     if not isinstance(model, ImplicitSR | FixedScaleSR | FixedScaleLookup):
         raise HarnessError(f"{method} has no weights.")
     if isinstance(model, FixedScaleSR) and model.input_range == "unit":
@@ -87,7 +94,10 @@ def _write_bare(
         if given.get("features", 64) != 64:
             raise HarnessError("The official SwinIR has 64 features before its upsampler.")
         state = _official_state(_whole(encoders.SWINIR), model, memory)
-        return _written({"params": state}, PARAMS, "SwinIR project", "SwinIR", state, model)
+        content = {memory.get("key", "params"): state}
+        return _written(content, PARAMS, "SwinIR project", "SwinIR", state, model)
+    if isinstance(network, EDSR) and given.get("residual_scale", 1) != 1:
+        raise HarnessError("The EDSR project's state dicts do not say what scales residuals.")
     if isinstance(network, EDSR) and colours == ("bytes", True):
         state = _official_state(_whole(encoders.EDSR), model, {**memory, "rgb_range": 255})
         return _written(dict(state), PLAIN, "EDSR project", "EDSR", state, model)
@@ -112,7 +122,7 @@ def _official_state(plan: Plan, model: nn.Module, memory: Mapping[str, Any]) -> 
         assert official is not None, f"{key} has no official name"
         named[official] = value.detach().cpu()
     own = {k.removeprefix(place): v for k, v in named.items() if k.startswith(place)}
-    encoder = model.encoder if isinstance(model, ImplicitSR) else model.network
+    encoder = model.encoder if isinstance(model, ImplicitSR | MultiScaleSR) else model.network
     assert isinstance(encoder, nn.Module)
     complete = plan.encoder.constructed.write(own, encoder, memory)
     rest = {k: v for k, v in named.items() if not k.startswith(place)}
