@@ -11,8 +11,18 @@ import pandas as pd
 
 from baselines.registry import parse
 
-_ENCODERS = {"edsr": "EDSR", "rdn": "RDN", "swinir": "SwinIR"}
+_ENCODERS = {
+    "edsr": "EDSR",
+    "rdn": "RDN",
+    "rcan": "RCAN",
+    "swinir": "SwinIR",
+    "srformer": "SRFormer",
+    "edsr-large": "EDSR (256 features)",
+}
 _DECODERS = {"liif": "LIIF", "lte": "LTE", "metasr": "MetaSR"}
+_UPSAMPLERS = {"igconv": "IGConv", "igconv-plus": "IGConv+"}
+# What IGConv's paper calls EDSR is not what LIIF's does.
+_BACKBONES = {"edsr": "EDSR-baseline", "edsr-large": "EDSR"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,9 @@ def _paper_names(method: str) -> tuple[str, str]:
     if not parts.encoder:
         return "none", method
     encoder = encoder_label(parts.encoder)
+    if parts.upsampler:
+        backbone = _BACKBONES.get(parts.encoder, encoder)
+        return backbone, _UPSAMPLERS.get(parts.upsampler, parts.upsampler)
     if not parts.decoder:
         return encoder, encoder
     decoder = _DECODERS.get(parts.decoder, parts.decoder)
@@ -58,6 +71,8 @@ def _index(file: str) -> dict[_Key, Printed]:
     found: dict[_Key, Printed] = {}
     for row in rows[list(columns)].itertuples(index=False, name=None):
         *names, scale, metric, value, note = row
+        if "," in str(scale):  # a claim about several scales together belongs to no cell
+            continue
         table, backbone, method, dataset = map(str, names)
         key = (table, backbone, method, dataset, float(scale), str(metric))
         found[key] = Printed(float(value), str(note))
