@@ -139,10 +139,16 @@ def stream(
 
     Raises:
         UsageError: when a fixed-scale network is asked for another scale.
+        ValueError: for a region that leaves the image, or a size other than (h, w) times the scale
+            where the model makes no other.
     """
     h, w = lr.shape[-2:]
     target = size or _rounded(lr, scale)
+    if target != _rounded(lr, scale) and not isinstance(model, ImplicitSR):
+        raise ValueError(f"{type(model).__name__} makes {_rounded(lr, scale)}, not {target}")
     region = box or Box(0, 0, *target)
+    if region.top + region.height > target[0] or region.left + region.width > target[1]:
+        raise ValueError(f"{region} leaves the image of {target}")
     seen = grid(model, (h, w), target)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     lr = extend(lr.to(device), seen.lr)
