@@ -15,9 +15,10 @@ from baselines.lte import LTEDecoder
 from baselines.metasr import MetaSRDecoder
 from baselines.registry import FIXED_SCALES, parse, unknown
 from harness.errors import HarnessError
-from harness.official.adapter import EncoderAdapter, Options, Part, differing, take
+from harness.official.adapter import NetworkAdapter, Options, Part, differing, take
 from harness.official.encoders import SWINIR, part_of, spec_of
 from harness.official.keys import Keys
+from harness.official.seemore import UNSEEN
 
 Spec = dict[str, Any]
 
@@ -43,14 +44,14 @@ class Plan:
         method: for `baselines.build`.
         options: for `baselines.build`, where they differ from the paper's.
         keys: official names of the weights.
-        encoder: adapter of the encoder.
+        encoder: adapter of the encoder or system.
         place: official name of the encoder in the network; "" where it is the whole.
     """
 
     method: str
     options: dict[str, Any]
     keys: Keys
-    encoder: EncoderAdapter
+    encoder: NetworkAdapter
     place: str = "encoder"
 
     @property
@@ -77,6 +78,7 @@ def beyond_weights(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     encoder = options.get("encoder") or {}
     defaults = {"values": "signed", "shifted": False, "ensemble": True, "lookup": False}
+    defaults |= dict.fromkeys(UNSEEN)
     return differing({k: v for k, v in {**encoder, **options}.items() if k in defaults}, defaults)
 
 
