@@ -2,8 +2,9 @@
 
 `<encoder>-<decoder>` is a baseline, `<encoder>-x<scale>` the encoder with its own upsampler;
 `<encoder>-<head>-<decoder>[-<variant>]` swaps the head (`edsr-moeisr-liif-s`). A suffix changes
-one setting for an ablation (`rdn-liif-3layer`). Encoders and decoders are listed in this package;
-heads come from packages that declare the entry point group `baselines.plugins` (`moeisr` here).
+one setting for an ablation (`rdn-liif-3layer`). `<system>-x<scale>` (`seemore-t-x2`) has no
+features for decoders. Encoders, systems and decoders are listed in this package; heads come from
+packages that declare the entry point group `baselines.plugins` (`moeisr` here).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from baselines.composition import (
     ImplicitSR,
     MLPHead,
 )
-from baselines.encoders import ENCODERS, Encoder
+from baselines.encoders import ENCODERS, SYSTEMS, Encoder
 from baselines.ipe import IPEDecoder
 from baselines.liif import LIIFDecoder
 from baselines.lmf import LMLIIFDecoder, LMLTEDecoder
@@ -108,7 +109,7 @@ class MethodName:
     """A method name taken apart.
 
     Attributes:
-        encoder: empty for methods without a network.
+        encoder: or system; empty for methods without a network.
         decoder: empty for fixed-scale networks.
         head: of the head family; empty for the decoder's own MLP.
         variant: of the head family.
@@ -139,7 +140,7 @@ def heads() -> dict[str, HeadFamily]:
 def _of_encoder(encoder: str) -> Iterable[MethodName]:
     for scale in FIXED_SCALES:
         yield MethodName(f"{encoder}-x{scale}", encoder, scale=scale)
-    for decoder, made_by in DECODERS.items():
+    for decoder, made_by in DECODERS.items() if encoder not in SYSTEMS else ():
         yield MethodName(f"{encoder}-{decoder}", encoder, decoder)
         for head in heads().values() if made_by.routable else ():
             for variant in head.variants:
@@ -238,7 +239,7 @@ def build(
 
     Args:
         method: a name of `methods()`, with or without a suffix.
-        encoder: options of the encoder (EDSR: blocks, features).
+        encoder: options of the encoder (EDSR: blocks, features) or system.
         decoder: options of the decoder (width, depth; LIIF: unfold, cell).
         head: options of the head family (MoEISR: those of `moeisr.model.build_head`), or of a
             plain MLP: `hidden`, the widths of its layers where they differ from one another.

@@ -162,8 +162,8 @@ def _from_official(path: Path, content: dict[str, Any], values: str | None) -> L
         keys = ", ".join(list(map(str, content))[:5])
         raise HarnessError(
             f"{path} is no checkpoint that this version knows (its keys: {keys}, ...).",
-            "It reads its own files, those of the LIIF, LTE and SwinIR projects, and state dicts "
-            "of EDSR-baseline and RDN with their own upsamplers.",
+            "It reads its own files, those of the LIIF, LTE, SwinIR and SeemoRe projects, and "
+            "state dicts of EDSR-baseline and RDN with their own upsamplers.",
         )
     network, plan = official.network, official.plan
     weights = _identity(network, plan.options)

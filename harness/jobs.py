@@ -240,7 +240,8 @@ def _check_windows(job: Job) -> None:
         parts = parse(method)
         if parts.encoder not in windows:
             options = job.profile.networks.encoder.get(parts.encoder, {})
+            make = ENCODERS[parts.encoder]
             with torch.device("meta"):
-                windows[parts.encoder] = ENCODERS[parts.encoder](**options).window
+                windows[parts.encoder] = make(**options, scale=parts.scale).window
         patch = job.profile.training.for_method(parts).patch
         check_patch(method, patch, windows[parts.encoder])

@@ -32,6 +32,7 @@ FIXED_SCALE = [
     *("edsr-baseline-x2", "edsr-baseline-x3", "edsr-baseline-x4"),
     *("rdn-x2", "rdn-x3", "rdn-x4"),
     *("swinir-classical-x2", "swinir-classical-x4"),
+    *("seemore-t-x2", "seemore-t-x4", "seemore-b-x2"),
 ]
 CASES = AT_COORDINATES + FIXED_SCALE
 # Of networks that the harness does not have.

@@ -10,7 +10,10 @@ from harness.checkpoints import load_model
 from harness.upscaling import upscale
 
 TOLERANCE = 1e-4
-REPOSITORIES = ("yinboc/liif", "jaewon-lee-b/lte", "JingyunLiang/SwinIR", "HeZongyao/LMF")
+REPOSITORIES = (
+    *("yinboc/liif", "jaewon-lee-b/lte", "JingyunLiang/SwinIR", "HeZongyao/LMF"),
+    "eduardzamfir/seemoredetails",
+)
 
 
 def test_no_case_of_these_networks_is_left_out():
@@ -87,6 +90,20 @@ def test_features_of_swinir(case):
     with torch.no_grad():
         network(arrays["inp"])
     assert_near(seen[0], arrays["feat"], case)
+
+
+@pytest.mark.parametrize("case", ["seemore-t-x2", "seemore-t-x4", "seemore-b-x2"])
+def test_features_and_experts_of_seemore(case):
+    """The deep features before the last norm, and the expert of each image and layer."""
+    _, arrays = load_case(case)
+    model = load_model(checkpoint(case), method=case, scale=int(case[-1]))
+    network = model.network
+    with torch.no_grad():
+        features, experts = network.features_of(network.first(network.colours.enter(arrays["inp"])))
+        sr, same = network.enlarge(arrays["inp"])
+    assert_near(features, arrays["feat"], case)
+    assert_near(sr, arrays["out"], case)
+    assert experts.tolist() == same.tolist() == arrays["expert"].tolist()
 
 
 def test_swinir_is_measured_as_its_own_script_does():

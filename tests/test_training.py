@@ -206,7 +206,7 @@ def test_the_loss_of_a_fixed_scale_network(method):
     source = PatchSource(Dataset("one", "", (memory_item("one", lambda: hr),), None, "full"),
                          settings, 0)  # fmt: skip
     batch = source.batch(0)
-    unit = method.startswith("swinir")
+    unit = model.input_range == "unit"
     sr = model(batch.lr / 2 + 0.5) * 2 - 1 if unit else model(batch.lr)
     row, column = (((batch.coord[0] + 1) / 2 * side).floor().long()).unbind(-1)
     expected = (sr[0, :, row, column].T - batch.target[0]).abs().mean()

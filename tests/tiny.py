@@ -17,6 +17,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
 from baselines import build, methods, parse
+from baselines.encoders import SYSTEMS
 from harness.cli import main
 
 NETWORKS = [name for name in methods() if parse(name).decoder]
@@ -28,6 +29,7 @@ ENCODERS = {
     "edsr": {"blocks": 1, "features": 8},
     "rdn": {"features": 8, "blocks": 2, "layers": 2, "growth": 4},
     "swinir": {"features": 8, "channels": 8, "depths": [2], "heads": 2, "window": 4},
+    **{name: {"groups": 2, "channels": 8, "recursion": 1, "kernel": 5} for name in SYSTEMS},
 }
 ENCODER = ENCODERS["edsr"]
 DECODER = {"width": 16}

@@ -1,6 +1,7 @@
 """Encoders: an LR image to features on the LR grid. One file each; listed in `ENCODERS`.
 
-An encoder is a module called with (B, 3, h, w) in [-1, 1]; see `Encoder`.
+An encoder is a module called with (B, 3, h, w) in [-1, 1]; see `Encoder`. Systems are never more
+than fixed-scale networks: they have an upsampler always, and nothing that a decoder could read.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from torch import Tensor
 from baselines.composition import Range
 from baselines.encoders.edsr import EDSR
 from baselines.encoders.rdn import RDN
+from baselines.encoders.seemore import SIZES, SeemoRe
 from baselines.encoders.swinir import SwinIR
 
 
 class Encoder(Protocol):
-    """What a decoder needs to know of an encoder.
+    """What is known of an encoder, or of a system, whatever it is.
 
     Attributes:
         out_channels: of its features.
@@ -28,13 +30,21 @@ class Encoder(Protocol):
     """
 
     out_channels: int
-    scale: int | None
     window: int
     upsampled_range: Range
+
+    @property
+    def scale(self) -> int | None: ...
 
     def __call__(self, lr: Tensor) -> Tensor: ...
 
 
-ENCODERS: dict[str, Callable[..., Encoder]] = {"edsr": EDSR, "rdn": RDN, "swinir": SwinIR}
+SYSTEMS: dict[str, Callable[..., Encoder]] = {**SIZES}
+ENCODERS: dict[str, Callable[..., Encoder]] = {
+    "edsr": EDSR,
+    "rdn": RDN,
+    "swinir": SwinIR,
+    **SYSTEMS,
+}
 
-__all__ = ["EDSR", "ENCODERS", "RDN", "Encoder", "SwinIR"]
+__all__ = ["EDSR", "ENCODERS", "RDN", "SYSTEMS", "Encoder", "SeemoRe", "SwinIR"]

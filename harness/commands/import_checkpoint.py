@@ -46,7 +46,7 @@ def import_checkpoint(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Read FILE of the LIIF, LTE, SwinIR, EDSR or RDN projects, or ours, and say what it is.
+    """Read FILE, official (LIIF, LTE, SwinIR, SeemoRe, EDSR, RDN) or ours, and say what it is.
 
     Every key must fit; nothing in the file is executed. With -o the network is written in the
     harness's format, from which it loads unchanged.

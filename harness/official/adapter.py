@@ -45,25 +45,35 @@ class Constructed:
 
 
 @dataclass(frozen=True)
-class EncoderAdapter:
-    """How an official encoder and ours become each other.
+class NetworkAdapter:
+    """How the weights of an official network and ours become each other.
+
+    Attributes:
+        ours: our name of the encoder or system.
+        keys: names of its weights.
+        constructed: entries of its state dict that are no weights.
+    """
+
+    ours: str
+    keys: Keys
+    constructed: Constructed
+
+
+@dataclass(frozen=True)
+class EncoderAdapter(NetworkAdapter):
+    """How an official encoder that has specifications and ours become each other.
 
     Attributes:
         official: its name in specifications.
-        ours: our name.
-        keys: names of its weights.
         defaults: its official arguments.
         options: ours from complete official arguments.
         arguments: official ones from our complete options.
     """
 
     official: str
-    ours: str
-    keys: Keys
     defaults: Mapping[str, Any]
     options: Callable[[Mapping[str, Any]], Options]
     arguments: Callable[[Options], dict[str, Any]]
-    constructed: Constructed
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from harness.official.adapter import Options, Part, differing, take
 from harness.official.encoders import SWINIR, part_of, spec_of
 from harness.official.keys import Keys
 from harness.official.plans import Plan, Spec, feature_encoder
+from harness.official.seemore import UNSEEN
 
 IMPLICIT_KEYS = {
     "liif": Keys((("imnet", "head.mlp"),)),
@@ -44,6 +45,7 @@ def beyond_weights(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     encoder = options.get("encoder") or {}
     defaults = {"values": "signed", "shifted": False, "ensemble": True, "lookup": False}
+    defaults |= dict.fromkeys(UNSEEN)
     return differing({k: v for k, v in {**encoder, **options}.items() if k in defaults}, defaults)
 
 

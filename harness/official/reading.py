@@ -17,7 +17,8 @@ from harness.official.plans import Plan
 from harness.state_dicts import load_strictly
 
 MODEL_SD, PARAMS, PLAIN = "model-sd", "params", "state-dict"
-# Wrappers of state dicts, in the order in which SwinIR's own test script for classical SR looks.
+# Wrappers of state dicts, in the order in which SwinIR's own test script for classical SR and
+# SeemoRe's BasicSR look.
 _WRAPPERS = ("params", "params_ema")
 
 

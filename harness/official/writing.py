@@ -9,10 +9,10 @@ from typing import Any
 from torch import nn
 
 from baselines.composition import FixedScaleLookup, FixedScaleSR, ImplicitSR
-from baselines.encoders import EDSR, RDN, SwinIR
+from baselines.encoders import EDSR, RDN, SeemoRe, SwinIR
 from harness.errors import HarnessError
-from harness.official import encoders
-from harness.official.adapter import EncoderAdapter
+from harness.official import encoders, seemore
+from harness.official.adapter import NetworkAdapter
 from harness.official.bare import pytorch_rdn_keys
 from harness.official.constructed import StateDict
 from harness.official.keys import Keys
@@ -89,6 +89,8 @@ def _write_bare(
             raise HarnessError("The official SwinIR has 64 features before its upsampler.")
         state = _official_state(_whole(encoders.SWINIR), model, memory)
         return _written({"params": state}, PARAMS, "SwinIR project", "SwinIR", state, model)
+    if isinstance(network, SeemoRe):
+        return _write_seemore(model, network, memory)
     if isinstance(network, EDSR) and colours == ("bytes", True):
         state = _official_state(_whole(encoders.EDSR), model, {**memory, "rgb_range": 255})
         return _written(dict(state), PLAIN, "EDSR project", "EDSR", state, model)
@@ -99,7 +101,20 @@ def _write_bare(
     raise HarnessError("No official layout says what colour values this network works on.")
 
 
-def _whole(adapter: EncoderAdapter, keys: Keys | None = None) -> Plan:
+def _write_seemore(model: FixedScaleSR, network: SeemoRe, memory: Mapping[str, Any]) -> Written:
+    """Refused where the file would be read as a network of other settings."""
+    state = _official_state(_whole(next(iter(seemore.ADAPTERS.values()))), model, memory)
+    told = seemore.found(state).options
+    for name in seemore.UNSEEN:
+        if getattr(network, name) != told[name]:
+            raise HarnessError(
+                f"The official file does not hold {name}; a SeemoRe of these sizes would be read "
+                f"with {name} {told[name]}, this one has {getattr(network, name)}."
+            )
+    return _written({"params": state}, PARAMS, seemore.PROJECT, "SeemoRe", state, model)
+
+
+def _whole(adapter: NetworkAdapter, keys: Keys | None = None) -> Plan:
     """Where the weights of a network that is all encoder go."""
     return Plan("", {}, (keys or adapter.keys).below("", "network"), adapter, "")
 

@@ -9,9 +9,11 @@ from importlib.resources import files
 
 import pandas as pd
 
+from baselines.encoders import SYSTEMS
 from baselines.registry import parse
 
 _ENCODERS = {"edsr": "EDSR", "rdn": "RDN", "swinir": "SwinIR"}
+_SYSTEMS = {"seemore-t": "SeemoRe-T", "seemore-b": "SeemoRe-B", "seemore-l": "SeemoRe-L"}
 _DECODERS = {"liif": "LIIF", "lte": "LTE", "metasr": "MetaSR"}
 
 
@@ -30,8 +32,8 @@ def label(method: str) -> str:
 
 
 def encoder_label(encoder: str) -> str:
-    """The paper's name of an encoder."""
-    return _ENCODERS.get(encoder, encoder)
+    """The paper's name of an encoder or system."""
+    return {**_ENCODERS, **_SYSTEMS}.get(encoder, encoder)
 
 
 def _paper_names(method: str) -> tuple[str, str]:
@@ -41,7 +43,7 @@ def _paper_names(method: str) -> tuple[str, str]:
         return "none", method
     encoder = encoder_label(parts.encoder)
     if not parts.decoder:
-        return encoder, encoder
+        return "none" if parts.encoder in SYSTEMS else encoder, encoder
     decoder = _DECODERS.get(parts.decoder, parts.decoder)
     name = f"MoEISR({decoder})-{parts.variant}" if parts.head == "moeisr" else decoder
     return encoder, f"{name}-{parts.suffix}" if parts.suffix else name
