@@ -13,7 +13,7 @@ from tiny import PROFILE, write_data, write_profile
 
 from baselines import methods, parse
 from harness import profiles
-from harness.data.sets import find
+from harness.data.sets import SPECS, find
 from harness.errors import HarnessError, UsageError
 from harness.experiments import EXPERIMENTS
 from harness.recipe import make_recipe
@@ -41,7 +41,7 @@ def test_shipped_profiles(name):
     assert profile.stand_in == (name != "paper")
     for experiment in EXPERIMENTS.values():
         for role in experiment.roles:
-            assert profile.dataset_for(role) in profiles.SPECS
+            assert profile.dataset_for(role) in SPECS
         shown = profile.regions.get(experiment.name, ())
         assert shown or not experiment.regions_only
         for region in shown:
