@@ -44,7 +44,7 @@ def schedule(profile: Profile, images: int, methods: Sequence[str]) -> str:
         which = f"{' and '.join(overridden)}: " if overridden and len(groups) > 1 else ""
         parts.append(which + _settings(profile, images, group))
     text = "; ".join([*parts, profile.training.precision])
-    return f"{text} ({PAPER_SCHEDULE})" if profile.stand_in else text
+    return f"{text} ({PAPER_SCHEDULE})" if profile.stand_in(methods) else text
 
 
 def _settings(profile: Profile, images: int, names: Sequence[MethodName]) -> str:
@@ -75,7 +75,11 @@ def _listed(value: object) -> str:
 
 def origin(profile: Profile, data: Dataset, method: str) -> str:
     """Where a network trained under a profile comes from."""
-    label = "STAND-IN, not the paper's training: " if profile.stand_in or not data.complete else ""
+    label = (
+        "STAND-IN, not the paper's training: "
+        if profile.stand_in([method]) or not data.complete
+        else ""
+    )
     return (
         f"{label}profile {profile.name}; trained on {data.caption()}; networks: "
         f"{networks(profile, [method])}; schedule: {schedule(profile, len(data.items), [method])}"

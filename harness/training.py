@@ -60,9 +60,10 @@ class State:
     validation: dict[str, float] = field(default_factory=dict)
 
 
-def learning_rate(settings: Training, epoch: int) -> float:
-    """Adam's rate in an epoch (from 0): multiplied by gamma at every milestone."""
-    return settings.lr * settings.gamma ** bisect_right(settings.milestones, epoch)
+def learning_rate(settings: Training, step: int, per_epoch: int) -> float:
+    """Adam's rate at a step (from 0): multiplied by gamma at every milestone."""
+    passed = settings.passed(step, per_epoch)
+    return settings.lr * settings.gamma ** bisect_right(settings.milestones, passed)
 
 
 def _step_seed(seed: int, step: int) -> int:
@@ -265,7 +266,7 @@ def _loop(run: Run, state: State, source: PatchSource, total: int, data: Dataset
     with bar(run.recipe.method, total, state.step) as progress, stoppable() as stop:
         for step in range(state.step, total):
             noise = _step_seed(run.recipe.seed, step)
-            rate = learning_rate(settings, step // source.per_epoch)
+            rate = learning_rate(settings, step, source.per_epoch)
             values = optimise(state, source.batch(step), settings, rate, noise, objective)
             state.step += 1
             state.seconds = clock.read()
@@ -353,7 +354,7 @@ def _log(
     _check_finite(run, state, values)
     numbers = {name: value.item() for name, value in values.items()}
     epoch = (state.step - 1) // per_epoch
-    rate = learning_rate(settings, epoch)
+    rate = learning_rate(settings, state.step - 1, per_epoch)
     log.add(step=state.step, epoch=epoch, lr=rate, seconds=clock.read(), **numbers)
 
 

@@ -161,8 +161,8 @@ def test_too_few_images_for_a_batch_are_told(tmp_path, harness):
 
 def test_the_learning_rate_of_the_paper():
     settings = profiles.load("paper").training
-    rates = {epoch: learning_rate(settings, epoch) for epoch in (0, 199, 200, 400, 599, 600, 999)}
-    assert rates == {
+    epochs = (0, 199, 200, 400, 599, 600, 999)
+    assert {epoch: learning_rate(settings, 7 * epoch + 6, 7) for epoch in epochs} == {
         0: 1e-4,
         199: 1e-4,
         200: 5e-5,
@@ -171,6 +171,18 @@ def test_the_learning_rate_of_the_paper():
         600: 1.25e-5,
         999: 6.25e-6,
     }
+    assert learning_rate(settings, 7 * 200 - 1, 7) == 1e-4
+
+
+def test_milestones_in_steps():
+    """MultiStepLR, stepped once a step, as SeemoRe's and IGConv's code."""
+    settings = Training(dataset="x", lr=1.0, iterations=9, milestones=(3, 5))
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [3, 5], 0.5)
+    for step in range(9):
+        assert learning_rate(settings, step, per_epoch=2) == optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        schedule.step()
 
 
 @pytest.mark.parametrize("method", NETWORKS)

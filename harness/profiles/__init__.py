@@ -6,7 +6,7 @@ One YAML file each; users write their own. Every key is checked, unknown ones ar
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,12 +22,7 @@ from harness.data.sets import SPECS
 from harness.errors import HarnessError, UsageError
 from harness.experiments import EXPERIMENTS, ROLES
 from harness.profiles.strict import Strict
-from harness.profiles.training import (
-    PAPER_OVERRIDES,
-    PAPER_TRAINING_SET,
-    Training,
-    Validation,
-)
+from harness.profiles.training import Training, Validation
 
 __all__ = [
     "Evaluation",
@@ -36,6 +31,7 @@ __all__ = [
     "Region",
     "Training",
     "Validation",
+    "concerning",
     "load",
     "shipped",
 ]
@@ -171,18 +167,16 @@ class Profile(Strict):
             raise ValueError("seeds must differ")
         return self
 
-    @property
-    def stand_in(self) -> bool:
-        """Whether training data, networks, schedule or precision are not the paper's."""
-        paper = Training(dataset=PAPER_TRAINING_SET, overrides=PAPER_OVERRIDES)
+    def stand_in(self, names: Iterable[str]) -> bool:
+        """Whether networks, precision or these methods' training are not the published ones."""
         return (
             self.networks != Networks()
-            or self.training.settings() != paper.settings()
             or self.evaluation.precision != "fp32"
+            or any(self.training.departs(parts) for parts in map(parse, names) if parts.encoder)
         )
 
     def numbers(self) -> dict[str, Any]:
-        """The settings that can change a number."""
+        """The settings that can change a number; `concerning` has those of some methods."""
         return {
             "networks": self.networks.model_dump(mode="json"),
             "training": self.training.settings(),
@@ -203,6 +197,29 @@ class Profile(Strict):
             f"Profile '{self.name}' names no dataset for {role}. "
             f"Add it under `roles:`; it has {', '.join(self.roles)}."
         )
+
+
+def concerning(numbers: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The part of `Profile.numbers` that can change a number of these methods.
+
+    Stored results are compared by it, so that a profile may gain settings of other methods.
+    """
+    parts = [parse(name) for name in names]
+    networks, training = numbers.get("networks", {}), numbers.get("training", {})
+    families = {family for p in parts for family in p.families}
+    return {
+        **numbers,
+        "networks": {
+            **networks,
+            "encoder": _only(networks.get("encoder", {}), {p.encoder for p in parts}),
+            "decoder": _only(networks.get("decoder", {}), {p.decoder for p in parts}),
+        },
+        "training": {**training, "overrides": _only(training.get("overrides", {}), families)},
+    }
+
+
+def _only(options: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name in names}
 
 
 def shipped() -> list[str]:
