@@ -1,4 +1,4 @@
-"""Training on whole HR crops: the frequency loss, batches of one scale, runs that resume."""
+"""Dense batches: whole HR patches of one scale, LR patches by Pillow; the frequency loss."""
 
 from __future__ import annotations
 
