@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tiny import profile_with, write_profile
 
-from baselines import MethodName, parse
-from harness import profiles
+from baselines import MethodName, parse, registry
+from harness import describing, profiles
 from harness.errors import UsageError
 from harness.profiles import Training
 from harness.recipe import Recipe, make_recipe
@@ -208,7 +208,51 @@ def test_recipes_of_schema_2_keep_their_names(name, method):
     assert found == FINGERPRINTS[name, method]
 
 
-# What is the published training
+# What is the published training, in words
+
+
+OVERRIDES = {
+    "edsr-x2": {"dense": True, "frequency": 0.1, "betas": [0.9, 0.99], "ema": 0.9, **STEPS},
+    "edsr-liif": {"epochs": 4, "milestones": []},
+}
+PAPER = "the paper: 1,000,000 steps of batch 16, patches 48x48, 2304 queries each"
+
+
+def test_a_schedule_in_words():
+    made = profile(overrides=OVERRIDES)
+    text = describing.schedule(made, 4, ["edsr-x2", "edsr-liif", "edsr-lte", "edsr-x3"])
+    assert text == (
+        "12 steps of batch 4 (LR patches 8x8, 32 queries each, x1 to x4, fixed-scale networks at "
+        "their own), Adam 0.001, times 0.5 at epochs 2 of 3; "
+        "edsr-liif: 16 steps of batch 4 (LR patches 8x8, 32 queries each, x1 to x4), Adam 0.001; "
+        "edsr-x2: 500 steps of batch 4 (LR patches 8x8 by Pillow's bicubic, whole HR patches, at "
+        "their own scale), L1 and 0.1 times the frequency loss, Adam 0.001 (betas 0.9, 0.99), "
+        "times 0.5 at steps 250/400 of 500, running average of the weights (decay 0.9) measured; "
+        f"fp32 ({PAPER})"
+    )
+
+
+def test_a_schedule_of_several_scales_in_words(monkeypatch):
+    """And the published one beside it, where the paper's profile has one."""
+    toys = [MethodName(f"toy-{word}", "toy", scales=(2, 4)) for word in ("many", "more")]
+    for toy in toys:
+        monkeypatch.setitem(registry._names(), toy.name, toy)
+    theirs = Training(
+        dataset="DIV2K_train", overrides={"toy": {**STEPS, "batch": 32, "iterations": 300000}}
+    )
+    monkeypatch.setattr(describing, "published", lambda: theirs)
+    made = profile(overrides={"toy-more": {"departure": "other LR images"}})
+    one = (
+        "12 steps of batch 4 (LR patches 8x8 by Pillow's bicubic, whole HR patches, one of x2, x4 "
+    )
+    one += "for each batch), Adam 0.001, times 0.5 at epochs 2 of 3"
+    paper = "300,000 steps of batch 32, patches 48x48"
+    assert describing.schedule(made, 4, ["toy-many"]) == f"{one}; fp32 (the paper: {paper})"
+    assert describing.schedule(made, 4, ["toy-many", "toy-more"]) == (
+        f"toy-many: {one}; toy-more: {one}, departs from the published training: other LR images; "
+        f"fp32 (the paper of toy-many: {paper}; the paper of toy-more: {paper})"
+    )
+    registry.parse.cache_clear()
 
 
 def test_a_departure_makes_a_stand_in():

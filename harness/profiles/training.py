@@ -25,6 +25,7 @@ class Validation(Strict):
     every_epochs: int = Field(default=1, ge=1)
 
 
+ADAM_BETAS = (0.9, 0.999)
 # Settings of training that change how fast it runs, not what comes out.
 # Compiled code rounds otherwise, as another device does, but sees the same samples and noise.
 _INCIDENTAL = {"compile", "in_memory", "checkpoint_every", "validation", "departure"}
@@ -87,7 +88,7 @@ class Training(Strict):
     dense: bool = False
     scales: tuple[_Scale, ...] = ()
     frequency: float = Field(default=0, ge=0)
-    betas: tuple[_Decay, _Decay] = (0.9, 0.999)
+    betas: tuple[_Decay, _Decay] = ADAM_BETAS
     ema: _Decay = 0
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
