@@ -11,7 +11,7 @@ from harness.profiles.training import ADAM_BETAS, published
 from moeisr.losses import BETA
 
 PAPER_IMAGES = 800
-PAPER_SCHEDULE = "the paper: 1,000,000 steps of batch 16, patches 48x48, 2304 queries each"
+"""Of DIV2K's training set."""
 
 
 def networks(profile: Profile, methods: Sequence[str]) -> str:
@@ -44,8 +44,7 @@ def schedule(profile: Profile, images: int, methods: Sequence[str]) -> str:
     text = "; ".join([*parts, profile.training.precision])
     if not profile.stand_in(methods):
         return text
-    theirs = [_published(f" of {label}" if several else "", names[0]) for label, names in groups]
-    return f"{text} ({'; '.join(dict.fromkeys(theirs))})"
+    return f"{text} (the paper: {_published(methods)})"
 
 
 def _groups(training: Training, methods: Sequence[str]) -> list[tuple[str, list[MethodName]]]:
@@ -60,14 +59,17 @@ def _groups(training: Training, methods: Sequence[str]) -> list[tuple[str, list[
     ]
 
 
-def _published(of: str, name: MethodName) -> str:
-    """The published schedule of a method."""
-    theirs = published().for_method(name)
-    if not theirs.dense:
-        return PAPER_SCHEDULE
-    steps = theirs.total_steps(PAPER_IMAGES)
-    return (
-        f"the paper{of}: {steps:,} steps of batch {theirs.batch}, patches {_square(theirs.patch)}"
+def _published(methods: Sequence[str]) -> str:
+    """The published schedules of methods, those that have their own told apart."""
+    theirs: dict[str, list[str]] = {}
+    for label, names in _groups(published(), methods):
+        s = published().for_method(names[0])
+        queries = "" if s.dense else f", {s.queries} queries each"
+        steps = f"{s.total_steps(PAPER_IMAGES):,} steps of batch {s.batch}"
+        theirs.setdefault(f"{steps}, patches {_square(s.patch)}{queries}", []).append(label)
+    return "; ".join(
+        (f"for {' and '.join(labels)}: " if all(labels) and len(theirs) > 1 else "") + text
+        for text, labels in theirs.items()
     )
 
 

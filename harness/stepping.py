@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,6 +97,7 @@ def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State
     if next(model.parameters(), None) is None:
         raise HarnessError(f"{recipe.method} has nothing to train.")
     check_patch(recipe.method, settings.patch, window_of(model))
+    _check_scales(recipe.method, settings, model)
     weights = _balance_weights(recipe, model)
     model.to(device).train()
     average = Average(model, settings.ema) if settings.ema else None
@@ -118,6 +120,20 @@ def check_patch(method: str, patch: int, window: int) -> None:
             f"{method} works on windows of {window} pixels; `patch` ({patch}) must be a multiple "
             "of that."
         )
+
+
+def _check_scales(method: str, settings: Training, model: nn.Module) -> None:
+    """The scales of a network of several are its own to say (`scales`)."""
+    known = getattr(model, "scales", settings.scales)
+    if not set(settings.scales) <= set(known):
+        raise UsageError(
+            f"{method} is to be trained at {_listed(settings.scales)}, but has {_listed(known)}. "
+            "Change `scales` in the profile's training, or the network's."
+        )
+
+
+def _listed(scales: Sequence[int]) -> str:
+    return ", ".join(f"x{scale}" for scale in scales)
 
 
 def _balance_weights(recipe: Recipe, model: nn.Module) -> list[float] | None:

@@ -106,6 +106,7 @@ class Toy(torch.nn.Module):
         super().__init__()
         self.conv = torch.nn.Conv2d(3, 3, 3, padding=1)
         self.asked: list[int] = []
+        self.scales = (2, 3)
 
     def forward(self, lr: torch.Tensor, scale: int) -> torch.Tensor:
         self.asked.append(scale)
@@ -156,6 +157,14 @@ def test_a_network_of_several_scales_is_trained_and_goes_on_where_it_was(
     contents = [checkpoint(Path(results)) for results in ("stopped", "whole")]
     assert_same_weights(*contents)
     assert_same_weights(*({**content, "state_dict": content["unaveraged"]} for content in contents))
+
+
+def test_scales_that_a_network_does_not_have_are_refused(toy, tmp_path, harness):
+    root = write_data(tmp_path / "data")
+    file = write_profile(tmp_path / "p.yaml", profile_with(scales=[2, 4]))
+    status, _, err = harness(*command("toy-many", file, root))
+    assert status == 2
+    assert "toy-many is to be trained at x2, x4, but has x2, x3." in err
 
 
 def test_a_dense_run_step_by_step(tmp_path, harness):

@@ -250,7 +250,10 @@ def test_a_schedule_of_several_scales_in_words(monkeypatch):
     assert describing.schedule(made, 4, ["toy-many"]) == f"{one}; fp32 (the paper: {paper})"
     assert describing.schedule(made, 4, ["toy-many", "toy-more"]) == (
         f"toy-many: {one}; toy-more: {one}, departs from the published training: other LR images; "
-        f"fp32 (the paper of toy-many: {paper}; the paper of toy-more: {paper})"
+        f"fp32 (the paper: {paper})"
+    )
+    assert describing.schedule(made, 4, ["toy-many", "edsr-lte"]).endswith(
+        f"({PAPER}; for toy: {paper})"
     )
     registry.parse.cache_clear()
 

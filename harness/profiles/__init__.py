@@ -207,13 +207,14 @@ def concerning(numbers: Mapping[str, Any], names: Iterable[str]) -> dict[str, An
     parts = [parse(name) for name in names]
     networks, training = numbers.get("networks", {}), numbers.get("training", {})
     families = {family for p in parts for family in p.families}
+    sizes = {
+        **networks,
+        "encoder": _only(networks.get("encoder", {}), {p.encoder for p in parts}),
+        "decoder": _only(networks.get("decoder", {}), {p.decoder for p in parts}),
+    }
     return {
         **numbers,
-        "networks": {
-            **networks,
-            "encoder": _only(networks.get("encoder", {}), {p.encoder for p in parts}),
-            "decoder": _only(networks.get("decoder", {}), {p.decoder for p in parts}),
-        },
+        "networks": {section: options for section, options in sizes.items() if options},
         "training": {**training, "overrides": _only(training.get("overrides", {}), families)},
     }
 
