@@ -115,6 +115,10 @@ class MethodName:
         variant: of the head family.
         scale: of a fixed-scale network.
         suffix: of an ablation, with what it changes.
+        scales: whole scales of a network that makes images at several, `model(lr, scale)`; empty
+            for all others.
+        dense: whether its own project trains a fixed-scale network on whole HR crops. Networks of
+            several scales know no other way; the LIIF project draws random pixels of the crops.
     """
 
     name: str
@@ -125,6 +129,29 @@ class MethodName:
     scale: int | None = None
     suffix: str = ""
     changes: Changes = Changes()
+    scales: tuple[int, ...] = ()
+    dense: bool = False
+
+    @property
+    def makes_images(self) -> bool:
+        """Whether the network makes whole images at whole scales; others answer queries."""
+        return self.scale is not None or bool(self.scales)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names of the groups that a method belongs to, the largest first.
+
+        The first words of its name, and the baseline whose head is replaced.
+
+        Example:
+            >>> parse("edsr-moeisr-lte-s").families
+            ('edsr', 'edsr-lte', 'edsr-moeisr', 'edsr-moeisr-lte', 'edsr-moeisr-lte-s')
+        """
+        words = self.name.split("-")
+        names = ["-".join(words[:n]) for n in range(1, len(words) + 1)]
+        if self.head:
+            names.insert(names.index(self.encoder) + 1, f"{self.encoder}-{self.decoder}")
+        return tuple(names)
 
 
 @cache

@@ -141,7 +141,7 @@ def _from_ours(path: Path, content: dict[str, Any]) -> Loaded:
         name = method_name(method, options) if content.get("imported") else method
     except _DAMAGE as error:
         raise HarnessError(f"{path} is not a complete checkpoint of ours: {error}") from error
-    left_out = {"state_dict", "optimizer"}
+    left_out = {"state_dict", "optimizer", "unaveraged"}
     meta = {k: v for k, v in content.items() if k not in left_out}
     if meta.get("finished") is False:
         at = f"step {meta.get('step')} of {meta.get('total_steps')}"

@@ -20,8 +20,9 @@ from harness.plan import measurements_dir
 from harness.profiles import Profile
 from harness.recipe import make_recipe, run_dir
 from harness.results import CellFile
+from harness.stepping import check_patch
 from harness.subject import Subject
-from harness.training import Run, check_patch
+from harness.training import Run
 
 
 @dataclass(frozen=True)
