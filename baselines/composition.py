@@ -11,9 +11,9 @@ Neither knows the other, so every decoder has its MoEISR variant.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +45,7 @@ class Decoder(nn.Module, ABC):
         clips_cell: whether evaluation stretches the cell above x4 (LTE, not LIIF).
         ensembles: whether the method predicts from the four codes around a query.
         routable: whether its MLP can be replaced by experts of different depth.
+        for_encoder: options that the published settings change for an encoder, by its name.
     """
 
     code_dim: int
@@ -55,13 +56,15 @@ class Decoder(nn.Module, ABC):
     clips_cell: ClassVar[bool] = False
     ensembles: ClassVar[bool] = True
     routable: ClassVar[bool] = True
+    for_encoder: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     @abstractmethod
-    def codes(self, rows: Tensor) -> Tensor:
+    def codes(self, rows: Tensor, rel_cell: Tensor) -> Tensor:
         """Codes of r rows of encoder features.
 
         Args:
             rows: (B, C, r + 2, w), with the row above and the row below (zeros outside).
+            rel_cell: (B, 2) cell of an image's queries, in units in which an LR pixel spans 2.
 
         Returns:
             (B, r*w, code_dim)
@@ -70,6 +73,10 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
         """Head input (N, fed_dim) of codes (N, code_dim), coordinates and cells (N, 2)."""
+
+    def own_mlp(self, hidden: Sequence[int] | None = None) -> MLP:
+        """The method's own MLP, from what is fed to `out_dim`; `hidden` as in `MLP`."""
+        return MLP(self.fed_dim, self.width, self.depth, self.out_dim, hidden)
 
     def finish(self, code: Tensor, out: Tensor) -> Tensor:
         """RGB (N, 3) of codes (N, code_dim) and the head's output (N, out_dim)."""
@@ -109,6 +116,15 @@ class Decoder(nn.Module, ABC):
         """What is added to the prediction, (B, Q, 3); None for nothing."""
         del lr, coord
         return None
+
+    @property
+    def working_dim(self) -> int:
+        """Values for each code while `codes` makes it."""
+        return 2 * self.code_dim
+
+    def latent_macs(self) -> int:
+        """Multiply-adds of an MLP that runs once per LR pixel, before the head (LMF)."""
+        return 0
 
     def estimator_macs(self) -> tuple[int, int]:
         """Multiply-adds outside encoder and head: per LR pixel, and per latent code of a query.
@@ -168,18 +184,11 @@ class Head(nn.Module, ABC):
 
 
 class MLPHead(Head):
-    """One MLP for every query: the head of the baselines. Args: as `MLP`."""
+    """One MLP for every query: the head of the baselines."""
 
-    def __init__(
-        self,
-        in_dim: int,
-        width: int,
-        depth: int,
-        out_dim: int = 3,
-        hidden: Sequence[int] | None = None,
-    ) -> None:
+    def __init__(self, mlp: MLP) -> None:
         super().__init__()
-        self.mlp = MLP(in_dim, width, depth, out_dim, hidden)
+        self.mlp = mlp
 
     def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
         del gates
@@ -272,13 +281,22 @@ class ImplicitSR(nn.Module):
         latent: Tensor = self.encoder(lr)
         return Features(lr, latent, self.head.route(latent))
 
-    def tabulate(self, features: Features, first: int = 0, end: int | None = None) -> CodeTable:
-        """Codes of the rows [first, end) of the latent grid; of all rows by default."""
+    def tabulate(
+        self, features: Features, cell: Tensor, first: int = 0, end: int | None = None
+    ) -> CodeTable:
+        """Codes of the rows [first, end) of the latent grid; of all rows by default.
+
+        Args:
+            features: of `encode`.
+            cell: (B, 2) height and width of an image's query pixels, which are all alike.
+            first: row.
+            end: row.
+        """
         height = features.size[0]
         end = height if end is None else end
         rows = features.latent[:, :, max(first - 1, 0) : end + 1]
         halo = F.pad(rows, (0, 0, int(first == 0), int(end == height)))
-        return CodeTable(self.decoder.codes(halo), first)
+        return CodeTable(self.decoder.codes(halo, cell * cell.new_tensor(features.size)), first)
 
     def decode(
         self, features: Features, coord: Tensor, cell: Tensor, table: CodeTable | None = None
@@ -289,12 +307,13 @@ class ImplicitSR(nn.Module):
             features: of `encode`.
             coord: (B, Q, 2) query centres, (y, x) in [-1, 1].
             cell: (B, Q, 2) height and width of the query pixel, in the same units.
-            table: of `tabulate`, with all rows that the queries look up; made here if None.
+            table: of `tabulate`, with all rows that the queries look up; made here if None, with
+                the cell of an image's first query (only LMF's codes depend on it).
 
         Returns:
             (B, Q, 3)
         """
-        table = self.tabulate(features) if table is None else table
+        table = self.tabulate(features, cell[:, 0]) if table is None else table
         rel_cell = (cell * cell.new_tensor(features.size)).flatten(0, 1)
         queries = self.decoder.locate(coord, cell, features.size, self.ensemble)
         pixel_gates = self._pixel_gates(features, coord)
@@ -334,6 +353,42 @@ class ImplicitSR(nn.Module):
             return None
         (nearest,) = latent_queries(coord, features.size, ensemble=False)
         return _rows(features.routing.gates, nearest.index)
+
+
+class ImageRouted(nn.Module, ABC):
+    """A network with its own upsampler in whose layers one of several experts serves an image.
+
+    Args:
+        experts: to choose from, as many in each layer.
+        layers: that choose.
+    """
+
+    def __init__(self, experts: int, layers: int) -> None:
+        super().__init__()
+        self.expert_count = experts
+        self.layer_count = layers
+
+    @abstractmethod
+    def enlarge(self, lr: Tensor) -> tuple[Tensor, Tensor]:
+        """SR images, and the experts that made them.
+
+        Args:
+            lr: (B, 3, h, w).
+
+        Returns:
+            (B, 3, h*scale, w*scale), and (B, layers) the expert of each image and layer, from 0.
+        """
+
+    @abstractmethod
+    def macs(self, lr_size: tuple[int, int]) -> list[int]:
+        """Multiply-adds of one image of (h, w), for each expert as if all layers chose it.
+
+        No layer's cost depends on another's choice, so a mixed choice costs the mean over layers.
+        """
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """(B, 3, h, w) to (B, 3, h*scale, w*scale)."""
+        return self.enlarge(lr)[0]
 
 
 class FixedScaleSR(nn.Module):

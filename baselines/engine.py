@@ -73,7 +73,7 @@ def axis_pairs(model: ImplicitSR, coord: Tensor, cell: Tensor, n: int) -> Axis:
 
 
 def decode_grid(model: ImplicitSR, features: Features, job: GridJob) -> Tensor:
-    """(B, 3, rows, columns) in [-1, 1], not clamped, of a batch of images.
+    """(B, 3, rows, columns) in [-1, 1], not clamped, of a batch of images, without gradients.
 
     Args:
         model: in evaluation mode.
@@ -95,6 +95,21 @@ def decode_grid(model: ImplicitSR, features: Features, job: GridJob) -> Tensor:
     return torch.stack(images).permute(0, 3, 1, 2)
 
 
+def _check(model: ImplicitSR, job: GridJob) -> None:
+    if any(part.training for part in model.modules()):
+        raise ValueError("the engine decodes networks in evaluation mode: call .eval() first")
+    kinds = {parameter.dtype for parameter in model.parameters()}
+    if kinds != {torch.float32}:
+        raise ValueError(
+            f"the engine decodes float32 networks, not {kinds}; `dtype` is a product's"
+        )
+    for side, (first, end) in zip(job.size, (job.rows, job.columns), strict=True):
+        if not 0 <= first < end <= side:
+            raise ValueError(f"[{first}, {end}) is no part of a side of {side} pixels")
+    if (job.memory is not None and job.memory < 1) or (job.pairs is not None and job.pairs < 1):
+        raise ValueError(f"memory {job.memory} and pairs {job.pairs} must be positive")
+
+
 class GridDecoder:
     """Decodes (a region of) the SR image of one LR image.
 
@@ -104,12 +119,13 @@ class GridDecoder:
         job: what to decode.
 
     Raises:
-        ValueError: for a network in training mode, whose experts are mixed.
+        ValueError: for a network in training mode, whose experts are mixed, or one that is not
+            float32; for an empty region, one that leaves the image, or no memory.
     """
 
+    @torch.no_grad()
     def __init__(self, model: ImplicitSR, features: Features, job: GridJob) -> None:
-        if model.training:
-            raise ValueError("the engine decodes networks in evaluation mode: call .eval() first")
+        _check(model, job)
         self.model = model
         self.features = features
         self.job = job
@@ -138,6 +154,7 @@ class GridDecoder:
             return torch.zeros(self.features.size, dtype=torch.int64, device=self.device)
         return routing.gates[0].argmax(dim=-1).view(self.features.size)
 
+    @torch.no_grad()
     def strips(self) -> Iterator[Tensor]:
         """Rows of the region from top to bottom, (rows, width, 3) in [-1, 1], not clamped."""
         last = self.rows.where[-1].contiguous()
@@ -160,7 +177,7 @@ class GridDecoder:
         """[first, end) runs of rows, as many as the memory allows."""
         budget = self.job.memory or MEMORY[self.device.type]
         decoder, width = self.model.decoder, self.features.size[1]
-        codes = width * (2 * decoder.code_dim + max(f.prepared_dim for f in self.factors))
+        codes = width * (decoder.working_dim + max(f.prepared_dim for f in self.factors))
         most = int(self.rows.count.max())
         # Answers of the pairs, twice while they are joined; rows, their parts and weights.
         pairs = most * (6 * self.columns.pairs + 16 * self.columns.where.shape[1])
@@ -197,7 +214,7 @@ class GridDecoder:
     def _codes(self, first: int, end: int) -> Tensor:
         dtype = self.job.dtype
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
-            return self.model.tabulate(self.features, first, end).codes[0]
+            return self.model.tabulate(self.features, self.cell[None], first, end).codes[0]
 
     def _answer(self, chunk: _Chunk, work: Workspace, answers: Tensor, first_pair: int) -> None:
         """The answers of one chunk; chunks write to different places."""

@@ -1,4 +1,4 @@
-"""A loss on the frequencies of an image."""
+"""The frequency loss that SeemoRe and IGConv+ add to L1."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import torch
 from torch import Tensor
 
 
-def frequency_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference of the spectra's real and imaginary parts.
+def frequency_loss(sr: Tensor, hr: Tensor) -> Tensor:
+    """Mean absolute difference between two images' spectra, real and imaginary parts alike.
 
-    IGConv+ is trained with it beside L1, weighted 0.05 (Lee et al., arXiv 2408.09674, and the
-    option files of its code). The transform is not normalised, so the loss grows with the image.
+    SeemoRe (arXiv 2402.03412; `FFTLoss` in `basicsr/losses/losses.py`) and IGConv+ (arXiv
+    2408.09674; `igconv/losses/fft_loss.py`) mean the same by it: the half spectrum of a real image
+    (`rfft2`) over height and width, not normalised, each of its numbers counted as two. It grows
+    with the image: white noise of deviation d has coefficients of deviation d * sqrt(H * W / 2).
 
     Args:
-        prediction: (..., H, W), any real values.
-        target: the same shape.
+        sr: (..., H, W), float32 or float64.
+        hr: of the same shape.
 
     Returns:
-        a scalar, float32
+        (), without a weight (0.1 in SeemoRe's recipes, 0.05 in most of IGConv+'s).
 
     Example:
-        >>> frequency_loss(torch.ones(1, 2, 2), torch.zeros(1, 2, 2)).item()
-        0.5
+        >>> frequency_loss(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
+        tensor(0.5000)
     """
-    difference = torch.fft.rfft2(prediction.float() - target.float())
-    return torch.view_as_real(difference).abs().mean()
+    # The transform is linear: one of the difference instead of one for each image.
+    spectrum = torch.fft.rfft2(sr - hr)
+    return torch.view_as_real(spectrum).abs().mean()

@@ -150,6 +150,7 @@ class IGConv(Upsampler):
     """
 
     backbones: ClassVar[Mapping[str, Backbone]] = BACKBONES
+    usual_scales: ClassVar[tuple[int, ...]] = SCALES
 
     def __init__(
         self,

@@ -39,8 +39,9 @@ class LIIFDecoder(Decoder):
         self.code_dim = channels * (9 if unfold else 1)
         self.fed_dim = self.code_dim + 2 + (2 if cell else 0)
 
-    def codes(self, rows: Tensor) -> Tensor:
+    def codes(self, rows: Tensor, rel_cell: Tensor) -> Tensor:
         """Channel by channel, the nine positions of a channel adjacent; zeros outside."""
+        del rel_cell
         if self.unfold:
             return unfolded(rows)
         return rows[:, :, 1:-1].flatten(2).transpose(1, 2).contiguous()

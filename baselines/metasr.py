@@ -37,8 +37,9 @@ class MetaSRDecoder(Decoder):
         self.fed_dim = 3
         self.out_dim = 3 * self.code_dim
 
-    def codes(self, rows: Tensor) -> Tensor:
+    def codes(self, rows: Tensor, rel_cell: Tensor) -> Tensor:
         """The 3x3 neighbourhood of each code, channel by channel; zeros outside."""
+        del rel_cell
         return unfolded(rows)
 
     def locate(

@@ -44,15 +44,28 @@ class Upsampler(nn.Module, ABC):
     Attributes:
         scales: that it can do, the smallest first.
         backbones: encoders that it has methods with.
+        usual_scales: where a backbone has no others.
     """
 
     backbones: ClassVar[Mapping[str, Backbone]]
+    usual_scales: ClassVar[tuple[int, ...]]
 
     def __init__(self, scales: Sequence[int]) -> None:
         super().__init__()
         if not scales or any(int(s) != s or s < 2 for s in scales):
             raise ValueError(f"scales are integers from 2 up, not {scales}")
         self.scales = tuple(sorted({int(s) for s in scales}))
+
+    @classmethod
+    def scales_with(cls, encoder: str) -> tuple[int, ...]:
+        """The scales that it was published with over one of its backbones.
+
+        Example:
+            >>> from baselines.igconv import IGConv
+            >>> IGConv.scales_with("rcan")
+            (2, 3, 4, 8)
+        """
+        return tuple(cls.backbones[encoder].upsampler.get("scales", cls.usual_scales))
 
     @abstractmethod
     def kernels(self, scale: int) -> tuple[Tensor, ...]:

@@ -3,9 +3,9 @@
 `<encoder>-<decoder>` is a baseline, `<encoder>-x<scale>` the encoder with its own upsampler,
 `<encoder>-<upsampler>` one network for several integer scales (`edsr-igconv`);
 `<encoder>-<head>-<decoder>[-<variant>]` swaps the head (`edsr-moeisr-liif-s`). A suffix changes
-one setting for an ablation (`rdn-liif-3layer`). Encoders, decoders and upsamplers are listed in
-this package; heads come from packages that declare the entry point group `baselines.plugins`
-(`moeisr` here).
+one setting for an ablation (`rdn-liif-3layer`). `<system>-x<scale>` (`seemore-t-x2`) has no
+features for decoders. Encoders, systems, decoders and upsamplers are listed in this package; heads
+come from packages that declare the entry point group `baselines.plugins` (`moeisr` here).
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ from baselines.composition import (
     ImplicitSR,
     MLPHead,
 )
-from baselines.encoders import ENCODERS, Encoder
+from baselines.encoders import ENCODERS, SYSTEMS, Encoder
 from baselines.igconv import IGConv, IGConvPlus
+from baselines.ipe import IPEDecoder
 from baselines.liif import LIIFDecoder
+from baselines.lmf import LMLIIFDecoder, LMLTEDecoder
 from baselines.lte import LTEDecoder
 from baselines.metasr import MetaSRDecoder
 from baselines.multiscale import Upsampler, compose
@@ -41,6 +43,9 @@ DECODERS: dict[str, type[Decoder]] = {
     "liif": LIIFDecoder,
     "lte": LTEDecoder,
     "metasr": MetaSRDecoder,
+    "ipe": IPEDecoder,
+    "lmliif": LMLIIFDecoder,
+    "lmlte": LMLTEDecoder,
 }
 UPSAMPLERS: dict[str, type[Upsampler]] = {"igconv": IGConv, "igconv-plus": IGConvPlus}
 FIXED_SCALES = (2, 3, 4)
@@ -110,13 +115,17 @@ class MethodName:
     """A method name taken apart.
 
     Attributes:
-        encoder: empty for methods without a network.
+        encoder: or system; empty for methods without a network.
         decoder: empty for networks that answer with whole images.
         head: of the head family; empty for the decoder's own MLP.
         variant: of the head family.
         scale: of a fixed-scale network.
         upsampler: of a network for several integer scales.
         suffix: of an ablation, with what it changes.
+        scales: whole scales of a network that makes images at several, `model(lr, scale)`; empty
+            for all others.
+        dense: whether its own project trains a fixed-scale network on whole HR crops. Networks of
+            several scales know no other way; the LIIF project draws random pixels of the crops.
     """
 
     name: str
@@ -128,6 +137,29 @@ class MethodName:
     upsampler: str = ""
     suffix: str = ""
     changes: Changes = Changes()
+    scales: tuple[int, ...] = ()
+    dense: bool = False
+
+    @property
+    def makes_images(self) -> bool:
+        """Whether the network makes whole images at whole scales; others answer queries."""
+        return self.scale is not None or bool(self.scales)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names of the groups that a method belongs to, the largest first.
+
+        The first words of its name, and the baseline whose head is replaced.
+
+        Example:
+            >>> parse("edsr-moeisr-lte-s").families
+            ('edsr', 'edsr-lte', 'edsr-moeisr', 'edsr-moeisr-lte', 'edsr-moeisr-lte-s')
+        """
+        words = self.name.split("-")
+        names = ["-".join(words[:n]) for n in range(1, len(words) + 1)]
+        if self.head:
+            names.insert(names.index(self.encoder) + 1, f"{self.encoder}-{self.decoder}")
+        return tuple(names)
 
 
 @cache
@@ -143,13 +175,15 @@ def heads() -> dict[str, HeadFamily]:
 def _with_upsamplers(encoder: str) -> Iterable[MethodName]:
     for upsampler, made_by in UPSAMPLERS.items():
         if encoder in made_by.backbones:
-            yield MethodName(f"{encoder}-{upsampler}", encoder, upsampler=upsampler)
+            scales = made_by.scales_with(encoder)
+            name = f"{encoder}-{upsampler}"
+            yield MethodName(name, encoder, upsampler=upsampler, scales=scales)
 
 
 def _with_decoders(encoder: str) -> Iterable[MethodName]:
     for scale in FIXED_SCALES:
         yield MethodName(f"{encoder}-x{scale}", encoder, scale=scale)
-    for decoder, made_by in DECODERS.items():
+    for decoder, made_by in DECODERS.items() if encoder not in SYSTEMS else ():
         yield MethodName(f"{encoder}-{decoder}", encoder, decoder)
         for head in heads().values() if made_by.routable else ():
             for variant in head.variants:
@@ -160,7 +194,8 @@ def _with_decoders(encoder: str) -> Iterable[MethodName]:
 @cache
 def _names() -> dict[str, MethodName]:
     found = [MethodName("bicubic")]
-    found += [method for encoder in IMPLICIT_ENCODERS for method in _with_decoders(encoder)]
+    whole = (*IMPLICIT_ENCODERS, *SYSTEMS)
+    found += [method for encoder in whole for method in _with_decoders(encoder)]
     found += [method for encoder in ENCODERS for method in _with_upsamplers(encoder)]
     return {method.name: method for method in found}
 
@@ -251,7 +286,7 @@ def build(
 
     Args:
         method: a name of `methods()`, with or without a suffix.
-        encoder: options of the encoder (EDSR: blocks, features).
+        encoder: options of the encoder (EDSR: blocks, features) or system.
         decoder: options of the decoder (width, depth; LIIF: unfold, cell).
         head: options of the head family (MoEISR: those of `moeisr.model.build_head`), or of a
             plain MLP: `hidden`, the widths of its layers where they differ from one another.
@@ -290,7 +325,8 @@ def build(
     network = make_encoder(**(encoder or {}))
     assert isinstance(network, nn.Module)
     make_decoder = DECODERS[parts.decoder]
-    decoder_options = _changed(parts, decoder, parts.changes.decoder)
+    usual = make_decoder.for_encoder.get(parts.encoder, {})
+    decoder_options = {**usual, **_changed(parts, decoder, parts.changes.decoder)}
     _check_options("decoder", decoder_options, _options_of(make_decoder, {"channels"}))
     # Every decoder takes the channels first; only the abstract class does not say so.
     feeder: Decoder = make_decoder(network.out_channels, **decoder_options)
@@ -313,7 +349,7 @@ def _build_head(
     if not parts.head:
         options = head or {}
         _check_options("head", options, ("hidden",))
-        return MLPHead(feeder.fed_dim, feeder.width, feeder.depth, feeder.out_dim, **options)
+        return MLPHead(feeder.own_mlp(**options))
     family = heads()[parts.head]
     options = _changed(parts, head, parts.changes.head)
     _check_options("head", options, family.options)

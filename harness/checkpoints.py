@@ -143,7 +143,7 @@ def _from_ours(path: Path, content: dict[str, Any]) -> Loaded:
         name = method_name(method, options) if content.get("imported") else method
     except _DAMAGE as error:
         raise HarnessError(f"{path} is not a complete checkpoint of ours: {error}") from error
-    left_out = {"state_dict", "optimizer"}
+    left_out = {"state_dict", "optimizer", "unaveraged"}
     meta = {k: v for k, v in content.items() if k not in left_out}
     if meta.get("finished") is False:
         at = f"step {meta.get('step')} of {meta.get('total_steps')}"
@@ -166,8 +166,8 @@ def _from_official(
         keys = ", ".join(list(map(str, content))[:5])
         raise HarnessError(
             f"{path} is no checkpoint that this version knows (its keys: {keys}, ...).",
-            "It reads its own files, those of the LIIF, LTE, SwinIR and IGConv projects, and state "
-            "dicts of EDSR-baseline and RDN with their own upsamplers.",
+            "It reads its own files, those of the LIIF, LTE, LMF, SwinIR, SeemoRe and IGConv "
+            "projects, and state dicts of EDSR-baseline and RDN with their own upsamplers.",
         )
     model, plan = official.network, official.plan
     weights = _identity(model, plan.options)

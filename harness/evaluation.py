@@ -169,7 +169,8 @@ def measure_image(
         reason = f"too small: nothing is left inside a border of {border} pixels"
         return _row(subject, task, replace(image, reason=reason))
     made = _timed_upscale(subject, pair, task, pairs.bytes)
-    macs = flops.count(subject.model, image.lr_size, image.hr_size, made.sr.experts)
+    choice = made.sr.layer_experts if made.sr.experts is None else made.sr.experts
+    macs = flops.count(subject.model, image.lr_size, image.hr_size, choice)
     db, similarity, reason = _scores(made.sr.image[0], unit(pair.hr), task.protocol, task.scale)
     return _row(subject, task, replace(image, reason=reason), macs, made, db, similarity)
 

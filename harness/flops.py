@@ -14,6 +14,9 @@ beside the paper's figure and never in its place.
 
 SwinIR sees an extended LR image (`harness.windows`): encoder and mapper count all of it, the
 decoder only the queries of the SR image that is kept, which are those that are computed here.
+
+A fixed-scale network with experts for whole images (SeemoRe) costs what those that it chooses cost.
+Where nobody knows the choice, the dearest expert of every layer is counted, which no image exceeds.
 """
 
 from __future__ import annotations
@@ -29,7 +32,13 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines import build
-from baselines.composition import Decoder, FixedScaleLookup, FixedScaleSR, ImplicitSR
+from baselines.composition import (
+    Decoder,
+    FixedScaleLookup,
+    FixedScaleSR,
+    ImageRouted,
+    ImplicitSR,
+)
 from baselines.engine import axis_pairs
 from baselines.factors import FactorMacs
 from baselines.grid import Axis
@@ -48,9 +57,11 @@ class MacCount:
         estimator: of LTE's amplitude, frequency and phase layers; of applying Meta-SR's kernels.
         mapper: of the expert choice.
         head: of the MLP, or of the experts that were chosen; of what IGConv's kernels do.
-        shares: share of the (query, latent code) pairs of each expert, shallowest first.
-        executed: by the engine, in the place of `estimator`, `mapper` and `head`.
+        shares: share of the (query, latent code) pairs of each expert, shallowest first; of the
+            layers, where an expert serves a whole image. Empty where the choice is not known.
+        executed: by the engine, in the place of all but `encoder`.
         kernels: of IGConv's hyper-network, once for an image of any size.
+        latent: of LMF's latent MLP, once per LR pixel; part of the decoder.
     """
 
     encoder: int
@@ -60,11 +71,12 @@ class MacCount:
     shares: tuple[float, ...]
     executed: int = 0
     kernels: int = 0
+    latent: int = 0
 
     @property
     def decoder(self) -> int:
-        """What the paper calls the decoder's FLOPs: head and mapper."""
-        return self.mapper + self.head
+        """What the papers call the decoder's FLOPs: head and mapper; LMF's latent MLP."""
+        return self.mapper + self.head + self.latent
 
     @property
     def total(self) -> int:
@@ -167,7 +179,8 @@ def executed_macs(
     else:
         chosen = choice.reshape(seen.lr).cpu()[rows.chooser][:, columns.chooser]
         served = [(chosen == expert).double() for expert in range(len(costs))]
-    once = (seen.lr[0] * seen.lr[1]) * (decoder.estimator_macs()[0] + head.routing_macs())
+    per_pixel = decoder.estimator_macs()[0] + head.routing_macs() + decoder.latent_macs()
+    once = seen.lr[0] * seen.lr[1] * per_pixel
     work = [_work(part, rows.count.double(), columns.count.double()) for part in served]
     return once + round(sum(w.macs(cost) for w, cost in zip(work, costs, strict=True)))
 
@@ -189,12 +202,25 @@ def _axis(model: ImplicitSR, seen: Grid, hr_size: tuple[int, int], axis: int) ->
     return axis_pairs(model, coord, cell, n)
 
 
-def encoder_macs(encoder: nn.Module, lr_size: tuple[int, int]) -> int:
+def encoder_macs(
+    encoder: nn.Module, lr_size: tuple[int, int], shares: Sequence[float] | None = None
+) -> int:
     """Multiply-adds of a network for one LR image; counted on shapes, nothing is computed.
 
     Every layer works on whole windows of the LR image (a window may be a pixel), each at the same
     cost, or once on the image (RCAN's channel attention). So one and two windows are counted.
+    `ImageRouted` networks, whose layers are not like that, count themselves.
+
+    Args:
+        encoder: or fixed-scale network.
+        lr_size: (h, w).
+        shares: of the layers of an `ImageRouted` network, by expert; None: the dearest has all.
     """
+    if isinstance(encoder, ImageRouted):
+        costs = encoder.macs(lr_size)
+        if shares is None:
+            return max(costs)
+        return round(sum(part * cost for part, cost in zip(shares, costs, strict=True)))
     window = int(encoder.window)  # type: ignore[arg-type]
     windows = math.ceil(lr_size[0] / window) * math.ceil(lr_size[1] / window)
     once, each = _macs_of(encoder, window)
@@ -243,6 +269,21 @@ def _applied(encoder: nn.Module, lr_size: tuple[int, int], per_pixel: int) -> Ma
     return MacCount(encoder_macs(encoder, lr_size), 0, 0, per_pixel * math.prod(size), ())
 
 
+def expert_count(model: nn.Module) -> int:
+    """Experts among which the choice decides what an image costs; 1 where there is no choice."""
+    if isinstance(model, ImplicitSR):
+        return len(model.head.expert_macs())
+    if isinstance(model, FixedScaleSR) and isinstance(model.network, ImageRouted):
+        return model.network.expert_count
+    return 1
+
+
+def layer_shares(network: ImageRouted, choice: Tensor) -> list[float]:
+    """Share of the layers that each expert serves; `choice` is (layers,)."""
+    served = choice.long().cpu().bincount(minlength=network.expert_count)
+    return [int(n) / network.layer_count for n in served]
+
+
 def count(
     model: nn.Module,
     lr_size: tuple[int, int],
@@ -256,11 +297,12 @@ def count(
         model: any network of the harness (bicubic counts nothing).
         lr_size: (h, w) of the LR image.
         hr_size: (H, W) of the result.
-        choice: expert of each LR pixel, as the network sees them; see `expert_pairs`.
-        shares: see `expert_pairs`.
+        choice: expert of each LR pixel, as the network sees them; see `expert_pairs`. Of an
+            `ImageRouted` network, the expert of each layer.
+        shares: see `expert_pairs` and `encoder_macs`.
 
     Raises:
-        ValueError: for a network with experts and neither `choice` nor `shares`; for sizes that a
+        ValueError: for a decoder with experts and neither `choice` nor `shares`; for sizes that a
             network of several scales cannot lead from and to.
     """
     seen = grid(model, lr_size, hr_size)
@@ -269,7 +311,7 @@ def count(
     if isinstance(model, FixedScaleSR) and isinstance(model.network, Instantiated):
         return _applied(model.network.encoder, lr_size, model.network.macs)
     if isinstance(model, FixedScaleSR | FixedScaleLookup):
-        return MacCount(encoder_macs(model.network, seen.lr), 0, 0, 0, ())
+        return _count_fixed(model, seen.lr, choice, shares)
     if not isinstance(model, ImplicitSR):
         return MacCount(0, 0, 0, 0, ())
     pairs = expert_pairs(model, seen, hr_size, choice, shares)
@@ -282,7 +324,21 @@ def count(
         head=round(sum(n * m for n, m in zip(pairs, model.head.expert_macs(), strict=True))),
         shares=tuple(n / sum(pairs) for n in pairs),
         executed=executed_macs(model, seen, hr_size, choice, shares),
+        latent=model.decoder.latent_macs() * pixels,
     )
+
+
+def _count_fixed(
+    model: FixedScaleSR | FixedScaleLookup,
+    lr_size: tuple[int, int],
+    choice: Tensor | None,
+    shares: Sequence[float] | None,
+) -> MacCount:
+    network = model.network
+    if not isinstance(network, ImageRouted):
+        return MacCount(encoder_macs(network, lr_size), 0, 0, 0, ())
+    served = shares if choice is None else layer_shares(network, choice)
+    return MacCount(encoder_macs(network, lr_size, served), 0, 0, 0, tuple(served or ()))
 
 
 def decoder_macs(

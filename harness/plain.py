@@ -55,6 +55,7 @@ class _Tables:
     def __init__(self, model: ImplicitSR, features: Features, height: int, cell: Tensor) -> None:
         self.model = model
         self.features = features
+        self.cell = cell
         self.end = features.size[0]
         coord = pixel_centers(height, device=cell.device)
         looked_up = model.decoder.along(coord, cell[0], self.end, model.ensemble).index
@@ -70,7 +71,7 @@ class _Tables:
         needed = int(self.highest[part.top + part.height - 1]) + 1
         if self.table is None or first < self.table.first or needed > self.until:
             self.until = min(self.end, max(needed, first + self.rows))
-            self.table = self.model.tabulate(self.features, first, self.until)
+            self.table = self.model.tabulate(self.features, self.cell[None], first, self.until)
         return self.table
 
 

@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from baselines.banding import band_memory
 from baselines.bicubic import Bicubic, Resize, as_bytes
-from baselines.composition import Features, FixedScaleLookup, FixedScaleSR, ImplicitSR, Routing
+from baselines.composition import (
+    Features,
+    FixedScaleLookup,
+    FixedScaleSR,
+    ImageRouted,
+    ImplicitSR,
+    Routing,
+)
 from baselines.engine import GridDecoder, GridJob
 from baselines.multiscale import MultiScaleSR
 from harness.boxes import Box
@@ -32,11 +39,13 @@ class Upscaled:
         image: (1, 3, H, W) on the CPU.
         routing: expert choice that made it, if any; of the LR image as the network saw it.
         lr_size: (h, w) of that, extended to whole windows.
+        layer_experts: (layers,) expert of each layer that made it, of an `ImageRouted` network.
     """
 
     image: Tensor
     routing: Routing | None
     lr_size: tuple[int, int]
+    layer_experts: Tensor | None = None
 
     @property
     def experts(self) -> Tensor | None:
@@ -114,6 +123,7 @@ class Streamed:
     strips: Iterator[Tensor]
     routing: Routing | None
     lr_size: tuple[int, int]
+    layer_experts: Tensor | None = None
 
 
 @torch.inference_mode()
@@ -141,10 +151,16 @@ def stream(
 
     Raises:
         UsageError: when a network of one or several scales is asked for another.
+        ValueError: for a region that leaves the image, or a size other than (h, w) times the scale
+            where the model makes no other.
     """
     h, w = lr.shape[-2:]
     target = size or _rounded(lr, scale)
+    if target != _rounded(lr, scale) and not isinstance(model, ImplicitSR):
+        raise ValueError(f"{type(model).__name__} makes {_rounded(lr, scale)}, not {target}")
     region = box or Box(0, 0, *target)
+    if region.top + region.height > target[0] or region.left + region.width > target[1]:
+        raise ValueError(f"{region} leaves the image of {target}")
     seen = grid(model, (h, w), target)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     lr = extend(lr.to(device), seen.lr)
@@ -156,9 +172,9 @@ def stream(
             stretch = cell_stretch(model, scale)
             parts = strips(model, features, seen.hr, region, stretch, precision, memory)
             return Streamed(parts, features.routing, seen.lr)
-        whole = _whole_image(model, lr, scale)[0]
-    image = whole[:, region.top :, region.left :][:, : region.height, : region.width]
-    return Streamed(iter([image]), None, seen.lr)
+        whole, layer_experts = _whole_image(model, lr, scale)
+    image = whole[0, :, region.top :, region.left :][:, : region.height, : region.width]
+    return Streamed(iter([image]), None, seen.lr, layer_experts)
 
 
 def upscale(
@@ -182,7 +198,7 @@ def upscale(
             image = torch.empty(1, 3, height, strip.shape[2])
         image[0, :, top : top + strip.shape[1]] = strip
         top += strip.shape[1]
-    return Upscaled(image[:, :, :top], made.routing, made.lr_size)
+    return Upscaled(image[:, :, :top], made.routing, made.lr_size, made.layer_experts)
 
 
 def has_experts(model: nn.Module) -> bool:
@@ -212,18 +228,24 @@ def expert_map(model: nn.Module, lr: Tensor, precision: str = "fp32") -> Tensor 
     return None if routing is None else _chosen(routing, seen)
 
 
-def _whole_image(model: nn.Module, lr: Tensor, scale: float) -> Tensor:
-    """By networks that make all pixels at once, float32 on the CPU."""
+def _whole_image(model: nn.Module, lr: Tensor, scale: float) -> tuple[Tensor, Tensor | None]:
+    """By networks that make all pixels at once, float32 on the CPU; and their layers' experts."""
     if not isinstance(model, FixedScaleSR | FixedScaleLookup | MultiScaleSR):
         raise TypeError(f"{type(model).__name__} is not a network of this harness")
     reason = refusal(model, scale)
     if reason:
         raise UsageError(f"This network {reason}.")
     if isinstance(model, MultiScaleSR):
-        return torch.as_tensor(model(lr, int(scale))).float().cpu()
-    if model.input_range == "unit":
-        return torch.as_tensor(model.network(lr)).float().cpu()
-    return torch.as_tensor(model.network(lr * 2 - 1)).float().cpu() * 0.5 + 0.5
+        return torch.as_tensor(model(lr, int(scale))).float().cpu(), None
+    unit, experts = model.input_range == "unit", None
+    given = lr if unit else lr * 2 - 1
+    if isinstance(model.network, ImageRouted):
+        sr, chosen = model.network.enlarge(given)
+        experts = chosen[0].cpu()
+    else:
+        sr = torch.as_tensor(model.network(given))
+    sr = sr.float().cpu()
+    return (sr if unit else sr * 0.5 + 0.5), experts
 
 
 def _rounded(lr: Tensor, scale: float) -> tuple[int, int]:

@@ -168,6 +168,57 @@ def igsample(channels: int, width: int, layers: int) -> Shapes:
     return shapes | {f"{name}.query_kernel.{2 * (layers // 2)}.weight": (12, half, 1, 1)}
 
 
+def depthwise(name: str, channels: int, height: int, width: int) -> Shapes:
+    """A convolution of each channel by itself, with bias."""
+    return {f"{name}.weight": (channels, 1, height, width), f"{name}.bias": (channels,)}
+
+
+def _gated_ffn(name: str, channels: int) -> Shapes:
+    shapes = layer(f"{name}.fn_1.0", 2 * channels, channels, 1)
+    shapes |= layer(f"{name}.fn_2.0", channels, channels, 1)
+    return shapes | depthwise(f"{name}.gate", channels, 3, 3)
+
+
+def _rank_expert(name: str, channels: int, ranks: Sequence[int]) -> Shapes:
+    block = f"{name}.block"
+    shapes = norm(f"{name}.norm_1", channels) | layer(f"{block}.conv_1.0", channels, channels)
+    shapes |= layer(f"{block}.conv_1.2", 2 * channels, channels, 1)
+    shapes |= depthwise(f"{block}.agg_conv.0", channels, 4, 4)
+    shapes |= depthwise(f"{block}.conv.0", channels, 3, 3)
+    shapes |= layer(f"{block}.conv.1", channels, channels, 1)
+    shapes |= depthwise(f"{block}.conv_2.0.conv.0", channels, 1, 3)
+    shapes |= depthwise(f"{block}.conv_2.0.conv.1", channels, 3, 1)
+    for i, rank in enumerate(ranks):
+        expert = f"{block}.moe_layer.experts.{i}"
+        for j in (1, 2):
+            shapes |= layer(f"{expert}.conv_{j}", rank, channels, 1)
+        shapes |= layer(f"{expert}.conv_3", channels, rank, 1)
+    shapes[f"{block}.moe_layer.gate.body.2.weight"] = (len(ranks), channels)
+    shapes |= layer(f"{block}.proj", channels, channels, 1) | norm(f"{name}.norm_2", channels)
+    return shapes | _gated_ffn(f"{name}.ffn", channels)
+
+
+def _spatial_expert(name: str, channels: int, kernel: int) -> Shapes:
+    block = f"{name}.block"
+    shapes = norm(f"{name}.norm_1", channels) | layer(f"{block}.proj", channels, channels, 1)
+    shapes |= layer(f"{block}.to_qv.0", 2 * channels, channels, 1)
+    shapes |= depthwise(f"{block}.attn.conv.0", channels, 1, kernel)
+    shapes |= depthwise(f"{block}.attn.conv.1", channels, kernel, 1)
+    return shapes | norm(f"{name}.norm_2", channels) | _gated_ffn(f"{name}.ffn", channels)
+
+
+def seemore(
+    groups: int, channels: int, scale: int, ranks: Sequence[int] = (2, 4, 8), kernel: int = 11
+) -> Shapes:
+    """SeemoRe."""
+    shapes = layer("conv_1", channels, 3)
+    for i in range(groups):
+        shapes |= _rank_expert(f"body.{i}.local_block", channels, ranks)
+        shapes |= _spatial_expert(f"body.{i}.global_block", channels, kernel)
+    shapes |= norm("norm", channels) | layer("conv_2", channels, channels)
+    return shapes | layer("upsampler.0", 3 * scale**2, channels)
+
+
 def mlp(name: str, widths: Sequence[int]) -> Shapes:
     """Linear layers of these widths, ReLU between them."""
     shapes: Shapes = {}

@@ -25,11 +25,15 @@ AT_COORDINATES = [
     "lte-edsr-baseline",
     "lte-swinir",
     "metasr-edsr-baseline",
+    "lmliif-edsr-baseline",
+    "lmliif-options",
+    "lmlte-edsr-baseline",
 ]
 FIXED_SCALE = [
     *("edsr-baseline-x2", "edsr-baseline-x3", "edsr-baseline-x4"),
     *("rdn-x2", "rdn-x3", "rdn-x4"),
     *("swinir-classical-x2", "swinir-classical-x4"),
+    *("seemore-t-x2", "seemore-t-x4", "seemore-b-x2"),
 ]
 MULTI_SCALE = ["igconv-edsr", "igconv-edsr-geo", "igconv-plus-edsr-small", "igconv-srformer"]
 CASES = AT_COORDINATES + FIXED_SCALE + MULTI_SCALE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tiny import DECODER, ENCODER, network
 from torch import Tensor, nn
 
-from baselines import build
+from baselines import build, engine
 from baselines.composition import Decoder, Features, ImplicitSR, MLPHead, Routing
 from baselines.engine import GridDecoder, GridJob, decode_grid
 from baselines.factors import FUSED, Factors, Workspace, linear_relu
@@ -34,7 +35,8 @@ class OwnDecoder(Decoder):
         self.code_dim, self.width, self.depth = channels, 8, 3
         self.fed_dim = channels + 3
 
-    def codes(self, rows: Tensor) -> Tensor:
+    def codes(self, rows: Tensor, rel_cell: Tensor) -> Tensor:
+        del rel_cell
         return rows[:, :, 1:-1].flatten(2).transpose(1, 2)
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
@@ -46,7 +48,7 @@ def own_network() -> ImplicitSR:
     """It over a tiny encoder."""
     torch.manual_seed(0)
     decoder = OwnDecoder(8)
-    head = MLPHead(decoder.fed_dim, decoder.width, decoder.depth)
+    head = MLPHead(decoder.own_mlp())
     return ImplicitSR(network("edsr-liif").encoder, decoder, head).eval()
 
 
@@ -78,6 +80,19 @@ KINDS = {
     "liif, one layer": lambda: without("edsr-liif", depth=1),
     "metasr, one layer": lambda: without("edsr-metasr", depth=1),
     "metasr, three layers": lambda: without("edsr-metasr", depth=3),
+    "lm-liif": lambda: network("edsr-lmliif"),
+    "lm-lte": lambda: network("edsr-lmlte"),
+    "lm-liif, all options off": lambda: build(
+        "edsr-lmliif",
+        encoder=ENCODER,
+        decoder={"unfold": False, "cell": False, "compressed": False, "depth": 3},
+        ensemble=False,
+    ).eval(),
+    "lm-liif, one hidden layer": lambda: without("edsr-lmliif", depth=2),
+    "lm-lte, no cell": lambda: without("edsr-lmlte", cell=False, depth=2),
+    "ipe": lambda: network("edsr-ipe"),
+    "moeisr-ipe-s": lambda: network("edsr-moeisr-ipe-s"),
+    "ipe, one layer": lambda: without("edsr-ipe", depth=1),
     "a decoder without factors": own_network,
 }
 
@@ -113,7 +128,17 @@ def plainly(model: ImplicitSR, features: Features, size: tuple[int, int], stretc
 @example(lr=(9, 2), scales=(1.0, 1.0), batch=2, seed=1, pairs=None, memory=None)
 @example(lr=(5, 6), scales=(7.3, 2.0), batch=1, seed=2, pairs=7, memory=1)
 def test_engine_equals_the_plain_path(kind, lr, scales, batch, seed, pairs, memory):
-    model = KINDS[kind]()
+    assert_equal_to_plain(KINDS[kind](), lr, scales, batch, seed, pairs, memory)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_nothing(kind, threads, monkeypatch):
+    monkeypatch.setattr(engine, "pool_for", lambda device: Pool(device, threads))
+    assert_equal_to_plain(KINDS[kind](), (7, 9), (3.3, 4.0), 1, 0, 60, None)
+
+
+def assert_equal_to_plain(model, lr, scales, batch, seed, pairs, memory):
     generator = torch.Generator().manual_seed(seed)
     size = (max(1, round(lr[0] * scales[0])), max(1, round(lr[1] * scales[1])))
     stretch = cell_stretch(model, scales[0])
@@ -211,10 +236,37 @@ def test_an_axis_has_every_lookup_once(n_hr, n_lr, ensemble):
 
 def test_training_mode_is_refused():
     """There all experts are mixed, which is not what the engine does."""
-    model = network("edsr-moeisr-liif-s")
+    job = GridJob((8, 8), (0, 8), (0, 8))
+    for part in (lambda model: model, lambda model: model.head):
+        model = network("edsr-moeisr-liif-s")
+        features = model.encode(torch.zeros(1, 3, 4, 4))
+        part(model).train()
+        with pytest.raises(ValueError, match="evaluation mode"):
+            GridDecoder(model, features, job)
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (GridJob((8, 8), (0, 9), (0, 8)), "no part of a side"),
+        (GridJob((8, 8), (0, 8), (5, 5)), "no part of a side"),
+        (GridJob((8, 8), (0, 8), (0, 8), memory=0), "positive"),
+        (GridJob((8, 8), (0, 8), (0, 8), pairs=-3), "positive"),
+    ],
+)
+def test_jobs_that_make_no_sense_are_refused(job, message):
+    model = network("edsr-liif")
+    with pytest.raises(ValueError, match=message):
+        GridDecoder(model, model.encode(torch.zeros(1, 3, 4, 4)), job)
+    with pytest.raises(ValueError, match="float32 networks"):
+        GridDecoder(model.double(), model.encode(torch.zeros(1, 3, 4, 4).double()), job)
+
+
+def test_decoding_needs_no_gradients_and_makes_none():
+    """Where they are enabled, too, on any number of threads."""
+    model = network("edsr-lte")
     features = model.encode(torch.zeros(1, 3, 4, 4))
-    with pytest.raises(ValueError, match="evaluation mode"):
-        GridDecoder(model.train(), features, GridJob((8, 8), (0, 8), (0, 8)))
+    assert not decode_grid(model, features, GridJob((8, 8), (0, 8), (0, 8))).requires_grad
 
 
 @pytest.mark.parametrize("kind", ["liif", "lte", "metasr", "moeisr-liif-s", "moeisr-lte-b"])
@@ -278,6 +330,19 @@ def test_buffers_serve_callers_in_and_out_of_inference_mode():
     for mode in (torch.inference_mode, torch.no_grad, torch.inference_mode):
         with mode():
             pool.run(lambda _, work: work.take("it", (3,), torch.float32).add_(1), pieces)
+
+
+def test_threads_that_start_later_keep_their_setting():
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        Pool(torch.device("cpu"), 2)
+        later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        later.start()
+        later.join()
+        assert seen == [2]
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_threads_have_one_thread_for_an_operation_and_no_gradients():

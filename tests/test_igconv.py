@@ -19,7 +19,6 @@ from test_cli import assert_refused
 from tiny import ENCODERS, UPSAMPLER, image, moving, network
 
 from baselines import build, igconv
-from baselines.frequency import frequency_loss
 from baselines.igconv import KernelNetwork, geometric_average
 from harness import checkpoints
 from harness.checkpoints import load_model, open_checkpoint
@@ -132,29 +131,6 @@ def test_mixed_precision_leaves_the_kernels_alone():
             found = model.upsampler.kernels(3)
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
     assert found[0].dtype == torch.float32
-
-
-# The frequency loss
-
-
-def test_the_frequency_loss_by_hand():
-    a, b = (np.random.default_rng(n).random((2, 3, 5, 8)) for n in (0, 1))
-    spectra = [np.fft.fft2(v)[..., : 8 // 2 + 1] for v in (a, b)]
-    expected = np.mean(
-        [np.abs((spectra[0] - spectra[1]).real), np.abs((spectra[0] - spectra[1]).imag)]
-    )
-    found = frequency_loss(torch.from_numpy(a), torch.from_numpy(b))
-    assert found.item() == pytest.approx(expected, rel=1e-5)
-
-
-def test_the_frequency_loss_has_a_gradient():
-    prediction = image(1, 3, 6, 7).requires_grad_()
-    frequency_loss(prediction, image(1, 3, 6, 7, seed=1)).backward()
-    assert prediction.grad.abs().sum() > 0
-    with torch.autocast("cpu", torch.bfloat16):
-        assert (
-            frequency_loss(image(1, 3, 4, 4).bfloat16(), image(1, 3, 4, 4)).dtype == torch.float32
-        )
 
 
 # Official files of other sizes, held against a plain float64 statement

@@ -279,7 +279,7 @@ def reference(model: nn.Module, lr: torch.Tensor, coord: torch.Tensor, cell: tor
     """One query after the other: all experts are evaluated, the argmax's answer is taken."""
     latent = model.encoder(lr)
     h, w = latent.shape[-2:]
-    codes = model.tabulate(model.encode(lr)).codes[0]
+    codes = model.tabulate(model.encode(lr), torch.zeros(1, 2)).codes[0]
     choice = model.head.mapper(latent)[0].argmax(dim=-1)
     (nearest,) = latent_queries(coord, (h, w), ensemble=False)
     answers = torch.zeros(coord.shape[1], 3)
@@ -347,7 +347,7 @@ def test_training_mixes_all_experts_by_their_gates(method):
     torch.manual_seed(3)
     features = model.encode(lr)
     found = model.decode(features, coord, cell)
-    gates, codes = features.routing.gates, model.tabulate(features).codes
+    gates, codes = features.routing.gates, model.tabulate(features, torch.zeros(1, 2)).codes
     expected = model.decoder.skip(lr, coord)
     expected = torch.zeros(2, 63, 3) if expected is None else expected
     for query in latent_queries(coord, (h, w), ensemble=True):

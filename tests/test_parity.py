@@ -22,7 +22,10 @@ from harness.checkpoints import load_model
 from harness.upscaling import upscale
 
 TOLERANCE = 1e-4
-REPOSITORIES = ("yinboc/liif", "jaewon-lee-b/lte", "JingyunLiang/SwinIR", "dslisleedh/IGConv")
+REPOSITORIES = (
+    *("yinboc/liif", "jaewon-lee-b/lte", "JingyunLiang/SwinIR", "HeZongyao/LMF"),
+    *("eduardzamfir/seemoredetails", "dslisleedh/IGConv"),
+)
 PLUS = "igconv-plus-edsr-small"
 
 
@@ -63,9 +66,20 @@ def test_feature_maps(case):
     if "coef" not in arrays:
         return
     with torch.no_grad():
-        codes = model.tabulate(model.encode(arrays["inp"])).codes
+        codes = model.tabulate(model.encode(arrays["inp"]), torch.zeros(1, 2)).codes
     maps = codes.transpose(1, 2).unflatten(2, tuple(features.shape[-2:]))
     assert_near(maps, torch.cat([arrays["coef"], arrays["freq"]], dim=1), f"{case}, maps")
+
+
+@pytest.mark.parametrize("case", [case for case in AT_COORDINATES if case.startswith("lm")])
+def test_modulations(case):
+    """The latent MLP's answer: scales, shifts, compressed code."""
+    _, arrays = load_case(case)
+    model = load_model(checkpoint(case))
+    with torch.no_grad():
+        codes = model.tabulate(model.encode(arrays["inp"]), arrays["cell/x2"][:, 0]).codes
+    expected = arrays["mod/x2"].flatten(2).transpose(1, 2)
+    assert_near(codes[..., : expected.shape[-1]], expected, case)
 
 
 @pytest.mark.parametrize("case", FIXED_SCALE)
@@ -89,6 +103,20 @@ def test_features_of_swinir(case):
     with torch.no_grad():
         network(arrays["inp"])
     assert_near(seen[0], arrays["feat"], case)
+
+
+@pytest.mark.parametrize("case", ["seemore-t-x2", "seemore-t-x4", "seemore-b-x2"])
+def test_features_and_experts_of_seemore(case):
+    """The deep features before the last norm, and the expert of each image and layer."""
+    _, arrays = load_case(case)
+    model = load_model(checkpoint(case), method=case, scale=int(case[-1]))
+    network = model.network
+    with torch.no_grad():
+        features, experts = network.features_of(network.first(network.colours.enter(arrays["inp"])))
+        sr, same = network.enlarge(arrays["inp"])
+    assert_near(features, arrays["feat"], case)
+    assert_near(sr, arrays["out"], case)
+    assert experts.tolist() == same.tolist() == arrays["expert"].tolist()
 
 
 def test_swinir_is_measured_as_its_own_script_does():

@@ -13,7 +13,7 @@ from tiny import PROFILE, write_data, write_profile
 
 from baselines import methods, parse
 from harness import profiles
-from harness.data.sets import find
+from harness.data.sets import SPECS, find
 from harness.errors import HarnessError, UsageError
 from harness.experiments import EXPERIMENTS
 from harness.recipe import make_recipe
@@ -38,10 +38,10 @@ def load(content: dict[str, Any]) -> profiles.Profile:
 def test_shipped_profiles(name):
     profile = profiles.load(name)
     assert profile.name == name
-    assert profile.stand_in == (name != "paper")
+    assert profile.stand_in(EXPERIMENTS["table1"].methods) == (name != "paper")
     for experiment in EXPERIMENTS.values():
         for role in experiment.roles:
-            assert profile.dataset_for(role) in profiles.SPECS
+            assert profile.dataset_for(role) in SPECS
         shown = profile.regions.get(experiment.name, ())
         assert shown or not experiment.regions_only
         for region in shown:
@@ -267,9 +267,10 @@ def test_what_can_change_a_number_is_told_from_what_cannot(path):
 def test_only_the_papers_setting_is_no_stand_in(path, value):
     shipped = yaml.safe_load((Path(profiles.__file__).parent / "paper.yaml").read_text())
     paper = {**shipped, "name": "own"}
-    assert not load(paper).stand_in
-    assert not load(changed("training.in_memory", False, paper)).stand_in
-    assert load(changed(path, value, paper)).stand_in
+    methods = EXPERIMENTS["table1"].methods
+    assert not load(paper).stand_in(methods)
+    assert not load(changed("training.in_memory", False, paper)).stand_in(methods)
+    assert load(changed(path, value, paper)).stand_in(methods)
 
 
 @pytest.mark.parametrize("name", ["quick", "bsds", "paper"])

@@ -18,6 +18,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
 from baselines import build, methods, parse
+from baselines.encoders import SYSTEMS
 from harness.cli import main
 
 NETWORKS = [name for name in methods() if parse(name).decoder]
@@ -33,6 +34,7 @@ ENCODERS = {
     "swinir": {"features": 8, "channels": 8, "depths": [2], "heads": 2, "window": 4},
     "srformer": {"channels": 8, "depths": [2], "heads": 2, "window": 6},
     "edsr-large": {"blocks": 2, "features": 12},
+    **{name: {"groups": 2, "channels": 8, "recursion": 1, "kernel": 5} for name in SYSTEMS},
 }
 ENCODER = ENCODERS["edsr"]
 DECODER = {"width": 16}

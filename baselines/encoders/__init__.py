@@ -1,6 +1,7 @@
 """Encoders: an LR image to features on the LR grid. One file each; listed in `ENCODERS`.
 
-An encoder is a module called with (B, 3, h, w) in [-1, 1]; see `Encoder`.
+An encoder is a module called with (B, 3, h, w) in [-1, 1]; see `Encoder`. Systems are never more
+than fixed-scale networks: they have an upsampler always, and nothing that a decoder could read.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from baselines.composition import Range
 from baselines.encoders.edsr import EDSR
 from baselines.encoders.rcan import RCAN
 from baselines.encoders.rdn import RDN
+from baselines.encoders.seemore import SIZES, SeemoRe
 from baselines.encoders.srformer import SRFormer
 from baselines.encoders.swinir import SwinIR
 
 
 class Encoder(Protocol):
-    """What a decoder needs to know of an encoder.
+    """What is known of an encoder, or of a system, whatever it is.
 
     Attributes:
         out_channels: of its features.
@@ -31,13 +33,16 @@ class Encoder(Protocol):
     """
 
     out_channels: int
-    scale: int | None
     window: int
     upsampled_range: Range
+
+    @property
+    def scale(self) -> int | None: ...
 
     def __call__(self, lr: Tensor) -> Tensor: ...
 
 
+SYSTEMS: dict[str, Callable[..., Encoder]] = {**SIZES}
 ENCODERS: dict[str, Callable[..., Encoder]] = {
     "edsr": EDSR,  # EDSR-baseline, as the LIIF family calls it
     "rdn": RDN,
@@ -45,6 +50,17 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
     "swinir": SwinIR,
     "srformer": SRFormer,
     "edsr-large": partial(EDSR, blocks=32, features=256, residual_scale=0.1),
+    **SYSTEMS,
 }
 
-__all__ = ["EDSR", "ENCODERS", "RCAN", "RDN", "Encoder", "SRFormer", "SwinIR"]
+__all__ = [
+    "EDSR",
+    "ENCODERS",
+    "RCAN",
+    "RDN",
+    "SYSTEMS",
+    "Encoder",
+    "SRFormer",
+    "SeemoRe",
+    "SwinIR",
+]

@@ -46,12 +46,13 @@ AS_LR = {
 @click.option(
     "--shares",
     metavar="even|A,B,...",
-    help="MoEISR: assumed share of each expert, shallowest first.",
+    help="MoEISR: assumed share of each expert, shallowest first. SeemoRe: of the layers, lowest "
+    "rank first; unless given, the highest rank has all.",
 )
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="MoEISR with --dataset: count the experts that this network chooses.",
+    help="MoEISR, SeemoRe, with --dataset: count the experts that this network chooses.",
 )
 @data_root_option
 @device_option
@@ -150,14 +151,17 @@ def _shares(
     """Assumed shares, and how the report words them; a guess is never made silently."""
     from baselines.composition import ImplicitSR
     from harness.errors import UsageError
+    from harness.flops import expert_count
 
-    experts = len(model.head.expert_macs()) if isinstance(model, ImplicitSR) else 1
+    experts = expert_count(model)
     if experts == 1:
         if shares is not None:
             raise UsageError("This method has no experts; leave out --shares.")
         return None, "none"
     if checkpoint is not None and dataset is not None and shares is None:
         return None, f"chosen by {checkpoint.name}"
+    if shares is None and not isinstance(model, ImplicitSR):
+        return None, "ASSUMED the dearest in every layer; no image costs more"
     if shares is None:
         raise UsageError(
             f"The work of {experts} experts depends on which are chosen. Name a trained network "
@@ -184,17 +188,20 @@ def _lr_size(size: tuple[int, int], scale: float, as_lr: str) -> tuple[int, int]
 def _choice(
     model: nn.Module, item: ImageItem, scale: float, as_lr: str, lr_size: tuple[int, int]
 ) -> Tensor | None:
-    """Expert of each LR pixel that a trained network chooses."""
+    """Expert of each LR pixel, or layer, that a trained network chooses."""
     from harness.data.degrade import make_pair, unit
+    from harness.flops import expert_count
     from harness.progress import say
-    from harness.upscaling import expert_map, has_experts
+    from harness.upscaling import expert_map, has_experts, upscale
 
-    if not has_experts(model):
+    if expert_count(model) == 1:
         return None
     say(f"{item.name} {lr_size[1]}x{lr_size[0]}")
     hr = item.load()
     lr = hr if as_lr == "hr" else make_pair(item, hr, scale, None).lr
-    return expert_map(model, unit(lr)[None])
+    if has_experts(model):
+        return expert_map(model, unit(lr)[None])
+    return upscale(model, unit(lr)[None], scale).layer_experts
 
 
 def _line(

@@ -53,7 +53,7 @@ def import_checkpoint(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Say what FILE is, of the LIIF, LTE, SwinIR, EDSR, RDN or IGConv projects, or ours.
+    """Say what FILE is, of the LIIF, LTE, SwinIR, SeemoRe, EDSR, RDN or IGConv projects, or ours.
 
     Every key must fit; nothing in the file is executed. With -o the network is written in the
     harness's format, from which it loads unchanged.

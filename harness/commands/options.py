@@ -42,13 +42,19 @@ def parse_size(text: str, option: str) -> tuple[int, int]:
 
 
 def parts(text: str) -> list[str]:
-    """What commas separate in `A,B`.
+    """What commas separate in `A,B`; none of an empty text.
+
+    Raises:
+        click.BadParameter: commas and nothing else.
 
     Example:
         >>> parts("edsr-liif, edsr-lte,")
         ['edsr-liif', 'edsr-lte']
     """
-    return [part.strip() for part in text.split(",") if part.strip()]
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    if text and not found:
+        raise click.BadParameter(f"'{text}' lists nothing.")
+    return found
 
 
 PROFILES = "quick, bsds, paper, sizes, or the path of a .yaml file."

@@ -9,6 +9,7 @@ import click
 from harness.commands.options import (
     data_root_option,
     device_option,
+    precision_option,
     profile_option,
     results_option,
     scale_factor,
@@ -34,6 +35,7 @@ from harness.commands.options import (
     metavar="MIB",
     help="What a band of rows may take while it is worked on.  [default: the profile's, 64 on CPU]",
 )
+@precision_option
 @profile_option
 @data_root_option
 @device_option
@@ -45,6 +47,7 @@ def upscale(
     method: str | None,
     checkpoint: Path | None,
     memory: int | None,
+    precision: str | None,
     profile: str,
     data_root: Path | None,
     device: str,
@@ -59,17 +62,20 @@ def upscale(
     from harness import device as devices
     from harness import enlarging, image_files, places, profiles
     from harness.errors import InterruptedWorkError
+    from harness.stopping import interruptible
     from harness.trained import find_subject
 
-    settings = profiles.load(profile)
+    settings = profiles.load(profile).at_precision(precision)
     where = places.resolve(data_root, results, profile=settings)
     opened = image_files.open_source(source)
     kind = image_files.check_target(target, opened, scale)
     subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
     evaluation = settings.evaluation.model_copy(update={"memory_mib": memory} if memory else {})
     try:
-        made = enlarging.enlarge_file(subject, opened, scale, evaluation, target, kind)
+        with interruptible():
+            made = enlarging.enlarge_file(subject, opened, scale, evaluation, target, kind)
     except KeyboardInterrupt:
         raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
     height, width = made.size
-    click.echo(f"{target}: {width}x{height} by {subject.method} ({subject.origin})")
+    how = "" if evaluation.precision == "fp32" else f", {evaluation.precision}"
+    click.echo(f"{target}: {width}x{height} by {subject.method} ({subject.origin}{how})")

@@ -45,13 +45,13 @@ class Constructed:
 
 
 @dataclass(frozen=True)
-class EncoderLayout:
-    """An encoder in official state dicts.
+class NetworkAdapter:
+    """How the weights of an official network and ours become each other.
 
     Attributes:
-        ours: our name.
+        ours: our name of the encoder or system.
         keys: names of its weights.
-        constructed: what else is there.
+        constructed: entries of its state dict that are no weights.
     """
 
     ours: str
@@ -60,8 +60,8 @@ class EncoderLayout:
 
 
 @dataclass(frozen=True)
-class EncoderAdapter(EncoderLayout):
-    """How an official encoder and ours become each other.
+class EncoderAdapter(NetworkAdapter):
+    """How an official encoder that has specifications and ours become each other.
 
     Attributes:
         official: its name in specifications.

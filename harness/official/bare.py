@@ -1,8 +1,9 @@
 """State dicts without a specification: what network they are, from their keys and shapes.
 
-SwinIR's project publishes its networks so, IGConv's, EDSR's and PyTorch versions of RDN too. What
-colour values a network works on is told by its colour shift (EDSR), by its project (SwinIR, RDN,
-IGConv) or not at all; then it is assumed to be the LIIF project's, [-1, 1], which `Bare.note` says.
+SwinIR's, SeemoRe's and IGConv's projects publish their networks so, EDSR's and PyTorch versions of
+RDN too. What colour values a network works on is told by its colour shift (EDSR), by its project
+(SwinIR, SeemoRe, IGConv, RDN) or not at all; then it is assumed to be the LIIF project's, [-1, 1],
+which `Bare.note` says.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Any
 
 from baselines.registry import FIXED_SCALES
 from harness.errors import HarnessError, UsageError
-from harness.official import encoders, igconv
-from harness.official.adapter import EncoderAdapter, differing, our_defaults
+from harness.official import encoders, igconv, seemore
+from harness.official.adapter import NetworkAdapter, differing, our_defaults
 from harness.official.constructed import shift_range
 from harness.official.keys import Keys
-from harness.official.networks import Plan, Spec
+from harness.official.plans import Plan, Spec
 from harness.official.sizes import State, count, positions_of, rdn_sizes, transformer_sizes
 
 
@@ -82,7 +83,7 @@ def _with_values(found: Bare, values: str) -> Bare:
 
 
 def _plan(
-    adapter: EncoderAdapter, scale: int, options: Mapping[str, Any], keys: Keys | None = None
+    adapter: NetworkAdapter, scale: int, options: Mapping[str, Any], keys: Keys | None = None
 ) -> Plan:
     if scale not in FIXED_SCALES:
         raise HarnessError(f"The checkpoint enlarges by {scale}; known are 2, 3 and 4.")
@@ -212,10 +213,22 @@ def _check_classical(state: State) -> None:
         raise HarnessError(f"The checkpoint is a SwinIR {reasons[0]}; classical SR is supported.")
 
 
+# SeemoRe
+
+
+def _seemore(state: State) -> Bare:
+    found = seemore.found(state)
+    plan = _plan(seemore.ADAPTERS[found.size], found.scale, found.options)
+    unseen = ", ".join(f"{name} {found.options[name]}" for name in seemore.UNSEEN)
+    note = f"assumed, since the file does not say it: {unseen}" if found.assumed else ""
+    return Bare(seemore.PROJECT, plan, "unit", note)
+
+
 # A key that only this kind of network has, and how it is read.
 _KINDS: dict[str, Callable[[State], Bare]] = {
     "layers.0.residual_group.blocks.0.attn.relative_position_bias_table": _swinir,
     "SFENet1.weight": _rdn,
     "sfe1.weight": _pytorch_rdn,
     "head.0.weight": _edsr,
+    seemore.SIGN: _seemore,
 }

@@ -14,7 +14,7 @@ from baselines.encoders.colours import DIV2K_MEAN
 from baselines.registry import UPSAMPLERS, parse
 from harness.errors import HarnessError, UsageError
 from harness.official.adapter import (
-    EncoderLayout,
+    NetworkAdapter,
     Options,
     defaults_of,
     differing,
@@ -22,7 +22,7 @@ from harness.official.adapter import (
 )
 from harness.official.igconv_families import AVERAGING, FAMILIES, PLAIN, Family
 from harness.official.keys import Keys
-from harness.official.networks import Plan, Spec
+from harness.official.plans import Plan, Spec
 from harness.official.sizes import State, count
 
 PROJECT = "IGConv project"
@@ -90,7 +90,7 @@ def plan_of_method(method: str, options: Mapping[str, Any]) -> Plan:
     family = _of_method(method)
     if family is None:
         raise HarnessError(f"The IGConv project has no network like {method}.")
-    layout = EncoderLayout(family.ours, family.keys(encoder), family.constructed)
+    layout = NetworkAdapter(family.ours, family.keys(encoder), family.constructed)
     keys = _upsampler_keys(family.upsampler) + layout.keys.below("", "encoder")
     return Plan(method, dict(options), keys, layout, "")
 

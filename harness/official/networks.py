@@ -1,4 +1,4 @@
-"""Specifications of the LIIF and LTE projects, `{"name", "args"}`, and methods of the harness."""
+"""Specifications `{"name", "args"}` of the LIIF, LTE and LMF projects, and our methods."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from baselines.lte import LTEDecoder
 from baselines.metasr import MetaSRDecoder
 from baselines.registry import FIXED_SCALES, parse, unknown
 from harness.errors import HarnessError
-from harness.official.adapter import EncoderLayout, Options, Part, differing, take
+from harness.official import lmf
+from harness.official.adapter import Options, Part, differing, take
 from harness.official.encoders import SWINIR, part_of, spec_of
 from harness.official.keys import Keys
-
-Spec = dict[str, Any]
+from harness.official.plans import Plan, Spec, feature_encoder
+from harness.official.seemore import UNSEEN
 
 IMPLICIT_KEYS = {
     "liif": Keys((("imnet", "head.mlp"),)),
@@ -31,39 +32,6 @@ IMPLICIT_KEYS = {
         )
     ),
 }
-# Settings that decide what colours a network works on, not how large it is.
-_COLOURS = {"values", "shifted"}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a network is built and where its weights come from.
-
-    Attributes:
-        method: for `baselines.build`.
-        options: for `baselines.build`, where they differ from the paper's.
-        keys: official names of the weights.
-        encoder: layout of the encoder.
-        place: official name of the encoder in the network; "" where it is the whole.
-    """
-
-    method: str
-    options: dict[str, Any]
-    keys: Keys
-    encoder: EncoderLayout
-    place: str = "encoder"
-
-    @property
-    def name(self) -> str:
-        """The method, where the network has the paper's sizes; "" elsewhere."""
-        return method_name(self.method, self.options)
-
-
-def method_name(method: str, options: Mapping[str, Any]) -> str:
-    """The method that `baselines.build` makes of these; "" where its sizes are not the paper's."""
-    given = {key: value for key, value in options.items() if value not in ({}, None)}
-    encoder = given.pop("encoder", {})
-    return "" if given or encoder.keys() - _COLOURS else method
 
 
 def beyond_weights(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,8 +50,7 @@ def beyond_weights(options: Mapping[str, Any]) -> dict[str, Any]:
         "ensemble": True,
         "lookup": False,
         # Those of the method, which options do not repeat.
-        "average": None,
-        "scales": None,
+        **dict.fromkeys(("average", "scales", *UNSEEN)),
     }
     given = {**(options.get("encoder") or {}), **(options.get("upsampler") or {}), **options}
     return differing({k: v for k, v in given.items() if k in defaults}, defaults)
@@ -140,16 +107,6 @@ class _Made:
         return Plan(method, options, keys, part.adapter)
 
 
-def _feature_encoder(spec: Mapping[str, Any]) -> Part:
-    part = part_of(spec)
-    if part.scale is not None:
-        raise HarnessError(
-            "The checkpoint's encoder has an upsampler of its own under an implicit decoder, "
-            "which this version does not know (no_upsampling is not set)."
-        )
-    return part
-
-
 def _liif(args: Mapping[str, Any]) -> Plan:
     known = {
         "encoder_spec": None,
@@ -161,7 +118,7 @@ def _liif(args: Mapping[str, Any]) -> Plan:
     a = take("LIIF", args, known)
     if a["imnet_spec"] is None:
         return _lookup(a["encoder_spec"])
-    part = _feature_encoder(a["encoder_spec"])
+    part = feature_encoder(a["encoder_spec"])
     made = _Made({"unfold": bool(a["feat_unfold"]), "cell": bool(a["cell_decode"])})
     made.ensemble = bool(a["local_ensemble"])
     hidden = list(a["imnet_spec"]["args"]["hidden_list"])
@@ -180,7 +137,7 @@ def _lookup(encoder_spec: Mapping[str, Any]) -> Plan:
 
 def _lte(args: Mapping[str, Any]) -> Plan:
     a = take("LTE", args, {"encoder_spec": None, "imnet_spec": None, "hidden_dim": 256})
-    part = _feature_encoder(a["encoder_spec"])
+    part = feature_encoder(a["encoder_spec"])
     made = _Made({"width": a["hidden_dim"]})
     made.mlp(a["imnet_spec"], a["hidden_dim"])
     return made.plan("lte", part, {"width": 256, "depth": 4})
@@ -188,7 +145,7 @@ def _lte(args: Mapping[str, Any]) -> Plan:
 
 def _metasr(args: Mapping[str, Any]) -> Plan:
     a = take("Meta-SR", args, {"encoder_spec": None})
-    return _Made().plan("metasr", _feature_encoder(a["encoder_spec"]), {})
+    return _Made().plan("metasr", feature_encoder(a["encoder_spec"]), {})
 
 
 def _alone(name: str, args: Mapping[str, Any]) -> Plan:
@@ -207,6 +164,8 @@ _NETWORKS: dict[str, Callable[[Mapping[str, Any]], Plan]] = {
     "liif": _liif,
     "lte": _lte,
     "metasr": _metasr,
+    "lmliif": lmf.lmliif,
+    "lmlte": lmf.lmlte,
     **{name: partial(_alone, name) for name in ("edsr-baseline", "rdn", "rcan")},
 }
 
@@ -224,6 +183,8 @@ def plan_of(name: str, args: Mapping[str, Any]) -> Plan:
 
 def project_of(name: str, plan: Plan) -> str:
     """Whose specification a name is: LTE's code has SwinIR as encoder, LIIF's has not."""
+    if name in lmf.NAMES:
+        return "LMF project"
     return "LTE project" if name == "lte" or plan.encoder is SWINIR else "LIIF project"
 
 
@@ -251,8 +212,8 @@ def spec_for(
             f"{method} has no official layout: no code of MoEISR was published.",
             "Share the checkpoint as it is; `harness eval --checkpoint` reads it.",
         )
-    args = {"encoder_spec": encoder, **_decoder_args(model)}
-    return {"name": parts.decoder, "args": args}
+    own = lmf.args_of(model) if parts.decoder in lmf.NAMES else _decoder_args(model)
+    return {"name": parts.decoder, "args": {"encoder_spec": encoder, **own}}
 
 
 def _decoder_args(model: ImplicitSR) -> dict[str, Any]:

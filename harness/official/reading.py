@@ -12,12 +12,14 @@ from baselines import build
 from harness.errors import HarnessError, UsageError
 from harness.official.bare import recognise
 from harness.official.constructed import StateDict, Unneeded
-from harness.official.networks import Plan, Spec, plan_of, project_of
+from harness.official.networks import plan_of, project_of
+from harness.official.plans import Plan, Spec
 from harness.state_dicts import load_strictly
 
 MODEL_SD, PARAMS, PLAIN = "model-sd", "params", "state-dict"
 AVERAGED = "params_ema"
-# Wrappers of state dicts, in the order in which SwinIR's own test script for classical SR looks.
+# Wrappers of state dicts, in the order in which SwinIR's own test script for classical SR and
+# SeemoRe's BasicSR look.
 _WRAPPERS = ("params", AVERAGED)
 
 

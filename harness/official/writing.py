@@ -9,15 +9,16 @@ from typing import Any
 from torch import nn
 
 from baselines.composition import FixedScaleLookup, FixedScaleSR, ImplicitSR
-from baselines.encoders import EDSR, RDN, SwinIR
+from baselines.encoders import EDSR, RDN, SeemoRe, SwinIR
 from baselines.multiscale import MultiScaleSR
 from harness.errors import HarnessError
-from harness.official import encoders, igconv
-from harness.official.adapter import EncoderAdapter
+from harness.official import encoders, igconv, seemore
+from harness.official.adapter import NetworkAdapter
 from harness.official.bare import pytorch_rdn_keys
 from harness.official.constructed import StateDict
 from harness.official.keys import Keys
-from harness.official.networks import Plan, Spec, plan_of, project_of, spec_for
+from harness.official.networks import plan_of, project_of, spec_for
+from harness.official.plans import Plan, Spec
 from harness.official.reading import MODEL_SD, PARAMS, PLAIN
 
 
@@ -96,6 +97,8 @@ def _write_bare(
         state = _official_state(_whole(encoders.SWINIR), model, memory)
         content = {memory.get("key", "params"): state}
         return _written(content, PARAMS, "SwinIR project", "SwinIR", state, model)
+    if isinstance(network, SeemoRe):
+        return _write_seemore(model, network, memory)
     if isinstance(network, EDSR) and given.get("residual_scale", 1) != 1:
         raise HarnessError("The EDSR project's state dicts do not say what scales residuals.")
     if isinstance(network, EDSR) and colours == ("bytes", True):
@@ -108,7 +111,21 @@ def _write_bare(
     raise HarnessError("No official layout says what colour values this network works on.")
 
 
-def _whole(adapter: EncoderAdapter, keys: Keys | None = None) -> Plan:
+def _write_seemore(model: FixedScaleSR, network: SeemoRe, memory: Mapping[str, Any]) -> Written:
+    """Refused where the file would be read as a network of other settings."""
+    state = _official_state(_whole(next(iter(seemore.ADAPTERS.values()))), model, memory)
+    told = seemore.found(state).options
+    for name in seemore.UNSEEN:
+        if getattr(network, name) != told[name]:
+            raise HarnessError(
+                f"The official file does not hold {name}; a SeemoRe of these sizes would be read "
+                f"with {name} {told[name]}, this one has {getattr(network, name)}."
+            )
+    content = {memory.get("key", "params"): state}
+    return _written(content, PARAMS, seemore.PROJECT, "SeemoRe", state, model)
+
+
+def _whole(adapter: NetworkAdapter, keys: Keys | None = None) -> Plan:
     """Where the weights of a network that is all encoder go."""
     return Plan("", {}, (keys or adapter.keys).below("", "network"), adapter, "")
 

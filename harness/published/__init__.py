@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import pandas as pd
 
+from baselines.encoders import SYSTEMS
 from baselines.registry import parse
 
 _ENCODERS = {
@@ -19,6 +20,7 @@ _ENCODERS = {
     "srformer": "SRFormer",
     "edsr-large": "EDSR (256 features)",
 }
+_SYSTEMS = {"seemore-t": "SeemoRe-T", "seemore-b": "SeemoRe-B", "seemore-l": "SeemoRe-L"}
 _DECODERS = {"liif": "LIIF", "lte": "LTE", "metasr": "MetaSR"}
 _UPSAMPLERS = {"igconv": "IGConv", "igconv-plus": "IGConv+"}
 # What IGConv's paper calls EDSR is not what LIIF's does.
@@ -40,8 +42,8 @@ def label(method: str) -> str:
 
 
 def encoder_label(encoder: str) -> str:
-    """The paper's name of an encoder."""
-    return _ENCODERS.get(encoder, encoder)
+    """The paper's name of an encoder or system."""
+    return {**_ENCODERS, **_SYSTEMS}.get(encoder, encoder)
 
 
 def _paper_names(method: str) -> tuple[str, str]:
@@ -54,7 +56,7 @@ def _paper_names(method: str) -> tuple[str, str]:
         backbone = _BACKBONES.get(parts.encoder, encoder)
         return backbone, _UPSAMPLERS.get(parts.upsampler, parts.upsampler)
     if not parts.decoder:
-        return encoder, encoder
+        return "none" if parts.encoder in SYSTEMS else encoder, encoder
     decoder = _DECODERS.get(parts.decoder, parts.decoder)
     name = f"MoEISR({decoder})-{parts.variant}" if parts.head == "moeisr" else decoder
     return encoder, f"{name}-{parts.suffix}" if parts.suffix else name

@@ -1,0 +1,104 @@
+"""LIIF with an integrated positional encoding (after Liu et al.: Enhancing multi-scale implicit
+learning in image super-resolution with integrated positional encoding, 2021).
+
+No code of the authors was at hand: frequencies and their number are our choice, and no published
+figure is compared with it. It stands here as a third implicit decoder, whose MLP MoEISR replaces
+without knowing anything of it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from baselines.composition import Decoder
+from baselines.factors import FactorMacs, Factors, Tail, Workspace
+from baselines.implicit import unfolded
+from baselines.mlp import MLP
+
+
+class IPEDecoder(Decoder):
+    """Feeds the head with [unfolded code, encoding of the query pixel's area].
+
+    Args:
+        channels: of the encoder's features.
+        width: hidden width of the MLP.
+        depth: linear layers of the MLP.
+        frequencies: octaves of the encoding; the lowest has one period for an LR pixel.
+    """
+
+    def __init__(
+        self, channels: int, width: int = 256, depth: int = 5, frequencies: int = 6
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.depth = depth
+        self.frequencies = frequencies
+        self.code_dim = 9 * channels
+        self.fed_dim = self.code_dim + 4 * frequencies
+
+    def codes(self, rows: Tensor, rel_cell: Tensor) -> Tensor:
+        del rel_cell
+        return unfolded(rows)
+
+    def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
+        along = [integrated(rel_coord[:, a], rel_cell[:, a], self.frequencies) for a in (0, 1)]
+        return torch.cat([code, *along], dim=-1)
+
+    def factors(self, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> Factors:
+        return IPEFactors(self, mlp, rel_cell, dtype)
+
+
+def integrated(centre: Tensor, side: Tensor, frequencies: int) -> Tensor:
+    """Means of sines and cosines over a pixel's side: high frequencies fade as pixels grow.
+
+    The mean of sin(w x) over [c - s/2, c + s/2] is sin(w c) sin(w s/2) / (w s/2).
+
+    Args:
+        centre: any shape, in units in which an LR pixel spans 2.
+        side: of a shape that broadcasts, in the same units.
+        frequencies: octaves, w = pi, 2 pi, 4 pi, ...
+
+    Returns:
+        (..., 2 * frequencies): sines, then cosines.
+    """
+    rate = centre.new_tensor([2.0**octave for octave in range(frequencies)])
+    faded = torch.sinc(side.unsqueeze(-1) / 2 * rate)
+    angle = math.pi * centre.unsqueeze(-1) * rate
+    return torch.cat([angle.sin() * faded, angle.cos() * faded], dim=-1)
+
+
+class IPEFactors(Factors):
+    """The first layer is linear, and the encoding is one of rows beside one of columns."""
+
+    def __init__(self, decoder: IPEDecoder, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> None:
+        first, *others = mlp.linears
+        encoded = 2 * decoder.frequencies
+        parts = torch.split(first.weight, [decoder.code_dim, encoded, encoded], dim=1)
+        self.on_code, self.on_y, self.on_x = (part.t() for part in parts)
+        self.bias = first.bias
+        self.rel_cell = rel_cell
+        self.frequencies = decoder.frequencies
+        self.tail = Tail(others, dtype)
+        self.dtype = dtype
+        width = self.prepared_dim = first.out_features
+        self.macs = FactorMacs(
+            decoder.code_dim * width, encoded * width, encoded * width, self.tail.macs
+        )
+
+    def prepare(self, code: Tensor) -> Tensor:
+        return torch.addmm(self.bias, code.to(self.bias.dtype), self.on_code)
+
+    def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Workspace) -> Tensor:
+        n, rows, columns = prepared.shape[0], rel_y.shape[1], rel_x.shape[1]
+        by_row = integrated(rel_y, self.rel_cell[0], self.frequencies) @ self.on_y
+        by_column = integrated(rel_x, self.rel_cell[1], self.frequencies) @ self.on_x
+        by_column += prepared[:, None]
+        hidden = work.take("hidden", (n, rows, columns, self.prepared_dim), self.dtype)
+        torch.add(by_row[:, :, None], by_column[:, None], out=hidden)
+        if self.tail.layers:
+            hidden.relu_()
+        out = self.tail(hidden.view(-1, self.prepared_dim), work)
+        return out.view(n, rows, columns, -1)
