@@ -182,7 +182,7 @@ def _with_upsamplers(encoder: str) -> Iterable[MethodName]:
 
 def _with_decoders(encoder: str) -> Iterable[MethodName]:
     for scale in FIXED_SCALES:
-        yield MethodName(f"{encoder}-x{scale}", encoder, scale=scale)
+        yield MethodName(f"{encoder}-x{scale}", encoder, scale=scale, dense=encoder in SYSTEMS)
     for decoder, made_by in DECODERS.items() if encoder not in SYSTEMS else ():
         yield MethodName(f"{encoder}-{decoder}", encoder, decoder)
         for head in heads().values() if made_by.routable else ():

@@ -50,7 +50,8 @@ def test_shipped_profiles(name):
 
 
 def test_the_paper_profile_is_the_papers_setting():
-    """../shared/published/settings.md: LIIF's and LTE's schedule, which MoEISR takes over."""
+    """../shared/published/settings.md: LIIF's and LTE's schedule, which MoEISR takes over, and the
+    neighbours' own."""
     profile = profiles.load("paper")
     t = profile.training
     assert (t.dataset, profile.roles["DIV2K_valid"]) == ("DIV2K_train", "DIV2K_valid")
@@ -60,12 +61,20 @@ def test_the_paper_profile_is_the_papers_setting():
     assert 800 * t.repeat // t.batch * t.epochs == 1_000_000
     assert profile.networks == profiles.Networks()
     for name in methods():
-        own = t.for_method(parse(name))
-        if parse(name).encoder == "swinir" and parse(name).decoder == "lte":
+        own, parts = t.for_method(parse(name)), parse(name)
+        if name.startswith("seemore"):
+            assert (own.lr, own.batch, own.patch, own.betas) == (1e-3, 32, 64, (0.9, 0.99))
+            assert (own.iterations, own.frequency) == (500_000, 0.1)
+            assert own.milestones == (250_000, 400_000, 450_000, 475_000)
+            assert "DIV2K and Flickr2K" in own.departure
+        elif parts.encoder == "swinir" and parts.decoder in ("lte", "lmliif", "lmlte"):
             assert (own.lr, own.batch, own.milestones) == (2e-4, 32, (500, 800, 900, 950))
+        elif parts.encoder == "edsr" and parts.decoder in ("lmliif", "lmlte"):
+            assert (own.lr, own.batch, own.epochs) == (1e-4, 16, 1200)
+            assert own.milestones == (200, 400, 600, 800, 1000)
         else:
             assert (own.lr, own.batch, own.milestones) == (t.lr, t.batch, t.milestones)
-        scale = parse(name).scale
+        scale = parts.scale
         assert (own.scale_min, own.scale_max) == ((scale, scale) if scale else (1, 4))
 
 
