@@ -46,6 +46,8 @@ class MacCount:
         mapper: of the expert choice.
         head: of the MLP, or of the experts that were chosen.
         latent: of LMF's latent MLP, once per LR pixel; part of the decoder.
+        rendered: of the decoder, where CMSR renders a part of the image at lower scales
+            (`executed` is then that of CMSR); None where it does not.
         shares: share of the (query, latent code) pairs of each expert, shallowest first.
         executed: by the engine, in the place of all but `encoder`.
     """
@@ -57,6 +59,7 @@ class MacCount:
     shares: tuple[float, ...]
     executed: int = 0
     latent: int = 0
+    rendered: int | None = None
 
     @property
     def decoder(self) -> int:
@@ -153,10 +156,14 @@ def executed_macs(
 
     Args: as `expert_pairs`.
     """
-    decoder, head = model.decoder, model.head
-    per_pixel = decoder.estimator_macs()[0] + head.routing_macs() + decoder.latent_macs()
-    once = seen.lr[0] * seen.lr[1] * per_pixel
+    once = seen.lr[0] * seen.lr[1] * per_pixel_macs(model)
     return once + executed_queries(model, seen, hr_size, choice, shares)
+
+
+def per_pixel_macs(model: ImplicitSR) -> int:
+    """Multiply-adds outside the encoder that each LR pixel costs once."""
+    decoder = model.decoder
+    return decoder.estimator_macs()[0] + model.head.routing_macs() + decoder.latent_macs()
 
 
 def executed_queries(
