@@ -10,6 +10,7 @@ import click
 from harness import __version__
 from harness.commands.bench import bench
 from harness.commands.check import check
+from harness.commands.cmsr import cmsr
 from harness.commands.data import data
 from harness.commands.evaluate import evaluate
 from harness.commands.export_checkpoint import export_checkpoint
@@ -48,6 +49,7 @@ for command in (
     flops,
     bench,
     upscale,
+    cmsr,
     methods,
     data,
     import_checkpoint,

@@ -39,9 +39,8 @@ from baselines.composition import (
     ImageRouted,
     ImplicitSR,
 )
-from baselines.engine import axis_pairs
 from baselines.factors import FactorMacs
-from baselines.grid import Axis
+from baselines.grid import Axis, axis_pairs, run_experts
 from baselines.implicit import make_cell, pixel_centers
 from baselines.mirror import whole_windows
 from baselines.multiscale import Instantiated, MultiScaleSR
@@ -59,6 +58,8 @@ class MacCount:
         head: of the MLP, or of the experts that were chosen; of what IGConv's kernels do.
         shares: share of the (query, latent code) pairs of each expert, shallowest first; of the
             layers, where an expert serves a whole image. Empty where the choice is not known.
+        rendered: of the decoder, where CMSR renders a part of the image at lower scales
+            (`executed` is then that of CMSR); None where it does not.
         executed: by the engine, in the place of all but `encoder`.
         kernels: of IGConv's hyper-network, once for an image of any size.
         latent: of LMF's latent MLP, once per LR pixel; part of the decoder.
@@ -72,6 +73,7 @@ class MacCount:
     executed: int = 0
     kernels: int = 0
     latent: int = 0
+    rendered: int | None = None
 
     @property
     def decoder(self) -> int:
@@ -168,21 +170,41 @@ def executed_macs(
 
     Args: as `expert_pairs`.
     """
-    decoder, head = model.decoder, model.head
+    once = seen.lr[0] * seen.lr[1] * per_pixel_macs(model)
+    return once + executed_queries(model, seen, hr_size, choice, shares)
+
+
+def per_pixel_macs(model: ImplicitSR) -> int:
+    """Multiply-adds outside the encoder that each LR pixel costs once."""
+    decoder = model.decoder
+    return decoder.estimator_macs()[0] + model.head.routing_macs() + decoder.latent_macs()
+
+
+def executed_queries(
+    model: ImplicitSR,
+    seen: Grid,
+    hr_size: tuple[int, int],
+    choice: Tensor | None = None,
+    shares: Sequence[float] | None = None,
+    asked: Tensor | None = None,
+) -> int:
+    """Those of `executed_macs` that are for queries, and not for each LR pixel.
+
+    Args: as `expert_pairs`; `asked` as in `baselines.engine.GridJob`, with a choice.
+    """
     device = next(model.parameters()).device
-    dtype = torch.float32
-    costs = [decoder.factors(mlp, torch.zeros(2, device=device), dtype).macs for mlp in head.mlps]
-    rows, columns = (_axis(model, seen, hr_size, axis) for axis in (0, 1))
+    rel_cell = torch.zeros(2, device=device)
+    factors = [model.decoder.factors(mlp, rel_cell, torch.float32) for mlp in model.head.mlps]
+    some = asked is not None
+    rows, columns = (_axis(model, seen, hr_size, axis, some) for axis in (0, 1))
     if choice is None:
         runs = torch.ones(rows.code.numel(), columns.code.numel(), dtype=torch.float64)
-        served = [share * runs for share in shares or [1.0] * len(costs)]
+        served = [share * runs for share in shares or [1.0] * len(factors)]
     else:
-        chosen = choice.reshape(seen.lr).cpu()[rows.chooser][:, columns.chooser]
-        served = [(chosen == expert).double() for expert in range(len(costs))]
-    per_pixel = decoder.estimator_macs()[0] + head.routing_macs() + decoder.latent_macs()
-    once = seen.lr[0] * seen.lr[1] * per_pixel
+        chosen = run_experts(model, choice.reshape(seen.lr).cpu(), rows, columns, asked)
+        served = [(chosen == expert).double() for expert in range(len(factors))]
     work = [_work(part, rows.count.double(), columns.count.double()) for part in served]
-    return once + round(sum(w.macs(cost) for w, cost in zip(work, costs, strict=True)))
+    return round(sum(w.macs(f.macs) for w, f in zip(work, factors, strict=True)))
 
 
 def _work(served: Tensor, rows: Tensor, columns: Tensor) -> _Work:
@@ -195,11 +217,13 @@ def _work(served: Tensor, rows: Tensor, columns: Tensor) -> _Work:
     )
 
 
-def _axis(model: ImplicitSR, seen: Grid, hr_size: tuple[int, int], axis: int) -> Axis:
+def _axis(
+    model: ImplicitSR, seen: Grid, hr_size: tuple[int, int], axis: int, some: bool = False
+) -> Axis:
     """Pairs of the rows (or columns) that are kept."""
     n, cell = seen.lr[axis], make_cell(seen.hr)[axis]
     coord = pixel_centers(seen.hr[axis])[: hr_size[axis]]
-    return axis_pairs(model, coord, cell, n)
+    return axis_pairs(model, coord, cell, n, some)
 
 
 def encoder_macs(

@@ -93,7 +93,7 @@ def check_name(name: str, loaded: Loaded) -> None:
     raise UsageError(f"{name} is a method of its own, of other sizes than this network.")
 
 
-def check_target(target: Path, source: Path, force: bool) -> None:
+def check_target(target: Path, source: Path | None, force: bool) -> None:
     """Refuse to write over a file, before any work is done.
 
     Raises:
@@ -101,7 +101,7 @@ def check_target(target: Path, source: Path, force: bool) -> None:
     """
     if target.is_dir():
         raise HarnessError(f"{target} is a folder.", "Name a file in it.")
-    if target.exists() and source.exists() and target.samefile(source):
+    if source is not None and target.exists() and source.exists() and target.samefile(source):
         raise HarnessError(f"{target} is the file that is read.", "Name another.")
     if target.exists() and not force:
         raise HarnessError(f"{target} is there already.", "Name another file, or add --force.")

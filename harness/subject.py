@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from baselines import build, parse
-from baselines.mlp import MLP
+from baselines.composition import ImplicitSR
 from harness import checkpoints
 from harness.flops import expert_count
 from harness.profiles import Profile
@@ -72,7 +72,8 @@ class Subject:
     @property
     def expert_depths(self) -> list[int]:
         """Linear layers of the experts; empty without experts."""
-        experts = [m for m in self.model.modules() if isinstance(m, MLP)]
+        # Of the head: LMF's latent MLP is no expert.
+        experts = self.model.head.mlps if isinstance(self.model, ImplicitSR) else ()
         return [e.depth for e in experts] if len(experts) > 1 else []
 
 

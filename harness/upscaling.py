@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from baselines.banding import band_memory
 from baselines.bicubic import Bicubic, Resize, as_bytes
+from baselines.cmsr import Step, Tables, render, serves
 from baselines.composition import (
     Features,
     FixedScaleLookup,
@@ -40,12 +41,14 @@ class Upscaled:
         routing: expert choice that made it, if any; of the LR image as the network saw it.
         lr_size: (h, w) of that, extended to whole windows.
         layer_experts: (layers,) expert of each layer that made it, of an `ImageRouted` network.
+        steps: of CMSR; None where every query is rendered at the target scale.
     """
 
     image: Tensor
     routing: Routing | None
     lr_size: tuple[int, int]
     layer_experts: Tensor | None = None
+    steps: tuple[Step, ...] | None = None
 
     @property
     def experts(self) -> Tensor | None:
@@ -112,6 +115,17 @@ def strips(
         yield strip.permute(2, 0, 1) * 0.5 + 0.5
 
 
+@torch.inference_mode()
+def cmsr_strips(made: Iterator[Tensor], box: Box) -> Iterator[Tensor]:
+    """A region of what CMSR renders from the top left; yields as `strips`."""
+    end = 0
+    for strip in made:
+        end += strip.shape[0]
+        kept = strip[max(0, box.top - end + strip.shape[0]) :, box.left :]
+        if end > box.top:
+            yield kept.permute(2, 0, 1) * 0.5 + 0.5
+
+
 @dataclass(frozen=True)
 class Streamed:
     """An SR image in the making; attributes as `Upscaled`.
@@ -124,6 +138,7 @@ class Streamed:
     routing: Routing | None
     lr_size: tuple[int, int]
     layer_experts: Tensor | None = None
+    steps: tuple[Step, ...] | None = None
 
 
 @torch.inference_mode()
@@ -136,6 +151,7 @@ def stream(
     box: Box | None = None,
     precision: str = "fp32",
     memory: int | None = None,
+    cmsr: Tables | None = None,
 ) -> Streamed:
     """SR image, or a region of it, by any of the harness's models, in strips of rows.
 
@@ -148,6 +164,7 @@ def stream(
         precision: fp32, or bf16 or fp16 (encoder by autocast, decoder in its matrix products).
         memory: bytes that a band of LR rows may take, in the encoder and the decoder; None: what
             suits the device. No band is less than a row.
+        cmsr: tables of an LMF network, by which scales above x4 are rendered (`baselines.cmsr`).
 
     Raises:
         UsageError: when a network of one or several scales is asked for another.
@@ -169,6 +186,11 @@ def stream(
     with autocast(device, precision), band_memory(memory):
         if isinstance(model, ImplicitSR):
             features = model.encode(lr * 2 - 1)
+            if cmsr is not None and serves(scale):
+                used = (region.top + region.height, region.left + region.width)
+                dtype = _DTYPES[precision]
+                made = render(model, features, cmsr, scale, seen.hr, used, dtype, memory)
+                return Streamed(cmsr_strips(made.strips, region), None, seen.lr, steps=made.steps)
             stretch = cell_stretch(model, scale)
             parts = strips(model, features, seen.hr, region, stretch, precision, memory)
             return Streamed(parts, features.routing, seen.lr)
@@ -186,9 +208,10 @@ def upscale(
     box: Box | None = None,
     precision: str = "fp32",
     memory: int | None = None,
+    cmsr: Tables | None = None,
 ) -> Upscaled:
     """SR image, or a region of it, as a whole. Args, Raises: as `stream`."""
-    made = stream(model, lr, scale, size, box=box, precision=precision, memory=memory)
+    made = stream(model, lr, scale, size, box=box, precision=precision, memory=memory, cmsr=cmsr)
     height = box.height if box else (size or _rounded(lr, scale))[0]
     image = torch.empty(1, 3, 0, 0)
     top = 0
@@ -198,7 +221,7 @@ def upscale(
             image = torch.empty(1, 3, height, strip.shape[2])
         image[0, :, top : top + strip.shape[1]] = strip
         top += strip.shape[1]
-    return Upscaled(image[:, :, :top], made.routing, made.lr_size, made.layer_experts)
+    return Upscaled(image[:, :, :top], made.routing, made.lr_size, made.layer_experts, made.steps)
 
 
 def has_experts(model: nn.Module) -> bool:

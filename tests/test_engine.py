@@ -153,6 +153,52 @@ def assert_equal_to_plain(model, lr, scales, batch, seed, pairs, memory):
     assert (found - expected).abs().max() < TOLERANCE
 
 
+@settings(max_examples=80, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(KINDS)),
+    lr=st.tuples(SIDES, SIDES),
+    scales=st.tuples(SCALES, SCALES),
+    share=st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]),
+    seed=st.integers(0, 99),
+    memory=st.sampled_from([1, 4000, None]),
+    at_hand=st.booleans(),
+)
+def test_the_queries_of_some_pixels_alone(kind, lr, scales, share, seed, memory, at_hand):
+    """As the plain path, where the nearest code is asked; zero elsewhere."""
+    model, generator = KINDS[kind](), torch.Generator().manual_seed(seed)
+    size = (max(1, round(lr[0] * scales[0])), max(1, round(lr[1] * scales[1])))
+    coord, cell = make_coord(size)[None], make_cell(size)
+    with torch.no_grad():
+        features = model.encode(torch.rand(1, 3, *lr, generator=generator) * 2 - 1)
+        choice = torch.randint(0, 4, (1, lr[0] * lr[1]), generator=generator)
+        features = with_experts(model, features, choice)
+        asked = torch.rand(lr, generator=generator) < share
+        job = GridJob(size, (0, size[0]), (0, size[1]), memory=memory, asked=asked)
+        table = model.tabulate(features, cell[None]) if at_hand else None
+        found = torch.cat(list(GridDecoder(model, features, job, table).strips()))
+        expected = plainly(model, features, size, 1)[0].permute(1, 2, 0)
+    (nearest,) = model.decoder.locate(coord, cell.expand_as(coord), lr, False)
+    answered = asked.flatten()[nearest.index[0]].view(*size, 1)
+    assert (found - expected * answered).abs().max() < TOLERANCE
+    assert (found * ~answered).count_nonzero() == 0
+
+
+@pytest.mark.parametrize("kind", ["lm-liif", "moeisr-liif-s", "liif, by pixel", "metasr"])
+def test_what_nobody_asks_is_not_computed(kind):
+    """As many (query, code) pairs reach the factors as the asked pixels have."""
+    model, asked = KINDS[kind](), torch.zeros(6, 5, dtype=torch.bool)
+    asked[2:4, 3] = True
+    seen: list[tuple[int, int]] = []
+    with torch.no_grad():
+        features = model.encode(torch.rand(1, 3, 6, 5) * 2 - 1)
+        job = GridJob((24, 20), (0, 24), (0, 20), asked=asked, pairs=1)
+        decoder = GridDecoder(model, features, job)
+        decoder.factors = [Counting(factors, seen) for factors in decoder.factors]
+        list(decoder.strips())
+    codes = 4 if model.ensemble else 1
+    assert sum(queries for _, queries in seen) == 2 * 4 * 4 * codes
+
+
 @settings(max_examples=30, deadline=None)
 @given(data=st.data(), kind=st.sampled_from(sorted(KINDS)))
 def test_a_region_is_cut_from_the_whole(data, kind):

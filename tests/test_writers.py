@@ -19,7 +19,7 @@ from tiny import network, photo, start
 from baselines.bicubic import Resize, imresize
 from harness.data.degrade import quantise, unit
 from harness.data.images import to_image, to_tensor
-from harness.enlarging import enlarge_file, enlarged_rows, layout_of
+from harness.enlarging import begin, enlarge_file, enlarged_rows, layout_of
 from harness.errors import HarnessError
 from harness.files import write_text
 from harness.image_files import Source, check_target
@@ -178,11 +178,11 @@ def test_strips_are_the_rows_of_the_whole(method, scale, mode, kind, tmp_path):
     image, chosen = source(mode), subject_of(method)
     path = tmp_path / f"out{SUFFIXES[kind]}"
     # 1 MiB: bands of a single row of latent codes.
-    layout = enlarge_file(chosen, image, scale, Evaluation(memory_mib=1), path, kind)
+    made = enlarge_file(chosen, image, scale, Evaluation(memory_mib=1), path, kind)
     expected = as_a_whole(chosen.model, image, scale)
     with Image.open(path) as found:
         assert (found.mode, found.size) == (expected.mode, expected.size)
-        assert layout.size == (found.height, found.width)
+        assert made.layout.size == (found.height, found.width)
         assert np.array_equal(np.asarray(found), np.asarray(expected))
         assert found.info.get("icc_profile") == image.icc_profile
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
@@ -191,7 +191,8 @@ def test_strips_are_the_rows_of_the_whole(method, scale, mode, kind, tmp_path):
 def test_large_images_come_in_many_strips():
     image = source("RGBA", 24, 20)
     for method in ("edsr-lte", BICUBIC):
-        strips = list(enlarged_rows(subject_of(method), image, 30, Evaluation(memory_mib=1)))
+        made = begin(subject_of(method), image, 30, Evaluation(memory_mib=1))
+        strips = list(enlarged_rows(made, image, 30))
         assert max(len(strip) for strip in strips) < 150
         assert sum(len(strip) for strip in strips) == 720
 

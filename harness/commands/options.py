@@ -97,6 +97,23 @@ def precision_option(function: F) -> F:
     )(function)
 
 
+def cmsr_options(function: F) -> F:
+    """`--cmsr` and `--foreign-tables`."""
+    tables = click.option(
+        "--cmsr",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="TABLES",
+        help="Render the weakly modulated pixels of an LMF network at lower scales, by the tables "
+        "of `harness cmsr`; above x4, and another measurement.",
+    )
+    foreign = click.option(
+        "--foreign-tables",
+        is_flag=True,
+        help="Take TABLES that were made for other weights; said wherever numbers are.",
+    )
+    return tables(foreign(function))
+
+
 def results_option(function: F) -> F:
     """`--results`."""
     return click.option(
