@@ -159,6 +159,18 @@ def test_a_network_of_several_scales_is_trained_and_goes_on_where_it_was(
     assert_same_weights(*({**content, "state_dict": content["unaveraged"]} for content in contents))
 
 
+@pytest.mark.parametrize("method", ["edsr-igconv", "rcan-igconv-plus", "seemore-t-x2"])
+def test_published_methods_are_trained_on_whole_patches(method, tmp_path, harness):
+    """Their windows and scales fit, RCAN's x8 among them."""
+    root = write_data(tmp_path / "data")
+    # The smallest training image has 36 pixels on its short side.
+    content = profile_with(patch=4, queries=16, overrides={method: {**RECIPE, "ema": 0.7}})
+    file = write_profile(tmp_path / "p.yaml", content)
+    harness.good(*command(method, file, root))
+    assert checkpoint(Path("results"))["step"] == 10
+    assert not load_model(next(Path("results").rglob("checkpoint.pt"))).training
+
+
 def test_scales_that_a_network_does_not_have_are_refused(toy, tmp_path, harness):
     root = write_data(tmp_path / "data")
     file = write_profile(tmp_path / "p.yaml", profile_with(scales=[2, 4]))

@@ -18,7 +18,7 @@ from test_networks import snapshot
 from tiny import ENCODERS, MULTI, UPSAMPLER, image, moving, network, pixels
 from torch import nn
 
-from baselines import build
+from baselines import build, parse
 from baselines.banding import band_memory
 from baselines.multiscale import MultiScaleSR
 from harness import checkpoints, flops
@@ -33,6 +33,13 @@ def test_every_encoder_of_the_project_has_both_methods():
     encoders = {"edsr", "edsr-large", "rdn", "rcan", "swinir", "srformer"}
     expected = {f"{e}-{u}" for e in encoders for u in ("igconv", "igconv-plus")}
     assert set(MULTI) == expected
+
+
+@pytest.mark.parametrize("method", MULTI)
+def test_a_name_says_the_scales_of_its_network(method):
+    """Training draws its scales from the name."""
+    assert parse(method).scales == network(method).scales
+    assert parse(method).makes_images
 
 
 def test_srformer_has_no_method_of_its_own():

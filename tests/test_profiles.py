@@ -49,6 +49,17 @@ def test_shipped_profiles(name):
             assert region.scale in experiment.scales
 
 
+# Steps, batch, first milestone and average of the weights, by encoder.
+IGCONV = {
+    "edsr": (300_000, 16, 200_000, 0.999),
+    "edsr-large": (300_000, 16, 200_000, 0.999),
+    "rdn": (1_000_000, 32, 200_000, 0),
+    "rcan": (1_000_000, 16, 200_000, 0),
+    "srformer": (500_000, 32, 250_000, 0),
+    "swinir": (500_000, 32, 250_000, 0),
+}
+
+
 def test_the_paper_profile_is_the_papers_setting():
     """../shared/published/settings.md: LIIF's and LTE's schedule, which MoEISR takes over, and the
     neighbours' own."""
@@ -67,6 +78,10 @@ def test_the_paper_profile_is_the_papers_setting():
             assert (own.iterations, own.frequency) == (500_000, 0.1)
             assert own.milestones == (250_000, 400_000, 450_000, 475_000)
             assert "DIV2K and Flickr2K" in own.departure
+        elif parts.upsampler:
+            assert (own.iterations, own.batch, own.milestones[0], own.ema) == IGCONV[parts.encoder]
+            assert own.dense and own.scales == parts.scales
+            assert own.frequency == (0.05 if parts.upsampler == "igconv-plus" else 0)
         elif parts.encoder == "swinir" and parts.decoder in ("lte", "lmliif", "lmlte"):
             assert (own.lr, own.batch, own.milestones) == (2e-4, 32, (500, 800, 900, 950))
         elif parts.encoder == "edsr" and parts.decoder in ("lmliif", "lmlte"):
