@@ -30,7 +30,7 @@ MULTI = [name for name in methods() if parse(name).upsampler]
 ENCODERS = {
     "edsr": {"blocks": 1, "features": 8},
     "rdn": {"features": 8, "blocks": 2, "layers": 2, "growth": 4},
-    "rcan": {"groups": 1, "blocks": 2, "features": 8, "reduction": 2},
+    "rcan": {"groups": 2, "blocks": 1, "features": 8, "reduction": 2},
     "swinir": {"features": 8, "channels": 8, "depths": [2], "heads": 2, "window": 4},
     "srformer": {"channels": 8, "depths": [2], "heads": 2, "window": 6},
     "edsr-large": {"blocks": 2, "features": 12},
