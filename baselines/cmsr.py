@@ -125,17 +125,13 @@ def plan(
         used: rows and columns of it, from the top left, that are wanted.
     """
     steps: list[Step] = []
-    above = size
+    above, lr_size = size, (intensity.shape[0], intensity.shape[1])
     for n in reversed(range(len(levels))):
         level, low = levels[n], levels[n - 1].below if n else -math.inf
         asked = (intensity >= low) & (intensity < level.below)
         if not asked.any():
             continue
-        whole = (
-            size
-            if level.scale == scale
-            else level_size((intensity.shape[0], intensity.shape[1]), level.scale)
-        )
+        whole = size if level.scale == scale else level_size(lr_size, level.scale)
         used = _read(whole, above, used)
         steps.append(Step(whole, used, stretch_of(level.scale), asked))
         above = whole

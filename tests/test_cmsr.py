@@ -202,6 +202,28 @@ def test_a_region_is_cut_from_the_whole(data, method):
     assert (part - expected).abs().max() < 1e-5
 
 
+def test_reduced_precision_stays_close():
+    model, lr = network("edsr-lmliif"), pixels(8, 9)[None] / 255
+    with torch.no_grad():
+        tables = {6.0: [Level(2, *bounds_of(model, lr, 6.0, [0.5]))]}
+    whole = upscale(model, lr, 6, cmsr=tables)
+    reduced = upscale(model, lr, 6, precision="bf16", cmsr=tables)
+    assert len(whole.steps) == 2
+    assert 0 < (reduced.image - whole.image).abs().mean() < 0.005
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("method", METHODS)
+def test_cuda_renders_what_the_cpu_renders(method):
+    model, lr = network(method), pixels(9, 11)[None] / 255
+    with torch.no_grad():
+        low = bounds_of(model, lr, 6.0, [0.3, 0.6])
+    tables = {6.0: [Level(2, low[0]), Level(4, low[1])]}
+    expected = upscale(model, lr, 6, cmsr=tables).image
+    found = upscale(model.cuda(), lr, 6, cmsr=tables).image
+    assert (found - expected).abs().mean() < 1e-4
+
+
 # Multiply-adds
 
 
@@ -290,7 +312,7 @@ def test_tables_keep_what_they_promise(method, images, tmp_path):
     mse = 1.0001 * max(error for _, error in worst[: len(worst) // 3])
     scans = scan.Scan(chosen, images, "", 6.0, (1.0, 2.0, 4.0))
     file = scans.file(tmp_path)
-    scan.run_scan(scans, file, lambda: None, scan.PairStore())
+    scan.run_scan(scans, file, lambda _: None, scan.PairStore())
     for level in scans.levels:
         failing = [n for (own, n), values in errors.items() if own == level and max(values) > mse]
         expected = min(failing, default=INF) * width

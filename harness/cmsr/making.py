@@ -78,14 +78,15 @@ def _scan_missing(work: Sequence[tuple[Scan, CellFile]]) -> None:
     method = work[0][0].subject.method
     with bar(f"{method} CMSR", total, total - left) as progress, stoppable() as stop:
 
-        def done() -> None:
+        def done(scan: Scan) -> None:
+            progress.note = f"x{scan.scale:g}"
             progress.advance()
             if stop.requested:
                 raise KeyboardInterrupt
 
-        for scan, file in work:
-            progress.note = f"x{scan.scale:g}"
-            run_scan(scan, file, done, pairs)
+        # What other processes are at comes last.
+        for scan, file in [pair for pair in work if not run_scan(*pair, done, pairs)]:
+            run_scan(scan, file, done, pairs, wait=True)
 
 
 def _table(scan: Scan, file: CellFile, mse: float) -> StoredTable:

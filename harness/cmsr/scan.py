@@ -27,8 +27,8 @@ from harness.subject import Subject
 from harness.windows import extend, grid
 
 SCHEMA = 1
-# Scales to render at, of the official code (init_cmsr.py), less those that it finds no use for.
-LEVELS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
+# Scales to render at that the official code tries (init_cmsr.py).
+LEVELS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
 
 
 @dataclass(frozen=True)
@@ -102,19 +102,32 @@ def scan_image(scan: Scan, item: ImageItem, pairs: PairStore) -> ScanRow:
     return ScanRow(item.name, {f"{level:g}": rises(e) for level, e in found.items()})
 
 
-def run_scan(scan: Scan, file: CellFile, done: Callable[[], None], pairs: PairStore) -> None:
-    """Write the rows that are missing; waits for another process that writes them.
+def run_scan(
+    scan: Scan,
+    file: CellFile,
+    done: Callable[[Scan], None],
+    pairs: PairStore,
+    wait: bool = False,
+) -> bool:
+    """Write the rows that are missing.
 
     Args:
         scan: what to do.
         file: of its rows.
         done: called after each row.
         pairs: images that other scans have read.
+        wait: wait for another process that writes them.
+
+    Returns:
+        False when another process is writing them.
     """
-    with file.claimed(wait=True):
+    with file.claimed(wait) as mine:
+        if not mine:
+            return False
         for item in missing_images(file, scan.dataset.items):
             file.append(scan_image(scan, item, pairs))
-            done()
+            done(scan)
+    return True
 
 
 def bound(rows: Iterable[dict[str, Any]], level: float, mse: float, bin_width: float) -> float:
