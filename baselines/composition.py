@@ -355,6 +355,42 @@ class ImplicitSR(nn.Module):
         return _rows(features.routing.gates, nearest.index)
 
 
+class ImageRouted(nn.Module, ABC):
+    """A network with its own upsampler in whose layers one of several experts serves an image.
+
+    Args:
+        experts: to choose from, as many in each layer.
+        layers: that choose.
+    """
+
+    def __init__(self, experts: int, layers: int) -> None:
+        super().__init__()
+        self.expert_count = experts
+        self.layer_count = layers
+
+    @abstractmethod
+    def enlarge(self, lr: Tensor) -> tuple[Tensor, Tensor]:
+        """SR images, and the experts that made them.
+
+        Args:
+            lr: (B, 3, h, w).
+
+        Returns:
+            (B, 3, h*scale, w*scale), and (B, layers) the expert of each image and layer, from 0.
+        """
+
+    @abstractmethod
+    def macs(self, lr_size: tuple[int, int]) -> list[int]:
+        """Multiply-adds of one image of (h, w), for each expert as if all layers chose it.
+
+        No layer's cost depends on another's choice, so a mixed choice costs the mean over layers.
+        """
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """(B, 3, h, w) to (B, 3, h*scale, w*scale)."""
+        return self.enlarge(lr)[0]
+
+
 class FixedScaleSR(nn.Module):
     """A network with its own upsampler: `model(lr) -> sr`.
 

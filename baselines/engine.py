@@ -19,9 +19,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from baselines.composition import Features, ImplicitSR
+from baselines.composition import CodeTable, Features, ImplicitSR
 from baselines.factors import Factors, Workspace
-from baselines.grid import Axis, make_axis
+from baselines.grid import Axis, axis_pairs, nearest_codes, run_experts
 from baselines.implicit import AREA_EPS, make_cell, pixel_centers
 from baselines.pool import pool_for
 
@@ -46,6 +46,8 @@ class GridJob:
         dtype: of the matrix products.
         memory: bytes that a band may take; None: what suits the device.
         pairs: (query, code) pairs of a chunk; None: what suits the device.
+        asked: (h, w) bool, the LR pixels whose queries are answered, those nearest to them; the
+            others are zero and ask no expert. None: all.
     """
 
     size: tuple[int, int]
@@ -55,25 +57,11 @@ class GridJob:
     dtype: torch.dtype = torch.float32
     memory: int | None = None
     pairs: int | None = None
-
-
-def axis_pairs(model: ImplicitSR, coord: Tensor, cell: Tensor, n: int) -> Axis:
-    """The (pixel, code) pairs of one axis.
-
-    Args:
-        model: decides which codes a pixel finds, and whose expert serves them.
-        coord: (m,) centres of the pixels.
-        cell: () their side.
-        n: rows (or columns) of the latent grid.
-    """
-    lookup = model.decoder.along(coord, cell, n, model.ensemble)
-    if model.head.routing_unit == "latent":
-        return make_axis(lookup, n)
-    return make_axis(lookup, n, model.decoder.along(coord, cell, n, False).index[0])
+    asked: Tensor | None = None
 
 
 def decode_grid(model: ImplicitSR, features: Features, job: GridJob) -> Tensor:
-    """(B, 3, rows, columns) in [-1, 1], not clamped, of a batch of images.
+    """(B, 3, rows, columns) in [-1, 1], not clamped, of a batch of images, without gradients.
 
     Args:
         model: in evaluation mode.
@@ -95,6 +83,21 @@ def decode_grid(model: ImplicitSR, features: Features, job: GridJob) -> Tensor:
     return torch.stack(images).permute(0, 3, 1, 2)
 
 
+def _check(model: ImplicitSR, job: GridJob) -> None:
+    if any(part.training for part in model.modules()):
+        raise ValueError("the engine decodes networks in evaluation mode: call .eval() first")
+    kinds = {parameter.dtype for parameter in model.parameters()}
+    if kinds != {torch.float32}:
+        raise ValueError(
+            f"the engine decodes float32 networks, not {kinds}; `dtype` is a product's"
+        )
+    for side, (first, end) in zip(job.size, (job.rows, job.columns), strict=True):
+        if not 0 <= first < end <= side:
+            raise ValueError(f"[{first}, {end}) is no part of a side of {side} pixels")
+    if (job.memory is not None and job.memory < 1) or (job.pairs is not None and job.pairs < 1):
+        raise ValueError(f"memory {job.memory} and pairs {job.pairs} must be positive")
+
+
 class GridDecoder:
     """Decodes (a region of) the SR image of one LR image.
 
@@ -102,17 +105,26 @@ class GridDecoder:
         model: in evaluation mode, whose features these are.
         features: of one image.
         job: what to decode.
+        table: codes of all its rows, where they are at hand; else they are made band by band.
 
     Raises:
-        ValueError: for a network in training mode, whose experts are mixed.
+        ValueError: for a network in training mode, whose experts are mixed, or one that is not
+            float32; for an empty region, one that leaves the image, or no memory.
     """
 
-    def __init__(self, model: ImplicitSR, features: Features, job: GridJob) -> None:
-        if model.training:
-            raise ValueError("the engine decodes networks in evaluation mode: call .eval() first")
+    @torch.no_grad()
+    def __init__(
+        self,
+        model: ImplicitSR,
+        features: Features,
+        job: GridJob,
+        table: CodeTable | None = None,
+    ) -> None:
+        _check(model, job)
         self.model = model
         self.features = features
         self.job = job
+        self.table = table
         self.device = features.latent.device
         self.cell = make_cell(job.size, self.device) * job.stretch
         rel_cell = self.cell * self.cell.new_tensor(features.size)
@@ -123,10 +135,10 @@ class GridDecoder:
             pixel_centers(n, device=self.device)[first:end]
             for n, (first, end) in zip(job.size, (job.rows, job.columns), strict=True)
         ]
-        self.rows, self.columns = (
-            axis_pairs(model, coord, side, n)
-            for coord, side, n in zip(self.coords, self.cell, features.size, strict=True)
-        )
+        axes = list(zip(self.coords, self.cell, features.size, strict=True))
+        some = job.asked is not None
+        self.rows, self.columns = (axis_pairs(model, *axis, some) for axis in axes)
+        self.nearest = [nearest_codes(model, *axis) for axis in axes] if some else []
         self.choice = self._choice()
         self.pool = pool_for(self.device)
         self.chunk = job.pairs or PAIRS[self.device.type]
@@ -138,6 +150,7 @@ class GridDecoder:
             return torch.zeros(self.features.size, dtype=torch.int64, device=self.device)
         return routing.gates[0].argmax(dim=-1).view(self.features.size)
 
+    @torch.no_grad()
     def strips(self) -> Iterator[Tensor]:
         """Rows of the region from top to bottom, (rows, width, 3) in [-1, 1], not clamped."""
         last = self.rows.where[-1].contiguous()
@@ -159,8 +172,8 @@ class GridDecoder:
     def _bands(self) -> Iterator[Span]:
         """[first, end) runs of rows, as many as the memory allows."""
         budget = self.job.memory or MEMORY[self.device.type]
-        decoder, width = self.model.decoder, self.features.size[1]
-        codes = width * (decoder.working_dim + max(f.prepared_dim for f in self.factors))
+        made = 0 if self.table else self.features.size[1] * self.model.decoder.working_dim
+        codes = made + self.columns.code.numel() * max(f.prepared_dim for f in self.factors)
         most = int(self.rows.count.max())
         # Answers of the pairs, twice while they are joined; rows, their parts and weights.
         pairs = most * (6 * self.columns.pairs + 16 * self.columns.where.shape[1])
@@ -175,8 +188,11 @@ class GridDecoder:
         table = self._codes(int(rows.code[start]), int(rows.code[end - 1]) + 1)
         first_pair = int(rows.start[start])
         pairs = int(rows.start[end - 1] + rows.count[end - 1]) - first_pair
-        answers = torch.empty(pairs, columns.pairs, 3, device=self.device)
-        chosen = self.choice[rows.chooser[start:end]][:, columns.chooser]
+        # Where all are asked, all is written.
+        blank = torch.empty if self.job.asked is None else torch.zeros
+        answers = blank(pairs, columns.pairs, 3, device=self.device)
+        runs = rows.runs(start, end)
+        chosen = run_experts(self.model, self.choice, runs, columns, self.job.asked)
         chunks: list[_Chunk] = []
         for expert, factors in enumerate(self.factors):
             y, x = torch.nonzero(chosen == expert, as_tuple=True)
@@ -195,6 +211,9 @@ class GridDecoder:
         return answers
 
     def _codes(self, first: int, end: int) -> Tensor:
+        if self.table is not None:
+            width = self.features.size[1]
+            return self.table.codes[0, first * width : end * width]
         dtype = self.job.dtype
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             return self.model.tabulate(self.features, self.cell[None], first, end).codes[0]
@@ -224,7 +243,14 @@ class GridDecoder:
             for i, row in enumerate(by_row):
                 for j, at in enumerate(x_at):
                     rgb.addcmul_(row.index_select(1, at), weights[i, j])
-        return self._skip(rgb, span)
+        rgb = self._skip(rgb, span)
+        return rgb if self.job.asked is None else rgb * self.answered(span).unsqueeze(-1)
+
+    def answered(self, span: slice) -> Tensor:
+        """(rows, columns) bool: the pixels of these rows that are asked, where not all are."""
+        assert self.job.asked is not None
+        y, x = self.nearest
+        return self.job.asked[y[span]][:, x]
 
     def _skip(self, rgb: Tensor, span: slice) -> Tensor:
         y, x = self.coords[0][span], self.coords[1]

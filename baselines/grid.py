@@ -7,11 +7,12 @@ pixels, 2 scale of them inside the image.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from baselines.composition import ImplicitSR
 from baselines.implicit import AxisLookup
 
 
@@ -39,6 +40,17 @@ class Axis:
     def pairs(self) -> int:
         """How many (pixel, code) pairs there are."""
         return self.rel.numel()
+
+    def runs(self, start: int, end: int) -> Axis:
+        """The same pairs, with the runs [start, end) alone."""
+        some = slice(start, end)
+        return replace(
+            self,
+            code=self.code[some],
+            chooser=self.chooser[some],
+            start=self.start[some],
+            count=self.count[some],
+        )
 
 
 def make_axis(lookup: AxisLookup, n_codes: int, chooser: Tensor | None = None) -> Axis:
@@ -71,3 +83,45 @@ def make_axis(lookup: AxisLookup, n_codes: int, chooser: Tensor | None = None) -
         count=count,
         where=where,
     )
+
+
+def nearest_codes(model: ImplicitSR, coord: Tensor, cell: Tensor, n: int) -> Tensor:
+    """(m,) the one code that each pixel of an axis belongs to. Args: as `axis_pairs`."""
+    return model.decoder.along(coord, cell, n, False).index[0]
+
+
+def axis_pairs(model: ImplicitSR, coord: Tensor, cell: Tensor, n: int, some: bool = False) -> Axis:
+    """The (pixel, code) pairs of one axis.
+
+    Args:
+        model: decides which codes a pixel finds, and whose expert serves them.
+        coord: (m,) centres of the pixels.
+        cell: () their side.
+        n: rows (or columns) of the latent grid.
+        some: whether the queries of some LR pixels only are answered; the runs are then those of
+            pixels with the same nearest code.
+    """
+    lookup = model.decoder.along(coord, cell, n, model.ensemble)
+    if model.head.routing_unit == "latent" and not some:
+        return make_axis(lookup, n)
+    return make_axis(lookup, n, nearest_codes(model, coord, cell, n))
+
+
+def run_experts(
+    model: ImplicitSR, choice: Tensor, rows: Axis, columns: Axis, asked: Tensor | None = None
+) -> Tensor:
+    """(G_rows, G_columns) expert that serves each pair of runs; -1 for nobody.
+
+    Args:
+        model: decides whose expert it is: the code's own, or that of the nearest code.
+        choice: (h, w) expert of each latent code.
+        rows: runs of rows.
+        columns: runs of columns.
+        asked: as in `baselines.engine.GridJob`.
+    """
+    own = model.head.routing_unit == "latent"
+    y, x = (axis.code if own else axis.chooser for axis in (rows, columns))
+    experts = choice[y][:, x]
+    if asked is None:
+        return experts
+    return experts.masked_fill(~asked[rows.chooser][:, columns.chooser], -1)

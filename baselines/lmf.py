@@ -62,9 +62,11 @@ class LMDecoder(Decoder):
         latent: the latent MLP.
         compressed_dim: width of what the render MLP is fed with of a code.
         render_dim: width of the render MLP's input.
+        intensity_bin: width of the bins that CMSR sorts intensities into.
     """
 
     clips_cell: ClassVar[bool] = True
+    intensity_bin: ClassVar[float] = 0.01
     # Experts of different depth would need modulations of different length.
     routable: ClassVar[bool] = False
 
@@ -179,6 +181,8 @@ class LMLTEDecoder(LMDecoder):
         fourier_width: of the Fourier features in latent space.
         cell: feed the cell, as a phase.
     """
+
+    intensity_bin: ClassVar[float] = 0.005
 
     def __init__(
         self,

@@ -6,6 +6,17 @@ import torch
 from torch import Tensor
 
 
+def whole_windows(size: tuple[int, int], window: int) -> tuple[int, int]:
+    """(h, w) rounded up to multiples of a window's side.
+
+    Example:
+        >>> whole_windows((22, 30), 22)
+        (22, 44)
+    """
+    h, w = size
+    return h + -h % window, w + -w % window
+
+
 def mirrored(image: Tensor, size: tuple[int, int], repeat_edge: bool) -> Tensor:
     """(..., h, w) extended at the bottom and right to (..., H, W), mirrored as often as needed.
 

@@ -35,10 +35,7 @@ class Pool:
         self._own = threading.local()
         self._executor = None
         if threads > 1:
-            # How many threads an operation has is a setting of the thread that calls it.
-            self._executor = ThreadPoolExecutor(
-                threads, "pieces", initializer=torch.set_num_threads, initargs=(1,)
-            )
+            self._executor = _single_threaded(threads)
 
     def run(self, work: Callable[[T, Workspace], None], pieces: Sequence[T]) -> None:
         """Do all pieces, in any order; an error is raised when every thread has stopped.
@@ -74,6 +71,20 @@ class Pool:
             self._own.work = Workspace(self.device)
         work: Workspace = self._own.work
         return work
+
+
+def _single_threaded(threads: int) -> ThreadPoolExecutor:
+    """Threads whose own operations have one thread each."""
+    # That is a setting of the calling thread, and of all that start later: so all start here, and
+    # then the latter is set back.
+    before = torch.get_num_threads()
+    executor = ThreadPoolExecutor(
+        threads, "pieces", initializer=torch.set_num_threads, initargs=(1,)
+    )
+    all_there = threading.Barrier(threads)
+    wait([executor.submit(all_there.wait) for _ in range(threads)])
+    torch.set_num_threads(before)
+    return executor
 
 
 class _Left(Generic[T]):

@@ -1,9 +1,11 @@
 """Method names and what they build.
 
-`<encoder>-<decoder>` is a baseline, `<encoder>-x<scale>` the encoder with its own upsampler;
+`<encoder>-<decoder>` is a baseline, `<encoder>-x<scale>` the encoder with its own upsampler,
+`<encoder>-<upsampler>` one network for several integer scales (`edsr-igconv`);
 `<encoder>-<head>-<decoder>[-<variant>]` swaps the head (`edsr-moeisr-liif-s`). A suffix changes
-one setting for an ablation (`rdn-liif-3layer`). Encoders and decoders are listed in this package;
-heads come from packages that declare the entry point group `baselines.plugins` (`moeisr` here).
+one setting for an ablation (`rdn-liif-3layer`). `<system>-x<scale>` (`seemore-t-x2`) has no
+features for decoders. Encoders, systems, decoders and upsamplers are listed in this package; heads
+come from packages that declare the entry point group `baselines.plugins` (`moeisr` here).
 """
 
 from __future__ import annotations
@@ -28,12 +30,14 @@ from baselines.composition import (
     ImplicitSR,
     MLPHead,
 )
-from baselines.encoders import ENCODERS, Encoder
+from baselines.encoders import ENCODERS, SYSTEMS, Encoder
+from baselines.igconv import IGConv, IGConvPlus
 from baselines.ipe import IPEDecoder
 from baselines.liif import LIIFDecoder
 from baselines.lmf import LMLIIFDecoder, LMLTEDecoder
 from baselines.lte import LTEDecoder
 from baselines.metasr import MetaSRDecoder
+from baselines.multiscale import Upsampler, compose
 
 DECODERS: dict[str, type[Decoder]] = {
     "liif": LIIFDecoder,
@@ -43,7 +47,10 @@ DECODERS: dict[str, type[Decoder]] = {
     "lmliif": LMLIIFDecoder,
     "lmlte": LMLTEDecoder,
 }
+UPSAMPLERS: dict[str, type[Upsampler]] = {"igconv": IGConv, "igconv-plus": IGConvPlus}
 FIXED_SCALES = (2, 3, 4)
+# The others are there for the upsamplers that were published with them.
+IMPLICIT_ENCODERS = ("edsr", "rdn", "rcan", "swinir")
 
 
 @dataclass(frozen=True)
@@ -108,12 +115,17 @@ class MethodName:
     """A method name taken apart.
 
     Attributes:
-        encoder: empty for methods without a network.
-        decoder: empty for fixed-scale networks.
+        encoder: or system; empty for methods without a network.
+        decoder: empty for networks that answer with whole images.
         head: of the head family; empty for the decoder's own MLP.
         variant: of the head family.
         scale: of a fixed-scale network.
+        upsampler: of a network for several integer scales.
         suffix: of an ablation, with what it changes.
+        scales: whole scales of a network that makes images at several, `model(lr, scale)`; empty
+            for all others.
+        dense: whether its own project trains a fixed-scale network on whole HR crops. Networks of
+            several scales know no other way; the LIIF project draws random pixels of the crops.
     """
 
     name: str
@@ -122,8 +134,32 @@ class MethodName:
     head: str = ""
     variant: str = ""
     scale: int | None = None
+    upsampler: str = ""
     suffix: str = ""
     changes: Changes = Changes()
+    scales: tuple[int, ...] = ()
+    dense: bool = False
+
+    @property
+    def makes_images(self) -> bool:
+        """Whether the network makes whole images at whole scales; others answer queries."""
+        return self.scale is not None or bool(self.scales)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names of the groups that a method belongs to, the largest first.
+
+        The first words of its name, and the baseline whose head is replaced.
+
+        Example:
+            >>> parse("edsr-moeisr-lte-s").families
+            ('edsr', 'edsr-lte', 'edsr-moeisr', 'edsr-moeisr-lte', 'edsr-moeisr-lte-s')
+        """
+        words = self.name.split("-")
+        names = ["-".join(words[:n]) for n in range(1, len(words) + 1)]
+        if self.head:
+            names.insert(names.index(self.encoder) + 1, f"{self.encoder}-{self.decoder}")
+        return tuple(names)
 
 
 @cache
@@ -136,10 +172,18 @@ def heads() -> dict[str, HeadFamily]:
     return found
 
 
-def _of_encoder(encoder: str) -> Iterable[MethodName]:
+def _with_upsamplers(encoder: str) -> Iterable[MethodName]:
+    for upsampler, made_by in UPSAMPLERS.items():
+        if encoder in made_by.backbones:
+            scales = made_by.scales_with(encoder)
+            name = f"{encoder}-{upsampler}"
+            yield MethodName(name, encoder, upsampler=upsampler, scales=scales)
+
+
+def _with_decoders(encoder: str) -> Iterable[MethodName]:
     for scale in FIXED_SCALES:
-        yield MethodName(f"{encoder}-x{scale}", encoder, scale=scale)
-    for decoder, made_by in DECODERS.items():
+        yield MethodName(f"{encoder}-x{scale}", encoder, scale=scale, dense=encoder in SYSTEMS)
+    for decoder, made_by in DECODERS.items() if encoder not in SYSTEMS else ():
         yield MethodName(f"{encoder}-{decoder}", encoder, decoder)
         for head in heads().values() if made_by.routable else ():
             for variant in head.variants:
@@ -149,7 +193,10 @@ def _of_encoder(encoder: str) -> Iterable[MethodName]:
 
 @cache
 def _names() -> dict[str, MethodName]:
-    found = [MethodName("bicubic"), *(m for encoder in ENCODERS for m in _of_encoder(encoder))]
+    found = [MethodName("bicubic")]
+    whole = (*IMPLICIT_ENCODERS, *SYSTEMS)
+    found += [method for encoder in whole for method in _with_decoders(encoder)]
+    found += [method for encoder in ENCODERS for method in _with_upsamplers(encoder)]
     return {method.name: method for method in found}
 
 
@@ -231,6 +278,7 @@ def build(
     encoder: Mapping[str, Any] | None = None,
     decoder: Mapping[str, Any] | None = None,
     head: Mapping[str, Any] | None = None,
+    upsampler: Mapping[str, Any] | None = None,
     ensemble: bool = True,
     lookup: bool = False,
 ) -> nn.Module:
@@ -238,10 +286,11 @@ def build(
 
     Args:
         method: a name of `methods()`, with or without a suffix.
-        encoder: options of the encoder (EDSR: blocks, features).
+        encoder: options of the encoder (EDSR: blocks, features) or system.
         decoder: options of the decoder (width, depth; LIIF: unfold, cell).
         head: options of the head family (MoEISR: those of `moeisr.model.build_head`), or of a
             plain MLP: `hidden`, the widths of its layers where they differ from one another.
+        upsampler: options of the upsampler for several scales (IGConv: width, layers, scales).
         ensemble: local ensemble of four latent codes.
         lookup: a fixed-scale network in the LIIF project's wrapper, `FixedScaleLookup`.
 
@@ -260,12 +309,19 @@ def build(
         return Bicubic()
     make_encoder = ENCODERS[parts.encoder]
     _check_options("encoder", encoder or {}, _options_of(make_encoder, {"scale"}))
-    if parts.scale is not None:
+    if lookup and parts.scale is None:
+        raise TypeError(f"{method} has no fixed scale, so it is no look-up in its output")
+    if not parts.decoder:
         _check_options("decoder", decoder or {}, ())
         _check_options("head", head or {}, ())
+    if parts.upsampler:
+        make_upsampler = UPSAMPLERS[parts.upsampler]
+        _check_options("upsampler", upsampler or {}, _options_of(make_upsampler, {"channels"}))
+        backbone = make_upsampler.backbones[parts.encoder]
+        return compose(make_encoder, make_upsampler, backbone, encoder or {}, upsampler or {})
+    _check_options("upsampler", upsampler or {}, ())
+    if parts.scale is not None:
         return _fixed_scale(make_encoder(**(encoder or {}), scale=parts.scale), parts.scale, lookup)
-    if lookup:
-        raise TypeError(f"{method} has no fixed scale, so it is no look-up in its output")
     network = make_encoder(**(encoder or {}))
     assert isinstance(network, nn.Module)
     make_decoder = DECODERS[parts.decoder]

@@ -4,8 +4,7 @@
 `baselines.stacked`. `decode_queries` is differentiable like any other operation. `l1_loss` goes
 further: the mean absolute error is a sum over queries, so each piece of the queries can be taken
 forward and back at once, and is forgotten before the next. On a CPU a piece stays in the cache;
-with all queries
-at once, about a third of a full-size step goes into page faults of fresh memory.
+with all queries at once, about a third of a full-size step goes into page faults of fresh memory.
 """
 
 from __future__ import annotations
@@ -132,7 +131,8 @@ def l1_loss(
 ) -> Tensor:
     """Mean absolute error of `decode_queries`, piece by piece.
 
-    Gradients are computed together with the value, so call it where they are wanted.
+    Gradients by the weights and the encoder's features are computed together with the value, so
+    call it where they are wanted; they can be taken once.
 
     Args:
         model: whose features these are.
@@ -143,10 +143,15 @@ def l1_loss(
 
     Returns:
         float32 scalar.
+
+    Raises:
+        ValueError: where a gradient by image, coordinates, cells or target is wanted.
     """
     stack = stacked(model)
     if stack is None or not torch.is_grad_enabled():
         return (decode_queries(model, features, coord, cell).float() - target).abs().mean()
+    if any(given.requires_grad for given in (features.lr, coord, cell, target)):
+        raise ValueError("l1_loss has gradients by weights and features only; use decode_queries")
     pieces = _Pieces(stack, _locate(model, features, coord, cell), target)
     gates = None if features.routing is None else features.routing.gates
     loss: Tensor = _Piecewise.apply(  # type: ignore[no-untyped-call]
@@ -296,5 +301,7 @@ class _Piecewise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, by_loss: Tensor) -> tuple[Tensor | None, ...]:
         found = ctx.found
+        if found is None:
+            raise RuntimeError("the gradients of l1_loss can be taken once")
         ctx.found = None
         return None, *(None if part is None else part.mul_(by_loss) for part in found)

@@ -21,11 +21,13 @@ from harness.errors import HarnessError, UsageError
 from harness.files import replacing
 from harness.official import (
     Official,
+    Spec,
     beyond_weights,
     build_in_words,
     method_name,
     read_official,
 )
+from harness.scales import refusal
 from harness.state_dicts import load_strictly
 
 FORMAT = "moeisr-harness/1"
@@ -141,7 +143,7 @@ def _from_ours(path: Path, content: dict[str, Any]) -> Loaded:
         name = method_name(method, options) if content.get("imported") else method
     except _DAMAGE as error:
         raise HarnessError(f"{path} is not a complete checkpoint of ours: {error}") from error
-    left_out = {"state_dict", "optimizer"}
+    left_out = {"state_dict", "optimizer", "unaveraged"}
     meta = {k: v for k, v in content.items() if k not in left_out}
     if meta.get("finished") is False:
         at = f"step {meta.get('step')} of {meta.get('total_steps')}"
@@ -149,9 +151,11 @@ def _from_ours(path: Path, content: dict[str, Any]) -> Loaded:
     return Loaded(network.eval(), name, _identity(network, options), meta)
 
 
-def _from_official(path: Path, content: dict[str, Any], values: str | None) -> Loaded:
+def _from_official(
+    path: Path, content: dict[str, Any], values: str | None, network: Spec | None
+) -> Loaded:
     try:
-        official = read_official(content, values)
+        official = read_official(content, values, network)
     except HarnessError as error:
         raise type(error)(f"{path}: {error}") from error
     except _DAMAGE as error:
@@ -162,12 +166,12 @@ def _from_official(path: Path, content: dict[str, Any], values: str | None) -> L
         keys = ", ".join(list(map(str, content))[:5])
         raise HarnessError(
             f"{path} is no checkpoint that this version knows (its keys: {keys}, ...).",
-            "It reads its own files, those of the LIIF, LTE and SwinIR projects, and state dicts "
-            "of EDSR-baseline and RDN with their own upsamplers.",
+            "It reads its own files, those of the LIIF, LTE, LMF, SwinIR, SeemoRe and IGConv "
+            "projects, and state dicts of EDSR-baseline and RDN with their own upsamplers.",
         )
-    network, plan = official.network, official.plan
-    weights = _identity(network, plan.options)
-    return Loaded(network.eval(), plan.name, weights, _kept(path, official), official)
+    model, plan = official.network, official.plan
+    weights = _identity(model, plan.options)
+    return Loaded(model.eval(), plan.name, weights, _kept(path, official), official)
 
 
 def _kept(path: Path, official: Official) -> dict[str, Any]:
@@ -203,9 +207,9 @@ def _check_belongs(path: Path, loaded: Loaded, method: str) -> None:
 
 
 def _check_scale(path: Path, model: nn.Module, scale: float | None) -> None:
-    own = getattr(model, "scale", None)
-    if scale is not None and own is not None and own != scale:
-        raise HarnessError(f"{path} enlarges by {own} only, not {scale:g}.", "Ask for that scale.")
+    reason = "" if scale is None else refusal(model, scale)
+    if reason:
+        raise HarnessError(f"{path} {reason}.", "Ask for another scale.")
 
 
 def open_checkpoint(
@@ -213,15 +217,19 @@ def open_checkpoint(
     method: str | None = None,
     scale: float | None = None,
     values: str | None = None,
+    network: Spec | None = None,
 ) -> Loaded:
     """The network of one of our checkpoints or of an official one.
 
     Args:
         path: the file.
         method: refuse a checkpoint that belongs to another method.
-        scale: refuse a fixed-scale network of another scale.
+        scale: refuse a network that cannot do it.
         values: that the layers of an official network see, for files that do not say it (state
             dicts of EDSR and RDN): signed, unit or bytes. None: as the LIIF project's, signed.
+        network: {"name", "args"} of an official network, for files that do not say them (IGConv's):
+            what its project's option file has as `type` and beside it under `network_g`. None: as
+            the released files have them.
 
     Raises:
         HarnessError: unreadable, unknown, damaged or unfitting files.
@@ -230,11 +238,11 @@ def open_checkpoint(
     path = Path(path)
     content = read(path)
     if "format" in content:
-        if values is not None:
-            raise UsageError(f"{path} says itself what values its network works on.")
+        if values is not None or network is not None:
+            raise UsageError(f"{path} says itself what network it holds.")
         loaded = _from_ours(path, content)
     else:
-        loaded = _from_official(path, content, values)
+        loaded = _from_official(path, content, values, network)
     if method is not None:
         _check_belongs(path, loaded, method)
     _check_scale(path, loaded.model, scale)
@@ -242,14 +250,18 @@ def open_checkpoint(
 
 
 def load_model(
-    path: Path | str, method: str | None = None, scale: float | None = None
+    path: Path | str,
+    method: str | None = None,
+    scale: float | None = None,
+    network: Spec | None = None,
 ) -> nn.Module:
     """The network of a checkpoint, ours or official, in evaluation mode on the CPU.
 
     It is called as the official network is: LIIF family `model(lr, coord, cell)`, lr (B, 3, h,
     w) and the result (B, Q, 3) in [-1, 1], coord and cell (B, Q, 2) as (y, x); fixed-scale
-    networks `model(lr)` (those of the LIIF project on [-1, 1] too, `model.input_range` says it).
+    networks `model(lr)` (those of the LIIF project on [-1, 1] too, `model.input_range` says it);
+    networks for several integer scales `model(lr, scale)` on [0, 1].
 
     Args, Raises: as `open_checkpoint`.
     """
-    return open_checkpoint(path, method, scale).model
+    return open_checkpoint(path, method, scale, network=network).model

@@ -10,6 +10,7 @@ import click
 from harness import __version__
 from harness.commands.bench import bench
 from harness.commands.check import check
+from harness.commands.cmsr import cmsr
 from harness.commands.data import data
 from harness.commands.evaluate import evaluate
 from harness.commands.export_checkpoint import export_checkpoint
@@ -24,8 +25,8 @@ from harness.errors import HarnessError
 
 INTERRUPTED = 130
 _MEMORY_REMEDY = (
-    "Cut the image into parts, lower `evaluation: memory_mib` or `training: batch` in the profile, "
-    "or use a machine with more memory."
+    "Lower --memory, or `evaluation: memory_mib` or `training: batch` in the profile, cut the "
+    "image into parts, or use a machine with more memory."
 )
 
 
@@ -48,12 +49,19 @@ for command in (
     flops,
     bench,
     upscale,
+    cmsr,
     methods,
     data,
     import_checkpoint,
     export_checkpoint,
 ):
     cli.add_command(command)
+
+
+def _is_shortage(error: Exception) -> bool:
+    """Whether memory ran out: Python's, a GPU's, or that of PyTorch's CPU allocator."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or "can't allocate memory" in str(error)
 
 
 def _fail(message: str, status: int) -> int:
@@ -87,7 +95,7 @@ def _run() -> int:
             return _fail(str(error), 2)
         raise
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
+        if not _is_shortage(error):
             raise
         reason = str(error).partition("\n")[0]
         return _fail(f"Not enough memory. {reason}\n{_MEMORY_REMEDY}", 1)

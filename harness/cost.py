@@ -23,7 +23,7 @@ class MethodCost:
 
     Attributes:
         training: of all training steps; backward counted as twice the forward pass.
-        evaluation: of all images and scales, encoder included; MoEISR's experts in even shares.
+        evaluation: of all images and scales, encoder included; experts in even shares.
     """
 
     method: str
@@ -74,7 +74,7 @@ def _choosing_macs(model: Network, job: Job) -> int:
 
 
 def _even(model: Network) -> list[float]:
-    experts = len(model.head.expert_macs()) if isinstance(model, ImplicitSR) else 1
+    experts = flops.expert_count(model)
     return [1 / experts] * experts
 
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from baselines import MethodName, parse
 from harness.data.sets import Dataset
-from harness.profiles import Profile
+from harness.profiles import Profile, Training
+from harness.profiles.training import ADAM_BETAS, published
 from moeisr.losses import BETA
 
-PAPER_SCHEDULE = "the paper: 1,000,000 steps of batch 16, patches 48x48, 2304 queries each"
+PAPER_IMAGES = 800
+"""Of DIV2K's training set."""
 
 
 def networks(profile: Profile, methods: Sequence[str]) -> str:
@@ -30,37 +32,87 @@ def networks(profile: Profile, methods: Sequence[str]) -> str:
 def schedule(profile: Profile, images: int, methods: Sequence[str]) -> str:
     """Length and precision of training some methods on so many images.
 
-    Methods whose settings are overridden are told apart from the others.
+    Methods whose settings are overridden are told apart from the others, and those that are
+    trained on whole HR patches from those trained on random pixels.
     """
-    names = [parse(method) for method in methods]
-    groups: dict[tuple[str, ...], list[MethodName]] = {}
-    for name in names:
-        keys = (name.encoder, f"{name.encoder}-{name.decoder}")
-        groups.setdefault(tuple(k for k in keys if k in profile.training.overrides), []).append(
-            name
-        )
-    parts = []
-    for overridden, group in sorted(groups.items()):
-        which = f"{' and '.join(overridden)}: " if overridden and len(groups) > 1 else ""
-        parts.append(which + _settings(profile, images, group))
+    groups = _groups(profile.training, methods)
+    several = len(groups) > 1
+    parts = [
+        (f"{label}: " if label and several else "") + _settings(profile, images, names)
+        for label, names in groups
+    ]
     text = "; ".join([*parts, profile.training.precision])
-    return f"{text} ({PAPER_SCHEDULE})" if profile.stand_in else text
+    if not profile.stand_in(methods):
+        return text
+    return f"{text} (the paper: {_published(methods)})"
+
+
+def _groups(training: Training, methods: Sequence[str]) -> list[tuple[str, list[MethodName]]]:
+    """Methods that have a schedule in common, and what they are called."""
+    groups: dict[tuple[tuple[str, ...], bool], list[MethodName]] = {}
+    for name in map(parse, methods):
+        overridden = tuple(family for family in name.families if family in training.overrides)
+        groups.setdefault((overridden, training.for_method(name).dense), []).append(name)
+    return [
+        (overridden[-1] if overridden else ", ".join(n.name for n in names) if dense else "", names)
+        for (overridden, dense), names in sorted(groups.items(), key=lambda item: item[0])
+    ]
+
+
+def _published(methods: Sequence[str]) -> str:
+    """The published schedules of methods, those that have their own told apart."""
+    theirs: dict[str, list[str]] = {}
+    for label, names in _groups(published(), methods):
+        s = published().for_method(names[0])
+        queries = "" if s.dense else f", {s.queries} queries each"
+        steps = f"{s.total_steps(PAPER_IMAGES):,} steps of batch {s.batch}"
+        theirs.setdefault(f"{steps}, patches {_square(s.patch)}{queries}", []).append(label)
+    return "; ".join(
+        (f"for {' and '.join(labels)}: " if all(labels) and len(theirs) > 1 else "") + text
+        for text, labels in theirs.items()
+    )
 
 
 def _settings(profile: Profile, images: int, names: Sequence[MethodName]) -> str:
     """The schedule of methods that have the same."""
     free = [name for name in names if name.scale is None]
     s = profile.training.for_method((free or list(names))[0])
-    steps = s.total_steps(images)
+    samples = _dense_samples(s, bool(free)) if s.dense else _samples(s, len(free), len(names))
+    text = f"{s.total_steps(images):,} steps of batch {s.batch} ({samples}), "
+    if s.frequency and s.dense:
+        text += f"L1 and {s.frequency:g} times the frequency loss, "
+    text += f"Adam {s.lr:g}"
+    if s.betas != ADAM_BETAS:
+        text += f" (betas {s.betas[0]:g}, {s.betas[1]:g})"
+    if s.milestones:
+        length, unit = s.length
+        text += f", times {s.gamma:g} at {unit}s {'/'.join(map(str, s.milestones))} of {length}"
+    if s.ema:
+        text += f", running average of the weights (decay {s.ema:g}) measured"
+    text += _balance(s, {name.decoder for name in names if name.head})
+    if s.departure:
+        text += f", departs from the published training: {s.departure}"
+    return text
+
+
+def _samples(s: Training, free: int, count: int) -> str:
+    """Random queries; `free` of `count` methods have no scale of their own."""
     scales = f"x{s.scale_min:g} to x{s.scale_max:g}" if free else "at their own scale"
-    if free and len(free) < len(names):
+    if 0 < free < count:
         scales += ", fixed-scale networks at their own"
-    text = (
-        f"{steps:,} steps of batch {s.batch} (LR patches {s.patch}x{s.patch}, {s.queries} queries "
-        f"each, {scales}), Adam {s.lr:g}, times {s.gamma:g} at epochs {_listed(s.milestones)} of "
-        f"{s.epochs}"
-    )
-    mixtures = {name.decoder for name in names if name.head}
+    return f"LR patches {_square(s.patch)}, {s.queries} queries each, {scales}"
+
+
+def _dense_samples(s: Training, free: bool) -> str:
+    """Whole HR patches; `free` methods have no scale of their own."""
+    scales = ", ".join(f"x{scale}" for scale in s.scales)
+    which = f"one of {scales} for each batch" if free else "at their own scale"
+    return f"LR patches {_square(s.patch)} by Pillow's bicubic, whole HR patches, {which}"
+
+
+def _balance(s: Training, mixtures: set[str]) -> str:
+    """Settings of the balance loss for these decoders under experts, where not the paper's."""
+    text = ""
     if mixtures and s.beta != BETA:
         text += f", balance loss weighted {s.beta:g} instead of {BETA:g}"
     for decoder, values in s.balance_weights.items():
@@ -69,13 +121,17 @@ def _settings(profile: Profile, images: int, names: Sequence[MethodName]) -> str
     return text
 
 
-def _listed(value: object) -> str:
-    return "/".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+def _square(side: int) -> str:
+    return f"{side}x{side}"
 
 
 def origin(profile: Profile, data: Dataset, method: str) -> str:
     """Where a network trained under a profile comes from."""
-    label = "STAND-IN, not the paper's training: " if profile.stand_in or not data.complete else ""
+    label = (
+        "STAND-IN, not the paper's training: "
+        if profile.stand_in([method]) or not data.complete
+        else ""
+    )
     return (
         f"{label}profile {profile.name}; trained on {data.caption()}; networks: "
         f"{networks(profile, [method])}; schedule: {schedule(profile, len(data.items), [method])}"

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from baselines.bicubic import Resize
+from baselines.composition import ImplicitSR
+from harness import flops
+from harness.cmsr.saving import with_cmsr
+from harness.cmsr.table import Cmsr
 from harness.data.degrade import quantise, unit
 from harness.data.images import to_tensor
 from harness.errors import HarnessError
 from harness.files import replacing
+from harness.flops import MacCount
 from harness.image_files import Source, enlarged_size
 from harness.profiles import Evaluation
 from harness.progress import Bar, bar
 from harness.subject import Subject
-from harness.upscaling import stream
+from harness.upscaling import Streamed, stream
 from harness.writers import Layout, Rows, as_image, write_rows
 
 
@@ -26,22 +32,29 @@ def layout_of(source: Source, scale: float) -> Layout:
     return Layout(enlarged_size(source, scale), mode, source.icc_profile)
 
 
-def enlarged_rows(
+def begin(
     subject: Subject,
     source: Source,
     scale: float,
     settings: Evaluation,
-    progress: Bar | None = None,
-) -> Iterator[Rows]:
-    """The enlarged image from top to bottom, uint8 (rows, width, channels) at a time."""
-    size = enlarged_size(source, scale)
-    made = stream(
+    cmsr: Cmsr | None = None,
+) -> Streamed:
+    """The enlarged image in the making. Args: as `enlarge_file`."""
+    return stream(
         subject.model,
         unit(to_tensor(source.rgb))[None],
         scale,
         precision=settings.precision,
         memory=settings.memory,
+        cmsr=cmsr.stored.levels if cmsr else None,
     )
+
+
+def enlarged_rows(
+    made: Streamed, source: Source, scale: float, progress: Bar | None = None
+) -> Iterator[Rows]:
+    """The enlarged image from top to bottom, uint8 (rows, width, channels) at a time."""
+    size = enlarged_size(source, scale)
     alpha = None if source.alpha is None else Resize(to_tensor(source.alpha), size)
     top = 0
     for strip in made.strips:
@@ -57,9 +70,28 @@ def enlarged_rows(
         top = end
 
 
+@dataclass(frozen=True)
+class Enlarged:
+    """A file that was written.
+
+    Attributes:
+        layout: of the image in it.
+        macs: multiply-adds by CMSR, and without; None where the rendering is plain.
+    """
+
+    layout: Layout
+    macs: MacCount | None
+
+
 def enlarge_file(
-    subject: Subject, source: Source, scale: float, settings: Evaluation, path: Path, kind: str
-) -> Layout:
+    subject: Subject,
+    source: Source,
+    scale: float,
+    settings: Evaluation,
+    path: Path,
+    kind: str,
+    cmsr: Cmsr | None = None,
+) -> Enlarged:
     """Write the enlarged image, whole or not at all.
 
     Args:
@@ -69,9 +101,7 @@ def enlarge_file(
         settings: precision and memory.
         path: the file that is made, or replaced at the end.
         kind: its type, of `harness.image_files.check_target`.
-
-    Returns:
-        what was written.
+        cmsr: tables by which scales above x4 are rendered.
 
     Raises:
         HarnessError: the folder cannot be written, or the type cannot hold the image.
@@ -82,11 +112,15 @@ def enlarge_file(
         replacing(path) as temporary,
         bar(f"{subject.method} x{scale:g}", height * width) as progress,
     ):
-        rows = enlarged_rows(subject, source, scale, settings, progress)
+        made = begin(subject, source, scale, settings, cmsr)
+        rows = enlarged_rows(made, source, scale, progress)
         try:
             write_rows(temporary, kind, layout, rows)
         except (ValueError, KeyError) as error:
             raise HarnessError(
                 f"{path}: a {kind} file cannot hold this image ({error}).", "Use .png."
             ) from error
-    return layout
+    if made.steps is None or not isinstance(subject.model, ImplicitSR):
+        return Enlarged(layout, None)
+    macs = flops.count(subject.model, enlarged_size(source, 1), layout.size)
+    return Enlarged(layout, with_cmsr(macs, subject.model, made.lr_size, made.steps))

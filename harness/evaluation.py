@@ -13,7 +13,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from baselines.composition import ImplicitSR
 from harness import flops, metrics
+from harness.cmsr.saving import with_cmsr
+from harness.cmsr.table import Cmsr
 from harness.counting import COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
 from harness.data.degrade import Pair, TooSmallError, unit
 from harness.data.pairs import PairStore
@@ -24,6 +27,7 @@ from harness.flops import MacCount
 from harness.metrics import too_small
 from harness.profiles import Evaluation
 from harness.results import CellFile, CellId, Measurement
+from harness.scales import scales_of
 from harness.subject import Subject
 from harness.upscaling import Upscaled, upscale
 from harness.versions import versions
@@ -37,6 +41,7 @@ class Task:
         role: set of the paper that the dataset stands for.
         protocol: PSNR protocol, or what is counted where nothing is scored (`harness.counting`).
         images: names of those to measure; empty for all. The cell is that of the whole set.
+        cmsr: tables by which scales above x4 are rendered; None: all at the target scale.
     """
 
     dataset: Dataset
@@ -48,6 +53,7 @@ class Task:
     settings: Evaluation
     cache: Path | None
     images: tuple[str, ...] = ()
+    cmsr: Cmsr | None = None
 
     @property
     def items(self) -> tuple[ImageItem, ...]:
@@ -59,6 +65,11 @@ class Task:
     def lr_fingerprint(self) -> str:
         """Of the official LR images, where they are read; taken once, not for every row."""
         return "" if is_counted(self.protocol) else self.dataset.lr_fingerprint(self.scale)
+
+    @property
+    def cmsr_key(self) -> str:
+        """Of the tables, where they are used."""
+        return self.cmsr.key(self.scale) if self.cmsr else ""
 
     def cell(self, subject: Subject) -> CellId:
         """Identity of the cell."""
@@ -72,6 +83,7 @@ class Task:
             protocol=self.protocol,
             precision=self.settings.precision,
             lr_fingerprint=self.lr_fingerprint,
+            cmsr=self.cmsr_key,
         )
 
 
@@ -98,6 +110,7 @@ def _timed_upscale(subject: Subject, pair: Pair, task: Task, kept: int) -> _Time
         size,
         precision=settings.precision,
         memory=settings.memory,
+        cmsr=task.cmsr.stored.levels if task.cmsr else None,
     )
     synchronise(subject.device)
     return _Timed(sr, time.perf_counter() - start, memory.read(), memory.kind)
@@ -115,11 +128,11 @@ def warm_up(subject: Subject, settings: Evaluation) -> None:
     ready = _WARM.setdefault(subject.model, set())
     if settings.precision in ready:
         return
-    scale = getattr(subject.model, "scale", 2)
+    scales = scales_of(subject.model) or (2,)
     upscale(
         subject.model,
         torch.zeros(1, 3, 16, 16),
-        scale,
+        scales[0],
         precision=settings.precision,
         memory=settings.memory,
     )
@@ -168,7 +181,10 @@ def measure_image(
         reason = f"too small: nothing is left inside a border of {border} pixels"
         return _row(subject, task, replace(image, reason=reason))
     made = _timed_upscale(subject, pair, task, pairs.bytes)
-    macs = flops.count(subject.model, image.lr_size, image.hr_size, made.sr.experts)
+    choice = made.sr.layer_experts if made.sr.experts is None else made.sr.experts
+    macs = flops.count(subject.model, image.lr_size, image.hr_size, choice)
+    if made.sr.steps is not None and isinstance(subject.model, ImplicitSR):
+        macs = with_cmsr(macs, subject.model, made.sr.lr_size, made.sr.steps)
     db, similarity, reason = _scores(made.sr.image[0], unit(pair.hr), task.protocol, task.scale)
     return _row(subject, task, replace(image, reason=reason), macs, made, db, similarity)
 
@@ -231,6 +247,10 @@ def _row(
         estimator_macs=macs.estimator if macs else 0,
         encoder_macs=macs.encoder if macs else 0,
         executed_macs=macs.executed if macs else 0,
+        kernel_macs=macs.kernels if macs else 0,
+        rendered_macs=macs.rendered if macs else None,
+        cmsr=task.cmsr_key,
+        cmsr_mse=task.cmsr.stored.mse if task.cmsr and task.cmsr_key else None,
         parameters=subject.parameters,
         encoder_parameters=subject.encoder_parameters,
         expert_depths=subject.expert_depths,

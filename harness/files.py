@@ -15,14 +15,17 @@ from harness.errors import HarnessError
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block succeeds.
 
+    Of a link, its target is replaced.
+
     Raises:
         HarnessError: when the folder cannot be written or the disk is full.
     """
     temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place = path.resolve()
+        place.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
+            dir=place.parent, prefix=f".{place.stem}-", suffix=place.suffix
         )
         os.close(handle)
         temporary = Path(name)
@@ -33,7 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
+        temporary.replace(place)
     except OSError as error:
         raise HarnessError(
             f"Cannot write {path}: {error.strerror or error}",

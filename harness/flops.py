@@ -14,6 +14,9 @@ beside the paper's figure and never in its place.
 
 SwinIR sees an extended LR image (`harness.windows`): encoder and mapper count all of it, the
 decoder only the queries of the SR image that is kept, which are those that are computed here.
+
+A fixed-scale network with experts for whole images (SeemoRe) costs what those that it chooses cost.
+Where nobody knows the choice, the dearest expert of every layer is counted, which no image exceeds.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import torch
@@ -29,11 +32,18 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines import build
-from baselines.composition import Decoder, FixedScaleLookup, FixedScaleSR, ImplicitSR
-from baselines.engine import axis_pairs
+from baselines.composition import (
+    Decoder,
+    FixedScaleLookup,
+    FixedScaleSR,
+    ImageRouted,
+    ImplicitSR,
+)
 from baselines.factors import FactorMacs
-from baselines.grid import Axis
+from baselines.grid import Axis, axis_pairs, run_experts
 from baselines.implicit import make_cell, pixel_centers
+from baselines.mirror import whole_windows
+from baselines.multiscale import Instantiated, MultiScaleSR
 from harness.windows import Grid, grid
 
 
@@ -45,10 +55,14 @@ class MacCount:
         encoder: of the encoder (a fixed-scale network counts as encoder as a whole).
         estimator: of LTE's amplitude, frequency and phase layers; of applying Meta-SR's kernels.
         mapper: of the expert choice.
-        head: of the MLP, or of the experts that were chosen.
-        latent: of LMF's latent MLP, once per LR pixel; part of the decoder.
-        shares: share of the (query, latent code) pairs of each expert, shallowest first.
+        head: of the MLP, or of the experts that were chosen; of what IGConv's kernels do.
+        shares: share of the (query, latent code) pairs of each expert, shallowest first; of the
+            layers, where an expert serves a whole image. Empty where the choice is not known.
+        rendered: of the decoder, where CMSR renders a part of the image at lower scales
+            (`executed` is then that of CMSR); None where it does not.
         executed: by the engine, in the place of all but `encoder`.
+        kernels: of IGConv's hyper-network, once for an image of any size.
+        latent: of LMF's latent MLP, once per LR pixel; part of the decoder.
     """
 
     encoder: int
@@ -57,7 +71,9 @@ class MacCount:
     head: int
     shares: tuple[float, ...]
     executed: int = 0
+    kernels: int = 0
     latent: int = 0
+    rendered: int | None = None
 
     @property
     def decoder(self) -> int:
@@ -67,7 +83,7 @@ class MacCount:
     @property
     def total(self) -> int:
         """Every matrix product and convolution."""
-        return self.encoder + self.estimator + self.decoder
+        return self.encoder + self.estimator + self.kernels + self.decoder
 
 
 def pair_counts(
@@ -154,21 +170,41 @@ def executed_macs(
 
     Args: as `expert_pairs`.
     """
-    decoder, head = model.decoder, model.head
+    once = seen.lr[0] * seen.lr[1] * per_pixel_macs(model)
+    return once + executed_queries(model, seen, hr_size, choice, shares)
+
+
+def per_pixel_macs(model: ImplicitSR) -> int:
+    """Multiply-adds outside the encoder that each LR pixel costs once."""
+    decoder = model.decoder
+    return decoder.estimator_macs()[0] + model.head.routing_macs() + decoder.latent_macs()
+
+
+def executed_queries(
+    model: ImplicitSR,
+    seen: Grid,
+    hr_size: tuple[int, int],
+    choice: Tensor | None = None,
+    shares: Sequence[float] | None = None,
+    asked: Tensor | None = None,
+) -> int:
+    """Those of `executed_macs` that are for queries, and not for each LR pixel.
+
+    Args: as `expert_pairs`; `asked` as in `baselines.engine.GridJob`, with a choice.
+    """
     device = next(model.parameters()).device
-    dtype = torch.float32
-    costs = [decoder.factors(mlp, torch.zeros(2, device=device), dtype).macs for mlp in head.mlps]
-    rows, columns = (_axis(model, seen, hr_size, axis) for axis in (0, 1))
+    rel_cell = torch.zeros(2, device=device)
+    factors = [model.decoder.factors(mlp, rel_cell, torch.float32) for mlp in model.head.mlps]
+    some = asked is not None
+    rows, columns = (_axis(model, seen, hr_size, axis, some) for axis in (0, 1))
     if choice is None:
         runs = torch.ones(rows.code.numel(), columns.code.numel(), dtype=torch.float64)
-        served = [share * runs for share in shares or [1.0] * len(costs)]
+        served = [share * runs for share in shares or [1.0] * len(factors)]
     else:
-        chosen = choice.reshape(seen.lr).cpu()[rows.chooser][:, columns.chooser]
-        served = [(chosen == expert).double() for expert in range(len(costs))]
-    per_pixel = decoder.estimator_macs()[0] + head.routing_macs() + decoder.latent_macs()
-    once = seen.lr[0] * seen.lr[1] * per_pixel
+        chosen = run_experts(model, choice.reshape(seen.lr).cpu(), rows, columns, asked)
+        served = [(chosen == expert).double() for expert in range(len(factors))]
     work = [_work(part, rows.count.double(), columns.count.double()) for part in served]
-    return once + round(sum(w.macs(cost) for w, cost in zip(work, costs, strict=True)))
+    return round(sum(w.macs(f.macs) for w, f in zip(work, factors, strict=True)))
 
 
 def _work(served: Tensor, rows: Tensor, columns: Tensor) -> _Work:
@@ -181,37 +217,95 @@ def _work(served: Tensor, rows: Tensor, columns: Tensor) -> _Work:
     )
 
 
-def _axis(model: ImplicitSR, seen: Grid, hr_size: tuple[int, int], axis: int) -> Axis:
+def _axis(
+    model: ImplicitSR, seen: Grid, hr_size: tuple[int, int], axis: int, some: bool = False
+) -> Axis:
     """Pairs of the rows (or columns) that are kept."""
     n, cell = seen.lr[axis], make_cell(seen.hr)[axis]
     coord = pixel_centers(seen.hr[axis])[: hr_size[axis]]
-    return axis_pairs(model, coord, cell, n)
+    return axis_pairs(model, coord, cell, n, some)
 
 
-def encoder_macs(encoder: nn.Module, lr_size: tuple[int, int]) -> int:
+def encoder_macs(
+    encoder: nn.Module, lr_size: tuple[int, int], shares: Sequence[float] | None = None
+) -> int:
     """Multiply-adds of a network for one LR image; counted on shapes, nothing is computed.
 
     Every layer works on whole windows of the LR image (a window may be a pixel), each at the same
-    cost, so one window is counted.
+    cost, or once on the image (RCAN's channel attention). So one and two windows are counted.
+    `ImageRouted` networks, whose layers are not like that, count themselves.
+
+    Args:
+        encoder: or fixed-scale network.
+        lr_size: (h, w).
+        shares: of the layers of an `ImageRouted` network, by expert; None: the dearest has all.
     """
+    if isinstance(encoder, ImageRouted):
+        costs = encoder.macs(lr_size)
+        if shares is None:
+            return max(costs)
+        return round(sum(part * cost for part, cost in zip(shares, costs, strict=True)))
     window = int(encoder.window)  # type: ignore[arg-type]
     windows = math.ceil(lr_size[0] / window) * math.ceil(lr_size[1] / window)
-    return _macs_of(encoder, (window, window)) * windows
+    once, each = _macs_of(encoder, window)
+    return once + each * windows
 
 
-_COUNTED: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+_COUNTED: WeakKeyDictionary[nn.Module, tuple[int, int]] = WeakKeyDictionary()
 """Of encoders that live; their layers do not change."""
 
 
-def _macs_of(encoder: nn.Module, lr_size: tuple[int, int]) -> int:
+def _macs_of(encoder: nn.Module, window: int) -> tuple[int, int]:
+    """Multiply-adds of an image, and of each of its windows."""
     known = _COUNTED.get(encoder)
     if known is None:
         ghost = copy.deepcopy(encoder).to("meta").eval()
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            ghost(torch.empty(1, 3, *lr_size, device="meta"))
-        known = int(counter.get_total_flops()) // 2
-        _COUNTED[encoder] = known
+        one, two = (_counted(ghost, (window, n * window)) for n in (1, 2))
+        known = _COUNTED[encoder] = (2 * one - two, two - one)
     return known
+
+
+def _counted(ghost: nn.Module, lr_size: tuple[int, int]) -> int:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        ghost(torch.empty(1, 3, *lr_size, device="meta"))
+    return int(counter.get_total_flops()) // 2
+
+
+def _multi_scale(
+    model: MultiScaleSR, lr_size: tuple[int, int], hr_size: tuple[int, int]
+) -> MacCount:
+    """Of a network for several scales, at the one that leads from LR to HR size.
+
+    Raises:
+        ValueError: when none of its scales does, but for less than an LR pixel.
+    """
+    sides = list(zip(lr_size, hr_size, strict=True))
+    scale = min(model.scales, key=lambda s: max(abs(s * n_lr - n_hr) for n_lr, n_hr in sides))
+    if any(abs(scale * n_lr - n_hr) >= scale for n_lr, n_hr in sides):
+        raise ValueError(f"none of the scales {model.scales} leads from {lr_size} to {hr_size}")
+    once, per_pixel = model.upsampler.macs(scale)
+    return replace(_applied(model.encoder, lr_size, per_pixel), kernels=once)
+
+
+def _applied(encoder: nn.Module, lr_size: tuple[int, int], per_pixel: int) -> MacCount:
+    """Of an encoder and of kernels on its features, which are padded to whole windows."""
+    size = whole_windows(lr_size, int(encoder.window))  # type: ignore[arg-type]
+    return MacCount(encoder_macs(encoder, lr_size), 0, 0, per_pixel * math.prod(size), ())
+
+
+def expert_count(model: nn.Module) -> int:
+    """Experts among which the choice decides what an image costs; 1 where there is no choice."""
+    if isinstance(model, ImplicitSR):
+        return len(model.head.expert_macs())
+    if isinstance(model, FixedScaleSR) and isinstance(model.network, ImageRouted):
+        return model.network.expert_count
+    return 1
+
+
+def layer_shares(network: ImageRouted, choice: Tensor) -> list[float]:
+    """Share of the layers that each expert serves; `choice` is (layers,)."""
+    served = choice.long().cpu().bincount(minlength=network.expert_count)
+    return [int(n) / network.layer_count for n in served]
 
 
 def count(
@@ -227,15 +321,21 @@ def count(
         model: any network of the harness (bicubic counts nothing).
         lr_size: (h, w) of the LR image.
         hr_size: (H, W) of the result.
-        choice: expert of each LR pixel, as the network sees them; see `expert_pairs`.
-        shares: see `expert_pairs`.
+        choice: expert of each LR pixel, as the network sees them; see `expert_pairs`. Of an
+            `ImageRouted` network, the expert of each layer.
+        shares: see `expert_pairs` and `encoder_macs`.
 
     Raises:
-        ValueError: for a network with experts and neither `choice` nor `shares`.
+        ValueError: for a decoder with experts and neither `choice` nor `shares`; for sizes that a
+            network of several scales cannot lead from and to.
     """
     seen = grid(model, lr_size, hr_size)
+    if isinstance(model, MultiScaleSR):
+        return _multi_scale(model, lr_size, hr_size)
+    if isinstance(model, FixedScaleSR) and isinstance(model.network, Instantiated):
+        return _applied(model.network.encoder, lr_size, model.network.macs)
     if isinstance(model, FixedScaleSR | FixedScaleLookup):
-        return MacCount(encoder_macs(model.network, seen.lr), 0, 0, 0, ())
+        return _count_fixed(model, seen.lr, choice, shares)
     if not isinstance(model, ImplicitSR):
         return MacCount(0, 0, 0, 0, ())
     pairs = expert_pairs(model, seen, hr_size, choice, shares)
@@ -250,6 +350,19 @@ def count(
         executed=executed_macs(model, seen, hr_size, choice, shares),
         latent=model.decoder.latent_macs() * pixels,
     )
+
+
+def _count_fixed(
+    model: FixedScaleSR | FixedScaleLookup,
+    lr_size: tuple[int, int],
+    choice: Tensor | None,
+    shares: Sequence[float] | None,
+) -> MacCount:
+    network = model.network
+    if not isinstance(network, ImageRouted):
+        return MacCount(encoder_macs(network, lr_size), 0, 0, 0, ())
+    served = shares if choice is None else layer_shares(network, choice)
+    return MacCount(encoder_macs(network, lr_size, served), 0, 0, 0, tuple(served or ()))
 
 
 def decoder_macs(

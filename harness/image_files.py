@@ -11,6 +11,8 @@ from harness.data.images import open_image
 from harness.errors import HarnessError
 from harness.writers import objection
 
+# Types that hold any picture of 8-bit colour: no palettes, no icons of fixed sizes.
+_KINDS = ("PNG", "TIFF", "JPEG", "WEBP", "JPEG2000", "AVIF", "BMP", "TGA", "PPM", "PCX")
 _WITH_ALPHA = {"PNG", "WEBP", "TIFF", "TGA", "JPEG2000"}
 
 
@@ -61,9 +63,11 @@ def check_target(path: Path, source: Source, scale: float) -> str:
             cannot hold an image of that size (or not without holding it in memory).
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
-    if kind is None or kind not in Image.SAVE:
+    if kind not in _KINDS or kind not in Image.SAVE:
         raise HarnessError(
-            f"{path.name} has no suffix of an image type that can be written.", "Use .png."
+            f"{path.name} has no suffix of an image type that can be written "
+            f"({', '.join(known for known in _KINDS if known in Image.SAVE)}).",
+            "Use .png.",
         )
     if not path.parent.is_dir():
         raise HarnessError(f"There is no folder {path.parent}.", "Make it first.")

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import nn
 
 from baselines import UnknownMethodError, parse
 from baselines.composition import FixedScaleSR
+from baselines.multiscale import MultiScaleSR
 from harness import checkpoints
 from harness.checkpoints import Loaded
 from harness.errors import HarnessError, UsageError
 from harness.files import replacing
-from harness.official import build_in_words, write_official
+from harness.official import Spec, build_in_words, write_official
+from harness.scales import scales_of
 from harness.versions import versions
 
 _RANGES = {"signed": "[-1, 1]", "unit": "[0, 1]"}
@@ -25,20 +28,21 @@ def describe(loaded: Loaded) -> dict[str, Any]:
     """What a checkpoint is, as plain values.
 
     Returns:
-        layout, project, method ("" for none), network in words, scale (None for any), values of
-        input and output, parameters, weights hash, origin, what is assumed, and the official
-        keys that were not needed with the reason.
+        layout, project, method ("" for none), network in words, scale (the only one, or None) and
+        scales (None for any), values of input and output, parameters, weights hash, origin, what
+        is assumed, and the official keys that were not needed with the reason.
     """
     official, meta, model = loaded.official, loaded.meta, loaded.model
-    scale = getattr(model, "scale", None)
-    kind = model.input_range if isinstance(model, FixedScaleSR) else "signed"
+    scales = scales_of(model)
+    kind = model.input_range if isinstance(model, FixedScaleSR | MultiScaleSR) else "signed"
     return {
         "layout": official.layout if official else checkpoints.FORMAT,
         "project": official.project if official else "",
         "method": loaded.method,
         "name": loaded.method or meta.get("name", ""),
         "network": build_in_words(meta["method"], meta["build"]),
-        "scale": scale,
+        "scale": scales[0] if scales and len(scales) == 1 else None,
+        "scales": None if scales is None else list(scales),
         "values": _RANGES[kind],
         "parameters": _parameters(model),
         "weights": loaded.weights,
@@ -53,6 +57,23 @@ def describe(loaded: Loaded) -> dict[str, Any]:
 
 def _parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
+
+
+def network_of(options: Path) -> Spec:
+    """Name and arguments of the network that a BasicSR option file is about.
+
+    Raises:
+        HarnessError: when the file cannot be read.
+        UsageError: when it is about none.
+    """
+    try:
+        content = yaml.safe_load(options.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise HarnessError(f"{options} cannot be read: {error}") from error
+    network = content.get("network_g") if isinstance(content, dict) else None
+    if not isinstance(network, dict) or "type" not in network:
+        raise UsageError(f"{options} has no network (`network_g` with its `type`).")
+    return {"name": network["type"], "args": {k: v for k, v in network.items() if k != "type"}}
 
 
 def check_name(name: str, loaded: Loaded) -> None:
@@ -72,7 +93,7 @@ def check_name(name: str, loaded: Loaded) -> None:
     raise UsageError(f"{name} is a method of its own, of other sizes than this network.")
 
 
-def check_target(target: Path, source: Path, force: bool) -> None:
+def check_target(target: Path, source: Path | None, force: bool) -> None:
     """Refuse to write over a file, before any work is done.
 
     Raises:
@@ -80,7 +101,7 @@ def check_target(target: Path, source: Path, force: bool) -> None:
     """
     if target.is_dir():
         raise HarnessError(f"{target} is a folder.", "Name a file in it.")
-    if target.exists() and source.exists() and target.samefile(source):
+    if source is not None and target.exists() and source.exists() and target.samefile(source):
         raise HarnessError(f"{target} is the file that is read.", "Name another.")
     if target.exists() and not force:
         raise HarnessError(f"{target} is there already.", "Name another file, or add --force.")

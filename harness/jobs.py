@@ -21,8 +21,9 @@ from harness.plan import measurements_dir
 from harness.profiles import Profile
 from harness.recipe import make_recipe, run_dir
 from harness.results import CellFile
+from harness.stepping import check_patch
 from harness.subject import Subject
-from harness.training import Run, check_patch
+from harness.training import Run
 
 
 @dataclass(frozen=True)
@@ -261,9 +262,12 @@ def _check_windows(job: Job) -> None:
     windows: dict[str, int] = {}
     for method in job.trained_methods():
         parts = parse(method)
+        if parts.upsampler:  # pads its patches itself
+            continue
         if parts.encoder not in windows:
             options = job.profile.networks.encoder.get(parts.encoder, {})
+            make = ENCODERS[parts.encoder]
             with torch.device("meta"):
-                windows[parts.encoder] = ENCODERS[parts.encoder](**options).window
+                windows[parts.encoder] = make(**options, scale=parts.scale).window
         patch = job.profile.training.for_method(parts).patch
         check_patch(method, patch, windows[parts.encoder])

@@ -13,6 +13,7 @@ from baselines import parse
 from harness import describing
 from harness.data.sets.sizes import FIXED_SIZES
 from harness.errors import HarnessError
+from harness.experiments import get
 from harness.jobs import Job
 from harness.plan import (
     MethodNote,
@@ -23,7 +24,7 @@ from harness.plan import (
     plan_path,
     save_plan,
 )
-from harness.profiles import Networks, Profile
+from harness.profiles import Networks, Profile, concerning
 from harness.subject import Subject
 
 
@@ -103,9 +104,10 @@ def described(job: Job, plan: StoredPlan) -> StoredPlan:
     lacking = [d.caption() for d in job.datasets.values() if not d.complete]
     lacking += [note.training for note in trained if not note.complete]
     sizes = bool(notes) and profile.networks != Networks()
+    training = bool(trained) and profile.stand_in(note.method for note in trained)
     return replace(
         plan,
-        stand_in=bool(lacking) or sizes or (bool(trained) and profile.stand_in),
+        stand_in=bool(lacking) or sizes or training,
         training="; ".join(dict.fromkeys(note.training for note in trained)),
         networks=describing.networks(profile, names) if names else "",
         schedule=describing.schedule(profile, images, known) if known else "",
@@ -132,7 +134,9 @@ def merge(new: StoredPlan, old: StoredPlan) -> StoredPlan:
     They are kept only if they were measured under the same settings and, where both were
     trained, on the same training data.
     """
-    if (old.profile_settings, old.roles) != (new.profile_settings, new.roles):
+    methods = get(new.experiment).methods
+    before, now = (concerning(plan.profile_settings, methods) for plan in (old, new))
+    if (before, old.roles) != (now, new.roles):
         return new
     again = {cell.method for cell in new.cells if not _is_cost(cell)}
     counted = {cell.method for cell in new.cells if _is_cost(cell)}

@@ -12,7 +12,6 @@ from baselines import parse
 from harness.profiles import Profile
 
 RECIPE_SCHEMA = 2
-_MIXTURE_ONLY = ("alpha", "beta", "balance_weights", "balance_unit")
 
 
 @dataclass(frozen=True)
@@ -42,16 +41,10 @@ class Recipe:
 def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:
     """The recipe of a method under a profile, on training data with this fingerprint."""
     parts = parse(method)
-    training = profile.training.for_method(parts).outcome()
-    if parts.head:
-        training["balance_weights"] = training["balance_weights"].get(parts.decoder)
-    else:
-        for key in _MIXTURE_ONLY:
-            del training[key]
     return Recipe(
         method=method,
         build=profile.networks.options(parts),
-        training=training,
+        training=profile.training.decisive(parts),
         data=data,
         seed=seed,
     )

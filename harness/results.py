@@ -16,13 +16,16 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
 
 from harness.errors import HarnessError
 from harness.files import write_text
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 SCHEMA = 1
 
@@ -45,8 +48,13 @@ class Measurement:
         encoder_macs: multiply-adds of the encoder.
         encoder_parameters: those of `parameters` that are the encoder's; None where a network has
             no encoder apart, and in rows of versions that did not say.
+        kernel_macs: of making IGConv's kernels; as the estimators in no paper's count.
         executed_macs: that the engine executes in the place of the decoder's and the estimators';
             None in rows of versions that had no engine.
+        rendered_macs: `decoder_macs` less what CMSR saved by rendering at lower scales; None where
+            every query was rendered.
+        cmsr: identity of the tables that CMSR rendered by (`harness.cmsr`); "" where it did not.
+        cmsr_mse: bound of the error that they were made for.
         expert_shares: share of the latent-code queries that each expert served, shallowest first.
         seconds: decoding and encoding, synchronised; without reading images and scoring.
         peak_memory_bytes: of the process (CPU), without images that it keeps for other methods,
@@ -90,6 +98,10 @@ class Measurement:
     measured_at: str = ""
     executed_macs: int | None = None
     encoder_parameters: int | None = None
+    kernel_macs: int = 0
+    rendered_macs: int | None = None
+    cmsr: str = ""
+    cmsr_mse: float | None = None
     schema: int = SCHEMA
 
 
@@ -98,7 +110,11 @@ COLUMNS = [f.name for f in fields(Measurement)]
 
 @dataclass(frozen=True)
 class CellId:
-    """All that decides a cell's numbers; `lr_fingerprint` stands for the official LR images."""
+    """All that decides a cell's numbers; `lr_fingerprint` stands for the official LR images.
+
+    Attributes:
+        cmsr: as in `Measurement`.
+    """
 
     method: str
     seed: int
@@ -109,12 +125,16 @@ class CellId:
     protocol: str
     precision: str
     lr_fingerprint: str = ""
+    cmsr: str = ""
     schema: int = SCHEMA
 
     @property
     def key(self) -> str:
         """Ten hexadecimal digits that change with any attribute."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        decides = asdict(self)
+        if not self.cmsr:
+            del decides["cmsr"]  # cells of versions that had no CMSR keep their names
+        text = json.dumps(decides, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @property
@@ -145,7 +165,7 @@ class CellFile:
                 "Delete the file to measure this cell again.",
             ) from error
 
-    def append(self, row: Measurement) -> None:
+    def append(self, row: DataclassInstance) -> None:
         """Add a row and flush it to disk; dropping what a crash left unfinished."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line = (json.dumps(asdict(row), sort_keys=True) + "\n").encode()

@@ -41,8 +41,9 @@ def announce(job: Job) -> None:
         schedule = describing.schedule(profile, len(job.training_set.items), job.methods)
         say(f"  schedule   {schedule}")
     say(f"  results    {job.places.results / profile.name}")
-    trains = job.trains and bool(job.trained_methods())
-    if (trains and profile.stand_in) or any(note.substitute for note in role_notes(job)):
+    trained = job.trained_methods() if job.trains else []
+    stand_in = bool(trained) and profile.stand_in(trained)
+    if stand_in or any(note.substitute for note in role_notes(job)):
         say(f"  {STAND_IN}")
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end long work between two steps, not in the middle of one."""
+"""Ctrl-C and SIGTERM: long work ends between two steps, a file is finished or not there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,24 @@ class Stop:
     """Whether somebody asked to stop."""
 
     requested = False
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM interrupts the block as Ctrl-C does, so that it can tidy up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager

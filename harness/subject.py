@@ -14,6 +14,7 @@ from torch import nn
 from baselines import build, parse
 from baselines.composition import ImplicitSR
 from harness import checkpoints
+from harness.flops import expert_count
 from harness.profiles import Profile
 
 
@@ -117,7 +118,8 @@ def _trained_on(meta: Mapping[str, Any]) -> TrainedOn | None:
 def shapes_subject(method: str, profile: Profile) -> Subject:
     """A method's network under a profile without weights, whose multiply-adds can be counted.
 
-    Networks with experts do not suit: what they cost depends on the weights.
+    Decoders with experts do not suit: what they cost depends on the weights. Of a network that
+    chooses experts for whole images, the dearest ones are counted.
     """
     return _without_weights(method, profile, profile.networks.options(parse(method)))
 
@@ -139,6 +141,7 @@ def _without_weights(method: str, profile: Profile, options: Mapping[str, Any]) 
         seed=profile.seeds[0],
         checkpoint=f"shapes-{digest}",
         profile=profile.name,
-        origin="not trained: its multiply-adds follow from its shapes",
+        origin="not trained: its multiply-adds follow from its shapes"
+        + (", the dearest expert in every layer" if expert_count(model) > 1 else ""),
         counts_only=True,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.cmsr.table import FOREIGN
 from harness.published import published
 
 
@@ -38,12 +39,30 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
                 "lr_source": "+".join(sorted(set(scored["lr_source"]))),
                 "protocol": str(cell["protocol"].iloc[0]),
                 "decoder_macs": _mean(scored["decoder_macs"]),
+                "rendering": _rendering(cell),
+                "rendered_macs": _mean(scored["rendered_macs"]),
+                "saving": _saving(scored),
                 "encoder_macs": _mean(scored["encoder_macs"]),
                 "seconds_per_image": _mean(scored["seconds"]),
                 "reasons": sorted(set(cell["reason"]) - {""}),
             }
         )
     return lines
+
+
+def _rendering(cell: pd.DataFrame) -> str:
+    """How the images of a cell were rendered, which is the same for all."""
+    tables, mse = str(cell["cmsr"].fillna("").iloc[0]), cell["cmsr_mse"].iloc[0]
+    if not tables:
+        return "plain"
+    return f"CMSR {mse:g}" + " FOREIGN" * tables.endswith(FOREIGN)
+
+
+def _saving(scored: pd.DataFrame) -> float | None:
+    """Share of the decoder's multiply-adds that CMSR saves; None without CMSR."""
+    if not len(scored) or scored["rendered_macs"].isna().any():
+        return None
+    return float(1 - scored["rendered_macs"].sum() / scored["decoder_macs"].sum())
 
 
 def _mean(column: pd.Series[Any]) -> float | None:

@@ -1,18 +1,17 @@
 """The training loop: visible, resumable, exact.
 
-Everything random is a function of (seed, step): samples (`harness.data.patches`) and the
-Gumbel noise (reseeded each step). So a checkpoint needs weights, optimiser and step, and a run
-that was killed at any moment ends with the same weights, on a CPU bit for bit.
+Everything random is a function of (seed, step): samples (`harness.data`) and the Gumbel noise
+(reseeded each step). So a checkpoint needs weights, optimiser and step, and a run that was killed
+at any moment ends with the same weights, on a CPU bit for bit.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +19,25 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from baselines import build, parse
-from baselines.composition import FixedScaleSR, ImplicitSR
+from baselines import parse
 from harness import checkpoints, describing
 from harness.allocator import keep_freed_memory
-from harness.data.patches import Batch, PatchSource
+from harness.data.dense import DenseSource
+from harness.data.patches import PatchSource
 from harness.data.sets import Dataset, find
 from harness.device import describe
-from harness.errors import HarnessError, UsageError
-from harness.objective import Network, Objective, compiled, losses
+from harness.errors import HarnessError
+from harness.objective import compiled, losses
 from harness.profiles import Profile, Training
 from harness.progress import Bar, bar, say
 from harness.recipe import Recipe
-from harness.state_dicts import load_strictly
+from harness.stepping import State, learning_rate, new_state, optimise
 from harness.stopping import stoppable
 from harness.training_log import Log
-from harness.upscaling import autocast
 from harness.validation import Validator
 from harness.versions import versions
-from harness.windows import window_of
+
+Source = PatchSource | DenseSource
 
 LOG_EVERY = 50
 SHOW_EVERY = 10
@@ -48,72 +47,9 @@ class BusyError(HarnessError):
     """Another process holds the training run."""
 
 
-@dataclass
-class State:
-    """A training run between two steps; `balance` are the weights w_j, None for ones."""
-
-    model: Network
-    optimizer: torch.optim.Adam
-    balance: list[float] | None = None
-    step: int = 0
-    seconds: float = 0.0
-    validation: dict[str, float] = field(default_factory=dict)
-
-
-def learning_rate(settings: Training, epoch: int) -> float:
-    """Adam's rate in an epoch (from 0): multiplied by gamma at every milestone."""
-    return settings.lr * settings.gamma ** bisect_right(settings.milestones, epoch)
-
-
 def _step_seed(seed: int, step: int) -> int:
     """Seed of a step's noise; different from the seed of the initial weights."""
     return (seed + 1) * 1_000_003 + step
-
-
-def new_state(recipe: Recipe, device: torch.device) -> State:
-    """A run before its first step.
-
-    Raises:
-        UsageError: settings that do not suit the network.
-    """
-    torch.manual_seed(recipe.seed)
-    model = build(recipe.method, **recipe.build)
-    if not isinstance(model, ImplicitSR | FixedScaleSR):
-        raise HarnessError(f"{recipe.method} has nothing to train.")
-    check_patch(recipe.method, recipe.training["patch"], window_of(model))
-    weights = _balance_weights(recipe, model)
-    model.to(device).train()
-    # Fused: one pass over all parameters instead of a dozen small operations for each.
-    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.training["lr"], fused=True)
-    return State(model, optimizer, weights)
-
-
-def check_patch(method: str, patch: int, window: int) -> None:
-    """A training patch is not extended, as an image is in evaluation.
-
-    Raises:
-        UsageError: a patch that is no whole number of windows.
-    """
-    if patch % window:
-        raise UsageError(
-            f"{method} works on windows of {window} pixels; `patch` ({patch}) must be a multiple "
-            "of that."
-        )
-
-
-def _balance_weights(recipe: Recipe, model: Network) -> list[float] | None:
-    """w_j: the profile's, with that of the method's name; None for ones."""
-    weights = recipe.training.get("balance_weights")
-    changed = parse(recipe.method).changes.balance
-    if not isinstance(model, ImplicitSR) or not (weights or changed):
-        return None
-    experts = len(model.head.expert_macs())
-    if weights and len(weights) != experts:
-        raise UsageError(
-            f"{recipe.method} has {experts} experts, `balance_weights` {len(weights)} numbers."
-        )
-    given = list(weights or [1.0] * experts)
-    return [changed.get(number, weight) for number, weight in enumerate(given, start=1)]
 
 
 def _resume(state: State, path: Path, recipe: Recipe) -> None:
@@ -126,10 +62,7 @@ def _resume(state: State, path: Path, recipe: Recipe) -> None:
             f"{path} was trained with another recipe than its folder says.",
             "Delete the folder to train again.",
         )
-    load_strictly(state.model, content["state_dict"], f"checkpoint {path}")
-    state.optimizer.load_state_dict(content["optimizer"])
-    state.step, state.seconds = content["step"], content["seconds"]
-    state.validation = dict(content["validation"])
+    state.restore(content, f"checkpoint {path}")
 
 
 def _save(run: Run, state: State, total: int, data: Dataset) -> None:
@@ -137,14 +70,10 @@ def _save(run: Run, state: State, total: int, data: Dataset) -> None:
     content: dict[str, Any] = {
         "method": recipe.method,
         "build": recipe.build,
-        "state_dict": {k: v.detach().cpu() for k, v in state.model.state_dict().items()},
-        "optimizer": state.optimizer.state_dict(),
+        **state.content(),
         "rng": {"rule": "everything random is a function of (seed, step)", "seed": recipe.seed},
-        "step": state.step,
         "total_steps": total,
         "finished": state.step >= total,
-        "seconds": state.seconds,
-        "validation": state.validation,
         "recipe": asdict(recipe),
         "recipe_fingerprint": recipe.fingerprint,
         "profile": run.profile.model_dump(mode="json"),
@@ -228,12 +157,13 @@ def train(run: Run, data: Dataset, wait: bool = False) -> Path:
     """
     keep_freed_memory()
     with _sole_trainer(run.folder, wait):
-        state = new_state(run.recipe, run.device)
+        state = new_state(run.recipe, run.settings, run.device)
         _resume(state, run.checkpoint, run.recipe)
         total = run.settings.total_steps(len(data.items))
         # A finished run, which another process may have trained meanwhile, reads no images.
         if state.step < total or not total:
-            source = PatchSource(data, run.settings, run.recipe.seed, run.device)
+            made_by = DenseSource if run.settings.dense else PatchSource
+            source = made_by(data, run.settings, run.recipe.seed, run.device)
             _announce(run, state, total)
             _loop(run, state, source, total, data)
     return run.checkpoint
@@ -256,7 +186,9 @@ def _validator(run: Run) -> Validator | None:
     return Validator(settings, find(settings.dataset, run.data_root), run.cache)
 
 
-def _loop(run: Run, state: State, source: PatchSource, total: int, data: Dataset) -> None:
+def _loop(
+    run: Run, state: State, source: PatchSource | DenseSource, total: int, data: Dataset
+) -> None:
     settings = run.settings
     log = Log(run.folder / "log.jsonl", state.step)
     validator = _validator(run)
@@ -265,14 +197,14 @@ def _loop(run: Run, state: State, source: PatchSource, total: int, data: Dataset
     with bar(run.recipe.method, total, state.step) as progress, stoppable() as stop:
         for step in range(state.step, total):
             noise = _step_seed(run.recipe.seed, step)
-            rate = learning_rate(settings, step // source.per_epoch)
+            rate = learning_rate(settings, step, source.per_epoch)
             values = optimise(state, source.batch(step), settings, rate, noise, objective)
             state.step += 1
             state.seconds = clock.read()
             if state.step % LOG_EVERY == 0 or state.step == total:
                 _log(run, settings, state, values, log, source.per_epoch, clock)
             if validator is not None and _validates(settings, state.step, source.per_epoch, total):
-                state.validation = {"step": state.step, "psnr": validator(state.model)}
+                state.validation = {"step": state.step, "psnr": validator(state.measured)}
                 log.add(step=state.step, validation_psnr=state.validation["psnr"])
             _show(progress, state, values, clock)
             if state.step % settings.checkpoint_every == 0 or state.step == total or stop.requested:
@@ -280,33 +212,6 @@ def _loop(run: Run, state: State, source: PatchSource, total: int, data: Dataset
                 _save(run, state, total, data)
             if stop.requested:
                 raise KeyboardInterrupt
-
-
-def optimise(
-    state: State, batch: Batch, settings: Training, rate: float, noise: int, objective: Objective
-) -> dict[str, Tensor]:
-    """One step of a network.
-
-    Args:
-        state: whose network and optimiser are changed; `step` is not.
-        batch: on the network's device.
-        settings: precision, and those of the objective.
-        rate: learning rate.
-        noise: seed of the Gumbel noise.
-        objective: `losses`, or that compiled.
-
-    Returns:
-        `loss` and `l1`, detached; reading them waits for the device.
-    """
-    torch.manual_seed(noise)
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
-    state.optimizer.zero_grad(set_to_none=True)
-    with autocast(batch.lr.device, settings.precision):
-        values = objective(state.model, batch, settings, state.balance)
-    values["loss"].backward()  # type: ignore[no-untyped-call]
-    state.optimizer.step()
-    return {name: value.detach() for name, value in values.items()}
 
 
 class _Clock:
@@ -353,7 +258,7 @@ def _log(
     _check_finite(run, state, values)
     numbers = {name: value.item() for name, value in values.items()}
     epoch = (state.step - 1) // per_epoch
-    rate = learning_rate(settings, epoch)
+    rate = learning_rate(settings, state.step - 1, per_epoch)
     log.add(step=state.step, epoch=epoch, lr=rate, seconds=clock.read(), **numbers)
 
 

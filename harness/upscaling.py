@@ -11,10 +11,20 @@ from torch import Tensor, nn
 
 from baselines.banding import band_memory
 from baselines.bicubic import Bicubic, Resize, as_bytes
-from baselines.composition import Features, FixedScaleLookup, FixedScaleSR, ImplicitSR, Routing
+from baselines.cmsr import Step, Tables, render, serves
+from baselines.composition import (
+    Features,
+    FixedScaleLookup,
+    FixedScaleSR,
+    ImageRouted,
+    ImplicitSR,
+    Routing,
+)
 from baselines.engine import GridDecoder, GridJob
+from baselines.multiscale import MultiScaleSR
 from harness.boxes import Box
 from harness.errors import UsageError
+from harness.scales import refusal
 from harness.windows import extend, grid
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -30,11 +40,15 @@ class Upscaled:
         image: (1, 3, H, W) on the CPU.
         routing: expert choice that made it, if any; of the LR image as the network saw it.
         lr_size: (h, w) of that, extended to whole windows.
+        layer_experts: (layers,) expert of each layer that made it, of an `ImageRouted` network.
+        steps: of CMSR; None where every query is rendered at the target scale.
     """
 
     image: Tensor
     routing: Routing | None
     lr_size: tuple[int, int]
+    layer_experts: Tensor | None = None
+    steps: tuple[Step, ...] | None = None
 
     @property
     def experts(self) -> Tensor | None:
@@ -101,6 +115,17 @@ def strips(
         yield strip.permute(2, 0, 1) * 0.5 + 0.5
 
 
+@torch.inference_mode()
+def cmsr_strips(made: Iterator[Tensor], box: Box) -> Iterator[Tensor]:
+    """A region of what CMSR renders from the top left; yields as `strips`."""
+    end = 0
+    for strip in made:
+        end += strip.shape[0]
+        kept = strip[max(0, box.top - end + strip.shape[0]) :, box.left :]
+        if end > box.top:
+            yield kept.permute(2, 0, 1) * 0.5 + 0.5
+
+
 @dataclass(frozen=True)
 class Streamed:
     """An SR image in the making; attributes as `Upscaled`.
@@ -112,6 +137,8 @@ class Streamed:
     strips: Iterator[Tensor]
     routing: Routing | None
     lr_size: tuple[int, int]
+    layer_experts: Tensor | None = None
+    steps: tuple[Step, ...] | None = None
 
 
 @torch.inference_mode()
@@ -124,25 +151,33 @@ def stream(
     box: Box | None = None,
     precision: str = "fp32",
     memory: int | None = None,
+    cmsr: Tables | None = None,
 ) -> Streamed:
     """SR image, or a region of it, by any of the harness's models, in strips of rows.
 
     Args:
         model: in evaluation mode, on the device that does the work.
         lr: (1, 3, h, w) in [0, 1].
-        scale: factor; decides the cell's clip, and what fixed-scale networks can do.
+        scale: factor; decides the cell's clip, and whether networks of few scales can do it.
         size: (H, W) of the result; default round(h * scale), round(w * scale).
         box: the region; the whole image if None.
         precision: fp32, or bf16 or fp16 (encoder by autocast, decoder in its matrix products).
         memory: bytes that a band of LR rows may take, in the encoder and the decoder; None: what
             suits the device. No band is less than a row.
+        cmsr: tables of an LMF network, by which scales above x4 are rendered (`baselines.cmsr`).
 
     Raises:
-        UsageError: when a fixed-scale network is asked for another scale.
+        UsageError: when a network of one or several scales is asked for another.
+        ValueError: for a region that leaves the image, or a size other than (h, w) times the scale
+            where the model makes no other.
     """
     h, w = lr.shape[-2:]
     target = size or _rounded(lr, scale)
+    if target != _rounded(lr, scale) and not isinstance(model, ImplicitSR):
+        raise ValueError(f"{type(model).__name__} makes {_rounded(lr, scale)}, not {target}")
     region = box or Box(0, 0, *target)
+    if region.top + region.height > target[0] or region.left + region.width > target[1]:
+        raise ValueError(f"{region} leaves the image of {target}")
     seen = grid(model, (h, w), target)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     lr = extend(lr.to(device), seen.lr)
@@ -151,12 +186,17 @@ def stream(
     with autocast(device, precision), band_memory(memory):
         if isinstance(model, ImplicitSR):
             features = model.encode(lr * 2 - 1)
+            if cmsr is not None and serves(scale):
+                used = (region.top + region.height, region.left + region.width)
+                dtype = _DTYPES[precision]
+                made = render(model, features, cmsr, scale, seen.hr, used, dtype, memory)
+                return Streamed(cmsr_strips(made.strips, region), None, seen.lr, steps=made.steps)
             stretch = cell_stretch(model, scale)
             parts = strips(model, features, seen.hr, region, stretch, precision, memory)
             return Streamed(parts, features.routing, seen.lr)
-        whole = _whole_image(model, lr, scale)[0]
-    image = whole[:, region.top :, region.left :][:, : region.height, : region.width]
-    return Streamed(iter([image]), None, seen.lr)
+        whole, layer_experts = _whole_image(model, lr, scale)
+    image = whole[0, :, region.top :, region.left :][:, : region.height, : region.width]
+    return Streamed(iter([image]), None, seen.lr, layer_experts)
 
 
 def upscale(
@@ -168,9 +208,10 @@ def upscale(
     box: Box | None = None,
     precision: str = "fp32",
     memory: int | None = None,
+    cmsr: Tables | None = None,
 ) -> Upscaled:
     """SR image, or a region of it, as a whole. Args, Raises: as `stream`."""
-    made = stream(model, lr, scale, size, box=box, precision=precision, memory=memory)
+    made = stream(model, lr, scale, size, box=box, precision=precision, memory=memory, cmsr=cmsr)
     height = box.height if box else (size or _rounded(lr, scale))[0]
     image = torch.empty(1, 3, 0, 0)
     top = 0
@@ -180,7 +221,7 @@ def upscale(
             image = torch.empty(1, 3, height, strip.shape[2])
         image[0, :, top : top + strip.shape[1]] = strip
         top += strip.shape[1]
-    return Upscaled(image[:, :, :top], made.routing, made.lr_size)
+    return Upscaled(image[:, :, :top], made.routing, made.lr_size, made.layer_experts, made.steps)
 
 
 def has_experts(model: nn.Module) -> bool:
@@ -210,15 +251,24 @@ def expert_map(model: nn.Module, lr: Tensor, precision: str = "fp32") -> Tensor 
     return None if routing is None else _chosen(routing, seen)
 
 
-def _whole_image(model: nn.Module, lr: Tensor, scale: float) -> Tensor:
-    """By networks that make all pixels at once, float32 on the CPU."""
-    if not isinstance(model, FixedScaleSR | FixedScaleLookup):
+def _whole_image(model: nn.Module, lr: Tensor, scale: float) -> tuple[Tensor, Tensor | None]:
+    """By networks that make all pixels at once, float32 on the CPU; and their layers' experts."""
+    if not isinstance(model, FixedScaleSR | FixedScaleLookup | MultiScaleSR):
         raise TypeError(f"{type(model).__name__} is not a network of this harness")
-    if scale != model.scale:
-        raise UsageError(f"This network enlarges by {model.scale} only, not {scale:g}.")
-    if model.input_range == "unit":
-        return torch.as_tensor(model.network(lr)).float().cpu()
-    return torch.as_tensor(model.network(lr * 2 - 1)).float().cpu() * 0.5 + 0.5
+    reason = refusal(model, scale)
+    if reason:
+        raise UsageError(f"This network {reason}.")
+    if isinstance(model, MultiScaleSR):
+        return torch.as_tensor(model(lr, int(scale))).float().cpu(), None
+    unit, experts = model.input_range == "unit", None
+    given = lr if unit else lr * 2 - 1
+    if isinstance(model.network, ImageRouted):
+        sr, chosen = model.network.enlarge(given)
+        experts = chosen[0].cpu()
+    else:
+        sr = torch.as_tensor(model.network(given))
+    sr = sr.float().cpu()
+    return (sr if unit else sr * 0.5 + 0.5), experts
 
 
 def _rounded(lr: Tensor, scale: float) -> tuple[int, int]:

@@ -3,7 +3,9 @@
 The test scripts of SwinIR, LTE and LMF extend the LR image at the bottom and right by its mirror
 image, the edge pixel repeated, up to the next multiple of the window; a side that is a multiple
 already gains a whole window. Queries and cells then belong to the extended image, and the
-prediction is cut back. Other encoders take the image as it is.
+prediction is cut back. Other encoders take the image as it is. So do networks for several scales:
+IGConv's project pads by reflection to whole windows, and only where there are none, which its
+networks do themselves (`baselines.multiscale`).
 """
 
 from __future__ import annotations

@@ -104,6 +104,121 @@ def swinir(
     return shapes | layer("conv_last", 3, features)
 
 
+def rcan(groups: int, blocks: int, features: int, reduction: int) -> Shapes:
+    """RCAN's encoder, without its colour shift."""
+    inside = features // reduction
+    shapes = layer("head.0", features, 3)
+    for g in range(groups):
+        for b in range(blocks):
+            block = f"body.{g}.body.{b}.body"
+            shapes |= layer(f"{block}.0", features, features)
+            shapes |= layer(f"{block}.2", features, features)
+            shapes |= layer(f"{block}.3.conv_du.0", inside, features, 1)
+            shapes |= layer(f"{block}.3.conv_du.2", features, inside, 1)
+        shapes |= layer(f"body.{g}.body.{blocks}", features, features)
+    return shapes | layer(f"body.{groups}", features, features)
+
+
+def basicsr_edsr(blocks: int, features: int) -> Shapes:
+    """EDSR's encoder by the names of BasicSR."""
+    shapes = layer("conv_first", features, 3)
+    for i in range(blocks):
+        shapes |= layer(f"body.{i}.conv1", features, features)
+        shapes |= layer(f"body.{i}.conv2", features, features)
+    return shapes | layer("conv_after_body", features, features)
+
+
+def srformer(channels: int, depths: Sequence[int], heads: int, window: int, ratio: int) -> Shapes:
+    """SRFormer's encoder, without masks and index tables."""
+    shapes = layer("conv_first", channels, 3) | norm("patch_embed.norm", channels)
+    for g, depth in enumerate(depths):
+        for i in range(depth):
+            block = f"layers.{g}.residual_group.blocks.{i}"
+            shapes |= norm(f"{block}.norm1", channels)
+            shapes[f"{block}.attn.relative_position_bias_table"] = ((window - 1) ** 2, heads)
+            shapes |= linear(f"{block}.attn.kv", channels // 2, channels)
+            shapes |= linear(f"{block}.attn.q", channels, channels)
+            shapes |= linear(f"{block}.attn.proj", channels, channels)
+            shapes |= norm(f"{block}.norm2", channels)
+            shapes |= linear(f"{block}.mlp.fc1", ratio * channels, channels)
+            depthwise = f"{block}.mlp.dwconv.depthwise_conv.0"
+            shapes[f"{depthwise}.weight"] = (ratio * channels, 1, 5, 5)
+            shapes[f"{depthwise}.bias"] = (ratio * channels,)
+            shapes |= linear(f"{block}.mlp.fc2", channels, ratio * channels)
+        shapes |= layer(f"layers.{g}.conv", channels, channels)
+    return shapes | norm("norm", channels) | layer("conv_after_body", channels, channels)
+
+
+def igconv(name: str, channels: int, width: int, layers: int) -> Shapes:
+    """IGConv's hyper-network, wherever its network keeps it."""
+    shapes: Shapes = {f"{name}.{k}": (9 * channels, width, 1, 1) for k in ("freq", "amplitude")}
+    shapes |= layer(f"{name}.phase", width // 2, 1, 1)
+    for i in range(layers):
+        shapes |= layer(f"{name}.query_kernel.{2 * i}", width, width, 1)
+    return shapes | layer(f"{name}.query_kernel.{2 * layers}", 3, width, 1)
+
+
+def igsample(channels: int, width: int, layers: int) -> Shapes:
+    """IGSample's hyper-network beside an IGConv of these sizes."""
+    name, half = "skip.convs", width // 2
+    shapes: Shapes = {f"{name}.{k}": (9 * channels, 2 * half, 1, 1) for k in ("freq", "amplitude")}
+    shapes |= layer(f"{name}.phase", half, 1, 1)
+    for i in range(layers // 2):
+        shapes |= layer(f"{name}.query_kernel.{2 * i}", 2 * half, half, 1)
+    return shapes | {f"{name}.query_kernel.{2 * (layers // 2)}.weight": (12, half, 1, 1)}
+
+
+def depthwise(name: str, channels: int, height: int, width: int) -> Shapes:
+    """A convolution of each channel by itself, with bias."""
+    return {f"{name}.weight": (channels, 1, height, width), f"{name}.bias": (channels,)}
+
+
+def _gated_ffn(name: str, channels: int) -> Shapes:
+    shapes = layer(f"{name}.fn_1.0", 2 * channels, channels, 1)
+    shapes |= layer(f"{name}.fn_2.0", channels, channels, 1)
+    return shapes | depthwise(f"{name}.gate", channels, 3, 3)
+
+
+def _rank_expert(name: str, channels: int, ranks: Sequence[int]) -> Shapes:
+    block = f"{name}.block"
+    shapes = norm(f"{name}.norm_1", channels) | layer(f"{block}.conv_1.0", channels, channels)
+    shapes |= layer(f"{block}.conv_1.2", 2 * channels, channels, 1)
+    shapes |= depthwise(f"{block}.agg_conv.0", channels, 4, 4)
+    shapes |= depthwise(f"{block}.conv.0", channels, 3, 3)
+    shapes |= layer(f"{block}.conv.1", channels, channels, 1)
+    shapes |= depthwise(f"{block}.conv_2.0.conv.0", channels, 1, 3)
+    shapes |= depthwise(f"{block}.conv_2.0.conv.1", channels, 3, 1)
+    for i, rank in enumerate(ranks):
+        expert = f"{block}.moe_layer.experts.{i}"
+        for j in (1, 2):
+            shapes |= layer(f"{expert}.conv_{j}", rank, channels, 1)
+        shapes |= layer(f"{expert}.conv_3", channels, rank, 1)
+    shapes[f"{block}.moe_layer.gate.body.2.weight"] = (len(ranks), channels)
+    shapes |= layer(f"{block}.proj", channels, channels, 1) | norm(f"{name}.norm_2", channels)
+    return shapes | _gated_ffn(f"{name}.ffn", channels)
+
+
+def _spatial_expert(name: str, channels: int, kernel: int) -> Shapes:
+    block = f"{name}.block"
+    shapes = norm(f"{name}.norm_1", channels) | layer(f"{block}.proj", channels, channels, 1)
+    shapes |= layer(f"{block}.to_qv.0", 2 * channels, channels, 1)
+    shapes |= depthwise(f"{block}.attn.conv.0", channels, 1, kernel)
+    shapes |= depthwise(f"{block}.attn.conv.1", channels, kernel, 1)
+    return shapes | norm(f"{name}.norm_2", channels) | _gated_ffn(f"{name}.ffn", channels)
+
+
+def seemore(
+    groups: int, channels: int, scale: int, ranks: Sequence[int] = (2, 4, 8), kernel: int = 11
+) -> Shapes:
+    """SeemoRe."""
+    shapes = layer("conv_1", channels, 3)
+    for i in range(groups):
+        shapes |= _rank_expert(f"body.{i}.local_block", channels, ranks)
+        shapes |= _spatial_expert(f"body.{i}.global_block", channels, kernel)
+    shapes |= norm("norm", channels) | layer("conv_2", channels, channels)
+    return shapes | layer("upsampler.0", 3 * scale**2, channels)
+
+
 def mlp(name: str, widths: Sequence[int]) -> Shapes:
     """Linear layers of these widths, ReLU between them."""
     shapes: Shapes = {}

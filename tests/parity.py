@@ -21,6 +21,7 @@ AT_COORDINATES = [
     "liif-no-unfold",
     "liif-no-cell",
     "liif-no-imnet-x2",
+    "liif-rcan",
     "lte-edsr-baseline",
     "lte-swinir",
     "metasr-edsr-baseline",
@@ -32,10 +33,12 @@ FIXED_SCALE = [
     *("edsr-baseline-x2", "edsr-baseline-x3", "edsr-baseline-x4"),
     *("rdn-x2", "rdn-x3", "rdn-x4"),
     *("swinir-classical-x2", "swinir-classical-x4"),
+    *("seemore-t-x2", "seemore-t-x4", "seemore-b-x2"),
 ]
-CASES = AT_COORDINATES + FIXED_SCALE
+MULTI_SCALE = ["igconv-edsr", "igconv-edsr-geo", "igconv-plus-edsr-small", "igconv-srformer"]
+CASES = AT_COORDINATES + FIXED_SCALE + MULTI_SCALE
 # Of networks that the harness does not have.
-OPTIONAL = {"liif-rcan", "lte-fast-edsr-baseline"}
+OPTIONAL = {"lte-fast-edsr-baseline"}
 
 
 @cache
@@ -76,7 +79,9 @@ def checkpoint(name: str) -> Path:
 
 def state_of(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """The state dict in an official file, whatever its layout."""
-    return content["model"]["sd"] if "model" in content else content.get("params", content)
+    if "model" in content:
+        return content["model"]["sd"]
+    return content.get("params", content.get("params_ema", content))
 
 
 def generate(shapes: Mapping[str, tuple[int, ...]], rules: list[tuple[str, float]]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,9 +75,9 @@ def rdn(state: State, x: torch.Tensor, config: tuple[int, int], scale: int | Non
     return conv(state, "UPNet.4" if scale == 4 else "UPNet.2", y)
 
 
-def _normed(state: State, name: str, x: Array) -> Array:
+def _normed(state: State, name: str, x: Array, epsilon: float = 1e-5) -> Array:
     centred = x - x.mean(-1, keepdims=True)
-    spread = np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+    spread = np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon)
     weight, bias = (state[f"{name}.{k}"].double().numpy() for k in ("weight", "bias"))
     return centred / spread * weight + bias
 
@@ -133,8 +134,7 @@ def swinir(state: State, lr: torch.Tensor, window: int, scale: int) -> torch.Ten
             normed = _normed(block, "norm1", z)
             z = z + _attended(part(block, "attn"), normed, window, window // 2 * (i % 2))
             inner = _linear(block, "mlp.fc1", _normed(block, "norm2", z))
-            erf = torch.erf(torch.from_numpy(inner) / math.sqrt(2)).numpy()
-            z = z + _linear(block, "mlp.fc2", inner * (1 + erf) / 2)
+            z = z + _linear(block, "mlp.fc2", _gelu(inner))
         image = torch.from_numpy(z).permute(2, 0, 1)[None]
         y = y + conv(state, f"layers.{g}.conv", image)[0].permute(1, 2, 0).numpy()
     body = torch.from_numpy(_normed(state, "norm", y)).permute(2, 0, 1)[None]
@@ -142,6 +142,91 @@ def swinir(state: State, lr: torch.Tensor, window: int, scale: int) -> torch.Ten
     x = F.leaky_relu(conv(state, "conv_before_upsample.0", x), 0.01)
     out = conv(state, "conv_last", shuffled(state, "upsample", x)) + mean
     return out[..., : h * scale, : w * scale]
+
+
+def _gelu(x: Array) -> Array:
+    return x * (1 + torch.erf(torch.from_numpy(x) / math.sqrt(2)).numpy()) / 2
+
+
+def seemore(state: State, lr: torch.Tensor, scale: int, recursion: int, mixed: bool) -> Any:
+    """SeemoRe of one image (1, 3, h, w) in [0, 1], and the expert of each layer.
+
+    Images too small for its context are continued by their mirror image; that is ours.
+    """
+    h, w = lr.shape[-2:]
+    more = [max(4**recursion - n, 0) for n in (h, w)]
+    seen = np.pad(lr[0].numpy(), [(0, 0), (0, more[0]), (0, more[1])], mode="symmetric")
+    mean = np.array([0.4488, 0.4371, 0.4040])[:, None, None]
+    first = y = _dense(state, "conv_1", seen - mean)
+    experts = []
+    for g in range(len({k.split(".")[1] for k in state if k.startswith("body.")})):
+        rank, space = (part(state, f"body.{g}.{k}_block") for k in ("local", "global"))
+        found, expert = _low_rank(part(rank, "block"), _channel_norm(rank, "norm_1", y),
+                                  recursion, mixed)  # fmt: skip
+        experts.append(expert)
+        y = y + found
+        y = y + _gated(part(rank, "ffn"), _channel_norm(rank, "norm_2", y))
+        y = y + _weighed(part(space, "block"), _channel_norm(space, "norm_1", y))
+        y = y + _gated(part(space, "ffn"), _channel_norm(space, "norm_2", y))
+    y = _dense(state, "conv_2", _channel_norm(state, "norm", y)) + first
+    out = _dense(state, "upsampler.0", y)
+    out = out.reshape(3, scale, scale, *out.shape[1:]).transpose(0, 3, 1, 4, 2)
+    image = out.reshape(3, scale * seen.shape[1], scale * seen.shape[2]) + mean
+    return torch.from_numpy(image)[None, :, : h * scale, : w * scale], experts
+
+
+def _dense(state: State, name: str, x: Array) -> Array:
+    return conv(state, name, torch.from_numpy(x)[None])[0].numpy()
+
+
+def _channel_norm(state: State, name: str, x: Array) -> Array:
+    return _normed(state, name, x.transpose(1, 2, 0), 1e-6).transpose(2, 0, 1)
+
+
+def _by_channel(state: State, name: str, x: Array, step: int = 1) -> Array:
+    """Each channel convolved by itself, tap by tap; zeros outside, unless in steps."""
+    weight = state[f"{name}.weight"].double().numpy()[:, 0]
+    height, width = weight.shape[1:]
+    if step == 1:
+        x = np.pad(x, [(0, 0), (height // 2,) * 2, (width // 2,) * 2])
+    rows, columns = (x.shape[1] - height) // step + 1, (x.shape[2] - width) // step + 1
+    out = np.zeros((len(x), rows, columns)) + state[f"{name}.bias"].double().numpy()[:, None, None]
+    for i, j in itertools.product(range(height), range(width)):
+        taken = x[:, i : i + step * rows : step, j : j + step * columns : step]
+        out = out + weight[:, i, j, None, None] * taken
+    return out
+
+
+def _gated(state: State, x: Array) -> Array:
+    value, gate = np.split(_gelu(_dense(state, "fn_1.0", x)), 2)
+    return _gelu(_dense(state, "fn_2.0", value * _by_channel(state, "gate", gate)))
+
+
+def _weighed(state: State, x: Array) -> Array:
+    around, value = np.split(_gelu(_dense(state, "to_qv.0", x)), 2)
+    around = _by_channel(state, "attn.conv.1", _by_channel(state, "attn.conv.0", around))
+    return _dense(state, "proj", around * value)
+
+
+def _low_rank(state: State, x: Array, recursion: int, mixed: bool) -> tuple[Array, int]:
+    channels, h, w = x.shape
+    views = _dense(state, "conv_1.2", _gelu(_dense(state, "conv_1.0", x)))
+    if mixed:  # channels of the two halves in turn
+        views = np.stack([views[:channels], views[channels:]], axis=1).reshape(views.shape)
+    local, broad = views[:channels], views[channels:]
+    local = _by_channel(state, "conv_2.0.conv.1", _by_channel(state, "conv_2.0.conv.0", local))
+    local, small = _gelu(local), broad
+    for _ in range(recursion):
+        small = _gelu(_by_channel(state, "agg_conv.0", small, step=4))
+    small = _dense(state, "conv.1", _by_channel(state, "conv.0", small))
+    grid = [[_bilinear(small, (centre(i, h), centre(j, w))) for j in range(w)] for i in range(h)]
+    context = broad + np.array(grid).transpose(2, 0, 1)
+    scores = state["moe_layer.gate.body.2.weight"].double().numpy() @ local.mean((1, 2))
+    shares = np.exp(scores) / np.exp(scores).sum()
+    best = int(shares.argmax())
+    expert = part(state, f"moe_layer.experts.{best}")
+    product = _dense(expert, "conv_1", local) * _dense(expert, "conv_2", context)
+    return _dense(state, "proj", local + _dense(expert, "conv_3", product) * shares[best]), best
 
 
 def _reflected(n: int, side: int) -> list[int]:

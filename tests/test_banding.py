@@ -6,12 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import ENCODERS, network
+from tiny import ENCODERS, FIXED, network
 from torch import Tensor, nn
 
 from baselines import banding
 from baselines.banding import band_memory, in_bands, spans
 from baselines.encoders.rdn import RDN
+from baselines.encoders.srformer import SRFormer
 from baselines.encoders.swinir import SwinIR
 from harness import flops
 from harness.upscaling import stream, upscale
@@ -71,14 +72,15 @@ def test_no_bands_for_gradients_nor_for_counting():
         assert spans(torch.zeros(1), 9, 100) == [(0, 9)]
 
 
-def encoder(kind: str) -> RDN | SwinIR:
+def encoder(kind: str) -> RDN | SRFormer | SwinIR:
     torch.manual_seed(0)
     if kind == "rdn":
         return RDN(**ENCODERS["rdn"]).eval()
-    return SwinIR(**{**ENCODERS["swinir"], "depths": [2, 3]}).eval()
+    made = {"swinir": SwinIR, "srformer": SRFormer}[kind]
+    return made(**{**ENCODERS[kind], "depths": [2, 3]}).eval()
 
 
-@pytest.mark.parametrize("kind", ["rdn", "swinir"])
+@pytest.mark.parametrize("kind", ["rdn", "swinir", "srformer"])
 @pytest.mark.parametrize("size", [(1, 1), (4, 8), (40, 12), (37, 13)])
 @pytest.mark.parametrize("memory", [None, 1, 10_000])
 def test_an_encoder_in_bands(memory, size, kind):
@@ -90,7 +92,7 @@ def test_an_encoder_in_bands(memory, size, kind):
     assert relative(found, expected) < NEAR
 
 
-@pytest.mark.parametrize("method", [f"{e}-x{s}" for e in ENCODERS for s in (2, 3, 4)])
+@pytest.mark.parametrize("method", FIXED)
 def test_an_upsampler_in_bands(method):
     model = network(method)
     x = torch.rand(2, 3, 37, 12)

@@ -52,10 +52,26 @@ def test_a_case_that_is_stopped_says_so(ignored, tmp_path):
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["edsr-lte.pt", "in.png"]
 
 
-def test_a_failure_is_no_peak(tmp_path):
-    setting = memory.Setting(profiles.load("quick"), (9, 9), suffix=".xyz")
-    with pytest.raises(HarnessError, match="failed with status 1"):
+def test_a_failure_is_no_peak(tmp_path, monkeypatch):
+    setting = memory.Setting(profiles.load("quick"), (9, 9))
+    monkeypatch.setattr(memory, "_image", lambda folder, _: folder / "missing.png")
+    monkeypatch.setattr(memory, "_check", lambda *_: None)
+    with pytest.raises(HarnessError, match=r"bicubic x2 failed with status 1:\n.*missing.png"):
         list(memory.measure(["bicubic"], [2], setting, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("methods", "scales", "suffix", "message"),
+    [
+        (["bicubic", "nonsense"], [2], ".png", "Unknown method 'nonsense'"),
+        (["bicubic", "edsr-x4"], [4, 2], ".png", "edsr-x4 enlarges by 4 only, not 2"),
+        (["bicubic"], [2], ".xyz", "no suffix of an image type"),
+    ],
+)
+def test_mistakes_are_known_before_the_first_case(methods, scales, suffix, message, tmp_path):
+    setting = memory.Setting(profiles.load("quick"), (9, 9), suffix=suffix)
+    with pytest.raises((HarnessError, ValueError), match=message):
+        next(memory.measure(methods, scales, setting, tmp_path))
 
 
 def test_the_peak_grows_with_what_is_held():

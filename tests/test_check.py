@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -21,6 +21,7 @@ from harness import checkpoints, experiments, jobs, places, profiles
 from harness.cli import cli
 from harness.evaluation import measure_cell
 from harness.plan import load_plan, plan_path, save_plan
+from harness.recipe import make_recipe
 from harness.regression import load_golden, run_check, run_update
 from harness.regression.findings import Allowed, Finding, Verdict
 from harness.regression.github import SHOWN, workflow_commands
@@ -646,7 +647,8 @@ def test_golden_numbers_cover_table1_under_the_quick_profile():
     entry = golden.experiment("table1")
     refresh = "see docs/check.md on how to refresh the golden numbers"
     assert entry is not None
-    assert entry.settings == QUICK.numbers(), refresh
+    accepted, now = (profiles.concerning(s, METHODS) for s in (entry.settings, QUICK.numbers()))
+    assert accepted == now, refresh
     assert entry.stand_in
     table1 = experiments.get("table1")
     keys = {(r, m, float(s)) for r in table1.roles for m in METHODS for s in table1.scales}
@@ -658,6 +660,29 @@ def test_a_planted_drop_fails_the_project_s_own_check(cell):
     check = run_check((), QUICK, rows_of_golden(0.05, cell), GOLDEN / "quick.json")
     failed = [(finding.method, finding.scale, finding.verdict) for finding in check.failed]
     assert failed == ([(*cell, Verdict.DROP)] if cell[0] else [])
+
+
+def test_golden_numbers_are_of_the_recipes_that_are_trained_now():
+    """New settings of training must leave the recipes alone of networks that do not have them."""
+    for path in (GOLDEN / "quick" / "training").glob("*/*/checkpoint.pt"):
+        stored = checkpoints.read(path)["recipe"]
+        recipe = make_recipe(QUICK, stored["method"], stored["seed"], stored["data"])
+        assert asdict(recipe) == stored
+        assert path.parent.name == f"s{recipe.seed}-{recipe.fingerprint}"
+
+
+def test_settings_of_other_methods_are_no_other_settings(accepted):
+    """Other networks may join a profile; those of an experiment may not change."""
+    settings = json.loads(json.dumps(STORED.profile_settings))
+    settings["networks"]["decoder"]["metasr"] = {"width": 3}
+    settings["training"]["overrides"] = {"rdn-metasr": {"lr": 1}, "edsr-x2": {"dense": True}}
+    store(plan=replace(STORED, profile_settings=settings))
+    assert accepted("check")[0] == 0
+    settings["training"]["overrides"] = {"edsr-lte": {"lr": 1}}
+    store(plan=replace(STORED, profile_settings=settings))
+    status, out, _ = accepted("check")
+    assert status == 1
+    assert 'training.overrides.edsr-lte: nothing was accepted, {"lr": 1} stored' in out
 
 
 @cache

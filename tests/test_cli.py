@@ -26,8 +26,8 @@ from harness import checkpoints
 from harness.cli import cli
 from harness.errors import HarnessError
 
-COMMANDS = ["run", "report", "check", "train", "eval", "flops", "upscale", "methods", "data"]
-COMMANDS += ["import-checkpoint", "export-checkpoint", "bench"]
+COMMANDS = ["run", "report", "check", "train", "eval", "flops", "upscale", "cmsr", "methods"]
+COMMANDS += ["data", "import-checkpoint", "export-checkpoint", "bench"]
 
 
 def save_checkpoint(path: Path, method: str = "edsr-liif") -> Path:

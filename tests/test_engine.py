@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tiny import DECODER, ENCODER, network
 from torch import Tensor, nn
 
-from baselines import build
+from baselines import build, engine
 from baselines.composition import Decoder, Features, ImplicitSR, MLPHead, Routing
 from baselines.engine import GridDecoder, GridJob, decode_grid
 from baselines.factors import FUSED, Factors, Workspace, linear_relu
@@ -127,7 +128,17 @@ def plainly(model: ImplicitSR, features: Features, size: tuple[int, int], stretc
 @example(lr=(9, 2), scales=(1.0, 1.0), batch=2, seed=1, pairs=None, memory=None)
 @example(lr=(5, 6), scales=(7.3, 2.0), batch=1, seed=2, pairs=7, memory=1)
 def test_engine_equals_the_plain_path(kind, lr, scales, batch, seed, pairs, memory):
-    model = KINDS[kind]()
+    assert_equal_to_plain(KINDS[kind](), lr, scales, batch, seed, pairs, memory)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_nothing(kind, threads, monkeypatch):
+    monkeypatch.setattr(engine, "pool_for", lambda device: Pool(device, threads))
+    assert_equal_to_plain(KINDS[kind](), (7, 9), (3.3, 4.0), 1, 0, 60, None)
+
+
+def assert_equal_to_plain(model, lr, scales, batch, seed, pairs, memory):
     generator = torch.Generator().manual_seed(seed)
     size = (max(1, round(lr[0] * scales[0])), max(1, round(lr[1] * scales[1])))
     stretch = cell_stretch(model, scales[0])
@@ -140,6 +151,52 @@ def test_engine_equals_the_plain_path(kind, lr, scales, batch, seed, pairs, memo
         expected = plainly(model, features, size, stretch)
     assert found.shape == expected.shape
     assert (found - expected).abs().max() < TOLERANCE
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(KINDS)),
+    lr=st.tuples(SIDES, SIDES),
+    scales=st.tuples(SCALES, SCALES),
+    share=st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]),
+    seed=st.integers(0, 99),
+    memory=st.sampled_from([1, 4000, None]),
+    at_hand=st.booleans(),
+)
+def test_the_queries_of_some_pixels_alone(kind, lr, scales, share, seed, memory, at_hand):
+    """As the plain path, where the nearest code is asked; zero elsewhere."""
+    model, generator = KINDS[kind](), torch.Generator().manual_seed(seed)
+    size = (max(1, round(lr[0] * scales[0])), max(1, round(lr[1] * scales[1])))
+    coord, cell = make_coord(size)[None], make_cell(size)
+    with torch.no_grad():
+        features = model.encode(torch.rand(1, 3, *lr, generator=generator) * 2 - 1)
+        choice = torch.randint(0, 4, (1, lr[0] * lr[1]), generator=generator)
+        features = with_experts(model, features, choice)
+        asked = torch.rand(lr, generator=generator) < share
+        job = GridJob(size, (0, size[0]), (0, size[1]), memory=memory, asked=asked)
+        table = model.tabulate(features, cell[None]) if at_hand else None
+        found = torch.cat(list(GridDecoder(model, features, job, table).strips()))
+        expected = plainly(model, features, size, 1)[0].permute(1, 2, 0)
+    (nearest,) = model.decoder.locate(coord, cell.expand_as(coord), lr, False)
+    answered = asked.flatten()[nearest.index[0]].view(*size, 1)
+    assert (found - expected * answered).abs().max() < TOLERANCE
+    assert (found * ~answered).count_nonzero() == 0
+
+
+@pytest.mark.parametrize("kind", ["lm-liif", "moeisr-liif-s", "liif, by pixel", "metasr"])
+def test_what_nobody_asks_is_not_computed(kind):
+    """As many (query, code) pairs reach the factors as the asked pixels have."""
+    model, asked = KINDS[kind](), torch.zeros(6, 5, dtype=torch.bool)
+    asked[2:4, 3] = True
+    seen: list[tuple[int, int]] = []
+    with torch.no_grad():
+        features = model.encode(torch.rand(1, 3, 6, 5) * 2 - 1)
+        job = GridJob((24, 20), (0, 24), (0, 20), asked=asked, pairs=1)
+        decoder = GridDecoder(model, features, job)
+        decoder.factors = [Counting(factors, seen) for factors in decoder.factors]
+        list(decoder.strips())
+    codes = 4 if model.ensemble else 1
+    assert sum(queries for _, queries in seen) == 2 * 4 * 4 * codes
 
 
 @settings(max_examples=30, deadline=None)
@@ -225,10 +282,37 @@ def test_an_axis_has_every_lookup_once(n_hr, n_lr, ensemble):
 
 def test_training_mode_is_refused():
     """There all experts are mixed, which is not what the engine does."""
-    model = network("edsr-moeisr-liif-s")
+    job = GridJob((8, 8), (0, 8), (0, 8))
+    for part in (lambda model: model, lambda model: model.head):
+        model = network("edsr-moeisr-liif-s")
+        features = model.encode(torch.zeros(1, 3, 4, 4))
+        part(model).train()
+        with pytest.raises(ValueError, match="evaluation mode"):
+            GridDecoder(model, features, job)
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (GridJob((8, 8), (0, 9), (0, 8)), "no part of a side"),
+        (GridJob((8, 8), (0, 8), (5, 5)), "no part of a side"),
+        (GridJob((8, 8), (0, 8), (0, 8), memory=0), "positive"),
+        (GridJob((8, 8), (0, 8), (0, 8), pairs=-3), "positive"),
+    ],
+)
+def test_jobs_that_make_no_sense_are_refused(job, message):
+    model = network("edsr-liif")
+    with pytest.raises(ValueError, match=message):
+        GridDecoder(model, model.encode(torch.zeros(1, 3, 4, 4)), job)
+    with pytest.raises(ValueError, match="float32 networks"):
+        GridDecoder(model.double(), model.encode(torch.zeros(1, 3, 4, 4).double()), job)
+
+
+def test_decoding_needs_no_gradients_and_makes_none():
+    """Where they are enabled, too, on any number of threads."""
+    model = network("edsr-lte")
     features = model.encode(torch.zeros(1, 3, 4, 4))
-    with pytest.raises(ValueError, match="evaluation mode"):
-        GridDecoder(model.train(), features, GridJob((8, 8), (0, 8), (0, 8)))
+    assert not decode_grid(model, features, GridJob((8, 8), (0, 8), (0, 8))).requires_grad
 
 
 @pytest.mark.parametrize("kind", ["liif", "lte", "metasr", "moeisr-liif-s", "moeisr-lte-b"])
@@ -292,6 +376,19 @@ def test_buffers_serve_callers_in_and_out_of_inference_mode():
     for mode in (torch.inference_mode, torch.no_grad, torch.inference_mode):
         with mode():
             pool.run(lambda _, work: work.take("it", (3,), torch.float32).add_(1), pieces)
+
+
+def test_threads_that_start_later_keep_their_setting():
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        Pool(torch.device("cpu"), 2)
+        later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        later.start()
+        later.join()
+        assert seen == [2]
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_threads_have_one_thread_for_an_operation_and_no_gradients():

@@ -222,6 +222,45 @@ def test_swinir(wrapper, scale, sizes, tmp_path):
     compare_images(tmp_path / "x.pth", lambda lr: plain.swinir(state, lr, sizes["window"], scale))
 
 
+SEEMORE_RULES = [
+    (r"gate\.body", 3.0),
+    (r"^conv_1\.", 4.0),
+    (r"agg_conv", 1.5),
+    (r"block\.proj|fn_2", 0.7),
+    (r"^upsampler", 0.3),
+    (r".", 1.0),
+]
+# (scale, groups, channels, ranks, kernel), and what the file does not say: recursion, shuffle.
+SEEMORE = {
+    "t": ((3, 6, 36, (2, 4, 8), 11), (2, True)),
+    "l": ((2, 16, 48, (2, 4, 8), 11), (1, False)),
+    "narrow": ((4, 1, 5, (1, 3), 3), (2, True)),
+}
+
+
+@pytest.mark.parametrize("name", SEEMORE)
+@pytest.mark.parametrize("wrapper", ["", "params", "params_ema"])
+def test_seemore(wrapper, name, tmp_path):
+    """Size L has no parity case; here its depth, its one reduction and its views unmixed."""
+    (scale, groups, channels, ranks, kernel), unseen = SEEMORE[name]
+    state = generate(shapes.seemore(groups, channels, scale, ranks, kernel), SEEMORE_RULES)
+    torch.save({wrapper: state} if wrapper else state, tmp_path / "x.pth")
+    compare_images(tmp_path / "x.pth", lambda lr: plain.seemore(state, lr, scale, *unseen)[0])
+
+
+@pytest.mark.parametrize("name", SEEMORE)
+def test_seemores_choice(name, tmp_path):
+    (scale, groups, channels, ranks, kernel), unseen = SEEMORE[name]
+    state = generate(shapes.seemore(groups, channels, scale, ranks, kernel), SEEMORE_RULES)
+    torch.save({"params": state}, tmp_path / "x.pth")
+    lr = image(3, (17, 22), seed=2)
+    with torch.no_grad():
+        chosen = load_model(tmp_path / "x.pth").network.enlarge(lr)[1]
+    right = [plain.seemore(state, one[None], scale, *unseen)[1] for one in lr.double()]
+    assert chosen.tolist() == right
+    assert len(set(chosen.flatten().tolist())) > 1 or groups == 1
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_edsr_projects_own_files(scale, tmp_path):
     """Values from 0 to 255 less the mean colour, which the file's shift layers tell."""

@@ -8,6 +8,7 @@ from tiny import network
 
 from baselines import build, methods
 from harness import flops
+from harness.subject import Subject
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,13 @@ def test_the_cell_reaches_the_latent_mlp():
     features = with_out.encode(torch.rand(1, 3, 5, 6))
     wide, narrow = (with_out.tabulate(features, torch.full((1, 2), c)).codes for c in (0.2, 0.1))
     assert torch.equal(wide, narrow)
+
+
+@pytest.mark.parametrize("method", ["edsr-lmliif", "edsr-lmlte"])
+def test_the_latent_mlp_is_no_expert(method):
+    assert Subject(method, network(method), torch.device("cpu")).expert_depths == []
+    mixture = Subject("", network("edsr-moeisr-liif-b"), torch.device("cpu"))
+    assert mixture.expert_depths == [2, 3, 4, 5]
 
 
 def test_lmf_has_no_mixture():

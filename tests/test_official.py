@@ -207,6 +207,8 @@ NOT_OFFICIAL = {
     "lte": ("edsr-lte", {"encoder": ENCODERS["edsr"], "decoder": DECODER, "ensemble": False},
             "always has the local ensemble"),
     "metasr": ("edsr-metasr", {"encoder": ENCODERS["edsr"], "decoder": DECODER}, "layer of 256"),
+    "residuals": ("edsr-x2", {"encoder": {**ENCODERS["edsr"], "values": "bytes", "shifted": True,
+                                          "residual_scale": 0.1}}, "what scales residuals"),
     "values": ("rdn-x2", {"encoder": {**ENCODERS["rdn"], "values": "bytes"}}, "colour values"),
 }  # fmt: skip
 
@@ -277,6 +279,22 @@ def test_a_bare_rdn_is_the_liif_projects_unless_told_otherwise(harness):
 def test_settings_that_weights_do_not_show_are_another_checkpoint():
     files = [saved(liif_file(), "a.pth"), saved(liif_file(local_ensemble=False), "b.pth")]
     assert len({open_checkpoint(path).weights for path in files}) == 2
+
+
+def test_what_scales_residuals_goes_with_the_specification(harness):
+    spec = {"name": "edsr-baseline", "args": {**EDSR_ARGS, "res_scale": 0.1}}
+    files = [saved(liif_file(), "a.pth"), saved(liif_file(encoder_spec=spec), "b.pth")]
+    plain, scaled = (open_checkpoint(path) for path in files)
+    assert scaled.meta["build"]["encoder"]["residual_scale"] == 0.1
+    assert scaled.weights != plain.weights, "the same weights, but not the same measurements"
+    lr = torch.rand(1, 3, 5, 4)
+    with torch.no_grad():
+        for layer in (m.encoder.body[0].body[2] for m in (plain.model, scaled.model)):
+            layer.bias.zero_()
+        plain.model.encoder.body[0].body[2].weight.mul_(0.1)
+        assert torch.allclose(plain.model.encoder(lr), scaled.model.encoder(lr), atol=1e-6)
+    harness.good("export-checkpoint", "b.pth", "back.pth")
+    assert open_checkpoint("back.pth").meta["build"] == scaled.meta["build"]
 
 
 def test_values_that_contradict_a_file_are_refused(harness, tmp_path):
@@ -419,8 +437,6 @@ REFUSED = {
     "encoder-argument": (other({"name": "rdn", "args": {"depth": 3}}), "does not know: depth"),
     "rdn-config": (other({"name": "rdn", "args": {"RDNconfig": "C", "no_upsampling": True}}),
                    "configurations A and B"),
-    "res-scale": (other({"name": "edsr-baseline", "args": {**EDSR_ARGS, "res_scale": 0.1}}),
-                  "res_scale 1"),
     "upsampler": (other({"name": "edsr-baseline", "args": {**EDSR_ARGS, "no_upsampling": False}}),
                   "upsampler of its own"),
     "mlp": (liif_file(imnet_spec={"name": "mlp", "args": {"out_dim": 4, "hidden_list": [16, 16]}}),

@@ -13,7 +13,7 @@ from tiny import PROFILE, write_data, write_profile
 
 from baselines import methods, parse
 from harness import profiles
-from harness.data.sets import find
+from harness.data.sets import SPECS, find
 from harness.errors import HarnessError, UsageError
 from harness.experiments import EXPERIMENTS
 from harness.recipe import make_recipe
@@ -38,10 +38,10 @@ def load(content: dict[str, Any]) -> profiles.Profile:
 def test_shipped_profiles(name):
     profile = profiles.load(name)
     assert profile.name == name
-    assert profile.stand_in == (name != "paper")
+    assert profile.stand_in(EXPERIMENTS["table1"].methods) == (name != "paper")
     for experiment in EXPERIMENTS.values():
         for role in experiment.roles:
-            assert profile.dataset_for(role) in profiles.SPECS
+            assert profile.dataset_for(role) in SPECS
         shown = profile.regions.get(experiment.name, ())
         assert shown or not experiment.regions_only
         for region in shown:
@@ -49,8 +49,20 @@ def test_shipped_profiles(name):
             assert region.scale in experiment.scales
 
 
+# Steps, batch, first milestone and average of the weights, by encoder.
+IGCONV = {
+    "edsr": (300_000, 16, 200_000, 0.999),
+    "edsr-large": (300_000, 16, 200_000, 0.999),
+    "rdn": (1_000_000, 32, 200_000, 0),
+    "rcan": (1_000_000, 16, 200_000, 0),
+    "srformer": (500_000, 32, 250_000, 0),
+    "swinir": (500_000, 32, 250_000, 0),
+}
+
+
 def test_the_paper_profile_is_the_papers_setting():
-    """../shared/published/settings.md: LIIF's and LTE's schedule, which MoEISR takes over."""
+    """../shared/published/settings.md: LIIF's and LTE's schedule, which MoEISR takes over, and the
+    neighbours' own."""
     profile = profiles.load("paper")
     t = profile.training
     assert (t.dataset, profile.roles["DIV2K_valid"]) == ("DIV2K_train", "DIV2K_valid")
@@ -60,12 +72,24 @@ def test_the_paper_profile_is_the_papers_setting():
     assert 800 * t.repeat // t.batch * t.epochs == 1_000_000
     assert profile.networks == profiles.Networks()
     for name in methods():
-        own = t.for_method(parse(name))
-        if parse(name).encoder == "swinir" and parse(name).decoder == "lte":
+        own, parts = t.for_method(parse(name)), parse(name)
+        if name.startswith("seemore"):
+            assert (own.lr, own.batch, own.patch, own.betas) == (1e-3, 32, 64, (0.9, 0.99))
+            assert (own.iterations, own.frequency) == (500_000, 0.1)
+            assert own.milestones == (250_000, 400_000, 450_000, 475_000)
+            assert "DIV2K and Flickr2K" in own.departure
+        elif parts.upsampler:
+            assert (own.iterations, own.batch, own.milestones[0], own.ema) == IGCONV[parts.encoder]
+            assert own.dense and own.scales == parts.scales
+            assert own.frequency == (0.05 if parts.upsampler == "igconv-plus" else 0)
+        elif parts.encoder == "swinir" and parts.decoder in ("lte", "lmliif", "lmlte"):
             assert (own.lr, own.batch, own.milestones) == (2e-4, 32, (500, 800, 900, 950))
+        elif parts.encoder == "edsr" and parts.decoder in ("lmliif", "lmlte"):
+            assert (own.lr, own.batch, own.epochs) == (1e-4, 16, 1200)
+            assert own.milestones == (200, 400, 600, 800, 1000)
         else:
             assert (own.lr, own.batch, own.milestones) == (t.lr, t.batch, t.milestones)
-        scale = parse(name).scale
+        scale = parts.scale
         assert (own.scale_min, own.scale_max) == ((scale, scale) if scale else (1, 4))
 
 
@@ -267,9 +291,10 @@ def test_what_can_change_a_number_is_told_from_what_cannot(path):
 def test_only_the_papers_setting_is_no_stand_in(path, value):
     shipped = yaml.safe_load((Path(profiles.__file__).parent / "paper.yaml").read_text())
     paper = {**shipped, "name": "own"}
-    assert not load(paper).stand_in
-    assert not load(changed("training.in_memory", False, paper)).stand_in
-    assert load(changed(path, value, paper)).stand_in
+    methods = EXPERIMENTS["table1"].methods
+    assert not load(paper).stand_in(methods)
+    assert not load(changed("training.in_memory", False, paper)).stand_in(methods)
+    assert load(changed(path, value, paper)).stand_in(methods)
 
 
 @pytest.mark.parametrize("name", ["quick", "bsds", "paper"])

@@ -154,6 +154,20 @@ def test_bf16_stays_close(method):
     assert torch.nn.functional.cosine_similarity(flat, expected, dim=0) > 0.98
 
 
+def test_gradients_that_it_does_not_make_are_refused():
+    model = network("edsr-lte").train()
+    lr, coord, cell, target = batch(model, (6, 7), 2, 30)
+    for wanted in (coord, target):
+        wanted.requires_grad_()
+        with pytest.raises(ValueError, match="weights and features only"):
+            l1_loss(model, model.encode(lr), coord, cell, target)
+        wanted.requires_grad_(False)
+    loss = l1_loss(model, model.encode(lr), coord, cell, target)
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="once"):
+        loss.backward()
+
+
 def test_nothing_is_left_on_the_model():
     model = network("edsr-moeisr-liif-s").train()
     lr, coord, cell, target = batch(model, (6, 7), 2, 30)

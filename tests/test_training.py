@@ -26,6 +26,7 @@ from tiny import (
     write_profile,
 )
 
+from baselines import parse
 from baselines.implicit import make_coord
 from harness import profiles
 from harness.bench.plain import augment
@@ -34,9 +35,10 @@ from harness.data.degrade import pil_resize
 from harness.data.patches import Batch, PatchSource
 from harness.data.sets import Dataset, find
 from harness.data.sets.base import memory_item
+from harness.objective import losses
 from harness.profiles import Training
 from harness.recipe import make_recipe
-from harness.training import learning_rate, losses, new_state
+from harness.stepping import learning_rate, new_state
 from moeisr.losses import moeisr_loss
 
 STEPS = 4 * 4 // 4 * 3
@@ -161,8 +163,8 @@ def test_too_few_images_for_a_batch_are_told(tmp_path, harness):
 
 def test_the_learning_rate_of_the_paper():
     settings = profiles.load("paper").training
-    rates = {epoch: learning_rate(settings, epoch) for epoch in (0, 199, 200, 400, 599, 600, 999)}
-    assert rates == {
+    epochs = (0, 199, 200, 400, 599, 600, 999)
+    assert {epoch: learning_rate(settings, 7 * epoch + 6, 7) for epoch in epochs} == {
         0: 1e-4,
         199: 1e-4,
         200: 5e-5,
@@ -171,6 +173,18 @@ def test_the_learning_rate_of_the_paper():
         600: 1.25e-5,
         999: 6.25e-6,
     }
+    assert learning_rate(settings, 7 * 200 - 1, 7) == 1e-4
+
+
+def test_milestones_in_steps():
+    """MultiStepLR, stepped once a step, as SeemoRe's and IGConv's code."""
+    settings = Training(dataset="x", lr=1.0, iterations=9, milestones=(3, 5))
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [3, 5], 0.5)
+    for step in range(9):
+        assert learning_rate(settings, step, per_epoch=2) == optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        schedule.step()
 
 
 @pytest.mark.parametrize("method", NETWORKS)
@@ -206,7 +220,7 @@ def test_the_loss_of_a_fixed_scale_network(method):
     source = PatchSource(Dataset("one", "", (memory_item("one", lambda: hr),), None, "full"),
                          settings, 0)  # fmt: skip
     batch = source.batch(0)
-    unit = method.startswith("swinir")
+    unit = model.input_range == "unit"
     sr = model(batch.lr / 2 + 0.5) * 2 - 1 if unit else model(batch.lr)
     row, column = (((batch.coord[0] + 1) / 2 * side).floor().long()).unbind(-1)
     expected = (sr[0, :, row, column].T - batch.target[0]).abs().mean()
@@ -249,7 +263,8 @@ def test_the_weight_in_a_name_is_that_of_the_balance_loss(tmp_path, harness):
         "edsr-liif": None,
         "edsr-x2": None,
     }.items():
-        state = new_state(make_recipe(profile, method, 0, ""), torch.device("cpu"))
+        own = profile.training.for_method(parse(method))
+        state = new_state(make_recipe(profile, method, 0, ""), own, torch.device("cpu"))
         assert state.balance == expected
 
 
@@ -351,18 +366,18 @@ import os, signal, sys
 from pathlib import Path
 import torch
 from harness.cli import main
-from harness.data.patches import PatchSource
+from harness.data.source import ImageSource
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
-where, real_batch, real_save = sys.argv.pop(1), PatchSource.batch, torch.save
+where, real_of_step, real_save = sys.argv.pop(1), ImageSource._of_step, torch.save
 real_write, steps = Path.write_bytes, [0]
 
-def batch(self, step):
+def of_step(self, step):
     if where == "step" and step == 7:
         die()
-    return real_batch(self, step)
+    return real_of_step(self, step)
 
 def save(content, file):
     steps.append(content["step"])
@@ -374,22 +389,33 @@ def write(self, data):
         die()
     return real_write(self, data)
 
-PatchSource.batch, torch.save, Path.write_bytes = batch, save, write
+ImageSource._of_step, torch.save, Path.write_bytes = of_step, save, write
 main()
 """
 
 
-@pytest.mark.parametrize("method", ["edsr-liif", "edsr-moeisr-lte-s"])
-def test_killed_and_started_again_ends_with_the_same_weights(method, trained, tmp_path):
-    whole = trained(method, "whole")
-    arguments = command(method, tmp_path / "tiny.yaml", tmp_path / "data", "killed")
+DENSE = {
+    **{"dense": True, "frequency": 0.1, "betas": [0.9, 0.99], "ema": 0.8},
+    **{"iterations": STEPS, "milestones": [6, 9]},
+}
+
+
+@pytest.mark.parametrize("method", ["edsr-liif", "edsr-moeisr-lte-s", "edsr-x3"])
+def test_killed_and_started_again_ends_with_the_same_weights(method, tmp_path, harness):
+    root = write_data(tmp_path / "data")
+    content = profile_with(overrides={"edsr-x3": DENSE})
+    arguments = (method, write_profile(tmp_path / "tiny.yaml", content), root)
     for place, step in (("step", 5), ("save", 5), ("log", 10)):
-        process = start(place, *arguments, code=KILL)
+        process = start(place, *command(*arguments, "killed"), code=KILL)
         _, err = process.communicate(timeout=120)
         assert process.returncode == -signal.SIGKILL, err
         assert checkpoint(Path("killed"))["step"] == step
-    killed = trained(method, "killed")
+    for results in ("killed", "whole"):
+        harness.good(*command(*arguments, results))
+    whole, killed = (checkpoint(Path(results)) for results in ("whole", "killed"))
     assert_same_weights(whole, killed)
+    assert_same_weights(*({**c, "state_dict": c.get("unaveraged", {})} for c in (whole, killed)))
+    assert ("unaveraged" in killed) == (method == "edsr-x3")
     for name, state in whole["optimizer"]["state"].items():
         assert all(torch.equal(v, killed["optimizer"]["state"][name][k]) for k, v in state.items())
     left = [p.name for p in Path("killed").rglob("*") if p.is_file()]

@@ -43,7 +43,7 @@ def test_a_fixed_scale_network_is_cut_back(method):
     model, scale = network(method), int(method[-1])
     lr = torch.rand(1, 3, 7, 8)
     made = upscale(model, lr, scale).image
-    unit = method.startswith("swinir")
+    unit = model.input_range == "unit"
     seen, _ = seen_by(model, lr, (7 * scale, 8 * scale))
     with torch.no_grad():
         whole = model(seen) if unit else model(seen * 2 - 1) / 2 + 0.5

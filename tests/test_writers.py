@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,9 @@ from tiny import network, photo, start
 from baselines.bicubic import Resize, imresize
 from harness.data.degrade import quantise, unit
 from harness.data.images import to_image, to_tensor
-from harness.enlarging import enlarge_file, enlarged_rows, layout_of
+from harness.enlarging import begin, enlarge_file, enlarged_rows, layout_of
 from harness.errors import HarnessError
+from harness.files import write_text
 from harness.image_files import Source, check_target
 from harness.profiles import Evaluation
 from harness.subject import Subject
@@ -176,11 +178,11 @@ def test_strips_are_the_rows_of_the_whole(method, scale, mode, kind, tmp_path):
     image, chosen = source(mode), subject_of(method)
     path = tmp_path / f"out{SUFFIXES[kind]}"
     # 1 MiB: bands of a single row of latent codes.
-    layout = enlarge_file(chosen, image, scale, Evaluation(memory_mib=1), path, kind)
+    made = enlarge_file(chosen, image, scale, Evaluation(memory_mib=1), path, kind)
     expected = as_a_whole(chosen.model, image, scale)
     with Image.open(path) as found:
         assert (found.mode, found.size) == (expected.mode, expected.size)
-        assert layout.size == (found.height, found.width)
+        assert made.layout.size == (found.height, found.width)
         assert np.array_equal(np.asarray(found), np.asarray(expected))
         assert found.info.get("icc_profile") == image.icc_profile
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
@@ -189,7 +191,8 @@ def test_strips_are_the_rows_of_the_whole(method, scale, mode, kind, tmp_path):
 def test_large_images_come_in_many_strips():
     image = source("RGBA", 24, 20)
     for method in ("edsr-lte", BICUBIC):
-        strips = list(enlarged_rows(subject_of(method), image, 30, Evaluation(memory_mib=1)))
+        made = begin(subject_of(method), image, 30, Evaluation(memory_mib=1))
+        strips = list(enlarged_rows(made, image, 30))
         assert max(len(strip) for strip in strips) < 150
         assert sum(len(strip) for strip in strips) == 720
 
@@ -276,3 +279,34 @@ def test_a_result_too_large_to_read_again_is_refused_in_words(harness, monkeypat
     command = ("upscale", "large.png", "o.png", "--scale", 2, "--method", BICUBIC)
     status, _, err = harness(*command)
     assert (status, "too large to open" in err, "Cut it into parts" in err) == (1, True, True)
+
+
+def test_a_termination_leaves_nothing(tmp_path):
+    """As Ctrl-C: no hidden part of a large file stays behind."""
+    Image.fromarray(noise(300, 300, 3)).save(tmp_path / "in.png")
+    running = start("upscale", "in.png", "out.png", "--scale", "30", "--method", BICUBIC)
+    while len(list(tmp_path.iterdir())) < 2 and running.poll() is None:
+        time.sleep(0.02)
+    running.terminate()
+    _, err = running.communicate(timeout=120)
+    assert running.returncode == 130
+    assert "out.png was not written" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
+
+
+@pytest.mark.parametrize("suffix", [".ico", ".xbm", ".gif"])
+def test_types_that_hold_no_picture_are_refused_at_once(suffix, harness):
+    Image.fromarray(noise(6, 6, 3)).save("in.png")
+    command = ("upscale", "in.png", f"out{suffix}", "--scale", 2, "--method", BICUBIC)
+    status, _, err = harness(*command)
+    assert status == 1
+    assert "no suffix of an image type" in err
+    assert not Path(f"out{suffix}").exists()
+
+
+def test_the_target_of_a_link_is_replaced(tmp_path):
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "new"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -17,20 +18,27 @@ from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
 from baselines import build, methods, parse
+from baselines.encoders import SYSTEMS
 from harness.cli import main
 
 NETWORKS = [name for name in methods() if parse(name).decoder]
 FIXED = [name for name in methods() if parse(name).scale]
 MIXTURES = [name for name in NETWORKS if parse(name).head]
 PLAIN = [name for name in NETWORKS if not parse(name).head]
+MULTI = [name for name in methods() if parse(name).upsampler]
 
 ENCODERS = {
     "edsr": {"blocks": 1, "features": 8},
     "rdn": {"features": 8, "blocks": 2, "layers": 2, "growth": 4},
+    "rcan": {"groups": 2, "blocks": 1, "features": 8, "reduction": 2},
     "swinir": {"features": 8, "channels": 8, "depths": [2], "heads": 2, "window": 4},
+    "srformer": {"channels": 8, "depths": [2], "heads": 2, "window": 6},
+    "edsr-large": {"blocks": 2, "features": 12},
+    **{name: {"groups": 2, "channels": 8, "recursion": 1, "kernel": 5} for name in SYSTEMS},
 }
 ENCODER = ENCODERS["edsr"]
 DECODER = {"width": 16}
+UPSAMPLER = {"width": 16, "layers": 2}
 
 
 def network(method: str, seed: int = 0, **options: Any) -> nn.Module:
@@ -39,10 +47,28 @@ def network(method: str, seed: int = 0, **options: Any) -> nn.Module:
     sizes = {"encoder": ENCODERS[parse(method).encoder]}
     if parse(method).decoder:
         sizes["decoder"] = DECODER
+    if parse(method).upsampler:
+        sizes["upsampler"] = UPSAMPLER
     model = build(method, **{**sizes, **options}).eval()
     for name, parameter in model.named_parameters():
         if "mapper" in name and parameter.dim() > 1:
             parameter.data.mul_(4)
+    return model
+
+
+def image(*size: int, seed: int = 0) -> Tensor:
+    """Random numbers in [0, 1]."""
+    return torch.rand(*size, generator=torch.Generator().manual_seed(seed))
+
+
+def moving(method: str, **options: Any) -> nn.Module:
+    """A tiny network whose shifts, and not only their start, take part in the answer."""
+    model = network(method, **options)
+    for name, parameter in model.named_parameters():
+        if "upsampler" in name:
+            generator = torch.Generator().manual_seed(len(name))
+            fan_in = math.prod(parameter.shape[1:])
+            parameter.data.normal_(generator=generator).mul_(fan_in**-0.5)
     return model
 
 

@@ -1,4 +1,4 @@
-"""EDSR-baseline (Lim et al., CVPR Workshops 2017), as encoder or with its own upsampler."""
+"""EDSR (Lim et al., CVPR Workshops 2017), as encoder or with its own upsampler."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 class ResidualBlock(nn.Module):
-    """conv, ReLU, conv, plus the input; EDSR has no batch normalisation."""
+    """conv, ReLU, conv, times a constant, plus the input; EDSR has no batch normalisation."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, scale: float = 1) -> None:
         super().__init__()
+        self.scale = scale
         self.body = nn.Sequential(
             conv3x3(channels, channels), nn.ReLU(inplace=True), conv3x3(channels, channels)
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.body(x)
-        return out
+        inner: Tensor = self.body(x)
+        return x + (inner if self.scale == 1 else inner * self.scale)
 
 
 def upsampling_steps(scale: int) -> list[int]:
@@ -72,6 +73,7 @@ class EDSR(nn.Module):
     Args:
         blocks: residual blocks.
         features: channels of every hidden layer.
+        residual_scale: of what a block adds to its input; 0.1 in the large EDSR (sec. 3.3).
         scale: None gives the encoder (LR features); an integer adds EDSR's own upsampler.
         values: with the upsampler, the values that its layers see (`Colours`).
         shifted: less the mean colour; EDSR's own project has "bytes", shifted.
@@ -88,6 +90,7 @@ class EDSR(nn.Module):
         self,
         blocks: int = 16,
         features: int = 64,
+        residual_scale: float = 1,
         scale: int | None = None,
         values: Values = "signed",
         shifted: bool = False,
@@ -99,7 +102,8 @@ class EDSR(nn.Module):
         self.out_channels = features if scale is None else 3
         self.head = nn.Sequential(conv3x3(3, features))
         self.body = nn.Sequential(
-            *(ResidualBlock(features) for _ in range(blocks)), conv3x3(features, features)
+            *(ResidualBlock(features, residual_scale) for _ in range(blocks)),
+            conv3x3(features, features),
         )
         self.tail: Callable[[Tensor], Tensor] = (
             nn.Identity()

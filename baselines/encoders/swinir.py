@@ -11,7 +11,7 @@ from baselines.banding import in_bands, spans
 from baselines.composition import Range
 from baselines.encoders.colours import DIV2K_MEAN
 from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler, upsample
-from baselines.mirror import mirrored
+from baselines.mirror import mirrored, whole_windows
 
 
 def partition(x: Tensor, window: int) -> Tensor:
@@ -37,8 +37,8 @@ def relative_positions(window: int) -> Tensor:
     return offset[0] * (2 * window - 1) + offset[1]
 
 
-def shift_mask(size: tuple[int, int], window: int, shift: int, device: torch.device) -> Tensor:
-    """(windows, N, N), -100 between pixels that the cyclic shift has brought together."""
+def shift_regions(size: tuple[int, int], window: int, shift: int, device: torch.device) -> Tensor:
+    """(windows, N) numbers of regions that were apart before the cyclic shift, by window."""
     h, w = size
     rows = torch.zeros(h, device=device)
     columns = torch.zeros(w, device=device)
@@ -46,7 +46,12 @@ def shift_mask(size: tuple[int, int], window: int, shift: int, device: torch.dev
         axis[length - window : length - shift] = 1
         axis[length - shift :] = 2
     region = rows[:, None] * 3 + columns[None, :]
-    labels = partition(region[None, :, :, None], window).squeeze(-1)
+    return partition(region[None, :, :, None], window).squeeze(-1)
+
+
+def shift_mask(size: tuple[int, int], window: int, shift: int, device: torch.device) -> Tensor:
+    """(windows, N, N), -100 between pixels that the cyclic shift has brought together."""
+    labels = shift_regions(size, window, shift, device)
     return (labels[:, :, None] != labels[:, None, :]).float() * -100
 
 
@@ -159,7 +164,8 @@ class SwinIR(nn.Module):
     features keep that padding, as in the LIIF family; with its own upsampler the result is cut.
 
     Args:
-        features: channels of the result (encoder) or before the upsampler.
+        features: channels of the result (encoder) or before the upsampler; None gives an encoder
+            whose result is the transformer's, without the convolution after it.
         channels: width of the transformer.
         depths: blocks of each group.
         heads: attention heads.
@@ -172,7 +178,7 @@ class SwinIR(nn.Module):
 
     def __init__(
         self,
-        features: int = 64,
+        features: int | None = 64,
         channels: int = 180,
         depths: Sequence[int] = (6, 6, 6, 6, 6, 6),
         heads: int = 6,
@@ -183,7 +189,8 @@ class SwinIR(nn.Module):
         super().__init__()
         self.window = window
         self.scale = scale
-        self.out_channels = features if scale is None else 3
+        width = channels if features is None else features
+        self.out_channels = width if scale is None else 3
         self.first = conv3x3(3, channels)
         self.embed_norm = nn.LayerNorm(channels)
         self.groups = nn.ModuleList(
@@ -191,11 +198,15 @@ class SwinIR(nn.Module):
         )
         self.norm = nn.LayerNorm(channels)
         self.after = conv3x3(channels, channels)
-        self.before_upsampler = nn.Sequential(conv3x3(channels, features), nn.LeakyReLU())
+        self.before_upsampler: nn.Module = (
+            nn.Identity()
+            if features is None
+            else nn.Sequential(conv3x3(channels, features), nn.LeakyReLU())
+        )
         self.tail = (
             nn.Identity()
             if scale is None
-            else nn.Sequential(pixel_shuffle_upsampler(features, scale), conv3x3(features, 3))
+            else nn.Sequential(pixel_shuffle_upsampler(width, scale), conv3x3(width, 3))
         )
         mean = torch.zeros(3) if scale is None else torch.tensor(DIV2K_MEAN)
         self.register_buffer("mean", mean[:, None, None], persistent=False)
@@ -214,8 +225,7 @@ class SwinIR(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         """(B, 3, h, w) to features on the padded grid, or to (B, 3, h*scale, w*scale)."""
         h, w = lr.shape[-2:]
-        whole = (h + -h % self.window, w + -w % self.window)
-        x = mirrored(lr, whole, repeat_edge=False)
+        x = mirrored(lr, whole_windows((h, w), self.window), repeat_edge=False)
         x = self.first(x - self.mean)
         x = self.after(self.features_of(x)) + x
         out = upsample(self.tail, self.before_upsampler(x), self.scale)

@@ -82,13 +82,29 @@ def measure(
         folder: for the image, the networks and one result at a time.
 
     Raises:
-        HarnessError: when the command fails.
+        HarnessError: when the command fails; before the first case, for a method that is unknown or
+            does not have one of the scales, or a type that cannot be written.
     """
     image = _image(folder, setting.size)
+    _check(methods, scales, setting, image)
     for method in methods:
         network = _network(folder, method, setting.profile)
         for scale in scales:
             yield _case(method, scale, setting, image, network)
+
+
+def _check(methods: Sequence[str], scales: Sequence[float], setting: Setting, image: Path) -> None:
+    from baselines import parse
+    from harness.errors import UsageError
+    from harness.image_files import check_target, open_source
+
+    for method in methods:
+        own = parse(method).scale
+        for scale in scales:
+            if own not in (None, scale):
+                raise UsageError(f"{method} enlarges by {own} only, not {scale:g}.")
+    for scale in scales:
+        check_target(image.with_name(f"out{setting.suffix}"), open_source(image), scale)
 
 
 def _image(folder: Path, size: tuple[int, int]) -> Path:
@@ -128,11 +144,12 @@ def _case(method: str, scale: float, setting: Setting, image: Path, network: lis
     command += ["--device", setting.device]
     command += [] if setting.memory is None else ["--memory", str(setting.memory)]
     start = time.perf_counter()
-    status = _run([sys.executable, "-c", _CHILD, str(report), *command], report, setting.limit)
+    child = [sys.executable, "-c", _CHILD, str(report), *command]
+    status, said = _run(child, report, setting.limit)
     seconds = time.perf_counter() - start
     stopped = setting.limit is not None and status == _INTERRUPTED
     if status and not stopped:
-        raise HarnessError(f"harness {' '.join(command)} failed with status {status}.")
+        raise HarnessError(f"{method} x{scale:g} failed with status {status}:", said.strip())
     line = Line(
         method=method,
         scale=scale,
@@ -148,19 +165,25 @@ def _case(method: str, scale: float, setting: Setting, image: Path, network: lis
     return line
 
 
-def _run(command: list[str], begun: Path, limit: float | None) -> int:
-    """Exit status of a command that is interrupted so many seconds after a file has appeared."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
+def _run(command: list[str], begun: Path, limit: float | None) -> tuple[int, str]:
+    """Runs a command, and interrupts it so many seconds after a file has appeared.
+
+    Returns:
+        its exit status, and what it wrote to standard error.
+    """
+    silent, kept = subprocess.DEVNULL, subprocess.PIPE
+    with subprocess.Popen(command, text=True, stdout=silent, stderr=kept) as running:
         try:
             while limit is not None and running.poll() is None and not begun.exists():
                 time.sleep(0.05)
-            return running.wait(limit)
+            said = running.communicate(timeout=limit)[1]
         except subprocess.TimeoutExpired:
             running.send_signal(signal.SIGINT)
-            return running.wait()
+            said = running.communicate()[1]
         except BaseException:
             running.terminate()
             raise
+        return running.returncode, said
 
 
 def in_child() -> None:

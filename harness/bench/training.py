@@ -27,7 +27,7 @@ from harness.errors import UsageError
 from harness.objective import compiled, losses, total_loss
 from harness.profiles import Profile, Training
 from harness.progress import bar
-from harness.training import State, optimise
+from harness.stepping import State, make_optimizer, optimise
 from harness.upscaling import autocast
 
 METHODS = (
@@ -73,7 +73,7 @@ def _fast(setting: Setting, method: str) -> Callable[[], None]:
     settings = setting.training(method)
     model = _network(setting, method)
     source = PatchSource(setting.data, settings, 0, setting.device)
-    state = State(model, torch.optim.Adam(model.parameters(), lr=settings.lr, fused=True))
+    state = State(model, make_optimizer(model, settings))
     objective = compiled(losses) if settings.compile else losses
 
     def step() -> None:
@@ -88,7 +88,7 @@ def _plain(setting: Setting, method: str) -> Callable[[], None]:
     model = _network(setting, method)
     images = [item.load() for item in setting.data.items]
     batches = iter(plain_loader(PlainSamples(images, settings, 0, _ENDLESS), setting.workers))
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, betas=settings.betas)
 
     def step() -> None:
         batch: Batch = next(batches).to(setting.device)

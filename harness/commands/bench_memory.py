@@ -65,6 +65,7 @@ def memory(
     from harness import profiles
     from harness.bench.machine import in_words, machine
     from harness.bench.memory import METHODS, Setting, measure
+    from harness.progress import say
 
     names = parts(methods) or list(METHODS)
     factors = [scale_factor(text) for text in parts(scales)]
@@ -72,8 +73,11 @@ def memory(
     setting = Setting(
         profiles.load(profile), parse_size(size, "--size"), suffix, memory, device, limit
     )
+    lines: list[Line] = []
     with tempfile.TemporaryDirectory() as folder:
-        lines = list(measure(names, factors, setting, Path(folder)))
+        for line in measure(names, factors, setting, Path(folder)):
+            lines.append(line)
+            say(f"{line.method} x{line.scale:g}: {line.peak / 2**20:.0f} MiB")
     if as_json:
         content = {"schema": SCHEMA, "bench": "memory", "profile": profile, "memory_mib": memory}
         print_json({**content, "machine": here, "lines": [line.content() for line in lines]})

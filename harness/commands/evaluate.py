@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.options import (
+    cmsr_options,
     data_root_option,
     device_option,
     json_option,
@@ -21,6 +22,7 @@ from harness.commands.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.cmsr.table import Cmsr
     from harness.data.pairs import PairStore
     from harness.data.sets import Dataset
     from harness.places import Places
@@ -59,6 +61,7 @@ NOTES = {
 @click.option("--protocol", help="benchmark, div2k or full. Default: the dataset's own.")
 @profile_option
 @precision_option
+@cmsr_options
 @data_root_option
 @device_option
 @results_option
@@ -72,6 +75,8 @@ def evaluate(
     protocol: str | None,
     profile: str,
     precision: str | None,
+    cmsr: Path | None,
+    foreign_tables: bool,
     data_root: Path | None,
     device: str,
     results: Path,
@@ -84,9 +89,11 @@ def evaluate(
     """
     from harness import device as devices
     from harness import places, profiles, results as store  # isort: skip
+    from harness.cmsr.table import cmsr_for
     from harness.data.pairs import PairStore
     from harness.data.sets import check_name, find
     from harness.metrics import shaved_border
+    from harness.scales import scales_of
     from harness.summary import summarise
     from harness.trained import find_subject
 
@@ -97,8 +104,8 @@ def evaluate(
     if protocol is not None:
         shaved_border(protocol, 2)
     subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
-    own = getattr(subject.model, "scale", None)
-    scales = scales or ((float(own),) if own else (2.0, 3.0, 4.0))
+    tables = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
+    scales = scales or tuple(map(float, scales_of(subject.model) or (2, 3, 4)))
     rows: list[dict[str, Any]] = []
     incomplete: dict[str, str] = {}
     for name in dict.fromkeys(names):
@@ -107,10 +114,13 @@ def evaluate(
             incomplete[name] = dataset.about()
         pairs = PairStore()
         for scale in dict.fromkeys(scales):
-            rows += _measure(subject, dataset, scale, protocol, settings, where, force, pairs)
+            rows += _measure(
+                subject, dataset, scale, protocol, settings, where, force, pairs, tables
+            )
     frame = store.frame(rows)
     summary = summarise(frame, incomplete)
     notes = [*_incomplete_notes(incomplete), *_notes(frame)]
+    notes += tables.notes(list(dict.fromkeys(scales))) if tables else []
     if as_json:
         content = {
             "method": subject.method,
@@ -135,6 +145,7 @@ def _measure(
     where: Places,
     force: bool,
     pairs: PairStore,
+    tables: Cmsr | None,
 ) -> list[dict[str, Any]]:
     """Rows of one dataset at one scale; what was measured before is not measured again."""
     from harness.evaluation import Task, measure_cell, missing_images
@@ -150,6 +161,7 @@ def _measure(
         profile=subject.profile,
         settings=settings.evaluation,
         cache=where.lr_cache,
+        cmsr=tables,
     )
     file = CellFile(where.results / "eval" / task.cell(subject).relative_path)
     if force:
@@ -177,6 +189,7 @@ def _notes(frame: pd.DataFrame) -> list[str]:
 def _print(summary: list[dict[str, Any]], notes: list[str]) -> None:
     from tabulate import tabulate
 
+    by_cmsr = any(line["rendered_macs"] is not None for line in summary)
     lines = [
         {
             "dataset": line["dataset"],
@@ -189,10 +202,11 @@ def _print(summary: list[dict[str, Any]], notes: list[str]) -> None:
             "protocol": line["protocol"],
             "decoder GMACs": None if line["decoder_macs"] is None else line["decoder_macs"] / 1e9,
             "s/image": line["seconds_per_image"],
+            **(_rendered(line) if by_cmsr else {}),
         }
         for line in summary
     ]
-    formats = ("", "", "", ".3f", ".2f", ".4f", "", "", ".2f", ".3f")
+    formats = ("", "", "", ".3f", ".2f", ".4f", "", "", ".2f", ".3f", "", ".2f", "")
     click.echo(tabulate(lines, headers="keys", tablefmt="simple", floatfmt=formats, missingval="-"))
     for line in summary:
         if line["too_small"]:
@@ -202,3 +216,13 @@ def _print(summary: list[dict[str, Any]], notes: list[str]) -> None:
             )
     for note in notes:
         click.echo(note)
+
+
+def _rendered(line: dict[str, Any]) -> dict[str, Any]:
+    """Columns of CMSR: how it was rendered, what of the decoder's multiply-adds is left."""
+    macs, saving = line["rendered_macs"], line["saving"]
+    return {
+        "rendering": line["rendering"],
+        "rendered GMACs": None if macs is None else macs / 1e9,
+        "saving": None if saving is None else f"{saving:.1%}",
+    }

@@ -46,12 +46,13 @@ AS_LR = {
 @click.option(
     "--shares",
     metavar="even|A,B,...",
-    help="MoEISR: assumed share of each expert, shallowest first.",
+    help="MoEISR: assumed share of each expert, shallowest first. SeemoRe: of the layers, lowest "
+    "rank first; unless given, the highest rank has all.",
 )
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="MoEISR with --dataset: count the experts that this network chooses.",
+    help="MoEISR, SeemoRe, with --dataset: count the experts that this network chooses.",
 )
 @data_root_option
 @device_option
@@ -72,19 +73,21 @@ def flops(
 
     "Decoder" is what the paper calls the decoder's FLOPs: every query through its expert's whole
     MLP, and the mapper. LTE's amplitude, frequency and phase layers, which the paper leaves out,
-    are listed as "estimator".
+    are listed as "estimator". Of IGConv the decoder is what its kernels do for every LR pixel; the
+    network that makes them, once for an image, is listed as "kernels".
     """
     from harness import device as devices
     from harness import places
     from harness.data.sets import check_name, find
     from harness.errors import UsageError
+    from harness.scales import refusal
 
     if (dataset is None) == (size is None):
         raise UsageError("Give either --dataset or --size.")
     model, origin = _network(method, checkpoint, devices.resolve(device))
-    own = getattr(model, "scale", None)
-    if own is not None and own != scale:
-        raise UsageError(f"{method} enlarges by {own} only, not {scale:g}.")
+    reason = refusal(model, scale)
+    if reason:
+        raise UsageError(f"{method} {reason}.")
     expert_shares, assumption = _shares(model, shares, checkpoint, dataset)
     if size is not None:
         sizes: list[tuple[str, tuple[int, int], ImageItem | None]] = [
@@ -121,6 +124,7 @@ _KINDS = (
     "decoder_macs",
     "mapper_macs",
     "estimator_macs",
+    "kernel_macs",
     "executed_macs",
     "encoder_macs",
     "total_macs",
@@ -147,14 +151,17 @@ def _shares(
     """Assumed shares, and how the report words them; a guess is never made silently."""
     from baselines.composition import ImplicitSR
     from harness.errors import UsageError
+    from harness.flops import expert_count
 
-    experts = len(model.head.expert_macs()) if isinstance(model, ImplicitSR) else 1
+    experts = expert_count(model)
     if experts == 1:
         if shares is not None:
             raise UsageError("This method has no experts; leave out --shares.")
         return None, "none"
     if checkpoint is not None and dataset is not None and shares is None:
         return None, f"chosen by {checkpoint.name}"
+    if shares is None and not isinstance(model, ImplicitSR):
+        return None, "ASSUMED the dearest in every layer; no image costs more"
     if shares is None:
         raise UsageError(
             f"The work of {experts} experts depends on which are chosen. Name a trained network "
@@ -181,17 +188,20 @@ def _lr_size(size: tuple[int, int], scale: float, as_lr: str) -> tuple[int, int]
 def _choice(
     model: nn.Module, item: ImageItem, scale: float, as_lr: str, lr_size: tuple[int, int]
 ) -> Tensor | None:
-    """Expert of each LR pixel that a trained network chooses."""
+    """Expert of each LR pixel, or layer, that a trained network chooses."""
     from harness.data.degrade import make_pair, unit
+    from harness.flops import expert_count
     from harness.progress import say
-    from harness.upscaling import expert_map, has_experts
+    from harness.upscaling import expert_map, has_experts, upscale
 
-    if not has_experts(model):
+    if expert_count(model) == 1:
         return None
     say(f"{item.name} {lr_size[1]}x{lr_size[0]}")
     hr = item.load()
     lr = hr if as_lr == "hr" else make_pair(item, hr, scale, None).lr
-    return expert_map(model, unit(lr)[None])
+    if has_experts(model):
+        return expert_map(model, unit(lr)[None])
+    return upscale(model, unit(lr)[None], scale).layer_experts
 
 
 def _line(
@@ -213,6 +223,7 @@ def _line(
         "decoder_macs": macs.decoder,
         "mapper_macs": macs.mapper,
         "estimator_macs": macs.estimator,
+        "kernel_macs": macs.kernels,
         "executed_macs": macs.executed,
         "encoder_macs": macs.encoder,
         "total_macs": macs.total,
@@ -231,6 +242,7 @@ def _print(content: dict[str, Any]) -> None:
         "decoder_macs": "decoder, as the paper counts it",
         "mapper_macs": "  of these, mapper",
         "estimator_macs": "estimator (LTE, Meta-SR), not in the paper's count",
+        "kernel_macs": "kernels (IGConv), once for an image of any size",
         "executed_macs": "executed by the engine for decoder and estimator",
         "encoder_macs": "encoder (a fixed-scale network as a whole)",
         "total_macs": "all, as the paper counts it",

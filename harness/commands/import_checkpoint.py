@@ -35,6 +35,12 @@ from harness.commands.options import force_option, json_option, print_json
     help="Colour values that the network was trained on, for state dicts of EDSR and RDN that do "
     "not say it: [-1, 1] (the LIIF project's, assumed unless named), [0, 1] or [0, 255].",
 )
+@click.option(
+    "--options",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The IGConv project's option file (YAML) of the network, for what no state dict says: "
+    "whether kernels are averaged, EDSR's residual scale, the largest scale.",
+)
 @force_option
 @json_option
 def import_checkpoint(
@@ -43,10 +49,11 @@ def import_checkpoint(
     method: str | None,
     name: str | None,
     values: str | None,
+    options: Path | None,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Read FILE of the LIIF, LTE, SwinIR, EDSR or RDN projects, or ours, and say what it is.
+    """Say what FILE is, of the LIIF, LTE, SwinIR, SeemoRe, EDSR, RDN or IGConv projects, or ours.
 
     Every key must fit; nothing in the file is executed. With -o the network is written in the
     harness's format, from which it loads unchanged.
@@ -56,7 +63,8 @@ def import_checkpoint(
 
     if output is not None:
         importing.check_target(output, file, force)
-    loaded = open_checkpoint(file, method, values=values)
+    network = None if options is None else importing.network_of(options)
+    loaded = open_checkpoint(file, method, values=values, network=network)
     if name is not None:
         importing.check_name(name, loaded)
     content = {"file": str(file), **importing.describe(loaded), "written": None}
@@ -72,7 +80,10 @@ def import_checkpoint(
 
 
 def _print(content: dict[str, Any]) -> None:
-    scale = "any scale" if content["scale"] is None else f"x{content['scale']} only"
+    from baselines.multiscale import in_words
+
+    scales = content["scales"]
+    scale = "any scale" if scales is None else f"{in_words([f'x{s}' for s in scales])} only"
     project = f"layout of the {content['project']}" if content["project"] else "our format"
     click.echo(f"{content['file']}: {content['layout']}, {project}")
     click.echo(f"network:     {content['network']}")

@@ -18,24 +18,28 @@ def methods(as_json: bool) -> None:
     from baselines import methods as names
     from baselines.composition import ImplicitSR
     from baselines.registry import ablations
+    from harness.flops import expert_count
     from harness.published import label
+    from harness.scales import scales_of
 
     lines = []
     for name in names():
         with torch.device("meta"):
             model = build(name)
+        scales = scales_of(model)
+        experts = expert_count(model)
         line: dict[str, object] = {
             "method": name,
             "paper": label(name),
+            "scales": "any" if scales is None else " ".join(map(str, scales)),
             "parameters": sum(p.numel() for p in model.parameters()),
-            "experts": 0,
+            "experts": experts if experts > 1 else 0,
             "least_macs_per_latent_query": 0,
             "most_macs_per_latent_query": 0,
             "suffixes": " ".join(f"-{a.form}" for a in ablations(parse(name))),
         }
         if isinstance(model, ImplicitSR):
             macs = model.head.expert_macs()
-            line["experts"] = len(macs) if len(macs) > 1 else 0
             line["least_macs_per_latent_query"] = min(macs)
             line["most_macs_per_latent_query"] = max(macs)
         lines.append(line)

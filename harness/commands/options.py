@@ -42,13 +42,19 @@ def parse_size(text: str, option: str) -> tuple[int, int]:
 
 
 def parts(text: str) -> list[str]:
-    """What commas separate in `A,B`.
+    """What commas separate in `A,B`; none of an empty text.
+
+    Raises:
+        click.BadParameter: commas and nothing else.
 
     Example:
         >>> parts("edsr-liif, edsr-lte,")
         ['edsr-liif', 'edsr-lte']
     """
-    return [part.strip() for part in text.split(",") if part.strip()]
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    if text and not found:
+        raise click.BadParameter(f"'{text}' lists nothing.")
+    return found
 
 
 PROFILES = "quick, bsds, paper, sizes, or the path of a .yaml file."
@@ -89,6 +95,23 @@ def precision_option(function: F) -> F:
         type=click.Choice(["fp32", "bf16", "fp16"]),
         help="Of the network's products; not fp32 is another measurement. Default: the profile's.",
     )(function)
+
+
+def cmsr_options(function: F) -> F:
+    """`--cmsr` and `--foreign-tables`."""
+    tables = click.option(
+        "--cmsr",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="TABLES",
+        help="Render the weakly modulated pixels of an LMF network at lower scales, by the tables "
+        "of `harness cmsr`; above x4, and another measurement.",
+    )
+    foreign = click.option(
+        "--foreign-tables",
+        is_flag=True,
+        help="Take TABLES that were made for other weights; said wherever numbers are.",
+    )
+    return tables(foreign(function))
 
 
 def results_option(function: F) -> F:

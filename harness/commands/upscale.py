@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from harness.commands.options import (
+    cmsr_options,
     data_root_option,
     device_option,
+    precision_option,
     profile_option,
     results_option,
     scale_factor,
@@ -34,6 +36,8 @@ from harness.commands.options import (
     metavar="MIB",
     help="What a band of rows may take while it is worked on.  [default: the profile's, 64 on CPU]",
 )
+@cmsr_options
+@precision_option
 @profile_option
 @data_root_option
 @device_option
@@ -45,6 +49,9 @@ def upscale(
     method: str | None,
     checkpoint: Path | None,
     memory: int | None,
+    cmsr: Path | None,
+    foreign_tables: bool,
+    precision: str | None,
     profile: str,
     data_root: Path | None,
     device: str,
@@ -58,18 +65,31 @@ def upscale(
     """
     from harness import device as devices
     from harness import enlarging, image_files, places, profiles
+    from harness.cmsr.table import cmsr_for
     from harness.errors import InterruptedWorkError
+    from harness.stopping import interruptible
     from harness.trained import find_subject
 
-    settings = profiles.load(profile)
+    settings = profiles.load(profile).at_precision(precision)
     where = places.resolve(data_root, results, profile=settings)
     opened = image_files.open_source(source)
     kind = image_files.check_target(target, opened, scale)
     subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
+    tables = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
     evaluation = settings.evaluation.model_copy(update={"memory_mib": memory} if memory else {})
     try:
-        made = enlarging.enlarge_file(subject, opened, scale, evaluation, target, kind)
+        with interruptible():
+            made = enlarging.enlarge_file(subject, opened, scale, evaluation, target, kind, tables)
     except KeyboardInterrupt:
         raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
-    height, width = made.size
-    click.echo(f"{target}: {width}x{height} by {subject.method} ({subject.origin})")
+    height, width = made.layout.size
+    how = "" if evaluation.precision == "fp32" else f", {evaluation.precision}"
+    click.echo(f"{target}: {width}x{height} by {subject.method} ({subject.origin}{how})")
+    if made.macs is not None and made.macs.rendered is not None:
+        whole, left = made.macs.decoder, made.macs.rendered
+        click.echo(
+            f"decoder: {left / 1e9:.2f} GMACs rendered of {whole / 1e9:.2f} without CMSR, "
+            f"{1 - left / whole:.1%} saved"
+        )
+    for note in tables.notes([scale]) if tables else []:
+        click.echo(note)

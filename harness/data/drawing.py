@@ -1,13 +1,14 @@
 """What is random in a batch of training samples: a function of (seed, step).
 
-The small numbers (which image, where, how large, which flips) come from NumPy. The queries are
-the first Q places of a permutation of a crop's pixels, in closed form: a Feistel network on
-pairs (y, x), whose round functions are random tables. It is a bijection for any side, needs
-neither sorting nor a loop over samples, and whole numbers are the same on every device.
+The small numbers (which scale, where, which flips) come from NumPy. The queries are the first Q
+places of a permutation of a crop's pixels, in closed form: a Feistel network on pairs (y, x),
+whose round functions are random tables. It is a bijection for any side, needs neither sorting nor
+a loop over samples, and whole numbers are the same on every device.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,21 +23,30 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Draws:
-    """The random choices of B samples.
+class Crops:
+    """Random crops, one of each of B images.
 
     Attributes:
         side: (B,) side of the square HR crop.
         top: (B,) first row of the crop.
         left: (B,) first column.
         flips: (B, 3) zeros and ones: mirrored left-right, mirrored up-down, transposed.
-        tables: (B, ROUNDS, largest side) round functions of `permuted`, each below its side.
     """
 
     side: Ints
     top: Ints
     left: Ints
     flips: Ints
+
+
+@dataclass(frozen=True)
+class Draws(Crops):
+    """The random choices of B samples with queries.
+
+    Attributes:
+        tables: (B, ROUNDS, largest side) round functions of `permuted`, each below its side.
+    """
+
     tables: Ints
 
 
@@ -57,11 +67,31 @@ def draw(rng: np.random.Generator, sizes: Ints, patch: int, scales: tuple[float,
     """
     batch = len(sizes)
     side = np.rint(patch * rng.uniform(*scales, batch)).astype(np.int64)
-    corner = _below(rng, sizes - side[:, None] + 1)
-    flips = rng.integers(0, 2, (batch, 3))
+    crops = _placed(rng, sizes, side)
     longest = round(patch * scales[1])
     limits = np.broadcast_to(side[:, None, None], (batch, ROUNDS, longest))
-    return Draws(side, corner[:, 0], corner[:, 1], flips, _below(rng, limits))
+    return Draws(**vars(crops), tables=_below(rng, limits))
+
+
+def draw_dense(
+    rng: np.random.Generator, sizes: Ints, patch: int, scales: Sequence[int]
+) -> tuple[int, Crops]:
+    """One scale for all samples, each as likely, and the crop of each.
+
+    Args:
+        rng: of the step.
+        sizes: (B, 2) height and width of each image, at least patch * largest scale.
+        patch: side of the LR patch.
+        scales: to choose from.
+    """
+    scale = scales[int(rng.integers(len(scales)))]
+    return scale, _placed(rng, sizes, np.full(len(sizes), patch * scale, dtype=np.int64))
+
+
+def _placed(rng: np.random.Generator, sizes: Ints, side: Ints) -> Crops:
+    """Crops of these sides (B,), each place and each way to turn it as likely."""
+    corner = _below(rng, sizes - side[:, None] + 1)
+    return Crops(side, corner[:, 0], corner[:, 1], rng.integers(0, 2, (len(sizes), 3)))
 
 
 def permuted(queries: int, side: Tensor, tables: Tensor) -> tuple[Tensor, Tensor]:

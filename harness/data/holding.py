@@ -114,6 +114,8 @@ class OneByOne:
     ) -> None:
         self.items = images.items
         self.check = check
+        for item in self.items:
+            check(item.name, item.size())  # by the file's header: known before the first step
         self.margin = margin
         self.device = device
         self.picks = picks
@@ -134,7 +136,10 @@ class OneByOne:
         return Held(held.pixels.to(self.device), held.offsets, held.sizes), positions
 
     def _start(self, picked: Ints) -> dict[int, Future[Tensor]]:
-        return {int(i): self.readers.submit(self._read, self.items[i]) for i in picked}
+        return {
+            i: self.readers.submit(self._read, self.items[i])
+            for i in dict.fromkeys(picked.tolist())
+        }
 
     def _read(self, item: ImageItem) -> Tensor:
         image = item.load()

@@ -1,20 +1,22 @@
 """Checkpoints of the official projects, read into our networks and written from them.
 
-The LIIF and LTE projects store `{"model": {"name", "args", "sd"}, ...}`, SwinIR a state dict, bare
-or under `params`; EDSR's project and RDN-pytorch bare state dicts. A specification, or the shapes
-where there is none, becomes a method and options of `baselines.build` (`networks`, `bare`); pairs
-of names (`keys`, `encoders`) translate the weights in both directions; what only the official
-constructors need is checked and made anew (`constructed`).
+The LIIF and LTE projects store `{"model": {"name", "args", "sd"}, ...}`, SwinIR, SeemoRe and IGConv
+a state dict, bare or under `params`; EDSR's project and RDN-pytorch bare state dicts. A
+specification, or the shapes where there is none, becomes a method and options of `baselines.build`
+(`networks`, `bare`, `igconv`); pairs of names (`keys`, `encoders`, `seemore`) translate the weights
+in both directions;
+what only the official constructors need is checked and made anew (`constructed`).
 """
 
 from harness.official.constructed import Unneeded
 from harness.official.networks import beyond_weights, build_in_words
-from harness.official.plans import method_name
+from harness.official.plans import Spec, method_name
 from harness.official.reading import Official, read_official
 from harness.official.writing import Written, write_official
 
 __all__ = [
     "Official",
+    "Spec",
     "Unneeded",
     "Written",
     "beyond_weights",

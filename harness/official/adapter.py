@@ -45,25 +45,35 @@ class Constructed:
 
 
 @dataclass(frozen=True)
-class EncoderAdapter:
-    """How an official encoder and ours become each other.
+class NetworkAdapter:
+    """How the weights of an official network and ours become each other.
+
+    Attributes:
+        ours: our name of the encoder or system.
+        keys: names of its weights.
+        constructed: entries of its state dict that are no weights.
+    """
+
+    ours: str
+    keys: Keys
+    constructed: Constructed
+
+
+@dataclass(frozen=True)
+class EncoderAdapter(NetworkAdapter):
+    """How an official encoder that has specifications and ours become each other.
 
     Attributes:
         official: its name in specifications.
-        ours: our name.
-        keys: names of its weights.
         defaults: its official arguments.
         options: ours from complete official arguments.
         arguments: official ones from our complete options.
     """
 
     official: str
-    ours: str
-    keys: Keys
     defaults: Mapping[str, Any]
     options: Callable[[Mapping[str, Any]], Options]
     arguments: Callable[[Options], dict[str, Any]]
-    constructed: Constructed
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,13 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def defaults_of(factory: Callable[..., object]) -> Options:
+    """The options of what builds a part of a network, where it has them left out."""
+    parameters = inspect.signature(factory).parameters.items()
+    return {name: _plain(p.default) for name, p in parameters if p.default is not p.empty}
+
+
 def our_defaults(encoder: str) -> Options:
     """Our options of an encoder at the paper's sizes."""
-    parameters = inspect.signature(ENCODERS[encoder]).parameters
-    return {name: _plain(p.default) for name, p in parameters.items() if name != "scale"}
+    found = defaults_of(ENCODERS[encoder])
+    return {name: value for name, value in found.items() if name != "scale"}

@@ -1,29 +1,26 @@
 """State dicts without a specification: what network they are, from their keys and shapes.
 
-SwinIR's project publishes its networks so, EDSR's and PyTorch versions of RDN too. What colour
-values a network works on is told by its colour shift (EDSR), by its project (SwinIR, RDN) or not
-at all; then it is assumed to be the LIIF project's, [-1, 1], which `Bare.note` says.
+SwinIR's, SeemoRe's and IGConv's projects publish their networks so, EDSR's and PyTorch versions of
+RDN too. What colour values a network works on is told by its colour shift (EDSR), by its project
+(SwinIR, SeemoRe, IGConv, RDN) or not at all; then it is assumed to be the LIIF project's, [-1, 1],
+which `Bare.note` says.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import Tensor
-
 from baselines.registry import FIXED_SCALES
 from harness.errors import HarnessError, UsageError
-from harness.official import encoders
-from harness.official.adapter import EncoderAdapter, differing, our_defaults
+from harness.official import encoders, igconv, seemore
+from harness.official.adapter import NetworkAdapter, differing, our_defaults
 from harness.official.constructed import shift_range
 from harness.official.keys import Keys
-from harness.official.plans import Plan
-
-State = Mapping[str, Tensor]
+from harness.official.plans import Plan, Spec
+from harness.official.sizes import State, count, positions_of, rdn_sizes, transformer_sizes
 
 
 @dataclass(frozen=True)
@@ -35,25 +32,34 @@ class Bare:
         plan: how it is built.
         values: that the file or its project decides; "" where they are assumed.
         note: what is assumed; "" for nothing.
+        averaged: its project measures the running average of the weights, where a file has both.
     """
 
     project: str
     plan: Plan
     values: str
     note: str = ""
+    averaged: bool = False
 
 
-def recognise(state: State, values: str | None = None) -> Bare | None:
+def recognise(state: State, values: str | None = None, network: Spec | None = None) -> Bare | None:
     """The network of a bare state dict; None for one of no known kind.
 
     Args:
         state: by official names.
         values: that the network works on, where the file leaves them open: signed, unit, bytes.
+        network: official name and arguments, where the file leaves them open (IGConv).
 
     Raises:
         HarnessError: a kind that is known but not supported, or shapes that make no sense.
-        UsageError: values that contradict the file.
+        UsageError: values or arguments that contradict the file.
     """
+    if any(sign in state for sign in igconv.SIGNS):
+        plan, note = igconv.plan_of_state(state, network)
+        found = Bare(igconv.PROJECT, plan, "unit", note, averaged=True)
+        return found if values is None else _with_values(found, values)
+    if network is not None:
+        raise UsageError("Only networks of the IGConv project need their arguments.")
     for sign, read in _KINDS.items():
         if sign in state:
             found = read(state)
@@ -77,7 +83,7 @@ def _with_values(found: Bare, values: str) -> Bare:
 
 
 def _plan(
-    adapter: EncoderAdapter, scale: int, options: Mapping[str, Any], keys: Keys | None = None
+    adapter: NetworkAdapter, scale: int, options: Mapping[str, Any], keys: Keys | None = None
 ) -> Plan:
     if scale not in FIXED_SCALES:
         raise HarnessError(f"The checkpoint enlarges by {scale}; known are 2, 3 and 4.")
@@ -85,11 +91,6 @@ def _plan(
     build = {"encoder": changed} if changed else {}
     names = adapter.keys if keys is None else keys
     return Plan(f"{adapter.ours}-x{scale}", build, names.below("", "network"), adapter, "")
-
-
-def _count(state: State, pattern: str) -> int:
-    """How many numbers the first group of a pattern has among the keys."""
-    return len({match[1] for key in state if (match := re.match(pattern, key))})
 
 
 def _scale(state: State, prefix: str, features: int) -> int:
@@ -105,8 +106,10 @@ def _scale(state: State, prefix: str, features: int) -> int:
 
 
 def _edsr(state: State) -> Bare:
+    if "body.0.body.0.body.0.weight" in state:
+        raise HarnessError("The checkpoint is an RCAN; it is read in the LIIF project's layout.")
     features = state["head.0.weight"].shape[0]
-    blocks = _count(state, r"body\.(\d+)\.body\.0\.weight")
+    blocks = count(state, r"body\.(\d+)\.body\.0\.weight")
     if "tail.0.0.weight" not in state:
         raise HarnessError(
             "The checkpoint holds an EDSR without its upsampler, or another network."
@@ -135,20 +138,8 @@ def _edsr(state: State) -> Bare:
 # RDN
 
 
-def _rdn_sizes(state: State, block: str, first: str) -> dict[str, Any]:
-    """Options of an RDN; `block` is the pattern of its dense layers' weights."""
-    layer = re.compile(block)
-    found = [match for key in state if (match := layer.fullmatch(key))]
-    return {
-        "features": state[first].shape[0],
-        "blocks": len({match[1] for match in found}),
-        "layers": len({match[2] for match in found}),
-        "growth": state[found[0].string].shape[0],
-    }
-
-
 def _rdn(state: State) -> Bare:
-    sizes = _rdn_sizes(state, r"RDBs\.(\d+)\.convs\.(\d+)\.conv\.0\.weight", "SFENet1.weight")
+    sizes = rdn_sizes(state, r"RDBs\.(\d+)\.convs\.(\d+)\.conv\.0\.weight", "SFENet1.weight")
     scale = _scale(_but_last(state, "UPNet"), "UPNet", sizes["growth"])
     note = "taken for the LIIF project's by its names: [-1, 1]; the file does not say"
     return Bare("LIIF project", _plan(encoders.RDN, scale, sizes), "", note)
@@ -177,7 +168,7 @@ def pytorch_rdn_keys(scale: int) -> Keys:
 
 
 def _pytorch_rdn(state: State) -> Bare:
-    sizes = _rdn_sizes(state, r"rdbs\.(\d+)\.layers\.(\d+)\.conv\.weight", "sfe1.weight")
+    sizes = rdn_sizes(state, r"rdbs\.(\d+)\.layers\.(\d+)\.conv\.weight", "sfe1.weight")
     if sizes["features"] != sizes["growth"]:
         raise HarnessError(
             "The checkpoint is an RDN whose blocks do not pass on as many features as they get "
@@ -199,21 +190,8 @@ _NOT_CLASSICAL = {
 
 def _swinir(state: State) -> Bare:
     _check_classical(state)
-    block = "layers.{}.residual_group.blocks.{}."
-    groups = _count(state, r"layers\.(\d+)\.residual_group")
-    first = block.format(0, 0)
-    table = state[first + "attn.relative_position_bias_table"]
-    channels = state["conv_first.weight"].shape[0]
     features = state["conv_before_upsample.0.weight"].shape[0]
-    sizes = {
-        "features": features,
-        "channels": channels,
-        "depths": [_count(state, rf"layers\.{g}\.residual_group\.blocks\.(\d+)\.norm1")
-                   for g in range(groups)],
-        "heads": table.shape[1],
-        "window": (math.isqrt(table.shape[0]) + 1) // 2,
-        "ratio": state[first + "mlp.fc1.weight"].shape[0] // channels,
-    }  # fmt: skip
+    sizes = {"features": features, "window": positions_of(state), **transformer_sizes(state)}
     scale = _scale(state, "upsample", features)
     return Bare("SwinIR project", _plan(encoders.SWINIR, scale, sizes), "unit")
 
@@ -235,10 +213,22 @@ def _check_classical(state: State) -> None:
         raise HarnessError(f"The checkpoint is a SwinIR {reasons[0]}; classical SR is supported.")
 
 
+# SeemoRe
+
+
+def _seemore(state: State) -> Bare:
+    found = seemore.found(state)
+    plan = _plan(seemore.ADAPTERS[found.size], found.scale, found.options)
+    unseen = ", ".join(f"{name} {found.options[name]}" for name in seemore.UNSEEN)
+    note = f"assumed, since the file does not say it: {unseen}" if found.assumed else ""
+    return Bare(seemore.PROJECT, plan, "unit", note)
+
+
 # A key that only this kind of network has, and how it is read.
 _KINDS: dict[str, Callable[[State], Bare]] = {
     "layers.0.residual_group.blocks.0.attn.relative_position_bias_table": _swinir,
     "SFENet1.weight": _rdn,
     "sfe1.weight": _pytorch_rdn,
     "head.0.weight": _edsr,
+    seemore.SIGN: _seemore,
 }

@@ -1,4 +1,4 @@
-"""The encoders of the official projects: EDSR-baseline, RDN and SwinIR."""
+"""The encoders of the official projects: EDSR-baseline, RDN, RCAN and SwinIR."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from baselines.encoders import SwinIR
+from baselines.encoders import SRFormer, SwinIR
 from baselines.registry import unknown
 from harness.errors import HarnessError
 from harness.official import constructed
@@ -56,17 +56,17 @@ def spec_of(encoder: str, options: Mapping[str, Any], scale: int | None) -> dict
 
 
 def _edsr_options(args: Mapping[str, Any]) -> Options:
-    if args["res_scale"] != 1:
-        raise HarnessError("Only EDSR-baseline (res_scale 1) is supported.")
-    return {"blocks": args["n_resblocks"], "features": args["n_feats"]}
+    return {ours: args[theirs] for theirs, ours in _EDSR_SIZES.items()}
 
 
 def _edsr_arguments(options: Options) -> dict[str, Any]:
-    return {"n_resblocks": options["blocks"], "n_feats": options["features"]}
+    return {theirs: options[ours] for theirs, ours in _EDSR_SIZES.items()}
 
 
-class _ColourShift(Constructed):
+class ColourShift(Constructed):
     """Two 1x1 convolutions before and after the network; the LIIF family never calls them."""
+
+    why = "colour shift by constants; the LIIF family does not use it"
 
     def read(self, state: Mapping[str, Tensor], options: Options) -> dict[str, float]:
         del options
@@ -79,8 +79,7 @@ class _ColourShift(Constructed):
 
     def unneeded(self, state: Mapping[str, Tensor]) -> list[Unneeded]:
         keys = tuple(key for key in state if constructed.SHIFT.fullmatch(key))
-        why = "colour shift by constants; the LIIF family does not use it"
-        return [Unneeded(keys, why)] if keys else []
+        return [Unneeded(keys, self.why)] if keys else []
 
 
 # RDN
@@ -107,6 +106,17 @@ def _rdn_arguments(options: Options) -> dict[str, Any]:
     )
 
 
+# RCAN
+
+
+def _rcan_options(args: Mapping[str, Any]) -> Options:
+    return {ours: args[theirs] for theirs, ours in _RCAN_SIZES.items()}
+
+
+def _rcan_arguments(options: Options) -> dict[str, Any]:
+    return {theirs: options[ours] for theirs, ours in _RCAN_SIZES.items()}
+
+
 # SwinIR
 
 
@@ -126,17 +136,26 @@ def _swinir_arguments(options: Options) -> dict[str, Any]:
     return {}
 
 
-class _Tables(Constructed):
-    """Masks and index tables of window attention."""
+class Tables(Constructed):
+    """Masks and index tables of window attention.
+
+    Args:
+        ours: our name of the encoder.
+        kind: how they are made.
+    """
+
+    def __init__(self, ours: str, kind: constructed.WindowTables) -> None:
+        self.ours = ours
+        self.kind = kind
 
     def read(self, state: Mapping[str, Tensor], options: Options) -> dict[str, float]:
-        window = int({**our_defaults("swinir"), **options}["window"])
-        return {"construction": constructed.construction_size(state, window)}
+        window = int({**our_defaults(self.ours), **options}["window"])
+        return {"construction": constructed.construction_size(self.kind, state, window)}
 
     def write(self, state: StateDict, encoder: nn.Module, memory: Mapping[str, float]) -> StateDict:
-        assert isinstance(encoder, SwinIR)
-        size = int(memory.get("construction", constructed.PATCH))
-        return constructed.tables(state, encoder.window, size)
+        assert isinstance(encoder, SwinIR | SRFormer)
+        size = int(memory.get("construction", self.kind.construction(encoder.window)))
+        return constructed.tables(self.kind, state, encoder.window, size)
 
     def unneeded(self, state: Mapping[str, Tensor]) -> list[Unneeded]:
         reasons = {
@@ -150,6 +169,11 @@ class _Tables(Constructed):
         return [entry for entry in found if entry.keys]
 
 
+_EDSR_SIZES = {
+    "n_resblocks": "blocks",
+    "n_feats": "features",
+    "res_scale": "residual_scale",
+}
 _EDSR_DEFAULTS = {
     "n_resblocks": 16,
     "n_feats": 64,
@@ -159,7 +183,22 @@ _EDSR_DEFAULTS = {
     "rgb_range": 1,
 }
 _RDN_DEFAULTS = {"G0": 64, "RDNkSize": 3, "RDNconfig": "B", "scale": 2, "no_upsampling": False}
-_SWIN_BLOCK = ("layers.{}.residual_group.blocks.{}", "groups.{}.blocks.{}")
+_RCAN_SIZES = {
+    "n_resgroups": "groups",
+    "n_resblocks": "blocks",
+    "n_feats": "features",
+    "reduction": "reduction",
+}
+_RCAN_DEFAULTS = {
+    "n_resgroups": 10,
+    "n_resblocks": 20,
+    "n_feats": 64,
+    "reduction": 16,
+    "scale": 2,
+    "no_upsampling": False,
+    "rgb_range": 1,
+}
+SWIN_BLOCK = ("layers.{}.residual_group.blocks.{}", "groups.{}.blocks.{}")
 
 EDSR = EncoderAdapter(
     official="edsr-baseline",
@@ -168,7 +207,21 @@ EDSR = EncoderAdapter(
     defaults=_EDSR_DEFAULTS,
     options=_edsr_options,
     arguments=_edsr_arguments,
-    constructed=_ColourShift(),
+    constructed=ColourShift(),
+)
+RCAN = EncoderAdapter(
+    official="rcan",
+    ours="rcan",
+    keys=Keys(
+        (
+            ("body.{}.body.{}.body.3.conv_du", "body.{}.body.{}.body.3.gate"),
+            *((name, name) for name in ("head", "body", "tail")),
+        )
+    ),
+    defaults=_RCAN_DEFAULTS,
+    options=_rcan_options,
+    arguments=_rcan_arguments,
+    constructed=ColourShift(),
 )
 RDN = EncoderAdapter(
     official="rdn",
@@ -196,10 +249,10 @@ SWINIR = EncoderAdapter(
             ("conv_first", "first"),
             ("patch_embed.norm", "embed_norm"),
             *(
-                (f"{_SWIN_BLOCK[0]}.mlp.fc{n}", f"{_SWIN_BLOCK[1]}.mlp.{i}")
+                (f"{SWIN_BLOCK[0]}.mlp.fc{n}", f"{SWIN_BLOCK[1]}.mlp.{i}")
                 for n, i in [(1, 0), (2, 2)]
             ),
-            _SWIN_BLOCK,
+            SWIN_BLOCK,
             ("layers.{}.conv", "groups.{}.conv"),
             ("norm", "norm"),
             ("conv_after_body", "after"),
@@ -211,6 +264,6 @@ SWINIR = EncoderAdapter(
     defaults={"scale": 2, "no_upsampling": False},
     options=_swinir_options,
     arguments=_swinir_arguments,
-    constructed=_Tables(),
+    constructed=Tables("swinir", constructed.SWINIR),
 )
-ADAPTERS = {adapter.official: adapter for adapter in (EDSR, RDN, SWINIR)}
+ADAPTERS = {adapter.official: adapter for adapter in (EDSR, RDN, RCAN, SWINIR)}

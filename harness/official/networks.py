@@ -20,6 +20,7 @@ from harness.official.adapter import Options, Part, differing, take
 from harness.official.encoders import SWINIR, part_of, spec_of
 from harness.official.keys import Keys
 from harness.official.plans import Plan, Spec, feature_encoder
+from harness.official.seemore import UNSEEN
 
 IMPLICIT_KEYS = {
     "liif": Keys((("imnet", "head.mlp"),)),
@@ -42,9 +43,17 @@ def beyond_weights(options: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         those that are not the paper's.
     """
-    encoder = options.get("encoder") or {}
-    defaults = {"values": "signed", "shifted": False, "ensemble": True, "lookup": False}
-    return differing({k: v for k, v in {**encoder, **options}.items() if k in defaults}, defaults)
+    defaults = {
+        "values": "signed",
+        "shifted": False,
+        "residual_scale": 1,
+        "ensemble": True,
+        "lookup": False,
+        # Those of the method, which options do not repeat.
+        **dict.fromkeys(("average", "scales", *UNSEEN)),
+    }
+    given = {**(options.get("encoder") or {}), **(options.get("upsampler") or {}), **options}
+    return differing({k: v for k, v in given.items() if k in defaults}, defaults)
 
 
 def build_in_words(method: str, options: Mapping[str, Any]) -> str:
@@ -157,8 +166,7 @@ _NETWORKS: dict[str, Callable[[Mapping[str, Any]], Plan]] = {
     "metasr": _metasr,
     "lmliif": lmf.lmliif,
     "lmlte": lmf.lmlte,
-    "edsr-baseline": partial(_alone, "edsr-baseline"),
-    "rdn": partial(_alone, "rdn"),
+    **{name: partial(_alone, name) for name in ("edsr-baseline", "rdn", "rcan")},
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.official.adapter import EncoderAdapter, Part
+from harness.official.adapter import NetworkAdapter, Part
 from harness.official.encoders import part_of
 from harness.official.keys import Keys
 
@@ -25,14 +25,14 @@ class Plan:
         method: for `baselines.build`.
         options: for `baselines.build`, where they differ from the paper's.
         keys: official names of the weights.
-        encoder: adapter of the encoder.
+        encoder: adapter of the encoder or system.
         place: official name of the encoder in the network; "" where it is the whole.
     """
 
     method: str
     options: dict[str, Any]
     keys: Keys
-    encoder: EncoderAdapter
+    encoder: NetworkAdapter
     place: str = "encoder"
 
     @property

@@ -13,12 +13,14 @@ from harness.errors import HarnessError, UsageError
 from harness.official.bare import recognise
 from harness.official.constructed import StateDict, Unneeded
 from harness.official.networks import plan_of, project_of
-from harness.official.plans import Plan
+from harness.official.plans import Plan, Spec
 from harness.state_dicts import load_strictly
 
 MODEL_SD, PARAMS, PLAIN = "model-sd", "params", "state-dict"
-# Wrappers of state dicts, in the order in which SwinIR's own test script for classical SR looks.
-_WRAPPERS = ("params", "params_ema")
+AVERAGED = "params_ema"
+# Wrappers of state dicts, in the order in which SwinIR's own test script for classical SR and
+# SeemoRe's BasicSR look.
+_WRAPPERS = ("params", AVERAGED)
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,14 @@ class Official:
     note: str = ""
 
 
-def read_official(content: Mapping[str, Any], values: str | None = None) -> Official | None:
+def read_official(
+    content: Mapping[str, Any], values: str | None = None, network: Spec | None = None
+) -> Official | None:
     """The network of an official file; None when it is of no known layout.
 
     Args:
         content: of the file.
-        values: see `harness.official.bare.recognise`.
+        values, network: see `harness.official.bare.recognise`.
 
     Raises:
         HarnessError: unknown architectures, keys and shapes that do not fit (all are listed).
@@ -60,20 +64,28 @@ def read_official(content: Mapping[str, Any], values: str | None = None) -> Offi
     if isinstance(model, Mapping) and {"name", "sd"} <= model.keys():
         if values not in (None, "signed"):
             raise UsageError("Networks in the layout of the LIIF project work on signed values.")
+        if network is not None:
+            raise UsageError("A file in the layout of the LIIF project says itself what it holds.")
         return _read_specified(content, model)
-    wrapper = next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+    wrappers = [key for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
+    wrapper = wrappers[0] if wrappers else None
     state = _without_module(content if wrapper is None else content[wrapper])
-    found = recognise(state, values)
+    found = recognise(state, values, network)
     if found is None:
         return None
-    network, memory, unneeded = _filled(found.plan, state, f"{found.project}'s checkpoint")
+    if found.averaged and wrappers:
+        wrapper = wrappers[-1]
+        state = _without_module(content[wrapper])
+    model, memory, unneeded = _filled(found.plan, state, f"{found.project}'s checkpoint")
+    if wrapper == AVERAGED:
+        memory["key"] = wrapper
     if wrapper is not None:
         others = [key for key in _WRAPPERS if key in content and key != wrapper]
         unneeded += [
             Unneeded((key,), f"another set of weights; {wrapper} is read") for key in others
         ]
     layout = PLAIN if wrapper is None else PARAMS
-    return Official(network, found.plan, layout, found.project, tuple(unneeded), memory, found.note)
+    return Official(model, found.plan, layout, found.project, tuple(unneeded), memory, found.note)
 
 
 def _read_specified(content: Mapping[str, Any], model: Mapping[str, Any]) -> Official:

@@ -9,10 +9,11 @@ from typing import Any
 from torch import nn
 
 from baselines.composition import FixedScaleLookup, FixedScaleSR, ImplicitSR
-from baselines.encoders import EDSR, RDN, SwinIR
+from baselines.encoders import EDSR, RDN, SeemoRe, SwinIR
+from baselines.multiscale import MultiScaleSR
 from harness.errors import HarnessError
-from harness.official import encoders
-from harness.official.adapter import EncoderAdapter
+from harness.official import encoders, igconv, seemore
+from harness.official.adapter import NetworkAdapter
 from harness.official.bare import pytorch_rdn_keys
 from harness.official.constructed import StateDict
 from harness.official.keys import Keys
@@ -56,6 +57,12 @@ def write_official(
     Raises:
         HarnessError: when no official project has such a network.
     """
+    if isinstance(model, MultiScaleSR):
+        plan = igconv.plan_of_method(method, options)
+        state = _official_state(plan, model, memory)
+        content = {memory.get("key", "params"): state}
+        name = igconv.architecture(method)
+        return _written(content, PARAMS, igconv.PROJECT, name, state, model)
     if not isinstance(model, ImplicitSR | FixedScaleSR | FixedScaleLookup):
         raise HarnessError(f"{method} has no weights.")
     if isinstance(model, FixedScaleSR) and model.input_range == "unit":
@@ -88,7 +95,12 @@ def _write_bare(
         if given.get("features", 64) != 64:
             raise HarnessError("The official SwinIR has 64 features before its upsampler.")
         state = _official_state(_whole(encoders.SWINIR), model, memory)
-        return _written({"params": state}, PARAMS, "SwinIR project", "SwinIR", state, model)
+        content = {memory.get("key", "params"): state}
+        return _written(content, PARAMS, "SwinIR project", "SwinIR", state, model)
+    if isinstance(network, SeemoRe):
+        return _write_seemore(model, network, memory)
+    if isinstance(network, EDSR) and given.get("residual_scale", 1) != 1:
+        raise HarnessError("The EDSR project's state dicts do not say what scales residuals.")
     if isinstance(network, EDSR) and colours == ("bytes", True):
         state = _official_state(_whole(encoders.EDSR), model, {**memory, "rgb_range": 255})
         return _written(dict(state), PLAIN, "EDSR project", "EDSR", state, model)
@@ -99,7 +111,21 @@ def _write_bare(
     raise HarnessError("No official layout says what colour values this network works on.")
 
 
-def _whole(adapter: EncoderAdapter, keys: Keys | None = None) -> Plan:
+def _write_seemore(model: FixedScaleSR, network: SeemoRe, memory: Mapping[str, Any]) -> Written:
+    """Refused where the file would be read as a network of other settings."""
+    state = _official_state(_whole(next(iter(seemore.ADAPTERS.values()))), model, memory)
+    told = seemore.found(state).options
+    for name in seemore.UNSEEN:
+        if getattr(network, name) != told[name]:
+            raise HarnessError(
+                f"The official file does not hold {name}; a SeemoRe of these sizes would be read "
+                f"with {name} {told[name]}, this one has {getattr(network, name)}."
+            )
+    content = {memory.get("key", "params"): state}
+    return _written(content, PARAMS, seemore.PROJECT, "SeemoRe", state, model)
+
+
+def _whole(adapter: NetworkAdapter, keys: Keys | None = None) -> Plan:
     """Where the weights of a network that is all encoder go."""
     return Plan("", {}, (keys or adapter.keys).below("", "network"), adapter, "")
 
@@ -113,7 +139,7 @@ def _official_state(plan: Plan, model: nn.Module, memory: Mapping[str, Any]) -> 
         assert official is not None, f"{key} has no official name"
         named[official] = value.detach().cpu()
     own = {k.removeprefix(place): v for k, v in named.items() if k.startswith(place)}
-    encoder = model.encoder if isinstance(model, ImplicitSR) else model.network
+    encoder = model.encoder if isinstance(model, ImplicitSR | MultiScaleSR) else model.network
     assert isinstance(encoder, nn.Module)
     complete = plan.encoder.constructed.write(own, encoder, memory)
     rest = {k: v for k, v in named.items() if not k.startswith(place)}

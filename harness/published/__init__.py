@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from baselines.encoders import SYSTEMS
 from baselines.registry import parse
 from harness.published.reading import Claim, Printed, System, claims, look_up, systems
 
-_ENCODERS = {"edsr": "EDSR", "rdn": "RDN", "swinir": "SwinIR"}
+_ENCODERS = {
+    "edsr": "EDSR",
+    "rdn": "RDN",
+    "rcan": "RCAN",
+    "swinir": "SwinIR",
+    "srformer": "SRFormer",
+    "edsr-large": "EDSR (256 features)",
+}
+_SYSTEMS = {"seemore-t": "SeemoRe-T", "seemore-b": "SeemoRe-B", "seemore-l": "SeemoRe-L"}
 _DECODERS = {
     "liif": "LIIF",
     "lte": "LTE",
     "metasr": "MetaSR",
     "lmliif": "LM-LIIF",
     "lmlte": "LM-LTE",
+    "ipe": "IPE",
 }
+_UPSAMPLERS = {"igconv": "IGConv", "igconv-plus": "IGConv+"}
+# What IGConv's paper calls EDSR is not what LIIF's does.
+_BACKBONES = {"edsr": "EDSR-baseline", "edsr-large": "EDSR"}
 
 
 def label(method: str) -> str:
@@ -28,8 +41,8 @@ def system(method: str) -> System:
 
 
 def encoder_label(encoder: str) -> str:
-    """The paper's name of an encoder."""
-    return _ENCODERS.get(encoder, encoder)
+    """The paper's name of an encoder or system."""
+    return {**_ENCODERS, **_SYSTEMS}.get(encoder, encoder)
 
 
 def _paper_names(method: str) -> tuple[str, str]:
@@ -38,8 +51,11 @@ def _paper_names(method: str) -> tuple[str, str]:
     if not parts.encoder:
         return "none", method
     encoder = encoder_label(parts.encoder)
+    if parts.upsampler:
+        backbone = _BACKBONES.get(parts.encoder, encoder)
+        return backbone, _UPSAMPLERS.get(parts.upsampler, parts.upsampler)
     if not parts.decoder:
-        return encoder, encoder
+        return "none" if parts.encoder in SYSTEMS else encoder, encoder
     decoder = _DECODERS.get(parts.decoder, parts.decoder)
     name = f"MoEISR({decoder})-{parts.variant}" if parts.head == "moeisr" else decoder
     return encoder, f"{name}-{parts.suffix}" if parts.suffix else name

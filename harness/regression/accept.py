@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 
 from harness.errors import HarnessError, UsageError
-from harness.profiles import Profile
+from harness.profiles import Profile, concerning
 from harness.regression.golden import (
     Acceptance,
     CellKey,
@@ -74,7 +74,9 @@ def accept(
 
 
 def _check_settings(report: Report, profile: Profile) -> None:
-    if report.plan.profile_settings != profile.numbers():
+    stored, now = report.plan.profile_settings, profile.numbers()
+    methods = report.experiment.methods
+    if concerning(stored, methods) != concerning(now, methods):
         name = report.experiment.name
         raise HarnessError(
             f"The stored results of {name} were measured under other settings than profile "

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from harness.profiles import concerning
 from harness.regression.findings import Allowed, Finding, Verdict
 from harness.regression.golden import CellKey, Golden, GoldenCell
 from harness.report.aggregate import CellMean, Report
@@ -58,12 +59,14 @@ def _settings_findings(
 ) -> Iterator[Finding]:
     accepted = golden.experiment(experiment)
     measured = report.plan.profile_settings
+    methods = report.experiment.methods
     notes: _Notes = []
     for was, now, what in (
         (accepted.settings if accepted else measured, measured, "{old} was accepted, {new} stored"),
         (measured, settings, "stored results have {old}, the profile now {new}"),
     ):
-        differences = [f"{key}: {what.format(old=o, new=n)}" for key, o, n in changes(was, now)]
+        found = changes(concerning(was, methods), concerning(now, methods))
+        differences = [f"{key}: {what.format(old=o, new=n)}" for key, o, n in found]
         if differences:
             notes.append((Verdict.SETTINGS, "; ".join(differences)))
     if notes:

@@ -107,7 +107,8 @@ def _cell(cell: CostCell, costs: Costs, plan: StoredPlan, folder: Path) -> CostC
 
 def _counted(cell: CostCell, row: Mapping[str, Any], part: Part) -> CostCell:
     """The cell with the counts of a stored row."""
-    macs, parameters = row["decoder_macs"] + row["estimator_macs"], row["parameters"]
+    behind = ("decoder_macs", "estimator_macs", "kernel_macs")
+    macs, parameters = sum(row.get(name, 0) for name in behind), row["parameters"]
     if part == "all":
         macs += row["encoder_macs"]
     else:

@@ -11,11 +11,10 @@ from harness.writers.layout import Layout, Rows, as_image
 
 # Pillow holds four bytes for a pixel of colour: 512 MiB.
 MOST_PIXELS = 1 << 27
-# Longest side of the formats that a large scale meets (libjpeg, WebP container, GIF89a, ...).
+# Longest side of the formats that a large scale meets (libjpeg, WebP container, ...).
 LONGEST_SIDE = {
     "JPEG": 65500,
     "WEBP": 16383,
-    "GIF": 65535,
     "TGA": 65535,
     "PCX": 65535,
     "AVIF": 65536,

@@ -1,0 +1,104 @@
+"""RCAN (Zhang et al., ECCV 2018), as encoder or with its own upsampler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from baselines.composition import Range
+from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler, upsample
+
+
+class ChannelAttention(nn.Module):
+    """Each channel times a weight that the mean of every channel over the image decides."""
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.Conv2d(channels, channels // reduction, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels // reduction, channels, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x * self.gate(x.mean(dim=(2, 3), keepdim=True))
+        return out
+
+
+class Residual(nn.Module):
+    """Layers, plus their input: RCAN's blocks and its groups of them."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.body(x) + x
+        return out
+
+
+def attention_block(channels: int, reduction: int) -> Residual:
+    """Residual channel attention block."""
+    return Residual(
+        conv3x3(channels, channels),
+        nn.ReLU(inplace=True),
+        conv3x3(channels, channels),
+        ChannelAttention(channels, reduction),
+    )
+
+
+def group(channels: int, reduction: int, blocks: int) -> Residual:
+    """Residual group: blocks and a convolution."""
+    inner = (attention_block(channels, reduction) for _ in range(blocks))
+    return Residual(*inner, conv3x3(channels, channels))
+
+
+class RCAN(nn.Module):
+    """RCAN without colour shift, as the LIIF project has it.
+
+    Its channel attention looks at the whole image, so every feature depends on every pixel.
+
+    Args:
+        groups: residual groups.
+        blocks: residual channel attention blocks of a group.
+        features: channels of every hidden layer.
+        reduction: channels over those inside the channel attention.
+        scale: None gives the encoder (LR features); 2, 3 or 4 adds RCAN's own upsampler.
+
+    Example:
+        >>> import torch
+        >>> RCAN(groups=1, blocks=2, features=8, reduction=4)(torch.zeros(1, 3, 5, 4)).shape
+        torch.Size([1, 8, 5, 4])
+    """
+
+    window = 1
+    upsampled_range: Range = "signed"
+
+    def __init__(
+        self,
+        groups: int = 10,
+        blocks: int = 20,
+        features: int = 64,
+        reduction: int = 16,
+        scale: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.out_channels = features if scale is None else 3
+        self.head = nn.Sequential(conv3x3(3, features))
+        self.body = nn.Sequential(
+            *(group(features, reduction, blocks) for _ in range(groups)),
+            conv3x3(features, features),
+        )
+        self.tail: Callable[[Tensor], Tensor] = (
+            nn.Identity()
+            if scale is None
+            else nn.Sequential(pixel_shuffle_upsampler(features, scale), conv3x3(features, 3))
+        )
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """(B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
+        x = self.head(lr)
+        return upsample(self.tail, self.body(x) + x, self.scale)

@@ -1,0 +1,337 @@
+"""SeemoRe (Zamfir et al., ICML 2024, arXiv 2402.03412): efficient SR at one scale, three sizes.
+
+Residual groups (Fig. 2) of two blocks each: the rank modulating expert (RME, Sec. 3.1) adds what
+one of several low-rank experts makes of local features and their context, the spatial modulating
+expert (SME, Sec. 3.2) weighs features by a large striped kernel. A router chooses the expert, for
+the whole image, in each group. It has no features for implicit decoders. Where the paper is short,
+names and order of layers are those of the authors' code (`docs/fidelity.md` says where).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.composition import ImageRouted, Range
+from baselines.encoders.colours import Colours
+from baselines.encoders.edsr import conv3x3
+from baselines.mirror import mirrored
+
+# Side and step of the convolution that gathers context, Sec. 3.1, eq. 1.
+STRIDE = 4
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of every pixel of (B, C, h, w)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def pointwise(in_channels: int, out_channels: int) -> nn.Conv2d:
+    """A linear layer in every pixel."""
+    return nn.Conv2d(in_channels, out_channels, 1)
+
+
+def stripes(channels: int, kernel: int) -> nn.Sequential:
+    """A row and then a column of `kernel` taps in every channel; keeps height and width."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, (1, kernel), padding=(0, kernel // 2), groups=channels),
+        nn.Conv2d(channels, channels, (kernel, 1), padding=(kernel // 2, 0), groups=channels),
+    )
+
+
+def per_pixel(layers: nn.Module) -> int:
+    """Multiply-adds of convolutions for a pixel of their output: each weight is used once."""
+    return sum(m.weight.numel() for m in layers.modules() if isinstance(m, nn.Conv2d))
+
+
+class GatedFFN(nn.Module):
+    """Feed-forward block: one half of the channels is multiplied by a convolution of the other."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.widen = pointwise(channels, 2 * channels)
+        self.merge = pointwise(channels, channels)
+        self.gate = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to the same."""
+        value, gate = F.gelu(self.widen(x)).chunk(2, dim=1)
+        return F.gelu(self.merge(value * self.gate(gate)))
+
+
+class LowRankExpert(nn.Module):
+    """Product of local features and context in a few channels (eq. 3).
+
+    Args:
+        channels: of both, and of the answer.
+        rank: channels of the product, R_i.
+    """
+
+    def __init__(self, channels: int, rank: int) -> None:
+        super().__init__()
+        self.local = pointwise(channels, rank)
+        self.context = pointwise(channels, rank)
+        self.expand = pointwise(rank, channels)
+
+    def forward(self, local: Tensor, context: Tensor) -> Tensor:
+        """(B, C, h, w), twice, to the same."""
+        out: Tensor = self.expand(self.local(local) * self.context(context))
+        return out
+
+
+class LowRankMixture(nn.Module):
+    """Mixture of low-rank expertise (MoRE; Fig. 3, Algorithm 1).
+
+    Args:
+        channels: of input and output.
+        ranks: of the experts, R_i.
+        recursion: how often the context is gathered, t.
+        shuffle: the two views of the input share each half of the projection's channels.
+    """
+
+    def __init__(self, channels: int, ranks: Sequence[int], recursion: int, shuffle: bool) -> None:
+        super().__init__()
+        self.recursion = recursion
+        self.shuffle = shuffle
+        self.project = nn.Sequential(
+            conv3x3(channels, channels), nn.GELU(), pointwise(channels, 2 * channels)
+        )
+        self.gather = nn.Conv2d(channels, channels, STRIDE, STRIDE, groups=channels)
+        self.refine = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
+            pointwise(channels, channels),
+        )
+        self.local = stripes(channels, 3)
+        self.experts = nn.ModuleList(LowRankExpert(channels, rank) for rank in ranks)
+        self.router = nn.Linear(channels, len(ranks), bias=False)
+        self.merge = pointwise(channels, channels)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, h, w), sides of at least STRIDE**recursion, to the same and (B,) its expert."""
+        views = self.project(x)
+        if self.shuffle:
+            views = F.channel_shuffle(views, 2)
+        local, broad = views.chunk(2, dim=1)
+        local = F.gelu(self.local(local))
+        context = broad + self._context(broad)
+        scores = self.router(local.mean(dim=(2, 3)))
+        shares = scores.softmax(dim=1, dtype=torch.float32).to(local.dtype)
+        chosen = shares.argmax(dim=1)
+        served = self._all if self.training else self._chosen
+        mixed = local + served(local, context, shares, chosen)
+        return self.merge(mixed), chosen
+
+    def _context(self, x: Tensor) -> Tensor:
+        """What lies around each pixel, from a recursively reduced image (eqs. 1, 2)."""
+        size = x.shape[-2:]
+        for _ in range(self.recursion):
+            x = F.gelu(self.gather(x))
+        return F.interpolate(self.refine(x), size=size, mode="bilinear", align_corners=False)
+
+    def _chosen(self, local: Tensor, context: Tensor, shares: Tensor, chosen: Tensor) -> Tensor:
+        """Each image by its own expert, times its share (eq. 4 with the others' weights zero)."""
+        answers = [
+            self.experts[number](local[i : i + 1], context[i : i + 1]) * shares[i, number]
+            for i, number in enumerate(chosen.tolist())
+        ]
+        return torch.cat(answers)
+
+    def _all(self, local: Tensor, context: Tensor, shares: Tensor, chosen: Tensor) -> Tensor:
+        """The same from every expert, as Algorithm 1 trains.
+
+        Those that are not chosen have gradients of zero rather than none, so that Adam moves
+        them on by its momentum. The router learns through the share of the chosen one.
+        """
+        gates = shares * F.one_hot(chosen, len(self.experts)).to(shares)
+        answers = [
+            expert(local, context) * gates[:, j, None, None, None]
+            for j, expert in enumerate(self.experts)
+        ]
+        return torch.stack(answers).sum(dim=0)
+
+    def macs(self, size: tuple[int, int]) -> list[int]:
+        """Multiply-adds of one (h, w) image in evaluation, for each expert that may serve it."""
+        pixels = math.prod(size)
+        total = pixels * sum(map(per_pixel, (self.project, self.local, self.merge)))
+        for _ in range(self.recursion):
+            size = (size[0] // STRIDE, size[1] // STRIDE)
+            total += math.prod(size) * per_pixel(self.gather)
+        total += math.prod(size) * per_pixel(self.refine) + self.router.weight.numel()
+        return [total + pixels * per_pixel(expert) for expert in self.experts]
+
+
+class RankModulatingExpert(nn.Module):
+    """RME (Sec. 3.1): mixture of low-rank experts and feed-forward block. Args: as the mixture."""
+
+    def __init__(self, channels: int, ranks: Sequence[int], recursion: int, shuffle: bool) -> None:
+        super().__init__()
+        self.norm1 = ChannelNorm(channels)
+        self.mixture = LowRankMixture(channels, ranks, recursion, shuffle)
+        self.norm2 = ChannelNorm(channels)
+        self.ffn = GatedFFN(channels)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, h, w) to the same, and (B,) its expert."""
+        mixed, chosen = self.mixture(self.norm1(x))
+        x = x + mixed
+        return x + self.ffn(self.norm2(x)), chosen
+
+
+class SpatialEnhancement(nn.Module):
+    """Spatial enhancement expertise (SEE, eq. 5): features times a striped convolution of others.
+
+    Args:
+        channels: of input and output.
+        kernel: taps of a stripe; odd.
+    """
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.merge = pointwise(channels, channels)
+        self.project = pointwise(channels, 2 * channels)
+        self.stripes = stripes(channels, kernel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to the same."""
+        around, value = F.gelu(self.project(x)).chunk(2, dim=1)
+        out: Tensor = self.merge(self.stripes(around) * value)
+        return out
+
+
+class SpatialModulatingExpert(nn.Module):
+    """SME (Sec. 3.2): spatial enhancement and feed-forward block. Args: as the enhancement."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.norm1 = ChannelNorm(channels)
+        self.enhance = SpatialEnhancement(channels, kernel)
+        self.norm2 = ChannelNorm(channels)
+        self.ffn = GatedFFN(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to the same."""
+        x = x + self.enhance(self.norm1(x))
+        out: Tensor = x + self.ffn(self.norm2(x))
+        return out
+
+
+class ResidualGroup(nn.Module):
+    """RME, then SME (Fig. 2)."""
+
+    def __init__(self, rank: RankModulatingExpert, space: SpatialModulatingExpert) -> None:
+        super().__init__()
+        self.rank = rank
+        self.space = space
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, h, w) to the same, and (B,) the expert of its mixture."""
+        x, chosen = self.rank(x)
+        return self.space(x), chosen
+
+    def macs(self, size: tuple[int, int]) -> list[int]:
+        """As of the mixture."""
+        rest = math.prod(size) * (per_pixel(self.rank.ffn) + per_pixel(self.space))
+        return [rest + served for served in self.rank.mixture.macs(size)]
+
+
+class SeemoRe(ImageRouted):
+    """SeemoRe; the defaults are size T.
+
+    Images smaller than the context needs, STRIDE**recursion pixels a side, are mirrored up to that
+    and the answer is cut; the authors' code refuses them.
+
+    Args:
+        groups: residual groups.
+        channels: of every feature map between them.
+        recursion: how often a group gathers context, t.
+        ranks: of each group's experts, R_i.
+        kernel: taps of a stripe in SEE; odd.
+        shuffle: mix the channels of a mixture's two views.
+        scale: factor of the upsampler.
+
+    Example:
+        >>> SeemoRe(groups=1, channels=8)(torch.zeros(1, 3, 5, 4)).shape
+        torch.Size([1, 3, 10, 8])
+    """
+
+    window = 1
+    upsampled_range: Range = "unit"
+    out_channels = 3
+
+    def __init__(
+        self,
+        groups: int = 6,
+        channels: int = 36,
+        recursion: int = 2,
+        ranks: Sequence[int] = (2, 4, 8),
+        kernel: int = 11,
+        shuffle: bool = True,
+        scale: int = 2,
+    ) -> None:
+        super().__init__(experts=len(ranks), layers=groups)
+        if kernel % 2 == 0:
+            raise ValueError(f"a stripe of {kernel} taps has no centre; kernels are odd")
+        self.scale = scale
+        self.recursion = recursion
+        self.shuffle = shuffle
+        self.colours = Colours("unit", shifted=True)
+        self.first = conv3x3(3, channels)
+        self.groups = nn.ModuleList(
+            ResidualGroup(
+                RankModulatingExpert(channels, ranks, recursion, shuffle),
+                SpatialModulatingExpert(channels, kernel),
+            )
+            for _ in range(groups)
+        )
+        self.norm = ChannelNorm(channels)
+        self.after = conv3x3(channels, channels)
+        self.tail = nn.Sequential(conv3x3(channels, 3 * scale**2), nn.PixelShuffle(scale))
+
+    def features_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """All groups on shallow features (B, C, h, w).
+
+        Returns:
+            (B, C, h, w), not normalised, and (B, groups) the expert of each image and group.
+        """
+        chosen = []
+        for group in self.groups:
+            x, served = group(x)
+            chosen.append(served)
+        return x, torch.stack(chosen, dim=1)
+
+    def enlarge(self, lr: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, h, w) in [0, 1] to (B, 3, h*scale, w*scale), and (B, groups) its experts."""
+        h, w = lr.shape[-2:]
+        shallow = self.first(self.colours.enter(mirrored(lr, self._seen((h, w)), repeat_edge=True)))
+        x, chosen = self.features_of(shallow)
+        sr = self.colours.leave(self.tail(self.after(self.norm(x)) + shallow))
+        return sr[..., : h * self.scale, : w * self.scale], chosen
+
+    def macs(self, lr_size: tuple[int, int]) -> list[int]:
+        seen = self._seen(lr_size)
+        rest = math.prod(seen) * sum(map(per_pixel, (self.first, self.after, self.tail)))
+        groups = [group.macs(seen) for group in self.groups if isinstance(group, ResidualGroup)]
+        return [rest + sum(by_group) for by_group in zip(*groups, strict=True)]
+
+    def _seen(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(h, w), or what a smaller image is mirrored up to."""
+        least = STRIDE**self.recursion
+        return max(size[0], least), max(size[1], least)
+
+
+# By the word in method names; the sizes of the paper's Sec. 4 and of the authors' configurations.
+SIZES: dict[str, Callable[..., SeemoRe]] = {
+    "seemore-t": partial(SeemoRe, groups=6, channels=36),
+    "seemore-b": partial(SeemoRe, groups=8, channels=48),
+    "seemore-l": partial(SeemoRe, groups=16, channels=48, recursion=1, shuffle=False),
+}

@@ -1,0 +1,230 @@
+"""IGConv and IGConv+ (Lee et al., arXiv 2408.09674): sub-pixel convolution at several scales.
+
+A sub-pixel convolution gives every sub-pixel of the SR image a 3x3 kernel over the features. Here
+a hyper-network answers for the kernel of any sub-pixel of any scale: Fourier features of where it
+lies in its LR pixel, with learnt frequencies and amplitudes for every tap, go through an MLP.
+
+IGConv+ adds a second path, `baselines.igsample`, and averages all kernels over flips and turns; in
+training also a loss on frequencies, `baselines.frequency`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.banding import in_bands
+from baselines.igsample import COORDINATES, resampled
+from baselines.implicit import pixel_centers
+from baselines.multiscale import Backbone, Upsampler
+
+SIDE = 3  # of all kernels
+SCALES = (2, 3, 4)
+COLOURS = 3
+_START = 0.02  # standard deviation of frequencies and amplitudes at the start
+_START_SAMPLING = 0.01  # and of the layers that make IGSample's kernels
+
+# Encoders of the official project. The large EDSR is what its tables call EDSR; RCAN was trained
+# for x8 too; RDN alone sees colours as they are.
+BACKBONES: dict[str, Backbone] = {
+    "edsr": Backbone(),
+    "edsr-large": Backbone(),
+    "rdn": Backbone(shifted=False),
+    "rcan": Backbone(upsampler={"scales": (2, 3, 4, 8)}),
+    "swinir": Backbone(encoder={"features": None}),
+    "srformer": Backbone(),
+}
+
+
+def geometric_average(kernels: Tensor) -> Tensor:
+    """The mean of (N, C, 3, 3) kernels over their eight flips and quarter turns.
+
+    Only taps are moved, sub-pixels stay: three different values are left of each nine, those of the
+    centre, the edges and the corners.
+    """
+    for axis in (-2, -1):
+        kernels = (kernels + kernels.flip(axis)) / 2
+    return (kernels + kernels.transpose(-2, -1)) / 2
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """No mixed precision for a block of code: kernels are made once, and used for every pixel."""
+    if device.type == "meta":  # has none, and says so
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+class KernelNetwork(nn.Module):
+    """The hyper-network: kernels of a convolution for all sub-pixels of a scale.
+
+    Args:
+        channels: of the features, C.
+        outputs: kernels of each sub-pixel.
+        width: Fourier features of a tap, and hidden width; even.
+        layers: hidden layers.
+        groups: networks side by side that share nothing but the phase layer, each of this width.
+        bias: of the last layer.
+
+    Raises:
+        ValueError: for an odd width.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        width: int,
+        layers: int,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        total = groups * width
+        if total % 2:
+            raise ValueError(f"width {width} is odd; Fourier features are pairs")
+        self.groups = groups
+        taps = (channels * SIDE * SIDE, total, 1, 1)
+        self.freq = nn.Parameter(torch.randn(taps) * _START)
+        self.amplitude = nn.Parameter(torch.randn(taps) * _START)
+        self.phase = nn.Conv2d(1, total // 2, 1)
+        hidden: list[nn.Module] = []
+        for _ in range(layers):
+            hidden += [nn.Conv2d(total, total, 1, groups=groups), nn.ReLU()]
+        last = nn.Conv2d(total, outputs, 1, groups=groups, bias=bias)
+        self.layers = nn.Sequential(*hidden, last)
+
+    def forward(self, scale: int) -> Tensor:
+        """(outputs * scale * scale, C, 3, 3): output, then sub-pixel row and column."""
+        with _full_precision(self.freq.device):
+            kernels: Tensor = self.layers(self._basis(scale) * self.amplitude)
+        by_tap = kernels.reshape(-1, SIDE, SIDE, *kernels.shape[1:])
+        return by_tap.permute(3, 4, 5, 0, 1, 2).flatten(0, 2)
+
+    def _basis(self, scale: int) -> Tensor:
+        """(C * 9, width, scale, scale) waves of each tap at the centres of the sub-pixels.
+
+        The official code bounds the scale in the phase by the largest of the training; no other
+        is made here.
+        """
+        place = pixel_centers(scale, device=self.freq.device)
+        along_x, along_y = self.freq.chunk(2, dim=1)
+        side = torch.full((1, 1, scale, scale), 2 / scale, device=self.freq.device)
+        angle = along_x * place + along_y * place[:, None] + self.phase(side)
+        waves = torch.cat([torch.cos(math.pi * angle), torch.sin(math.pi * angle)], dim=1)
+        # The groups take turns among the channels; a convolution wants them one after the other.
+        in_turns = waves.reshape(waves.shape[0], -1, self.groups, scale, scale)
+        return in_turns.transpose(1, 2).reshape(waves.shape)
+
+    def macs(self, scale: int) -> int:
+        """Multiply-adds for the kernels of a scale."""
+        convolutions = [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
+        tap = sum(c.out_channels * c.in_channels // c.groups for c in convolutions)
+        return scale**2 * (self.freq.shape[0] * tap + self.phase.out_channels)
+
+
+def convolved(features: Tensor, kernels: Tensor, scale: int) -> Tensor:
+    """Sub-pixel convolution of (B, C, h, w) features: (B, 3, h*scale, w*scale)."""
+
+    def layers(rows: Tensor) -> Tensor:
+        return F.pixel_shuffle(F.conv2d(rows, kernels, padding=SIDE // 2), scale)
+
+    row_bytes = 2 * kernels.shape[0] * features.shape[3] * features.element_size()
+    return in_bands(layers, features, SIDE // 2, row_bytes)
+
+
+class IGConv(Upsampler):
+    """IGConv; the defaults are the paper's.
+
+    Args:
+        channels: of the features.
+        width: of the hyper-network.
+        layers: hidden ones of the hyper-network.
+        average: kernels are averaged over flips and turns (`geometric_average`).
+        scales: that it is trained for.
+    """
+
+    backbones: ClassVar[Mapping[str, Backbone]] = BACKBONES
+    usual_scales: ClassVar[tuple[int, ...]] = SCALES
+
+    def __init__(
+        self,
+        channels: int,
+        width: int = 256,
+        layers: int = 4,
+        average: bool = False,
+        scales: Sequence[int] = SCALES,
+    ) -> None:
+        super().__init__(scales)
+        self.average = average
+        self.convolution = KernelNetwork(channels, COLOURS, width, layers)
+
+    def kernels(self, scale: int) -> tuple[Tensor, ...]:
+        """Those of the convolution, (3*scale*scale, C, 3, 3): colour, sub-pixel row, column."""
+        return (self._finished(self.convolution(scale)),)
+
+    def _finished(self, kernels: Tensor) -> Tensor:
+        return geometric_average(kernels) if self.average else kernels
+
+    @staticmethod
+    def enlarge(kernels: Sequence[Tensor], image: Tensor, features: Tensor, scale: int) -> Tensor:
+        del image
+        (convolution,) = kernels
+        return convolved(features, convolution, scale)
+
+    def macs(self, scale: int) -> tuple[int, int]:
+        channels = self.convolution.freq.shape[0]
+        return self.convolution.macs(scale), COLOURS * scale**2 * channels
+
+
+class IGConvPlus(IGConv):
+    """IGConv+: IGConv, plus IGSample with half of its width and layers.
+
+    Args: as `IGConv`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        width: int = 256,
+        layers: int = 4,
+        average: bool = True,
+        scales: Sequence[int] = SCALES,
+    ) -> None:
+        super().__init__(channels, width, layers, average, scales)
+        self.sampling = KernelNetwork(
+            channels, 2 * COORDINATES, width // 2, layers // 2, groups=2, bias=False
+        )
+        _start_sampling(self.sampling)
+
+    def kernels(self, scale: int) -> tuple[Tensor, ...]:
+        """Those of IGConv, and those of IGSample's offsets and scopes; see `resampled`."""
+        return (*super().kernels(scale), self._finished(self.sampling(scale)))
+
+    @staticmethod
+    def enlarge(kernels: Sequence[Tensor], image: Tensor, features: Tensor, scale: int) -> Tensor:
+        convolution, sampling = kernels
+        base = convolved(features, convolution, scale)
+        return base + resampled(image, features, sampling, scale)
+
+    def macs(self, scale: int) -> tuple[int, int]:
+        once, per_pixel = super().macs(scale)
+        channels = self.sampling.freq.shape[0]
+        sampling = 2 * COORDINATES * scale**2 * channels
+        return once + self.sampling.macs(scale), per_pixel + sampling
+
+
+def _start_sampling(network: KernelNetwork) -> None:
+    """The official start: small layers, two different offsets in turns, scopes of zero."""
+    for parameter in network.layers.parameters():
+        nn.init.trunc_normal_(parameter, std=_START_SAMPLING)
+    last = network.layers[-1]
+    assert isinstance(last, nn.Conv2d)
+    with torch.no_grad():
+        last.weight[:COORDINATES] = last.weight[:2].repeat(COLOURS, 1, 1, 1)
+        last.weight[COORDINATES:] = 0

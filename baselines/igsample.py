@@ -1,0 +1,91 @@
+"""IGSample (IGConv+, Lee et al., arXiv 2408.09674): the image resampled where its features say.
+
+After DySample (Liu et al., ICCV 2023): every colour of every sub-pixel is read from the LR image,
+bilinearly, at its own place moved by a shift. A convolution of the features makes the shift: its
+direction and size (offset), and how much of that is taken (scope).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from baselines.banding import spans
+from baselines.implicit import pixel_centers
+
+COORDINATES = 6  # x and y of three colours
+_REACH = 0.5  # what a scope takes of an offset at most
+# Floats of a sub-pixel that are in memory at once: offsets and scopes, shifts and places.
+_FLOATS = 5 * COORDINATES
+
+
+def offsets_and_scopes(features: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor]:
+    """What the convolution says, float32 (B, 6*scale*scale, h, w) each.
+
+    Args:
+        features: (B, C, h, w).
+        kernels: (12*scale*scale, C, 3, 3), offsets first; in each: x and y, colour, sub-pixel row,
+            sub-pixel column.
+    """
+    found = F.conv2d(features, kernels, padding=kernels.shape[-1] // 2)
+    # Half precision has no places left for a coordinate in a large image.
+    offset, scope = found.float().chunk(2, dim=1)
+    return offset, scope
+
+
+def places(offset: Tensor, scope: Tensor, scale: int) -> Tensor:
+    """Where sub-pixels are read, in LR pixels from the top left of the offsets' grid.
+
+    Args:
+        offset, scope: (B, 6*scale*scale, h, w).
+        scale: factor.
+
+    Returns:
+        (B, 3, h*scale, w*scale, 2), as (x, y)
+    """
+    shift = F.pixel_shuffle(_REACH * scope.sigmoid() * offset, scale)
+    h, w = shift.shape[-2:]
+    y = pixel_centers(h, 0, h / scale, shift.device)[:, None].expand(h, w)
+    x = pixel_centers(w, 0, w / scale, shift.device).expand(h, w)
+    by_axis = shift.reshape(-1, 2, COORDINATES // 2, h, w)
+    return (torch.stack([x, y])[:, None] + by_axis).permute(0, 2, 3, 4, 1)
+
+
+def sampled(image: Tensor, place: Tensor) -> Tensor:
+    """(B, 3, h, w) read bilinearly at (B, 3, H, W, 2) places (x, y), each colour at its own.
+
+    The border colour is read beyond the centres of the outermost pixels.
+    """
+    batch, colours, h, w = image.shape
+    grid = 2 * place / place.new_tensor([w, h]) - 1
+    single = image.float().flatten(0, 1).unsqueeze(1)
+    read = F.grid_sample(
+        single, grid.flatten(0, 1), mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return read.reshape(batch, colours, *place.shape[2:4])
+
+
+def resampled(image: Tensor, features: Tensor, kernels: Tensor, scale: int) -> Tensor:
+    """The image, enlarged by reading it at moved places.
+
+    Args:
+        image: (B, 3, h, w).
+        features: (B, C, h, w).
+        kernels: see `offsets_and_scopes`.
+        scale: factor.
+
+    Returns:
+        (B, 3, h*scale, w*scale), float32
+    """
+    rows, width = features.shape[-2:]
+    row_bytes = _FLOATS * scale**2 * width * 4 * features.shape[0]
+    halo = kernels.shape[-1] // 2
+    parts = []
+    for first, end in spans(features, rows, row_bytes, halo):
+        low, high = max(first - halo, 0), min(end + halo, rows)
+        offset, scope = offsets_and_scopes(features[:, :, low:high], kernels)
+        kept = slice(first - low, end - low)
+        place = places(offset[:, :, kept], scope[:, :, kept], scale)
+        parts.append(sampled(image, place + place.new_tensor([0, first])))
+    return torch.cat(parts, dim=2)

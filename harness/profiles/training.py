@@ -1,0 +1,239 @@
+"""The training section of a profile: what is drawn, what is minimised, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, model_validator
+from pydantic_core import to_jsonable_python
+
+from baselines import MethodName, methods, parse
+from baselines.registry import DECODERS, unknown
+from harness.profiles.strict import Strict
+
+
+class Validation(Strict):
+    """PSNR while training: shown and logged, never used to choose a checkpoint."""
+
+    dataset: str
+    scale: float = Field(default=4, ge=1)
+    images: int = Field(default=10, ge=1)
+    every_epochs: int = Field(default=1, ge=1)
+
+
+ADAM_BETAS = (0.9, 0.999)
+# Settings of training that change how fast it runs, not what comes out.
+# Compiled code rounds otherwise, as another device does, but sees the same samples and noise.
+_INCIDENTAL = {"compile", "in_memory", "checkpoint_every", "validation", "departure"}
+# Settings that recipes of schema 2 began without: they are in a recipe where they say something,
+# so that networks that were trained before keep their place.
+_ADDED = {"iterations", "dense", "scales", "frequency", "betas", "ema"}
+_FOR_ALL = {"dataset", "validation", "compile", "in_memory", "checkpoint_every", "overrides"}
+_FOR_MIXTURES = {"alpha", "beta", "balance_weights", "balance_unit"}
+_FOR_QUERIES = {"queries", "scale_min", "scale_max"}
+_FOR_DENSE = {"dense", "scales", "frequency"}
+
+_Scale = Annotated[int, Field(ge=1)]
+_Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Training(Strict):
+    """Schedule of LIIF and LTE, which MoEISR takes over (sec. 4); the defaults are the paper's.
+
+    Attributes:
+        scale_min, scale_max: of samples with random queries, each of a scale between them.
+        queries: random pixels of a sample's HR crop.
+        epochs: length of a run, and the unit of `milestones`.
+        iterations: the same in steps, in the place of `epochs`; then milestones count steps too,
+            and an epoch matters to `validation` alone.
+        balance_weights: w_j of the balance loss by decoder, shallowest expert first; ones if
+            left out.
+        dense: whole HR crops instead of random queries, for every network that makes whole images;
+            some methods always have them (`MethodName.dense`, `MethodName.scales`).
+        scales: whole scales that a dense batch of a multi-scale network draws one of; empty: the
+            method's own.
+        frequency: weight of the frequency loss in dense training, `baselines.frequency`.
+        betas: of Adam.
+        ema: decay, at each step, of a running average of the weights that is measured instead of
+            them; 0 for none.
+        compile: the forward pass and the loss through torch.compile, which needs a C++ compiler
+            on a CPU, Triton on a GPU.
+        in_memory: all images are held on the training device; else they are read when needed.
+        departure: how this is not the published training, where settings do not tell (other
+            data, other LR images); in words, for captions.
+        overrides: other settings for some methods, by the first words of their names (`edsr`,
+            `edsr-liif`, `edsr-x2`); more words count more. MoEISR takes those of its backbone.
+    """
+
+    dataset: str
+    repeat: int = Field(default=20, ge=1)
+    patch: int = Field(default=48, ge=4)
+    scale_min: float = Field(default=1, ge=1)
+    scale_max: float = Field(default=4, ge=1)
+    queries: int = Field(default=2304, ge=1)
+    batch: int = Field(default=16, ge=1)
+    epochs: int | None = Field(default=1000, ge=1)
+    iterations: int | None = Field(default=None, ge=1)
+    lr: float = Field(default=1e-4, gt=0)
+    milestones: tuple[int, ...] = (200, 400, 600, 800)
+    gamma: float = Field(default=0.5, gt=0, le=1)
+    alpha: float = Field(default=3000, ge=0)
+    beta: float = Field(default=1, ge=0)
+    balance_weights: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    balance_unit: Literal["batch", "image"] = "batch"
+    dense: bool = False
+    scales: tuple[_Scale, ...] = ()
+    frequency: float = Field(default=0, ge=0)
+    betas: tuple[_Decay, _Decay] = ADAM_BETAS
+    ema: _Decay = 0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
+    in_memory: bool = True
+    checkpoint_every: int = Field(default=1000, ge=1)
+    validation: Validation | None = None
+    departure: str = ""
+    overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_length(cls, given: Any) -> Any:
+        """Iterations in the place of epochs, with milestones in the same unit."""
+        if not isinstance(given, Mapping) or given.get("iterations") is None:
+            return given
+        if given.get("epochs") is not None:
+            raise ValueError("give `epochs` or `iterations`, not both")
+        if "milestones" not in given:
+            raise ValueError("`milestones` count steps where there are `iterations`: give them too")
+        return {**given, "epochs": None}
+
+    @model_validator(mode="after")
+    def _overrides_fit(self) -> Training:
+        if not self.overrides:
+            return self
+        trained = [parse(name) for name in methods() if parse(name).encoder]
+        known = dict.fromkeys(family for parts in trained for family in parts.families)
+        for family, changes in self.overrides.items():
+            if family not in known:
+                raise ValueError(f"overrides: {unknown('network', family, known)}")
+            meant = [parts for parts in trained if family in parts.families]
+            _check_override(family, changes, meant)
+            for parts in meant:
+                self.for_method(parts)
+        return self
+
+    def for_method(self, parts: MethodName) -> Training:
+        """The schedule of one method: overrides applied, its own scales, its kind of batches."""
+        found: dict[str, Any] = self.model_dump(exclude={"overrides"})
+        for family in parts.families:
+            found = _changed(found, self.overrides.get(family, {}))
+        if parts.scale is not None:
+            found |= {"scale_min": parts.scale, "scale_max": parts.scale}
+        dense = parts.makes_images and (found["dense"] or parts.dense or bool(parts.scales))
+        own = (parts.scale,) if parts.scale is not None else found["scales"] or parts.scales
+        return Training.model_validate({**found, "dense": dense, "scales": own if dense else ()})
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Training:
+        if self.scale_max < self.scale_min:
+            raise ValueError("scale_max is below scale_min")
+        if not self.dense and self.queries > round(self.patch * self.scale_min) ** 2:
+            raise ValueError(
+                f"queries ({self.queries}) exceed the pixels of the smallest HR crop "
+                f"({round(self.patch * self.scale_min)} squared)"
+            )
+        for name, numbers in (("milestones", self.milestones), ("scales", self.scales)):
+            if list(numbers) != sorted(set(numbers)):
+                raise ValueError(f"{name} must increase")
+        length, unit = self.length
+        if self.milestones and self.milestones[-1] >= length:
+            raise ValueError(
+                f"milestone {self.milestones[-1]} lies behind the last {unit} ({length})"
+            )
+        for decoder, weights in self.balance_weights.items():
+            if decoder not in DECODERS:
+                raise ValueError(f"balance_weights: {unknown('decoder', decoder, DECODERS)}")
+            if min(weights, default=0) < 0:
+                raise ValueError("balance_weights must not be negative")
+        return self
+
+    def outcome(self) -> dict[str, Any]:
+        """The settings that change the weights, without the overrides."""
+        left_out = {*_INCIDENTAL, "overrides"}
+        found = self.model_dump(mode="json", exclude={*left_out, *_ADDED}, exclude_none=True)
+        return found | self.model_dump(mode="json", include=_ADDED, exclude_defaults=True)
+
+    def decisive(self, parts: MethodName) -> dict[str, Any]:
+        """What decides the weights of one method: its settings, less those without effect on it."""
+        own = self.for_method(parts)
+        idle = _FOR_QUERIES if own.dense else _FOR_DENSE
+        if not parts.head:
+            idle = idle | _FOR_MIXTURES
+        found = {key: value for key, value in own.outcome().items() if key not in idle}
+        if parts.head:
+            found["balance_weights"] = found["balance_weights"].get(parts.decoder)
+        return found
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that change any network's weights."""
+        overrides = {
+            family: {key: value for key, value in changes.items() if key not in _INCIDENTAL}
+            for family, changes in self.overrides.items()
+        }
+        said = {family: changes for family, changes in overrides.items() if changes}
+        return {**self.outcome(), "overrides": to_jsonable_python(said)}
+
+    def departs(self, parts: MethodName) -> bool:
+        """Whether one method's training is not the published one."""
+        own = self.for_method(parts)
+        return bool(own.departure) or self.decisive(parts) != published().decisive(parts)
+
+    @property
+    def length(self) -> tuple[int, str]:
+        """Of a run, and its unit."""
+        if self.iterations is not None:
+            return self.iterations, "step"
+        if self.epochs is None:
+            raise ValueError("give `epochs` or `iterations`")
+        return self.epochs, "epoch"
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Full batches of an epoch over a training set of so many images."""
+        return images * self.repeat // self.batch
+
+    def total_steps(self, images: int) -> int:
+        """Steps of a whole training run on so many images."""
+        length, unit = self.length
+        return length if unit == "step" else length * self.steps_per_epoch(images)
+
+    def passed(self, step: int, per_epoch: int) -> int:
+        """How much of `length` lies before a step, in its unit."""
+        return step if self.iterations is not None else step // per_epoch
+
+
+def _check_override(family: str, changes: Mapping[str, Any], meant: Sequence[MethodName]) -> None:
+    """Its keys; the values are checked in the schedules that they lead to."""
+    allowed = [key for key in Training.model_fields if key not in _FOR_ALL]
+    for key in changes:
+        if key not in allowed:
+            raise ValueError(f"overrides of {family}: {unknown('key', key, allowed)}")
+    if changes.get("dense") and not any(parts.makes_images for parts in meant):
+        raise ValueError(f"overrides of {family}: `dense` is for networks that make whole images")
+
+
+def _changed(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others; a length in the other unit replaces the length and its milestones."""
+    in_steps = settings.get("iterations") is not None
+    unit, other = ("iterations", "epochs") if in_steps else ("epochs", "iterations")
+    gone = set() if changes.get(other) is None else {unit, "milestones"}
+    return {**{k: v for k, v in settings.items() if k not in gone}, **changes}
+
+
+@cache
+def published() -> Training:
+    """The published training of every method: that of the profile `paper`."""
+    text = (files(__package__) / "paper.yaml").read_text(encoding="utf-8")
+    return Training.model_validate(yaml.safe_load(text)["training"])
