@@ -9,12 +9,13 @@ import torch
 
 from baselines import build, parse
 from baselines.composition import FixedScaleSR, ImplicitSR
+from baselines.multiscale import MultiScaleSR
 from harness import flops
 from harness.data.degrade import lr_size
 from harness.jobs import Job
 from harness.profiles import Profile, Training
 
-Network = ImplicitSR | FixedScaleSR
+Network = ImplicitSR | FixedScaleSR | MultiScaleSR
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,23 @@ def training_macs(model: Network, s: Training) -> int:
     size = (s.patch, s.patch)
     if isinstance(model, FixedScaleSR):
         return flops.encoder_macs(model.network, size)
-    per_pixel, per_pair = model.decoder.estimator_macs()
+    if isinstance(model, MultiScaleSR):
+        return _mean_macs(model, s)
+    per_pair = model.decoder.estimator_macs()[1]
     pairs = s.queries * (4 if model.ensemble else 1)
     return (
         flops.encoder_macs(model.encoder, size)
-        + s.patch**2 * (per_pixel + model.head.routing_macs())
+        + s.patch**2 * flops.per_pixel_macs(model)
         + pairs * (per_pair + sum(model.head.expert_macs()))
     )
+
+
+def _mean_macs(model: MultiScaleSR, s: Training) -> int:
+    """Over the scales that a batch may have; a batch makes its kernels once."""
+    lr = (s.patch, s.patch)
+    scales = [n for n in model.scales if n in s.scales] or list(model.scales)
+    counts = [flops.count(model, lr, (n * s.patch, n * s.patch)) for n in scales]
+    return sum(c.total - c.kernels + c.kernels // s.batch for c in counts) // len(counts)
 
 
 def _evaluation_macs(model: Network, job: Job, method: str) -> int:
@@ -81,7 +92,7 @@ def _even(model: Network) -> list[float]:
 def method_cost(job: Job, method: str) -> MethodCost:
     """Cost of training a method once and measuring what the job needs of it."""
     model = _meta_model(job.profile, method)
-    if not isinstance(model, ImplicitSR | FixedScaleSR):
+    if not isinstance(model, Network):
         return MethodCost(method, 0, 0)
     training = evaluation = 0
     if job.training_set is not None and method in job.trained_methods():

@@ -50,7 +50,7 @@ def schedule(profile: Profile, images: int, methods: Sequence[str]) -> str:
 def _groups(training: Training, methods: Sequence[str]) -> list[tuple[str, list[MethodName]]]:
     """Methods that have a schedule in common, and what they are called."""
     groups: dict[tuple[tuple[str, ...], bool], list[MethodName]] = {}
-    for name in map(parse, methods):
+    for name in filter(lambda name: name.encoder, map(parse, methods)):
         overridden = tuple(family for family in name.families if family in training.overrides)
         groups.setdefault((overridden, training.for_method(name).dense), []).append(name)
     return [

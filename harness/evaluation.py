@@ -23,7 +23,7 @@ from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
 from harness.device import PeakMemory, describe, synchronise
 from harness.errors import HarnessError
-from harness.flops import MacCount
+from harness.flops import MacCount, least_encoder_macs
 from harness.metrics import too_small
 from harness.profiles import Evaluation
 from harness.results import CellFile, CellId, Measurement
@@ -197,7 +197,8 @@ def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore
         return _row(subject, task, replace(image, reason="too small: no LR pixel is left"))
     kept = replace(item, load=lambda: pairs.image(item).pixels)
     macs = macs_of_image(subject, kept, lr, hr, task.settings.precision)
-    return _row(subject, task, image, macs)
+    row = _row(subject, task, image, macs)
+    return replace(row, least_encoder_macs=least_encoder_macs(subject.model, lr))
 
 
 @dataclass(frozen=True)

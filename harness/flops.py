@@ -302,6 +302,13 @@ def expert_count(model: nn.Module) -> int:
     return 1
 
 
+def least_encoder_macs(model: nn.Module, lr_size: tuple[int, int]) -> int | None:
+    """With the cheapest expert in every layer; None for networks that choose none for an image."""
+    if isinstance(model, FixedScaleSR) and isinstance(model.network, ImageRouted):
+        return min(model.network.macs(lr_size))
+    return None
+
+
 def layer_shares(network: ImageRouted, choice: Tensor) -> list[float]:
     """Share of the layers that each expert serves; `choice` is (layers,)."""
     served = choice.long().cpu().bincount(minlength=network.expert_count)

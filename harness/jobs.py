@@ -98,16 +98,16 @@ class Job:
         own = parse(method).scale
         return [(r, s) for r in self.datasets for s in self.scales(r) if own in (None, s)]
 
-    def costs(self, method: str) -> list[tuple[str, float]]:
+    def counts(self, method: str) -> list[tuple[str, float]]:
         """Every (fixed size, scale) that a method's costs are counted at."""
         parts = parse(method)
-        sizes = dict.fromkeys(c.size for c in self.experiment.costs if parts.encoder)
+        sizes = dict.fromkeys(c.size for c in self.experiment.counts if parts.encoder)
         return [(n, s) for n in sizes for s in self.experiment.scales if parts.scale in (None, s)]
 
     def tasks(self, subject: Subject) -> list[Task]:
         """Cells of a method, ready to be measured."""
         if subject.published_sizes:
-            return [self._cost(size, scale) for size, scale in self.costs(subject.method)]
+            return [self._count(size, scale) for size, scale in self.counts(subject.method)]
         counts = subject.counts_only or not self.experiment.scores
         return [
             Task(
@@ -124,7 +124,7 @@ class Job:
             for role, scale in self.cells(subject.method)
         ]
 
-    def _cost(self, size: str, scale: float) -> Task:
+    def _count(self, size: str, scale: float) -> Task:
         """Counting at a fixed size, which stands for the set of the paper."""
         dataset = FIXED_SIZES[size]
         return Task(

@@ -46,6 +46,8 @@ class Measurement:
             expert's whole MLP, plus the mapper.
         estimator_macs: of LTE's amplitude, frequency and phase layers, which the paper leaves out.
         encoder_macs: multiply-adds of the encoder.
+        least_encoder_macs: with the cheapest expert in every layer, where `encoder_macs` has the
+            dearest because the choice is not known (SeemoRe without weights); else None.
         encoder_parameters: those of `parameters` that are the encoder's; None where a network has
             no encoder apart, and in rows of versions that did not say.
         kernel_macs: of making IGConv's kernels; as the estimators in no paper's count.
@@ -99,6 +101,7 @@ class Measurement:
     executed_macs: int | None = None
     encoder_parameters: int | None = None
     kernel_macs: int = 0
+    least_encoder_macs: int | None = None
     rendered_macs: int | None = None
     cmsr: str = ""
     cmsr_mse: float | None = None

@@ -33,7 +33,7 @@ def announce(job: Job) -> None:
         say(f"  {note.role:<10} {played} ({note.images} images; {note.description})")
     for role in job.experiment.published_roles:
         say(f"  {role:<10} not among the datasets of this harness: published values alone")
-    for size in dict.fromkeys(costs.size for costs in job.experiment.costs):
+    for size in dict.fromkeys(counts.size for counts in job.experiment.counts):
         say(f"  costs      counted for {FIXED_SIZES[size].description}, published sizes")
     if job.training_set is not None:
         say(f"  training   {job.training_set.caption()}")
@@ -77,7 +77,7 @@ def subjects(job: Job) -> list[Subject]:
     if their shapes suffice for it, and are left out if not. Costs are counted of every network.
     """
     measured = _measured(job) if job.datasets else []
-    costly = [method for method in job.methods if job.costs(method)]
+    costly = [method for method in job.methods if job.counts(method)]
     return [*measured, *(published_subject(method, job.profile) for method in costly)]
 
 
@@ -104,7 +104,7 @@ def _existing(job: Job, method: str) -> list[Subject]:
     if files:
         return [open_subject(path, job.device, method) for path in files]
     if not shapes_suffice(job, method):
-        left_out = "is left out but for its costs" if job.costs(method) else "is left out"
+        left_out = "is left out but for its costs" if job.counts(method) else "is left out"
         say(f"{method} {left_out}: it is not trained under profile '{job.profile.name}'.")
         return []
     return [shapes_subject(method, job.profile)]

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from tiny import PROFILE, VALID_SIZES, Harness, write_data, write_profile
 from baselines import parse
 from harness.data.sets.sizes import FIXED_SIZES
 from harness.experiments import EXPERIMENTS, method_at, methods_of
-from harness.published import label, printed
+from harness.published import label, printed_of
+from harness.report.paper import others, paper_system
 
 TABLES = [e for e in EXPERIMENTS.values() if e.published]
 METRICS = {"psnr_db", "ssim", "decoder_flops", "flops", "flops_percent"}
@@ -30,14 +32,14 @@ def test_an_experiment_is_consistent(experiment):
     assert list(experiment.scales) == sorted(set(experiment.scales))
     assert len(set(experiment.rows)) == len(experiment.rows)
     assert not set(experiment.published_roles) & set(experiment.roles)
-    if experiment.costs:
-        assert {costs.size for costs in experiment.costs} <= set(FIXED_SIZES)
+    if experiment.counts:
+        assert {counts.size for counts in experiment.counts} <= set(FIXED_SIZES)
         assert not any(parse(method).head for method in experiment.methods), "costs follow shapes"
 
 
 @pytest.mark.parametrize("experiment", TABLES, ids=lambda e: e.name)
 def test_every_published_value_of_a_table_has_its_place(experiment):
-    """Read from the paper's file here, found by the experiment's rows there."""
+    """Read from the paper's file here, found by the rows there: ours, and the paper's others."""
     file, table = experiment.published[0]
     rows = csv.DictReader((files("harness.published") / file).open(encoding="utf-8"))
     expected = {
@@ -53,19 +55,15 @@ def test_every_published_value_of_a_table_has_its_place(experiment):
         if r["table"] == table and r["metric"] in METRICS
     }
     found = 0
-    for row in experiment.rows:
-        name = experiment.labels.get(row, methods_of(row)[0])
-        for role in experiment.roles:
-            for scale in experiment.scales:
-                for metric in METRICS:
-                    value = printed(experiment.published[:1], name, role, scale, metric)
-                    if value is not None and method_at(row, scale):
-                        assert any(e[:4] == (role, scale, metric, value.value) for e in expected), (
-                            row,
-                            role,
-                            scale,
-                        )
-                        found += 1
+    ours = {row: paper_system(experiment, row) for row in experiment.rows}
+    for row, named in {**ours, **others(experiment)}.items():
+        for place in product(
+            (*experiment.roles, *experiment.published_roles), experiment.scales, METRICS
+        ):
+            value = printed_of(experiment.published[:1], named, *place)
+            if value is not None and method_at(row, place[1]):
+                assert any(e[:4] == (*place, value.value) for e in expected), (row, place)
+                found += 1
     assert found == len(expected)
 
 

@@ -64,10 +64,10 @@ def run(
     no_figures: bool,
     as_json: bool,
 ) -> None:
-    """Reproduce a table or figure of the paper: train, measure, report.
+    """Reproduce a table or figure of a paper: train, measure, report.
 
     EXPERIMENT is one of table1 to table5, figure1, figure3, figure4, figure5, controllable, and,
-    of neighbours of the paper, lmf-costs.
+    of the paper's neighbours, lmf-costs, seemore-table1, igconv-table2, igconv-table3.
     Finished training and finished cells are not repeated; a run that was stopped, by whatever,
     goes on where it was. Several processes may work on one results folder.
     """
@@ -151,7 +151,7 @@ def _dry_run(job: Job, as_json: bool) -> None:
         if not job.trains and not counted and parse(method).encoder:
             seeds = len(running.existing_networks(job, method))
             counted = not seeds and running.shapes_suffice(job, method)
-            if not seeds and not counted and not job.costs(method):
+            if not seeds and not counted and not job.counts(method):
                 continue  # left out of the run
         seeds = 1 if counted else seeds
         training = total.training * left.count(method)
@@ -159,7 +159,7 @@ def _dry_run(job: Job, as_json: bool) -> None:
         lines.append(
             {
                 "method": method,
-                "cells": len(job.cells(method)) * seeds + len(job.costs(method)),
+                "cells": len(job.cells(method)) * seeds + len(job.counts(method)),
                 "runs_to_train": left.count(method),
                 "training_macs": training,
                 "evaluation_macs": evaluation,

@@ -6,14 +6,18 @@ from baselines.registry import unknown
 from harness.errors import UsageError
 from harness.experiments.base import ROLES, Block, Experiment, method_at, methods_of
 from harness.experiments.figures import FIGURES
+from harness.experiments.igconv import IGCONV_TABLES
 from harness.experiments.lmf import LMF_COSTS
+from harness.experiments.seemore import SEEMORE_TABLE1
 from harness.experiments.table1 import TABLE1
 from harness.experiments.table2 import TABLE2
 from harness.experiments.table3 import TABLE3
 from harness.experiments.table4 import TABLE4
 from harness.experiments.table5 import TABLE5
 
-EXPERIMENTS = {e.name: e for e in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, *FIGURES, LMF_COSTS)}
+_MOEISR = (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, *FIGURES)
+_NEIGHBOURS = (LMF_COSTS, SEEMORE_TABLE1, *IGCONV_TABLES)
+EXPERIMENTS = {e.name: e for e in (*_MOEISR, *_NEIGHBOURS)}
 
 
 def get(name: str) -> Experiment:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from baselines.registry import FIXED_SCALES
-from harness.experiments.costs import Costs
+from harness.experiments.counts import Counts
 
 # The paper's evaluation sets and their PSNR protocols. The role decides, not the dataset that
 # plays it: a substitute for DIV2K is scored as DIV2K is.
@@ -89,9 +89,9 @@ class Experiment:
             their published values alone, in the order of the paper.
         published_roles: sets of the paper that the harness has no images of; their published
             values are shown.
-        costs: what is counted of networks of the published sizes, without images or training.
+        counts: what is counted of networks of the published sizes, without images or training.
         claims: where sentences of the paper are on what its networks save, as `published`; they
-            stand beside the first of the costs.
+            stand beside the first of the counts.
     """
 
     name: str
@@ -114,7 +114,7 @@ class Experiment:
     notes: Mapping[tuple[str, TableName], str] = field(default_factory=dict)
     published_rows: bool = False
     published_roles: tuple[str, ...] = ()
-    costs: tuple[Costs, ...] = ()
+    counts: tuple[Counts, ...] = ()
     claims: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.experiments.base import Block, Experiment
-from harness.experiments.costs import Costs, Reference
+from harness.experiments.counts import Counts, Reference
 
 _SIZE = "320x180 input"
 _GIBI = 2.0**30
@@ -59,8 +59,8 @@ LMF_COSTS = Experiment(
     figures=(),
     scores=False,
     published_rows=True,
-    costs=(
-        Costs(
+    counts=(
+        Counts(
             size=_SIZE,
             part="decoder",
             parameters=(_OFFICIAL, _PRINTED),

@@ -26,7 +26,7 @@ from harness.plan import (
     plan_path,
     samples_dir,
 )
-from harness.report.costs import CostTable, load_costs
+from harness.report.counts import CountedTable, load_counts
 from harness.report.paper import Blocks, blocks, others, paper_system, printed_fields
 from harness.report.stored import cell_rows
 from harness.results import frame
@@ -120,7 +120,7 @@ class Report:
     Attributes:
         cells: by row, role and scale.
         printed: cells that only the paper has, in the same way.
-        costs: by row and scale, for each `Costs` of the experiment.
+        counts: by row and scale, for each `Counts` of the experiment.
     """
 
     experiment: Experiment
@@ -128,7 +128,7 @@ class Report:
     cells: Mapping[Key, CellMean]
     samples: tuple[Sample, ...]
     printed: Mapping[Key, CellMean] = field(default_factory=dict)
-    costs: tuple[CostTable, ...] = ()
+    counts: tuple[CountedTable, ...] = ()
 
     @property
     def scales(self) -> tuple[float, ...]:
@@ -200,8 +200,8 @@ def load_report(results: Path, profile: str, experiment: str) -> Report:
         for scale in report.scales
     }
     printed = {(c.method, c.role, c.scale): c for c in _published_alone(report)}
-    costs = load_costs(declared, plan, folder, report.scales)
-    return Report(declared, plan, cells, samples, printed, costs)
+    counts = load_counts(declared, plan, folder, report.scales)
+    return Report(declared, plan, cells, samples, printed, counts)
 
 
 def _published_alone(report: Report) -> Iterator[CellMean]:

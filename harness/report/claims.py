@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.published import Claim, claims
 from harness.report import captions
 from harness.report.aggregate import Report
-from harness.report.costs import CostCell
+from harness.report.counts import CountedCell
 from harness.report.layout import Cell, Notes, Row, Table
 from harness.report.text import MISSING, decimals, scale_text
 
@@ -110,9 +110,9 @@ def _pairs(report: Report) -> Iterator[tuple[str, str, str]]:
             yield row, first, f"{report.label(row)} against {report.label(first)}"
 
 
-def _savings(report: Report, count: Callable[[CostCell], int | None]) -> Iterator[_Saving]:
+def _savings(report: Report, count: Callable[[CountedCell], int | None]) -> Iterator[_Saving]:
     """Of each row and scale against the first row of its block."""
-    cells = report.costs[0]
+    cells = report.counts[0]
     for row, first, names in _pairs(report):
         for scale in report.scales:
             own, base = count(cells[row, scale]), count(cells[first, scale])
@@ -122,7 +122,7 @@ def _savings(report: Report, count: Callable[[CostCell], int | None]) -> Iterato
 
 def _limits(report: Report) -> Iterator[_Saving]:
     """Of what each HR pixel adds: multiply-adds are a constant and a multiple of scale squared."""
-    cells, low, high = report.costs[0], report.scales[0], report.scales[-1]
+    cells, low, high = report.counts[0], report.scales[0], report.scales[-1]
 
     def growth(row: str) -> float | None:
         less, more = (cells[row, scale].macs.counted for scale in (low, high))

@@ -125,7 +125,7 @@ def _environment(report: Report) -> list[tuple[str, str]]:
     """Versions, devices and settings behind the rows."""
     cells = list(report.cells.values())
     versions = [v for cell in cells for v in cell.versions]
-    versions += [v for table in report.costs for cell in table.values() for v in cell.versions]
+    versions += [v for table in report.counts for cell in table.values() for v in cell.versions]
     seeds = distinct(seed for cell in cells for seed in cell.seeds)
     rows = [
         ("Profile", report.plan.profile),

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from harness.experiments.costs import Reference
+from harness.experiments.counts import Reference
 from harness.report import captions
 from harness.report.aggregate import CellMean, Report
 from harness.report.claims import followed
-from harness.report.costs import Count
+from harness.report.counts import Count
 
 
 def csv(report: Report) -> str:
@@ -23,7 +23,7 @@ def csv(report: Report) -> str:
     for cell in _cells(report):
         records.append({**_record(report, cell), **_plan_columns(report, cell)})
     said = {"profile": report.plan.profile, "provenance": captions.COUNTED}
-    records += [{**record, **said} for record in _cost_records(report)]
+    records += [{**record, **said} for record in _count_records(report)]
     records = [{key: _joined(value) for key, value in record.items()} for record in records]
     text: str = pd.DataFrame(records).to_csv(index=False, lineterminator="\n")
     return text
@@ -52,7 +52,7 @@ def json_text(report: Report) -> str:
         "profile_settings": plan.profile_settings,
         "records": [
             *(_record(report, cell) for cell in _cells(report)),
-            *_cost_records(report),
+            *_count_records(report),
         ],
         "claims": [asdict(each) for each in followed(report)],
     }
@@ -83,34 +83,35 @@ def _record(report: Report, cell: CellMean) -> dict[str, Any]:
     }
 
 
-def _cost_records(report: Report) -> Iterator[dict[str, Any]]:
-    """One for each count of `Report.costs`, with the published figures that stand beside it."""
-    for costs, cells in zip(report.experiment.costs, report.costs, strict=True):
+def _count_records(report: Report) -> Iterator[dict[str, Any]]:
+    """One for each count of `Report.counts`, with the published figures that stand beside it."""
+    for counts, cells in zip(report.experiment.counts, report.counts, strict=True):
         for cell in cells.values():
             yield {
                 "method": cell.method,
                 "label": report.label(cell.method),
                 "kind": "published" if report.is_other(cell.method) else "counted",
-                "size": costs.size,
-                "part": costs.part,
+                "size": counts.size,
+                "part": counts.part,
                 "scale": cell.scale,
                 "missing": cell.missing,
                 "parameters": cell.parameters.counted,
                 "macs": cell.macs.counted,
-                **_beside("parameters", cell.parameters, costs.parameters),
-                **_beside("macs", cell.macs, costs.macs),
+                "least_macs": cell.macs.least,
+                **_beside("parameters", cell.parameters, counts.parameters),
+                **_beside("macs", cell.macs, counts.macs),
                 "versions": list(cell.versions),
             }
 
 
 def _beside(what: str, count: Count, references: Sequence[Reference]) -> dict[str, Any]:
-    """Published figures, and whether the count is equal at the printed digit."""
+    """Published figures; whether the count, or one in its range, equals the printed digits."""
     found: dict[str, Any] = {}
     for reference, figure in zip(references, count.beside, strict=True):
         key = f"{reference.name.replace(' ', '_')}_{what}"
         found[key] = None if figure is None else figure.value
         if figure is not None and figure.digit is not None and count.counted is not None:
-            found[f"{key}_equal"] = figure.agrees(count.counted)
+            found[f"{key}_equal"] = count.agrees(figure)
     return found
 
 

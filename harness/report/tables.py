@@ -9,7 +9,7 @@ from harness.experiments.base import TableName
 from harness.report import captions
 from harness.report.aggregate import CellMean, Report
 from harness.report.claims import claims_table
-from harness.report.cost_tables import cost_tables
+from harness.report.count_tables import count_tables
 from harness.report.layout import (
     Cell,
     Line,
@@ -29,12 +29,12 @@ def build_tables(report: Report) -> list[Table]:
     """Every table of a report, in order."""
     roles = (*report.roles, *report.experiment.published_roles)
     scores = [table for role in roles for table in _tables_of(report, role)]
-    return [*cost_tables(report), *claims_table(report), *scores]
+    return [*count_tables(report), *claims_table(report), *scores]
 
 
 def main_tables(report: Report) -> list[Table]:
-    """Costs and claims; for each set, the first table in which anything was measured."""
-    found = [*cost_tables(report), *claims_table(report)]
+    """Counts and claims; for each set, the first table in which anything was measured."""
+    found = [*count_tables(report), *claims_table(report)]
     for role in (*report.roles, *report.experiment.published_roles):
         tables = _tables_of(report, role)
         found += [table for table in tables if table.has_numbers][:1] or tables[:1]

@@ -1,19 +1,20 @@
-"""Tables of costs: what was counted, the published figures under it, and whether they agree."""
+"""Tables of counts: what was counted, the published figures under it, and whether they agree."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.experiments.costs import Costs, Reference
+from harness.experiments.counts import Counts, Reference
 from harness.published import Printed
 from harness.report import captions
 from harness.report.aggregate import Report
-from harness.report.costs import CostCell, CostTable, Count
+from harness.report.counts import Count, CountedCell, CountedTable
 from harness.report.layout import Cell, Notes, Row, Table
 from harness.report.text import MISSING, decimals, scale_text, signed
 
 EQUAL = "equal"
+IN_RANGE = "in range"
 
 
 @dataclass(frozen=True)
@@ -21,53 +22,53 @@ class _Line:
     """One line that every row may have; `text` answers None where it has nothing."""
 
     name: str
-    text: Callable[[CostCell], str | None]
+    text: Callable[[CountedCell], str | None]
     kind: str = "aside"
 
 
 @dataclass(frozen=True)
 class _Of:
-    """What a table is of: the number of its `Costs`, its count of a cell, its references."""
+    """What a table is of: the number of its `Counts`, its count of a cell, its references."""
 
     number: int
-    count: Callable[[CostCell], Count]
+    count: Callable[[CountedCell], Count]
     references: Sequence[Reference]
     note: str = ""
 
 
-def cost_tables(report: Report) -> list[Table]:
-    """Parameters and multiply-adds, for each of the experiment's `Costs`."""
+def count_tables(report: Report) -> list[Table]:
+    """Parameters and multiply-adds, for each of the experiment's `Counts`."""
     tables = []
-    for number, costs in enumerate(report.experiment.costs):
-        made = [_parameters(report, costs, number), _macs(report, costs, number)]
+    for number, counts in enumerate(report.experiment.counts):
+        made = [_parameters(report, counts, number), _macs(report, counts, number)]
         tables += [table for table in made if table.rows]
     return tables
 
 
-def _parameters(report: Report, costs: Costs, number: int) -> Table:
-    def count(cell: CostCell) -> Count:
+def _parameters(report: Report, counts: Counts, number: int) -> Table:
+    def count(cell: CountedCell) -> Count:
         return cell.parameters
 
-    part = "" if costs.part == "all" else " behind the encoder"
-    lines = _lines(count, costs.parameters, "{:,.0f}".format, "{:,.0f}".format)
-    about = _Of(number, count, costs.parameters)
+    part = "" if counts.part == "all" else " behind the encoder"
+    lines = _lines(count, counts.parameters, "{:,.0f}".format, "{:,.0f}".format)
+    about = _Of(number, count, counts.parameters)
     return _table(report, about, "parameters", f"Parameters{part}", lines)
 
 
-def _macs(report: Report, costs: Costs, number: int) -> Table:
-    def count(cell: CostCell) -> Count:
+def _macs(report: Report, counts: Counts, number: int) -> Table:
+    def count(cell: CountedCell) -> Count:
         return cell.macs
 
-    unit, name = costs.unit
-    part = "Multiply-adds" if costs.part == "all" else "Multiply-adds behind the encoder"
+    unit, name = counts.unit
+    part = "Multiply-adds" if counts.part == "all" else "Multiply-adds behind the encoder"
     lines = _lines(
-        count, costs.macs, lambda n: decimals(n / unit), lambda value: f"{value / unit:g}"
+        count, counts.macs, lambda n: decimals(n / unit), lambda value: f"{value / unit:g}"
     )
     if unit != 1e9:
         lines.insert(1, _Line("in GMACs", lambda c: _giga(c.macs.counted)))
-    lines.append(_Line("% of baseline", lambda c: _percent(report, report.costs[number], c)))
-    about = _Of(number, count, costs.macs, costs.note)
-    return _table(report, about, "costs", f"{part} ({name}), {costs.size}", lines)
+    lines.append(_Line("% of baseline", lambda c: _percent(report, report.counts[number], c)))
+    about = _Of(number, count, counts.macs, counts.note)
+    return _table(report, about, "counts", f"{part} ({name}), {counts.size}", lines)
 
 
 def _giga(value: int | None) -> str | None:
@@ -75,26 +76,25 @@ def _giga(value: int | None) -> str | None:
 
 
 def _lines(
-    count: Callable[[CostCell], Count],
+    count: Callable[[CountedCell], Count],
     references: Sequence[Reference],
     show_count: Callable[[int], str],
     show_figure: Callable[[float], str],
 ) -> list[_Line]:
     """The count, and for each reference its figure and whether they agree."""
 
-    def counted(cell: CostCell) -> str | None:
-        value = count(cell).counted
-        return None if value is None else show_count(value)
+    def counted(cell: CountedCell) -> str | None:
+        return " to ".join(map(show_count, count(cell).ends)) or None
 
-    def figure(number: int) -> Callable[[CostCell], str | None]:
-        def text(cell: CostCell) -> str | None:
+    def figure(number: int) -> Callable[[CountedCell], str | None]:
+        def text(cell: CountedCell) -> str | None:
             found = count(cell).beside[number]
             return None if found is None else found.text or show_figure(found.value)
 
         return text
 
-    def agreement(number: int) -> Callable[[CostCell], str | None]:
-        return lambda cell: _agreement(count(cell).counted, count(cell).beside[number])
+    def agreement(number: int) -> Callable[[CountedCell], str | None]:
+        return lambda cell: _agreement(count(cell), count(cell).beside[number])
 
     lines = [_Line("counted", counted, "measured")]
     for number, reference in enumerate(references):
@@ -102,16 +102,16 @@ def _lines(
     return lines
 
 
-def _agreement(counted: int | None, found: Printed | None) -> str | None:
-    """Equal at the printed digit, or how much more was counted."""
-    if counted is None or found is None:
+def _agreement(count: Count, found: Printed | None) -> str | None:
+    """Equal at the printed digit, between the least and the most, or how much more was counted."""
+    if count.counted is None or found is None:
         return None
-    if found.agrees(counted):
-        return EQUAL
-    return f"{signed(100 * (counted / found.value - 1))} %"
+    if count.agrees(found):
+        return EQUAL if all(found.agrees(end) for end in count.ends) else IN_RANGE
+    return f"{signed(100 * (count.counted / found.value - 1))} %"
 
 
-def _percent(report: Report, cells: CostTable, cell: CostCell) -> str | None:
+def _percent(report: Report, cells: CountedTable, cell: CountedCell) -> str | None:
     """Of the first row of the block, which has no line of its own."""
     for block in report.experiment.blocks:
         if cell.method in block.methods[1:]:
@@ -123,7 +123,7 @@ def _percent(report: Report, cells: CostTable, cell: CostCell) -> str | None:
 
 def _table(report: Report, of: _Of, key: str, title: str, lines: Sequence[_Line]) -> Table:
     """A column for each scale, or one where no number depends on it."""
-    notes, cells = Notes(), report.costs[of.number]
+    notes, cells = Notes(), report.counts[of.number]
     scales = _columns(report, cells, lines)
     rows: list[Row] = []
     for block in report.blocks:
@@ -145,7 +145,7 @@ def _table(report: Report, of: _Of, key: str, title: str, lines: Sequence[_Line]
     )
 
 
-def _columns(report: Report, cells: CostTable, lines: Sequence[_Line]) -> Sequence[float]:
+def _columns(report: Report, cells: CountedTable, lines: Sequence[_Line]) -> Sequence[float]:
     """The scales; the first alone where every line says the same at all of them."""
     said = (
         {line.text(cells[row, scale]) for scale in report.scales}
@@ -157,7 +157,7 @@ def _columns(report: Report, cells: CostTable, lines: Sequence[_Line]) -> Sequen
 
 
 def _block_rows(
-    report: Report, block: Sequence[Sequence[CostCell]], lines: Sequence[_Line], notes: Notes
+    report: Report, block: Sequence[Sequence[CountedCell]], lines: Sequence[_Line], notes: Notes
 ) -> list[Row]:
     """The lines of a block's rows; a row without any text has none."""
     rows: list[Row] = []
@@ -174,7 +174,7 @@ def _block_rows(
     return rows
 
 
-def _shown(text: str | None, cell: CostCell, line: _Line, notes: Notes) -> Cell:
+def _shown(text: str | None, cell: CountedCell, line: _Line, notes: Notes) -> Cell:
     """A line of counts says why one is missing."""
     if text is not None:
         return Cell(text)
@@ -187,7 +187,10 @@ def _reference_notes(references: Sequence[Reference]) -> list[str]:
     if not references:
         return []
     notes = [f"{reference.name}: {reference.about}." for reference in references]
-    notes.append("Agreement: equal, rounded to the printed digit; else how much more is counted.")
+    notes.append(
+        "Agreement: equal, rounded to the printed digit; in range, between the least and the most; "
+        "else how much more is counted."
+    )
     if any(reference.estimated for reference in references):
         notes[-1] += " What was read off a figure has no digit to agree with."
     return notes
@@ -196,7 +199,7 @@ def _reference_notes(references: Sequence[Reference]) -> list[str]:
 def _figure_notes(report: Report, of: _Of, scales: Sequence[float]) -> list[str]:
     """What must be known of single published figures."""
     found: dict[str, list[str]] = {}
-    for (row, scale), cell in report.costs[of.number].items():
+    for (row, scale), cell in report.counts[of.number].items():
         if scale in scales:
             for note in dict.fromkeys(p.note for p in of.count(cell).beside if p and p.note):
                 at = f" {scale_text(scale)}" if len(scales) > 1 else ""

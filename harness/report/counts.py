@@ -1,4 +1,4 @@
-"""From stored counts to costs: parameters and multiply-adds beside the published figures."""
+"""From stored rows to counts: parameters and multiply-adds beside the published figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.experiments import Experiment, method_at
-from harness.experiments.costs import Costs, Part, Reference
+from harness.experiments.counts import Counts, Part, Reference
 from harness.plan import StoredPlan
 from harness.published import Printed, System, printed_of
 from harness.report.paper import others, paper_system
@@ -20,16 +20,30 @@ class Count:
     """What was counted, and the published figures beside it.
 
     Attributes:
-        counted: None where nothing is.
+        counted: None where nothing is; the most where it depends on the image.
         beside: in multiples of one, for each reference of the experiment; None where it has none.
+        least: what an image costs at least; None where all cost the same.
     """
 
     counted: int | None
     beside: tuple[Printed | None, ...]
+    least: int | None = None
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The least and the most, or the one number; nothing where nothing is counted."""
+        return tuple(n for n in (self.least, self.counted) if n is not None)
+
+    def agrees(self, figure: Printed) -> bool:
+        """Whether some image costs as much as is printed, rounded to the printed digit."""
+        if not self.ends or figure.digit is None:
+            return False
+        least, *_, most = (round(n / figure.digit) for n in (self.ends[0], *self.ends))
+        return least <= round(figure.value / figure.digit) <= most
 
 
 @dataclass(frozen=True)
-class CostCell:
+class CountedCell:
     """What a row costs at a scale.
 
     Attributes:
@@ -47,34 +61,34 @@ class CostCell:
     versions: tuple[str, ...] = ()
 
 
-CostTable = Mapping[tuple[str, float], CostCell]
+CountedTable = Mapping[tuple[str, float], CountedCell]
 
 
-def load_costs(
+def load_counts(
     experiment: Experiment, plan: StoredPlan, folder: Path, scales: Sequence[float]
-) -> tuple[CostTable, ...]:
-    """The costs of every row, also of the paper's others, one mapping for each `Costs`."""
+) -> tuple[CountedTable, ...]:
+    """The counts of every row, also of the paper's others, one mapping for each `Counts`."""
     found = []
-    for costs in experiment.costs:
-        cells: dict[tuple[str, float], CostCell] = {}
+    for counts in experiment.counts:
+        cells: dict[tuple[str, float], CountedCell] = {}
         for scale in scales:
             for row in experiment.rows:
-                cell = _beside(costs, row, paper_system(experiment, row), scale)
-                cells[row, scale] = _cell(cell, costs, plan, folder)
+                cell = _beside(counts, row, paper_system(experiment, row), scale)
+                cells[row, scale] = _cell(cell, counts, plan, folder)
             for row, named in others(experiment).items():
-                cell = _beside(costs, row, named, scale)
+                cell = _beside(counts, row, named, scale)
                 cells[row, scale] = replace(cell, missing="not measured: not a system of ours")
         found.append(cells)
     return tuple(found)
 
 
-def _beside(costs: Costs, row: str, named: System, scale: float) -> CostCell:
+def _beside(counts: Counts, row: str, named: System, scale: float) -> CountedCell:
     """A row's cell with the published figures alone."""
 
     def found(references: tuple[Reference, ...]) -> Count:
         return Count(None, tuple(_printed(r, row, named, scale) for r in references))
 
-    return CostCell(row, scale, found(costs.parameters), found(costs.macs))
+    return CountedCell(row, scale, found(counts.parameters), found(counts.macs))
 
 
 def _printed(reference: Reference, row: str, named: System, scale: float) -> Printed | None:
@@ -86,30 +100,33 @@ def _printed(reference: Reference, row: str, named: System, scale: float) -> Pri
     digit = None if reference.estimated else found.digit
     return Printed(
         value=found.value * unit,
-        note=found.note,
+        note=found.note if reference.noted else "",
         text=f"{found.text}{word}" if found.text else "",
         digit=None if digit is None else digit * unit,
     )
 
 
-def _cell(cell: CostCell, costs: Costs, plan: StoredPlan, folder: Path) -> CostCell:
+def _cell(cell: CountedCell, counts: Counts, plan: StoredPlan, folder: Path) -> CountedCell:
     """The cell with what is stored of it, or why there is nothing."""
     method = method_at(cell.method, cell.scale)
     if method is None:
         return replace(cell, missing="fixed-scale networks, one for each of their scales")
-    wanted = (method, costs.size, cell.scale)
+    wanted = (method, counts.size, cell.scale)
     planned = [p for p in plan.cells if (p.method, p.role, p.scale) == wanted]
     rows = [row for p in planned for row in cell_rows(folder, p)]
     if not rows:
         return replace(cell, missing="left out of this run" if not planned else "not counted yet")
-    return _counted(cell, rows[0], costs.part)
+    return _counted(cell, rows[0], counts.part)
 
 
-def _counted(cell: CostCell, row: Mapping[str, Any], part: Part) -> CostCell:
+def _counted(cell: CountedCell, row: Mapping[str, Any], part: Part) -> CountedCell:
     """The cell with the counts of a stored row."""
     behind = ("decoder_macs", "estimator_macs", "kernel_macs")
     macs, parameters = sum(row.get(name, 0) for name in behind), row["parameters"]
+    least = None
     if part == "all":
+        if (fewest := row.get("least_encoder_macs")) is not None:
+            least = macs + fewest
         macs += row["encoder_macs"]
     else:
         inside = row["encoder_parameters"]
@@ -117,6 +134,6 @@ def _counted(cell: CostCell, row: Mapping[str, Any], part: Part) -> CostCell:
     return replace(
         cell,
         parameters=replace(cell.parameters, counted=parameters),
-        macs=replace(cell.macs, counted=macs),
+        macs=replace(cell.macs, counted=macs, least=least),
         versions=tuple(sorted(f"{name} {number}" for name, number in row["versions"].items())),
     )

@@ -16,7 +16,7 @@ from tiny import PROFILE, Harness, write_data, write_profile
 
 from harness.cli import main
 from harness.experiments import EXPERIMENTS
-from harness.experiments.costs import Costs, Reference
+from harness.experiments.counts import Counts, Reference
 
 PARAMETERS = {
     "LIIF": 346_883,
@@ -160,8 +160,8 @@ def printed(metric: str, dataset: str = "none") -> Reference:
 
 WITH_COSTS = replace(
     SEEMORE,
-    costs=(
-        Costs(
+    counts=(
+        Counts(
             size="1280x720 output",
             parameters=(printed("params"),),
             macs=(printed("macs", "1280x720 output"),),

@@ -1,4 +1,4 @@
-"""What an experiment declares of costs that follow from the architecture alone."""
+"""What an experiment declares of counts that follow from the architecture alone."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Reference:
         dataset: value of the `dataset` column.
         unit: what one of the values is worth, and what follows it in print ("K").
         estimated: read off a figure, so that no digit can agree.
+        noted: whether the notes of single figures are shown; not where `about` has said it all.
         systems: rows that the file has under other names than usual: backbone and method.
     """
 
@@ -31,11 +32,12 @@ class Reference:
     dataset: str = "none"
     unit: tuple[float, str] = (1.0, "")
     estimated: bool = False
+    noted: bool = True
     systems: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Costs:
+class Counts:
     """Parameters and multiply-adds of networks of the published sizes, whatever is trained.
 
     Attributes:

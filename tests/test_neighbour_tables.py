@@ -1,0 +1,73 @@
+"""`harness run` of the neighbours' own tables: rows of their papers, architecture figures."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tiny import Harness
+
+from harness.published import published
+
+SIZES = ["SeemoRe-T", "SeemoRe-B", "SeemoRe-L"]
+
+
+def document(harness: Harness, experiment: str, *more: str) -> dict[str, Any]:
+    """The JSON report of a run that trains nothing, under `quick`."""
+    found: dict[str, Any] = json.loads(
+        harness.good("run", experiment, "--no-train", "--no-figures", "--json", *more)
+    )
+    return found
+
+
+def test_seemore_costs_what_is_published(harness: Harness):
+    """All parameters to the last one; multiply-adds between the cheapest and dearest choice."""
+    records = document(harness, "seemore-table1", "--methods", "seemore-*")["records"]
+    counted = [r for r in records if r.get("size") and r["macs"] is not None]
+    assert [(r["label"], r["scale"]) for r in counted] == [
+        (size, scale) for scale in (2, 3, 4) for size in SIZES
+    ]
+    for record in counted:
+        assert record["official_code_parameters_equal"]
+        assert record["official_code_macs_equal"], "in the range"
+        assert record["least_macs"] < record["official_code_macs"] < record["macs"]
+        assert record["macs"] < 1.025 * record["least_macs"]
+        printed = record["label"] == "SeemoRe-T"
+        assert record.get("printed_parameters_equal", False) == printed
+        assert record.get("printed_macs_equal", False) == printed
+    alone = {r["label"] for r in records if r.get("size") and r["kind"] == "published"}
+    assert {"CARN-M", "SAFMN"} <= alone
+
+
+def test_trained_weights_are_not_needed_for_counts_but_for_scores(harness: Harness):
+    records = document(harness, "seemore-table1", "--methods", "seemore-t-x4")["records"]
+    scored = [r for r in records if "psnr" in r and r["label"] == "SeemoRe-T"]
+    at_x4 = {r["role"]: r for r in scored if r["scale"] == 4}
+    assert {r["psnr"] for r in scored} == {None}
+    assert at_x4["Urban100"]["published"] == published(
+        "seemore_table1.csv", "1", "seemore-t-x4", "Urban100", 4
+    )
+    assert at_x4["Manga109"]["kind"] == "published"
+
+
+@pytest.mark.parametrize(
+    ("table", "file", "backbone", "network"),
+    [
+        ("2", "igconv_table2_div2k.csv", "EDSR", "edsr-large-igconv-plus"),
+        ("3", "igconv_table3_df2k.csv", "SRFormer", "srformer-igconv-plus"),
+    ],
+)
+def test_igconv_beside_the_papers_rows(
+    table: str, file: str, backbone: str, network: str, harness: Harness
+):
+    records = document(harness, f"igconv-table{table}", "--methods", network)["records"]
+    urban = [r for r in records if r["role"] == "Urban100" and r["scale"] == 4]
+    kinds = {r["label"]: r["kind"] for r in urban}
+    assert kinds[f"{backbone}-IGConv+"] == "measured"
+    assert kinds[f"{backbone}-SPConv+"] == "published"
+    own = next(r for r in urban if r["label"] == f"{backbone}-IGConv+")
+    assert own["published"] == published(file, table, network, "Urban100", 4)
+    assert own["macs"] > 0, "counted without weights"
+    assert {r["label"] for r in urban if r["published"]} >= {f"{backbone}-IGConv"}
+    assert any(r["role"] == "Manga109" and r["published"] for r in records)
