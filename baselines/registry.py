@@ -146,6 +146,22 @@ class MethodName:
         return self.scale is not None or bool(self.scales)
 
     @property
+    def only_scales(self) -> tuple[int, ...] | None:
+        """The scales that the method can do, the smallest first; None for any.
+
+        Example:
+            >>> parse("edsr-x3").only_scales, parse("edsr-liif").only_scales
+            ((3,), None)
+        """
+        if self.scale is not None:
+            return (self.scale,)
+        return self.scales or None
+
+    def can_do(self, scale: float) -> bool:
+        """Whether the method can enlarge by a factor."""
+        return self.only_scales is None or scale in self.only_scales
+
+    @property
     def families(self) -> tuple[str, ...]:
         """Names of the groups that a method belongs to, the largest first.
 

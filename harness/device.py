@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import resource
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -56,14 +57,34 @@ _STATUS = Path("/proc/self/status")
 
 def process_peak() -> int:
     """Bytes of this process at most: since its program was started, where the system tells that."""
+    return _status().get("VmHWM") or _peak_since_start()
+
+
+@dataclass(frozen=True)
+class Resident:
+    """Bytes of this process that are in memory now: its own, and those of files and libraries."""
+
+    own: int
+    files: int
+
+
+def resident() -> Resident | None:
+    """What the process has in memory, where the system tells it (Linux)."""
+    found = _status()
+    try:
+        return Resident(found["RssAnon"], found["RssFile"] + found["RssShmem"])
+    except KeyError:
+        return None
+
+
+def _status() -> dict[str, int]:
+    """Bytes by name, of the lines of /proc/self/status that are in kB."""
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return _peak_since_start()
+        return {}
+    words = [line.split() for line in lines if line.endswith(" kB")]
+    return {name.rstrip(":"): int(count) * 1024 for name, count, _ in words}
 
 
 def _peak_since_start() -> int:

@@ -61,7 +61,7 @@ class MacCount:
         rendered: of the decoder, where CMSR renders a part of the image at lower scales
             (`executed` is then that of CMSR); None where it does not.
         executed: by the engine, in the place of all but `encoder`.
-        kernels: of IGConv's hyper-network, once for an image of any size.
+        kernels: of IGConv's hyper-network, once for an image of any size; in `executed`.
         latent: of LMF's latent MLP, once per LR pixel; part of the decoder.
     """
 
@@ -284,13 +284,15 @@ def _multi_scale(
     if any(abs(scale * n_lr - n_hr) >= scale for n_lr, n_hr in sides):
         raise ValueError(f"none of the scales {model.scales} leads from {lr_size} to {hr_size}")
     once, per_pixel = model.upsampler.macs(scale)
-    return replace(_applied(model.encoder, lr_size, per_pixel), kernels=once)
+    applied = _applied(model.encoder, lr_size, per_pixel)
+    return replace(applied, kernels=once, executed=applied.executed + once)
 
 
 def _applied(encoder: nn.Module, lr_size: tuple[int, int], per_pixel: int) -> MacCount:
     """Of an encoder and of kernels on its features, which are padded to whole windows."""
     size = whole_windows(lr_size, int(encoder.window))  # type: ignore[arg-type]
-    return MacCount(encoder_macs(encoder, lr_size), 0, 0, per_pixel * math.prod(size), ())
+    work = per_pixel * math.prod(size)
+    return MacCount(encoder_macs(encoder, lr_size), 0, 0, work, (), executed=work)
 
 
 def expert_count(model: nn.Module) -> int:

@@ -94,15 +94,15 @@ class Job:
         return {(role, scale) for role in self.datasets for scale in self.scales(role)}
 
     def cells(self, method: str) -> list[tuple[str, float]]:
-        """(role, scale) of the cells of a method; a fixed-scale network has its own scale only."""
-        own = parse(method).scale
-        return [(r, s) for r in self.datasets for s in self.scales(r) if own in (None, s)]
+        """(role, scale) of the cells of a method: of the scales that it can do."""
+        can_do = parse(method).can_do
+        return [(r, s) for r in self.datasets for s in self.scales(r) if can_do(s)]
 
     def counts(self, method: str) -> list[tuple[str, float]]:
         """Every (fixed size, scale) that a method's costs are counted at."""
         parts = parse(method)
         sizes = dict.fromkeys(c.size for c in self.experiment.counts if parts.encoder)
-        return [(n, s) for n in sizes for s in self.experiment.scales if parts.scale in (None, s)]
+        return [(n, s) for n in sizes for s in self.experiment.scales if parts.can_do(s)]
 
     def tasks(self, subject: Subject) -> list[Task]:
         """Cells of a method, ready to be measured."""

@@ -51,6 +51,16 @@ class PlannedCell:
 
 
 @dataclass(frozen=True)
+class PlannedCost:
+    """Costs of one method at one scale: their file, relative to the folder of costs."""
+
+    method: str
+    scale: float
+    seed: int
+    file: str
+
+
+@dataclass(frozen=True)
 class MethodNote:
     """Where a method's network comes from.
 
@@ -80,6 +90,7 @@ class StoredPlan:
         warnings: further lines that every report must show.
         profile_settings: those that can change a number.
         methods: where each network comes from; the words above are made of it.
+        costs: latency and peak memory, where the experiment measures them.
     """
 
     experiment: str
@@ -95,6 +106,7 @@ class StoredPlan:
     warnings: list[str]
     profile_settings: dict[str, Any]
     methods: list[MethodNote] = field(default_factory=list)
+    costs: list[PlannedCost] = field(default_factory=list)
     schema: int = PLAN_SCHEMA
 
 
@@ -135,6 +147,7 @@ def load_plan(path: Path) -> StoredPlan:
         fields["roles"] = [RoleNote(**role) for role in fields["roles"]]
         fields["cells"] = [PlannedCell(**cell) for cell in fields["cells"]]
         fields["methods"] = [MethodNote(**note) for note in fields["methods"]]
+        fields["costs"] = [PlannedCost(**cost) for cost in fields.get("costs", ())]
         return StoredPlan(**fields)
     except (ValueError, KeyError, TypeError) as error:
         raise HarnessError(

@@ -11,6 +11,8 @@ from filelock import FileLock
 
 from baselines import parse
 from harness import describing
+from harness.costs.measuring import cost_cells
+from harness.costs.rows import costs_dir
 from harness.data.sets.sizes import FIXED_SIZES
 from harness.errors import HarnessError
 from harness.experiments import get
@@ -18,6 +20,7 @@ from harness.jobs import Job
 from harness.plan import (
     MethodNote,
     PlannedCell,
+    PlannedCost,
     RoleNote,
     StoredPlan,
     load_plan,
@@ -90,8 +93,22 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         warnings=[],
         profile_settings=job.profile.numbers(),
         methods=list(notes.values()),
+        costs=_planned_costs(job, measured),
     )
     return described(job, plan)
+
+
+def _planned_costs(job: Job, measured: Sequence[Subject]) -> list[PlannedCost]:
+    folder = costs_dir(job.places.results, job.profile.name)
+    return [
+        PlannedCost(
+            method=cell.subject.method,
+            scale=cell.scale,
+            seed=cell.subject.seed,
+            file=cell.file.path.relative_to(folder).as_posix(),
+        )
+        for cell in cost_cells(job, measured)
+    ]
 
 
 def described(job: Job, plan: StoredPlan) -> StoredPlan:
@@ -121,7 +138,7 @@ def described(job: Job, plan: StoredPlan) -> StoredPlan:
 def _missing_seeds(profile: Profile, plan: StoredPlan) -> Iterator[str]:
     """Trained methods that fewer seeds were measured of than the profile has."""
     for note in plan.methods:
-        own = [c for c in plan.cells if c.method == note.method and not _is_cost(c)]
+        own = [c for c in plan.cells if c.method == note.method and not _is_count(c)]
         seeds = {cell.seed for cell in own}
         if note.training and seeds and seeds != set(profile.seeds):
             listed = ", ".join(map(str, sorted(seeds)))
@@ -138,8 +155,8 @@ def merge(new: StoredPlan, old: StoredPlan) -> StoredPlan:
     before, now = (concerning(plan.profile_settings, methods) for plan in (old, new))
     if (before, old.roles) != (now, new.roles):
         return new
-    again = {cell.method for cell in new.cells if not _is_cost(cell)}
-    counted = {cell.method for cell in new.cells if _is_cost(cell)}
+    again = {cell.method for cell in new.cells if not _is_count(cell)}
+    counted = {cell.method for cell in new.cells if _is_count(cell)}
     trained_on = {note.data for note in new.methods if note.data}
     kept = {
         note.method: note
@@ -147,17 +164,24 @@ def merge(new: StoredPlan, old: StoredPlan) -> StoredPlan:
         if note.method not in again
         and not (note.data and trained_on and note.data not in trained_on)
     }
-    cells = [
-        cell
-        for cell in old.cells
-        if not _is_cost(cell)
-        and (cell.method in kept or not (cell.method in again or parse(cell.method).encoder))
-    ]
-    cells += [cell for cell in old.cells if _is_cost(cell) and cell.method not in counted]
-    return replace(new, cells=[*new.cells, *cells], methods=[*new.methods, *kept.values()])
+
+    def stays(cell: PlannedCell) -> bool:
+        if _is_count(cell):
+            return cell.method not in counted
+        return method_stays(cell.method)
+
+    def method_stays(method: str) -> bool:
+        return method in kept or not (method in again or parse(method).encoder)
+
+    return replace(
+        new,
+        cells=[*new.cells, *filter(stays, old.cells)],
+        methods=[*new.methods, *kept.values()],
+        costs=[*new.costs, *(cost for cost in old.costs if method_stays(cost.method))],
+    )
 
 
-def _is_cost(cell: PlannedCell) -> bool:
+def _is_count(cell: PlannedCell) -> bool:
     """Counted on a network of the published sizes, which no training or setting changes."""
     return cell.role in FIXED_SIZES
 
@@ -171,6 +195,8 @@ def store_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         old = _earlier(path)
         if old is not None:
             plan = described(job, merge(plan, old))
+            if replace(plan, created=old.created) == old:
+                return old  # so that a run that finds nothing to do writes the same report
         save_plan(plan, path)
     return plan
 

@@ -149,7 +149,7 @@ class CellId:
 
 
 class CellFile:
-    """The rows of one cell."""
+    """The rows of one cell: those above, or those of `harness.costs`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

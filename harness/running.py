@@ -40,6 +40,9 @@ def announce(job: Job) -> None:
         say(f"  networks   {describing.networks(profile, job.methods)}")
         schedule = describing.schedule(profile, len(job.training_set.items), job.methods)
         say(f"  schedule   {schedule}")
+    if job.experiment.measures_costs:
+        height, width = profile.costs.lr_size
+        say(f"  costs      latency and peak memory for an LR image of {height}x{width}")
     say(f"  results    {job.places.results / profile.name}")
     trained = job.trained_methods() if job.trains else []
     stand_in = bool(trained) and profile.stand_in(trained)

@@ -180,9 +180,8 @@ def _announce(run: Run, state: State, total: int) -> None:
 
 def _validator(run: Run) -> Validator | None:
     settings = run.settings.validation
-    own = parse(run.recipe.method).scale
-    if settings is None or own not in (None, settings.scale):
-        return None  # a fixed-scale network is validated at its own scale or not at all
+    if settings is None or not parse(run.recipe.method).can_do(settings.scale):
+        return None
     return Validator(settings, find(settings.dataset, run.data_root), run.cache)
 
 

@@ -108,13 +108,12 @@ def _check(methods: Sequence[str], scales: Sequence[float], setting: Setting, im
 
 
 def _image(folder: Path, size: tuple[int, int]) -> Path:
-    """A photograph that ships inside scikit-image, at this size."""
-    from PIL import Image
-    from skimage.data import astronaut
+    """The photograph at this size, as a file."""
+    from harness.bench.photograph import photograph
+    from harness.data.images import save_png
 
     path = folder / "in.png"
-    photograph: Any = astronaut()  # type: ignore[no-untyped-call]
-    Image.fromarray(photograph).resize((size[1], size[0])).save(path)
+    save_png(photograph(size), path)
     return path
 
 

@@ -66,8 +66,9 @@ def run(
 ) -> None:
     """Reproduce a table or figure of a paper: train, measure, report.
 
-    EXPERIMENT is one of table1 to table5, figure1, figure3, figure4, figure5, controllable, and,
-    of the paper's neighbours, lmf-costs, seemore-table1, igconv-table2, igconv-table3.
+    EXPERIMENT is one of table1 to table5, figure1, figure3, figure4, figure5, controllable; of the
+    paper's neighbours, lmf-costs, seemore-table1, igconv-table2, igconv-table3; or, of no paper,
+    compare: every system at every scale that it can do, with its costs.
     Finished training and finished cells are not repeated; a run that was stopped, by whatever,
     goes on where it was. Several processes may work on one results folder.
     """
@@ -105,6 +106,7 @@ def _default_profile(experiment: Experiment, trains: bool, data_root: Path | Non
 
 def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     from harness import planning, report, running, sampling
+    from harness.costs.measuring import measure_costs
     from harness.files import check_writable
     from harness.plan import plan_path
     from harness.progress import say
@@ -117,7 +119,7 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     plan = planning.store_plan(job, measured)
     if plan.stand_in and not job.trains:
         say(running.STAND_IN)
-    rows = running.measure_missing(job, measured, force)
+    rows = running.measure_missing(job, measured, force) + measure_costs(job, measured, force)
     if not plan.cells:
         say("There is nothing to measure.")
     elif not rows:

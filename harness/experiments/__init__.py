@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from baselines.registry import unknown
 from harness.errors import UsageError
-from harness.experiments.base import ROLES, Block, Experiment, method_at, methods_of
+from harness.experiments.base import (
+    ROLES,
+    Block,
+    Experiment,
+    method_at,
+    methods_of,
+    scales_of_row,
+)
+from harness.experiments.compare import COMPARE
 from harness.experiments.figures import FIGURES
 from harness.experiments.igconv import IGCONV_TABLES
 from harness.experiments.lmf import LMF_COSTS
@@ -17,7 +25,7 @@ from harness.experiments.table5 import TABLE5
 
 _MOEISR = (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, *FIGURES)
 _NEIGHBOURS = (LMF_COSTS, SEEMORE_TABLE1, *IGCONV_TABLES)
-EXPERIMENTS = {e.name: e for e in (*_MOEISR, *_NEIGHBOURS)}
+EXPERIMENTS = {e.name: e for e in (*_MOEISR, *_NEIGHBOURS, COMPARE)}
 
 
 def get(name: str) -> Experiment:
@@ -31,4 +39,13 @@ def get(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
-__all__ = ["EXPERIMENTS", "ROLES", "Block", "Experiment", "get", "method_at", "methods_of"]
+__all__ = [
+    "EXPERIMENTS",
+    "ROLES",
+    "Block",
+    "Experiment",
+    "get",
+    "method_at",
+    "methods_of",
+    "scales_of_row",
+]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from baselines import parse
 from baselines.registry import FIXED_SCALES
 from harness.experiments.counts import Counts
 
@@ -22,8 +23,19 @@ ROLES = {
 # A row of fixed-scale networks, one for each column: `rdn-xN` stands for rdn-x2, rdn-x3, rdn-x4.
 EACH_SCALE = "-xN"
 
-TableName = Literal["psnr", "ssim", "macs", "other-macs", "shares", "networks"]
-FigureName = Literal["curves", "maps", "crops"]
+TableName = Literal[
+    "overview",
+    "psnr",
+    "ssim",
+    "macs",
+    "other-macs",
+    "latency",
+    "memory",
+    "limits",
+    "shares",
+    "networks",
+]
+FigureName = Literal["curves", "maps", "crops", "pareto"]
 
 
 def methods_of(row: str) -> tuple[str, ...]:
@@ -39,10 +51,24 @@ def methods_of(row: str) -> tuple[str, ...]:
 
 
 def method_at(row: str, scale: float) -> str | None:
-    """The method that fills a row at a scale; None where none does."""
-    if not row.endswith(EACH_SCALE):
-        return row
-    return f"{row.removesuffix(EACH_SCALE)}-x{scale:g}" if scale in FIXED_SCALES else None
+    """The method that fills a row at a scale; None where none can do it."""
+    return next((method for method in methods_of(row) if parse(method).can_do(scale)), None)
+
+
+def scales_of_row(row: str) -> tuple[int, ...] | None:
+    """The only scales that a row has a method for; None for any.
+
+    Example:
+        >>> scales_of_row("rdn-xN")
+        (2, 3, 4)
+    """
+    found: set[int] = set()
+    for method in methods_of(row):
+        own = parse(method).only_scales
+        if own is None:
+            return None
+        found.update(own)
+    return tuple(sorted(found))
 
 
 @dataclass(frozen=True)
@@ -53,11 +79,13 @@ class Block:
         methods: the rows.
         group: blocks of one group share the panels of a figure (an encoder's, say).
         joined: whether a line joins them where PSNR is drawn over multiply-adds.
+        name: of what the rows have in common, in legends and sentences.
     """
 
     methods: tuple[str, ...]
     group: str = ""
     joined: bool = True
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +95,8 @@ class Experiment:
     Attributes:
         name: as in `harness run <name>`.
         title: of the report.
-        source: what of which paper it reproduces.
+        source: what of which paper it reproduces; where it comes from, if from no paper.
+        reproduces: whether it does.
         blocks: rows, in the order of the paper.
         common: rows that are shown above the blocks and are never bold (bicubic).
         roles: evaluation sets of the paper; the profile says which datasets play them.
@@ -84,6 +113,7 @@ class Experiment:
         macs_of: "decoder", or ("all") encoder, decoder and everything else.
         macs_unit: letter of the unit of multiply-adds; "" for the one that suits the numbers.
         regions_only: measure only the images that the profile's regions name.
+        best_of: what the bold number is the best of: its block, or its column.
         notes: by role and table, what must be known to compare with the published numbers.
         published_rows: whether systems of the first published table that no row is are shown with
             their published values alone, in the order of the paper.
@@ -111,11 +141,23 @@ class Experiment:
     macs_of: Literal["decoder", "all"] = "decoder"
     macs_unit: Literal["", "M", "G", "T"] = ""
     regions_only: bool = False
+    best_of: Literal["block", "column"] = "block"
+    reproduces: bool = True
     notes: Mapping[tuple[str, TableName], str] = field(default_factory=dict)
     published_rows: bool = False
     published_roles: tuple[str, ...] = ()
     counts: tuple[Counts, ...] = ()
     claims: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def measures_costs(self) -> bool:
+        """Whether latency and peak memory are measured (`harness.costs`)."""
+        return not {"latency", "memory"}.isdisjoint(self.tables)
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, as a sentence."""
+        return f"{'Reproduces' if self.reproduces else 'From'} {self.source}."
 
     @property
     def rows(self) -> tuple[str, ...]:

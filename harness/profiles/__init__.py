@@ -21,10 +21,12 @@ from baselines.registry import DECODERS, unknown
 from harness.data.sets import SPECS
 from harness.errors import HarnessError, UsageError
 from harness.experiments import EXPERIMENTS, ROLES
+from harness.profiles.costs import Costs
 from harness.profiles.strict import Strict
 from harness.profiles.training import Training, Validation
 
 __all__ = [
+    "Costs",
     "Evaluation",
     "Networks",
     "Profile",
@@ -130,6 +132,7 @@ class Profile(Strict):
     networks: Networks = Networks()
     training: Training
     evaluation: Evaluation = Evaluation()
+    costs: Costs = Costs()
     seeds: tuple[_Edge, ...] = Field(default=(0,), min_length=1)
     regions: dict[str, tuple[Region, ...]] = Field(default_factory=dict)
     data_root: Path | None = None
@@ -273,6 +276,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "networks": Networks,
     "training": Training,
     "evaluation": Evaluation,
+    "costs": Costs,
     "validation": Validation,
     "regions": Region,
 }

@@ -17,6 +17,7 @@ from harness.report.aggregate import Report, load_report
 from harness.report.figure import FigureFile, style
 from harness.report.figures import draw_curves
 from harness.report.formats import markdown
+from harness.report.pareto import draw_pareto
 from harness.report.pictures import draw_pictures
 from harness.report.tables import main_tables
 
@@ -71,7 +72,11 @@ def write_report(
     if figures:
         folder = out / _figure_folder(experiment)
         with style():
-            drawn = draw_curves(report, folder) + draw_pictures(report, folder)
+            drawn = [
+                *draw_pareto(report, folder),
+                *draw_curves(report, folder),
+                *draw_pictures(report, folder),
+            ]
         _remove_stale(folder, {path for figure in drawn for path in (figure.png, figure.pdf)})
     written = []
     for fmt in formats:

@@ -26,7 +26,9 @@ from harness.plan import (
     plan_path,
     samples_dir,
 )
+from harness.report.costs import Costs, load_costs
 from harness.report.counts import CountedTable, load_counts
+from harness.report.gaps import LEFT_OUT, unable
 from harness.report.paper import Blocks, blocks, others, paper_system, printed_fields
 from harness.report.stored import cell_rows
 from harness.results import frame
@@ -129,6 +131,7 @@ class Report:
     samples: tuple[Sample, ...]
     printed: Mapping[Key, CellMean] = field(default_factory=dict)
     counts: tuple[CountedTable, ...] = ()
+    costs: Costs = field(default_factory=Costs)
 
     @property
     def scales(self) -> tuple[float, ...]:
@@ -199,9 +202,15 @@ def load_report(results: Path, profile: str, experiment: str) -> Report:
         for row in declared.rows
         for scale in report.scales
     }
-    printed = {(c.method, c.role, c.scale): c for c in _published_alone(report)}
-    counts = load_counts(declared, plan, folder, report.scales)
-    return Report(declared, plan, cells, samples, printed, counts)
+    return Report(
+        declared,
+        plan,
+        cells,
+        samples,
+        printed={(c.method, c.role, c.scale): c for c in _published_alone(report)},
+        counts=load_counts(declared, plan, folder, report.scales),
+        costs=load_costs(results, plan, declared, report.scales),
+    )
 
 
 def _published_alone(report: Report) -> Iterator[CellMean]:
@@ -238,12 +247,11 @@ def _cell_mean(report: Report, folder: Path, row: str, role: str, scale: float) 
         **printed_fields(report.experiment, paper_system(report.experiment, row), role, scale),
     )
     if method is None:
-        return replace(cell, missing="fixed-scale networks, one for each of their scales")
+        return replace(cell, missing=unable(row))
     if not planned:
         shown = any((c.role, c.scale) == (role, scale) for c in report.plan.cells)
         elsewhere = report.experiment.regions_only and not shown
-        why = "not shown at this scale" if elsewhere else "left out of this run, or not trained"
-        return replace(cell, missing=why)
+        return replace(cell, missing="not shown at this scale" if elsewhere else LEFT_OUT)
     by_seed = [cell_rows(folder, cell, note.only) for cell in planned]
     rows = [row for found in by_seed for row in found]
     if any(len(found) != note.images for found in by_seed):

@@ -5,10 +5,11 @@ The wording is made of the plan's fields and the rows alone; nothing is added fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from harness.plan import RoleNote
 from harness.report.aggregate import CellMean, Report, distinct, under_common
+from harness.report.costs import Measured
 from harness.report.text import DAGGER, scale_text
 
 COUNTED = (
@@ -66,13 +67,27 @@ def provenance(report: Report, role: str) -> str:
         opening = f"Not the paper's networks or training (profile {plan.profile}): "
     else:
         opening = f"Profile {plan.profile}: "
-    parts = [f"measured on {data}"]
-    parts.append(f"trained on {_phrase(plan.training)}" if plan.training else "nothing was trained")
+    return f"{opening}{'; '.join([f'measured on {data}', *_training(report)])}."
+
+
+def _training(report: Report) -> Iterator[str]:
+    """What was trained, as parts of a sentence."""
+    plan = report.plan
+    yield f"trained on {_phrase(plan.training)}" if plan.training else "nothing was trained"
     if plan.networks:
-        parts.append(f"networks: {_phrase(plan.networks)}")
+        yield f"networks: {_phrase(plan.networks)}"
     if plan.schedule:
-        parts.append(f"schedule: {_phrase(plan.schedule)}")
-    return f"{opening}{'; '.join(parts)}."
+        yield f"schedule: {_phrase(plan.schedule)}"
+
+
+def costs_provenance(report: Report, measured: Measured) -> str:
+    """On what machine and image, and of which networks, costs were measured."""
+    plan = report.plan
+    opening = f"Profile {plan.profile}"
+    if plan.stand_in:
+        opening = f"Stand-in, not the paper's setting (profile {plan.profile})"
+    where = measured.setting.in_words() if measured.setting else "not measured"
+    return f"{opening}: {'; '.join([where, *_training(report)])}."
 
 
 def comparison_note(report: Report, role: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from harness.experiments import method_at
 from harness.report import captions
 from harness.report.aggregate import CellMean, Report
 from harness.report.text import MISSING, scale_text
@@ -98,33 +99,39 @@ def scale_table(
     report: Report, role: str, key: str, title: str, lines: Sequence[Line], *, note: str = ""
 ) -> Table:
     """A table with a column per scale and the given lines for each method."""
-    scales, notes = report.scales, Notes()
+    notes = Notes()
     rows = list(_info_rows(report, role, notes)) if role in report.roles else []
     for block in report.blocks:
         rows += _block_rows(report, role, block, lines, notes)
     # Lines that no method has a number in are not printed, nor a table that has none at all.
     body = any(row.kind != "info" for row in rows)
-    inside = sum(scale <= report.experiment.in_scale_up_to for scale in scales)
-    groups = (("in-scale", inside), ("out-of-scale", len(scales) - inside))
     general = [note, captions.protocol_note(report, role) if key in ("psnr", "ssim") else ""]
     general.append(captions.lr_note(report, role))
     if any(line.name.startswith("published") for line in lines):
         general += captions.published_notes(report, role, key)
     if any(line.better for line in lines):
         general.append(
-            "Bold: best of a block at printed precision; unmarked where a value is missing."
+            f"Bold: best of a {report.experiment.best_of} at printed precision; unmarked where a "
+            "value is missing."
         )
     general.append(captions.others_note([row.head[0] for row in rows]))
     return Table(
         key=table_key(report, role, key),
         title=f"{title}, {captions.shown_set(report, role)}",
         caption=captions.caption(report, role),
-        groups=tuple(group for group in groups if group[1]),
-        header=("Method", "", *(scale_text(scale) for scale in scales)),
+        groups=scale_groups(report),
+        header=("Method", "", *map(scale_text, report.scales)),
         rows=tuple(rows) if body else (),
         notes=(*((m, t) for t, m in notes.marks.items()), *(("", t) for t in general if t)),
         stand_in=captions.is_stand_in(report, role),
     )
+
+
+def scale_groups(report: Report) -> tuple[tuple[str, int], ...]:
+    """Headings over the columns of the scales: those that training covers, and the others."""
+    inside = sum(scale <= report.experiment.in_scale_up_to for scale in report.scales)
+    groups = (("in-scale", inside), ("out-of-scale", len(report.scales) - inside))
+    return tuple(group for group in groups if group[1])
 
 
 def _info_rows(report: Report, role: str, notes: Notes) -> Iterator[Row]:
@@ -172,13 +179,28 @@ def _cell(report: Report, line: Line, cell: CellMean, block: Sequence[str], note
         why = cell.missing or cell.unscored
         return Cell(MISSING, mark=notes.mark([why]) if why and line.kind == "measured" else "")
     text = line.show(value)
-    if line.better is None or block == report.experiment.common or len(block) == 1:
+    rivals = rivals_of(report, block, cell.scale)
+    if line.better is None or len(rivals) < 2:
         return Cell(text)
-    values = [line.value(report.at(method, cell.role, cell.scale)) for method in block]
+    values = [line.value(report.at(method, cell.role, cell.scale)) for method in rivals]
     known = [v for v in values if v is not None]
     # With a value missing, which one is best is not known.
     bold = len(known) == len(values) and line.show(line.better(known)) == text
     return Cell(text, bold=bold)
+
+
+def rivals_of(report: Report, block: Sequence[str], scale: float) -> list[str]:
+    """The rows that the rows of a block are compared with at a scale; none for common rows.
+
+    Of a whole column, only those that can do the scale: others leave no gap.
+    """
+    experiment = report.experiment
+    if block == experiment.common:
+        return []
+    if experiment.best_of == "block":
+        return list(block)
+    rows = [row for each in experiment.blocks for row in each.methods]
+    return [row for row in rows if method_at(row, scale) is not None]
 
 
 def table_key(report: Report, role: str, key: str) -> str:

@@ -13,8 +13,10 @@ from PIL import Image
 from harness.report import captions
 from harness.report.aggregate import Report, distinct
 from harness.report.figure import COLUMN_WIDTH, DPI, FigureFile
-from harness.report.formats import latex, markdown, markdown_figures
+from harness.report.formats import escape, latex, markdown, markdown_figures
 from harness.report.layout import Table
+from harness.report.limits import TITLE as LIMITS
+from harness.report.limits import limits
 from harness.report.tables import build_tables
 
 
@@ -36,6 +38,8 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
         tables=build_tables(report),
         figures=[_embedded(figure) for figure in figures],
         absent=_absent(report, figures),
+        limits_title=LIMITS,
+        limits=limits(report),
         environment=_environment(report),
     )
 
@@ -44,8 +48,10 @@ def markdown_page(report: Report, figures: Sequence[FigureFile], folder: PurePos
     """Headline, tables, figures (which lie in `folder`) and environment."""
     parts = [f"# {_title(report)}"]
     plan = report.plan
-    parts.append(f"Reproduces {report.experiment.source}. Profile {plan.profile}: {plan.summary}.")
+    parts.append(f"{report.experiment.origin} Profile {plan.profile}: {plan.summary}.")
     parts += [f"> {warning}" for warning in report.plan.warnings]
+    cannot = limits(report)
+    parts += [f"## {LIMITS}", " ".join(cannot)] if cannot else []
     parts += [markdown(table).strip() for table in build_tables(report)]
     if figures:
         parts.append(markdown_figures(figures, folder).strip())
@@ -69,7 +75,10 @@ def latex_page(report: Report) -> str:
         *report.plan.warnings,
     ]
     comments = "\n".join(f"% {' '.join(head.split())}" for head in heads)
-    return "\n".join([comments + "\n", *(_numbered(report, t) for t in build_tables(report))])
+    cannot = limits(report)
+    words = [rf"\paragraph{{{LIMITS}.}} {escape(' '.join(cannot))}" + "\n"] if cannot else []
+    tables = [_numbered(report, table) for table in build_tables(report)]
+    return "\n".join([comments + "\n", *words, *tables])
 
 
 def _numbered(report: Report, table: Table) -> str:
@@ -137,6 +146,7 @@ def _environment(report: Report) -> list[tuple[str, str]]:
             (f"{r.role}", f"{r.dataset}, {r.description}, {r.images} images")
             for r in report.plan.roles
         ),
+        *_costs(report),
         ("Devices", ", ".join(distinct(d for c in cells for d in c.devices))),
         ("Precision", ", ".join(distinct(p for c in cells for p in c.precisions))),
         ("Seeds", ", ".join(seeds)),
@@ -144,3 +154,9 @@ def _environment(report: Report) -> list[tuple[str, str]]:
         ("Data", ", ".join(distinct(f for c in cells for f in c.fingerprints))),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _costs(report: Report) -> list[tuple[str, str]]:
+    """The machines behind latency and memory."""
+    costs = {"Latency": report.costs.latency, "Peak memory": report.costs.memory}
+    return [(name, of.setting.in_words()) for name, of in costs.items() if of.setting is not None]

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from harness.experiments.counts import Reference
-from harness.report import captions
+from harness.report import captions, cost_records
 from harness.report.aggregate import CellMean, Report
 from harness.report.claims import followed
 from harness.report.counts import Count
@@ -50,6 +50,7 @@ def json_text(report: Report) -> str:
         "warnings": [w for w in (captions.path_warning(report), *plan.warnings) if w],
         "roles": [asdict(note) for note in plan.roles],
         "profile_settings": plan.profile_settings,
+        **cost_records.document(report),
         "records": [
             *(_record(report, cell) for cell in _cells(report)),
             *_count_records(report),
@@ -80,6 +81,7 @@ def _record(report: Report, cell: CellMean) -> dict[str, Any]:
         **record,
         "difference": cell.difference,
         "stand_in": ours and captions.is_stand_in(report, cell.role),
+        **cost_records.record(report, cell),
     }
 
 

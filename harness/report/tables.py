@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from baselines import parse
 from harness.experiments.base import TableName
 from harness.report import captions
 from harness.report.aggregate import CellMean, Report
 from harness.report.claims import claims_table
+from harness.report.cost_tables import latency_table, memory_table
 from harness.report.count_tables import count_tables
 from harness.report.layout import (
     Cell,
@@ -19,14 +21,17 @@ from harness.report.layout import (
     scale_table,
     table_key,
 )
+from harness.report.limits import limits_table
+from harness.report.overview import overview_table
 from harness.report.text import MISSING, decimals, scale_text, signed
+from harness.report.units import UNITS, unit_of
 
-_UNITS = ((12, "T"), (9, "G"), (6, "M"))
-"""Exponents of ten and their letters."""
+_OF_ALL_ROLES: tuple[TableName, ...] = ("latency", "memory", "limits")
+"""Tables that have nothing to do with a set of images."""
 
 
 def build_tables(report: Report) -> list[Table]:
-    """Every table of a report, in order."""
+    """Every table of a report, in order; what is the same for all sets, with the last one."""
     roles = (*report.roles, *report.experiment.published_roles)
     scores = [table for role in roles for table in _tables_of(report, role)]
     return [*count_tables(report), *claims_table(report), *scores]
@@ -43,16 +48,25 @@ def main_tables(report: Report) -> list[Table]:
 
 def _tables_of(report: Report, role: str) -> list[Table]:
     makers: dict[TableName, Callable[[Report, str], Table]] = {
+        "overview": overview_table,
         "psnr": _psnr,
         "ssim": _ssim,
         "macs": _macs,
         "other-macs": _other_macs,
+        "latency": lambda report, _: latency_table(report),
+        "memory": lambda report, _: memory_table(report),
+        "limits": lambda report, _: limits_table(report),
         "shares": _shares,
         "networks": _networks,
     }
     # Of a set without images the paper's scores are all that there is.
     scores = role in report.experiment.published_roles
-    names = [n for n in report.experiment.tables if not scores or n in ("psnr", "ssim")]
+    last = role == report.roles[-1]
+    names = [
+        name
+        for name in report.experiment.tables
+        if (name in ("psnr", "ssim") if scores else last or name not in _OF_ALL_ROLES)
+    ]
     tables = [makers[name](report, role) for name in names]
     return [table for table in tables if table.rows]
 
@@ -81,7 +95,8 @@ def _ssim(report: Report, role: str) -> Table:
     lines.append(Line("published", lambda c: c.published_ssim, show))
     shown = (*report.cells.values(), *report.printed.values())
     printed = any(cell.published_ssim is not None for cell in shown if cell.role == role)
-    notes = ["" if printed else "The paper prints no SSIM here.", *_small_for_ssim(report, role)]
+    silent = report.experiment.reproduces and not printed
+    notes = ["The paper prints no SSIM here." if silent else "", *_small_for_ssim(report, role)]
     return scale_table(report, role, "ssim", "SSIM", lines, note=" ".join(filter(None, notes)))
 
 
@@ -133,16 +148,20 @@ def _macs_comparable(report: Report, role: str) -> bool:
 def _macs_note(report: Report, role: str, exponent: int) -> str:
     counted = "every query through its expert's MLP, and the mapper"
     if report.experiment.macs_of == "all":
-        counted = "encoder, mapper, and every query through its expert's MLP"
+        counted = "encoder, estimators, mapper, and every query through its expert's MLP"
     if report.experiment.macs_input == "hr":
         pixels = [c.lr_pixels for c in report.cells.values() if c.role == role and c.lr_pixels]
         counted += f"; LR images here have {pixels[0]:,.2f} pixels on the mean" if pixels else ""
-    letter = dict(_UNITS)[exponent]
+    letter = dict(UNITS)[exponent]
     note = (
         f"Multiply-adds (MACs), mean per image, 1 {letter}MACs = 1e{exponent}: {counted}. "
         "The paper calls multiply-adds FLOPs. Executed is what our engine computes for the same "
         "pixels, LTE's estimators included: what the queries of a latent code share, once."
     )
+    if any(parse(method).upsampler for method in report.experiment.methods):
+        note += " IGConv's kernels, which are made once for an image, are in what is executed."
+    if not report.experiment.reproduces:
+        return f"{note} A fixed-scale network has no decoder apart: all of a system's are counted."
     if any(cell.published_macs is not None for cell in report.cells.values()):
         if _macs_comparable(report, role):
             return note
@@ -156,7 +175,7 @@ def _macs_note(report: Report, role: str, exponent: int) -> str:
 def _macs_unit(report: Report, role: str) -> tuple[int, str]:
     """The paper's unit, so that digits can be compared; else one that suits the numbers."""
     wanted = report.experiment.macs_unit
-    fixed = [unit for unit in _UNITS if unit[1] == wanted]
+    fixed = [unit for unit in UNITS if unit[1] == wanted]
     comparable = _macs_comparable(report, role)
     return fixed[0] if fixed and comparable else _unit(report, role, lambda c: c.macs)
 
@@ -251,7 +270,4 @@ def _network_cells(cells: Sequence[CellMean]) -> Iterator[Cell]:
 
 
 def _unit(report: Report, role: str, value: Value) -> tuple[int, str]:
-    """The largest unit in which the smallest number is at least one."""
-    found = [value(cell) for cell in report.cells.values() if cell.role == role]
-    least = min((v for v in found if v), default=0.0)
-    return next((unit for unit in _UNITS if least >= 10.0 ** unit[0]), _UNITS[-1])
+    return unit_of(value(cell) for cell in report.cells.values() if cell.role == role)

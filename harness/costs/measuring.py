@@ -1,0 +1,221 @@
+"""Measuring the costs of a job: which cells there are, and those that have no row yet."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+
+from baselines import parse
+from harness import checkpoints
+from harness.bench.machine import machine
+from harness.bench.photograph import NAME, photograph
+from harness.costs.latency import seconds_of_calls
+from harness.costs.memory import Case, peaks
+from harness.costs.rows import Cost, CostId, Kind, costs_dir, latest, this_machine
+from harness.data.degrade import unit
+from harness.data.images import save_png
+from harness.jobs import Job
+from harness.profiles import Profile
+from harness.progress import bar, say
+from harness.results import CellFile
+from harness.stopping import Stop, stoppable
+from harness.subject import Subject
+from harness.versions import versions
+
+
+@dataclass(frozen=True)
+class CostCell:
+    """A method at a scale, and where its costs lie."""
+
+    subject: Subject
+    scale: float
+    file: CellFile
+
+    def lacks(self, kind: Kind) -> bool:
+        """Whether this was not measured yet."""
+        return latest(self.file.rows(), kind) is None
+
+
+def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
+    """Every (method, scale) whose costs the job measures here; one seed of each method.
+
+    What is only counted has no weights, and cannot be run.
+    """
+    if not job.experiment.measures_costs:
+        return []
+    first: dict[str, Subject] = {}
+    for subject in measured:
+        if not subject.counts_only:
+            first.setdefault(subject.method, subject)
+    folder = costs_dir(job.places.results, job.profile.name)
+    return [
+        CostCell(subject, scale, CellFile(folder / _cell_id(job, subject, scale).relative_path))
+        for scale in job.experiment.scales
+        for subject in first.values()
+        if parse(subject.method).can_do(scale)
+    ]
+
+
+def _cell_id(job: Job, subject: Subject, scale: float) -> CostId:
+    settings = job.profile.evaluation
+    return CostId(
+        method=subject.method,
+        seed=subject.seed,
+        checkpoint=subject.checkpoint,
+        scale=scale,
+        lr_size=job.profile.costs.lr_size,
+        image=NAME,
+        precision=settings.precision,
+        memory_mib=settings.memory_mib,
+        machine=this_machine(subject.device),
+    )
+
+
+def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) -> int:
+    """Measure what the job's cost cells lack.
+
+    One process at a time measures in a results folder on machines of a kind: two would measure
+    each other.
+
+    Args:
+        job: the experiment.
+        measured: methods, ready.
+        force: measure again what is there; the new rows count.
+
+    Returns:
+        number of rows written.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
+        HarnessError: a process that measures memory ended early.
+    """
+    cells = cost_cells(job, measured)
+    if not cells:
+        return 0
+    folder = costs_dir(job.places.results, job.profile.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "measuring.lock"), stoppable() as stop:
+        timed = [cell for cell in cells if force or cell.lacks("latency")]
+        weighed = [cell for cell in cells if force or cell.lacks("memory")]
+        _measure_latency(job, timed, stop)
+        _measure_memory(job, weighed, stop)
+    return len(timed) + len(weighed)
+
+
+def _check(stop: Stop) -> None:
+    if stop.requested:
+        raise KeyboardInterrupt
+
+
+def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
+    """All that lack it at a scale in turns; rows are written scale by scale."""
+    scales = list(dict.fromkeys(cell.scale for cell in cells))
+    costs = job.profile.costs
+    if scales:
+        say(f"Timing {len(cells)} (method, scale) pairs, {costs.rounds} calls of each")
+    lr = unit(photograph(costs.lr_size))[None]
+    total = len(scales) * (costs.rounds + costs.warm_up)
+    with bar("timing", total) as progress:
+
+        def done() -> None:
+            progress.advance()
+            _check(stop)
+
+        for scale in scales:
+            progress.note = f"x{scale:g}"
+            own = [cell for cell in cells if cell.scale == scale]
+            # Taken before: afterwards the load is our own.
+            here = {cell.subject.device: machine(cell.subject.device) for cell in own}
+            subjects = [cell.subject for cell in own]
+            found = seconds_of_calls(subjects, lr, scale, job.profile, job.device, done)
+            for cell in own:
+                row = _row(job.profile, cell, "latency", here[cell.subject.device])
+                values = found[cell.subject.method]
+                cell.file.append(replace(row, values=values, beside=list(found)))
+
+
+def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
+    if not cells:
+        return
+    say(f"Measuring peak memory of {len(cells)} (method, scale) pairs, each in its own process")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        bar("memory", len(cells)) as progress,
+    ):
+        cases = _cases(job.profile, cells, Path(folder))
+        for cell, peak in zip(cells, peaks(cases), strict=True):
+            row = _row(job.profile, cell, "memory", machine(cell.subject.device))
+            values, kind = [float(peak.bytes)], peak.kind
+            cell.file.append(
+                replace(row, values=values, baseline_bytes=peak.baseline, memory_kind=kind)
+            )
+            progress.note = f"{cell.subject.method} x{cell.scale:g}"
+            progress.advance()
+            _check(stop)
+
+
+def _cases(profile: Profile, cells: Sequence[CostCell], folder: Path) -> list[Case]:
+    """What the measuring processes are told, with the files that they read."""
+    image = folder / "lr.png"
+    save_png(photograph(profile.costs.lr_size), image)
+    networks = {cell.subject.method: _stored(cell.subject, profile, folder) for cell in cells}
+    return [
+        Case(
+            method=cell.subject.method,
+            network=networks[cell.subject.method],
+            image=str(image),
+            scale=cell.scale,
+            precision=profile.evaluation.precision,
+            memory=profile.evaluation.memory,
+            device=str(cell.subject.device),
+            threads=torch.get_num_threads(),
+        )
+        for cell in cells
+    ]
+
+
+def _stored(subject: Subject, profile: Profile, folder: Path) -> str:
+    """A file of a network as it is in memory here; "" for methods without one."""
+    parts = parse(subject.method)
+    if not parts.encoder:
+        return ""
+    path = folder / f"{subject.method}.pt"
+    checkpoints.save(
+        path,
+        {
+            "method": subject.method,
+            "build": profile.networks.options(parts),
+            "state_dict": subject.model.state_dict(),
+            "origin": subject.origin,
+        },
+    )
+    return str(path)
+
+
+def _row(profile: Profile, cell: CostCell, kind: Kind, here: dict[str, Any]) -> Cost:
+    """A row that has no values yet."""
+    subject, (height, width) = cell.subject, profile.costs.lr_size
+    return Cost(
+        kind=kind,
+        method=subject.method,
+        seed=subject.seed,
+        checkpoint=subject.checkpoint,
+        profile=profile.name,
+        scale=cell.scale,
+        lr_height=height,
+        lr_width=width,
+        image=NAME,
+        precision=profile.evaluation.precision,
+        memory_mib=profile.evaluation.memory_mib,
+        values=[],
+        machine=here,
+        versions=versions(),
+        measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )

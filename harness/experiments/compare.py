@@ -1,0 +1,50 @@
+"""The comparison that none of the papers has: every system at every scale that it can do.
+
+Rows in blocks, one for each family; a system is added by its line in `SYSTEMS`. All are over
+EDSR-baseline, so that what is compared is what follows the encoder, but for those that have no
+encoder of their own.
+
+DIV2K's validation set is the one role: the papers on arbitrary scales report every scale on it,
+and its images are large enough for x12. Multiply-adds are all of a system's: a fixed-scale
+network has no decoder whose share could be told apart.
+"""
+
+from __future__ import annotations
+
+from harness.experiments.base import Block, Experiment
+
+SYSTEMS = (
+    Block(("edsr-xN",), name="fixed-scale EDSR"),
+    Block(("edsr-metasr",), name="Meta-SR"),
+    Block(("edsr-liif", "edsr-moeisr-liif-s", "edsr-moeisr-liif-b"), name="LIIF"),
+    Block(("edsr-lte", "edsr-moeisr-lte-s", "edsr-moeisr-lte-b"), name="LTE"),
+    Block(("edsr-ipe", "edsr-moeisr-ipe-s", "edsr-moeisr-ipe-b"), name="IPE"),
+    Block(("edsr-lmliif", "edsr-lmlte"), name="LMF"),
+    Block(("seemore-t-xN",), name="SeemoRe"),
+    Block(("edsr-igconv", "edsr-igconv-plus"), name="IGConv"),
+)
+
+COMPARE = Experiment(
+    name="compare",
+    title="Every system at every scale that it can do",
+    source="this harness; no paper has it",
+    reproduces=False,
+    common=("bicubic",),
+    blocks=SYSTEMS,
+    roles=("DIV2K_valid",),
+    scales=(2, 3, 4, 6, 8, 12),
+    tables=(
+        "overview",
+        "psnr",
+        "ssim",
+        "macs",
+        "latency",
+        "memory",
+        "limits",
+        "shares",
+        "networks",
+    ),
+    figures=("pareto",),
+    macs_of="all",
+    best_of="column",
+)

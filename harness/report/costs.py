@@ -1,0 +1,173 @@
+"""Latency and peak memory as a report sees them: of one machine and setting, or not at all.
+
+A plan may point to costs of several machines, when methods were added on another one. Those that
+most cells have are shown; the others' cells are empty and say where they were measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.bench.timing import Spread, spread
+from harness.costs.rows import Kind, costs_dir, identity, latest
+from harness.errors import HarnessError
+from harness.experiments import Experiment, method_at
+from harness.plan import PlannedCost, StoredPlan
+from harness.report.gaps import LEFT_OUT, unable
+from harness.report.text import TIMES
+from harness.results import CellFile
+
+_Key = tuple[str, float]
+"""(row, scale)"""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that must be the same for costs to be compared.
+
+    Attributes:
+        machine: (name, value) of `harness.costs.rows.identity`.
+        lr_size: (h, w) of the LR image.
+        memory_kind: of peaks; "" for latency.
+    """
+
+    machine: tuple[tuple[str, Any], ...]
+    lr_size: tuple[int, int]
+    image: str
+    precision: str
+    memory_mib: int | None
+    memory_kind: str
+
+    def in_words(self) -> str:
+        """Machine and what else decides the costs."""
+        of = dict(self.machine)
+        height, width = self.lr_size
+        on_cpu = str(of["device"]).startswith("cpu")
+        parts = [
+            f"{of['cpu']}, {of['cores']} cores, {of['threads']} threads",
+            *([] if on_cpu else [str(of["device"])]),
+            f"{of['system']}, torch {of['torch']}, {self.precision}",
+            *([] if self.memory_mib is None else [f"bands of {self.memory_mib} MiB"]),
+        ]
+        return f"{', '.join(parts)}; LR image of {height}{TIMES}{width} ({self.image})"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One kind of cost of every row at every scale, all of one setting.
+
+    Attributes:
+        rows: stored rows by (row of the experiment, scale).
+        missing: why there is none.
+        setting: of the rows; None where there are none.
+    """
+
+    rows: Mapping[_Key, dict[str, Any]] = field(default_factory=dict)
+    missing: Mapping[_Key, str] = field(default_factory=dict)
+    setting: Setting | None = None
+
+    def at(self, row: str, scale: float) -> Spread | None:
+        """Median and quartiles, in seconds or bytes."""
+        found = self.rows.get((row, scale))
+        return None if found is None else spread(found["values"])
+
+    def in_turns(self, scale: float) -> bool:
+        """Whether all that is shown of a scale was measured in turns with each other."""
+        shown = [row for (_, s), row in self.rows.items() if s == scale]
+        names = {row["method"] for row in shown}
+        return all(names <= set(row["beside"]) for row in shown)
+
+    def loads(self) -> tuple[float, float] | None:
+        """Least and greatest load of the machine before the measurements."""
+        known = [row["machine"]["load"] for row in self.rows.values()]
+        known = [load for load in known if load is not None]
+        return (min(known), max(known)) if known else None
+
+    def calls(self) -> tuple[int, ...]:
+        """Different numbers of values behind a median."""
+        return tuple(sorted({len(row["values"]) for row in self.rows.values()}))
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a report knows of latency and memory."""
+
+    latency: Measured = field(default_factory=Measured)
+    memory: Measured = field(default_factory=Measured)
+
+
+def load_costs(
+    results: Path, plan: StoredPlan, experiment: Experiment, scales: Collection[float]
+) -> Costs:
+    """The costs that a plan points to.
+
+    Raises:
+        HarnessError: a file is damaged, or has rows of another method or scale.
+    """
+    if not experiment.measures_costs:
+        return Costs()
+    folder = costs_dir(results, plan.profile)
+    stored = {(cost.method, cost.scale): _rows(folder, cost) for cost in plan.costs}
+    kinds: tuple[Kind, Kind] = ("latency", "memory")
+    return Costs(*(_measured(stored, experiment, scales, kind) for kind in kinds))
+
+
+def _rows(folder: Path, cost: PlannedCost) -> list[dict[str, Any]]:
+    path = folder / cost.file
+    rows = CellFile(path).rows()
+    if any((row.get("method"), row.get("scale")) != (cost.method, cost.scale) for row in rows):
+        raise HarnessError(
+            f"{path} has costs of another cell than {cost.method} at x{cost.scale:g}.",
+            "Delete the file and run the experiment again.",
+        )
+    return rows
+
+
+def _measured(
+    stored: Mapping[_Key, list[dict[str, Any]]],
+    experiment: Experiment,
+    scales: Collection[float],
+    kind: Kind,
+) -> Measured:
+    rows: dict[_Key, dict[str, Any]] = {}
+    missing: dict[_Key, str] = {}
+    for name in experiment.rows:
+        for scale in scales:
+            method = method_at(name, scale)
+            found = latest(stored.get((method or "", scale), []), kind)
+            if found is not None:
+                rows[name, scale] = found
+            elif method is None:
+                missing[name, scale] = unable(name)
+            else:
+                missing[name, scale] = "not measured" if (method, scale) in stored else LEFT_OUT
+    setting = _commonest(rows.values())
+    for key, row in list(rows.items()):
+        other = setting_of(row)
+        if other != setting:
+            missing[key] = f"measured elsewhere, and not comparable: {other.in_words()}"
+            del rows[key]
+    return Measured(rows, missing, setting)
+
+
+def setting_of(row: Mapping[str, Any]) -> Setting:
+    """Where and how a stored row was measured."""
+    return Setting(
+        machine=tuple(identity(row["machine"]).items()),
+        lr_size=(row["lr_height"], row["lr_width"]),
+        image=row["image"],
+        precision=row["precision"],
+        memory_mib=row["memory_mib"],
+        memory_kind=row["memory_kind"],
+    )
+
+
+def _commonest(rows: Iterable[dict[str, Any]]) -> Setting | None:
+    """The setting of most rows; of as many, the one that was measured last."""
+    found: dict[Setting, list[str]] = {}
+    for row in rows:
+        found.setdefault(setting_of(row), []).append(row["measured_at"])
+    return max(found, key=lambda s: (len(found[s]), max(found[s])), default=None)

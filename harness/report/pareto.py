@@ -1,0 +1,260 @@
+"""The Pareto figure: PSNR over what it costs, every system, a panel for each scale.
+
+Over multiply-adds each system has two points: the paper's count is hollow, what the engine
+executes is filled, and a thin line joins them. Over latency it has one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator, NullLocator
+
+from baselines import parse
+from harness.experiments import Block, methods_of
+from harness.published import short_label
+from harness.report import captions
+from harness.report.aggregate import Report
+from harness.report.figure import COLUMN_WIDTH, FigureFile, Look, new_figure, note, save
+from harness.report.front import pareto_front
+from harness.report.labels import Box, around, place
+from harness.report.pareto_axes import AXES, Axis
+from harness.report.text import decimals, scale_text
+
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "*")
+_SIZE = 4.0
+"""Of a marker, in points."""
+_COLUMNS = 2
+_PANEL_HEIGHT = 1.5
+_LABEL_SIZE = 5.5
+_FRONT = "0.55"
+_TICK_STEP = 0.2
+"""Between two labels of an axis at least, as a share of it."""
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A system at a scale.
+
+    Attributes:
+        tag: printed beside it.
+        costs: by how it is counted, the one that is labelled last.
+    """
+
+    tag: str
+    look: Look
+    psnr: float
+    costs: tuple[float, ...]
+
+
+def draw_pareto(report: Report, folder: Path) -> list[FigureFile]:
+    """PSNR over multiply-adds and over latency, where there is something to draw."""
+    if "pareto" not in report.experiment.figures:
+        return []
+    drawn = [_draw(report, role, axis, folder) for role in report.roles for axis in AXES]
+    return [figure for figure in drawn if figure is not None]
+
+
+def panel_scales(report: Report) -> list[float]:
+    """The last three that training covers, the first beyond and the last."""
+    inside = [s for s in report.scales if s <= report.experiment.in_scale_up_to]
+    outside = [s for s in report.scales if s > report.experiment.in_scale_up_to]
+    return [*inside[-3:], *dict.fromkeys([*outside[:1], *outside[-1:]])]
+
+
+def family_looks(report: Report) -> dict[str, Look]:
+    """Marker and colour of each family, by the name of its block.
+
+    The colours are told apart by colour-blind readers, and the markers without colours.
+    """
+    names = [_family(report, block) for block in report.experiment.blocks]
+    colors = sns.color_palette("colorblind", len(names))
+    return {
+        name: Look(color, _MARKERS[number % len(_MARKERS)])
+        for number, (name, color) in enumerate(zip(names, colors, strict=True))
+    }
+
+
+def _family(report: Report, block: Block) -> str:
+    return block.name or report.label(block.methods[0])
+
+
+def _tag(block: Block, row: str) -> str:
+    """What tells a row from its family's first: a variant's letter, or its name."""
+    if row == block.methods[0]:
+        return ""
+    method = methods_of(row)[0]
+    return parse(method).variant or short_label(method)
+
+
+def _draw(report: Report, role: str, axis: Axis, folder: Path) -> FigureFile | None:
+    scales = [s for s in panel_scales(report) if _points(report, role, s, axis)]
+    if not scales:
+        return None
+    gaps = captions.gaps_note(report, role, report.experiment.rows)
+    text = note(report, role, axis.explained(report), captions.lr_note(report, role), gaps)
+    lines = math.ceil((len(scales) + 1) / _COLUMNS)  # one place is for the legend
+    figure = new_figure(COLUMN_WIDTH, _PANEL_HEIGHT * lines, text)
+    panels = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
+    for number, (panel, scale) in enumerate(zip(panels, scales, strict=False)):
+        _panel(panel, report, role, scale, axis)
+        if number % _COLUMNS == 0:
+            panel.set_ylabel("PSNR (dB)")
+        if number + _COLUMNS >= len(scales):
+            panel.set_xlabel(axis.label)
+    for panel in panels[len(scales) :]:
+        panel.axis("off")
+    _legend(panels[len(scales)], report, axis)
+    figure.draw_without_rendering()  # gives the panels their places, which labels depend on
+    for panel, scale in zip(panels, scales, strict=False):
+        _write_tags(figure, panel, _points(report, role, scale, axis))
+    title = f"{axis.title}, {captions.shown_set(report, role)}"
+    name = axis.name if len(report.roles) == 1 else f"{axis.name}_{role}"
+    return save(figure, folder, name, title, text)
+
+
+def _points(report: Report, role: str, scale: float, axis: Axis) -> list[_Point]:
+    """The systems that have a PSNR and a cost at a scale."""
+    seen, found = family_looks(report), []
+    for block in report.experiment.blocks:
+        look = seen[_family(report, block)]
+        for row in block.methods:
+            psnr, costs = report.at(row, role, scale).psnr, axis.costs(report, row, role, scale)
+            if psnr is not None and math.isfinite(psnr) and costs:
+                found.append(_Point(_tag(block, row), look, psnr, costs))
+    return found
+
+
+def _panel(panel: Any, report: Report, role: str, scale: float, axis: Axis) -> None:
+    points = _points(report, role, scale, axis)
+    floors = _floors(report, role, scale)
+    for number in range(len(points[0].costs) if points else 0):
+        last = number == len(points[0].costs) - 1
+        _front(panel, [(p.costs[number], p.psnr) for p in points], floors.values(), last)
+    for point in points:
+        panel.plot(point.costs, [point.psnr] * len(point.costs), color=point.look.color, lw=0.4)
+        for number, cost in enumerate(point.costs):
+            last = number == len(point.costs) - 1
+            panel.plot(cost, point.psnr, zorder=3 + last, **_marker(point.look, last))
+    listed = [f"{name} {decimals(value)} dB" for name, value in floors.items()]
+    panel.set_title(" \N{MIDDLE DOT} ".join([scale_text(scale), *listed]))
+    _style(panel, axis)
+
+
+def _marker(look: Look, filled: bool) -> dict[str, Any]:
+    """Options of `plot`."""
+    return {
+        "color": look.color,
+        "marker": look.marker,
+        "ms": _SIZE,
+        "markerfacecolor": look.color if filled else "white",
+        "markeredgewidth": 0.6,
+    }
+
+
+def _floors(report: Report, role: str, scale: float) -> dict[str, float]:
+    """What costs nothing that is counted here: bicubic."""
+    cells = [report.at(row, role, scale) for row in report.experiment.common]
+    return {report.label(c.method): c.psnr for c in cells if c.psnr is not None}
+
+
+def _front(
+    panel: Any, points: Sequence[tuple[float, float]], floors: Iterable[float], last: bool
+) -> None:
+    """The front as a line through its points, rising from what is cheapest."""
+    floor = max(floors, default=-math.inf)
+    above = [point for point in points if point[1] > floor]
+    front = [above[i] for i in pareto_front(above)]
+    style = "-" if last else ":"
+    panel.plot([p[0] for p in front], [p[1] for p in front], style, color=_FRONT, lw=0.9, zorder=1)
+
+
+def _style(panel: Any, axis: Axis) -> None:
+    panel.set_xscale("log")
+    panel.margins(0.1)
+    panel.xaxis.set_major_locator(FixedLocator(round_ticks(*panel.get_xlim())))
+    panel.xaxis.set_major_formatter(EngFormatter(unit=axis.unit, sep=""))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.yaxis.set_major_locator(MaxNLocator(5))
+    panel.tick_params(length=2, pad=1.5)
+    panel.grid(color="0.93", lw=0.5)
+    panel.set_axisbelow(True)
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Round numbers of a logarithmic axis, as many as have room beside each other.
+
+    Example:
+        >>> round_ticks(8, 600)
+        [10.0, 30.0, 100.0, 300.0]
+    """
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found: list[float] = []
+    for digits in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7)):
+        ticks = [d * 10.0**n for n in decades for d in digits if low <= d * 10.0**n <= high]
+        steps = [math.log(b / a) / math.log(high / low) for a, b in pairwise(ticks)]
+        if len(ticks) > len(found) and min(steps, default=1.0) > _TICK_STEP:
+            found = ticks
+    return found
+
+
+def _legend(panel: Any, report: Report, axis: Axis) -> None:
+    """Families, and what hollow and filled points and their lines mean."""
+    handles = [
+        Line2D([], [], color=look.color, marker=look.marker, ls="", ms=_SIZE, label=name)
+        for name, look in family_looks(report).items()
+    ]
+    for number, count in enumerate(axis.counts):
+        last = number == len(axis.counts) - 1
+        look = Look(_FRONT, "o")
+        label = f"{count}, and its front"
+        handles.append(Line2D([], [], ls="-" if last else ":", label=label, **_marker(look, last)))
+    legend = panel.legend(handles=handles, loc="center left", labelspacing=0.45, borderaxespad=0)
+    legend.set_in_layout(False)  # long names would make all panels of the column narrower
+
+
+def _lines(
+    spots: Sequence[Sequence[tuple[float, ...]]],
+) -> Iterator[tuple[tuple[float, ...], float]]:
+    """The lines that join a system's points: where they begin and end, and how high they lie."""
+    for spot in spots:
+        yield tuple(x for x, _ in spot), spot[0][1]
+
+
+def _write_tags(figure: Figure, panel: Any, points: Sequence[_Point]) -> None:
+    """Tags beside the filled points, where they cover nothing."""
+    inch = 72 / figure.dpi
+    frame = panel.get_window_extent()
+    inside = Box(frame.x0 * inch, frame.y0 * inch, frame.x1 * inch, frame.y1 * inch)
+    spots = [
+        [tuple(inch * v for v in panel.transData.transform((cost, p.psnr))) for cost in p.costs]
+        for p in points
+    ]
+    taken = [around((x, y), _SIZE, _SIZE) for spot in spots for x, y in spot]
+    taken += [Box(min(xs), y - 0.5, max(xs), y + 0.5) for xs, y in _lines(spots)]
+    tagged = [i for i, point in enumerate(points) if point.tag]
+    sizes = [(0.6 * _LABEL_SIZE * len(points[i].tag), _LABEL_SIZE) for i in tagged]
+    anchors = [(spots[i][-1][0], spots[i][-1][1]) for i in tagged]
+    boxes = place(anchors, sizes, taken, inside, least=_SIZE / 2 + 0.8)
+    for i, anchor, box in zip(tagged, anchors, boxes, strict=True):
+        x, y = box.centre
+        panel.annotate(
+            points[i].tag,
+            (points[i].costs[-1], points[i].psnr),
+            (x - anchor[0], y - anchor[1]),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=_LABEL_SIZE,
+            color=points[i].look.color,
+            in_layout=False,
+            annotation_clip=False,
+        )

@@ -1,0 +1,78 @@
+"""What PSNR is drawn over in Pareto figures: multiply-adds, and latency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.report.aggregate import Report
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What PSNR is drawn over.
+
+    Attributes:
+        costs: of a row on a set at a scale, one for each of `counts`; empty where there are none.
+        counts: in words; the last is drawn filled, one before it hollow.
+        explained: for the note under the figure.
+    """
+
+    name: str
+    title: str
+    label: str
+    unit: str
+    counts: tuple[str, ...]
+    costs: Callable[[Report, str, str, float], tuple[float, ...]]
+    explained: Callable[[Report], str]
+
+
+def _macs(report: Report, row: str, role: str, scale: float) -> tuple[float, ...]:
+    cell = report.at(row, role, scale)
+    return (cell.macs, cell.executed_macs) if cell.macs and cell.executed_macs else ()
+
+
+def _about_macs(report: Report) -> str:
+    del report
+    return (
+        "Every system's multiply-adds, encoder included: the paper's count, and what our engine "
+        "executes for the same pixels; of fixed-scale networks they are the same. s, b: MoEISR in "
+        "the place of the MLP. Bicubic costs none, so what lies under it is on no front."
+    )
+
+
+def _latency(report: Report, row: str, role: str, scale: float) -> tuple[float, ...]:
+    del role
+    value = report.costs.latency.at(row, scale)
+    return () if value is None else (value.median,)
+
+
+def _about_latency(report: Report) -> str:
+    setting = report.costs.latency.setting
+    where = "" if setting is None else f" of one image on {setting.in_words()}"
+    return (
+        f"PSNR is the mean over the set; latency the median of warm calls, in turns{where}. s, b: "
+        "MoEISR in the place of the MLP. What lies under bicubic is on no front."
+    )
+
+
+AXES = (
+    Axis(
+        name="pareto",
+        title="PSNR over multiply-adds",
+        label="multiply-adds per image",
+        unit="",
+        counts=("paper's count", "executed"),
+        costs=_macs,
+        explained=_about_macs,
+    ),
+    Axis(
+        name="pareto_latency",
+        title="PSNR over latency",
+        label="latency",
+        unit="s",
+        counts=("measured",),
+        costs=_latency,
+        explained=_about_latency,
+    ),
+)

@@ -1,0 +1,78 @@
+"""What a row of a comparison is: its scales, its models and their sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from baselines import parse
+from baselines.registry import DECODERS
+from harness.experiments import method_at, methods_of, scales_of_row
+from harness.published import short_label
+from harness.report.aggregate import Report
+
+
+@dataclass(frozen=True)
+class System:
+    """A row, with facts that follow from its name and from what was measured.
+
+    Attributes:
+        row: of the experiment.
+        label: as tables print it.
+        short: without the encoder, which is the same for all.
+        scales: that it can do; None for any.
+        parameters: of each of its models; None where one was not measured.
+        chooses: whether experts are chosen, so that its cost depends on the image.
+        learns: whether anything is trained.
+        routable: whether MoEISR's experts can take the place of its decoder's MLP.
+        ensembles: whether it predicts from several latent codes.
+    """
+
+    row: str
+    label: str
+    short: str
+    scales: tuple[int, ...] | None
+    parameters: tuple[int | None, ...]
+    chooses: bool
+    learns: bool
+    routable: bool
+    ensembles: bool
+
+    @property
+    def parameters_in_sum(self) -> int | None:
+        """Of all models; None where one was not measured."""
+        known = [number for number in self.parameters if number is not None]
+        return sum(known) if len(known) == len(self.parameters) else None
+
+
+def system(report: Report, row: str) -> System:
+    """The facts of a row."""
+    methods = methods_of(row)
+    parts = parse(methods[0])
+    decoder = DECODERS.get(parts.decoder)
+    return System(
+        row=row,
+        label=report.label(row),
+        short=short_label(methods[0]),
+        scales=scales_of_row(row),
+        parameters=tuple(_parameters(report, row, method) for method in methods),
+        chooses=bool(parts.head),
+        learns=bool(parts.encoder),
+        routable=decoder is not None and decoder.routable,
+        ensembles=decoder is not None and decoder.ensembles,
+    )
+
+
+def parameters_at(report: Report, row: str, scale: float) -> int | None:
+    """Of the model that a row has for a scale; None where it has none, or it was not measured."""
+    method = method_at(row, scale)
+    return None if method is None else _parameters(report, row, method)
+
+
+def _parameters(report: Report, row: str, method: str) -> int | None:
+    cells = [
+        report.at(row, role, scale)
+        for role in report.roles
+        for scale in report.scales
+        if method_at(row, scale) == method
+    ]
+    return next((c.parameters for c in cells if c.parameters is not None), None)

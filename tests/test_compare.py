@@ -1,0 +1,547 @@
+"""`harness run compare`: every system, its costs, and what it cannot do."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from compare_fixtures import (
+    COMPARE,
+    LEFT_OUT,
+    OTHER,
+    TIMED,
+    Edit,
+    made_up_cost,
+    unchanged,
+    write_comparison,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from report_fixtures import write_results
+from tiny import PROFILE, Harness, write_data, write_profile
+
+from baselines import parse
+from harness import experiments
+from harness.costs import measuring
+from harness.costs.memory import Case, Peak, peaks
+from harness.costs.rows import Cost, costs_dir
+from harness.errors import HarnessError
+from harness.experiments import Block, method_at, scales_of_row
+from harness.report import ALL_FORMATS, render, write_report
+from harness.report.aggregate import load_report
+from harness.report.front import pareto_front
+from harness.report.labels import Box, around, place
+from harness.report.limits import limits
+from harness.report.pareto import family_looks, panel_scales, round_ticks
+from harness.report.text import MISSING, TIMES
+from harness.stopping import Stop
+
+SYSTEMS = COMPARE.blocks
+CHOSEN = "bicubic,edsr-xN,edsr-liif,edsr-moeisr-lte-s,edsr-lmliif"
+
+
+# Scales of methods and rows
+
+
+def test_the_scales_of_methods():
+    assert parse("edsr-x3").only_scales == (3,)
+    assert parse("edsr-igconv").only_scales == (2, 3, 4)
+    assert parse("edsr-liif").only_scales is parse("bicubic").only_scales is None
+    assert parse("edsr-x3").can_do(3)
+    assert not parse("edsr-x3").can_do(2)
+    assert not parse("edsr-igconv").can_do(2.5)
+    assert parse("edsr-liif").can_do(3.7)
+
+
+def test_the_scales_of_rows():
+    assert scales_of_row("edsr-xN") == (2, 3, 4)
+    assert scales_of_row("edsr-x2") == (2,)
+    assert scales_of_row("seemore-t-xN") == scales_of_row("edsr-igconv") == (2, 3, 4)
+    assert scales_of_row("edsr-moeisr-liif-s") is None
+    assert method_at("edsr-x2", 3) is None
+    assert method_at("edsr-xN", 2.5) is None
+
+
+def test_every_family_has_a_name_and_a_look_of_its_own(tmp_path):
+    names = [block.name for block in COMPARE.blocks]
+    assert all(names)
+    looks = family_looks(load_report(write_comparison(tmp_path), "quick", "compare"))
+    assert list(looks) == names
+    assert len({look.marker for look in looks.values()}) == len(names)
+    assert len({tuple(look.color) for look in looks.values()}) == len(names)
+
+
+# Pareto fronts, labels, ticks
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12))
+def test_the_front_is_what_nothing_dominates(points: list[tuple[float, float]]):
+    def dominated(point: tuple[float, float]) -> bool:
+        return any(
+            other != point and other[0] <= point[0] and other[1] >= point[1] for other in points
+        )
+
+    expected = {i for i, point in enumerate(points) if not dominated(point)}
+    front = pareto_front(points)
+    assert len(front) == len(set(front))
+    assert set(front) == expected
+    assert [points[i] for i in front] == sorted(points[i] for i in expected)
+
+
+def test_labels_lie_beside_their_points_and_cover_nothing():
+    anchors = [(30.0 + 9 * i, 30.0 + 7 * (i % 3)) for i in range(8)]
+    sizes = [(12.0, 5.0)] * len(anchors)
+    points = [around(anchor, 4, 4) for anchor in anchors]
+    frame = Box(0, 0, 150, 80)
+    boxes = place(anchors, sizes, points, frame, least=3)
+    for one, other in itertools.combinations([*boxes, *points], 2):
+        if one in boxes or other in boxes:
+            assert one.common(other) == 0
+    for (x, y), box in zip(anchors, boxes, strict=True):
+        assert box.common(frame) == pytest.approx(box.area) == pytest.approx(60)
+        assert abs(box.centre[0] - x) < 30
+        assert abs(box.centre[1] - y) < 30
+
+
+def test_labels_without_room_cover_the_least():
+    (box,) = place([(5, 5)], [(8, 4)], [Box(0, 0, 10, 5)], Box(0, 0, 10, 10), least=1)
+    assert box.common(Box(0, 0, 10, 5)) == 0
+    (box,) = place([(5, 5)], [(80, 40)], [], Box(0, 0, 10, 10), least=1)
+    assert box.area == 3200
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(1.2e9, 4e10), (3e-3, 0.2), (45e6, 90e6), (0.02, 0.95), (8, 600)]
+)
+def test_ticks_are_round_and_have_room(low, high):
+    ticks = round_ticks(low, high)
+    assert 1 <= len(ticks) <= 5
+    assert all(low <= tick <= high for tick in ticks)
+    assert {f"{tick:e}"[0] for tick in ticks} <= set("12357")
+
+
+# From start to end
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> tuple[object, ...]:
+    """`harness run compare` under a tiny profile."""
+    write_data(tmp_path / "data")
+    costs = {"lr_size": [12, 10], "rounds": 3, "warm_up": 0}
+    decoders = {**PROFILE["networks"]["decoder"], "lmliif": {"latent_width": 8}}
+    networks = {**PROFILE["networks"], "decoder": decoders}
+    write_profile(tmp_path / "tiny.yaml", {**PROFILE, "costs": costs, "networks": networks})
+    return (
+        *("run", "compare", "--profile", "tiny.yaml", "--data-root", "data", "--device", "cpu"),
+        *("--methods", CHOSEN),
+    )
+
+
+def cost_files() -> dict[str, list[dict[str, Any]]]:
+    return {
+        path.relative_to("results/tiny/costs").as_posix(): [
+            json.loads(line) for line in path.read_text().splitlines()
+        ]
+        for path in Path("results/tiny/costs").rglob("*.jsonl")
+    }
+
+
+def test_from_training_to_the_page(job, harness: Harness):
+    out = json.loads(harness.good(*job, "--json"))
+    found = {(r["method"], r["scale"]): r for r in out["records"]}
+    stored = cost_files()
+    check_rows(stored)
+    liif, fixed = found["edsr-liif", 4], found["edsr-xN", 4]
+    for record in (liif, fixed, found["bicubic", 12], found["edsr-lmliif", 6]):
+        assert record["psnr"] > 5
+        assert record["latency_s"] > 0
+        assert record["peak_memory_bytes"] >= 0
+    assert liif["macs"] == liif["decoder_macs"] + liif["encoder_macs"]
+    assert fixed["macs"] == fixed["executed_macs"] == fixed["encoder_macs"]
+    assert found["edsr-moeisr-lte-s", 8]["expert_depths"] == [2, 3, 4]
+    assert found["edsr-lmliif", 8]["expert_depths"] == []
+    for scale in (6, 8, 12):
+        empty = found["edsr-xN", scale]
+        assert empty["psnr"] is empty["latency_s"] is empty["peak_memory_bytes"] is None
+        for key in ("missing", "latency_missing", "peak_memory_missing"):
+            assert f"trained for {TIMES}2, {TIMES}3, {TIMES}4 only" in empty[key]
+    assert "not trained" in found["edsr-ipe", 2]["latency_missing"]
+    figures = {path.name for path in Path("reports/tiny/compare/figures").iterdir()}
+    assert figures == {f"{n}.{s}" for n in ("pareto", "pareto_latency") for s in ("png", "pdf")}
+    # Nothing is done twice, and the report is the same, byte for byte.
+    page = Path("reports/tiny/compare.html").read_bytes()
+    status, _, err = harness(*job)
+    assert (status, "Every cell is measured already" in err) == (0, True)
+    assert cost_files() == stored
+    assert Path("reports/tiny/compare.html").read_bytes() == page
+    harness.good("report", "compare", "--profile", "tiny.yaml")
+    assert Path("reports/tiny/compare.html").read_bytes() == page
+
+
+def check_rows(stored: dict[str, list[dict[str, Any]]]) -> None:
+    """What the rows of a finished run must say."""
+    names = {f.name for f in fields(Cost)}
+    seen = set()
+    for name, rows in stored.items():
+        assert {row["kind"] for row in rows} == {"latency", "memory"}
+        assert len(rows) == 2
+        for row in rows:
+            assert set(row) == names
+            assert name.startswith(f"x{row['scale']:g}/{row['method']}.s0.")
+            assert (row["lr_height"], row["lr_width"], row["profile"]) == (12, 10, "tiny")
+            assert row["machine"]["threads"] == torch.get_num_threads()
+            assert bool(row["checkpoint"]) == (row["method"] != "bicubic")
+            seen.add((row["method"], row["scale"]))
+        latency, memory = sorted(rows, key=lambda r: r["kind"])
+        assert len(latency["values"]) == 3
+        assert all(value > 0 for value in latency["values"])
+        assert latency["method"] in latency["beside"]
+        assert memory["baseline_bytes"] > 20 << 20
+        assert 0 <= memory["values"][0] < 200 << 20
+    chosen = {"bicubic", "edsr-liif", "edsr-moeisr-lte-s", "edsr-lmliif"}
+    assert seen == {(m, s) for m in chosen for s in COMPARE.scales} | {
+        (f"edsr-x{s}", s) for s in (2, 3, 4)
+    }
+
+
+@pytest.fixture
+def without_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Peaks that need no processes."""
+
+    def made_up(cases: list[Case]) -> Any:
+        return (Peak(1 << 20, 1 << 24, "made up") for _ in cases)
+
+    monkeypatch.setattr(measuring, "peaks", made_up)
+
+
+def test_what_is_lost_is_measured_again_and_what_is_forced(job, harness: Harness, without_memory):
+    command = (*job[:-2], "--methods", "bicubic", "--no-figures")
+    harness.good(*command)
+    before = cost_files()
+    lost = next(name for name in before if name.startswith("x4/"))
+    (Path("results/tiny/costs") / lost).unlink()
+    harness.good(*command)
+    after = cost_files()
+    assert {name for name in after if after[name] != before[name]} == {lost}
+    harness.good(*command, "--force")
+    forced = cost_files()
+    for name, rows in forced.items():
+        assert rows[:2] == after[name]
+        assert [row["kind"] for row in rows] == ["latency", "memory"] * 2
+
+
+def test_a_stopped_run_keeps_finished_scales_and_goes_on(
+    job, harness: Harness, without_memory, monkeypatch
+):
+    command = (*job[:-2], "--methods", "bicubic", "--no-figures")
+    calls = []
+
+    def interrupt(stop: Stop) -> None:
+        calls.append(stop)
+        if len(calls) > 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measuring, "_check", interrupt)
+        assert harness(*command)[0] == 130
+    (kept,) = cost_files().values()
+    assert [row["scale"] for row in kept] == [2]
+    harness.good(*command)
+    after = cost_files()
+    assert len(after) == len(COMPARE.scales)
+    assert after[next(name for name in after if name.startswith("x2/"))][0] == kept[0]
+
+
+def test_the_number_of_threads_is_another_cell(job, harness: Harness, without_memory):
+    command = (*job[:-2], "--methods", "bicubic", "--no-figures")
+    harness.good(*command)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        harness.good(*command)
+    finally:
+        torch.set_num_threads(threads)
+    stored = cost_files()
+    assert len(stored) == 2 * len(COMPARE.scales)
+    assert {row["machine"]["threads"] for rows in stored.values() for row in rows} == {
+        threads,
+        threads + 1,
+    }
+
+
+def test_a_process_that_fails_is_no_peak(tmp_path, capfd):
+    case = Case("edsr-liif", str(tmp_path / "no.pt"), "no.png", 2, "fp32", None, "cpu", 1)
+    with pytest.raises(HarnessError, match="edsr-liif at x2 could not be measured"):
+        list(peaks([case]))
+    assert "There is no checkpoint" in capfd.readouterr().err
+
+
+def test_memory_grows_with_the_result_and_is_of_one_case_alone(tmp_path):
+    image = tmp_path / "lr.png"
+    Image.new("RGB", (64, 64)).save(image)
+    cases = [Case("bicubic", "", str(image), s, "fp32", None, "cpu", 1) for s in (2, 16, 2)]
+    small, large, again = peaks(cases)
+    result = 3 * 4 * (64 * 16) ** 2
+    assert result < large.bytes < 8 * result
+    assert abs(small.bytes - again.bytes) < 2 << 20
+    assert small.bytes < large.bytes / 2
+
+
+# Reports from stored rows
+
+
+def only(test: Callable[[Cost], bool], change: Callable[[Cost], Cost | None]) -> Edit:
+    """Changes some rows."""
+    return lambda row: change(row) if test(row) else row
+
+
+def drop(row: Cost) -> None:
+    """No row at all."""
+    del row
+
+
+def report_of(root: Path, edit: Edit = unchanged) -> dict[tuple[str, float], dict[str, Any]]:
+    write_comparison(root, edit)
+    document = json.loads(render(root, "quick", "compare", "json"))
+    return {(r["method"], r["scale"]): r for r in document["records"]}
+
+
+def lines(text: str, title: str) -> list[list[str]]:
+    """Cells of a Markdown table."""
+    section = text[text.index(f"## {title}") :].split("\n## ", maxsplit=1)[0]
+    return [
+        [cell.strip() for cell in row.split("|")[1:-1]]
+        for row in section.splitlines()
+        if row.startswith("|")
+    ]
+
+
+def test_costs_are_medians_with_quartiles(tmp_path):
+    found = report_of(tmp_path)
+    record = found["edsr-liif", 4]
+    row = made_up_cost("latency", "edsr-liif", 4)
+    assert record["latency_s"] == sorted(row.values)[1]
+    low, high = record["latency_quartiles_s"]
+    assert row.values[0] < low < record["latency_s"] < high < row.values[2]
+    assert record["peak_memory_bytes"] == made_up_cost("memory", "edsr-liif", 4).values[0]
+    text = render(tmp_path, "quick", "compare", "markdown")
+    (latency,) = [r for r in lines(text, "Latency (ms)") if r[0] == "EDSR-LIIF"]
+    assert latency[1:5] == ["median", "12.0", "18.0", "24.0"]
+    (memory,) = [r for r in lines(text, "Peak memory (MiB)") if r[0] == "EDSR-LIIF"]
+    assert memory[2] == "6.0"
+    assert "Load of the machine before the measurements: 0.25 to 0.25, on 2 cores" in text
+
+
+def test_the_last_of_several_measurements_counts(tmp_path):
+    write_comparison(tmp_path)
+    path = costs_dir(tmp_path, "quick") / "edsr-liif-x4.jsonl"
+    newer = replace(made_up_cost("latency", "edsr-liif", 4), values=[5.0])
+    path.write_text(path.read_text() + json.dumps(asdict(newer)) + "\n")
+    report = load_report(tmp_path, "quick", "compare")
+    value = report.costs.latency.at("edsr-liif", 4)
+    assert value is not None
+    assert value.median == value.low == 5.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"machine": OTHER},
+        {"machine": {**OTHER, "cpu": "Made-up CPU", "threads": 1}},
+        {"machine": {**OTHER, "cpu": "Made-up CPU", "device": "cuda: made up"}},
+        {"lr_height": 64},
+        {"precision": "bf16"},
+    ],
+)
+def test_costs_of_different_machines_or_settings_are_not_mixed(change, tmp_path):
+    """The few are left out and say where they are from; the many stay comparable."""
+    edit = only(lambda row: row.method == "edsr-lte", lambda row: replace(row, **change))
+    found = report_of(tmp_path, edit)
+    for scale in COMPARE.scales:
+        record = found["edsr-lte", scale]
+        assert record["psnr"] is not None
+        assert record["latency_s"] is record["peak_memory_bytes"] is None
+        for key in ("latency_missing", "peak_memory_missing"):
+            assert record[key].startswith("measured elsewhere, and not comparable: ")
+        assert found["edsr-liif", scale]["latency_s"] is not None
+    text = render(tmp_path, "quick", "compare", "markdown")
+    assert "measured elsewhere, and not comparable" in text
+    # Without it, which one is fastest is not known.
+    assert not any("**" in cell for row in lines(text, "Latency (ms)") for cell in row)
+
+
+def test_of_as_many_costs_the_later_ones_are_shown(tmp_path):
+    half = set(TIMED[::2])
+    later = "2001-01-01T00:00:00+00:00"
+    edit = only(
+        lambda row: row.scale == 4 and row.method in half,
+        lambda row: replace(row, machine=OTHER, measured_at=later),
+    )
+
+    def at_four(row: Cost) -> Cost | None:
+        return edit(row) if row.scale == 4 and row.method in set(TIMED[:2]) | half else None
+
+    found = report_of(tmp_path, at_four)
+    shown = {m for (m, s), r in found.items() if r["latency_s"] is not None}
+    assert shown == {row for row in COMPARE.rows if method_at(row, 4) in half}
+
+
+def test_peaks_of_different_kinds_are_not_mixed(tmp_path):
+    edit = only(
+        lambda row: row.kind == "memory" and row.method == "bicubic",
+        lambda row: replace(row, memory_kind="cuda allocator"),
+    )
+    found = report_of(tmp_path, edit)
+    assert found["bicubic", 2]["peak_memory_bytes"] is None
+    assert found["bicubic", 2]["latency_s"] is not None
+
+
+def test_what_was_not_timed_in_turns_is_said(tmp_path):
+    def alone(row: Cost) -> Cost:
+        return replace(row, beside=["edsr-lte"])
+
+    write_comparison(
+        tmp_path, only(lambda r: (r.kind, r.method, r.scale) == ("latency", "edsr-lte", 8), alone)
+    )
+    text = render(tmp_path, "quick", "compare", "markdown")
+    assert f"Not all of {TIMES}8 were timed in turns with each other." in text
+
+
+def test_costs_that_are_missing_have_a_reason(tmp_path):
+    found = report_of(tmp_path, only(lambda row: row.method == "edsr-lte", drop))
+    assert found["edsr-lte", 4]["latency_missing"] == "not measured"
+    assert found[LEFT_OUT, 4]["latency_missing"] == "left out of this run, or not trained"
+
+
+def test_rows_of_another_cell_are_refused(tmp_path):
+    write_comparison(tmp_path, lambda row: replace(row, method="edsr-liif"))
+    with pytest.raises(HarnessError, match="costs of another cell"):
+        render(tmp_path, "quick", "compare", "json")
+
+
+def test_no_cell_is_silently_empty(tmp_path):
+    """Every dash in a line of measured values has a mark, and every mark its note."""
+    write_comparison(tmp_path)
+    text = render(tmp_path, "quick", "compare", "markdown")
+    for title in ("PSNR (dB)", "Latency (ms)", "Peak memory (MiB)"):
+        cells = [c for r in lines(text, title) if r[1] != "quartiles" for c in r[2:]]
+        empty = [cell for cell in cells if cell.startswith(MISSING)]
+        able = [row for row in COMPARE.rows if row != LEFT_OUT]
+        unable = [s for row in able for s in COMPARE.scales if method_at(row, s) is None]
+        assert len(empty) == len(unable) + len(COMPARE.scales)
+        for cell in empty:
+            mark = cell.removeprefix(MISSING).strip()
+            assert re.fullmatch(r"\[\w\]", mark)
+            assert f"- {mark} " in text
+    mark = next(r for r in lines(text, "PSNR (dB)") if r[0] == "EDSR")[-1].removeprefix(MISSING)
+    listed = f"{TIMES}2, {TIMES}3, {TIMES}4"
+    note = f"- {mark.strip()} fixed-scale networks, one for each scale, trained for {listed} only"
+    assert note in text
+
+
+def test_the_best_of_a_column_is_bold_among_those_that_can_do_the_scale(tmp_path, monkeypatch):
+    blocks = [replace(b, methods=tuple(m for m in b.methods if m != LEFT_OUT)) for b in SYSTEMS]
+    complete = replace(COMPARE, blocks=tuple(b for b in blocks if b.methods))
+    monkeypatch.setitem(experiments.EXPERIMENTS, "compare", complete)
+    write_comparison(tmp_path)
+    text = render(tmp_path, "quick", "compare", "markdown")
+    psnr = [row for row in lines(text, "PSNR (dB)") if row[1] == "measured"]
+    best = {n: row[0] for row in psnr for n, cell in enumerate(row[2:]) if "**" in cell}
+    assert list(map(best.get, range(6))) == ["EDSR-baseline-IGConv+"] * 3 + ["EDSR-LM-LTE"] * 3
+    latency = {row[0]: row[2:] for row in lines(text, "Latency (ms)") if row[1] == "median"}
+    assert ["**" in cell for cell in latency["EDSR"]] == [True] * 3 + [False] * 3
+    assert ["**" in cell for cell in latency["EDSR-LIIF"]] == [False] * 3 + [True] * 3
+    assert not any("**" in cell for cell in latency["bicubic"])
+    overview = {row[0]: row for row in lines(text, f"Every system at {TIMES}4")}
+    assert overview["EDSR"][1:3] == ["3,000", "6,000"]
+    assert overview["EDSR"][4:6] == ["**13.00**", "**13.00**"]
+
+
+def test_what_each_cannot_do_follows_from_the_systems(tmp_path):
+    report = load_report(write_comparison(tmp_path), "quick", "compare")
+    found = limits(report)
+    assert len(found) == 1 + len(SYSTEMS)
+    bicubic, fixed, metasr, liif, *_ = found
+    assert bicubic == "Bicubic: any scale, but nothing is learnt."
+    assert fixed == (
+        f"Fixed-scale EDSR: {TIMES}2, {TIMES}3 and {TIMES}4 only, no scale between them and none "
+        "above; one model for each scale, 3 to train and to keep, with 6,000 parameters in sum."
+    )
+    assert "no local ensemble" in metasr
+    assert "no MoEISR variant" in metasr
+    assert "any scale from one model" in liif
+    assert "what MoEISR(LIIF)-s and MoEISR(LIIF)-b cost depends on the image" in liif
+    for fmt in set(ALL_FORMATS) - {"csv"}:
+        text = render(tmp_path, "quick", "compare", fmt)
+        assert "one model for each scale, 3 to train and to keep" in text
+
+
+def test_a_family_that_is_added_by_its_line_is_everywhere(tmp_path, monkeypatch):
+    added = replace(COMPARE, blocks=(*SYSTEMS, Block(("rdn-xN", "rdn-x4"), name="added")))
+    monkeypatch.setitem(experiments.EXPERIMENTS, "compare", added)
+    write_comparison(tmp_path)
+    report = load_report(tmp_path, "quick", "compare")
+    sentences = [sentence for sentence in limits(report) if sentence.startswith("Added")]
+    assert len(sentences) == 2  # two rows that cannot do the same
+    assert f"{TIMES}4 only" in sentences[1]
+    assert "one model does them all" not in sentences[1]
+    assert report.at("rdn-x4", "DIV2K_valid", 2).missing == f"trained for {TIMES}4 only"
+    text = render(tmp_path, "quick", "compare", "markdown")
+    assert [row[0] for row in lines(text, "Scales and models")].count("RDN") == 2
+
+
+@pytest.mark.parametrize("fmt", ALL_FORMATS)
+def test_every_format_has_the_costs_and_says_stand_in(fmt, tmp_path):
+    write_comparison(tmp_path)
+    text = render(tmp_path, "quick", "compare", fmt)
+    assert "Stand-in, not the paper" in text
+    if fmt == "csv":
+        rows = list(csv.DictReader(io.StringIO(text)))
+        assert len(rows) == len(COMPARE.rows) * len(COMPARE.scales)
+        (row,) = [r for r in rows if (r["method"], float(r["scale"])) == ("edsr-liif", 4)]
+        assert float(row["latency_s"]) == pytest.approx(0.024)
+        assert float(row["peak_memory_bytes"]) == 6 << 20
+    else:
+        assert "Made-up CPU" in text
+        assert "a made-up photograph" in text
+    if fmt in ("markdown", "html"):
+        assert "From this harness; no paper has it." in text
+        assert "Reproduces" not in text
+
+
+def test_the_pareto_figures(tmp_path):
+    root = write_comparison(tmp_path / "results")
+    write_report(root, "quick", "compare", tmp_path / "out", ["json"])
+    folder = tmp_path / "out" / "compare" / "figures"
+    for name in ("pareto", "pareto_latency"):
+        with Image.open(folder / f"{name}.png") as image:
+            assert image.width == 840  # the column of a paper, at 240 dots per inch
+            assert "Stand-in, not the paper's setting" in image.info["Description"]
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    report = load_report(root, "quick", "compare")
+    assert panel_scales(report) == [2, 3, 4, 6, 12]
+
+
+def test_without_costs_the_tables_and_the_figure_are_left_out(tmp_path):
+    write_comparison(tmp_path / "results", drop)
+    text = render(tmp_path / "results", "quick", "compare", "markdown")
+    assert "## Latency" not in text
+    assert "## Scales and models" in text
+    write_report(tmp_path / "results", "quick", "compare", tmp_path / "out", ["json"])
+    drawn = {p.name for p in (tmp_path / "out" / "compare" / "figures").glob("*.png")}
+    assert drawn == {"pareto.png"}
+
+
+def test_other_experiments_have_no_costs(tmp_path):
+    text = render(write_results(tmp_path), "quick", "table1", "csv")
+    assert "latency" not in text
