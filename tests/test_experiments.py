@@ -61,7 +61,7 @@ def test_every_published_value_of_a_table_has_its_place(experiment):
             (*experiment.roles, *experiment.published_roles), experiment.scales, METRICS
         ):
             value = printed_of(experiment.published[:1], named, *place)
-            if value is not None and method_at(row, place[1]):
+            if value is not None and (row not in ours or method_at(row, place[1])):
                 assert any(e[:4] == (*place, value.value) for e in expected), (row, place)
                 found += 1
     assert found == len(expected)

@@ -66,9 +66,12 @@ def run(
 ) -> None:
     """Reproduce a table or figure of a paper: train, measure, report.
 
-    EXPERIMENT is one of table1 to table5, figure1, figure3, figure4, figure5, controllable; of the
-    paper's neighbours, lmf-costs, seemore-table1, igconv-table2, igconv-table3; or, of no paper,
-    compare: every system at every scale that it can do, with its costs.
+    \b
+    EXPERIMENT is one of
+      table1 to table5, figure1, figure3, figure4, figure5, controllable (MoEISR)
+      lmf-costs, seemore-table1, igconv-table2, igconv-table3 (its neighbours)
+      compare (of no paper: every system at every scale, with its costs)
+
     Finished training and finished cells are not repeated; a run that was stopped, by whatever,
     goes on where it was. Several processes may work on one results folder.
     """
