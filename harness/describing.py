@@ -17,9 +17,13 @@ PAPER_IMAGES = 800
 def networks(profile: Profile, methods: Sequence[str]) -> str:
     """Sizes of the networks of some methods."""
     settings, names = profile.networks, [parse(method) for method in methods]
-    encoders, decoders = {n.encoder for n in names}, {n.decoder for n in names}
-    changed = {f"{e} encoder": o for e, o in settings.encoder.items() if e in encoders}
-    changed |= {f"{d} decoder": o for d, o in settings.decoder.items() if d in decoders}
+    used = {part: {getattr(n, part) for n in names} for part in ("encoder", "decoder", "upsampler")}
+    changed = {
+        f"{name} {part}": options
+        for part, present in used.items()
+        for name, options in getattr(settings, part).items()
+        if name in present
+    }
     changed["MoEISR"] = settings.head if any(n.head for n in names) else {}
     parts = [
         f"{part} " + ", ".join(f"{key} {value}" for key, value in options.items())

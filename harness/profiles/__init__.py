@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_valid
 
 from baselines import MethodName, build, methods, parse
 from baselines.encoders import ENCODERS
-from baselines.registry import DECODERS, unknown
+from baselines.registry import DECODERS, UPSAMPLERS, unknown
 from harness.data.sets import SPECS
 from harness.errors import HarnessError, UsageError
 from harness.experiments import EXPERIMENTS, ROLES
@@ -42,10 +42,11 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class Networks(Strict):
-    """Options of `baselines.build`, by encoder and by decoder; empty means the paper's sizes."""
+    """Options of `baselines.build`, by part; empty means the paper's sizes."""
 
     encoder: dict[str, dict[str, Any]] = Field(default_factory=dict)
     decoder: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    upsampler: dict[str, dict[str, Any]] = Field(default_factory=dict)
     head: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -53,15 +54,19 @@ class Networks(Strict):
         for part, given, known in (
             ("encoder", self.encoder, ENCODERS),
             ("decoder", self.decoder, DECODERS),
+            ("upsampler", self.upsampler, UPSAMPLERS),
         ):
             for name in given:
                 if name not in known:
                     raise ValueError(f"{part}: {unknown(part, name, known)}")
-        # Every decoder and head over the first encoder; every encoder that is set, once.
-        first, decoder = next(iter(ENCODERS)), next(iter(DECODERS))
-        for parts in (p for p in map(parse, methods()) if p.decoder):
-            plain = parts.decoder == decoder and not parts.head
-            if parts.encoder == first or (parts.encoder in self.encoder and plain):
+        first, tried = next(iter(ENCODERS)), set()
+        for parts in map(parse, methods()):
+            # All that answers queries or makes kernels, over the first encoder; every other encoder
+            # that is set, once.
+            answers = parts.decoder or parts.upsampler
+            again = parts.encoder in tried and not (parts.encoder == first and answers)
+            if (parts.encoder == first or parts.encoder in self.encoder) and not again:
+                tried.add(parts.encoder)
                 self._try(parts)
         return self
 
@@ -78,6 +83,8 @@ class Networks(Strict):
         if parts.decoder:
             given = self.decoder.get(parts.decoder, {})
             found["decoder"] = _without(given, parts.changes.decoder)
+        if parts.upsampler and parts.upsampler in self.upsampler:
+            found["upsampler"] = self.upsampler[parts.upsampler]
         if parts.head:
             found["head"] = _without(self.head, parts.changes.head)
         return found
@@ -214,6 +221,7 @@ def concerning(numbers: Mapping[str, Any], names: Iterable[str]) -> dict[str, An
         **networks,
         "encoder": _only(networks.get("encoder", {}), {p.encoder for p in parts}),
         "decoder": _only(networks.get("decoder", {}), {p.decoder for p in parts}),
+        "upsampler": _only(networks.get("upsampler", {}), {p.upsampler for p in parts}),
     }
     return {
         **numbers,
