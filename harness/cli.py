@@ -21,7 +21,7 @@ from harness.commands.report import report
 from harness.commands.run import run
 from harness.commands.train import train
 from harness.commands.upscale import upscale
-from harness.errors import HarnessError
+from harness.errors import HarnessError, is_shortage
 
 INTERRUPTED = 130
 _MEMORY_REMEDY = (
@@ -58,12 +58,6 @@ for command in (
     cli.add_command(command)
 
 
-def _is_shortage(error: Exception) -> bool:
-    """Whether memory ran out: Python's, a GPU's, or that of PyTorch's CPU allocator."""
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or "can't allocate memory" in str(error)
-
-
 def _fail(message: str, status: int) -> int:
     click.echo(f"Error: {message}", err=True)
     return status
@@ -95,7 +89,7 @@ def _run() -> int:
             return _fail(str(error), 2)
         raise
     except (MemoryError, RuntimeError) as error:
-        if not _is_shortage(error):
+        if not is_shortage(error):
             raise
         reason = str(error).partition("\n")[0]
         return _fail(f"Not enough memory. {reason}\n{_MEMORY_REMEDY}", 1)

@@ -27,3 +27,9 @@ class UsageError(HarnessError):
     """The command itself is wrong (unknown name, impossible value); status 2."""
 
     exit_code = 2
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether memory ran out: Python's, a GPU's, or that of PyTorch's CPU allocator."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or "can't allocate memory" in str(error)

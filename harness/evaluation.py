@@ -22,12 +22,11 @@ from harness.data.degrade import Pair, TooSmallError, unit
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
 from harness.device import PeakMemory, describe, synchronise
-from harness.errors import HarnessError
-from harness.flops import MacCount, least_encoder_macs
+from harness.flops import MacCount, expert_count, least_encoder_macs
 from harness.metrics import too_small
 from harness.profiles import Evaluation
 from harness.results import CellFile, CellId, Measurement
-from harness.scales import scales_of
+from harness.scales import ready_for, scales_of
 from harness.subject import Subject
 from harness.upscaling import Upscaled, upscale
 from harness.versions import versions
@@ -97,14 +96,16 @@ class _Timed:
     memory_kind: str
 
 
-def _timed_upscale(subject: Subject, pair: Pair, task: Task, kept: int) -> _Timed:
-    memory = PeakMemory(subject.device, beside=kept)
-    synchronise(subject.device)
+def _timed_upscale(
+    model: nn.Module, device: torch.device, pair: Pair, task: Task, kept: int
+) -> _Timed:
+    memory = PeakMemory(device, beside=kept)
+    synchronise(device)
     start = time.perf_counter()
     size = (pair.hr.shape[-2], pair.hr.shape[-1])
     settings = task.settings
     sr = upscale(
-        subject.model,
+        model,
         unit(pair.lr)[None],
         task.scale,
         size,
@@ -112,7 +113,7 @@ def _timed_upscale(subject: Subject, pair: Pair, task: Task, kept: int) -> _Time
         memory=settings.memory,
         cmsr=task.cmsr.stored.levels if task.cmsr else None,
     )
-    synchronise(subject.device)
+    synchronise(device)
     return _Timed(sr, time.perf_counter() - start, memory.read(), memory.kind)
 
 
@@ -120,17 +121,17 @@ _WARM: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
 """Precisions in which networks that live have run."""
 
 
-def warm_up(subject: Subject, settings: Evaluation) -> None:
+def warm_up(model: nn.Module, settings: Evaluation) -> None:
     """Enlarge a small image, so that the first measured one is not charged for start-up.
 
     Once is enough for a network and a precision, whatever is measured with it.
     """
-    ready = _WARM.setdefault(subject.model, set())
+    ready = _WARM.setdefault(model, set())
     if settings.precision in ready:
         return
-    scales = scales_of(subject.model) or (2,)
+    scales = scales_of(model) or (2,)
     upscale(
-        subject.model,
+        model,
         torch.zeros(1, 3, 16, 16),
         scales[0],
         precision=settings.precision,
@@ -149,7 +150,11 @@ def _scores(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> tuple[float,
 
 
 def measure_image(
-    subject: Subject, item: ImageItem, task: Task, pairs: PairStore | None = None
+    subject: Subject,
+    item: ImageItem,
+    task: Task,
+    pairs: PairStore | None = None,
+    ready: nn.Module | None = None,
 ) -> Measurement:
     """Measure a method on one image.
 
@@ -160,6 +165,7 @@ def measure_image(
         item: the image.
         task: dataset, scale and protocol.
         pairs: images that other measurements have read or made; kept there for the next.
+        ready: the method's network for this scale, if it was made before (`ready_for`).
     """
     pairs = pairs or PairStore(budget=0)
     if is_counted(task.protocol):
@@ -180,7 +186,8 @@ def measure_image(
         border = metrics.shaved_border(task.protocol, task.scale)
         reason = f"too small: nothing is left inside a border of {border} pixels"
         return _row(subject, task, replace(image, reason=reason))
-    made = _timed_upscale(subject, pair, task, pairs.bytes)
+    ready = ready or ready_for(subject.model, task.scale)
+    made = _timed_upscale(ready, subject.device, pair, task, pairs.bytes)
     choice = made.sr.layer_experts if made.sr.experts is None else made.sr.experts
     macs = flops.count(subject.model, image.lr_size, image.hr_size, choice)
     if made.sr.steps is not None and isinstance(subject.model, ImplicitSR):
@@ -255,7 +262,7 @@ def _row(
         parameters=subject.parameters,
         encoder_parameters=subject.encoder_parameters,
         expert_depths=subject.expert_depths,
-        expert_shares=list(macs.shares) if macs and subject.expert_depths else [],
+        expert_shares=list(macs.shares) if macs and expert_count(subject.model) > 1 else [],
         seconds=made.seconds if made else 0.0,
         peak_memory_bytes=made.peak if made else 0,
         memory_kind=made.memory_kind if made else "",
@@ -301,18 +308,13 @@ def measure_cell(
         if not mine:
             return False
         missing = missing_images(file, task.items)
+        ready = None
         if missing and not is_counted(task.protocol):
-            warm_up(subject, task.settings)
+            ready = ready_for(subject.model, task.scale)
+            warm_up(ready, task.settings)
         for item in missing:
-            row = measure_image(subject, item, task, pairs)
-            try:
-                file.append(row)
-            except OSError as error:
-                raise HarnessError(
-                    f"Cannot write {file.path}: {error.strerror or error}",
-                    "Free some space or choose another folder with --results; "
-                    "rows written so far are kept.",
-                ) from error
+            row = measure_image(subject, item, task, pairs, ready)
+            file.append(row)
             if measured is not None:
                 measured(row)
     return True

@@ -61,7 +61,7 @@ class MacCount:
         rendered: of the decoder, where CMSR renders a part of the image at lower scales
             (`executed` is then that of CMSR); None where it does not.
         executed: by the engine, in the place of all but `encoder`.
-        kernels: of IGConv's hyper-network, once for an image of any size; in `executed`.
+        kernels: of IGConv's hyper-network, once for all images of a scale; not in `executed`.
         latent: of LMF's latent MLP, once per LR pixel; part of the decoder.
     """
 
@@ -82,7 +82,7 @@ class MacCount:
 
     @property
     def total(self) -> int:
-        """Every matrix product and convolution."""
+        """Every matrix product and convolution of one call."""
         return self.encoder + self.estimator + self.kernels + self.decoder
 
 
@@ -284,8 +284,7 @@ def _multi_scale(
     if any(abs(scale * n_lr - n_hr) >= scale for n_lr, n_hr in sides):
         raise ValueError(f"none of the scales {model.scales} leads from {lr_size} to {hr_size}")
     once, per_pixel = model.upsampler.macs(scale)
-    applied = _applied(model.encoder, lr_size, per_pixel)
-    return replace(applied, kernels=once, executed=applied.executed + once)
+    return replace(_applied(model.encoder, lr_size, per_pixel), kernels=once)
 
 
 def _applied(encoder: nn.Module, lr_size: tuple[int, int], per_pixel: int) -> MacCount:

@@ -57,7 +57,8 @@ class Measurement:
             every query was rendered.
         cmsr: identity of the tables that CMSR rendered by (`harness.cmsr`); "" where it did not.
         cmsr_mse: bound of the error that they were made for.
-        expert_shares: share of the latent-code queries that each expert served, shallowest first.
+        expert_shares: share of the latent-code queries that each expert served, shallowest first;
+            of the layers, where an expert serves a whole image (SeemoRe, the lowest rank first).
         seconds: decoding and encoding, synchronised; without reading images and scoring.
         peak_memory_bytes: of the process (CPU), without images that it keeps for other methods,
             or of the allocator (CUDA), during this image.
@@ -169,9 +170,23 @@ class CellFile:
             ) from error
 
     def append(self, row: DataclassInstance) -> None:
-        """Add a row and flush it to disk; dropping what a crash left unfinished."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Add a row and flush it to disk; dropping what a crash left unfinished.
+
+        Raises:
+            HarnessError: the row cannot be written; those before it are kept.
+        """
         line = (json.dumps(asdict(row), sort_keys=True) + "\n").encode()
+        try:
+            self._append(line)
+        except OSError as error:
+            raise HarnessError(
+                f"Cannot write {self.path}: {error.strerror or error}",
+                "Free some space or choose another folder with --results; "
+                "rows written so far are kept.",
+            ) from error
+
+    def _append(self, line: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab+") as file:
             file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from baselines.composition import FixedScaleLookup, FixedScaleSR
@@ -15,6 +16,17 @@ def scales_of(model: nn.Module) -> tuple[int, ...] | None:
     if isinstance(model, FixedScaleSR | FixedScaleLookup):
         return (model.scale,)
     return None
+
+
+def ready_for(model: nn.Module, scale: float) -> nn.Module:
+    """What enlarges images by a scale: a network for several scales with its kernels made.
+
+    It has weights of its own, so those of the network may not change while it is used.
+    """
+    if isinstance(model, MultiScaleSR) and scale in model.scales:
+        with torch.no_grad():
+            return model.at_scale(int(scale)).requires_grad_(False)
+    return model
 
 
 def refusal(model: nn.Module, scale: float) -> str:

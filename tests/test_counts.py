@@ -56,7 +56,7 @@ def test_every_figure_of_the_architecture_is_equal(document):
     for record in records.values():
         for key in equal:
             if record["kind"] == "counted" and record[key] is not None:
-                assert record[f"{key}_equal"], (record["label"], record[key])
+                assert record[f"{key}_agreement"] == "equal", (record["label"], record[key])
                 equal[key] += 1
     # Eight networks of the official code, six of print, at five scales each.
     assert equal == {"official_code_parameters": 8 * 5, "printed_parameters": 6 * 5}

@@ -12,7 +12,7 @@ import yaml
 from tiny import PROFILE, write_data, write_profile
 
 from baselines import methods, parse
-from harness import profiles
+from harness import describing, profiles
 from harness.data.sets import SPECS, find
 from harness.errors import HarnessError, UsageError
 from harness.experiments import EXPERIMENTS
@@ -271,7 +271,10 @@ def test_what_can_change_a_number_is_told_from_what_cannot(path):
     for key in path.split("."):
         value = value[key]
     others = {"roles.DIV2K_valid": "B100", **INCIDENTAL}
-    value = others.get(path, [1] if isinstance(value, list) else value * 2)
+    more = [1] if isinstance(value, list) else value * 2
+    if path.endswith(".kernel"):
+        more = value + 2  # it stays odd
+    value = others.get(path, more)
     differs = load(changed(path, value)).numbers() != load(PROFILE).numbers()
     assert differs == (path not in INCIDENTAL)
 
@@ -345,3 +348,27 @@ def test_shipped_files_are_yaml_with_a_comment_on_what_they_are():
         text = (Path(profiles.__file__).parent / f"{name}.yaml").read_text()
         assert text.startswith("# ")
         assert yaml.safe_load(text)["name"] == name
+
+
+def test_sizes_of_upsamplers_reach_the_network_and_the_words():
+    small = load({**PROFILE, "networks": {"upsampler": {"igconv": {"width": 32}}}})
+    assert small.networks.options(parse("edsr-igconv"))["upsampler"] == {"width": 32}
+    assert "upsampler" not in small.networks.options(parse("edsr-igconv-plus"))
+    assert "upsampler" not in small.networks.options(parse("edsr-liif"))
+    assert "igconv upsampler width 32" in describing.networks(small, ["edsr-igconv"])
+    assert "igconv" not in describing.networks(small, ["edsr-liif"])
+    assert small.stand_in(["edsr-igconv"])
+
+
+@pytest.mark.parametrize(
+    ("networks", "words"),
+    [
+        ({"upsampler": {"igconf": {}}}, "Did you mean 'igconv'"),
+        ({"upsampler": {"igconv": {"widht": 32}}}, "widht"),
+        ({"encoder": {"seemore-l": {"kernel": 4}}}, "kernels are odd"),
+        ({"encoder": {"srformer": {"chanels": 8}}}, "chanels"),
+    ],
+)
+def test_wrong_sizes_of_any_network_are_refused(networks, words):
+    with pytest.raises(UsageError, match=words):
+        load({**PROFILE, "networks": networks})

@@ -74,7 +74,7 @@ def flops(
     "Decoder" is what the paper calls the decoder's FLOPs: every query through its expert's whole
     MLP, and the mapper. LTE's amplitude, frequency and phase layers, which the paper leaves out,
     are listed as "estimator". Of IGConv the decoder is what its kernels do for every LR pixel; the
-    network that makes them, once for an image, is listed as "kernels".
+    network that makes them, once for a scale, is listed as "kernels".
     """
     from harness import device as devices
     from harness import places
@@ -242,7 +242,7 @@ def _print(content: dict[str, Any]) -> None:
         "decoder_macs": "decoder, as the paper counts it",
         "mapper_macs": "  of these, mapper",
         "estimator_macs": "estimator (LTE, Meta-SR), not in the paper's count",
-        "kernel_macs": "kernels (IGConv), once for an image of any size",
+        "kernel_macs": "kernels (IGConv), once for all images of a scale",
         "executed_macs": "executed by the engine for decoder and estimator",
         "encoder_macs": "encoder (a fixed-scale network as a whole)",
         "total_macs": "all, as the paper counts it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -10,9 +11,19 @@ from torch import Tensor
 
 from harness.allocator import keep_freed_memory
 from harness.bench.timing import alternate
+from harness.errors import is_shortage
 from harness.profiles import Profile
+from harness.scales import ready_for
 from harness.subject import Subject
 from harness.upscaling import upscale
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Seconds of each timed call, by method, and why others could not be called."""
+
+    seconds: dict[str, list[float]]
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def seconds_of_calls(
@@ -22,8 +33,10 @@ def seconds_of_calls(
     profile: Profile,
     device: torch.device,
     done: Callable[[], None],
-) -> dict[str, list[float]]:
-    """Seconds of each timed call, by method; the n-th calls of all follow each other.
+) -> Calls:
+    """Times of all methods; their n-th calls follow each other.
+
+    Each is tried once before; one that needs more memory than there is, is left out.
 
     Args:
         subjects: methods that can do the scale.
@@ -31,13 +44,13 @@ def seconds_of_calls(
         scale: factor.
         profile: number of calls, precision and memory.
         device: of the networks.
-        done: called after each round, warm-up included.
+        done: called after each round, the trial and warm-up included.
     """
     settings = profile.evaluation
     work = {
         subject.method: partial(
             upscale,
-            subject.model,
+            ready_for(subject.model, scale),
             lr,
             scale,
             precision=settings.precision,
@@ -46,5 +59,22 @@ def seconds_of_calls(
         for subject in subjects
     }
     keep_freed_memory()  # a page fault for every block would be the same tax on all
-    rounds, warm_up = profile.costs.rounds, profile.costs.warm_up
-    return alternate(work, rounds, device, warm_up, done).seconds
+    failed = {name: reason for name, call in work.items() if (reason := _refusal(call))}
+    done()
+    able = {name: call for name, call in work.items() if name not in failed}
+    costs = profile.costs
+    # The trial has warmed them up once.
+    return Calls(
+        alternate(able, costs.rounds, device, max(0, costs.warm_up - 1), done).seconds, failed
+    )
+
+
+def _refusal(call: Callable[[], object]) -> str:
+    """Why something cannot be called for want of memory; "" where it can."""
+    try:
+        call()
+    except (MemoryError, RuntimeError) as error:
+        if not is_shortage(error):
+            raise
+        return "there is too little memory"
+    return ""

@@ -39,8 +39,9 @@ class CostCell:
     file: CellFile
 
     def lacks(self, kind: Kind) -> bool:
-        """Whether this was not measured yet."""
-        return latest(self.file.rows(), kind) is None
+        """Whether this was not measured yet, or could not be."""
+        row = latest(self.file.rows(), kind)
+        return row is None or bool(row["reason"])
 
 
 def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
@@ -81,6 +82,7 @@ def _cell_id(job: Job, subject: Subject, scale: float) -> CostId:
 def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) -> int:
     """Measure what the job's cost cells lack.
 
+    Where one lacks its latency, all of its scale are timed anew, in turns.
     One process at a time measures in a results folder on machines of a kind: two would measure
     each other.
 
@@ -102,7 +104,8 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
     folder = costs_dir(job.places.results, job.profile.name)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "measuring.lock"), stoppable() as stop:
-        timed = [cell for cell in cells if force or cell.lacks("latency")]
+        stale = {cell.scale for cell in cells if force or cell.lacks("latency")}
+        timed = [cell for cell in cells if cell.scale in stale]
         weighed = [cell for cell in cells if force or cell.lacks("memory")]
         _measure_latency(job, timed, stop)
         _measure_memory(job, weighed, stop)
@@ -121,11 +124,12 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
     if scales:
         say(f"Timing {len(cells)} (method, scale) pairs, {costs.rounds} calls of each")
     lr = unit(photograph(costs.lr_size))[None]
-    total = len(scales) * (costs.rounds + costs.warm_up)
-    with bar("timing", total) as progress:
+    # A trial, warm-up after it, and the timed rounds; their time goes with the pixels.
+    rounds = max(1, costs.warm_up) + costs.rounds
+    with bar("timing", rounds * sum(map(_work, scales))) as progress:
 
         def done() -> None:
-            progress.advance()
+            progress.advance(_work(scale))
             _check(stop)
 
         for scale in scales:
@@ -137,8 +141,15 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
             found = seconds_of_calls(subjects, lr, scale, job.profile, job.device, done)
             for cell in own:
                 row = _row(job.profile, cell, "latency", here[cell.subject.device])
-                values = found[cell.subject.method]
-                cell.file.append(replace(row, values=values, beside=list(found)))
+                method = cell.subject.method
+                values, reason = found.seconds.get(method, []), found.failed.get(method, "")
+                beside = list(found.seconds)
+                cell.file.append(replace(row, values=values, reason=reason, beside=beside))
+
+
+def _work(scale: float) -> int:
+    """SR pixels for every LR pixel."""
+    return round(scale**2)
 
 
 def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
@@ -152,10 +163,9 @@ def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
         cases = _cases(job.profile, cells, Path(folder))
         for cell, peak in zip(cells, peaks(cases), strict=True):
             row = _row(job.profile, cell, "memory", machine(cell.subject.device))
-            values, kind = [float(peak.bytes)], peak.kind
-            cell.file.append(
-                replace(row, values=values, baseline_bytes=peak.baseline, memory_kind=kind)
-            )
+            values = [] if peak.reason else [float(peak.bytes)]
+            row = replace(row, values=values, reason=peak.reason)
+            cell.file.append(replace(row, baseline_bytes=peak.baseline, memory_kind=peak.kind))
             progress.note = f"{cell.subject.method} x{cell.scale:g}"
             progress.advance()
             _check(stop)

@@ -26,7 +26,8 @@ from harness.costs.rows import OWN_MEMORY
 from harness.data.degrade import unit
 from harness.data.images import read_rgb
 from harness.device import PeakMemory, resident, resolve, synchronise
-from harness.errors import HarnessError
+from harness.errors import HarnessError, is_shortage
+from harness.scales import ready_for
 from harness.upscaling import upscale
 
 _SERVER = "from harness.costs.memory import serve; serve()"
@@ -54,18 +55,23 @@ class Case:
 
 @dataclass(frozen=True)
 class Peak:
-    """Bytes of a case above the baseline, the baseline, and whose they are."""
+    """Bytes of a case above the baseline, the baseline, and whose they are.
+
+    Attributes:
+        reason: why there is none; "" where there is one.
+    """
 
     bytes: int
     baseline: int
     kind: str
+    reason: str = ""
 
 
 def peaks(cases: Sequence[Case]) -> Iterator[Peak]:
-    """The peaks of some cases, one after the other.
+    """The peaks of some cases, one after the other; one that fails says why.
 
     Raises:
-        HarnessError: when a case ends without one.
+        HarnessError: when the process that cases are forked from has ended.
     """
     server = subprocess.Popen(
         [sys.executable, "-c", _SERVER],
@@ -86,14 +92,17 @@ def peaks(cases: Sequence[Case]) -> Iterator[Peak]:
 def _ask(server: subprocess.Popen[str], case: Case) -> Peak:
     assert server.stdin is not None
     assert server.stdout is not None
-    server.stdin.write(json.dumps(asdict(case)) + "\n")
-    server.stdin.flush()
-    answer = server.stdout.readline()
+    try:
+        server.stdin.write(json.dumps(asdict(case)) + "\n")
+        server.stdin.flush()
+        answer = server.stdout.readline()
+    except OSError:
+        answer = ""
     if not answer.strip():
         raise HarnessError(
-            f"Peak memory of {case.method} at x{case.scale:g} could not be measured; its process "
-            "ended early.",
-            "There may be too little memory; see the messages above.",
+            f"Peak memory of {case.method} at x{case.scale:g} could not be measured: the process "
+            "that measures has ended.",
+            "Run the command again; what was measured is kept.",
         )
     return Peak(**json.loads(answer))
 
@@ -104,20 +113,26 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             _answer(Case(**json.loads(line)))
-        if os.waitpid(child, 0)[1]:
-            print(flush=True)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status < 0:
+            ended = f"its process was ended by {signal.Signals(-status).name}"
+            print(json.dumps(asdict(Peak(0, 0, "", ended))), flush=True)
 
 
 def _answer(case: Case) -> None:
     """In the child: measure, print and end, without what the parent would do at its end."""
-    status = 1
     try:
-        print(json.dumps(asdict(_measure(case))), flush=True)
-        status = 0
-    except Exception as error:
-        print(f"{case.method} x{case.scale:g}: {error!r}", file=sys.stderr, flush=True)
+        print(json.dumps(asdict(_measured(case))), flush=True)
     finally:
-        os._exit(status)
+        os._exit(0)
+
+
+def _measured(case: Case) -> Peak:
+    try:
+        return _measure(case)
+    except Exception as error:
+        short = is_shortage(error)
+        return Peak(0, 0, "", "there is too little memory" if short else repr(error))
 
 
 def _measure(case: Case) -> Peak:
@@ -126,7 +141,7 @@ def _measure(case: Case) -> Peak:
     before, start = resident(), PeakMemory(device).read()
     path = Path(case.network) if case.network else None
     model = checkpoints.open_checkpoint(path).model if path else build(case.method).eval()
-    model = model.to(device)
+    model = ready_for(model.to(device), case.scale)
     lr = unit(read_rgb(Path(case.image)))[None]
     memory = PeakMemory(device)
     upscale(model, lr, case.scale, precision=case.precision, memory=case.memory)

@@ -37,6 +37,7 @@ class Cost:
         lr_height, lr_width: of the LR image, in pixels.
         values: see `kind`.
         beside: methods that were timed in turns with this one, itself included.
+        reason: why there are no values, where measuring failed; such a cell is measured again.
         baseline_bytes: of the process before the network was loaded, which has only imported; left
             out of the peak.
         memory_kind: whose peak: see `harness.costs.memory`; "" for latency.
@@ -57,6 +58,7 @@ class Cost:
     values: list[float]
     machine: dict[str, Any]
     beside: list[str] = field(default_factory=list)
+    reason: str = ""
     baseline_bytes: int = 0
     memory_kind: str = ""
     versions: dict[str, str] = field(default_factory=dict)

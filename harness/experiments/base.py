@@ -97,6 +97,8 @@ class Experiment:
         title: of the report.
         source: what of which paper it reproduces; where it comes from, if from no paper.
         reproduces: whether it does.
+        about: what must be known of the choice of rows.
+        over: encoder that all rows with an encoder of their own choice have; names leave it out.
         blocks: rows, in the order of the paper.
         common: rows that are shown above the blocks and are never bold (bicubic).
         roles: evaluation sets of the paper; the profile says which datasets play them.
@@ -143,6 +145,8 @@ class Experiment:
     regions_only: bool = False
     best_of: Literal["block", "column"] = "block"
     reproduces: bool = True
+    about: str = ""
+    over: str = ""
     notes: Mapping[tuple[str, TableName], str] = field(default_factory=dict)
     published_rows: bool = False
     published_roles: tuple[str, ...] = ()
@@ -156,8 +160,8 @@ class Experiment:
 
     @property
     def origin(self) -> str:
-        """Where it comes from, as a sentence."""
-        return f"{'Reproduces' if self.reproduces else 'From'} {self.source}."
+        """Where it comes from and what must be known of it, in sentences."""
+        return f"{'Reproduces' if self.reproduces else 'From'} {self.source}. {self.about}".strip()
 
     @property
     def rows(self) -> tuple[str, ...]:

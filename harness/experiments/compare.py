@@ -29,6 +29,12 @@ COMPARE = Experiment(
     title="Every system at every scale that it can do",
     source="this harness; no paper has it",
     reproduces=False,
+    about=(
+        "All are over EDSR-baseline, but SeemoRe, which has no encoder apart. Left out: SeemoRe's "
+        "sizes B and L, IGConv over other encoders (RCAN's does x8 too), and LMF's rendering of "
+        "weakly modulated pixels at lower scales (CMSR, `harness cmsr`)."
+    ),
+    over="EDSR-baseline",
     common=("bicubic",),
     blocks=SYSTEMS,
     roles=("DIV2K_valid",),

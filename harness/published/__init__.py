@@ -40,11 +40,6 @@ def system(method: str) -> System:
     return System(*_paper_names(method))
 
 
-def short_label(method: str) -> str:
-    """The same without its encoder, where it has a name without: `MoEISR(LIIF)-s`."""
-    return system(method).method
-
-
 def encoder_label(encoder: str) -> str:
     """The paper's name of an encoder or system."""
     return {**_ENCODERS, **_SYSTEMS}.get(encoder, encoder)
@@ -115,7 +110,6 @@ __all__ = [
     "printed",
     "printed_of",
     "published",
-    "short_label",
     "system",
     "systems",
 ]

@@ -7,7 +7,7 @@ otherwise the cell says what is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,14 @@ from harness.plan import (
 from harness.report.costs import Costs, load_costs
 from harness.report.counts import CountedTable, load_counts
 from harness.report.gaps import LEFT_OUT, unable
-from harness.report.paper import Blocks, blocks, others, paper_system, printed_fields
+from harness.report.paper import (
+    Blocks,
+    blocks,
+    others,
+    paper_system,
+    printed_fields,
+    row_label,
+)
 from harness.report.stored import cell_rows
 from harness.results import frame
 from harness.samples import Sample, load_samples
@@ -49,7 +56,9 @@ class CellMean:
         ssim_images: images that have an SSIM; fewer than `images` where its window does not fit.
         psnr_seed_sd: standard deviation of the mean between seeds; None for one seed.
         decoder_macs, estimator_macs, encoder_macs: mean multiply-adds of an image.
-        expert_shares: mean over images, shallowest expert first.
+        least_encoder_macs: with the cheapest experts, where `encoder_macs` has the dearest.
+        kernel_macs: of making a network's kernels, once for all images of the scale.
+        expert_shares: mean over images, in the order of `Measurement.expert_shares`.
         macs: those that the experiment is about: the decoder's, or all, as the paper counts them.
         executed_macs: what the engine executes for `macs` (and LTE's estimators); None where a
             row does not say.
@@ -85,6 +94,8 @@ class CellMean:
     decoder_macs: float | None = None
     estimator_macs: float | None = None
     encoder_macs: float | None = None
+    least_encoder_macs: float | None = None
+    kernel_macs: float | None = None
     parameters: int | None = None
     trained_steps: int | None = None
     expert_depths: tuple[int, ...] = ()
@@ -152,7 +163,7 @@ class Report:
 
     def label(self, row: str) -> str:
         """The paper's name of a row, or of a method."""
-        return row if self.is_other(row) else paper_system(self.experiment, row).label
+        return row if self.is_other(row) else row_label(self.experiment, row)
 
     def is_other(self, row: str) -> bool:
         """Whether a row is a system that only the paper has."""
@@ -301,14 +312,21 @@ def _means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
         "decoder_macs": float(scored["decoder_macs"].mean()),
         "estimator_macs": float(scored["estimator_macs"].mean()),
         "encoder_macs": float(scored["encoder_macs"].mean()),
+        "least_encoder_macs": _mean_of_all(scored["least_encoder_macs"]),
+        "kernel_macs": float(scored["kernel_macs"].fillna(0).mean()),
         "executed_macs": _mean_of_all(scored["executed_macs"]),
         "parameters": int(scored["parameters"].iloc[0]),
         "trained_steps": int(scored["trained_steps"].iloc[0]),
         "expert_depths": tuple(scored["expert_depths"].iloc[0]),
-        "expert_shares": tuple(
-            float(s) for s in np.mean(np.array(scored["expert_shares"].tolist(), float), axis=0)
-        ),
+        "expert_shares": _mean_shares(scored["expert_shares"].tolist()),
     }
+
+
+def _mean_shares(shares: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Of each expert; empty where a row does not say."""
+    if len({len(each) for each in shares}) != 1:
+        return ()
+    return tuple(float(share) for share in np.mean(np.array(shares, float), axis=0))
 
 
 def _mean_of_all(values: pd.Series[Any]) -> float | None:

@@ -57,17 +57,36 @@ def _only(note: RoleNote) -> str:
 
 def provenance(report: Report, role: str) -> str:
     """On what data, with which networks and schedule the numbers were obtained."""
-    plan, note = report.plan, report.role(role)
+    note = report.role(role)
     count = _only(note) if note.only else f"{note.images} images"
     data = f"{note.dataset} ({_phrase(note.description)}; {count})"
     if note.substitute:
-        opening = f"Stand-in, not the paper's setting (profile {plan.profile}): "
         data += f" in place of {role}"
-    elif plan.stand_in:
-        opening = f"Not the paper's networks or training (profile {plan.profile}): "
-    else:
-        opening = f"Profile {plan.profile}: "
-    return f"{opening}{'; '.join([f'measured on {data}', *_training(report)])}."
+    return f"{_opening(report, role)}{'; '.join([f'measured on {data}', *_training(report)])}."
+
+
+def brief(report: Report, role: str) -> str:
+    """`provenance` in a line or two, for inside a figure whose caption has the whole of it."""
+    plan, played = report.plan, report.role(role)
+    count = _only(played) if played.only else f"{played.images} images"
+    parts = [f"measured on {played.dataset} ({count})"]
+    if played.substitute:
+        parts[0] += f" in place of {role}"
+    if plan.training:
+        parts.append(f"trained on {plan.training.partition(' (')[0]}")
+    if plan.networks and plan.stand_in:
+        parts.append("networks and schedule as in the caption")
+    return f"{_opening(report, role)}{'; '.join(parts)}."
+
+
+def _opening(report: Report, role: str) -> str:
+    """Whether numbers are stand-ins, as the beginning of a sentence."""
+    plan = report.plan
+    if report.role(role).substitute:
+        return f"Stand-in, not the paper's setting (profile {plan.profile}): "
+    if plan.stand_in:
+        return f"Not the paper's networks or training (profile {plan.profile}): "
+    return f"Profile {plan.profile}: "
 
 
 def _training(report: Report) -> Iterator[str]:

@@ -18,12 +18,10 @@ Show = Callable[[float], str]
 def latency_table(report: Report) -> Table:
     """Median and quartiles of warm calls, in milliseconds."""
     measured = report.costs.latency
-    apart = [scale_text(s) for s in report.scales if not measured.in_turns(s)]
     notes = [
         f"Median of {_listed(measured.calls())} warm calls, from the LR image to the SR image in "
-        "memory; quartiles below. All systems of a scale enlarge the same image in turns, so that "
-        "what else the machine does falls on all of them.",
-        f"Not all of {', '.join(apart)} were timed in turns with each other." if apart else "",
+        "memory; quartiles below. All systems of a scale enlarge the same image.",
+        turns_note(measured, report.scales),
         _load_note(measured),
         "What a network with experts takes depends on the image.",
     ]
@@ -39,6 +37,17 @@ def memory_table(report: Report) -> Table:
         "once, in a process of its own."
     ]
     return _table(report, "memory", "Peak memory (MiB)", "", measured, mebibytes, notes)
+
+
+def turns_note(measured: Measured, scales: Sequence[float]) -> str:
+    """Whether systems were timed beside each other, as a sentence; "" where nothing was timed."""
+    if not measured.rows:
+        return ""
+    apart = measured.apart(scales)
+    if not apart:
+        return "They take turns, so that what else the machine does falls on all of them."
+    listed = ", ".join(map(scale_text, apart))
+    return f"NOT all of {listed} were timed in turns with each other, but at different times."
 
 
 def milliseconds(seconds: float) -> str:

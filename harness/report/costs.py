@@ -7,7 +7,7 @@ most cells have are shown; the others' cells are empty and say where they were m
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,10 @@ class Measured:
         names = {row["method"] for row in shown}
         return all(names <= set(row["beside"]) for row in shown)
 
+    def apart(self, scales: Collection[float]) -> list[float]:
+        """Those of some scales at which not all that is shown was measured in turns."""
+        return [scale for scale in scales if not self.in_turns(scale)]
+
     def loads(self) -> tuple[float, float] | None:
         """Least and greatest load of the machine before the measurements."""
         known = [row["machine"]["load"] for row in self.rows.values()]
@@ -138,8 +142,10 @@ def _measured(
         for scale in scales:
             method = method_at(name, scale)
             found = latest(stored.get((method or "", scale), []), kind)
-            if found is not None:
+            if found is not None and not found["reason"]:
                 rows[name, scale] = found
+            elif found is not None:
+                missing[name, scale] = f"not measured: {found['reason']}"
             elif method is None:
                 missing[name, scale] = unable(name)
             else:
@@ -148,9 +154,21 @@ def _measured(
     for key, row in list(rows.items()):
         other = setting_of(row)
         if other != setting:
-            missing[key] = f"measured elsewhere, and not comparable: {other.in_words()}"
+            missing[key] = _why_apart(other, setting)
             del rows[key]
     return Measured(rows, missing, setting)
+
+
+def _why_apart(other: Setting, shown: Setting | None) -> str:
+    """Why a value is not shown beside those of the setting that is."""
+    device = dict(other.machine)["device"]
+    if shown and replace(other, machine=(), memory_kind="") == replace(
+        shown, machine=(), memory_kind=""
+    ):
+        here = {**dict(shown.machine), "device": device}
+        if here == dict(other.machine):
+            return f"measured on another device than the others, {device}"
+    return f"measured elsewhere, and not comparable: {other.in_words()}"
 
 
 def setting_of(row: Mapping[str, Any]) -> Setting:

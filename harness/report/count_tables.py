@@ -6,15 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.experiments.counts import Counts, Reference
-from harness.published import Printed
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.counts import Count, CountedCell, CountedTable
 from harness.report.layout import Cell, Notes, Row, Table
-from harness.report.text import MISSING, decimals, scale_text, signed
-
-EQUAL = "equal"
-IN_RANGE = "in range"
+from harness.report.text import MISSING, decimals, scale_text
 
 
 @dataclass(frozen=True)
@@ -94,21 +90,12 @@ def _lines(
         return text
 
     def agreement(number: int) -> Callable[[CountedCell], str | None]:
-        return lambda cell: _agreement(count(cell), count(cell).beside[number])
+        return lambda cell: count(cell).agreement(count(cell).beside[number])
 
     lines = [_Line("counted", counted, "measured")]
     for number, reference in enumerate(references):
         lines += [_Line(reference.name, figure(number)), _Line("agreement", agreement(number))]
     return lines
-
-
-def _agreement(count: Count, found: Printed | None) -> str | None:
-    """Equal at the printed digit, between the least and the most, or how much more was counted."""
-    if count.counted is None or found is None:
-        return None
-    if count.agrees(found):
-        return EQUAL if all(found.agrees(end) for end in count.ends) else IN_RANGE
-    return f"{signed(100 * (count.counted / found.value - 1))} %"
 
 
 def _percent(report: Report, cells: CountedTable, cell: CountedCell) -> str | None:
@@ -159,13 +146,15 @@ def _columns(report: Report, cells: CountedTable, lines: Sequence[_Line]) -> Seq
 def _block_rows(
     report: Report, block: Sequence[Sequence[CountedCell]], lines: Sequence[_Line], notes: Notes
 ) -> list[Row]:
-    """The lines of a block's rows; a row without any text has none."""
+    """The lines of a block's rows; one without any text is there only to say what is lacking."""
     rows: list[Row] = []
     for cells in block:
         named = False
         for line in lines:
             texts = [line.text(cell) for cell in cells]
-            if not any(texts):
+            ours = not report.is_other(cells[0].method)
+            lacking = ours and line.kind == "measured" and any(cell.missing for cell in cells)
+            if not any(texts) and not lacking:
                 continue
             shown = tuple(_shown(t, c, line, notes) for t, c in zip(texts, cells, strict=True))
             name = "" if named else captions.row_name(report, cells[0].method)

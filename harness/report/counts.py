@@ -7,12 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from baselines import parse
 from harness.experiments import Experiment, method_at
 from harness.experiments.counts import Counts, Part, Reference
 from harness.plan import StoredPlan
 from harness.published import Printed, System, printed_of
+from harness.report.gaps import unable
 from harness.report.paper import others, paper_system
 from harness.report.stored import cell_rows
+from harness.report.text import signed
+
+EQUAL = "equal"
+IN_RANGE = "in range"
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,15 @@ class Count:
     def ends(self) -> tuple[int, ...]:
         """The least and the most, or the one number; nothing where nothing is counted."""
         return tuple(n for n in (self.least, self.counted) if n is not None)
+
+    def agreement(self, figure: Printed | None) -> str | None:
+        """In words: equal at the printed digit, in the range, or how many percent were counted
+        more; None without a count or a figure."""
+        if self.counted is None or figure is None:
+            return None
+        if not self.agrees(figure):
+            return f"{signed(100 * (self.counted / figure.value - 1))} %"
+        return EQUAL if all(figure.agrees(end) for end in self.ends) else IN_RANGE
 
     def agrees(self, figure: Printed) -> bool:
         """Whether some image costs as much as is printed, rounded to the printed digit."""
@@ -110,7 +125,9 @@ def _cell(cell: CountedCell, counts: Counts, plan: StoredPlan, folder: Path) -> 
     """The cell with what is stored of it, or why there is nothing."""
     method = method_at(cell.method, cell.scale)
     if method is None:
-        return replace(cell, missing="fixed-scale networks, one for each of their scales")
+        return replace(cell, missing=unable(cell.method))
+    if not parse(method).encoder:
+        return cell  # bicubic has nothing to count
     wanted = (method, counts.size, cell.scale)
     planned = [p for p in plan.cells if (p.method, p.role, p.scale) == wanted]
     rows = [row for p in planned for row in cell_rows(folder, p)]

@@ -139,6 +139,8 @@ def _info_rows(report: Report, role: str, notes: Notes) -> Iterator[Row]:
     sources, counts = [], []
     for scale in report.scales:
         cells = report.measured(role, scale)
+        # What was counted beside scored methods has no LR image of its own.
+        cells = [cell for cell in cells if not cell.unscored] or cells
         names = dict.fromkeys(name for cell in cells for name in cell.lr_sources)
         sources.append(Cell("+".join(names) or MISSING))
         images = dict.fromkeys(str(cell.images) for cell in cells)

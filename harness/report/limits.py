@@ -66,7 +66,7 @@ def _of_block(report: Report, block: Block) -> Iterator[str]:
     found = [system(report, row) for row in block.methods]
     for _, alike in groupby(found, key=lambda s: (s.scales, len(s.parameters), s.learns)):
         group = list(alike)
-        listed = ", ".join(s.short for s in group)
+        listed = ", ".join(s.label for s in group)
         subject = f"{block.name} ({listed})" if block.name and len(found) > 1 else block.name
         subject = subject or listed
         yield f"{subject[:1].upper()}{subject[1:]}: {'; '.join(_limits(report, group))}."
@@ -80,17 +80,23 @@ def _limits(report: Report, group: Sequence[System]) -> Iterator[str]:
         return
     if first.scales is not None:
         yield from _of_few_scales(first)
+        yield from _of_choice(group)
+        yield "no answers to queries, so no MoEISR variant"
         return
     last = report.experiment.in_scale_up_to
     beyond = any(scale > last for scale in report.scales)
     yield "any scale from one model" + f", untrained above {scale_text(last)}" * beyond
-    choosing = [s.short for s in group if s.chooses]
-    if choosing:
-        yield f"what {_and(choosing)} cost{'s' * (len(choosing) == 1)} depends on the image"
+    yield from _of_choice(group)
     if not first.ensembles:
         yield "no local ensemble: a pixel is predicted from one latent code"
     if not first.routable:
         yield "no MoEISR variant, as its MLP cannot be replaced by experts"
+
+
+def _of_choice(group: Sequence[System]) -> Iterator[str]:
+    choosing = [s.label for s in group if s.chooses]
+    if choosing:
+        yield f"what {_and(choosing)} cost{'s' * (len(choosing) == 1)} depends on the image"
 
 
 def _of_few_scales(of: System) -> Iterator[str]:

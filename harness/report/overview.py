@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from harness.report import captions
 from harness.report.aggregate import Report
-from harness.report.cost_tables import mebibytes, memory_in_words, milliseconds, quartiles
+from harness.report.cost_tables import (
+    mebibytes,
+    memory_in_words,
+    milliseconds,
+    quartiles,
+    turns_note,
+)
 from harness.report.costs import Measured
 from harness.report.layout import Cell, Notes, Row, Table, rivals_of, table_key
 from harness.report.systems import parameters_at, system
@@ -147,7 +153,8 @@ def _notes(report: Report) -> list[str]:
     ]
     if latency is not None:
         notes.append(
-            f"Latency: median and quartiles of warm calls, in turns; {latency.in_words()}."
+            f"Latency: median and quartiles of warm calls; {latency.in_words()}. "
+            + turns_note(report.costs.latency, [reference_scale(report)])
         )
     if memory is not None:
         notes.append(f"Memory: {memory_in_words(memory.memory_kind)}")

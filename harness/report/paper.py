@@ -20,6 +20,14 @@ def paper_system(experiment: Experiment, row: str) -> System:
     return system(experiment.labels.get(row, methods_of(row)[0]))
 
 
+def row_label(experiment: Experiment, row: str) -> str:
+    """The paper's name of a row; without the encoder where all have the same."""
+    named = paper_system(experiment, row)
+    if not experiment.over:
+        return named.label
+    return experiment.over if named.backbone == named.method else named.method
+
+
 def printed_fields(
     experiment: Experiment, named: System, role: str, scale: float
 ) -> dict[str, Any]:

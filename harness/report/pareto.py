@@ -16,14 +16,14 @@ from typing import Any
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from baselines import parse
 from harness.experiments import Block, methods_of
-from harness.published import short_label
 from harness.report import captions
 from harness.report.aggregate import Report
-from harness.report.figure import COLUMN_WIDTH, FigureFile, Look, new_figure, note, save
+from harness.report.figure import PAGE_WIDTH, FigureFile, Look, new_figure, note, save
 from harness.report.front import pareto_front
 from harness.report.labels import Box, around, place
 from harness.report.pareto_axes import AXES, Axis
@@ -32,8 +32,8 @@ from harness.report.text import decimals, scale_text
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "*")
 _SIZE = 4.0
 """Of a marker, in points."""
-_COLUMNS = 2
-_PANEL_HEIGHT = 1.5
+_COLUMNS = 3
+_PANEL_HEIGHT = 1.75
 _LABEL_SIZE = 5.5
 _FRONT = "0.55"
 _TICK_STEP = 0.2
@@ -87,12 +87,11 @@ def _family(report: Report, block: Block) -> str:
     return block.name or report.label(block.methods[0])
 
 
-def _tag(block: Block, row: str) -> str:
+def _tag(report: Report, block: Block, row: str) -> str:
     """What tells a row from its family's first: a variant's letter, or its name."""
     if row == block.methods[0]:
         return ""
-    method = methods_of(row)[0]
-    return parse(method).variant or short_label(method)
+    return parse(methods_of(row)[0]).variant or report.label(row)
 
 
 def _draw(report: Report, role: str, axis: Axis, folder: Path) -> FigureFile | None:
@@ -100,9 +99,11 @@ def _draw(report: Report, role: str, axis: Axis, folder: Path) -> FigureFile | N
     if not scales:
         return None
     gaps = captions.gaps_note(report, role, report.experiment.rows)
-    text = note(report, role, axis.explained(report), captions.lr_note(report, role), gaps)
+    explained = axis.explained(report)
+    text = note(report, role, explained, captions.lr_note(report, role), gaps)
+    printed = " ".join([captions.brief(report, role), captions.path_warning(report), explained])
     lines = math.ceil((len(scales) + 1) / _COLUMNS)  # one place is for the legend
-    figure = new_figure(COLUMN_WIDTH, _PANEL_HEIGHT * lines, text)
+    figure = new_figure(PAGE_WIDTH, _PANEL_HEIGHT * lines, printed)
     panels = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
     for number, (panel, scale) in enumerate(zip(panels, scales, strict=False)):
         _panel(panel, report, role, scale, axis)
@@ -129,7 +130,7 @@ def _points(report: Report, role: str, scale: float, axis: Axis) -> list[_Point]
         for row in block.methods:
             psnr, costs = report.at(row, role, scale).psnr, axis.costs(report, row, role, scale)
             if psnr is not None and math.isfinite(psnr) and costs:
-                found.append(_Point(_tag(block, row), look, psnr, costs))
+                found.append(_Point(_tag(report, block, row), look, psnr, costs))
     return found
 
 
@@ -208,17 +209,26 @@ def round_ticks(low: float, high: float) -> list[float]:
 
 def _legend(panel: Any, report: Report, axis: Axis) -> None:
     """Families, and what hollow and filled points and their lines mean."""
+    seen = family_looks(report)
     handles = [
-        Line2D([], [], color=look.color, marker=look.marker, ls="", ms=_SIZE, label=name)
-        for name, look in family_looks(report).items()
+        Line2D([], [], ls="", label=_entry(report, block), **_marker(seen[name], filled=True))
+        for block in report.experiment.blocks
+        for name in [_family(report, block)]
     ]
     for number, count in enumerate(axis.counts):
         last = number == len(axis.counts) - 1
         look = Look(_FRONT, "o")
-        label = f"{count}, and its front"
+        label = f"{count}, with its front"
         handles.append(Line2D([], [], ls="-" if last else ":", label=label, **_marker(look, last)))
     legend = panel.legend(handles=handles, loc="center left", labelspacing=0.45, borderaxespad=0)
     legend.set_in_layout(False)  # long names would make all panels of the column narrower
+
+
+def _entry(report: Report, block: Block) -> str:
+    """A family's name, and which of its rows has no tag where that is not plain."""
+    name, first = _family(report, block), report.label(block.methods[0])
+    spelt = any(len(_tag(report, block, row)) > 1 for row in block.methods)
+    return f"{name} ({first})" if spelt and first != name else name
 
 
 def _lines(
@@ -255,6 +265,8 @@ def _write_tags(figure: Figure, panel: Any, points: Sequence[_Point]) -> None:
             va="center",
             fontsize=_LABEL_SIZE,
             color=points[i].look.color,
+            path_effects=[withStroke(linewidth=1.2, foreground="white")],
+            zorder=5,
             in_layout=False,
             annotation_clip=False,
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.report.aggregate import Report
+from harness.report.cost_tables import turns_note
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ def _about_macs(report: Report) -> str:
     del report
     return (
         "Every system's multiply-adds, encoder included: the paper's count, and what our engine "
-        "executes for the same pixels; of fixed-scale networks they are the same. s, b: MoEISR in "
-        "the place of the MLP. Bicubic costs none, so what lies under it is on no front."
+        "executes for the same pixels; of networks without queries they are the same. IGConv's "
+        "kernels, made once for a scale, are in neither. s, b: MoEISR in the place of the MLP. "
+        "Bicubic costs none, so what lies under it is on no front."
     )
 
 
@@ -51,8 +53,9 @@ def _about_latency(report: Report) -> str:
     setting = report.costs.latency.setting
     where = "" if setting is None else f" of one image on {setting.in_words()}"
     return (
-        f"PSNR is the mean over the set; latency the median of warm calls, in turns{where}. s, b: "
-        "MoEISR in the place of the MLP. What lies under bicubic is on no front."
+        f"PSNR is the mean over the set; latency the median of warm calls{where}. "
+        f"{turns_note(report.costs.latency, report.scales)} s, b: MoEISR in the place of the MLP. "
+        "What lies under bicubic is on no front."
     )
 
 

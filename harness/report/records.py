@@ -107,13 +107,12 @@ def _count_records(report: Report) -> Iterator[dict[str, Any]]:
 
 
 def _beside(what: str, count: Count, references: Sequence[Reference]) -> dict[str, Any]:
-    """Published figures; whether the count, or one in its range, equals the printed digits."""
+    """Published figures, and how the count agrees with them."""
     found: dict[str, Any] = {}
     for reference, figure in zip(references, count.beside, strict=True):
         key = f"{reference.name.replace(' ', '_')}_{what}"
         found[key] = None if figure is None else figure.value
-        if figure is not None and figure.digit is not None and count.counted is not None:
-            found[f"{key}_equal"] = count.agrees(figure)
+        found[f"{key}_agreement"] = count.agreement(figure)
     return found
 
 

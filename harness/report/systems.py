@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from baselines import parse
+from baselines.composition import ImageRouted
+from baselines.encoders import ENCODERS
 from baselines.registry import DECODERS
 from harness.experiments import method_at, methods_of, scales_of_row
-from harness.published import short_label
 from harness.report.aggregate import Report
 
 
@@ -18,7 +20,6 @@ class System:
     Attributes:
         row: of the experiment.
         label: as tables print it.
-        short: without the encoder, which is the same for all.
         scales: that it can do; None for any.
         parameters: of each of its models; None where one was not measured.
         chooses: whether experts are chosen, so that its cost depends on the image.
@@ -29,7 +30,6 @@ class System:
 
     row: str
     label: str
-    short: str
     scales: tuple[int, ...] | None
     parameters: tuple[int | None, ...]
     chooses: bool
@@ -52,14 +52,20 @@ def system(report: Report, row: str) -> System:
     return System(
         row=row,
         label=report.label(row),
-        short=short_label(methods[0]),
         scales=scales_of_row(row),
         parameters=tuple(_parameters(report, row, method) for method in methods),
-        chooses=bool(parts.head),
+        chooses=bool(parts.head) or _routes_images(parts.encoder),
         learns=bool(parts.encoder),
         routable=decoder is not None and decoder.routable,
         ensembles=decoder is not None and decoder.ensembles,
     )
+
+
+def _routes_images(encoder: str) -> bool:
+    """Whether a network chooses experts for a whole image."""
+    maker = ENCODERS.get(encoder)
+    made = maker.func if isinstance(maker, partial) else maker
+    return isinstance(made, type) and issubclass(made, ImageRouted)
 
 
 def parameters_at(report: Report, row: str, scale: float) -> int | None:

@@ -106,6 +106,7 @@ def _small_for_ssim(report: Report, role: str) -> list[str]:
         (scale, cell.ssim_images, cell.images)
         for scale in report.scales
         for cell in report.measured(role, scale)
+        if not cell.unscored
     )
     return [
         f"At {scale_text(scale)}, SSIM is over {few} of {images} images; its window does not fit "
@@ -120,9 +121,11 @@ def _macs(report: Report, role: str) -> Table:
     exponent, letter = _macs_unit(report, role)
     unit = 10.0**exponent
     show = partial(decimals, digits=1)
+    executed = Line("executed", lambda c: _over(c.executed_macs, unit), decimals)
     lines = [
         Line("paper's count", lambda c: _over(c.macs, unit), decimals, min, "measured"),
-        Line("executed", lambda c: _over(c.executed_macs, unit), decimals),
+        *([executed] if _answers_queries(report) else []),
+        Line("kernels, once", lambda c: _over(c.kernel_macs, unit), decimals),
         *(_published_macs(unit) if _macs_comparable(report, role) else ()),
         Line("% of baseline", lambda c: _percent(report, c), show),
         Line("published %", lambda c: c.published_percent if _base(report, c) else None, show),
@@ -146,28 +149,69 @@ def _macs_comparable(report: Report, role: str) -> bool:
 
 
 def _macs_note(report: Report, role: str, exponent: int) -> str:
+    """What is counted, and why published figures are not shown where they are not."""
+    letter = dict(UNITS)[exponent]
+    notes = [
+        f"Multiply-adds (MACs), mean per image, 1 {letter}MACs = 1e{exponent}: "
+        f"{_counted(report, role)}.",
+        *_macs_remarks(report, role),
+    ]
+    if _is_moeisr(report):
+        notes.append(_moeisr_macs_remark(report, role))
+    return " ".join(note for note in notes if note)
+
+
+def _answers_queries(report: Report) -> bool:
+    """Whether some method has a decoder, so that an engine computes less than is counted."""
+    return any(parse(method).decoder for method in report.experiment.methods)
+
+
+def _is_moeisr(report: Report) -> bool:
+    """Whether the experiment is one of the MoEISR paper's."""
+    experiment = report.experiment
+    return experiment.reproduces and any(parse(method).head for method in experiment.methods)
+
+
+def _counted(report: Report, role: str) -> str:
+    """What is counted, in words."""
     counted = "every query through its expert's MLP, and the mapper"
     if report.experiment.macs_of == "all":
-        counted = "encoder, estimators, mapper, and every query through its expert's MLP"
+        counted = "convolutions and linear layers of the whole network"
+        if _answers_queries(report):
+            counted += ", every query through its MLP (its expert's, and the mapper)"
     if report.experiment.macs_input == "hr":
         pixels = [c.lr_pixels for c in report.cells.values() if c.role == role and c.lr_pixels]
         counted += f"; LR images here have {pixels[0]:,.2f} pixels on the mean" if pixels else ""
-    letter = dict(UNITS)[exponent]
-    note = (
-        f"Multiply-adds (MACs), mean per image, 1 {letter}MACs = 1e{exponent}: {counted}. "
-        "The paper calls multiply-adds FLOPs. Executed is what our engine computes for the same "
-        "pixels, LTE's estimators included: what the queries of a latent code share, once."
-    )
-    if any(parse(method).upsampler for method in report.experiment.methods):
-        note += " IGConv's kernels, which are made once for an image, are in what is executed."
-    if not report.experiment.reproduces:
-        return f"{note} A fixed-scale network has no decoder apart: all of a system's are counted."
+    return counted
+
+
+def _macs_remarks(report: Report, role: str) -> Iterator[str]:
+    """What must be known of single lines or rows."""
+    cells = [cell for cell in report.cells.values() if cell.role == role]
+    if _answers_queries(report):
+        yield (
+            "Executed is what our engine computes for the same pixels, LTE's estimators included: "
+            "what the queries of a latent code share, once."
+        )
+    if any(cell.kernel_macs for cell in cells):
+        yield "Kernels are made once for all images of a scale, and are not in the counts above."
+    highest = dict.fromkeys(report.label(c.method) for c in cells if c.least_encoder_macs)
+    if highest:
+        yield (
+            f"{', '.join(highest)}: counted without weights, with the dearest expert in every "
+            "layer, which no image exceeds."
+        )
+
+
+def _moeisr_macs_remark(report: Report, role: str) -> str:
+    """On the MoEISR paper's own figures."""
+    says = "The paper calls multiply-adds FLOPs."
     if any(cell.published_macs is not None for cell in report.cells.values()):
         if _macs_comparable(report, role):
-            return note
-        return f"{note} The paper's are of other images or networks, and are not shown."
+            return says
+        return f"{says} Its figures are of other images or networks, and are not shown."
     return (
-        f"{note} Its Table 3 takes Set14's HR images as LR, so its figures are no comparison and "
+        f"{says} Its Table 3 takes Set14's HR images as LR, so its figures are no comparison and "
         "are not shown."
     )
 
@@ -225,6 +269,8 @@ def _shares(report: Report, role: str) -> Table:
     depths = {d for cell in report.cells.values() for d in cell.expert_depths}
 
     def share(depth: int, cell: CellMean) -> float | None:
+        if not cell.expert_depths:
+            return None
         served = dict(zip(cell.expert_depths, cell.expert_shares, strict=True))
         return 100 * served[depth] if depth in served else None
 
