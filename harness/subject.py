@@ -13,6 +13,7 @@ from torch import nn
 
 from baselines import build, parse
 from baselines.composition import ImplicitSR
+from baselines.shapes import shapes_only
 from harness import checkpoints
 from harness.flops import expert_count
 from harness.profiles import Profile
@@ -112,7 +113,7 @@ def shapes_subject(method: str, profile: Profile) -> Subject:
     Decoders with experts do not suit: what they cost depends on the weights. Of a network that
     chooses experts for whole images, the dearest ones are counted.
     """
-    with torch.device("meta"):
+    with shapes_only():
         model = build(method, **profile.networks.options(parse(method))).eval()
     shapes = sorted((key, tuple(value.shape)) for key, value in model.state_dict().items())
     digest = hashlib.sha256(repr(shapes).encode()).hexdigest()
