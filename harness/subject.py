@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Subject:
     training: TrainedOn | None = None
     counts_only: bool = False
 
-    @property
+    @cached_property  # asked for every image
     def parameters(self) -> int:
         """Trainable parameters."""
         return sum(p.numel() for p in self.model.parameters())
