@@ -151,7 +151,7 @@ def test_decoding_in_chunks_changes_nothing(method):
 
 
 @pytest.mark.parametrize("rows", [1, 3, 100])
-@pytest.mark.parametrize("size", [(1, 5), (2, 3), (17, 6)])
+@pytest.mark.parametrize("size", [(1, 5), (2, 3), (11, 3)])
 @pytest.mark.parametrize("method", NETWORKS)
 def test_decoding_from_a_few_rows_at_a_time_changes_nothing(method, size, rows, monkeypatch):
     """Large images are decoded from a part of their codes; here the part is tiny."""
@@ -176,14 +176,20 @@ def test_decoding_from_a_few_rows_at_a_time_changes_nothing(method, size, rows, 
         assert torch.allclose(part, inside, atol=1e-5)
 
 
-def snapshot(module: nn.Module) -> list[tuple[str, str]]:
+def snapshot(module: nn.Module) -> dict[str, object]:
     """Every attribute of every submodule, values of tensors included."""
-    found = []
+    found: dict[str, object] = {}
     for name, part in module.named_modules():
         for key, value in vars(part).items():
-            found.append((f"{name}.{key}", repr(value)))
-    for key, value in module.state_dict().items():
-        found.append((key, str(value.tolist())))
+            if key == "_modules":  # each has its own turn
+                found[f"{name}.{key}"] = {child: id(inner) for child, inner in value.items()}
+            elif key in ("_parameters", "_buffers"):
+                found[f"{name}.{key}"] = {
+                    own: None if tensor is None else tensor.tolist()
+                    for own, tensor in value.items()
+                }
+            else:
+                found[f"{name}.{key}"] = repr(value)
     return found
 
 
