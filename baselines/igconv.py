@@ -90,8 +90,8 @@ class KernelNetwork(nn.Module):
             raise ValueError(f"width {width} is odd; Fourier features are pairs")
         self.groups = groups
         taps = (channels * SIDE * SIDE, total, 1, 1)
-        self.freq = nn.Parameter(torch.randn(taps) * _START)
-        self.amplitude = nn.Parameter(torch.randn(taps) * _START)
+        self.freq = nn.Parameter(nn.init.normal_(torch.empty(taps), std=_START))
+        self.amplitude = nn.Parameter(nn.init.normal_(torch.empty(taps), std=_START))
         self.phase = nn.Conv2d(1, total // 2, 1)
         hidden: list[nn.Module] = []
         for _ in range(layers):
@@ -226,5 +226,6 @@ def _start_sampling(network: KernelNetwork) -> None:
     last = network.layers[-1]
     assert isinstance(last, nn.Conv2d)
     with torch.no_grad():
-        last.weight[:COORDINATES] = last.weight[:2].repeat(COLOURS, 1, 1, 1)
+        for first in range(2, COORDINATES, 2):
+            last.weight[first : first + 2] = last.weight[:2]
         last.weight[COORDINATES:] = 0

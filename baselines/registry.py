@@ -297,6 +297,7 @@ def build(
     upsampler: Mapping[str, Any] | None = None,
     ensemble: bool = True,
     lookup: bool = False,
+    encoders: Mapping[str, Callable[..., Encoder]] = ENCODERS,
 ) -> nn.Module:
     """The untrained network of a method, at the paper's sizes unless overridden.
 
@@ -309,6 +310,7 @@ def build(
         upsampler: options of the upsampler for several scales (IGConv: width, layers, scales).
         ensemble: local ensemble of four latent codes.
         lookup: a fixed-scale network in the LIIF project's wrapper, `FixedScaleLookup`.
+        encoders: what makes them, by name. Networks that are never run may have one in common.
 
     Raises:
         UnknownMethodError: for an unknown name, or a suffix about an expert that is not there.
@@ -323,7 +325,7 @@ def build(
     parts = parse(method)
     if not parts.encoder:
         return Bicubic()
-    make_encoder = ENCODERS[parts.encoder]
+    make_encoder = encoders[parts.encoder]
     _check_options("encoder", encoder or {}, _options_of(make_encoder, {"scale"}))
     if lookup and parts.scale is None:
         raise TypeError(f"{method} has no fixed scale, so it is no look-up in its output")

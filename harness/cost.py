@@ -10,6 +10,7 @@ import torch
 from baselines import build, parse
 from baselines.composition import FixedScaleSR, ImplicitSR
 from baselines.multiscale import MultiScaleSR
+from baselines.shapes import shapes_only
 from harness import flops
 from harness.data.degrade import lr_size
 from harness.jobs import Job
@@ -34,7 +35,7 @@ class MethodCost:
 
 def _meta_model(profile: Profile, method: str) -> torch.nn.Module:
     parts = parse(method)
-    with torch.device("meta"):
+    with shapes_only():
         if not parts.encoder:
             return build(method)
         return build(method, **profile.networks.options(parts))

@@ -44,6 +44,7 @@ from baselines.grid import Axis, axis_pairs, run_experts
 from baselines.implicit import make_cell, pixel_centers
 from baselines.mirror import whole_windows
 from baselines.multiscale import Instantiated, MultiScaleSR
+from baselines.shapes import shapes_only
 from harness.windows import Grid, grid
 
 
@@ -394,6 +395,6 @@ def decoder_macs(
         True
     """
     hr_size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
-    with torch.device("meta"):
+    with shapes_only():
         model = build(method)
     return count(model, lr_size, hr_size, choice, shares).decoder

@@ -10,6 +10,7 @@ import torch
 
 from baselines import parse
 from baselines.encoders import ENCODERS
+from baselines.shapes import shapes_only
 from harness.data.degrade import lr_size
 from harness.data.sets import Dataset, find
 from harness.data.sets.sizes import FIXED_SIZES
@@ -267,7 +268,7 @@ def _check_windows(job: Job) -> None:
         if parts.encoder not in windows:
             options = job.profile.networks.encoder.get(parts.encoder, {})
             make = ENCODERS[parts.encoder]
-            with torch.device("meta"):
+            with shapes_only():
                 windows[parts.encoder] = make(**options, scale=parts.scale).window
         patch = job.profile.training.for_method(parts).patch
         check_patch(method, patch, windows[parts.encoder])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 
 from baselines import build, parse
 from baselines.composition import ImplicitSR
+from baselines.shapes import shapes_only
 from harness import checkpoints
 from harness.flops import expert_count
 from harness.profiles import Profile
@@ -67,7 +69,7 @@ class Subject:
     counts_only: bool = False
     published_sizes: bool = False
 
-    @property
+    @cached_property  # asked for every image
     def parameters(self) -> int:
         """Trainable parameters."""
         return sum(p.numel() for p in self.model.parameters())
@@ -130,7 +132,7 @@ def published_subject(method: str, profile: Profile) -> Subject:
 
 
 def _without_weights(method: str, profile: Profile, options: Mapping[str, Any]) -> Subject:
-    with torch.device("meta"):
+    with shapes_only():
         model = build(method, **options).eval()
     shapes = sorted((key, tuple(value.shape)) for key, value in model.state_dict().items())
     digest = hashlib.sha256(repr(shapes).encode()).hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,15 +65,13 @@ def _resume(state: State, path: Path, recipe: Recipe) -> None:
     state.restore(content, f"checkpoint {path}")
 
 
-def _save(run: Run, state: State, total: int, data: Dataset) -> None:
+def _facts(run: Run, data: Dataset) -> dict[str, Any]:
+    """What all checkpoints of a run say of it; putting it into words takes longer than a step."""
     recipe = run.recipe
-    content: dict[str, Any] = {
+    return {
         "method": recipe.method,
         "build": recipe.build,
-        **state.content(),
         "rng": {"rule": "everything random is a function of (seed, step)", "seed": recipe.seed},
-        "total_steps": total,
-        "finished": state.step >= total,
         "recipe": asdict(recipe),
         "recipe_fingerprint": recipe.fingerprint,
         "profile": run.profile.model_dump(mode="json"),
@@ -86,7 +84,11 @@ def _save(run: Run, state: State, total: int, data: Dataset) -> None:
         },
         "versions": versions(),
     }
-    checkpoints.save(run.checkpoint, content)
+
+
+def _save(run: Run, state: State, total: int, facts: Mapping[str, Any]) -> None:
+    progress = {"total_steps": total, "finished": state.step >= total}
+    checkpoints.save(run.checkpoint, {**facts, **state.content(), **progress})
 
 
 @contextmanager
@@ -191,6 +193,7 @@ def _loop(
     settings = run.settings
     log = Log(run.folder / "log.jsonl", state.step)
     validator = _validator(run)
+    facts = _facts(run, data)
     clock = _Clock(state.seconds, state.step)
     objective = compiled(losses) if settings.compile else losses
     with bar(run.recipe.method, total, state.step) as progress, stoppable() as stop:
@@ -208,7 +211,7 @@ def _loop(
             _show(progress, state, values, clock)
             if state.step % settings.checkpoint_every == 0 or state.step == total or stop.requested:
                 _check_finite(run, state, values)
-                _save(run, state, total, data)
+                _save(run, state, total, facts)
             if stop.requested:
                 raise KeyboardInterrupt
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,10 +31,14 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads the user's data folder, or writes the user's cache.
 
     One thread: tiny networks are faster so, on busy machines much; bits depend on the number.
+    torch.compile compiles in this process, as the tests do not last until a pool of others is up.
+    Nothing is flushed to the disk, as no test survives a power failure; kills are survived without.
     """
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
+        patch.setattr(os, "fsync", lambda _: None)
         patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("HARNESS_DATA", raising=False)
         yield

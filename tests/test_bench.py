@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tiny import PROFILE, network, profile_with, write_profile
 
 from baselines import build
+from baselines.shapes import shapes_only
 from baselines.stacked import stacked
 from harness.allocator import keep_freed_memory
 from harness.bench.decoding import make_case
@@ -66,7 +67,7 @@ def test_the_plain_way_makes_the_same_kind_of_batch():
 def test_what_the_multiply_adds_promise(method, promised):
     """At the paper's sizes; with the encoder, whose work nothing spares."""
     settings = Training(dataset="x")
-    with torch.device("meta"):
+    with shapes_only():
         model = build(method).train()
         spared = stacked(model).spared_macs(48**2, 4 * 2304)
     plain = training_macs(model, settings)

@@ -32,7 +32,9 @@ class Colours(nn.Module):
             raise ValueError("no project shifts the mean colour of values in [-1, 1]")
         self.peak = 255.0 if values == "bytes" else 1.0
         self.plain = self.peak == 1 and not shifted
-        mean = torch.tensor(DIV2K_MEAN) * self.peak if shifted else torch.zeros(3)
+        mean = torch.tensor(DIV2K_MEAN) if shifted else torch.zeros(3)
+        if self.peak != 1:  # on meta tensors a product imports PyTorch's compiler
+            mean = mean * self.peak
         self.register_buffer("mean", mean[:, None, None], persistent=False)
         self.mean: Tensor
         self.outside: Range = "signed" if values == "signed" else "unit"

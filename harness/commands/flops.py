@@ -133,15 +133,14 @@ _KINDS = (
 
 def _network(method: str, checkpoint: Path | None, device: torch.device) -> tuple[nn.Module, str]:
     """The network, and where it comes from."""
-    import torch
-
     from baselines import build
+    from baselines.shapes import shapes_only
     from harness.subject import open_subject
 
     if checkpoint is not None:
         subject = open_subject(checkpoint, device, method)
         return subject.model, subject.origin
-    with torch.device("meta"):
+    with shapes_only():
         return build(method).eval(), "the paper's sizes"
 
 

@@ -11,21 +11,26 @@ from harness.commands.options import json_option, print_json
 @json_option
 def methods(as_json: bool) -> None:
     """List every method with its size at the paper's settings."""
-    import torch
+    from functools import cache
+
     from tabulate import tabulate
 
     from baselines import build, parse
     from baselines import methods as names
     from baselines.composition import ImplicitSR
+    from baselines.encoders import ENCODERS
     from baselines.registry import ablations
+    from baselines.shapes import shapes_only
     from harness.flops import expert_count
     from harness.published import label
     from harness.scales import scales_of
 
     lines = []
+    # The encoders are most of the networks, and the same under every decoder.
+    encoders = {name: cache(make) for name, make in ENCODERS.items()}
     for name in names():
-        with torch.device("meta"):
-            model = build(name)
+        with shapes_only():
+            model = build(name, encoders=encoders)
         scales = scales_of(model)
         experts = expert_count(model)
         line: dict[str, object] = {
