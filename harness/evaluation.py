@@ -204,8 +204,11 @@ def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore
         return _row(subject, task, replace(image, reason="too small: no LR pixel is left"))
     kept = replace(item, load=lambda: pairs.image(item).pixels)
     macs = macs_of_image(subject, kept, lr, hr, task.settings.precision)
-    row = _row(subject, task, image, macs)
-    return replace(row, least_encoder_macs=least_encoder_macs(subject.model, lr))
+    return replace(
+        _row(subject, task, image, macs),
+        least_encoder_macs=least_encoder_macs(subject.model, lr),
+        kernel_values=flops.kernel_values(subject.model, task.scale),
+    )
 
 
 @dataclass(frozen=True)

@@ -311,6 +311,14 @@ def least_encoder_macs(model: nn.Module, lr_size: tuple[int, int]) -> int | None
     return None
 
 
+def kernel_values(model: nn.Module, scale: float) -> int | None:
+    """Numbers in the kernels that a network for several scales makes for one; None for others."""
+    if not isinstance(model, MultiScaleSR) or scale not in model.scales:
+        return None
+    with torch.no_grad():
+        return sum(kernel.numel() for kernel in model.upsampler.kernels(int(scale)))
+
+
 def layer_shares(network: ImageRouted, choice: Tensor) -> list[float]:
     """Share of the layers that each expert serves; `choice` is (layers,)."""
     served = choice.long().cpu().bincount(minlength=network.expert_count)

@@ -50,7 +50,9 @@ class Measurement:
             dearest because the choice is not known (SeemoRe without weights); else None.
         encoder_parameters: those of `parameters` that are the encoder's; None where a network has
             no encoder apart, and in rows of versions that did not say.
-        kernel_macs: of making IGConv's kernels; as the estimators in no paper's count.
+        kernel_macs: of making IGConv's kernels, once for a scale; in no other count.
+        kernel_values: numbers in these kernels, which take the hyper-network's place; None where
+            there are none, and in rows that score.
         executed_macs: that the engine executes in the place of the decoder's and the estimators';
             None in rows of versions that had no engine.
         rendered_macs: `decoder_macs` less what CMSR saved by rendering at lower scales; None where
@@ -102,6 +104,7 @@ class Measurement:
     executed_macs: int | None = None
     encoder_parameters: int | None = None
     kernel_macs: int = 0
+    kernel_values: int | None = None
     least_encoder_macs: int | None = None
     rendered_macs: int | None = None
     cmsr: str = ""

@@ -65,6 +65,7 @@ def test_igconv_beside_the_papers_rows(
     table: str, file: str, backbone: str, network: str, harness: Harness
 ):
     records = document(harness, f"igconv-table{table}", "--methods", network)["records"]
+    records = [r for r in records if "role" in r]  # the others are counts at a fixed size
     urban = [r for r in records if r["role"] == "Urban100" and r["scale"] == 4]
     kinds = {r["label"]: r["kind"] for r in urban}
     assert kinds[f"{backbone}-IGConv+"] == "measured"
@@ -105,3 +106,20 @@ def test_a_part_that_was_not_counted_says_so(harness: Harness):
     assert lost[1:] == ["counted", *["\N{EN DASH} [a]"] * 3]
     assert "- [a] left out of this run" in section
     assert not [row for row in rows if row[0] == "bicubic"], "it has nothing to count"
+
+
+def test_igconv_costs_what_is_published(harness: Harness):
+    """7K and 35K numbers at x2; needs neither data nor training."""
+    found: dict[str, Any] = json.loads(harness.good("run", "igconv-costs", "--json"))
+    upsampler = {
+        (r["method"], r["scale"]): r for r in found["records"] if r.get("part") == "upsampler"
+    }
+    for method, numbers in (("edsr-igconv", 12 * 576), ("edsr-igconv-plus", (12 + 48) * 576)):
+        at_2 = upsampler[method, 2]
+        assert at_2["parameters"] == numbers
+        assert at_2["printed_parameters_agreement"] == "equal"
+        assert at_2["macs"] % (640 * 360) == 0
+        assert upsampler[method, 4]["printed_parameters"] is None
+    whole = {(r["method"], r["scale"]): r for r in found["records"] if r.get("part") == "all"}
+    # The official network's convolutions on 24x24 LR pixels, less those that make its kernels.
+    assert whole["edsr-igconv", 2]["macs"] == (701_706_240 + 3_981_312) // 576 * 640 * 360

@@ -69,7 +69,8 @@ def run(
     \b
     EXPERIMENT is one of
       table1 to table5, figure1, figure3, figure4, figure5, controllable (MoEISR)
-      lmf-costs, seemore-table1, igconv-table2, igconv-table3 (its neighbours)
+      lmf-costs, seemore-table1, igconv-table2, igconv-table3, igconv-costs
+        (its neighbours)
       compare (of no paper: every system at every scale, with its costs)
 
     Finished training and finished cells are not repeated; a run that was stopped, by whatever,

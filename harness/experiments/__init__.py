@@ -14,7 +14,7 @@ from harness.experiments.base import (
 )
 from harness.experiments.compare import COMPARE
 from harness.experiments.figures import FIGURES
-from harness.experiments.igconv import IGCONV_TABLES
+from harness.experiments.igconv import IGCONV_COSTS, IGCONV_TABLES
 from harness.experiments.lmf import LMF_COSTS
 from harness.experiments.seemore import SEEMORE_TABLE1
 from harness.experiments.table1 import TABLE1
@@ -24,7 +24,7 @@ from harness.experiments.table4 import TABLE4
 from harness.experiments.table5 import TABLE5
 
 _MOEISR = (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, *FIGURES)
-_NEIGHBOURS = (LMF_COSTS, SEEMORE_TABLE1, *IGCONV_TABLES)
+_NEIGHBOURS = (LMF_COSTS, SEEMORE_TABLE1, *IGCONV_TABLES, IGCONV_COSTS)
 EXPERIMENTS = {e.name: e for e in (*_MOEISR, *_NEIGHBOURS, COMPARE)}
 
 

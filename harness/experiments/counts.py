@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Part = Literal["all", "decoder"]
+Part = Literal["all", "decoder", "upsampler"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Counts:
 
     Attributes:
         size: that multiply-adds are counted at; of `harness.data.sets.sizes.FIXED_SIZES`.
-        part: "all" of a network, or "decoder": everything behind the encoder.
+        part: "all" of a network; "decoder": everything behind the encoder; "upsampler": the
+            kernels of a network for several scales, made for one, and what they do.
         parameters, macs: what the counts stand beside.
         unit: multiply-adds that are one in the table, and what it is called there.
         note: what is counted, and what must be known to compare it.

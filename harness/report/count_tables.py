@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.experiments.counts import Counts, Reference
+from harness.experiments.counts import Counts, Part, Reference
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.counts import Count, CountedCell, CountedTable
@@ -32,6 +32,13 @@ class _Of:
     note: str = ""
 
 
+_PARTS: dict[Part, str] = {
+    "all": "",
+    "decoder": " behind the encoder",
+    "upsampler": " of the upsampler, made for a scale",
+}
+
+
 def count_tables(report: Report) -> list[Table]:
     """Parameters and multiply-adds, for each of the experiment's `Counts`."""
     tables = []
@@ -45,7 +52,7 @@ def _parameters(report: Report, counts: Counts, number: int) -> Table:
     def count(cell: CountedCell) -> Count:
         return cell.parameters
 
-    part = "" if counts.part == "all" else " behind the encoder"
+    part = _PARTS[counts.part]
     lines = _lines(count, counts.parameters, "{:,.0f}".format, "{:,.0f}".format)
     about = _Of(number, count, counts.parameters)
     return _table(report, about, "parameters", f"Parameters{part}", lines)
@@ -56,7 +63,7 @@ def _macs(report: Report, counts: Counts, number: int) -> Table:
         return cell.macs
 
     unit, name = counts.unit
-    part = "Multiply-adds" if counts.part == "all" else "Multiply-adds behind the encoder"
+    part = f"Multiply-adds{_PARTS[counts.part]}"
     lines = _lines(
         count, counts.macs, lambda n: decimals(n / unit), lambda value: f"{value / unit:g}"
     )

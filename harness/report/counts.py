@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -138,19 +138,39 @@ def _cell(cell: CountedCell, counts: Counts, plan: StoredPlan, folder: Path) -> 
 
 def _counted(cell: CountedCell, row: Mapping[str, Any], part: Part) -> CountedCell:
     """The cell with the counts of a stored row."""
-    behind = ("decoder_macs", "estimator_macs", "kernel_macs")
-    macs, parameters = sum(row.get(name, 0) for name in behind), row["parameters"]
-    least = None
-    if part == "all":
-        if (fewest := row.get("least_encoder_macs")) is not None:
-            least = macs + fewest
-        macs += row["encoder_macs"]
-    else:
-        inside = row["encoder_parameters"]
-        parameters = None if inside is None else parameters - inside
+    parameters, macs, least = _COUNTS[part](row)
     return replace(
         cell,
         parameters=replace(cell.parameters, counted=parameters),
         macs=replace(cell.macs, counted=macs, least=least),
         versions=tuple(sorted(f"{name} {number}" for name, number in row["versions"].items())),
     )
+
+
+_Counts = tuple[int | None, int | None, int | None]
+"""Parameters, multiply-adds, and the least of them where they depend on the image."""
+
+
+def _all(row: Mapping[str, Any]) -> _Counts:
+    behind = row["decoder_macs"] + row["estimator_macs"]
+    fewest = row["least_encoder_macs"]
+    least = None if fewest is None else behind + fewest
+    return row["parameters"], behind + row["encoder_macs"], least
+
+
+def _behind_the_encoder(row: Mapping[str, Any]) -> _Counts:
+    inside = row["encoder_parameters"]
+    parameters = None if inside is None else row["parameters"] - inside
+    return parameters, row["decoder_macs"] + row["estimator_macs"], None
+
+
+def _made_kernels(row: Mapping[str, Any]) -> _Counts:
+    values = row["kernel_values"]
+    return values, None if values is None else row["decoder_macs"], None
+
+
+_COUNTS: Mapping[Part, Callable[[Mapping[str, Any]], _Counts]] = {
+    "all": _all,
+    "decoder": _behind_the_encoder,
+    "upsampler": _made_kernels,
+}
