@@ -72,7 +72,9 @@ def _evaluation_macs(model: Network, job: Job, method: str) -> int:
         for item in (i for i in job.datasets[role].items if not only or i.name in only):
             lr = lr_size(item.size(), scale)
             lr = (max(1, lr[0]), max(1, lr[1]))
-            total += flops.count(model, lr, item.size(), shares=_even(model)).total
+            # As images are cut when they are measured.
+            hr = (round(lr[0] * scale), round(lr[1] * scale))
+            total += flops.count(model, lr, hr, shares=_even(model)).total
     return total
 
 

@@ -37,13 +37,15 @@ def schedule(profile: Profile, images: int, methods: Sequence[str]) -> str:
     """Length and precision of training some methods on so many images.
 
     Methods whose settings are overridden are told apart from the others, and those that are
-    trained on whole HR patches from those trained on random pixels.
+    trained on whole HR patches from those trained on random pixels; what comes out the same is said
+    once.
     """
-    groups = _groups(profile.training, methods)
-    several = len(groups) > 1
+    ours: dict[str, list[str]] = {}
+    for label, names in _groups(profile.training, methods):
+        ours.setdefault(_settings(profile, images, names), []).append(label)
     parts = [
-        (f"{label}: " if label and several else "") + _settings(profile, images, names)
-        for label, names in groups
+        (f"{', '.join(labels)}: " if all(labels) and len(ours) > 1 else "") + text
+        for text, labels in ours.items()
     ]
     text = "; ".join([*parts, profile.training.precision])
     if not profile.stand_in(methods):

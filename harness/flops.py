@@ -43,8 +43,9 @@ from baselines.factors import FactorMacs
 from baselines.grid import Axis, axis_pairs, run_experts
 from baselines.implicit import make_cell, pixel_centers
 from baselines.mirror import whole_windows
-from baselines.multiscale import Instantiated, MultiScaleSR
+from baselines.multiscale import Instantiated, MultiScaleSR, in_words
 from baselines.shapes import shapes_only
+from harness.scales import refusal, scales_of
 from harness.windows import Grid, grid
 
 
@@ -272,18 +273,26 @@ def _counted(ghost: nn.Module, lr_size: tuple[int, int]) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def _multi_scale(
-    model: MultiScaleSR, lr_size: tuple[int, int], hr_size: tuple[int, int]
-) -> MacCount:
-    """Of a network for several scales, at the one that leads from LR to HR size.
+def _own_scale(model: nn.Module, lr_size: tuple[int, int], hr_size: tuple[int, int]) -> int | None:
+    """The one of a network's scales that leads from LR to HR size; None where it can do any.
 
     Raises:
-        ValueError: when none of its scales does, but for less than an LR pixel.
+        ValueError: when none of its scales does.
     """
-    sides = list(zip(lr_size, hr_size, strict=True))
-    scale = min(model.scales, key=lambda s: max(abs(s * n_lr - n_hr) for n_lr, n_hr in sides))
-    if any(abs(scale * n_lr - n_hr) >= scale for n_lr, n_hr in sides):
-        raise ValueError(f"none of the scales {model.scales} leads from {lr_size} to {hr_size}")
+    own = scales_of(model)
+    if own is None:
+        return None
+    for scale in own:
+        if (lr_size[0] * scale, lr_size[1] * scale) == tuple(hr_size):
+            return scale
+    raise ValueError(
+        f"a network that enlarges by {in_words(own)} only does not lead from "
+        f"{lr_size[0]}x{lr_size[1]} to {hr_size[0]}x{hr_size[1]}"
+    )
+
+
+def _multi_scale(model: MultiScaleSR, lr_size: tuple[int, int], scale: int) -> MacCount:
+    """Of a network for several scales, at one of them."""
     once, per_pixel = model.upsampler.macs(scale)
     return replace(_applied(model.encoder, lr_size, per_pixel), kernels=once)
 
@@ -343,12 +352,13 @@ def count(
         shares: see `expert_pairs` and `encoder_macs`.
 
     Raises:
-        ValueError: for a decoder with experts and neither `choice` nor `shares`; for sizes that a
-            network of several scales cannot lead from and to.
+        ValueError: for a decoder with experts and neither `choice` nor `shares`; for an HR size
+            that is not the LR size times a scale that the network can do.
     """
+    scale = _own_scale(model, lr_size, hr_size)
     seen = grid(model, lr_size, hr_size)
-    if isinstance(model, MultiScaleSR):
-        return _multi_scale(model, lr_size, hr_size)
+    if isinstance(model, MultiScaleSR) and scale is not None:
+        return _multi_scale(model, lr_size, scale)
     if isinstance(model, FixedScaleSR) and isinstance(model.network, Instantiated):
         return _applied(model.network.encoder, lr_size, model.network.macs)
     if isinstance(model, FixedScaleSR | FixedScaleLookup):
@@ -398,11 +408,17 @@ def decoder_macs(
         choice: expert of each LR pixel (MoEISR).
         shares: share of each expert (MoEISR), where there is no choice to count.
 
+    Raises:
+        ValueError: for a scale that the method cannot do; as `count`.
+
     Example:
         >>> decoder_macs("edsr-liif", (10, 10), 2) == 4 * 400 * 345_856
         True
     """
-    hr_size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
     with shapes_only():
         model = build(method)
+    reason = refusal(model, scale)
+    if reason:
+        raise ValueError(f"{method} {reason}")
+    hr_size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
     return count(model, lr_size, hr_size, choice, shares).decoder

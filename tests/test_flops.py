@@ -170,6 +170,29 @@ def test_a_mixture_without_choice_is_refused():
     assert even == mapper + 4 * 256 * sum(experts) // 4
 
 
+@pytest.mark.parametrize(
+    ("method", "lr", "scale", "reason"),
+    [
+        ("edsr-igconv", (3, 3), 2.5, "enlarges by 2, 3 and 4 only, not 2.5"),
+        ("edsr-igconv", (1, 1), 2.4, "enlarges by 2, 3 and 4 only, not 2.4"),
+        ("edsr-x3", (10, 10), 2, "enlarges by 3 only, not 2"),
+        ("seemore-t-x2", (10, 10), 4, "enlarges by 2 only, not 4"),
+    ],
+)
+def test_a_scale_that_a_network_cannot_do_is_refused(method, lr, scale, reason):
+    with pytest.raises(ValueError, match=f"^{method} {reason}$"):
+        flops.decoder_macs(method, lr, scale)
+
+
+@pytest.mark.parametrize("method", FIXED)
+def test_sizes_of_another_scale_are_refused(method):
+    scale = int(method[-1])
+    for hr in ((7 * scale + 1, 9 * scale), (7 * 5, 9 * 5)):
+        with pytest.raises(ValueError, match=f"by {scale} only does not lead from 7x9 to {hr[0]}x"):
+            flops.count(network(method), (7, 9), hr)
+    assert flops.count(network(method), (7, 9), (7 * scale, 9 * scale)).total > 0
+
+
 # The HR sizes of Set14 (w x h) as commonly quoted, comic, ppt3 and zebra in full.
 SET14 = (
     "500x480 720x576 512x512 352x288 250x361 276x276 500x362"

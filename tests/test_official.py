@@ -46,6 +46,18 @@ def liif_file(**args: object) -> dict[str, object]:
     return {"model": {"name": "liif", "args": given, "sd": weights(names)}, "epoch": 7}
 
 
+def lmf_file(name: str, render: object = None, hidden: object = (8,), **args: object) -> object:
+    """The specification of a network of LMF's project, which is refused before any weight."""
+    sizes = {"out_dim": 3, "hidden_dim": 4, "hidden_depth": 2, **(render or {})}
+    given = {
+        "encoder_spec": EDSR_SPEC,
+        "imnet_spec": {"name": "lmmlp", "args": sizes},
+        "hypernet_spec": {"name": "mlp", "args": {"out_dim": 8, "hidden_list": hidden}},
+        **args,
+    }
+    return {"model": {"name": name, "args": given, "sd": {}}}
+
+
 def swinir_state(scale: int | None = 2) -> dict[str, torch.Tensor]:
     return weights(shapes.swinir(6, [2], 3, 4, 2, scale))
 
@@ -443,6 +455,14 @@ REFUSED = {
             "MLP is of a kind"),
     "mlp-argument": (liif_file(imnet_spec={"name": "mlp", "args": {"hidden_list": [16], "act": 1}}),
                      "does not know: act"),
+    "lmf-cmsr": (lmf_file("lmliif", mod_input=True, cmsr_spec={"mse_threshold": 2e-5}),
+                 "tables of multi-scale rendering"),
+    "lmf-amplitudes": (lmf_file("lmlte", mod_input=False), "the encoder's own amplitudes"),
+    "lmf-ciaosr": (lmf_file("lmciaosr"), "Unknown official architecture 'lmciaosr'"),
+    "lmf-latent": (lmf_file("lmliif", hidden=[8, 8]), "latent MLP has 2 hidden layers"),
+    "lmf-render": (lmf_file("lmliif", {"mod_scale": False}), "render MLP is of a kind"),
+    "lmf-convolution": (lmf_file("lmlte", {"use_conv": True}, mod_input=True),
+                        "render MLP is of a kind"),
     "encoder-alone": ({"model": {**EDSR_SPEC, "sd": weights(shapes.edsr(1, 8))}},
                       "an encoder alone"),
     "scale": ({"model": {"name": "edsr-baseline", "args": {"scale": 8}, "sd": {}}},

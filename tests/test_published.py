@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 from conftest import shared
 
-from harness.published import Printed, System, claims, printed, printed_of, systems
+from harness.published import Printed, System, claims, printed, printed_of, reading, systems
 from harness.published.reading import last_digit
 
 SEEMORE = ("seemore_table1.csv", "1")
@@ -37,6 +37,22 @@ def test_a_system_without_a_method_of_ours_is_found_by_its_name():
     found = printed_of([SEEMORE], System("none", "IMDN"), "Urban100", 4, "ssim")
     assert found == Printed(0.7838, "Y channel", ".7838", pytest.approx(1e-4))
     assert printed_of([SEEMORE], System("none", "CARN-M"), "none", 2, "params").text == "412K"
+
+
+def test_a_files_other_name_of_a_network_is_its_own(monkeypatch):
+    """EDSR-baseline is EDSR in LMF's files; in IGConv's they are two networks."""
+    file, table = "igconv_table2_div2k.csv", "2"
+    (row, *_) = (r for r in reading._rows(file) if r["backbone"] == "EDSR" and r["value"])
+    rows = (row, {**row, "backbone": "EDSR-baseline", "value": "1.5", "printed": ""})
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "_rows", lambda _: rows)
+        reading._index.cache_clear()
+        named = [System(edsr, row["method"]) for edsr in ("EDSR", "EDSR-baseline")]
+        where = (row["dataset"], float(row["scale"]), row["metric"])
+        values = [printed_of([(file, table)], name, *where).value for name in named]
+        assert list(systems(file, table)) == named
+    reading._index.cache_clear()
+    assert values == [float(row["value"]), 1.5]
 
 
 def test_what_belongs_to_no_scale_is_found_at_every_one():

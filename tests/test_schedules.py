@@ -232,6 +232,13 @@ def test_a_schedule_in_words():
     )
 
 
+def test_the_same_is_said_once():
+    same = {name: {"departure": "other data"} for name in ("edsr-x2", "edsr-x4")}
+    text = describing.schedule(profile(overrides=same), 4, ["edsr-x2", "edsr-x4", "edsr-lte"])
+    assert "; edsr-x2, edsr-x4: 12 steps" in text
+    assert text.count("other data") == 1
+
+
 def test_a_schedule_of_several_scales_in_words(monkeypatch):
     """And the published one beside it, where the paper's profile has one."""
     toys = [MethodName(f"toy-{word}", "toy", scales=(2, 4)) for word in ("many", "more")]
@@ -265,5 +272,5 @@ def test_a_departure_makes_a_stand_in():
     )
     changed = paper.model_copy(update={"training": training})
     assert changed.stand_in(["edsr-moeisr-lte-s"])
-    assert not changed.stand_in(["edsr-liif", "bicubic", "swinir-lte"])
+    assert not changed.stand_in(["edsr-liif", "bicubic", "rdn-lte"])
     assert changed.numbers() == paper.numbers()

@@ -187,9 +187,12 @@ class Training(Strict):
         return {**self.outcome(), "overrides": to_jsonable_python(said)}
 
     def departs(self, parts: MethodName) -> bool:
-        """Whether one method's training is not the published one."""
-        own = self.for_method(parts)
-        return bool(own.departure) or self.decisive(parts) != published().decisive(parts)
+        """Whether one method's training is not the published one.
+
+        What departs in words in the profile `paper` does so under every profile with its settings.
+        """
+        said = self.for_method(parts).departure or published().for_method(parts).departure
+        return bool(said) or self.decisive(parts) != published().decisive(parts)
 
     @property
     def length(self) -> tuple[int, str]:
