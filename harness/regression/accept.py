@@ -16,7 +16,8 @@ from harness.regression.golden import (
     golden_cell,
 )
 from harness.report import captions
-from harness.report.aggregate import Report, distinct
+from harness.report.aggregate import Report
+from harness.report.means import distinct
 
 
 def accept(

@@ -14,7 +14,8 @@ from typing import Any
 from harness.profiles import concerning
 from harness.regression.findings import Allowed, Finding, Verdict
 from harness.regression.golden import CellKey, Golden, GoldenCell
-from harness.report.aggregate import CellMean, Report
+from harness.report.aggregate import Report
+from harness.report.means import CellMean
 
 MACS_TOLERANCE = 0.01
 """Relative rise of a mixture's decoder multiply-adds that is let pass."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness.errors import HarnessError
 from harness.files import write_text
-from harness.report.aggregate import CellMean
+from harness.report.means import CellMean
 
 SCHEMA = 1
 CellKey = tuple[str, str, str, float]

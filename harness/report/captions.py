@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.plan import RoleNote
-from harness.report.aggregate import CellMean, Report, distinct, under_common
+from harness.report.aggregate import Report, under_common
 from harness.report.costs import Measured
+from harness.report.means import CellMean, distinct
 from harness.report.text import DAGGER, scale_text
 
 COUNTED = (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from harness.report.aggregate import CellMean, Report
+from harness.report.aggregate import Report
 from harness.report.costs import Measured
 from harness.report.limits import limits
+from harness.report.means import CellMean
 from harness.report.systems import system
 
 

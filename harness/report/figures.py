@@ -13,7 +13,7 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocat
 from harness.experiments import Block, methods_of
 from harness.published import encoder_label
 from harness.report import captions
-from harness.report.aggregate import CellMean, Report
+from harness.report.aggregate import Report
 from harness.report.figure import (
     COLUMN_WIDTH,
     PAGE_WIDTH,
@@ -24,6 +24,7 @@ from harness.report.figure import (
     note,
     save,
 )
+from harness.report.means import CellMean
 from harness.report.text import decimals, scale_text
 
 _MACS_SCALES = (2, 4, 12)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from harness.experiments import method_at
 from harness.report import captions
-from harness.report.aggregate import CellMean, Report
+from harness.report.aggregate import Report
+from harness.report.means import CellMean
 from harness.report.text import MISSING, scale_text
 
 

@@ -11,12 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from harness.report import captions
-from harness.report.aggregate import Report, distinct
+from harness.report.aggregate import Report
 from harness.report.figure import COLUMN_WIDTH, DPI, FigureFile
 from harness.report.formats import escape, latex, markdown, markdown_figures
 from harness.report.layout import Table
 from harness.report.limits import TITLE as LIMITS
 from harness.report.limits import limits
+from harness.report.means import distinct
 from harness.report.tables import build_tables
 
 

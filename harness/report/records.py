@@ -12,9 +12,10 @@ import pandas as pd
 
 from harness.experiments.counts import Reference
 from harness.report import captions, cost_records
-from harness.report.aggregate import CellMean, Report
+from harness.report.aggregate import Report
 from harness.report.claims import followed
 from harness.report.counts import Count
+from harness.report.means import CellMean
 
 
 def csv(report: Report) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from baselines import parse
 from harness.experiments.base import TableName
 from harness.report import captions
-from harness.report.aggregate import CellMean, Report
+from harness.report.aggregate import Report
 from harness.report.claims import claims_table
 from harness.report.cost_tables import latency_table, memory_table
 from harness.report.count_tables import count_tables
@@ -17,14 +16,14 @@ from harness.report.layout import (
     Line,
     Row,
     Table,
-    Value,
     scale_table,
     table_key,
 )
 from harness.report.limits import limits_table
+from harness.report.macs import macs_table, other_macs_table
+from harness.report.means import CellMean
 from harness.report.overview import overview_table
 from harness.report.text import MISSING, decimals, scale_text, signed
-from harness.report.units import UNITS, unit_of
 
 _OF_ALL_ROLES: tuple[TableName, ...] = ("latency", "memory", "limits")
 """Tables that have nothing to do with a set of images."""
@@ -51,8 +50,8 @@ def _tables_of(report: Report, role: str) -> list[Table]:
         "overview": overview_table,
         "psnr": _psnr,
         "ssim": _ssim,
-        "macs": _macs,
-        "other-macs": _other_macs,
+        "macs": macs_table,
+        "other-macs": other_macs_table,
         "latency": lambda report, _: latency_table(report),
         "memory": lambda report, _: memory_table(report),
         "limits": lambda report, _: limits_table(report),
@@ -116,154 +115,6 @@ def _small_for_ssim(report: Report, role: str) -> list[str]:
     ]
 
 
-def _macs(report: Report, role: str) -> Table:
-    """The multiply-adds that the experiment is about, beside the published ones."""
-    exponent, letter = _macs_unit(report, role)
-    unit = 10.0**exponent
-    show = partial(decimals, digits=1)
-    executed = Line("executed", lambda c: _over(c.executed_macs, unit), decimals)
-    lines = [
-        Line("paper's count", lambda c: _over(c.macs, unit), decimals, min, "measured"),
-        *([executed] if _answers_queries(report) else []),
-        Line("kernels, once", lambda c: _over(c.kernel_macs, unit), decimals),
-        *(_published_macs(unit) if _macs_comparable(report, role) else ()),
-        Line("% of baseline", lambda c: _percent(report, c), show),
-        Line("published %", lambda c: c.published_percent if _base(report, c) else None, show),
-    ]
-    what = "Decoder multiply-adds" if report.experiment.macs_of == "decoder" else "Multiply-adds"
-    title = f"{what} ({letter}MACs)"
-    return scale_table(report, role, "macs", title, lines, note=_macs_note(report, role, exponent))
-
-
-def _published_macs(unit: float) -> tuple[Line, Line]:
-    return (
-        Line("published", lambda c: _over(c.published_macs, unit), decimals),
-        Line("difference", lambda c: _macs_difference(c, unit), signed),
-    )
-
-
-def _macs_comparable(report: Report, role: str) -> bool:
-    """Other images or networks of other sizes cost something else by design."""
-    networks: dict[str, object] = report.plan.profile_settings.get("networks", {})
-    return not report.role(role).substitute and not any(networks.values())
-
-
-def _macs_note(report: Report, role: str, exponent: int) -> str:
-    """What is counted, and why published figures are not shown where they are not."""
-    letter = dict(UNITS)[exponent]
-    notes = [
-        f"Multiply-adds (MACs), mean per image, 1 {letter}MACs = 1e{exponent}: "
-        f"{_counted(report, role)}.",
-        *_macs_remarks(report, role),
-    ]
-    if _is_moeisr(report):
-        notes.append(_moeisr_macs_remark(report, role))
-    return " ".join(note for note in notes if note)
-
-
-def _answers_queries(report: Report) -> bool:
-    """Whether some method has a decoder, so that an engine computes less than is counted."""
-    return any(parse(method).decoder for method in report.experiment.methods)
-
-
-def _is_moeisr(report: Report) -> bool:
-    """Whether the experiment is one of the MoEISR paper's."""
-    experiment = report.experiment
-    return experiment.reproduces and any(parse(method).head for method in experiment.methods)
-
-
-def _counted(report: Report, role: str) -> str:
-    """What is counted, in words."""
-    counted = "every query through its expert's MLP, and the mapper"
-    if report.experiment.macs_of == "all":
-        counted = "convolutions and linear layers of the whole network"
-        if _answers_queries(report):
-            counted += ", every query through its MLP (its expert's, and the mapper)"
-    if report.experiment.macs_input == "hr":
-        pixels = [c.lr_pixels for c in report.cells.values() if c.role == role and c.lr_pixels]
-        counted += f"; LR images here have {pixels[0]:,.2f} pixels on the mean" if pixels else ""
-    return counted
-
-
-def _macs_remarks(report: Report, role: str) -> Iterator[str]:
-    """What must be known of single lines or rows."""
-    cells = [cell for cell in report.cells.values() if cell.role == role]
-    if _answers_queries(report):
-        yield (
-            "Executed is what our engine computes for the same pixels, LTE's estimators included: "
-            "what the queries of a latent code share, once."
-        )
-    if any(cell.kernel_macs for cell in cells):
-        yield "Kernels are made once for all images of a scale, and are not in the counts above."
-    highest = dict.fromkeys(report.label(c.method) for c in cells if c.least_encoder_macs)
-    if highest:
-        yield (
-            f"{', '.join(highest)}: counted without weights, with the dearest expert in every "
-            "layer, which no image exceeds."
-        )
-
-
-def _moeisr_macs_remark(report: Report, role: str) -> str:
-    """On the MoEISR paper's own figures."""
-    says = "The paper calls multiply-adds FLOPs."
-    if any(cell.published_macs is not None for cell in report.cells.values()):
-        if _macs_comparable(report, role):
-            return says
-        return f"{says} Its figures are of other images or networks, and are not shown."
-    return (
-        f"{says} Its Table 3 takes Set14's HR images as LR, so its figures are no comparison and "
-        "are not shown."
-    )
-
-
-def _macs_unit(report: Report, role: str) -> tuple[int, str]:
-    """The paper's unit, so that digits can be compared; else one that suits the numbers."""
-    wanted = report.experiment.macs_unit
-    fixed = [unit for unit in UNITS if unit[1] == wanted]
-    comparable = _macs_comparable(report, role)
-    return fixed[0] if fixed and comparable else _unit(report, role, lambda c: c.macs)
-
-
-def _macs_difference(cell: CellMean, unit: float) -> float | None:
-    if not cell.macs or cell.published_macs is None:
-        return None
-    return float(f"{cell.macs / unit:.2f}") - float(f"{cell.published_macs / unit:.2f}")
-
-
-def _percent(report: Report, cell: CellMean) -> float | None:
-    """Multiply-adds relative to the block's baseline, which has no line of its own."""
-    base = _base(report, cell)
-    return 100 * cell.macs / base.macs if base and base.macs and cell.macs else None
-
-
-def _base(report: Report, cell: CellMean) -> CellMean | None:
-    """The baseline of a cell's block; None for the baseline itself and for common rows."""
-    for block in report.experiment.blocks:
-        if cell.method in block.methods[1:]:
-            return report.at(block.methods[0], cell.role, cell.scale)
-    return None
-
-
-def _other_macs(report: Report, role: str) -> Table:
-    exponent, letter = _unit(report, role, lambda c: c.encoder_macs)
-    unit = 10.0**exponent
-    lines = [
-        Line("encoder", lambda c: _over(c.encoder_macs, unit), decimals),
-        Line("estimators", lambda c: _over(c.estimator_macs, unit), decimals),
-    ]
-    note = (
-        f"Mean per image, 1 {letter}MACs = 1e{exponent}. Kept apart because the paper's decoder "
-        "figures leave them out; estimators are LTE's amplitude, frequency and phase layers."
-    )
-    title = f"Multiply-adds outside the decoder ({letter}MACs)"
-    return scale_table(report, role, "other-macs", title, lines, note=note)
-
-
-def _over(value: float | None, unit: float) -> float | None:
-    """In the unit; None where there is nothing to count (bicubic has no layers)."""
-    return value / unit if value else None
-
-
 def _shares(report: Report, role: str) -> Table:
     """Share of the queries that each expert served."""
     depths = {d for cell in report.cells.values() for d in cell.expert_depths}
@@ -313,7 +164,3 @@ def _network_cells(cells: Sequence[CellMean]) -> Iterator[Cell]:
     )
     for texts in values:
         yield Cell(", ".join(dict.fromkeys(texts)) or MISSING)
-
-
-def _unit(report: Report, role: str, value: Value) -> tuple[int, str]:
-    return unit_of(value(cell) for cell in report.cells.values() if cell.role == role)
