@@ -67,7 +67,7 @@ def provenance(report: Report, role: str) -> str:
 
 
 def brief(report: Report, role: str) -> str:
-    """`provenance` in a line or two, for inside a figure whose caption has the whole of it."""
+    """`provenance` in a line or two, where the whole of it stands at the top of the report."""
     plan, played = report.plan, report.role(role)
     count = _only(played) if played.only else f"{played.images} images"
     parts = [f"measured on {played.dataset} ({count})"]
@@ -76,7 +76,7 @@ def brief(report: Report, role: str) -> str:
     if plan.training:
         parts.append(f"trained on {plan.training.partition(' (')[0]}")
     if plan.networks and plan.stand_in:
-        parts.append("networks and schedule as in the caption")
+        parts.append("networks and schedule: see the top of the report")
     return f"{_opening(report, role)}{'; '.join(parts)}."
 
 
@@ -100,14 +100,15 @@ def _training(report: Report) -> Iterator[str]:
         yield f"schedule: {_phrase(plan.schedule)}"
 
 
-def costs_provenance(report: Report, measured: Measured) -> str:
-    """On what machine and image, and of which networks, costs were measured."""
+def costs_provenance(report: Report, measured: Measured, whole: bool = True) -> str:
+    """On what machine and image, and of which networks, costs were measured; these left out where
+    a document begins with them."""
     plan = report.plan
     opening = f"Profile {plan.profile}"
     if plan.stand_in:
         opening = f"Stand-in, not the paper's setting (profile {plan.profile})"
     where = measured.setting.in_words() if measured.setting else "not measured"
-    return f"{opening}: {'; '.join([where, *_training(report)])}."
+    return f"{opening}: {'; '.join([where, *(_training(report) if whole else ())])}."
 
 
 def comparison_note(report: Report, role: str) -> str:
@@ -142,6 +143,13 @@ def caption(report: Report, role: str) -> str:
         return f"Nothing is measured on {role}: it is not among the datasets of this harness."
     parts = (provenance(report, role), comparison_note(report, role), path_warning(report))
     return " ".join(part for part in parts if part)
+
+
+def brief_caption(report: Report, role: str) -> str:
+    """`caption` for tables of a document that begins with the whole of it."""
+    if role in report.experiment.published_roles:
+        return caption(report, role)
+    return " ".join(filter(None, (brief(report, role), comparison_note(report, role))))
 
 
 def row_name(report: Report, row: str) -> str:

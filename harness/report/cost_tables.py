@@ -117,6 +117,7 @@ def _table(
         key=key,
         title=title,
         caption=captions.costs_provenance(report, measured),
+        brief=captions.costs_provenance(report, measured, whole=False),
         groups=scale_groups(report),
         header=("Method", "", *map(scale_text, report.scales)),
         rows=tuple(rows),

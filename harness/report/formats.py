@@ -33,7 +33,7 @@ _LATEX = {
 
 
 def markdown(table: Table) -> str:
-    """A table with its caption and notes, as GitHub and pandoc read it."""
+    """A table with its caption in brief and notes, as GitHub and pandoc read it."""
     header = list(table.header)
     body = []
     if table.groups:
@@ -47,7 +47,7 @@ def markdown(table: Table) -> str:
     text = tabulate(body, header, tablefmt="pipe", disable_numparse=True, colalign=align)
     notes = [f"[{mark}] {note}" if mark else note for mark, note in table.notes]
     listed = "\n".join(f"- {note}" for note in notes)
-    parts = [f"## {table.title}", table.caption, text, listed]
+    parts = [f"## {table.title}", table.brief or table.caption, text, listed]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -46,6 +46,7 @@ class Table:
         groups: headings over the columns after the leading ones, each with its width.
         header: all column names, leading columns first.
         notes: (mark, text); general notes have no mark.
+        brief: the caption in documents that begin with what it says at length; "" for the same.
     """
 
     key: str
@@ -56,6 +57,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[tuple[str, str], ...]
     stand_in: bool
+    brief: str = ""
 
     @property
     def has_numbers(self) -> bool:
@@ -120,6 +122,7 @@ def scale_table(
         key=table_key(report, role, key),
         title=f"{title}, {captions.shown_set(report, role)}",
         caption=captions.caption(report, role),
+        brief=captions.brief_caption(report, role),
         groups=scale_groups(report),
         header=("Method", "", *map(scale_text, report.scales)),
         rows=tuple(rows) if body else (),

@@ -27,6 +27,7 @@ def limits_table(report: Report) -> Table:
         key="limits",
         title="Scales and models",
         caption=captions.caption(report, last),
+        brief=captions.brief_caption(report, last),
         groups=(),
         header=("System", "Scales", "Models", "Parameters", "In sum", "Cost depends on"),
         rows=tuple(rows),

@@ -83,6 +83,7 @@ def overview_table(report: Report, role: str) -> Table:
         key=table_key(report, role, "overview"),
         title=f"Every system at {scale_text(scale)}, {captions.shown_set(report, role)}",
         caption=captions.caption(report, role),
+        brief=captions.brief_caption(report, role),
         groups=(("parameters", 2), ("mean per image", len(images)), (_size(report), len(costs))),
         header=("System", "one model", "all models", *heads),
         rows=tuple(rows),
@@ -113,7 +114,7 @@ def _image_columns(report: Report, role: str, scale: float) -> list[_Numbers]:
 
     return [
         _Numbers("PSNR (dB)", lambda row: cells[row].psnr, decimals, max, missing),
-        _Numbers(f"{letter}MACs, paper's count", lambda row: macs(cells[row].macs), decimals, min),
+        _Numbers(f"{letter}MACs", lambda row: macs(cells[row].macs), decimals, min),
         _Numbers("executed", lambda row: macs(cells[row].executed_macs), decimals, min),
     ]
 
@@ -149,7 +150,8 @@ def _notes(report: Report) -> list[str]:
     latency, memory = report.costs.latency.setting, report.costs.memory.setting
     notes = [
         "One model: the one that does this scale. Multiply-adds (MACs): all of a system's, encoder "
-        "included, the mean per image of the set. Latency and memory are of one LR image."
+        "included, the mean per image of the set, as the papers count and as executed here. "
+        "Latency and memory are of one LR image."
     ]
     if latency is not None:
         notes.append(

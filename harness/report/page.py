@@ -51,6 +51,7 @@ def markdown_page(report: Report, figures: Sequence[FigureFile], folder: PurePos
     plan = report.plan
     parts.append(f"{report.experiment.origin} Profile {plan.profile}: {plan.summary}.")
     parts += [f"> {warning}" for warning in report.plan.warnings]
+    parts += [captions.caption(report, role) for role in report.roles]
     cannot = limits(report)
     parts += [f"## {LIMITS}", " ".join(cannot)] if cannot else []
     parts += [markdown(table).strip() for table in build_tables(report)]

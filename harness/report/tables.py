@@ -145,6 +145,7 @@ def _networks(report: Report, role: str) -> Table:
         key=table_key(report, role, "networks"),
         title="Networks as measured",
         caption=captions.caption(report, role),
+        brief=captions.brief_caption(report, role),
         groups=(),
         header=("Method", "Parameters", "Steps", "Seed", "Checkpoint", "Precision", "Device"),
         rows=tuple(rows),
