@@ -32,7 +32,7 @@ COMPARE = Experiment(
     about=(
         "All are over EDSR-baseline, but SeemoRe, which has no encoder apart. Left out: SeemoRe's "
         "sizes B and L, IGConv over other encoders (RCAN's does x8 too), and LMF's rendering of "
-        "weakly modulated pixels at lower scales (CMSR, `harness cmsr`)."
+        "weakly modulated pixels at lower scales (CMSR)."
     ),
     over="EDSR-baseline",
     common=("bicubic",),
