@@ -52,12 +52,17 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class PlannedCost:
-    """Costs of one method at one scale: their file, relative to the folder of costs."""
+    """Costs of one method at one scale: their file, relative to the folder of costs.
+
+    Attributes:
+        lr_size: (h, w) of the LR image.
+    """
 
     method: str
     scale: float
     seed: int
     file: str
+    lr_size: list[int]
 
 
 @dataclass(frozen=True)

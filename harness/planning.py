@@ -106,6 +106,7 @@ def _planned_costs(job: Job, measured: Sequence[Subject]) -> list[PlannedCost]:
             scale=cell.scale,
             seed=cell.subject.seed,
             file=cell.file.path.relative_to(folder).as_posix(),
+            lr_size=list(job.profile.costs.lr_size),
         )
         for cell in cost_cells(job, measured)
     ]
@@ -173,11 +174,14 @@ def merge(new: StoredPlan, old: StoredPlan) -> StoredPlan:
     def method_stays(method: str) -> bool:
         return method in kept or not (method in again or parse(method).encoder)
 
+    def comparable(cost: PlannedCost) -> bool:
+        return all(cost.lr_size == each.lr_size for each in new.costs)
+
     return replace(
         new,
         cells=[*new.cells, *filter(stays, old.cells)],
         methods=[*new.methods, *kept.values()],
-        costs=[*new.costs, *(cost for cost in old.costs if method_stays(cost.method))],
+        costs=[*new.costs, *(c for c in old.costs if method_stays(c.method) and comparable(c))],
     )
 
 

@@ -75,7 +75,7 @@ def made_up_cost(kind: Kind, method: str, scale: float) -> Cost:
         memory_mib=None,
         values=[0.9 * middle, middle, 1.3 * middle] if latency else [float((1 + place) << 20)],
         machine=MACHINE,
-        beside=list(TIMED) if latency else [],
+        timing=f"at-x{scale:g}" if latency else "",
         baseline_bytes=0 if latency else 200 << 20,
         memory_kind="" if latency else "process",
         versions={"torch": "0.0.0"},
@@ -97,7 +97,7 @@ def write_comparison(root: Path, edit: Edit = unchanged) -> Path:
             row = asdict(made_up_measurement(method, scale))
             rows = [{**row, "image": f"image{n}.png"} for n in range(STAND_IN.images)]
             _write(measurements_dir(root, "quick") / file, rows)
-            costs.append(PlannedCost(method, scale, 0, file))
+            costs.append(PlannedCost(method, scale, 0, file, [128, 96]))
             kinds: tuple[Kind, Kind] = ("latency", "memory")
             found = [edit(made_up_cost(kind, method, scale)) for kind in kinds]
             _write(costs_dir(root, "quick") / file, [asdict(r) for r in found if r is not None])

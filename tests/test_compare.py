@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from compare_fixtures import (
     COMPARE,
     LEFT_OUT,
@@ -30,9 +31,10 @@ from PIL import Image
 from report_fixtures import write_results
 from tiny import PROFILE, Harness, write_data, write_profile
 
+import baselines
 from baselines import parse
 from baselines.composition import ImplicitSR
-from harness import experiments
+from harness import checkpoints, experiments
 from harness.costs import latency, measuring
 from harness.costs.memory import Case, Peak, peaks
 from harness.costs.rows import Cost, costs_dir
@@ -194,6 +196,10 @@ def check_rows(stored: dict[str, list[dict[str, Any]]]) -> None:
     """What the rows of a finished run must say."""
     names = {f.name for f in fields(Cost)}
     seen = set()
+    of_scale: dict[float, list[dict[str, Any]]] = {}
+    for row in itertools.chain(*stored.values()):
+        if row["kind"] == "latency":
+            of_scale.setdefault(row["scale"], []).append(row)
     for name, rows in stored.items():
         assert {row["kind"] for row in rows} == {"latency", "memory"}
         assert len(rows) == 2
@@ -207,7 +213,8 @@ def check_rows(stored: dict[str, list[dict[str, Any]]]) -> None:
         latency, memory = sorted(rows, key=lambda r: r["kind"])
         assert len(latency["values"]) == 3
         assert all(value > 0 for value in latency["values"])
-        assert latency["method"] in latency["beside"]
+        assert len({r["timing"] for r in of_scale[latency["scale"]]}) == 1
+        assert memory["timing"] == ""
         assert memory["baseline_bytes"] > 20 << 20
         assert 0 <= memory["values"][0] < 200 << 20
     chosen = {"bicubic", "edsr-liif", "edsr-moeisr-lte-s", "edsr-lmliif"}
@@ -333,6 +340,60 @@ def test_memory_grows_with_the_result_and_is_of_one_case_alone(tmp_path):
     assert small.bytes < large.bytes / 2
 
 
+def test_the_same_peak_from_another_process(tmp_path):
+    """Nothing that loading left behind is in it, which would differ from start to start."""
+    image, stored = tmp_path / "lr.png", tmp_path / "network.pt"
+    Image.new("RGB", (24, 24)).save(image)
+    build = {"encoder": {"blocks": 1, "features": 8}}
+    model = baselines.build("edsr-igconv-plus", **build)
+    content = {"method": "edsr-igconv-plus", "build": build, "state_dict": model.state_dict()}
+    checkpoints.save(stored, {**content, "origin": "random"})
+    case = Case("edsr-igconv-plus", str(stored), str(image), 4, "fp32", None, "cpu", 1)
+    one, other = (next(peaks([case])) for _ in range(2))
+    assert one.reason == ""
+    assert abs(one.bytes - other.bytes) <= 1 << 20
+
+
+def test_what_was_not_timed_with_the_others_is_timed_with_them(
+    job, harness: Harness, without_memory
+):
+    """As after a run that was stopped between rows; or with fewer calls than the profile wants."""
+    command = (*job[:-2], "--methods", "bicubic,edsr-liif", "--no-figures")
+    harness.good(*command)
+    (path,) = Path("results/tiny/costs/x4").glob("bicubic.*")
+    kept = path.read_text()
+    path.write_text(kept.replace('"timing": "', '"timing": "0'))
+    harness.good(*command)
+    timings = {
+        rows[-1]["timing"]
+        for name, rows in cost_files().items()
+        if name.startswith("x4/") and rows[-1]["kind"] == "latency"
+    }
+    assert len(timings) == 1
+    before = cost_files()
+    profile = yaml.safe_load(Path("tiny.yaml").read_text())
+    profile["costs"]["rounds"] = 4
+    write_profile(Path("tiny.yaml"), profile)
+    harness.good(*command)
+    for name, rows in cost_files().items():
+        assert len(rows) == len(before[name]) + 1
+        assert len(rows[-1]["values"]) == 4
+
+
+def test_another_lr_size_starts_a_table_of_its_own(job, harness: Harness, without_memory):
+    command = (*job[:-2], "--no-figures", "--json", "--methods")
+    harness.good(*command, "bicubic,edsr-liif")
+    profile = yaml.safe_load(Path("tiny.yaml").read_text())
+    profile["costs"]["lr_size"] = [10, 12]
+    write_profile(Path("tiny.yaml"), profile)
+    records = json.loads(harness.good(*command, "bicubic"))["records"]
+    found = {(r["method"], r["scale"]): r for r in records}
+    assert found["bicubic", 2]["costs_lr_size"] == "10x12"
+    assert found["bicubic", 2]["latency_s"] > 0
+    assert found["edsr-liif", 2]["latency_s"] is None
+    assert found["edsr-liif", 2]["psnr"] is not None
+
+
 # Reports from stored rows
 
 
@@ -444,9 +505,32 @@ def test_peaks_of_different_kinds_are_not_mixed(tmp_path):
     assert found["bicubic", 2]["latency_s"] is not None
 
 
+def test_latency_and_memory_are_of_one_setting(tmp_path):
+    """They stand side by side under one LR size."""
+    edit = only(lambda row: row.kind == "latency", lambda row: replace(row, lr_height=64))
+    found = report_of(tmp_path, edit)
+    for record in found.values():
+        sizes = {"latency_s": "64x96", "peak_memory_bytes": "128x96"}
+        shown = {size for key, size in sizes.items() if record[key] is not None}
+        assert shown <= {record["costs_lr_size"]}
+    assert any(record["latency_s"] is not None for record in found.values())
+    assert all(record["peak_memory_bytes"] is None for record in found.values())
+
+
+@pytest.mark.parametrize(
+    "row", ['{"values": []}', '{"reason": ""}', "[1, 2]", '{"values": [NaN]}', '{"values": "5"}']
+)
+def test_damaged_costs_are_refused(row, tmp_path):
+    write_comparison(tmp_path)
+    path = costs_dir(tmp_path, "quick") / "edsr-liif-x4.jsonl"
+    path.write_text(path.read_text() + row + "\n")
+    with pytest.raises(HarnessError, match="is damaged"):
+        render(tmp_path, "quick", "compare", "markdown")
+
+
 def test_what_was_not_timed_in_turns_is_said(tmp_path):
     def alone(row: Cost) -> Cost:
-        return replace(row, beside=["edsr-lte"])
+        return replace(row, timing="another day")
 
     write_comparison(
         tmp_path, only(lambda r: (r.kind, r.method, r.scale) == ("latency", "edsr-lte", 8), alone)

@@ -423,6 +423,7 @@ def test_sizes_of_upsamplers_reach_the_network_and_the_words():
     [
         ({"upsampler": {"igconf": {}}}, "Did you mean 'igconv'"),
         ({"upsampler": {"igconv": {"widht": 32}}}, "widht"),
+        ({"upsampler": {"igconv": {"scales": [2, 3]}}}, "a method's name decides its scales"),
         ({"encoder": {"seemore-l": {"kernel": 4}}}, "kernels are odd"),
         ({"encoder": {"srformer": {"chanels": 8}}}, "chanels"),
     ],

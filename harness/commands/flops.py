@@ -244,7 +244,7 @@ def _print(content: dict[str, Any]) -> None:
         "kernel_macs": "kernels (IGConv), once for all images of a scale",
         "executed_macs": "executed by the engine for decoder and estimator",
         "encoder_macs": "encoder (a fixed-scale network as a whole)",
-        "total_macs": "all, as the paper counts it",
+        "total_macs": "all of one call, kernels included",
     }
     for key, name in names.items():
         click.echo(f"  {name:<50}{content[key] / 1e9:>16,.2f} G")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from baselines import parse
 from harness import checkpoints
@@ -38,9 +40,13 @@ class CostCell:
     scale: float
     file: CellFile
 
-    def lacks(self, kind: Kind) -> bool:
-        """Whether this was not measured yet, or could not be."""
-        row = latest(self.file.rows(), kind)
+    def latest(self, kind: Kind) -> dict[str, Any] | None:
+        """The row that counts; None where nothing was measured."""
+        return latest(self.file.rows(), kind)
+
+    def lacks_memory(self) -> bool:
+        """Whether peak memory was not measured yet, or could not be."""
+        row = self.latest("memory")
         return row is None or bool(row["reason"])
 
 
@@ -103,13 +109,41 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
         return 0
     folder = costs_dir(job.places.results, job.profile.name)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "measuring.lock"), stoppable() as stop:
-        stale = {cell.scale for cell in cells if force or cell.lacks("latency")}
+    with _alone(folder), stoppable() as stop:
+        stale = _stale_scales(job, cells) if not force else {cell.scale for cell in cells}
         timed = [cell for cell in cells if cell.scale in stale]
-        weighed = [cell for cell in cells if force or cell.lacks("memory")]
+        weighed = [cell for cell in cells if force or cell.lacks_memory()]
         _measure_latency(job, timed, stop)
         _measure_memory(job, weighed, stop)
     return len(timed) + len(weighed)
+
+
+def _stale_scales(job: Job, cells: Sequence[CostCell]) -> set[float]:
+    """Scales at which a method was not timed, with fewer calls, or not in turns with the others."""
+    timings: dict[float, set[str]] = {}
+    stale = set()
+    for cell in cells:
+        row = cell.latest("latency")
+        if row is None or row["reason"] or len(row["values"]) < job.profile.costs.rounds:
+            stale.add(cell.scale)
+        else:
+            timings.setdefault(cell.scale, set()).add(row["timing"])
+    return stale | {scale for scale, found in timings.items() if len(found) > 1}
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other process measures costs in a results folder meanwhile."""
+    lock = FileLock(folder / "measuring.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("Waiting for another process that measures costs here")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _check(stop: Stop) -> None:
@@ -136,6 +170,7 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
             progress.note = f"x{scale:g}"
             own = [cell for cell in cells if cell.scale == scale]
             # Taken before: afterwards the load is our own.
+            timing = uuid.uuid4().hex[:12]
             here = {cell.subject.device: machine(cell.subject.device) for cell in own}
             subjects = [cell.subject for cell in own]
             found = seconds_of_calls(subjects, lr, scale, job.profile, job.device, done)
@@ -143,8 +178,7 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
                 row = _row(job.profile, cell, "latency", here[cell.subject.device])
                 method = cell.subject.method
                 values, reason = found.seconds.get(method, []), found.failed.get(method, "")
-                beside = list(found.seconds)
-                cell.file.append(replace(row, values=values, reason=reason, beside=beside))
+                cell.file.append(replace(row, values=values, reason=reason, timing=timing))
 
 
 def _work(scale: float) -> int:

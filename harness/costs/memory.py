@@ -33,6 +33,11 @@ from harness.upscaling import upscale
 _SERVER = "from harness.costs.memory import serve; serve()"
 
 
+# Of glibc: what is freed goes back to the system at once. Else a peak has in it what loading the
+# network left behind, which differs from run to run by more than systems do.
+_RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
+
+
 @dataclass(frozen=True)
 class Case:
     """One method at one scale.
@@ -79,6 +84,7 @@ def peaks(cases: Sequence[Case]) -> Iterator[Peak]:
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # Ctrl-C is for the command, which lets a case come to its end
+        env={**os.environ, **_RETURNED},
     )
     with server:
         try:

@@ -36,7 +36,7 @@ class Cost:
         checkpoint: hash of the weights; "" where there are none.
         lr_height, lr_width: of the LR image, in pixels.
         values: see `kind`.
-        beside: methods that were timed in turns with this one, itself included.
+        timing: of all rows whose calls took turns; "" for memory.
         reason: why there are no values, where measuring failed; such a cell is measured again.
         baseline_bytes: of the process before the network was loaded, which has only imported; left
             out of the peak.
@@ -57,7 +57,7 @@ class Cost:
     memory_mib: int | None
     values: list[float]
     machine: dict[str, Any]
-    beside: list[str] = field(default_factory=list)
+    timing: str = ""
     reason: str = ""
     baseline_bytes: int = 0
     memory_kind: str = ""

@@ -59,6 +59,9 @@ class Networks(Strict):
             for name in given:
                 if name not in known:
                     raise ValueError(f"{part}: {unknown(part, name, known)}")
+        for name, options in self.upsampler.items():
+            if "scales" in options:
+                raise ValueError(f"upsampler: {name}: a method's name decides its scales")
         first, tried = next(iter(ENCODERS)), set()
         for parts in map(parse, methods()):
             # All that answers queries or makes kernels, over the first encoder; every other encoder
@@ -261,6 +264,8 @@ def load(name_or_path: str) -> Profile:
             text = Path(name_or_path).read_text(encoding="utf-8")
         else:
             text = (files(__package__) / f"{name_or_path}.yaml").read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no profile {Path(name_or_path).resolve()}.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise HarnessError(f"The profile {name_or_path} cannot be read: {error}") from error
     try:

@@ -22,7 +22,7 @@ def latency_table(report: Report) -> Table:
         f"Median of {_listed(measured.calls())} warm calls, from the LR image to the SR image in "
         "memory; quartiles below. All systems of a scale enlarge the same image.",
         turns_note(measured, report.scales),
-        _load_note(measured),
+        load_note(measured),
         "What a network with experts takes depends on the image.",
     ]
     return _table(report, "latency", "Latency (ms)", "median", measured, milliseconds, notes)
@@ -82,7 +82,7 @@ def _listed(numbers: Sequence[int]) -> str:
     return " or ".join(map(str, numbers)) or "no"
 
 
-def _load_note(measured: Measured) -> str:
+def load_note(measured: Measured) -> str:
     """How busy the machine was: a timing on a busy one is an upper bound."""
     loads = measured.loads()
     if loads is None or measured.setting is None:

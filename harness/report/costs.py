@@ -6,7 +6,8 @@ most cells have are shown; the others' cells are empty and say where they were m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,7 @@ class Measured:
 
     def in_turns(self, scale: float) -> bool:
         """Whether all that is shown of a scale was measured in turns with each other."""
-        shown = [row for (_, s), row in self.rows.items() if s == scale]
-        names = {row["method"] for row in shown}
-        return all(names <= set(row["beside"]) for row in shown)
+        return len({row["timing"] for (_, s), row in self.rows.items() if s == scale}) < 2
 
     def apart(self, scales: Collection[float]) -> list[float]:
         """Those of some scales at which not all that is shown was measured in turns."""
@@ -116,18 +115,35 @@ def load_costs(
     folder = costs_dir(results, plan.profile)
     stored = {(cost.method, cost.scale): _rows(folder, cost) for cost in plan.costs}
     kinds: tuple[Kind, Kind] = ("latency", "memory")
-    return Costs(*(_measured(stored, experiment, scales, kind) for kind in kinds))
+    found = [_measured(stored, experiment, scales, kind) for kind in kinds]
+    # One setting for both, as they stand side by side.
+    setting = _commonest([r for each in found for r in each.rows.values()], _without_kind)
+    return Costs(*(_of_setting(each, setting) for each in found))
 
 
 def _rows(folder: Path, cost: PlannedCost) -> list[dict[str, Any]]:
     path = folder / cost.file
     rows = CellFile(path).rows()
+    if not all(isinstance(row, dict) and _is_sound(row) for row in rows):
+        raise HarnessError(
+            f"{path} is damaged: a row has no values and no reason.",
+            "Delete the file and run the experiment again.",
+        )
     if any((row.get("method"), row.get("scale")) != (cost.method, cost.scale) for row in rows):
         raise HarnessError(
             f"{path} has costs of another cell than {cost.method} at x{cost.scale:g}.",
             "Delete the file and run the experiment again.",
         )
     return rows
+
+
+def _is_sound(row: Mapping[str, Any]) -> bool:
+    """Whether a row has numbers, or says why it has none."""
+    values = row.get("values")
+    numbers = isinstance(values, list) and all(
+        isinstance(value, float | int) and math.isfinite(value) for value in values
+    )
+    return numbers and (bool(values) or bool(row.get("reason")))
 
 
 def _measured(
@@ -150,13 +166,19 @@ def _measured(
                 missing[name, scale] = unable(name)
             else:
                 missing[name, scale] = "not measured" if (method, scale) in stored else LEFT_OUT
-    setting = _commonest(rows.values())
-    for key, row in list(rows.items()):
-        other = setting_of(row)
-        if other != setting:
-            missing[key] = _why_apart(other, setting)
+    return Measured(rows, missing)
+
+
+def _of_setting(measured: Measured, setting: Setting | None) -> Measured:
+    """What was measured in a setting; other rows are missing, with the reason."""
+    rows, missing = dict(measured.rows), dict(measured.missing)
+    own = [row for row in rows.values() if _without_kind(row) == setting]
+    shown = _commonest(own, setting_of)
+    for key, row in measured.rows.items():
+        if setting_of(row) != shown:
+            missing[key] = _why_apart(setting_of(row), shown or setting)
             del rows[key]
-    return Measured(rows, missing, setting)
+    return Measured(rows, missing, shown)
 
 
 def _why_apart(other: Setting, shown: Setting | None) -> str:
@@ -183,9 +205,16 @@ def setting_of(row: Mapping[str, Any]) -> Setting:
     )
 
 
-def _commonest(rows: Iterable[dict[str, Any]]) -> Setting | None:
+def _without_kind(row: Mapping[str, Any]) -> Setting:
+    """As `setting_of`, of latency and memory alike."""
+    return replace(setting_of(row), memory_kind="")
+
+
+def _commonest(
+    rows: Iterable[dict[str, Any]], setting: Callable[[Mapping[str, Any]], Setting]
+) -> Setting | None:
     """The setting of most rows; of as many, the one that was measured last."""
     found: dict[Setting, list[str]] = {}
     for row in rows:
-        found.setdefault(setting_of(row), []).append(row["measured_at"])
+        found.setdefault(setting(row), []).append(row["measured_at"])
     return max(found, key=lambda s: (len(found[s]), max(found[s])), default=None)

@@ -184,8 +184,8 @@ def _reference_notes(references: Sequence[Reference]) -> list[str]:
         return []
     notes = [f"{reference.name}: {reference.about}." for reference in references]
     notes.append(
-        "Agreement: equal, rounded to the printed digit; in range, between the least and the most; "
-        "else how much more is counted."
+        "Agreement: equal, rounded to the printed digit; in range, what some image costs, so "
+        "rounded; else how much more is counted."
     )
     if any(reference.estimated for reference in references):
         notes[-1] += " What was read off a figure has no digit to agree with."

@@ -88,7 +88,8 @@ def _macs_remarks(report: Report, role: str) -> Iterator[str]:
     if _answers_queries(report):
         yield (
             "Executed is what our engine computes for the same pixels, LTE's estimators included: "
-            "what the queries of a latent code share, once."
+            "what the queries of a latent code share, once. A few queries at the image's border "
+            "that it answers twice are left out."
         )
     if any(cell.kernel_macs for cell in cells):
         yield "Kernels are made once for all images of a scale, and are not in the counts above."

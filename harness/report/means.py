@@ -125,7 +125,7 @@ def means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
     return {
         **facts,
         "images": len(scored) // seeds,
-        "unscored": "multiply-adds are counted, nothing is enlarged" if counted else "",
+        "unscored": _why_unscored(rows) if counted else "",
         "psnr": None if counted else float(scored["psnr"].astype(float).mean()),
         "lr_pixels": float((scored["lr_height"] * scored["lr_width"]).mean()),
         "ssim": float(ssim.mean()) if len(ssim) else None,
@@ -142,6 +142,13 @@ def means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
         "expert_depths": tuple(scored["expert_depths"].iloc[0]),
         "expert_shares": _mean_shares(scored["expert_shares"].tolist()),
     }
+
+
+def _why_unscored(rows: pd.DataFrame) -> str:
+    """Of rows whose multiply-adds were counted without enlarging anything."""
+    if all(str(checkpoint).startswith("shapes-") for checkpoint in rows["checkpoint"]):
+        return "not trained: its multiply-adds alone are counted"
+    return "multiply-adds are counted, nothing is enlarged"
 
 
 def _mean_shares(shares: Sequence[Sequence[float]]) -> tuple[float, ...]:

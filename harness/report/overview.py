@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.cost_tables import (
+    load_note,
     mebibytes,
     memory_in_words,
     milliseconds,
@@ -157,6 +158,7 @@ def _notes(report: Report) -> list[str]:
         notes.append(
             f"Latency: median and quartiles of warm calls; {latency.in_words()}. "
             + turns_note(report.costs.latency, [reference_scale(report)])
+            + f" {load_note(report.costs.latency)}"
         )
     if memory is not None:
         notes.append(f"Memory: {memory_in_words(memory.memory_kind)}")

@@ -99,7 +99,9 @@ def _draw(report: Report, role: str, axis: Axis, folder: Path) -> FigureFile | N
     if not scales:
         return None
     gaps = captions.gaps_note(report, role, report.experiment.rows)
-    explained = axis.explained(report)
+    others = [scale_text(s) for s in report.scales if s not in scales]
+    left = f"{', '.join(others)}: in the tables." if others else ""
+    explained = " ".join(filter(None, (axis.explained(report), left)))
     text = note(report, role, explained, captions.lr_note(report, role), gaps)
     printed = " ".join([captions.brief(report, role), captions.path_warning(report), explained])
     lines = math.ceil((len(scales) + 1) / _COLUMNS)  # one place is for the legend
