@@ -32,6 +32,7 @@ class _Of:
     note: str = ""
 
 
+_OF_BASELINE = "% of baseline"
 _PARTS: dict[Part, str] = {
     "all": "",
     "decoder": " behind the encoder",
@@ -69,7 +70,7 @@ def _macs(report: Report, counts: Counts, number: int) -> Table:
     )
     if unit != 1e9:
         lines.insert(1, _Line("in GMACs", lambda c: _giga(c.macs.counted)))
-    lines.append(_Line("% of baseline", lambda c: _percent(report, report.counts[number], c)))
+    lines.append(_Line(_OF_BASELINE, lambda c: _percent(report, report.counts[number], c)))
     about = _Of(number, count, counts.macs, counts.note)
     return _table(report, about, "counts", f"{part} ({name}), {counts.size}", lines)
 
@@ -125,6 +126,8 @@ def _table(report: Report, of: _Of, key: str, title: str, lines: Sequence[_Line]
             report, [[cells[row, s] for s in scales] for row in block], lines, notes
         )
     general = [of.note, *_reference_notes(of.references), *_figure_notes(report, of, scales)]
+    if any(row.head[1] == _OF_BASELINE for row in rows):
+        general.append("Baseline: the first row of a block; of ranges, the most of each.")
     general.append(captions.others_note([row.head[0] for row in rows]))
     one = len(scales) < len(report.scales)
     return Table(

@@ -20,7 +20,7 @@ def macs_table(report: Report, role: str) -> Table:
     show = partial(decimals, digits=1)
     executed = Line("executed", lambda c: _over(c.executed_macs, unit), decimals)
     lines = [
-        Line("paper's count", lambda c: _over(c.macs, unit), decimals, min, "measured"),
+        Line(_count_name(report), lambda c: _over(c.macs, unit), decimals, min, "measured"),
         *([executed] if _answers_queries(report) else []),
         Line("kernels, once", lambda c: _over(c.kernel_macs, unit), decimals),
         *(_published_macs(unit) if _macs_comparable(report, role) else ()),
@@ -30,6 +30,10 @@ def macs_table(report: Report, role: str) -> Table:
     what = "Decoder multiply-adds" if report.experiment.macs_of == "decoder" else "Multiply-adds"
     title = f"{what} ({letter}MACs)"
     return scale_table(report, role, "macs", title, lines, note=_macs_note(report, role, exponent))
+
+
+def _count_name(report: Report) -> str:
+    return "paper's count" if report.experiment.reproduces else "papers' count"
 
 
 def _published_macs(unit: float) -> tuple[Line, Line]:

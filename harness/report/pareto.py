@@ -1,6 +1,6 @@
 """The Pareto figure: PSNR over what it costs, every system, a panel for each scale.
 
-Over multiply-adds each system has two points: the paper's count is hollow, what the engine
+Over multiply-adds each system has two points: the papers' count is hollow, what the engine
 executes is filled, and a thin line joins them. Over latency it has one.
 """
 

@@ -36,7 +36,7 @@ def _macs(report: Report, row: str, role: str, scale: float) -> tuple[float, ...
 def _about_macs(report: Report) -> str:
     del report
     return (
-        "Every system's multiply-adds, encoder included: the paper's count, and what our engine "
+        "Every system's multiply-adds, encoder included: as the papers count, and what our engine "
         "executes for the same pixels; of networks without queries they are the same. IGConv's "
         "kernels, made once for a scale, are in neither. s, b: MoEISR in the place of the MLP. "
         "Bicubic costs none, so what lies under it is on no front."
@@ -65,7 +65,7 @@ AXES = (
         title="PSNR over multiply-adds",
         label="multiply-adds per image",
         unit="",
-        counts=("paper's count", "executed"),
+        counts=("papers' count", "executed"),
         costs=_macs,
         explained=_about_macs,
     ),
