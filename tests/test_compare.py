@@ -37,7 +37,7 @@ from baselines.composition import ImplicitSR
 from harness import checkpoints, experiments
 from harness.costs import latency, measuring
 from harness.costs.memory import Case, Peak, peaks
-from harness.costs.rows import Cost, costs_dir
+from harness.costs.rows import Cost, costs_dir, stored_rows
 from harness.errors import HarnessError
 from harness.experiments import Block, method_at, scales_of_row
 from harness.report import ALL_FORMATS, render, write_report
@@ -47,6 +47,7 @@ from harness.report.labels import Box, around, place
 from harness.report.limits import limits
 from harness.report.pareto import family_looks, panel_scales, round_ticks
 from harness.report.text import MISSING, TIMES
+from harness.results import CellFile
 from harness.stopping import Stop
 
 SYSTEMS = COMPARE.blocks
@@ -526,6 +527,8 @@ def test_damaged_costs_are_refused(row, tmp_path):
     path.write_text(path.read_text() + row + "\n")
     with pytest.raises(HarnessError, match="is damaged"):
         render(tmp_path, "quick", "compare", "markdown")
+    with pytest.raises(HarnessError, match="is damaged"):
+        stored_rows(CellFile(path))
 
 
 def test_what_was_not_timed_in_turns_is_said(tmp_path):

@@ -200,7 +200,8 @@ def _print(summary: list[dict[str, Any]], notes: list[str]) -> None:
             "SSIM": line["ssim"],
             "LR": line["lr_source"],
             "protocol": line["protocol"],
-            "decoder GMACs": None if line["decoder_macs"] is None else line["decoder_macs"] / 1e9,
+            # Zero is a network without a decoder, or none.
+            "decoder GMACs": line["decoder_macs"] / 1e9 if line["decoder_macs"] else None,
             "s/image": line["seconds_per_image"],
             **(_rendered(line) if by_cmsr else {}),
         }

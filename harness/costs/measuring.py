@@ -20,7 +20,7 @@ from harness.bench.machine import machine
 from harness.bench.photograph import NAME, photograph
 from harness.costs.latency import seconds_of_calls
 from harness.costs.memory import Case, peaks
-from harness.costs.rows import Cost, CostId, Kind, costs_dir, latest, this_machine
+from harness.costs.rows import Cost, CostId, Kind, costs_dir, latest, stored_rows, this_machine
 from harness.data.degrade import unit
 from harness.data.images import save_png
 from harness.jobs import Job
@@ -42,7 +42,7 @@ class CostCell:
 
     def latest(self, kind: Kind) -> dict[str, Any] | None:
         """The row that counts; None where nothing was measured."""
-        return latest(self.file.rows(), kind)
+        return latest(stored_rows(self.file), kind)
 
     def lacks_memory(self) -> bool:
         """Whether peak memory was not measured yet, or could not be."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +18,8 @@ from typing import Any, Literal
 import torch
 
 from harness.bench.machine import machine
+from harness.errors import HarnessError
+from harness.results import CellFile
 
 SCHEMA = 1
 Kind = Literal["latency", "memory"]
@@ -106,6 +110,30 @@ class CostId:
 def costs_dir(results: Path, profile: str) -> Path:
     """Folder of a profile's costs, shared by its experiments."""
     return results / profile / "costs"
+
+
+def stored_rows(file: CellFile) -> list[dict[str, Any]]:
+    """The rows of a cell.
+
+    Raises:
+        HarnessError: a row has neither numbers nor a reason why there are none.
+    """
+    rows = file.rows()
+    if not all(isinstance(row, dict) and _is_sound(row) for row in rows):
+        raise HarnessError(
+            f"{file.path} is damaged: a row has no values and no reason.",
+            "Delete the file and run the experiment again.",
+        )
+    return rows
+
+
+def _is_sound(row: Mapping[str, Any]) -> bool:
+    """Whether a row has numbers, or says why it has none."""
+    values = row.get("values")
+    numbers = isinstance(values, list) and all(
+        isinstance(value, float | int) and math.isfinite(value) for value in values
+    )
+    return numbers and (bool(values) or bool(row.get("reason")))
 
 
 def latest(rows: list[dict[str, Any]], kind: Kind) -> dict[str, Any] | None:

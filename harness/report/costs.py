@@ -6,14 +6,13 @@ most cells have are shown; the others' cells are empty and say where they were m
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.bench.timing import Spread, spread
-from harness.costs.rows import Kind, costs_dir, identity, latest
+from harness.costs.rows import Kind, costs_dir, identity, latest, stored_rows
 from harness.errors import HarnessError
 from harness.experiments import Experiment, method_at
 from harness.plan import PlannedCost, StoredPlan
@@ -123,27 +122,13 @@ def load_costs(
 
 def _rows(folder: Path, cost: PlannedCost) -> list[dict[str, Any]]:
     path = folder / cost.file
-    rows = CellFile(path).rows()
-    if not all(isinstance(row, dict) and _is_sound(row) for row in rows):
-        raise HarnessError(
-            f"{path} is damaged: a row has no values and no reason.",
-            "Delete the file and run the experiment again.",
-        )
+    rows = stored_rows(CellFile(path))
     if any((row.get("method"), row.get("scale")) != (cost.method, cost.scale) for row in rows):
         raise HarnessError(
             f"{path} has costs of another cell than {cost.method} at x{cost.scale:g}.",
             "Delete the file and run the experiment again.",
         )
     return rows
-
-
-def _is_sound(row: Mapping[str, Any]) -> bool:
-    """Whether a row has numbers, or says why it has none."""
-    values = row.get("values")
-    numbers = isinstance(values, list) and all(
-        isinstance(value, float | int) and math.isfinite(value) for value in values
-    )
-    return numbers and (bool(values) or bool(row.get("reason")))
 
 
 def _measured(
