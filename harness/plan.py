@@ -143,9 +143,9 @@ def load_plan(path: Path) -> StoredPlan:
     """
     if not path.exists():
         raise HarnessError(
-            f"Nothing has been measured yet: {path} is not there.",
+            f"Nothing has been measured yet: {path.absolute()} is not there.",
             f"Run `harness run {path.parent.name}` with the profile "
-            f"'{path.parent.parent.name}' first.",
+            f"'{path.parent.parent.name}' first, or name the folder of results with --results.",
         )
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))

@@ -265,7 +265,7 @@ def load(name_or_path: str) -> Profile:
         else:
             text = (files(__package__) / f"{name_or_path}.yaml").read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise UsageError(f"There is no profile {Path(name_or_path).resolve()}.") from error
+        raise HarnessError(f"There is no profile {Path(name_or_path).resolve()}.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise HarnessError(f"The profile {name_or_path} cannot be read: {error}") from error
     try:

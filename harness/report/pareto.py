@@ -7,7 +7,7 @@ executes is filled, and a thin line joins them. Over latency it has one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -103,7 +103,8 @@ def _draw(report: Report, role: str, axis: Axis, folder: Path) -> FigureFile | N
     left = f"{', '.join(others)}: in the tables." if others else ""
     explained = " ".join(filter(None, (axis.explained(report), left)))
     text = note(report, role, explained, captions.lr_note(report, role), gaps)
-    printed = " ".join([captions.brief(report, role), captions.path_warning(report), explained])
+    heads = (captions.brief(report, role), captions.path_warning(report), explained)
+    printed = " ".join(filter(None, heads))
     lines = math.ceil((len(scales) + 1) / _COLUMNS)  # one place is for the legend
     figure = new_figure(PAGE_WIDTH, _PANEL_HEIGHT * lines, printed)
     panels = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
@@ -115,7 +116,8 @@ def _draw(report: Report, role: str, axis: Axis, folder: Path) -> FigureFile | N
             panel.set_xlabel(axis.label)
     for panel in panels[len(scales) :]:
         panel.axis("off")
-    _legend(panels[len(scales)], report, axis)
+    drawn = {point.look for scale in scales for point in _points(report, role, scale, axis)}
+    _legend(panels[len(scales)], report, axis, drawn)
     figure.draw_without_rendering()  # gives the panels their places, which labels depend on
     for panel, scale in zip(panels, scales, strict=False):
         _write_tags(figure, panel, _points(report, role, scale, axis))
@@ -209,13 +211,14 @@ def round_ticks(low: float, high: float) -> list[float]:
     return found
 
 
-def _legend(panel: Any, report: Report, axis: Axis) -> None:
-    """Families, and what hollow and filled points and their lines mean."""
+def _legend(panel: Any, report: Report, axis: Axis, drawn: Collection[Look]) -> None:
+    """Families that are drawn, and what hollow and filled points and their lines mean."""
     seen = family_looks(report)
     handles = [
         Line2D([], [], ls="", label=_entry(report, block), **_marker(seen[name], filled=True))
         for block in report.experiment.blocks
         for name in [_family(report, block)]
+        if seen[name] in drawn
     ]
     for number, count in enumerate(axis.counts):
         last = number == len(axis.counts) - 1
