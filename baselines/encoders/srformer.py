@@ -8,6 +8,7 @@ So windows can be large (22x22) at the cost of small ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,13 @@ from torch import Tensor, nn
 from baselines.banding import in_bands, spans
 from baselines.composition import Range
 from baselines.encoders.edsr import conv3x3
-from baselines.encoders.swinir import merge, partition, relative_positions, shift_regions
+from baselines.encoders.swinir import (
+    ResidualGroup,
+    merge,
+    partition,
+    relative_positions,
+    shift_regions,
+)
 from baselines.mirror import mirrored, whole_windows
 
 PATCH = 2  # side of the patches of pixels that share a key
@@ -142,27 +149,6 @@ class SRFormerBlock(nn.Module):
         return pixel * x.shape[2] * x.element_size()
 
 
-class SRFormerGroup(nn.Module):
-    """Residual group: blocks with and without shift in turn, then a convolution."""
-
-    def __init__(self, channels: int, heads: int, window: int, depth: int, ratio: int) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(
-            SRFormerBlock(channels, heads, window, window // 2 * (i % 2), ratio)
-            for i in range(depth)
-        )
-        self.conv = conv3x3(channels, channels)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, H, W, C)."""
-        y = x
-        for block in self.blocks:
-            y = block(y, mask)
-        row_bytes = 4 * x.shape[3] * x.shape[2] * x.element_size()
-        y = in_bands(self.conv, y.permute(0, 3, 1, 2), 1, row_bytes).permute(0, 2, 3, 1)
-        return y + x
-
-
 class SRFormer(nn.Module):
     """SRFormer's transformer, for upsamplers that take its features as they are.
 
@@ -206,8 +192,9 @@ class SRFormer(nn.Module):
         self.out_channels = channels
         self.first = conv3x3(3, channels)
         self.embed_norm = nn.LayerNorm(channels)
+        block = partial(SRFormerBlock, channels, heads, window, ratio=ratio)
         self.groups = nn.ModuleList(
-            SRFormerGroup(channels, heads, window, depth, ratio) for depth in depths
+            ResidualGroup(block, channels, window, depth) for depth in depths
         )
         self.norm = nn.LayerNorm(channels)
         self.after = conv3x3(channels, channels)

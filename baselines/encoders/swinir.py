@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -137,14 +138,21 @@ class SwinBlock(nn.Module):
         return out
 
 
-class SwinGroup(nn.Module):
-    """Residual group: blocks with and without shift in turn, then a convolution."""
+class ResidualGroup(nn.Module):
+    """Blocks of windows, those with and without shift in turn, then a convolution.
 
-    def __init__(self, channels: int, heads: int, window: int, depth: int, ratio: int) -> None:
+    Args:
+        block: made with the shift of its windows.
+        channels: of the features.
+        window: side.
+        depth: blocks.
+    """
+
+    def __init__(
+        self, block: Callable[[int], nn.Module], channels: int, window: int, depth: int
+    ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            SwinBlock(channels, heads, window, window // 2 * (i % 2), ratio) for i in range(depth)
-        )
+        self.blocks = nn.ModuleList(block(window // 2 * (i % 2)) for i in range(depth))
         self.conv = conv3x3(channels, channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -193,8 +201,9 @@ class SwinIR(nn.Module):
         self.out_channels = width if scale is None else 3
         self.first = conv3x3(3, channels)
         self.embed_norm = nn.LayerNorm(channels)
+        block = partial(SwinBlock, channels, heads, window, ratio=ratio)
         self.groups = nn.ModuleList(
-            SwinGroup(channels, heads, window, depth, ratio) for depth in depths
+            ResidualGroup(block, channels, window, depth) for depth in depths
         )
         self.norm = nn.LayerNorm(channels)
         self.after = conv3x3(channels, channels)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.options import (
+    checkpoint_option,
     data_root_option,
     device_option,
     force_option,
@@ -32,11 +33,7 @@ TARGETS = "6,8,12,18,24,30"
     no_args_is_help=True,
 )
 @click.argument("method", required=False)
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Ours or an official one (see import-checkpoint). Default: METHOD's under the profile.",
-)
+@checkpoint_option
 @click.option(
     "--mse",
     type=click.FloatRange(min=0),

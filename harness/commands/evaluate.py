@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.options import (
+    checkpoint_option,
     cmsr_options,
     data_root_option,
     device_option,
@@ -45,11 +46,7 @@ NOTES = {
     no_args_is_help=True,
 )
 @click.argument("method", required=False)
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Ours or an official one (see import-checkpoint). Default: METHOD's under the profile.",
-)
+@checkpoint_option
 @click.option("--dataset", "names", multiple=True, required=True, help="Several by repeating.")
 @click.option(
     "--scale",

@@ -60,6 +60,16 @@ def parts(text: str) -> list[str]:
 PROFILES = "quick, bsds, paper, sizes, or the path of a .yaml file."
 
 
+def checkpoint_option(function: F) -> F:
+    """`--checkpoint`: another network than the method's own."""
+    return click.option(
+        "--checkpoint",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Ours or an official one (see import-checkpoint). Default: METHOD's under the "
+        "profile.",
+    )(function)
+
+
 def profile_option(function: F) -> F:
     """`--profile`."""
     return click.option(

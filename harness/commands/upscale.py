@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commands.options import (
+    checkpoint_option,
     cmsr_options,
     data_root_option,
     device_option,
@@ -25,11 +26,7 @@ from harness.commands.options import (
 @click.argument("target", type=click.Path(path_type=Path), metavar="OUT")
 @click.option("--scale", type=scale_factor, required=True, help="Any real factor from 1 up.")
 @click.option("--method", help="A trained method, or bicubic.")
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Ours or an official one (see import-checkpoint). Default: METHOD's under the profile.",
-)
+@checkpoint_option
 @click.option(
     "--memory",
     type=click.IntRange(min=1),

@@ -164,10 +164,14 @@ class Experiment:
         return f"{'Reproduces' if self.reproduces else 'From'} {self.source}. {self.about}".strip()
 
     @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The rows as tables part them: the common ones, then those of each block."""
+        return (self.common, *(block.methods for block in self.blocks))
+
+    @property
     def rows(self) -> tuple[str, ...]:
         """Every row once, in order of appearance."""
-        names = [*self.common, *(m for block in self.blocks for m in block.methods)]
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(row for group in self.groups for row in group))
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from harness.costs.rows import OWN_MEMORY
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.costs import Measured
-from harness.report.layout import Cell, Notes, Row, Table, rivals_of, scale_groups
+from harness.report.layout import Cell, Notes, Row, Table, is_best, rivals_of, scale_groups
 from harness.report.text import EN_DASH, MISSING, decimals, scale_text
 
 Show = Callable[[float], str]
@@ -104,7 +104,7 @@ def _table(
     notes: Sequence[str],
 ) -> Table:
     marks, rows = Notes(), []
-    for block in (report.experiment.common, *(b.methods for b in report.experiment.blocks)):
+    for block in report.experiment.groups:
         for number, row in enumerate(block):
             lines = _lines(report, measured, block, row, show, marks)
             rows.append(Row((report.label(row), line), tuple(lines[0]), number == 0))
@@ -141,9 +141,8 @@ def _lines(
             medians.append(Cell(MISSING, mark=marks.mark([measured.missing[row, scale]])))
             spreads.append(Cell(""))
             continue
-        rivals = [measured.at(other, scale) for other in rivals_of(report, block, scale)]
-        known = [rival.median for rival in rivals if rival is not None]
-        bold = 1 < len(known) == len(rivals) and show(min(known)) == show(value.median)
-        medians.append(Cell(show(value.median), bold=bold))
+        text = show(value.median)
+        rivals = [measured.median(other, scale) for other in rivals_of(report, block, scale)]
+        medians.append(Cell(text, bold=is_best(text, rivals, show, min)))
         spreads.append(Cell(quartiles(value, show)))
     return medians, spreads

@@ -74,6 +74,11 @@ class Measured:
         found = self.rows.get((row, scale))
         return None if found is None else spread(found["values"])
 
+    def median(self, row: str, scale: float) -> float | None:
+        """In seconds or bytes."""
+        found = self.at(row, scale)
+        return None if found is None else found.median
+
     def in_turns(self, scale: float) -> bool:
         """Whether all that is shown of a scale was measured in turns with each other."""
         return len({row["timing"] for (_, s), row in self.rows.items() if s == scale}) < 2

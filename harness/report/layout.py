@@ -185,14 +185,25 @@ def _cell(report: Report, line: Line, cell: CellMean, block: Sequence[str], note
         why = cell.missing or cell.unscored
         return Cell(MISSING, mark=notes.mark([why]) if why and line.kind == "measured" else "")
     text = line.show(value)
-    rivals = rivals_of(report, block, cell.scale)
-    if line.better is None or len(rivals) < 2:
+    if line.better is None:
         return Cell(text)
+    rivals = rivals_of(report, block, cell.scale)
     values = [line.value(report.at(method, cell.role, cell.scale)) for method in rivals]
-    known = [v for v in values if v is not None]
-    # With a value missing, which one is best is not known.
-    bold = len(known) == len(values) and line.show(line.better(known)) == text
-    return Cell(text, bold=bold)
+    return Cell(text, bold=is_best(text, values, line.show, line.better))
+
+
+def is_best(
+    text: str,
+    rivals: Sequence[float | None],
+    show: Callable[[float], str],
+    better: Callable[[Sequence[float]], float],
+) -> bool:
+    """Whether no rival is better at printed precision; nothing is best alone.
+
+    With a value missing, which one is best is not known.
+    """
+    known = [value for value in rivals if value is not None]
+    return 1 < len(known) == len(rivals) and show(better(known)) == text
 
 
 def rivals_of(report: Report, block: Sequence[str], scale: float) -> list[str]:

@@ -18,7 +18,7 @@ TITLE = "What each system cannot do"
 def limits_table(report: Report) -> Table:
     """Scales, models and their parameters, and on what the cost depends."""
     rows = []
-    for block in (report.experiment.common, *(b.methods for b in report.experiment.blocks)):
+    for block in report.experiment.groups:
         for number, row in enumerate(block):
             found = system(report, row)
             rows.append(Row((found.label,), tuple(_cells(found)), number == 0))

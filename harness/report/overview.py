@@ -16,7 +16,7 @@ from harness.report.cost_tables import (
     turns_note,
 )
 from harness.report.costs import Measured
-from harness.report.layout import Cell, Notes, Row, Table, rivals_of, table_key
+from harness.report.layout import Cell, Notes, Row, Table, is_best, rivals_of, table_key
 from harness.report.systems import parameters_at, system
 from harness.report.text import MISSING, TIMES, decimals, scale_text
 from harness.report.units import unit_of
@@ -44,9 +44,8 @@ class _Numbers:
         if value is None:
             why = self.missing(row) if self.missing else ""
             return Cell(MISSING, mark=marks.mark([why]) if why else "")
-        known = [v for v in map(self.value, rivals) if v is not None]
-        best = 1 < len(known) == len(rivals) and self.show(self.better(known)) == self.show(value)
-        return Cell(self.show(value), bold=best)
+        text, values = self.show(value), [self.value(rival) for rival in rivals]
+        return Cell(text, bold=is_best(text, values, self.show, self.better))
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def overview_table(report: Report, role: str) -> Table:
     scale = reference_scale(report)
     images, costs = _image_columns(report, role, scale), _cost_columns(report, scale)
     marks, rows = Notes(), []
-    for block in (report.experiment.common, *(b.methods for b in report.experiment.blocks)):
+    for block in report.experiment.groups:
         rivals = rivals_of(report, block, scale)
         for number, row in enumerate(block):
             measured = [column.cell(row, rivals, marks) for column in (*images, *costs)]
@@ -125,11 +124,9 @@ def _cost_columns(report: Report, scale: float) -> list[_Numbers | _Texts]:
     latency, memory = report.costs.latency, report.costs.memory
 
     def column(head: str, of: Measured, show: Callable[[float], str]) -> _Numbers:
-        def median(row: str) -> float | None:
-            value = of.at(row, scale)
-            return None if value is None else value.median
-
-        return _Numbers(head, median, show, min, lambda row: of.missing[row, scale])
+        return _Numbers(
+            head, lambda row: of.median(row, scale), show, min, lambda row: of.missing[row, scale]
+        )
 
     def around(row: str) -> str:
         value = latency.at(row, scale)

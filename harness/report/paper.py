@@ -63,7 +63,7 @@ def blocks(experiment: Experiment) -> Blocks:
     """
     left = [block.methods for block in experiment.blocks]
     if not experiment.published_rows:
-        return (experiment.common, *left)
+        return experiment.groups
     ordered = list(_in_order(experiment))
     return (experiment.common, *ordered, *(own for own in left if own not in ordered))
 

@@ -136,7 +136,7 @@ def _shares(report: Report, role: str) -> Table:
 def _networks(report: Report, role: str) -> Table:
     """Parameters, training and the machine of every method."""
     rows = []
-    for block in (report.experiment.common, *(b.methods for b in report.experiment.blocks)):
+    for block in report.experiment.groups:
         for number, method in enumerate(block):
             cells = [report.at(method, role, scale) for scale in report.scales]
             cells = [cell for cell in cells if not cell.missing]
