@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines import parse
+from baselines import MethodName, parse
+from baselines.encoders import ENCODERS
 from harness.profiles import Profile
 
 RECIPE_SCHEMA = 2
@@ -43,11 +45,22 @@ def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:
     parts = parse(method)
     return Recipe(
         method=method,
-        build=profile.networks.options(parts),
+        build=_explicit(profile.networks.options(parts), parts),
         training=profile.training.decisive(parts),
         data=data,
         seed=seed,
     )
+
+
+def _explicit(build: dict[str, Any], parts: MethodName) -> dict[str, Any]:
+    """Options with the rate of stochastic depth, where the encoder has one, even if it is usual.
+
+    Networks that were trained before encoders had it must not be taken for trained with it.
+    """
+    rate = inspect.signature(ENCODERS[parts.encoder]).parameters.get("drop_path")
+    if rate is None:
+        return build
+    return {**build, "encoder": {"drop_path": rate.default, **build["encoder"]}}
 
 
 def run_dir(results: Path, profile: str, recipe: Recipe) -> Path:

@@ -193,10 +193,10 @@ def test_a_recipe_changes_with_what_changes_the_weights_only(change, methods):
 
 FINGERPRINTS = {
     ("quick", "edsr-moeisr-lte-s"): "e163096294",
-    ("quick", "swinir-x4"): "2772b541c8",
+    ("quick", "rcan-x4"): "23ed32d5bb",
     ("bsds", "rdn-liif-3layer"): "dcfc578423",
     ("paper", "edsr-liif"): "3aa7755f6f",
-    ("paper", "swinir-moeisr-lte-b"): "0b94944222",
+    ("paper", "rdn-moeisr-lte-b"): "eb275929f0",
     ("paper", "rdn-moeisr-liif-b-w4=3.7"): "a8b0b93b36",
 }
 
@@ -206,6 +206,18 @@ def test_recipes_of_schema_2_keep_their_names(name, method):
     """Of the code before `dense`, `iterations`, `betas` and `ema`: results keep their places."""
     found = make_recipe(profiles.load(name), method, 0, "data").fingerprint
     assert found == FINGERPRINTS[name, method]
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "before"),
+    [("quick", "swinir-x4", "2772b541c8"), ("paper", "swinir-moeisr-lte-b", "0b94944222")],
+)
+def test_networks_without_stochastic_depth_are_found_under_their_recipe_only(name, method, before):
+    """Of the code before it: what is trained now is another network, and lies elsewhere."""
+    now = make_recipe(profiles.load(name), method, 0, "data")
+    del now.build["encoder"]["drop_path"]
+    assert now.fingerprint == before
+    assert make_recipe(profiles.load(name), method, 0, "data").fingerprint != before
 
 
 # What is the published training, in words

@@ -19,6 +19,9 @@ from baselines.composition import Range
 from baselines.encoders.edsr import conv3x3
 from baselines.encoders.swinir import (
     ResidualGroup,
+    drop_path,
+    drop_rates,
+    initialise,
     merge,
     partition,
     relative_positions,
@@ -113,12 +116,18 @@ class ConvolutionalMLP(nn.Module):
 
 
 class SRFormerBlock(nn.Module):
-    """Permuted attention and convolutional MLP, each with layer norm before and a skip around."""
+    """Permuted attention and convolutional MLP, each with layer norm before and a skip around.
 
-    def __init__(self, channels: int, heads: int, window: int, shift: int, ratio: int) -> None:
+    `rate` of the samples go without each of them in training (`drop_path`).
+    """
+
+    def __init__(
+        self, channels: int, heads: int, window: int, shift: int, rate: float, ratio: int
+    ) -> None:
         super().__init__()
         self.window = window
         self.shift = shift
+        self.rate = rate
         self.norm1 = nn.LayerNorm(channels)
         self.attn = PermutedAttention(channels, heads, window)
         self.norm2 = nn.LayerNorm(channels)
@@ -126,8 +135,8 @@ class SRFormerBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, H, W, C)."""
-        x = x + self._attended(self.norm1(x), mask)
-        out: Tensor = x + self.mlp(self.norm2(x))
+        x = x + drop_path(self._attended(self.norm1(x), mask), self.rate, self.training)
+        out: Tensor = x + drop_path(self.mlp(self.norm2(x)), self.rate, self.training)
         return out
 
     def _attended(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -162,9 +171,11 @@ class SRFormer(nn.Module):
         heads: attention heads.
         window: side of the windows; even.
         ratio: width of the MLPs over `channels`.
+        drop_path: rate of stochastic depth in the last block (`drop_rates`).
 
     Raises:
-        ValueError: for sizes that patches of 2x2 pixels or the heads do not divide.
+        ValueError: for sizes that patches of 2x2 pixels or the heads do not divide, and for a rate
+            below 0 or from 1 on.
 
     Example:
         >>> SRFormer(channels=8, depths=[2], heads=2, window=4)(torch.zeros(1, 3, 5, 4)).shape
@@ -181,6 +192,7 @@ class SRFormer(nn.Module):
         heads: int = 6,
         window: int = 22,
         ratio: int = 2,
+        drop_path: float = 0.1,
     ) -> None:
         super().__init__()
         if window % PATCH or channels % PATCH**2 or channels % heads:
@@ -194,11 +206,11 @@ class SRFormer(nn.Module):
         self.embed_norm = nn.LayerNorm(channels)
         block = partial(SRFormerBlock, channels, heads, window, ratio=ratio)
         self.groups = nn.ModuleList(
-            ResidualGroup(block, channels, window, depth) for depth in depths
+            ResidualGroup(block, channels, window, rates) for rates in drop_rates(drop_path, depths)
         )
         self.norm = nn.LayerNorm(channels)
         self.after = conv3x3(channels, channels)
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def forward(self, lr: Tensor) -> Tensor:
         """(B, 3, h, w) to (B, channels, H, W), H and W whole windows."""
@@ -210,10 +222,3 @@ class SRFormer(nn.Module):
             x = group(x, mask)
         out: Tensor = self.after(self.norm(x).permute(0, 3, 1, 2)) + first
         return out
-
-
-def _initialise(module: nn.Module) -> None:
-    """Linear layers as the official code starts them."""
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        nn.init.zeros_(module.bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -56,6 +57,42 @@ def shift_mask(size: tuple[int, int], window: int, shift: int, device: torch.dev
     return (labels[:, :, None] != labels[:, None, :]).float() * -100
 
 
+def drop_rates(last: float, depths: Sequence[int]) -> list[list[float]]:
+    """Rates of stochastic depth for the blocks of each group: 0 in the first, `last` in the last.
+
+    Raises:
+        ValueError: for a rate below 0 or from 1 on.
+
+    Example:
+        >>> drop_rates(0.25, [2, 3])
+        [[0.0, 0.0625], [0.125, 0.1875, 0.25]]
+    """
+    if not 0 <= last < 1:
+        raise ValueError(f"drop_path is a rate from 0 to below 1, not {last}")
+    blocks = sum(depths)
+    rates = (last * block / max(blocks - 1, 1) for block in range(blocks))
+    return [list(itertools.islice(rates, depth)) for depth in depths]
+
+
+def drop_path(branch: Tensor, rate: float, training: bool) -> Tensor:
+    """Stochastic depth: what a skip goes around, (B, H, W, C), left out for some samples.
+
+    Each sample draws for itself, in training alone; samples that keep the branch have it divided
+    by 1 - rate, so that its expectation is that of evaluation.
+    """
+    if not training or not rate:
+        return branch
+    kept = branch.new_empty(branch.shape[0], 1, 1, 1).bernoulli_(1 - rate)
+    return branch * (kept / (1 - rate))
+
+
+def initialise(module: nn.Module) -> None:
+    """Start a linear layer as the official code of SwinIR and SRFormer does."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)
+
+
 class WindowAttention(nn.Module):
     """Multi-head self-attention within windows, with relative position bias."""
 
@@ -86,12 +123,18 @@ class WindowAttention(nn.Module):
 
 
 class SwinBlock(nn.Module):
-    """Window attention and MLP, each with layer norm before and a skip around it."""
+    """Window attention and MLP, each with layer norm before and a skip around it.
 
-    def __init__(self, channels: int, heads: int, window: int, shift: int, ratio: int) -> None:
+    `rate` of the samples go without each of them in training (`drop_path`).
+    """
+
+    def __init__(
+        self, channels: int, heads: int, window: int, shift: int, rate: float, ratio: int
+    ) -> None:
         super().__init__()
         self.window = window
         self.shift = shift
+        self.rate = rate
         self.norm1 = nn.LayerNorm(channels)
         self.attn = WindowAttention(channels, heads, window)
         self.norm2 = nn.LayerNorm(channels)
@@ -103,7 +146,7 @@ class SwinBlock(nn.Module):
         """(B, H, W, C)."""
         size = (x.shape[1], x.shape[2])
         bands = spans(x, size[0], x.shape[0] * self._row_bytes(x), multiple=self.window)
-        if len(bands) > 1:
+        if len(bands) > 1 and not self.training:
             return self._in_bands(x, mask, bands)
         y = self.norm1(x)
         if self.shift:
@@ -112,8 +155,8 @@ class SwinBlock(nn.Module):
         y = merge(attended, self.window, size)
         if self.shift:
             y = y.roll((self.shift, self.shift), dims=(1, 2))
-        x = x + y
-        out: Tensor = x + self.mlp(self.norm2(x))
+        x = x + drop_path(y, self.rate, self.training)
+        out: Tensor = x + drop_path(self.mlp(self.norm2(x)), self.rate, self.training)
         return out
 
     def _row_bytes(self, x: Tensor) -> int:
@@ -142,17 +185,23 @@ class ResidualGroup(nn.Module):
     """Blocks of windows, those with and without shift in turn, then a convolution.
 
     Args:
-        block: made with the shift of its windows.
+        block: made with the shift of its windows and its rate of stochastic depth.
         channels: of the features.
         window: side.
-        depth: blocks.
+        rates: of the blocks.
     """
 
     def __init__(
-        self, block: Callable[[int], nn.Module], channels: int, window: int, depth: int
+        self,
+        block: Callable[[int, float], nn.Module],
+        channels: int,
+        window: int,
+        rates: Sequence[float],
     ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(block(window // 2 * (i % 2)) for i in range(depth))
+        self.blocks = nn.ModuleList(
+            block(window // 2 * (i % 2), rate) for i, rate in enumerate(rates)
+        )
         self.conv = conv3x3(channels, channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -179,6 +228,7 @@ class SwinIR(nn.Module):
         heads: attention heads.
         window: side of the windows.
         ratio: width of the MLPs over `channels`.
+        drop_path: rate of stochastic depth in the last block (`drop_rates`).
         scale: None gives the encoder, on [-1, 1]; 2, 3 or 4 adds the upsampler, on [0, 1].
     """
 
@@ -192,6 +242,7 @@ class SwinIR(nn.Module):
         heads: int = 6,
         window: int = 8,
         ratio: int = 2,
+        drop_path: float = 0.1,
         scale: int | None = None,
     ) -> None:
         super().__init__()
@@ -203,7 +254,7 @@ class SwinIR(nn.Module):
         self.embed_norm = nn.LayerNorm(channels)
         block = partial(SwinBlock, channels, heads, window, ratio=ratio)
         self.groups = nn.ModuleList(
-            ResidualGroup(block, channels, window, depth) for depth in depths
+            ResidualGroup(block, channels, window, rates) for rates in drop_rates(drop_path, depths)
         )
         self.norm = nn.LayerNorm(channels)
         self.after = conv3x3(channels, channels)
@@ -220,6 +271,7 @@ class SwinIR(nn.Module):
         mean = torch.zeros(3) if scale is None else torch.tensor(DIV2K_MEAN)
         self.register_buffer("mean", mean[:, None, None], persistent=False)
         self.mean: Tensor
+        self.apply(initialise)
 
     def features_of(self, x: Tensor) -> Tensor:
         """Transformer body on (B, C, H, W), whole windows: normalised features."""
