@@ -74,6 +74,7 @@ class MethodNote:
         images: of the training set; 0 where that is not known.
         complete: whether the training set has as many images as the published one.
         data: fingerprint of the training set; "" where that is not known.
+        stand_in: whether its sizes, precision or training are not the paper's.
     """
 
     method: str
@@ -81,6 +82,7 @@ class MethodNote:
     images: int = 0
     complete: bool = True
     data: str = ""
+    stand_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class StoredPlan:
     """An experiment as it was run.
 
     Attributes:
-        stand_in: data, networks or schedule are not the paper's; every table says so.
+        stand_in: data, networks or schedule of a method are not the paper's; tables say of which.
         training: what the methods were trained on, for captions.
         networks: sizes of the networks, for captions.
         schedule: how long and at what precision, for captions.
@@ -151,7 +153,9 @@ def load_plan(path: Path) -> StoredPlan:
         fields = json.loads(path.read_text(encoding="utf-8"))
         fields["roles"] = [RoleNote(**role) for role in fields["roles"]]
         fields["cells"] = [PlannedCell(**cell) for cell in fields["cells"]]
-        fields["methods"] = [MethodNote(**note) for note in fields["methods"]]
+        # Plans of versions that did not tell methods apart say it of all of them.
+        usual = {"stand_in": fields["stand_in"]}
+        fields["methods"] = [MethodNote(**{**usual, **note}) for note in fields["methods"]]
         fields["costs"] = [PlannedCost(**cost) for cost in fields.get("costs", ())]
         return StoredPlan(**fields)
     except (ValueError, KeyError, TypeError) as error:

@@ -27,7 +27,7 @@ from harness.plan import (
     plan_path,
     save_plan,
 )
-from harness.profiles import Networks, Profile, concerning
+from harness.profiles import Profile, concerning
 from harness.subject import Subject
 
 
@@ -47,7 +47,15 @@ def role_notes(job: Job) -> list[RoleNote]:
 
 
 def _method_note(job: Job, subject: Subject) -> MethodNote:
-    """Where a subject's network comes from: as its checkpoint says, or this job's training."""
+    """Where a subject's network comes from, and whether that is the published way."""
+    note, profile = _trained_on(job, subject), job.profile
+    if subject.counts_only:
+        return replace(note, stand_in=profile.networks.differ(parse(note.method)))
+    return replace(note, stand_in=not note.complete or profile.stand_in([note.method]))
+
+
+def _trained_on(job: Job, subject: Subject) -> MethodNote:
+    """As its checkpoint says, or this job's training."""
     if subject.counts_only:
         return MethodNote(subject.method)
     said = subject.training
@@ -121,11 +129,9 @@ def described(job: Job, plan: StoredPlan) -> StoredPlan:
     images = max((note.images for note in trained), default=0)
     lacking = [d.caption() for d in job.datasets.values() if not d.complete]
     lacking += [note.training for note in trained if not note.complete]
-    sizes = bool(notes) and profile.networks != Networks()
-    training = bool(trained) and profile.stand_in(note.method for note in trained)
     return replace(
         plan,
-        stand_in=bool(lacking) or sizes or training,
+        stand_in=bool(lacking) or any(note.stand_in for note in notes),
         training="; ".join(dict.fromkeys(note.training for note in trained)),
         networks=describing.networks(profile, names) if names else "",
         schedule=describing.schedule(profile, images, known) if known else "",

@@ -45,12 +45,16 @@ def announce(job: Job) -> None:
         say(f"  costs      latency and peak memory for an LR image of {height}x{width}")
     say(f"  results    {job.places.results / profile.name}")
     trained = job.trained_methods() if job.trains else []
-    stand_in = bool(trained) and profile.stand_in(trained)
-    if stand_in or any(note.substitute for note in role_notes(job)):
-        say(f"  {STAND_IN}")
+    departing = [method for method in trained if profile.stand_in([method])]
+    say_stand_in(departing, trained, any(note.substitute for note in role_notes(job)))
 
 
-STAND_IN = "STAND-IN: these numbers are not comparable with the paper's."
+def say_stand_in(departing: Sequence[str], of: Sequence[str], substitute: bool = False) -> None:
+    """Say which numbers are not comparable with the paper's: those of some methods, or all."""
+    if substitute or departing:
+        some = not substitute and len(departing) < len(of)
+        which = f" ({', '.join(departing)})" if some else ""
+        say(f"  STAND-IN{which}: these numbers are not comparable with the paper's.")
 
 
 def train_missing(job: Job) -> None:

@@ -13,6 +13,7 @@ from skimage import data
 
 from harness.experiments import get
 from harness.plan import (
+    MethodNote,
     PlannedCell,
     RoleNote,
     StoredPlan,
@@ -29,13 +30,14 @@ METHODS = tuple(m for m in TABLE1.methods if m == "bicubic" or m.startswith("eds
 ROLE = "DIV2K_valid"
 STAND_IN = RoleNote(ROLE, "made-up", "photographs & 100% invented numbers", 3, True)
 GENUINE = RoleNote(ROLE, ROLE, "the set itself", 3, False)
+TRAINED = "12 made-up photographs."
 
 PLAN = StoredPlan(
     experiment="table1",
     profile="quick",
     summary="A made-up run for tests.",
     stand_in=True,
-    training="12 made-up photographs.",
+    training=TRAINED,
     networks="EDSR of 4 blocks and 32 features",
     schedule="300 steps of batch 8 in float32",
     created="2000-01-01T00:00:00",
@@ -43,6 +45,7 @@ PLAN = StoredPlan(
     cells=[],
     warnings=["Nothing of this was measured."],
     profile_settings={"steps": 300},
+    methods=[MethodNote(m, TRAINED, 12, stand_in=True) for m in METHODS if m != "bicubic"],
 )
 
 Edit = Callable[[Measurement], Measurement | None]

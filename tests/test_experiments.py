@@ -108,6 +108,26 @@ def test_table3_without_data_or_training(harness: Harness):
     assert other == [("edsr-liif", 6.0, pytest.approx(11.46485), 11.47)]
 
 
+def test_other_sizes_of_one_encoder_label_its_rows_alone(harness: Harness):
+    content = {
+        **{"name": "own", "summary": "a smaller EDSR", "roles": {"Set14": "Set14-sizes"}},
+        **{
+            "training": {"dataset": "DIV2K_train"},
+            "networks": {"encoder": {"edsr": {"blocks": 2}}},
+        },
+    }
+    file = write_profile(Path("own.yaml"), content)
+    chosen = ("--methods", "edsr-liif,rdn-liif", "--profile", file)
+    status, out, err = harness("run", "table3", "--no-train", *chosen, "--json", "--no-figures")
+    assert status == 0, err
+    assert "STAND-IN (edsr-liif): these numbers are not comparable" in err
+    labelled = {record["method"] for record in records(out) if record["stand_in"]}
+    assert labelled == {"edsr-liif"}
+    text = Path("reports/own/table3.md").read_text()
+    assert "Not the paper's networks or training (\N{DOUBLE DAGGER}): EDSR-LIIF; their" in text
+    assert "(STAND-IN)" not in text
+
+
 def test_mixtures_are_left_out_and_said_so_where_nothing_is_trained(harness: Harness):
     chosen = ("--methods", "edsr-liif,edsr-moeisr-liif-s")
     status, out, err = harness("run", "table3", "--no-train", "--profile", "sizes", *chosen)

@@ -68,7 +68,7 @@ def test_igconv_beside_the_papers_rows(
     records = [r for r in records if "role" in r]  # the others are counts at a fixed size
     urban = [r for r in records if r["role"] == "Urban100" and r["scale"] == 4]
     kinds = {r["label"]: r["kind"] for r in urban}
-    assert kinds[f"{backbone}-IGConv+"] == "measured"
+    assert kinds[f"{backbone}-IGConv+"] == "counted"
     assert kinds[f"{backbone}-SPConv+"] == "published"
     own = next(r for r in urban if r["label"] == f"{backbone}-IGConv+")
     assert own["published"] == published(file, table, network, "Urban100", 4)

@@ -141,6 +141,14 @@ def test_a_departure_says_what_it_is_of_a_method(method, words):
     assert words in profiles.load("paper").training.for_method(parse(method)).departure
 
 
+def test_sizes_that_differ_concern_their_networks_alone():
+    paper = yaml.safe_load((Path(profiles.__file__).parent / "paper.yaml").read_text())
+    own = load({**paper, "name": "own", "networks": {"decoder": {"liif": {"width": 128}}}})
+    assert own.stand_in(["edsr-liif"])
+    assert own.stand_in(["edsr-lte", "swinir-moeisr-liif-b"])
+    assert not own.stand_in(["bicubic", "edsr-lte", "rdn-x2"])
+
+
 def test_a_departure_in_words_is_one_of_every_profile_with_these_settings():
     """One that is written anew, and does not say it."""
     training = {"dataset": "DIV2K_train"}

@@ -25,7 +25,7 @@ from report_fixtures import (
 )
 
 from harness.errors import HarnessError, UsageError
-from harness.plan import measurements_dir
+from harness.plan import StoredPlan, measurements_dir, plan_path
 from harness.published import published
 from harness.report import ALL_FORMATS, render, write_report
 from harness.report.captions import PATH_WARNING
@@ -34,7 +34,11 @@ from harness.report.text import decimals, signed
 from harness.results import Measurement
 
 PUBLISHED = TABLE1.published[0]
-GENUINE_PLAN = replace(PLAN, roles=[GENUINE], stand_in=False, profile="paper", warnings=[])
+GENUINE_PLAN = replace(
+    PLAN,
+    **{"roles": [GENUINE], "stand_in": False, "profile": "paper", "warnings": []},
+    methods=[replace(note, stand_in=False) for note in PLAN.methods],
+)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +160,96 @@ def test_another_training_on_the_papers_set_is_said(tmp_path: Path) -> None:
     assert "Not the paper's networks or training (profile quick)" in text
     assert "Stand-in" not in text
     assert "no statement on the methods" in text
+
+
+def partial_plan(*departing: str) -> StoredPlan:
+    """Of the paper's setting, but for some methods."""
+    methods = [replace(n, stand_in=n.method in departing) for n in PLAN.methods]
+    return replace(GENUINE_PLAN, stand_in=True, methods=methods)
+
+
+def test_a_row_that_departs_does_not_label_the_table(tmp_path: Path) -> None:
+    root = write_results(tmp_path, plan=partial_plan("edsr-moeisr-lte-s"))
+    for fmt in ALL_FORMATS:
+        text = render(root, "paper", "table1", fmt)
+        assert "Profile paper: measured on" in text
+        assert "STAND-IN" not in text
+    text = render(root, "paper", "table1", "markdown")
+    names = {
+        row[2:].split(" |")[0].strip() for row in text.splitlines() if row.startswith("| EDSR")
+    }
+    marked = "EDSR-MoEISR(LTE)-s \N{DOUBLE DAGGER}"
+    assert {name for name in names if name.startswith("EDSR-MoEISR(LTE)-s")} == {marked}
+    assert {name for name in names if "\N{DOUBLE DAGGER}" in name} == {marked}
+    said = "Not the paper's networks or training (\N{DOUBLE DAGGER}): EDSR-MoEISR(LTE)-s; their"
+    tables = text.split("\n## ")[1:-1]
+    assert len(tables) == 6
+    assert all(said in table for table in tables)
+    assert r"EDSR-MoEISR(LTE)-s $\ddagger$ &" in render(root, "paper", "table1", "latex")
+    for (method, _), record in records(root, "paper").items():
+        assert record["stand_in"] == (method == "edsr-moeisr-lte-s")
+
+
+def test_figures_name_the_rows_that_depart(tmp_path: Path) -> None:
+    root = write_results(tmp_path, plan=partial_plan("edsr-moeisr-lte-s"), scales=(2, 4))
+    files = write_report(root, "paper", "table1", tmp_path / "out", ["csv"])
+    (png,) = (path for path in files if path.name == "psnr_over_scale_edsr.png")
+    with Image.open(png) as image:
+        said = image.info["Description"]
+    assert "Not the paper's networks or training (\N{DOUBLE DAGGER}): EDSR-MoEISR(LTE)-s;" in said
+    assert "Stand-in" not in said
+
+
+def test_a_plan_that_does_not_tell_methods_apart_labels_all_of_them(tmp_path: Path) -> None:
+    """One of a version that had no labels of single methods."""
+    root = write_results(tmp_path, plan=replace(PLAN, roles=[GENUINE]))
+    path = plan_path(root, "quick", "table1")
+    content = json.loads(path.read_text())
+    for note in content["methods"]:
+        del note["stand_in"]
+    path.write_text(json.dumps(content))
+    assert all(record["stand_in"] for record in records(root).values())
+    text = render(root, "quick", "table1", "markdown")
+    assert "Not the paper's networks or training (profile quick)" in text
+    assert "\N{DOUBLE DAGGER}" not in text
+
+
+def table_of(text: str) -> dict[tuple[str, float], dict]:
+    rows = pd.read_csv(io.StringIO(text), keep_default_na=False)
+    return {(row["method"], float(row["scale"])): row for row in rows.to_dict("records")}
+
+
+def test_csv_says_what_was_never_run(results: Path) -> None:
+    """Such a row is no measurement, and nothing was trained for it."""
+    rows = table_of(render(results, "quick", "table1", "csv"))
+    never = rows["rdn-liif", 4]
+    assert never["kind"] == "not measured"
+    assert never["missing"] == "left out of this run, or not trained"
+    assert never["provenance"] == "Without a number: left out of this run, or not trained."
+    assert (never["training"], never["networks"], never["schedule"], never["psnr"]) == ("",) * 4
+    bicubic = rows["bicubic", 4]
+    assert bicubic["kind"] == "measured"
+    assert (bicubic["training"], bicubic["schedule"]) == ("", "")
+    assert "; nothing was trained." in bicubic["provenance"]
+    trained = rows["edsr-liif", 4]
+    assert (trained["kind"], trained["training"]) == ("measured", PLAN.training)
+    assert "trained on 12 made-up photographs;" in trained["provenance"]
+    kinds = {key: record["kind"] for key, record in records(results).items()}
+    assert kinds == {key: row["kind"] for key, row in rows.items()}
+
+
+def test_csv_says_what_was_counted_alone(tmp_path: Path) -> None:
+    def edit(row: Measurement) -> Measurement:
+        if row.method != "edsr-lte":
+            return row
+        counted = {"psnr": None, "ssim": None, "protocol": "macs-lr", "checkpoint": "shapes-0"}
+        return replace(row, **counted)
+
+    notes = [replace(n, training="") if n.method == "edsr-lte" else n for n in PLAN.methods]
+    root = write_results(tmp_path, plan=replace(PLAN, methods=notes), edit=edit)
+    row = table_of(render(root, "quick", "table1", "csv"))["edsr-lte", 4]
+    assert (row["kind"], row["training"], row["networks"]) == ("counted", "", PLAN.networks)
+    assert row["unscored"] == "not trained: its multiply-adds alone are counted"
 
 
 def test_methods_under_bicubic_are_called_a_path(results: Path, tmp_path: Path) -> None:

@@ -121,8 +121,9 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     running.train_missing(job)
     measured = running.subjects(job)
     plan = planning.store_plan(job, measured)
-    if plan.stand_in and not job.trains:
-        say(running.STAND_IN)
+    if not job.trains:
+        departing = [note.method for note in plan.methods if note.stand_in]
+        running.say_stand_in(departing, [note.method for note in plan.methods])
     rows = running.measure_missing(job, measured, force) + measure_costs(job, measured, force)
     if not plan.cells:
         say("There is nothing to measure.")

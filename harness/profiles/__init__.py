@@ -80,6 +80,10 @@ class Networks(Strict):
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{parts.name}: {error}") from error
 
+    def differ(self, parts: MethodName) -> bool:
+        """Whether a method's network has other sizes or settings than the paper's."""
+        return any(self.options(parts).values())
+
     def options(self, parts: MethodName) -> dict[str, Any]:
         """Keyword arguments for `baselines.build` of a method."""
         found: dict[str, Any] = {"encoder": self.encoder.get(parts.encoder, {})}
@@ -184,11 +188,13 @@ class Profile(Strict):
         return self
 
     def stand_in(self, names: Iterable[str]) -> bool:
-        """Whether networks, precision or these methods' training are not the published ones."""
-        return (
-            self.networks != _PAPERS_SIZES
+        """Whether sizes, precision or training of some of these methods are not the published."""
+        return any(
+            self.networks.differ(parts)
             or self.evaluation.precision != "fp32"
-            or any(self.training.departs(parts) for parts in map(parse, names) if parts.encoder)
+            or self.training.departs(parts)
+            for parts in map(parse, names)
+            if parts.encoder
         )
 
     def numbers(self) -> dict[str, Any]:

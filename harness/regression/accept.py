@@ -111,7 +111,7 @@ def _complete(golden: Golden | None, name: str, report: Report) -> Iterator[Gold
 def _entry(name: str, report: Report) -> GoldenExperiment:
     return GoldenExperiment(
         experiment=name,
-        stand_in=any(captions.is_stand_in(report, role) for role in report.roles),
+        stand_in=report.plan.stand_in or any(note.substitute for note in report.plan.roles),
         provenance={role: captions.provenance(report, role) for role in report.roles},
         settings=report.plan.profile_settings,
     )

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from harness.plan import RoleNote
+from harness.experiments import methods_of
+from harness.plan import MethodNote, RoleNote
 from harness.report.aggregate import Report, under_common
 from harness.report.costs import Measured
 from harness.report.means import CellMean, distinct
-from harness.report.text import DAGGER, scale_text
+from harness.report.text import DAGGER, DOUBLE_DAGGER, scale_text
 
 COUNTED = (
     "Counted on networks of the published sizes, whatever sizes a profile trains: parameters and "
@@ -35,11 +36,42 @@ _PROTOCOLS = {
 }
 
 
-def is_stand_in(report: Report, role: str) -> bool:
-    """Whether data, networks or schedule behind a role's numbers are not the paper's."""
+def is_stand_in(report: Report, role: str, row: str = "") -> bool:
+    """Whether data, networks or training behind a role's numbers are not the paper's.
+
+    Of a row, or of all of them; where some rows alone depart, it is these that are marked.
+    """
     if role in report.experiment.published_roles:
         return False
-    return report.plan.stand_in or report.role(role).substitute
+    return report.role(role).substitute or _all_depart(report) or row in _departing(report)
+
+
+def _all_depart(report: Report) -> bool:
+    return report.plan.stand_in and all(note.stand_in for note in report.plan.methods)
+
+
+def _departing(report: Report) -> list[str]:
+    """Rows whose networks or training are not the paper's, where others' are."""
+    if _all_depart(report):
+        return []
+    return [row for row in report.experiment.rows if any(n.stand_in for n in _notes(report, row))]
+
+
+def _notes(report: Report, row: str) -> list[MethodNote]:
+    """Where the networks of a row come from."""
+    return [note for note in report.plan.methods if note.method in methods_of(row)]
+
+
+def departing_note(report: Report) -> str:
+    """Names the rows that alone are stand-ins; "" where none is, or all are."""
+    rows = _departing(report)
+    if not rows:
+        return ""
+    text = f"Not the paper's networks or training ({DOUBLE_DAGGER}): "
+    text += ", ".join(map(report.label, rows))
+    if report.experiment.published:
+        text += "; their differences to published numbers are no statement on these methods"
+    return f"{text}."
 
 
 def shown_set(report: Report, role: str) -> str:
@@ -56,14 +88,16 @@ def _only(note: RoleNote) -> str:
     return f"image{'s' * (len(note.only) > 1)} {' and '.join(note.only)} only"
 
 
-def provenance(report: Report, role: str) -> str:
-    """On what data, with which networks and schedule the numbers were obtained."""
+def provenance(report: Report, role: str, row: str = "") -> str:
+    """On what data, with which networks and schedule numbers were obtained; those of a row."""
     note = report.role(role)
     count = _only(note) if note.only else f"{note.images} images"
     data = f"{note.dataset} ({_phrase(note.description)}; {count})"
     if note.substitute:
         data += f" in place of {role}"
-    return f"{_opening(report, role)}{'; '.join([f'measured on {data}', *_training(report)])}."
+    parts = [f"measured on {data}", *_training(report, row)]
+    departing = "" if row else departing_note(report)
+    return _sentences(f"{_opening(report, role, row)}{'; '.join(parts)}.", departing)
 
 
 def brief(report: Report, role: str) -> str:
@@ -77,27 +111,45 @@ def brief(report: Report, role: str) -> str:
         parts.append(f"trained on {plan.training.partition(' (')[0]}")
     if plan.networks and plan.stand_in:
         parts.append("networks and schedule: see the top of the report")
-    return f"{_opening(report, role)}{'; '.join(parts)}."
+    return _sentences(f"{_opening(report, role)}{'; '.join(parts)}.", departing_note(report))
 
 
-def _opening(report: Report, role: str) -> str:
+def _sentences(*parts: str) -> str:
+    return " ".join(filter(None, parts))
+
+
+def _opening(report: Report, role: str, row: str = "") -> str:
     """Whether numbers are stand-ins, as the beginning of a sentence."""
     plan = report.plan
     if report.role(role).substitute:
         return f"Stand-in, not the paper's setting (profile {plan.profile}): "
-    if plan.stand_in:
+    if is_stand_in(report, role, row):
         return f"Not the paper's networks or training (profile {plan.profile}): "
     return f"Profile {plan.profile}: "
 
 
-def _training(report: Report) -> Iterator[str]:
+def _training(report: Report, row: str = "") -> Iterator[str]:
     """What was trained, as parts of a sentence."""
+    said = trained_as(report, row)
+    training = said["training"]
+    yield f"trained on {_phrase(training)}" if training else "nothing was trained"
+    for name in ("networks", "schedule"):
+        if said[name]:
+            yield f"{name}: {_phrase(said[name])}"
+
+
+def trained_as(report: Report, row: str = "") -> dict[str, str]:
+    """Training set, networks and schedule in words, of all rows or of one; "" where it has none."""
     plan = report.plan
-    yield f"trained on {_phrase(plan.training)}" if plan.training else "nothing was trained"
-    if plan.networks:
-        yield f"networks: {_phrase(plan.networks)}"
-    if plan.schedule:
-        yield f"schedule: {_phrase(plan.schedule)}"
+    if not row:
+        return {"training": plan.training, "networks": plan.networks, "schedule": plan.schedule}
+    notes = _notes(report, row)
+    training = "; ".join(dict.fromkeys(note.training for note in notes if note.training))
+    return {
+        "training": training,
+        "networks": plan.networks if notes else "",
+        "schedule": plan.schedule if training else "",
+    }
 
 
 def costs_provenance(report: Report, measured: Measured, whole: bool = True) -> str:
@@ -105,13 +157,14 @@ def costs_provenance(report: Report, measured: Measured, whole: bool = True) -> 
     a document begins with them."""
     plan = report.plan
     opening = f"Profile {plan.profile}"
-    if plan.stand_in:
+    if _all_depart(report):
         opening = f"Stand-in, not the paper's setting (profile {plan.profile})"
     where = measured.setting.in_words() if measured.setting else "not measured"
-    return f"{opening}: {'; '.join([where, *(_training(report) if whole else ())])}."
+    parts = [where, *(_training(report) if whole else ())]
+    return _sentences(f"{opening}: {'; '.join(parts)}.", departing_note(report))
 
 
-def comparison_note(report: Report, role: str) -> str:
+def comparison_note(report: Report, role: str, row: str = "") -> str:
     """What the difference to the published numbers is worth; "" where it is a comparison."""
     if not report.experiment.published:
         return ""
@@ -120,7 +173,7 @@ def comparison_note(report: Report, role: str) -> str:
             f"Published numbers are of the real {role} and the paper's training; "
             "the difference is therefore no statement on the methods."
         )
-    if report.plan.stand_in:
+    if is_stand_in(report, role, row):
         return (
             "Published numbers are of the paper's networks and training; "
             "the difference is therefore no statement on the methods."
@@ -137,24 +190,30 @@ def path_warning(report: Report) -> str:
     return f"Trained methods lie under {names} in {under} of {compared} cells: {PATH_WARNING}."
 
 
-def caption(report: Report, role: str) -> str:
-    """The provenance that stands in the caption of every table and figure."""
+def caption(report: Report, role: str, row: str = "") -> str:
+    """The provenance that stands in the caption of every table and figure, or that of a row."""
     if role in report.experiment.published_roles:
         return f"Nothing is measured on {role}: it is not among the datasets of this harness."
-    parts = (provenance(report, role), comparison_note(report, role), path_warning(report))
-    return " ".join(part for part in parts if part)
+    return _sentences(
+        provenance(report, role, row), comparison_note(report, role, row), path_warning(report)
+    )
 
 
 def brief_caption(report: Report, role: str) -> str:
     """`caption` for tables of a document that begins with the whole of it."""
     if role in report.experiment.published_roles:
         return caption(report, role)
-    return " ".join(filter(None, (brief(report, role), comparison_note(report, role))))
+    return _sentences(brief(report, role), comparison_note(report, role))
 
 
 def row_name(report: Report, row: str) -> str:
     """The paper's name of a row, marked where the paper alone has it."""
     return f"{report.label(row)} {DAGGER}" if report.is_other(row) else report.label(row)
+
+
+def measured_name(report: Report, row: str) -> str:
+    """As `row_name`, marked too where the row is a stand-in beside others that are none."""
+    return row_name(report, row) + f" {DOUBLE_DAGGER}" * (row in _departing(report))
 
 
 def others_note(names: Sequence[str]) -> str:
@@ -164,9 +223,10 @@ def others_note(names: Sequence[str]) -> str:
     return f"{DAGGER} Not a system of this harness: its published numbers stand alone."
 
 
-def page_caption(report: Report, role: str) -> str:
+def page_caption(report: Report, role: str, row: str = "") -> str:
     """As `caption`, with the plan's warnings."""
-    return " ".join([caption(report, role), *(_phrase(w) + "." for w in report.plan.warnings)])
+    warnings = (_phrase(warning) + "." for warning in report.plan.warnings)
+    return _sentences(caption(report, role, row), *warnings)
 
 
 def lr_note(report: Report, role: str) -> str:

@@ -69,7 +69,6 @@ def claims_table(report: Report) -> list[Table]:
         header=("Claim", "The most of it here", "Printed", "Counted"),
         rows=tuple(rows),
         notes=tuple((mark, text) for text, mark in notes.marks.items()),
-        stand_in=False,
     )
     return [table]
 

@@ -107,7 +107,8 @@ def _table(
     for block in report.experiment.groups:
         for number, row in enumerate(block):
             lines = _lines(report, measured, block, row, show, marks)
-            rows.append(Row((report.label(row), line), tuple(lines[0]), number == 0))
+            name = captions.measured_name(report, row)
+            rows.append(Row((name, line), tuple(lines[0]), number == 0))
             if any(cell.text for cell in lines[1]):
                 rows.append(Row(("", "quartiles"), tuple(lines[1]), kind="aside"))
     if all(row.kind == "aside" or _empty(row) for row in rows):
@@ -122,7 +123,6 @@ def _table(
         header=("Method", "", *map(scale_text, report.scales)),
         rows=tuple(rows),
         notes=(*((m, t) for t, m in marks.marks.items()), *(("", t) for t in (*notes, bold) if t)),
-        stand_in=report.plan.stand_in,
     )
 
 

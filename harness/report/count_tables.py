@@ -138,7 +138,6 @@ def _table(report: Report, of: _Of, key: str, title: str, lines: Sequence[_Line]
         header=("Method", "", *(["any scale"] if one else map(scale_text, scales))),
         rows=tuple(rows),
         notes=(*((m, t) for t, m in notes.marks.items()), *(("", t) for t in general if t)),
-        stand_in=False,
     )
 
 

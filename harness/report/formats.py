@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from harness.report.figure import FigureFile
 from harness.report.layout import Cell, Row, Table
-from harness.report.text import DAGGER, INFINITY, MINUS, MISSING, TIMES
+from harness.report.text import DAGGER, DOUBLE_DAGGER, INFINITY, MINUS, MISSING, TIMES
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -29,6 +29,7 @@ _LATEX = {
     MISSING: "--",
     INFINITY: r"$\infty$",
     DAGGER: r"$\dagger$",
+    DOUBLE_DAGGER: r"$\ddagger$",
 }
 
 

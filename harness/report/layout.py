@@ -56,7 +56,6 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[Row, ...]
     notes: tuple[tuple[str, str], ...]
-    stand_in: bool
     brief: str = ""
 
     @property
@@ -127,7 +126,6 @@ def scale_table(
         header=("Method", "", *map(scale_text, report.scales)),
         rows=tuple(rows) if body else (),
         notes=(*((m, t) for t, m in notes.marks.items()), *(("", t) for t in general if t)),
-        stand_in=captions.is_stand_in(report, role),
     )
 
 
@@ -173,7 +171,7 @@ def _block_rows(
             cells_of = [report.at(method, role, s) for s in report.scales]
             all_missing = all(cell.missing or cell.unscored for cell in cells_of)
             if has_value or (number == 0 and all_missing and line.kind == "measured"):
-                head = ("" if named else captions.row_name(report, method), line.name)
+                head = ("" if named else captions.measured_name(report, method), line.name)
                 rows.append(Row(head, tuple(cells), not rows, line.kind))
                 named = True
     return rows

@@ -35,7 +35,6 @@ def limits_table(report: Report) -> Table:
             ("", "Models: to be trained and kept for all scales that the system can do."),
             ("", "Any: every real factor from 1 on, with the same model."),
         ),
-        stand_in=captions.is_stand_in(report, last),
     )
 
 

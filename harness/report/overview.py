@@ -77,7 +77,7 @@ def overview_table(report: Report, role: str) -> Table:
         for number, row in enumerate(block):
             measured = [column.cell(row, rivals, marks) for column in (*images, *costs)]
             cells = (*_sizes(report, row, scale), *measured)
-            rows.append(Row((report.label(row),), cells, number == 0))
+            rows.append(Row((captions.measured_name(report, row),), cells, number == 0))
     heads = [column.head for column in (*images, *costs)]
     return Table(
         key=table_key(report, role, "overview"),
@@ -91,7 +91,6 @@ def overview_table(report: Report, role: str) -> Table:
             *((mark, text) for text, mark in marks.marks.items()),
             *(("", text) for text in _notes(report)),
         ),
-        stand_in=captions.is_stand_in(report, role),
     )
 
 

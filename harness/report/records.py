@@ -78,12 +78,19 @@ def _record(report: Report, cell: CellMean) -> dict[str, Any]:
     return {
         "method": record.pop("method"),
         "label": report.label(cell.method),
-        "kind": "measured" if ours else "published",
+        "kind": _kind(cell) if ours else "published",
         **record,
         "difference": cell.difference,
-        "stand_in": ours and captions.is_stand_in(report, cell.role),
+        "stand_in": ours and captions.is_stand_in(report, cell.role, cell.method),
         **cost_records.record(report, cell),
     }
+
+
+def _kind(cell: CellMean) -> str:
+    """What the numbers of a cell of ours are, if it has any."""
+    if cell.missing:
+        return "not measured"
+    return "counted" if cell.unscored else "measured"
 
 
 def _count_records(report: Report) -> Iterator[dict[str, Any]]:
@@ -123,13 +130,11 @@ def _plan_columns(report: Report, cell: CellMean) -> dict[str, Any]:
     if not _is_ours(report, cell):
         provenance = f"Printed by {report.experiment.source}; {cell.missing}."
         return {"profile": plan.profile, "provenance": provenance}
-    return {
-        "profile": plan.profile,
-        "training": plan.training,
-        "networks": plan.networks,
-        "schedule": plan.schedule,
-        "provenance": captions.page_caption(report, cell.role),
-    }
+    provenance = captions.page_caption(report, cell.role, cell.method)
+    if cell.missing:
+        provenance = f"Without a number: {cell.missing}."
+    trained = captions.trained_as(report, cell.method)
+    return {"profile": plan.profile, **trained, "provenance": provenance}
 
 
 def _joined(value: Any) -> Any:

@@ -140,7 +140,8 @@ def _networks(report: Report, role: str) -> Table:
         for number, method in enumerate(block):
             cells = [report.at(method, role, scale) for scale in report.scales]
             cells = [cell for cell in cells if not cell.missing]
-            rows.append(Row((report.label(method),), tuple(_network_cells(cells)), number == 0))
+            name = captions.measured_name(report, method)
+            rows.append(Row((name,), tuple(_network_cells(cells)), number == 0))
     return Table(
         key=table_key(report, role, "networks"),
         title="Networks as measured",
@@ -150,7 +151,6 @@ def _networks(report: Report, role: str) -> Table:
         header=("Method", "Parameters", "Steps", "Seed", "Checkpoint", "Precision", "Device"),
         rows=tuple(rows),
         notes=(),
-        stand_in=captions.is_stand_in(report, role),
     )
 
 

@@ -10,6 +10,7 @@ EN_DASH = "\N{EN DASH}"
 MISSING = EN_DASH
 INFINITY = "\N{INFINITY}"
 DAGGER = "\N{DAGGER}"
+DOUBLE_DAGGER = "\N{DOUBLE DAGGER}"
 
 
 def scale_text(scale: float) -> str:
