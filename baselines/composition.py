@@ -46,6 +46,7 @@ class Decoder(nn.Module, ABC):
         ensembles: whether the method predicts from the four codes around a query.
         routable: whether its MLP can be replaced by experts of different depth.
         for_encoder: options that the published settings change for an encoder, by its name.
+        baseline: name of the decoder that this one is a change of; "" for none.
     """
 
     code_dim: int
@@ -57,6 +58,7 @@ class Decoder(nn.Module, ABC):
     ensembles: ClassVar[bool] = True
     routable: ClassVar[bool] = True
     for_encoder: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    baseline: ClassVar[str] = ""
 
     @abstractmethod
     def codes(self, rows: Tensor, rel_cell: Tensor) -> Tensor:

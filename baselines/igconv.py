@@ -188,6 +188,8 @@ class IGConvPlus(IGConv):
     Args: as `IGConv`.
     """
 
+    baseline: ClassVar[str] = "igconv"
+
     def __init__(
         self,
         channels: int,

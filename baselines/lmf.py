@@ -124,6 +124,7 @@ class LMLIIFDecoder(LMDecoder):
     """
 
     for_encoder: ClassVar[Mapping[str, Mapping[str, Any]]] = {"swinir": {"depth": 9}}
+    baseline: ClassVar[str] = "liif"
 
     def __init__(
         self,
@@ -183,6 +184,7 @@ class LMLTEDecoder(LMDecoder):
     """
 
     intensity_bin: ClassVar[float] = 0.005
+    baseline: ClassVar[str] = "lte"
 
     def __init__(
         self,

@@ -45,10 +45,12 @@ class Upsampler(nn.Module, ABC):
         scales: that it can do, the smallest first.
         backbones: encoders that it has methods with.
         usual_scales: where a backbone has no others.
+        baseline: name of the upsampler that this one is a change of; "" for none.
     """
 
     backbones: ClassVar[Mapping[str, Backbone]]
     usual_scales: ClassVar[tuple[int, ...]]
+    baseline: ClassVar[str] = ""
 
     def __init__(self, scales: Sequence[int]) -> None:
         super().__init__()

@@ -162,6 +162,19 @@ class MethodName:
         return self.only_scales is None or scale in self.only_scales
 
     @property
+    def baseline(self) -> str:
+        """The method that this one is a change of, which it is compared with; "" for none.
+
+        Example:
+            >>> parse("edsr-moeisr-lte-s").baseline, parse("rdn-lmliif").baseline
+            ('edsr-lte', 'rdn-liif')
+        """
+        if self.head or self.suffix:
+            return f"{self.encoder}-{self.decoder}"
+        made_by = DECODERS.get(self.decoder) or UPSAMPLERS.get(self.upsampler)
+        return f"{self.encoder}-{made_by.baseline}" if made_by and made_by.baseline else ""
+
+    @property
     def families(self) -> tuple[str, ...]:
         """Names of the groups that a method belongs to, the largest first.
 

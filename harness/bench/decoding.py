@@ -76,9 +76,8 @@ class Case:
 
 
 def baseline_of(method: str) -> str:
-    """The method whose plain decoding a network with experts is compared with: its own MLP."""
-    parts = parse(method)
-    return f"{parts.encoder}-{parts.decoder}" if parts.head else method
+    """The method whose plain decoding a network is compared with: its baseline, or itself."""
+    return parse(method).baseline or method
 
 
 @torch.inference_mode()

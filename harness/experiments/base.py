@@ -73,7 +73,7 @@ def scales_of_row(row: str) -> tuple[int, ...] | None:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows compared with each other: the best of a block is bold, the first its baseline.
+    """Rows compared with each other: the best of a block is bold.
 
     Attributes:
         methods: the rows.

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from baselines import parse
 from harness.errors import HarnessError
-from harness.experiments import Experiment, get, method_at
+from harness.experiments import Experiment, get, method_at, methods_of
 from harness.plan import (
     RoleNote,
     StoredPlan,
@@ -78,6 +79,22 @@ class Report:
     def label(self, row: str) -> str:
         """The paper's name of a row, or of a method."""
         return row if self.is_other(row) else row_label(self.experiment, row)
+
+    def baseline(self, row: str) -> str:
+        """The row of its method's own baseline; "" where the experiment has none."""
+        own = "" if self.is_other(row) else parse(methods_of(row)[0]).baseline
+        return own if own in self.experiment.rows else ""
+
+    def baseline_name(self, row: str) -> str:
+        """The paper's name of a row's baseline, without an encoder, which both have."""
+        own = self.baseline(row)
+        return paper_system(self.experiment, own).method if own else ""
+
+    @property
+    def baseline_names(self) -> list[str]:
+        """Every name of a baseline, in the order of the rows."""
+        names = (self.baseline_name(row) for row in self.experiment.rows)
+        return list(dict.fromkeys(filter(None, names)))
 
     def is_other(self, row: str) -> bool:
         """Whether a row is a system that only the paper has."""

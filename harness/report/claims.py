@@ -40,7 +40,7 @@ _Saving = tuple[float, str]
 
 
 def followed(report: Report) -> list[Followed]:
-    """Every claim of the experiment, with what follows; savings are those of a block's rows."""
+    """Every claim of the experiment, with what follows; savings are against a row's baseline."""
     return [
         each
         for source in report.experiment.claims
@@ -102,19 +102,19 @@ def _most(claim: Claim, words: str, savings: Iterator[_Saving]) -> Followed:
 
 
 def _pairs(report: Report) -> Iterator[tuple[str, str, str]]:
-    """(row, the first row of its block, both by name)."""
-    for block in report.experiment.blocks:
-        first = block.methods[0]
-        for row in block.methods[1:]:
-            yield row, first, f"{report.label(row)} against {report.label(first)}"
+    """(row, its baseline, both by name)."""
+    for row in report.experiment.rows:
+        base = report.baseline(row)
+        if base:
+            yield row, base, f"{report.label(row)} against {report.label(base)}"
 
 
 def _savings(report: Report, count: Callable[[CountedCell], int | None]) -> Iterator[_Saving]:
-    """Of each row and scale against the first row of its block."""
+    """Of each row and scale against the row's baseline."""
     cells = report.counts[0]
-    for row, first, names in _pairs(report):
+    for row, baseline, names in _pairs(report):
         for scale in report.scales:
-            own, base = count(cells[row, scale]), count(cells[first, scale])
+            own, base = count(cells[row, scale]), count(cells[baseline, scale])
             if own is not None and base:
                 yield 100 * (1 - own / base), f"{names}, {scale_text(scale)}"
 
@@ -127,7 +127,7 @@ def _limits(report: Report) -> Iterator[_Saving]:
         less, more = (cells[row, scale].macs.counted for scale in (low, high))
         return None if less is None or more is None or low == high else float(more - less)
 
-    for row, first, names in _pairs(report):
-        own, base = growth(row), growth(first)
+    for row, baseline, names in _pairs(report):
+        own, base = growth(row), growth(baseline)
         if own is not None and base:
             yield 100 * (1 - own / base), f"{names}, in the limit of large scales"

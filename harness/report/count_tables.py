@@ -32,7 +32,6 @@ class _Of:
     note: str = ""
 
 
-_OF_BASELINE = "% of baseline"
 _PARTS: dict[Part, str] = {
     "all": "",
     "decoder": " behind the encoder",
@@ -70,7 +69,8 @@ def _macs(report: Report, counts: Counts, number: int) -> Table:
     )
     if unit != 1e9:
         lines.insert(1, _Line("in GMACs", lambda c: _giga(c.macs.counted)))
-    lines.append(_Line(_OF_BASELINE, lambda c: _percent(report, report.counts[number], c)))
+    cells = report.counts[number]
+    lines += [_Line(f"% of {n}", _percent(report, cells, n)) for n in report.baseline_names]
     about = _Of(number, count, counts.macs, counts.note)
     return _table(report, about, "counts", f"{part} ({name}), {counts.size}", lines)
 
@@ -106,14 +106,16 @@ def _lines(
     return lines
 
 
-def _percent(report: Report, cells: CountedTable, cell: CountedCell) -> str | None:
-    """Of the first row of the block, which has no line of its own."""
-    for block in report.experiment.blocks:
-        if cell.method in block.methods[1:]:
-            base = cells[block.methods[0], cell.scale].macs.counted
-            own = cell.macs.counted
-            return decimals(100 * own / base) if base and own is not None else None
-    return None
+def _percent(report: Report, cells: CountedTable, name: str) -> Callable[[CountedCell], str | None]:
+    """Of a baseline of this name, for the rows whose own it is."""
+
+    def text(cell: CountedCell) -> str | None:
+        if report.baseline_name(cell.method) != name:
+            return None
+        base, own = cells[report.baseline(cell.method), cell.scale].macs.counted, cell.macs.counted
+        return decimals(100 * own / base) if base and own is not None else None
+
+    return text
 
 
 def _table(report: Report, of: _Of, key: str, title: str, lines: Sequence[_Line]) -> Table:
@@ -126,8 +128,6 @@ def _table(report: Report, of: _Of, key: str, title: str, lines: Sequence[_Line]
             report, [[cells[row, s] for s in scales] for row in block], lines, notes
         )
     general = [of.note, *_reference_notes(of.references), *_figure_notes(report, of, scales)]
-    if any(row.head[1] == _OF_BASELINE for row in rows):
-        general.append("Baseline: the first row of a block; of ranges, the most of each.")
     general.append(captions.others_note([row.head[0] for row in rows]))
     one = len(scales) < len(report.scales)
     return Table(

@@ -82,7 +82,7 @@ def style() -> Iterator[None]:
 def looks(common: Sequence[str], blocks: Sequence[Block]) -> dict[str, Look]:
     """A hue per block, a shade and a marker per row of it; common rows are grey.
 
-    The baseline is the darkest, so that it is found in a block of any length.
+    The first is the darkest, so that it is found in a block of any length.
     """
     found = {row: Look("0.45", "x") for row in common}
     hues = sns.color_palette("colorblind", len(blocks))

@@ -97,12 +97,11 @@ def _psnr(cell: CellMean) -> float | None:
 
 
 def _over_scale(report: Report, role: str, group: _Group, folder: Path) -> FigureFile:
-    """PSNR of all methods, and for each block the difference to its baseline."""
-    blocks = [block for block in group.blocks if len(block.methods) > 1]
+    """PSNR of all methods, and for each block the differences to its methods' baseline."""
+    blocks = [block for block in group.blocks if any(map(report.baseline, block.methods))]
     sources = (captions.lr_note(report, role), captions.gaps_note(report, role, group.rows))
     explained = (
-        "Lower panels: difference to the block's baseline, measured (solid) and published "
-        "(dotted, hollow)."
+        "Lower panels: difference to the baseline, measured (solid) and published (dotted, hollow)."
     )
     text = note(report, role, explained if blocks else "", *sources)
     figure = new_figure(COLUMN_WIDTH, 2.3 + 1.15 * len(blocks), text)
@@ -136,9 +135,10 @@ def _curve(
 
 
 def _differences(axis: Any, report: Report, role: str, block: Block, seen: dict[str, Look]) -> None:
-    """Measured and published difference of a block's methods to its first."""
-    baseline = block.methods[0]
-    for method in block.methods[1:]:
+    """Measured and published difference of a block's methods to their baselines."""
+    compared = [row for row in block.methods if report.baseline(row)]
+    for method in compared:
+        baseline = report.baseline(method)
         measured: list[tuple[float, float | None]] = []
         printed: list[tuple[float, float | None]] = []
         for scale in report.scales:
@@ -148,8 +148,9 @@ def _differences(axis: Any, report: Report, role: str, block: Block, seen: dict[
         look = seen[method]
         _curve(axis, printed, look, ls=":", markerfacecolor="white", markeredgewidth=0.7, lw=0.8)
         _curve(axis, measured, look)
-    axis.axhline(0, color=seen[baseline].color, lw=0.8)
-    axis.set_ylabel(f"dB to {report.label(baseline)}")
+    baselines = dict.fromkeys(map(report.baseline, compared))
+    axis.axhline(0, color=seen[next(iter(baselines))].color, lw=0.8)
+    axis.set_ylabel(f"dB to {', '.join(map(report.label, baselines))}")
     axis.yaxis.set_major_locator(MaxNLocator(4))
 
 

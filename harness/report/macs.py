@@ -17,15 +17,13 @@ def macs_table(report: Report, role: str) -> Table:
     """The multiply-adds that the experiment is about, beside the published ones."""
     exponent, letter = _macs_unit(report, role)
     unit = 10.0**exponent
-    show = partial(decimals, digits=1)
     executed = Line("executed", lambda c: _over(c.executed_macs, unit), decimals)
     lines = [
         Line(_count_name(report), lambda c: _over(c.macs, unit), decimals, min, "measured"),
         *([executed] if _answers_queries(report) else []),
         Line("kernels, once", lambda c: _over(c.kernel_macs, unit), decimals),
         *(_published_macs(unit) if _macs_comparable(report, role) else ()),
-        Line("% of baseline", lambda c: _percent(report, c), show),
-        Line("published %", lambda c: c.published_percent if _base(report, c) else None, show),
+        *(line for name in report.baseline_names for line in _percentages(report, name)),
     ]
     what = "Decoder multiply-adds" if report.experiment.macs_of == "decoder" else "Multiply-adds"
     title = f"{what} ({letter}MACs)"
@@ -132,18 +130,20 @@ def _macs_difference(cell: CellMean, unit: float) -> float | None:
     return float(f"{cell.macs / unit:.2f}") - float(f"{cell.published_macs / unit:.2f}")
 
 
-def _percent(report: Report, cell: CellMean) -> float | None:
-    """Multiply-adds relative to the block's baseline, which has no line of its own."""
-    base = _base(report, cell)
-    return 100 * cell.macs / base.macs if base and base.macs and cell.macs else None
+def _percentages(report: Report, name: str) -> tuple[Line, Line]:
+    """Multiply-adds relative to a baseline of this name, for the methods whose own it is."""
 
+    def measured(cell: CellMean) -> float | None:
+        if report.baseline_name(cell.method) != name:
+            return None
+        base = report.at(report.baseline(cell.method), cell.role, cell.scale)
+        return 100 * cell.macs / base.macs if base.macs and cell.macs else None
 
-def _base(report: Report, cell: CellMean) -> CellMean | None:
-    """The baseline of a cell's block; None for the baseline itself and for common rows."""
-    for block in report.experiment.blocks:
-        if cell.method in block.methods[1:]:
-            return report.at(block.methods[0], cell.role, cell.scale)
-    return None
+    def printed(cell: CellMean) -> float | None:
+        return cell.published_percent if report.baseline_name(cell.method) == name else None
+
+    show = partial(decimals, digits=1)
+    return Line(f"% of {name}", measured, show), Line(f"published % of {name}", printed, show)
 
 
 def other_macs_table(report: Report, role: str) -> Table:

@@ -35,7 +35,7 @@ class CellMean:
             row does not say.
         lr_pixels: mean number of LR pixels of an image.
         published, published_ssim, published_macs, published_percent: what the paper prints for
-            this cell, if it does; percent are of the block's baseline.
+            this cell, if it does; percent are of the method's baseline.
         published_notes: (field, what must be known of it).
     """
 
