@@ -17,12 +17,11 @@ PAPER_IMAGES = 800
 def networks(profile: Profile, methods: Sequence[str]) -> str:
     """Sizes of the networks of some methods."""
     settings, names = profile.networks, [parse(method) for method in methods]
-    used = {part: {getattr(n, part) for n in names} for part in ("encoder", "decoder", "upsampler")}
     changed = {
         f"{name} {part}": options
-        for part, present in used.items()
+        for part, used in _parts(methods).items()
         for name, options in getattr(settings, part).items()
-        if name in present
+        if name in used
     }
     changed["MoEISR"] = settings.head if any(n.head for n in names) else {}
     parts = [
@@ -30,7 +29,45 @@ def networks(profile: Profile, methods: Sequence[str]) -> str:
         for part, options in changed.items()
         if options
     ]
-    return "; ".join(parts) if parts else "the paper's sizes"
+    if not parts:
+        return "the paper's sizes"
+    left = full_size(profile, methods)
+    return "; ".join([*parts, *([f"{', '.join(left)} of the paper's size"] if left else [])])
+
+
+def full_size(profile: Profile, methods: Sequence[str]) -> list[str]:
+    """Encoders, decoders and upsamplers that keep the paper's size while the profile sets others'.
+
+    Beside networks that were made small they take longer and look better.
+    """
+    parts = _parts(methods)
+    given = {part: getattr(profile.networks, part) for part in parts}
+    if not any(options for named in given.values() for options in named.values()):
+        return []
+    return [
+        f"{name} {part}"
+        for part, used in parts.items()
+        for name in used
+        if not given[part].get(name)
+    ]
+
+
+def full_size_warning(profile: Profile, methods: Sequence[str]) -> list[str]:
+    """The same as a sentence, for the start of a run and every report; nothing where none does."""
+    left = full_size(profile, methods)
+    return left and [
+        f"FULL SIZE: {', '.join(left)}. Profile {profile.name} sets sizes of other networks "
+        "and not of these, so that they are no comparison."
+    ]
+
+
+def _parts(methods: Sequence[str]) -> dict[str, list[str]]:
+    """Encoders (and systems), decoders and upsamplers of some methods, by name."""
+    names = [parse(method) for method in methods]
+    return {
+        part: [used for used in dict.fromkeys(getattr(name, part) for name in names) if used]
+        for part in ("encoder", "decoder", "upsampler")
+    }
 
 
 def schedule(profile: Profile, images: int, methods: Sequence[str]) -> str:

@@ -137,6 +137,7 @@ def described(job: Job, plan: StoredPlan) -> StoredPlan:
         schedule=describing.schedule(profile, images, known) if known else "",
         warnings=[
             *(f"Incomplete data: {caption}." for caption in dict.fromkeys(lacking)),
+            *describing.full_size_warning(profile, names),
             *_missing_seeds(profile, plan),
         ],
     )

@@ -44,6 +44,8 @@ def announce(job: Job) -> None:
         height, width = profile.costs.lr_size
         say(f"  costs      latency and peak memory for an LR image of {height}x{width}")
     say(f"  results    {job.places.results / profile.name}")
+    for warning in describing.full_size_warning(profile, job.methods if job.datasets else ()):
+        say(f"  {warning}")
     trained = job.trained_methods() if job.trains else []
     departing = [method for method in trained if profile.stand_in([method])]
     say_stand_in(departing, trained, any(note.substitute for note in role_notes(job)))

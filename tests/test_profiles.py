@@ -423,6 +423,21 @@ def test_sizes_of_upsamplers_reach_the_network_and_the_words():
     assert small.stand_in(["edsr-igconv"])
 
 
+def test_what_keeps_its_full_size_beside_smaller_ones_is_named():
+    quick, paper = profiles.load("quick"), profiles.load("paper")
+    for name in ("table1", "table2", "seemore-table1"):
+        assert describing.full_size(quick, EXPERIMENTS[name].methods) == []
+    chosen = ["bicubic", "edsr-liif", "edsr-igconv", "rdn-igconv-plus"]
+    assert describing.full_size(quick, chosen) == ["igconv upsampler", "igconv-plus upsampler"]
+    words = describing.networks(quick, ["edsr-liif", "edsr-igconv"])
+    assert words.endswith("liif decoder width 64; igconv upsampler of the paper's size")
+    assert describing.full_size_warning(paper, chosen) == []
+    own = load({**PROFILE, "networks": {"decoder": {"lte": {"width": 16}}}})
+    assert describing.full_size(own, ["rdn-lte", "seemore-t-x2", "rdn-moeisr-ipe-s"]) == [
+        *("rdn encoder", "seemore-t encoder", "ipe decoder"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("networks", "words"),
     [

@@ -337,6 +337,17 @@ def test_a_checkpoint_carries_its_history(trained, tmp_path):
     assert not model.training
 
 
+def test_a_full_size_among_smaller_ones_is_said_before_training(tmp_path, harness):
+    """A decoder that the profile does not name, over an encoder that it makes small."""
+    root = write_data(tmp_path / "data")
+    file = write_profile(tmp_path / "tiny.yaml")
+    for method, said in (("edsr-ipe", True), ("edsr-liif", False)):
+        status, _, err = harness(*command(method, file, root))
+        assert status == 0
+        warning = "FULL SIZE: ipe decoder. Profile tiny sets sizes of other networks"
+        assert (warning in err.partition("Training")[0]) == said
+
+
 def test_another_seed_is_another_run(trained):
     trained()
     (first,) = Path("results").rglob("checkpoint.pt")

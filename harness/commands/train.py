@@ -42,12 +42,13 @@ def train(
     nothing: on a CPU, the weights at the end are the same, bit for bit.
     """
     from baselines import parse
+    from harness import describing, places, profiles
     from harness import device as devices
-    from harness import places, profiles
     from harness import training as loop
     from harness.checkpoints import read
     from harness.data.sets import find
     from harness.errors import UsageError
+    from harness.progress import say
     from harness.recipe import make_recipe, run_dir
 
     if not parse(method).encoder:
@@ -58,6 +59,8 @@ def train(
     recipe = make_recipe(
         settings, method, settings.seeds[0] if seed is None else seed, data.fingerprint()
     )
+    for warning in describing.full_size_warning(settings, [method]):
+        say(warning)
     folder = run_dir(where.results, settings.name, recipe)
     run = loop.Run(
         recipe, settings, folder, devices.resolve(device), where.data_root, where.lr_cache
