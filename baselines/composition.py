@@ -247,6 +247,19 @@ class CodeTable:
     first: int
 
 
+def _check_counted(
+    part: nn.Module, counted: Sequence[nn.Module], base: type, counts: Sequence[str]
+) -> None:
+    """Refuse a part whose parameters would cost nothing, as it defines none of the counts."""
+    covered = {parameter for module in counted for parameter in module.parameters()}
+    own = [name for name, parameter in part.named_parameters() if parameter not in covered]
+    if own and all(getattr(type(part), name) is getattr(base, name) for name in counts):
+        raise TypeError(
+            f"{type(part).__name__} has parameters of its own ({', '.join(own)}), but does not say "
+            f"how many multiply-adds they take: define {' or '.join(counts)}."
+        )
+
+
 def _rows(table: Tensor, index: Tensor) -> Tensor:
     """Rows (B*Q, M) of a (B, h*w, M) table at (B, Q) indices."""
     batch, length, width = table.shape
@@ -267,12 +280,17 @@ class ImplicitSR(nn.Module):
         head: one MLP, or mapper and experts.
         ensemble: predict from the four codes around a query instead of the nearest; ignored by
             decoders that never do.
+
+    Raises:
+        TypeError: for a decoder or a head with parameters that no count of multiply-adds covers.
     """
 
     def __init__(
         self, encoder: nn.Module, decoder: Decoder, head: Head, ensemble: bool = True
     ) -> None:
         super().__init__()
+        _check_counted(decoder, (), Decoder, ("estimator_macs", "latent_macs"))
+        _check_counted(head, head.mlps, Head, ("routing_macs",))
         self.encoder = encoder
         self.decoder = decoder
         self.head = head

@@ -14,12 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tiny import FIXED, MIXTURES, NETWORKS, network, seen_by
+from torch import nn
 
-from baselines import build
-from baselines.composition import FixedScaleSR
+from baselines import MethodName, build, registry
+from baselines.composition import FixedScaleSR, ImplicitSR, MLPHead
 from baselines.encoders import EDSR
 from baselines.implicit import latent_queries, make_cell, make_coord
 from baselines.liif import LIIFDecoder
+from baselines.mlp import MLP
 from baselines.shapes import shapes_only
 from harness import flops
 from harness.published import published
@@ -191,6 +193,56 @@ def test_sizes_of_another_scale_are_refused(method):
         with pytest.raises(ValueError, match=f"by {scale} only does not lead from 7x9 to {hr[0]}x"):
             flops.count(network(method), (7, 9), hr)
     assert flops.count(network(method), (7, 9), (7 * scale, 9 * scale)).total > 0
+
+
+class Silent(LIIFDecoder):
+    """A LIIF with a layer before its codes, of whose cost it says nothing."""
+
+    def __init__(self, channels: int, width: int = 256, depth: int = 5) -> None:
+        super().__init__(channels, width, depth)
+        self.before = nn.Conv2d(channels, channels, 1)
+
+
+class Outspoken(Silent):
+    def estimator_macs(self) -> tuple[int, int]:
+        return self.before.weight.numel(), 0
+
+
+@pytest.mark.parametrize("method", ["edsr-silent", "edsr-moeisr-silent-b"])
+def test_a_decoder_whose_parameters_would_cost_nothing_is_refused(method, monkeypatch):
+    """When it is built, which every command does that trains, measures or counts it."""
+    head = "moeisr" if "moeisr" in method else ""
+    name = MethodName(method, "edsr", "silent", head, "b" if head else "")
+    monkeypatch.setitem(registry._names(), method, name)
+    monkeypatch.setitem(registry.DECODERS, "silent", Silent)
+    registry.parse.cache_clear()
+    words = (
+        r"Silent has .* \(before\.weight, before\.bias\), .*: define estimator_macs or latent_macs"
+    )
+    with pytest.raises(TypeError, match=words):
+        build(method)
+    monkeypatch.setitem(registry.DECODERS, "silent", Outspoken)
+    silent, liif = build(method), build(method.replace("silent", "liif"))
+    counts = [flops.count(m, (5, 7), (10, 14), shares=shares_of(m)) for m in (silent, liif)]
+    assert counts[0].estimator == 5 * 7 * 64 * 64
+    assert counts[0].head == counts[1].head
+    registry.parse.cache_clear()
+
+
+def shares_of(model: nn.Module) -> list[float]:
+    experts = len(model.head.mlps)
+    return [1 / experts] * experts
+
+
+def test_a_head_whose_parameters_would_cost_nothing_is_refused():
+    class Scaled(MLPHead):
+        def __init__(self, mlp: MLP) -> None:
+            super().__init__(mlp)
+            self.scale = nn.Parameter(torch.ones(3))
+
+    whole = network("edsr-liif")
+    with pytest.raises(TypeError, match=r"Scaled has .* \(scale\), .*: define routing_macs"):
+        ImplicitSR(whole.encoder, whole.decoder, Scaled(whole.head.mlp))
 
 
 # The HR sizes of Set14 (w x h) as commonly quoted, comic, ppt3 and zebra in full.
