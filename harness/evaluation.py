@@ -25,7 +25,7 @@ from harness.device import PeakMemory, describe, synchronise
 from harness.flops import MacCount, expert_count, least_encoder_macs
 from harness.metrics import too_small
 from harness.profiles import Evaluation
-from harness.results import CellFile, CellId, Measurement
+from harness.results import NO_SSIM, CellFile, CellId, Measurement
 from harness.scales import ready_for, scales_of
 from harness.subject import Subject
 from harness.upscaling import Upscaled, upscale
@@ -146,7 +146,7 @@ def _scores(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> tuple[float,
     try:
         return db, metrics.ssim(sr, hr, protocol, scale).item(), ""
     except ValueError as error:
-        return db, None, f"no SSIM: {error}"
+        return db, None, f"{NO_SSIM}: {error}"
 
 
 def measure_image(

@@ -231,6 +231,21 @@ class CellFile:
             lock.release()
 
 
+def each_image_once(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The newest row of each image: one that was written twice must not weigh twice."""
+    return list({row["image"]: row for row in rows}.values())
+
+
+NO_SSIM = "no SSIM"
+"""How the reason begins that an image with a PSNR has no SSIM."""
+
+
+def not_a_number(rows: pd.DataFrame) -> int:
+    """How many scored rows have a PSNR that is no number: no size of an image explains it."""
+    reasons = rows.loc[rows["psnr"].isna(), "reason"]
+    return int(((reasons == "") | reasons.str.startswith(NO_SSIM)).sum())
+
+
 def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Rows as a table with the columns of `Measurement`."""
     return pd.DataFrame(list(rows), columns=COLUMNS)

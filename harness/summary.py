@@ -9,10 +9,13 @@ import pandas as pd
 
 from harness.cmsr.table import FOREIGN
 from harness.published import published
+from harness.results import not_a_number
 
 
 def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dict[str, Any]]:
     """Means over the images of each (dataset, scale); images too small are counted apart.
+
+    There is no mean of scores of which one is not a number.
 
     Args:
         frame: rows.
@@ -20,7 +23,7 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
     """
     lines = []
     for (dataset, scale), cell in frame.groupby(["dataset", "scale"], sort=False):
-        scored = cell[cell["psnr"].notna()]
+        scored, broken = cell[cell["psnr"].notna()], not_a_number(cell)
         method = str(cell["method"].iloc[0])
         known = method == "bicubic" and dataset not in incomplete
         lines.append(
@@ -28,14 +31,15 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
                 "dataset": str(dataset),
                 "scale": float(str(scale)),
                 "images": len(scored),
-                "too_small": len(cell) - len(scored),
-                "psnr": _mean(scored["psnr"]),
+                "too_small": len(cell) - len(scored) - broken,
+                "not_a_number": broken,
+                "psnr": None if broken else _mean(scored["psnr"]),
                 "published_psnr": published(
                     "bicubic.csv", "classic", method, str(dataset), float(str(scale))
                 )
                 if known
                 else None,
-                "ssim": _mean(scored["ssim"]),
+                "ssim": None if broken else _mean(scored["ssim"]),
                 "lr_source": "+".join(sorted(set(scored["lr_source"]))),
                 "protocol": str(cell["protocol"].iloc[0]),
                 "decoder_macs": _mean(scored["decoder_macs"]),

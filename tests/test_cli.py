@@ -111,6 +111,28 @@ def test_eval_says_what_was_measured(here, harness):
     assert harness.good("eval", "bicubic", *VALID, "--scale", 30).count("left out") == 1
 
 
+def test_eval_has_no_mean_of_what_is_no_number(here, harness):
+    """And no image is called too small for it; a row that stands twice weighs once."""
+    command = ("eval", "bicubic", *VALID, "--scale", 2)
+    (before,) = strict(harness.good(*command, "--json"))["cells"]
+    (file,) = Path("results").rglob("*.jsonl")
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+
+    def changed(*rows: dict) -> dict:
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (cell,) = strict(harness.good(*command, "--json"))["cells"]
+        return cell
+
+    assert changed(*rows, {**rows[0], "psnr": rows[0]["psnr"]}) == before
+    for reason in ("", "no SSIM: its window does not fit"):
+        cell = changed({**rows[0], "psnr": float("nan"), "reason": reason}, rows[1])
+        assert (cell["images"], cell["too_small"], cell["not_a_number"]) == (1, 0, 1)
+        assert cell["psnr"] is cell["ssim"] is None
+    out = harness.good(*command)
+    assert "no mean, as PSNR is not a number for 1 images" in out
+    assert "left out" not in out
+
+
 def test_eval_takes_a_checkpoint(here, harness):
     arguments = ("eval", "--checkpoint", "liif.pt", *VALID, "--scale", 3.7, "--json")
     content = strict(harness.good(*arguments))

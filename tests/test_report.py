@@ -332,8 +332,16 @@ def test_a_row_that_was_written_twice_weighs_once(results: Path, tmp_path: Path)
 
 
 def test_a_psnr_that_is_no_number_is_not_taken_for_a_small_image(tmp_path: Path) -> None:
-    root = write_results(tmp_path, edit=lambda row: replace(row, psnr=math.nan))
+    def edit(row: Measurement) -> Measurement:
+        reason = "no SSIM: the window does not fit" if row.scale == 30 else ""
+        return replace(row, psnr=math.nan, reason=reason)
+
+    root = write_results(tmp_path, edit=edit)
     assert "PSNR is not a number for 3 images" in render(root, "quick", "table1", "markdown")
+    broken = {
+        record["missing"] for (method, _), record in records(root).items() if method in METHODS
+    }
+    assert broken == {"PSNR is not a number for 3 images"}
 
 
 def test_infinite_psnr_is_printed(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def _measure(
     """Rows of one dataset at one scale; what was measured before is not measured again."""
     from harness.evaluation import Task, measure_cell, missing_images
     from harness.progress import bar
-    from harness.results import CellFile
+    from harness.results import CellFile, each_image_once
 
     task = Task(
         dataset=dataset,
@@ -167,7 +167,7 @@ def _measure(
     total = len(dataset.items)
     with bar(f"{subject.method} {dataset.name} x{scale:g}", total, total - left) as progress:
         measure_cell(subject, task, file, True, lambda _: progress.advance(), pairs)
-    return file.rows()
+    return each_image_once(file.rows())
 
 
 def _incomplete_notes(incomplete: dict[str, str]) -> list[str]:
@@ -211,6 +211,11 @@ def _print(summary: list[dict[str, Any]], notes: list[str]) -> None:
             click.echo(
                 f"{line['dataset']} x{line['scale']:g}: {line['too_small']} images left out: "
                 + "; ".join(line["reasons"])
+            )
+        if line["not_a_number"]:
+            click.echo(
+                f"{line['dataset']} x{line['scale']:g}: no mean, as PSNR is not a number for "
+                f"{line['not_a_number']} images."
             )
     for note in notes:
         click.echo(note)

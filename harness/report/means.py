@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness.counting import is_counted
 from harness.experiments import Experiment
+from harness.results import not_a_number
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,10 @@ def means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
     """Fields of `CellMean` from the complete rows of a cell."""
     counted = all(is_counted(protocol) for protocol in rows["protocol"])
     scored = rows[rows["reason"] == ""] if counted else rows[rows["psnr"].notna()]
-    left_out = rows.drop(scored.index)
-    if (left_out["reason"] == "").any():
-        broken = int((left_out["reason"] == "").sum())
+    broken = 0 if counted else not_a_number(rows)
+    if broken:
         return {"missing": f"PSNR is not a number for {broken} images"}
+    left_out = rows.drop(scored.index)
     reasons = left_out["reason"].value_counts()
     # Every seed sees the same images: count images, not rows.
     excluded = tuple(sorted((str(r), int(n) // seeds) for r, n in reasons.items()))

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.plan import PlannedCell
-from harness.results import CellFile
+from harness.results import CellFile, each_image_once
 
 
 def cell_rows(folder: Path, cell: PlannedCell, only: Collection[str] = ()) -> list[dict[str, Any]]:
@@ -22,6 +22,4 @@ def cell_rows(folder: Path, cell: PlannedCell, only: Collection[str] = ()) -> li
             f"{path} has rows of another cell than {expected}.",
             "Delete the file and run the experiment again.",
         )
-    # A row that was written twice must not weigh twice.
-    by_image = {row["image"]: row for row in rows if not only or row["image"] in only}
-    return list(by_image.values())
+    return each_image_once(row for row in rows if not only or row["image"] in only)
