@@ -14,16 +14,16 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def shared(*parts: str) -> Path:
-    """A path below `../shared`; skips the test where there is none."""
+    """A path below `../shared`; skips the test where there is none.
+
+    Asked for inside tests and fixtures only: a skip while tests are collected is an error there.
+    """
     path = SHARED.joinpath(*parts)
+    if "PYTEST_CURRENT_TEST" not in os.environ:
+        raise RuntimeError(f"{path} is asked for outside of a test, for which nobody can skip it")
     if not path.exists():
         pytest.skip(f"needs {path}, which is not part of the repository")
     return path
-
-
-needs_shared = pytest.mark.skipif(
-    not SHARED.exists(), reason="needs ../shared, which is not part of the repository"
-)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,20 +57,22 @@ def harness(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many parity cases passed, where any ran."""
-    cases: dict[str, bool] = {}
-    queries = 0
-    for outcome in ("passed", "failed"):
-        for report in terminalreporter.stats.get(outcome, []):
-            recorded = dict(report.user_properties)
-            if "parity case" in recorded:
-                case = str(recorded["parity case"])
-                cases[case] = cases.get(case, True) and outcome == "passed"
-                queries += int(recorded.get("query sets", 0)) * (outcome == "passed")
-    if cases:
-        from parity import CASES
+    """How many parity cases of each source passed, where any ran."""
+    from parity import CASES, SOURCES
 
-        left = "" if len(cases) == len(CASES) else f" ({len(cases)} ran)"
-        terminalreporter.write_line(
-            f"parity: {sum(cases.values())} of {len(CASES)} cases pass{left}, {queries} query sets"
-        )
+    for source in SOURCES:
+        cases: dict[str, bool] = {}
+        queries = 0
+        for outcome in ("passed", "failed"):
+            for report in terminalreporter.stats.get(outcome, []):
+                recorded = dict(report.user_properties)
+                case = str(recorded.get("parity case", ""))
+                if case.startswith(source):
+                    cases[case] = cases.get(case, True) and outcome == "passed"
+                    queries += int(recorded["query sets"]) * (outcome == "passed")
+        if cases:
+            left = "" if len(cases) == len(CASES) else f" ({len(cases)} ran)"
+            terminalreporter.write_line(
+                f"parity, {source}: {sum(cases.values())} of {len(CASES)} cases pass{left}, "
+                f"{queries} query sets"
+            )

@@ -12,6 +12,7 @@ from conftest import shared
 from fvcore.nn import FlopCountAnalysis
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parity import RECORDED
 from PIL import Image
 from tiny import FIXED, MIXTURES, NETWORKS, network, seen_by
 from torch import nn
@@ -80,7 +81,7 @@ def test_equal_to_fvcore_where_a_pixel_has_one_expert(method):
 
 
 def recorded(name: str) -> dict[str, int]:
-    counts = json.loads(shared("parity", "flops.json").read_text())["counts"]
+    counts = json.loads((RECORDED / "flops.json").read_text())["counts"]
     (found,) = (c["by_operator"] for c in counts if c["name"] == name)
     return found
 

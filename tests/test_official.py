@@ -8,7 +8,6 @@ from pathlib import Path
 import official_shapes as shapes
 import pytest
 import torch
-from conftest import needs_shared, shared
 from parity import CASES, checkpoint, state_of
 from test_cli import assert_refused
 from tiny import DECODER, ENCODERS, Harness, network, write_data
@@ -70,7 +69,6 @@ def saved(content: object, path: str = "file.pth") -> Path:
 # There and back
 
 
-@needs_shared
 @pytest.mark.parametrize("case", CASES)
 def test_every_case_survives_import_and_export(case, harness):
     """Official, ours, official again: the same weights, answers and file content."""
@@ -108,7 +106,6 @@ def assert_same_file(made, given):
         assert torch.equal(state[key], value), key
 
 
-@needs_shared
 @pytest.mark.parametrize("case", ["liif-no-cell", "liif-no-imnet-x2", "lte-edsr-baseline"])
 def test_an_imported_network_answers_bit_for_bit(case, harness):
     harness.good("import-checkpoint", checkpoint(case), "-o", "ours.pt")
@@ -127,7 +124,6 @@ OF_EACH_KIND = [
 ]
 
 
-@needs_shared
 @pytest.mark.parametrize("case", OF_EACH_KIND)
 def test_the_specification_is_found_again_without_a_memory_of_the_file(case, harness):
     ours = open_checkpoint(checkpoint(case))
@@ -141,16 +137,15 @@ def test_the_specification_is_found_again_without_a_memory_of_the_file(case, har
     assert again.meta["build"] == ours.meta["build"]
 
 
-@needs_shared
 def test_an_official_file_is_measured(harness):
-    root = shared("data")
+    write_data(Path("data"))
     path = checkpoint("liif-no-ensemble")
     harness.good("import-checkpoint", path, "-o", "ours.pt")
-    command = ("--dataset", "Set5", "--scale", 4, "--data-root", root, "--json")
+    command = (*VALID, "--json")
     first = json.loads(harness.good("eval", "--checkpoint", path, *command))
     assert first["method"] == "liif-no-ensemble"
     assert "its training is not known" in first["origin"]
-    assert first["cells"][0]["images"] == 5
+    assert first["cells"][0]["images"] == 2
     second = json.loads(harness.good("eval", "--checkpoint", "ours.pt", *command))
     assert second == first, "the same cell, found again"
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import shared
+from parity import RECORDED, SOURCES
 from skimage.color import rgb2ycbcr
 from skimage.metrics import structural_similarity
 from tiny import ENCODERS, network, pixels, seen_by
@@ -32,16 +33,18 @@ from harness.profiles import Training
 from harness.upscaling import cell_stretch, upscale
 
 
-def recorded(name: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def recorded(name: str, source: str = SOURCES[0]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """A file of the recorded protocol and its arrays."""
-    folder = shared("parity", "protocol")
+    here = source == SOURCES[0]
+    folder = RECORDED / "protocol" if here else shared("parity", "protocol")
     with np.load(folder / f"{name}.npz") as arrays:
         tensors = {key: torch.from_numpy(arrays[key]) for key in arrays.files}
     return json.loads((folder / f"{name}.json").read_text()), tensors
 
 
-def test_lr_images_are_the_official_ones():
-    spec, arrays = recorded("downsample")
+@pytest.mark.parametrize("source", SOURCES)
+def test_lr_images_are_the_official_ones(source):
+    spec, arrays = recorded("downsample", source)
     hr = arrays["hr"].permute(2, 0, 1)
     for case in spec["cases"]:
         lr, cropped = pil_bicubic(hr, case["scale"])
@@ -52,9 +55,10 @@ def test_lr_images_are_the_official_ones():
         assert make_cell(tuple(cropped.shape[-2:])).tolist() == case["cell"]
 
 
+@pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("index", range(5))
-def test_recorded_psnr(index):
-    spec, arrays = recorded("psnr")
+def test_recorded_psnr(index, source):
+    spec, arrays = recorded("psnr", source)
     case = spec["expected"][index]
     protocol, _, scale = case["eval_type"].partition("-")
     means = []
