@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 
 import torch
 
@@ -11,26 +14,45 @@ from baselines import build, parse
 from baselines.composition import FixedScaleSR, ImplicitSR
 from baselines.multiscale import MultiScaleSR
 from baselines.shapes import shapes_only
-from harness import flops
+from harness import checkpoints, flops
 from harness.data.degrade import lr_size
+from harness.data.sets import ImageItem
+from harness.evaluation import missing_images
 from harness.jobs import Job
 from harness.profiles import Profile, Training
+from harness.running import subjects
+from harness.subject import Subject
+from harness.training import Run
 
 Network = ImplicitSR | FixedScaleSR | MultiScaleSR
 
 
 @dataclass(frozen=True)
 class MethodCost:
-    """Multiply-adds of one method.
+    """What a run has to do for one method, and how much of that is done.
 
     Attributes:
-        training: of all training steps; backward counted as twice the forward pass.
-        evaluation: of all images and scales, encoder included; experts in even shares.
+        networks: to be trained, one for each seed.
+        trained: of these, finished.
+        cells: to be measured, one for each dataset, scale and seed.
+        measured: of these, finished.
+        training: multiply-adds of the training steps that are left; backward counted as twice the
+            forward pass.
+        evaluation: multiply-adds of the images that are left, encoder included; experts in even
+            shares.
     """
 
     method: str
-    training: int
-    evaluation: int
+    networks: int = 0
+    trained: int = 0
+    cells: int = 0
+    measured: int = 0
+    training: int = 0
+    evaluation: int = 0
+
+    def __add__(self, other: MethodCost) -> MethodCost:
+        numbers = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)[1:]}
+        return MethodCost(self.method, **numbers)
 
 
 def _meta_model(profile: Profile, method: str) -> torch.nn.Module:
@@ -65,25 +87,21 @@ def _mean_macs(model: MultiScaleSR, s: Training) -> int:
     return sum(c.total - c.kernels + c.kernels // s.batch for c in counts) // len(counts)
 
 
-def _evaluation_macs(model: Network, job: Job, method: str) -> int:
+def _evaluation_macs(model: Network, items: Iterable[ImageItem], scale: float) -> int:
     total = 0
-    for role, scale in job.cells(method):
-        only = job.images(role)
-        for item in (i for i in job.datasets[role].items if not only or i.name in only):
-            lr = lr_size(item.size(), scale)
-            lr = (max(1, lr[0]), max(1, lr[1]))
-            # As images are cut when they are measured.
-            hr = (round(lr[0] * scale), round(lr[1] * scale))
-            total += flops.count(model, lr, hr, shares=_even(model)).total
+    for (h, w), images in Counter(lr_size(item.size(), scale) for item in items).items():
+        lr = (max(1, h), max(1, w))
+        # As images are cut when they are measured.
+        hr = (round(lr[0] * scale), round(lr[1] * scale))
+        total += images * flops.count(model, lr, hr, shares=_even(model)).total
     return total
 
 
-def _choosing_macs(model: Network, job: Job) -> int:
-    """Finding the experts of every HR image, once for all scales."""
+def _choosing_macs(model: Network, items: Iterable[ImageItem]) -> int:
+    """Finding the experts of HR images, once for all scales."""
     if not isinstance(model, ImplicitSR):
         return 0
-    sizes = [item.size() for dataset in job.datasets.values() for item in dataset.items]
-    counts = [flops.count(model, s, s, shares=_even(model)) for s in sizes]
+    counts = [flops.count(model, i.size(), i.size(), shares=_even(model)) for i in items]
     return sum(count.encoder + count.mapper for count in counts)
 
 
@@ -92,21 +110,90 @@ def _even(model: Network) -> list[float]:
     return [1 / experts] * experts
 
 
-def method_cost(job: Job, method: str) -> MethodCost:
-    """Cost of training a method once and measuring what the job needs of it."""
+Left = list[tuple[float, Sequence[ImageItem]]]
+"""Images that are not measured yet, by scale: one entry for each cell."""
+
+
+def costs(job: Job) -> list[MethodCost]:
+    """What is left of a job, method by method; without those that it leaves out."""
+    job = replace(job, device=torch.device("cpu"))
+    ready, runs = subjects(job, finished_only=True), job.runs()
+    found = [
+        _method_cost(
+            job,
+            method,
+            [subject for subject in ready if subject.method == method],
+            [run for run in runs if run.recipe.method == method],
+        )
+        for method in job.methods
+    ]
+    return [cost for cost in found if cost.cells or cost.networks]
+
+
+def _method_cost(
+    job: Job, method: str, ready: Sequence[Subject], runs: Sequence[Run]
+) -> MethodCost:
     model = _meta_model(job.profile, method)
+    enlarging = [subject for subject in ready if not subject.counts_only]
+    seeds = {subject.seed for subject in enlarging}
+    unfinished = [run for run in runs if run.recipe.seed not in seeds]
+    left = [_left(job, subject) for subject in enlarging]
+    left += [_cells(job, method) for _ in unfinished]
+    counted = [_left(job, subject) for subject in ready if subject.counts_only]
+    cells = [*chain(*left), *chain(*counted)]
+    cost = MethodCost(
+        method,
+        networks=len(runs),
+        trained=len(runs) - len(unfinished),
+        cells=len(cells),
+        measured=sum(not items for _, items in cells),
+    )
     if not isinstance(model, Network):
-        return MethodCost(method, 0, 0)
-    training = evaluation = 0
-    if job.training_set is not None and method in job.trained_methods():
-        settings = job.profile.training.for_method(parse(method))
-        steps = settings.total_steps(len(job.training_set.items))
-        training = 3 * training_macs(model, settings) * settings.batch * steps
+        return cost
+    return replace(
+        cost,
+        training=sum(_training_left(job, run, model) for run in unfinished),
+        evaluation=sum(_measuring_left(job, model, own) for own in left),
+    )
+
+
+def _left(job: Job, subject: Subject) -> Left:
+    tasks = job.tasks(subject)
+    return [(t.scale, missing_images(job.cell_file(subject, t), t.items)) for t in tasks]
+
+
+def _cells(job: Job, method: str) -> Left:
+    """All images of every cell of a method that is still to be trained."""
+    return [(scale, job.items(role)) for role, scale in job.cells(method)]
+
+
+def _training_left(job: Job, run: Run, model: Network) -> int:
+    assert job.training_set is not None
+    settings = run.settings
+    steps = settings.total_steps(len(job.training_set.items))
+    if run.checkpoint.exists():
+        steps = max(0, steps - int(checkpoints.read(run.checkpoint).get("step", 0)))
+    return 3 * training_macs(model, settings) * settings.batch * steps
+
+
+def _measuring_left(job: Job, model: Network, left: Left) -> int:
     if job.experiment.scores:
-        evaluation = _evaluation_macs(model, job, method)
-    elif parse(method).head:
-        evaluation = _choosing_macs(model, job)
-    return MethodCost(method, training, evaluation)
+        return sum(_evaluation_macs(model, items, scale) for scale, items in left)
+    return _choosing_macs(model, dict.fromkeys(item for _, items in left for item in items))
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it.
+
+    Example:
+        >>> [duration(s) for s in (0, 42, 5400, 3.6e5, 1e9)]
+        ['0 s', '42 s', '1.5 hours', '4.2 days', '11,574 days']
+    """
+    for length, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= length:
+            number = seconds / length
+            return f"{number:,.{1 if number < 100 else 0}f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def matrix_product_speed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 
 import torch
 
@@ -12,8 +13,9 @@ from baselines import parse
 from baselines.encoders import ENCODERS
 from baselines.shapes import shapes_only
 from harness.data.degrade import lr_size
-from harness.data.sets import Dataset, find
-from harness.data.sets.sizes import FIXED_SIZES
+from harness.data.sets import SPECS, Dataset, ImageItem, find
+from harness.data.sets.base import AbsentError
+from harness.data.sets.sizes import FIXED_SIZES, published_sizes
 from harness.errors import HarnessError, UsageError
 from harness.evaluation import Task
 from harness.experiments import ROLES, Experiment, methods_of
@@ -76,12 +78,22 @@ class Job:
                 )
         return found
 
+    def absent(self) -> list[str]:
+        """Datasets that are not here, of which the sizes alone are known (a dry run's)."""
+        found = [*self.datasets.values(), *([self.training_set] if self.training_set else [])]
+        return sorted({d.name for d in found if d.sizes_of == d.name})
+
     def images(self, role: str) -> tuple[str, ...]:
         """The images of a role that are measured; empty for all of them."""
         if not self.experiment.regions_only:
             return ()
         named = (r.image for r in self.profile.regions[self.experiment.name] if r.role == role)
         return tuple(sorted(set(named)))
+
+    def items(self, role: str) -> tuple[ImageItem, ...]:
+        """The same with their images, in the order of the dataset."""
+        items, only = self.datasets[role].items, self.images(role)
+        return tuple(item for item in items if item.name in only) if only else items
 
     def scales(self, role: str) -> list[float]:
         """The scales at which a role is measured."""
@@ -199,8 +211,18 @@ def prepare(
     device: torch.device,
     only: Sequence[str] = (),
     trains: bool = True,
+    sizes_suffice: bool = False,
 ) -> Job:
     """Find every dataset, so that a missing one is known before the first training step.
+
+    Args:
+        experiment: what is to be run.
+        profile: on what data, and how.
+        places: folders.
+        device: of networks.
+        only: methods or patterns; empty for all.
+        trains: whether missing networks are trained.
+        sizes_suffice: whether a dataset that is not there is replaced by its published sizes.
 
     Raises:
         UsageError: a method of `only` that the experiment does not have, or a figure that the
@@ -210,13 +232,14 @@ def prepare(
     chosen = choose(experiment, only)
     played = {role: profile.dataset_for(role) for role in _roles(experiment, profile)}
     # One dataset may play several roles; its images are then the same ones.
-    found = {name: find(name, places.data_root) for name in dict.fromkeys(played.values())}
+    look = partial(_find, places=places, sizes_suffice=sizes_suffice)
+    found = {name: look(name) for name in dict.fromkeys(played.values())}
     datasets = {role: found[name] for role, name in played.items()}
     fingerprints = {name: dataset.fingerprint() for name, dataset in found.items()}
     needs_training = trains and any(needs_weights(experiment, m) for m in chosen)
-    training_set = find(profile.training.dataset, places.data_root) if needs_training else None
+    training_set = look(profile.training.dataset) if needs_training else None
     if training_set is not None and profile.training.validation is not None:
-        find(profile.training.validation.dataset, places.data_root)
+        look(profile.training.validation.dataset)
     job = Job(
         experiment=experiment,
         profile=profile,
@@ -242,10 +265,22 @@ def prepare(
     return job
 
 
+def _find(name: str, places: Places, sizes_suffice: bool) -> Dataset:
+    try:
+        return find(name, places.data_root)
+    except AbsentError:
+        if not sizes_suffice:
+            raise
+        return published_sizes(SPECS[name])
+
+
 def _check_boxes(job: Job) -> None:
     """A figure that lacks a region would name images that it does not show."""
     for region in job.profile.regions[job.experiment.name]:
-        sizes = {item.name: item.size() for item in job.datasets[region.role].items}
+        dataset = job.datasets[region.role]
+        if dataset.sizes_of:
+            continue
+        sizes = {item.name: item.size() for item in dataset.items}
         whole = [round(n * region.scale) for n in lr_size(sizes[region.image], region.scale)]
         top, left, height, width = region.box
         if top + height > whole[0] or left + width > whole[1]:

@@ -10,7 +10,7 @@ import torch
 from baselines import build, parse
 from harness import describing
 from harness.data.pairs import PairStore
-from harness.data.sets import Dataset
+from harness.data.sets import SPECS, Dataset
 from harness.data.sets.sizes import FIXED_SIZES
 from harness.evaluation import measure_cell, missing_images
 from harness.jobs import Job, needs_weights
@@ -20,7 +20,7 @@ from harness.results import Measurement
 from harness.stopping import stoppable
 from harness.subject import Subject, open_subject, published_subject, shapes_subject
 from harness.trained import finished_checkpoints
-from harness.training import BusyError, train
+from harness.training import BusyError, Run, train
 
 
 def announce(job: Job) -> None:
@@ -43,6 +43,9 @@ def announce(job: Job) -> None:
     if job.experiment.measures_costs:
         height, width = profile.costs.lr_size
         say(f"  costs      latency and peak memory for an LR image of {height}x{width}")
+    used = [*job.datasets.values(), *([job.training_set] if job.training_set else [])]
+    if job.places.data_root and used and not any(SPECS[data.name].layout for data in used):
+        say(f"  data root  NOT USED: the sets of profile {profile.name} are part of the harness")
     say(f"  results    {job.places.results / profile.name}")
     for warning in describing.full_size_warning(profile, job.methods if job.datasets else ()):
         say(f"  {warning}")
@@ -79,18 +82,22 @@ def _training_set(job: Job) -> Dataset:
     return job.training_set
 
 
-def subjects(job: Job) -> list[Subject]:
-    """Every method and seed, ready to be measured; what was to be trained must be finished.
+def subjects(job: Job, finished_only: bool = False) -> list[Subject]:
+    """Every method and seed, ready to be measured.
 
     Where nothing is trained, methods without a finished network have their multiply-adds counted
     if their shapes suffice for it, and are left out if not. Costs are counted of every network.
+
+    Args:
+        job: what is to be measured.
+        finished_only: leave out what is still to be trained, which must be finished otherwise.
     """
-    measured = _measured(job) if job.datasets else []
+    measured = _measured(job, finished_only) if job.datasets else []
     costly = [method for method in job.methods if job.counts(method)]
     return [*measured, *(published_subject(method, job.profile) for method in costly)]
 
 
-def _measured(job: Job) -> list[Subject]:
+def _measured(job: Job, finished_only: bool) -> list[Subject]:
     """The methods to be measured on the job's datasets."""
     runs = job.runs()
     found: list[Subject] = []
@@ -101,10 +108,18 @@ def _measured(job: Job) -> list[Subject]:
             found.append(shapes_subject(method, job.profile))
         elif job.trains:
             own = [run for run in runs if run.recipe.method == method]
-            found += [open_subject(run.checkpoint, job.device, method) for run in own]
+            paths = _finished(job, method, own) if finished_only else [r.checkpoint for r in own]
+            found += [open_subject(path, job.device, method) for path in paths]
         else:
             found += _existing(job, method)
     return found
+
+
+def _finished(job: Job, method: str, own: Sequence[Run]) -> list[Path]:
+    """Checkpoints of the finished runs; where the training set is not here, those on any data."""
+    if _training_set(job).sizes_of:
+        return existing_networks(job, method)
+    return [run.checkpoint for run in own if run.is_finished()]
 
 
 def _existing(job: Job, method: str) -> list[Subject]:

@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def document(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "reports/sizes/lmf-costs.json").read_text())
+    found: dict[str, Any] = json.loads((folder / "reports/lmf-costs.json").read_text())
     return found
 
 
@@ -105,7 +105,7 @@ def test_claims_stand_beside_what_follows(document):
 
 
 def test_the_report_in_every_format(folder):
-    reports = folder / "reports/sizes"
+    reports = folder / "reports"
     text = (reports / "lmf-costs.md").read_text()
     rows = lines(text, "Parameters behind the encoder")
     assert ["", "agreement", "equal"] in rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -16,7 +17,11 @@ from conftest import shared
 from tiny import PROFILE, VALID_SIZES, Harness, write_data, write_profile
 
 from baselines import parse
-from harness.data.sets.sizes import FIXED_SIZES
+from harness.data.sets.benchmarks import BENCHMARKS
+from harness.data.sets.bsds import BSDS
+from harness.data.sets.div2k import DIV2K
+from harness.data.sets.sizes import FIXED_SIZES, published_sizes
+from harness.errors import HarnessError
 from harness.experiments import EXPERIMENTS, method_at, methods_of
 from harness.published import label, printed_of
 from harness.report.paper import others, paper_system
@@ -322,14 +327,53 @@ def test_a_dry_run_refuses_what_training_would(job, harness: Harness):
     assert "swinir-lte works on windows of 4 pixels" in err
 
 
-def test_the_papers_sets_are_meant_where_nothing_is_trained(harness: Harness, tmp_path):
-    """`harness run table2 --methods bicubic --data-root DIR`, without a profile."""
+def test_the_profile_is_quick_unless_named(harness: Harness, tmp_path):
+    """Whatever is trained, and whether or not data was pointed at."""
     root = write_data(tmp_path / "data")
-    status, _, err = harness("run", "table2", "--methods", "bicubic", "--data-root", root)
+    for data in ((), ("--data-root", root)):
+        status, _, err = harness("run", "table2", "--methods", "bicubic", "--dry-run", *data)
+        assert status == 0
+        assert "PLAYED BY embedded-eval" in err
+        assert ("data root  NOT USED" in err) == bool(data)
+    named = ("--profile", "paper", "--data-root", root)
+    status, _, err = harness("run", "table2", "--methods", "bicubic", *named)
     assert status == 1
     assert "Set5 is not there" in err
-    status, _, err = harness("run", "table1", "--methods", "bicubic", "--dry-run")
-    assert "PLAYED BY embedded-eval" in err
+
+
+def test_a_dry_run_needs_no_data(harness: Harness):
+    """The published sizes suffice: of B100 as its manifest has them, of DIV2K by their number."""
+    command = ("run", "table1", "--profile", "paper", "--methods", "bicubic,edsr-liif,edsr-lte")
+    status, out, err = harness(*command, "--dry-run")
+    assert status == 0
+    assert "DIV2K_valid (100 images; NOT HERE" in err
+    assert [line.split()[:4] for line in out.splitlines()[2:6]] == [
+        ["bicubic", "0", "of", "8"],
+        ["edsr-liif", "0", "of", "1"],
+        ["edsr-lte", "0", "of", "1"],
+        ["total", "0", "of", "2"],
+    ]
+    assert "2.88e+17" in out, "as docs/reproduce.md has it"
+    assert " days" in out
+    assert not re.search(r"\d{7}", out), "no integers that nobody can read"
+    assert not Path("results").exists()
+
+    found = json.loads(harness.good(*command, "--dry-run", "--json"))
+    assert found["not_here"] == ["DIV2K_train", "DIV2K_valid"]
+    for key in ("cells", "runs_to_train", "training_macs", "evaluation_macs"):
+        assert found["total"][key] == sum(line[key] for line in found["plan"]) > 0
+    status, _, err = harness(*command)
+    assert status == 1
+    assert "DIV2K_valid" in err
+
+
+@pytest.mark.parametrize("name", [*BENCHMARKS, *DIV2K, *BSDS], ids=lambda spec: spec.name)
+def test_the_published_sizes_of_every_set(name):
+    found = published_sizes(name)
+    assert len(found.items) == found.expected == name.layout.expected
+    assert {min(item.size()) > 100 for item in found.items} == {True}
+    with pytest.raises(HarnessError, match=f"{name.name} knows the size of"):
+        found.items[0].load()
 
 
 def test_a_figure_without_regions_says_what_to_add(job, harness: Harness):

@@ -22,7 +22,7 @@ from tiny import (
     write_profile,
 )
 
-from harness import profiles
+from harness import checkpoints, profiles
 from harness.data.sets import find
 from harness.errors import HarnessError
 from harness.evaluation import Task, measure_cell
@@ -148,6 +148,49 @@ def test_a_dry_run_does_nothing(job, harness: Harness):
     assert all(method in out for method in METHODS)
     assert not Path("results").exists()
     assert not Path("reports").exists()
+
+
+def left(job, harness: Harness) -> tuple[dict, dict]:
+    """What a dry run tells of the trained method of the pair, and of both."""
+    told = json.loads(harness.good(*job, "--methods", ",".join(PAIR), "--dry-run", "--json"))
+    return next(line for line in told["plan"] if line["method"] == PAIR[1]), told["total"]
+
+
+def test_a_dry_run_subtracts_what_is_finished(job, harness: Harness):
+    whole, total = left(job, harness)
+    assert (whole["runs_to_train"], whole["cells"], whole["cells_finished"]) == (1, 8, 0)
+    assert (total["cells"], total["runs_to_train"]) == (16, 1)
+
+    harness.good("train", PAIR[1], *job[2:-2])
+    trained, _ = left(job, harness)
+    assert (trained["runs_to_train"], trained["runs_finished"]) == (0, 1)
+    assert trained["training_macs"] == 0
+    assert trained["evaluation_macs"] == whole["evaluation_macs"]
+
+    harness.good(*job, "--methods", ",".join(PAIR), "--no-figures")
+    done, total = left(job, harness)
+    assert done["cells_finished"] == 8
+    assert (total["cells_finished"], total["training_macs"], total["evaluation_macs"]) == (16, 0, 0)
+
+    # A cell that lacks an image, and a training that was stopped half way.
+    (cell,) = Path("results").rglob(f"x6/{PAIR[1]}.*.jsonl")
+    cell.write_text(cell.read_text().splitlines(keepends=True)[0])
+    lacking, _ = left(job, harness)
+    assert lacking["cells_finished"] == 7
+    assert 0 < lacking["evaluation_macs"] < whole["evaluation_macs"] / 8
+    (path,) = Path("results").rglob("checkpoint.pt")
+    content = checkpoints.read(path)
+    checkpoints.save(path, {**content, "finished": False, "step": content["step"] // 3})
+    half, _ = left(job, harness)
+    assert half["runs_to_train"] == 1
+    assert half["training_macs"] == pytest.approx(whole["training_macs"] * 2 / 3)
+
+
+def test_a_dry_run_without_the_data_finds_finished_networks(job, harness: Harness):
+    harness.good("train", PAIR[1], *job[2:-2])
+    Path("data").rename("elsewhere")
+    line, _ = left(job, harness)
+    assert (line["runs_finished"], line["training_macs"]) == (1, 0)
 
 
 def test_json_is_the_report(job, harness: Harness):

@@ -9,18 +9,18 @@ import click
 from filelock import FileLock
 
 from harness.commands.options import (
-    PROFILES,
     data_root_option,
     device_option,
     json_option,
     parts,
     print_json,
+    profile_option,
     reports_option,
     results_option,
 )
 
 if TYPE_CHECKING:
-    from harness.experiments import Experiment
+    from harness.cost import MethodCost
     from harness.jobs import Job
 
 
@@ -28,12 +28,7 @@ if TYPE_CHECKING:
     epilog="Example: harness run table1 --profile bsds --data-root ~/data", no_args_is_help=True
 )
 @click.argument("experiment")
-@click.option(
-    "--profile",
-    metavar="NAME|FILE",
-    help=f"{PROFILES} Default: quick; paper where nothing is trained and a data root is given; "
-    "sizes where no images are needed.",
-)
+@profile_option
 @data_root_option
 @device_option
 @results_option
@@ -52,7 +47,7 @@ if TYPE_CHECKING:
 @json_option
 def run(
     experiment: str,
-    profile: str | None,
+    profile: str,
     data_root: Path | None,
     device: str,
     results: Path,
@@ -80,32 +75,20 @@ def run(
     from harness import experiments, jobs, places, profiles
 
     declared = experiments.get(experiment)
-    chosen = parts(only)
-    trains = not no_train and any(
-        jobs.needs_weights(declared, method) for method in jobs.choose(declared, chosen)
-    )
-    settings = profiles.load(profile or _default_profile(declared, trains, data_root))
+    settings = profiles.load(profile)
     job = jobs.prepare(
         declared,
         settings,
         places.resolve(data_root, results, reports, settings),
         devices.resolve(device),
-        chosen,
+        parts(only),
         trains=not no_train,
+        sizes_suffice=dry_run,
     )
     if dry_run:
         _dry_run(job, as_json)
         return
     _run(job, force, figures=not no_figures, as_json=as_json)
-
-
-def _default_profile(experiment: Experiment, trains: bool, data_root: Path | None) -> str:
-    """The paper's sets where they were pointed at and nothing has to be trained for hours."""
-    from harness.places import DEFAULT_PROFILE
-
-    if not experiment.roles:
-        return "sizes"
-    return DEFAULT_PROFILE if trains or data_root is None else "paper"
 
 
 def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
@@ -144,48 +127,56 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
 
 
 def _dry_run(job: Job, as_json: bool) -> None:
-    from baselines import parse
     from harness import cost, running
-    from harness.jobs import needs_weights
 
+    if not as_json:
+        running.announce(job)
+    found = cost.costs(job)
+    found.append(sum(found, cost.MethodCost("total")))
     speed = cost.matrix_product_speed(job.device)
-    left = [run.recipe.method for run in job.runs() if not run.is_finished()]
-    lines = []
-    for method in job.methods:
-        seeds = len(job.profile.seeds) if parse(method).encoder else 1
-        total = cost.method_cost(job, method)
-        counted = parse(method).encoder and not needs_weights(job.experiment, method)
-        if not job.trains and not counted and parse(method).encoder:
-            seeds = len(running.existing_networks(job, method))
-            counted = not seeds and running.shapes_suffice(job, method)
-            if not seeds and not counted and not job.counts(method):
-                continue  # left out of the run
-        seeds = 1 if counted else seeds
-        training = total.training * left.count(method)
-        evaluation = 0 if counted else total.evaluation * seeds
-        lines.append(
-            {
-                "method": method,
-                "cells": len(job.cells(method)) * seeds + len(job.counts(method)),
-                "runs_to_train": left.count(method),
-                "training_macs": training,
-                "evaluation_macs": evaluation,
-                "hours_at_matrix_product_speed": (training + evaluation) / speed / 3600,
-            }
-        )
     if as_json:
-        print_json({"device": str(job.device), "macs_per_second": speed, "plan": lines})
+        *plan, total = (_plan_line(each, speed) for each in found)
+        told = {"device": str(job.device), "macs_per_second": speed, "plan": plan, "total": total}
+        print_json({**told, "not_here": job.absent()})
         return
-    running.announce(job)
-    _print_plan(lines, speed)
+    _print_plan(found, speed)
 
 
-def _print_plan(lines: list[dict[str, object]], speed: float) -> None:
+def _plan_line(cost: MethodCost, speed: float) -> dict[str, object]:
+    return {
+        "method": cost.method,
+        "cells": cost.cells,
+        "cells_finished": cost.measured,
+        "runs_to_train": cost.networks - cost.trained,
+        "runs_finished": cost.trained,
+        "training_macs": cost.training,
+        "evaluation_macs": cost.evaluation,
+        "hours_at_matrix_product_speed": (cost.training + cost.evaluation) / speed / 3600,
+    }
+
+
+def _print_plan(costs: list[MethodCost], speed: float) -> None:
     from tabulate import tabulate
 
-    click.echo(tabulate(lines, headers="keys", floatfmt=".3g", tablefmt="simple"))
+    from harness.cost import duration
+
+    lines = [
+        [
+            cost.method,
+            f"{cost.trained} of {cost.networks}" if cost.networks else "",
+            f"{cost.measured} of {cost.cells}",
+            f"{cost.training:.2e}" if cost.training else "",
+            f"{cost.evaluation:.2e}" if cost.evaluation else "",
+            duration(macs / speed) if (macs := cost.training + cost.evaluation) else "",
+        ]
+        for cost in costs
+    ]
+    head = ["method", "trained", "measured", "training", "measuring", "time left, at least"]
+    align = ["left", *["right"] * 5]
+    click.echo(tabulate(lines, head, tablefmt="simple", disable_numparse=True, colalign=align))
     click.echo(
-        f"\nHours are a lower bound: at the {speed / 1e9:.0f} GMAC/s that a plain matrix product "
-        "reaches here now. Real training reaches a fraction of it. MoEISR's evaluation is counted "
-        "with even expert shares."
+        "\nTraining and measuring are the multiply-adds that are left; what is finished is "
+        f"subtracted. Times are a lower bound: at the {speed / 1e9:.0f} GMAC/s that a plain matrix "
+        "product reaches here now. Real training reaches a fraction of it. MoEISR's evaluation is "
+        "counted with even expert shares."
     )

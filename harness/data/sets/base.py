@@ -14,6 +14,11 @@ from harness.data.images import image_size, pixel_hash, read_rgb
 from harness.data.prepared import is_prepared
 from harness.errors import HarnessError
 
+
+class AbsentError(HarnessError):
+    """A dataset is not there; its published sizes are (`harness.data.sets.sizes`)."""
+
+
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 
@@ -193,13 +198,13 @@ def from_folder(spec: DatasetSpec, root: Path | None) -> Dataset:
     """A dataset of image files, found by its layout.
 
     Raises:
-        HarnessError: naming the folder that was looked in, and how to get the images.
+        AbsentError: naming the folder that was looked in, and how to get the images.
     """
     layout = spec.layout
     if layout is None:
         raise ValueError(f"{spec.name} has no layout")
     if root is None:
-        raise HarnessError(
+        raise AbsentError(
             f"{spec.name} needs a data root, and none was given.",
             f"Use --data-root DIR or set HARNESS_DATA; {spec.name} is then looked for in "
             f"DIR/{layout.hr}. {spec.how_to_get}",
@@ -208,7 +213,7 @@ def from_folder(spec: DatasetSpec, root: Path | None) -> Dataset:
     files = image_files(folder) if folder.is_dir() else []
     if not files:
         what = "has no images" if folder.is_dir() else "does not exist"
-        raise HarnessError(f"{spec.name} is not there: {folder.resolve()} {what}.", spec.how_to_get)
+        raise AbsentError(f"{spec.name} is not there: {folder.resolve()} {what}.", spec.how_to_get)
 
     _refuse_twins(spec.name, files)
     items = tuple(_file_item(path, root, layout.lr) for path in files)

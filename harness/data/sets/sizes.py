@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from harness.data.manifest import entries
 from harness.data.sets.base import Dataset, DatasetSpec, ImageItem
 from harness.errors import HarnessError
 
@@ -31,6 +32,10 @@ _SET14 = {
     "ppt3": (656, 529),
     "zebra": (391, 586),
 }
+
+# DIV2K has no manifest. Most of its images are of this size, which is also their mean.
+_DIV2K = (1356, 2040)
+_DIV2K_NUMBERS = {"DIV2K_train": range(1, 801), "DIV2K_valid": range(801, 901)}
 
 _LR_OF_THAT_SIZE = "macs-hr"
 _HR_OF_THAT_SIZE = "macs-lr"
@@ -56,6 +61,18 @@ def _find(spec: DatasetSpec, root: Path | None) -> Dataset:
     del root
     items = tuple(_item(spec.name, name, size) for name, size in _SET14.items())
     return Dataset(spec.name, spec.description, items, 14, spec.protocol, sizes_of="Set14")
+
+
+def published_sizes(spec: DatasetSpec) -> Dataset:
+    """A set that is not here by the sizes of its published images: what a plan of it costs."""
+    sizes = {entry.name: (entry.height, entry.width) for entry in entries(spec.name).values()}
+    told = "the sizes of its images are known"
+    if spec.name in _DIV2K_NUMBERS:
+        sizes = {f"{number:04}": _DIV2K for number in _DIV2K_NUMBERS[spec.name]}
+        told = "its images are taken to be of 2040x1356 pixels"
+    items = tuple(_item(spec.name, name, size) for name, size in sizes.items())
+    description = f"NOT HERE: {told}"
+    return Dataset(spec.name, description, items, len(items), spec.protocol, sizes_of=spec.name)
 
 
 def _one(name: str, description: str, size: tuple[int, int], protocol: str) -> Dataset:
