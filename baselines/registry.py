@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -246,7 +246,7 @@ def parse(method: str) -> MethodName:
     """The parts of a method name.
 
     Raises:
-        UnknownMethodError: with the nearest name and all available ones.
+        UnknownMethodError: with the nearest names, and what lists all.
 
     Example:
         >>> parse("rdn-liif-3layer").changes.decoder
@@ -270,15 +270,40 @@ def parse(method: str) -> MethodName:
         raise UnknownMethodError(
             f"Unknown suffix '-{suffix}' of method '{base}'. Available: {forms}"
         )
-    raise UnknownMethodError(unknown("method", method, methods()))
+    raise UnknownMethodError(unknown("method", method, methods(), listed="harness methods"))
 
 
-def unknown(what: str, name: str, available: Iterable[str]) -> str:
-    """`Unknown method 'edsr-lif'. Did you mean 'edsr-liif'? Available: ...`"""
+SHORT = 20
+"""Names that an error message lists in full."""
+
+
+def unknown(what: str, name: str, available: Iterable[str], listed: str = "") -> str:
+    """A sentence on a name that nothing answers to: the nearest ones, and where all are.
+
+    Args:
+        what: it is the name of.
+        name: that is unknown.
+        available: names that there are. A long list of them is not printed.
+        listed: what prints a long list.
+
+    Example:
+        >>> unknown("encoder", "esdr", ["edsr", "rdn"])
+        "Unknown encoder 'esdr'. Did you mean 'edsr'? Available: edsr, rdn"
+    """
     options = list(available)
-    close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
-    return f"Unknown {what} '{name}'.{hint} Available: {', '.join(options)}"
+    short = not listed or len(options) <= SHORT
+    close = [f"'{option}'" for option in _nearest(name, options, 1 if short else 3)]
+    either = " or ".join(filter(None, [", ".join(close[:-1]), *close[-1:]]))
+    hint = f" Did you mean {either}?" if close else ""
+    everything = f"Available: {', '.join(options)}" if short else f"`{listed}` lists all."
+    return f"Unknown {what} '{name}'.{hint} {everything}"
+
+
+def _nearest(name: str, options: Sequence[str], count: int) -> list[str]:
+    """Names that have this one as a part, the plainest first; else those spelled like it."""
+    inside = [option for option in options if f"-{name.lower()}-" in f"-{option}-"]
+    inside.sort(key=lambda option: option.count("-"))
+    return inside[:count] or difflib.get_close_matches(name, options, n=count, cutoff=0.5)
 
 
 def _options_of(factory: Callable[..., object], taken: set[str]) -> list[str]:

@@ -114,7 +114,7 @@ Left = list[tuple[float, Sequence[ImageItem]]]
 """Images that are not measured yet, by scale: one entry for each cell."""
 
 
-def costs(job: Job) -> list[MethodCost]:
+def method_costs(job: Job) -> list[MethodCost]:
     """What is left of a job, method by method; without those that it leaves out."""
     job = replace(job, device=torch.device("cpu"))
     ready, runs = subjects(job, finished_only=True), job.runs()

@@ -150,7 +150,7 @@ TINY = ("--profile", "tiny.yaml", "--data-root", "data")
 BAD = {
     "method": (("train", "edsr-lif"), 2, "Did you mean 'edsr-liif'"),
     "method-eval": (("eval", "bicubi", *VALID), 2, "Did you mean 'bicubic'"),
-    "method-flops": (("flops", "x", "--scale", 2, "--size", "4x4"), 2, "Available: bicubic"),
+    "method-flops": (("flops", "x", "--scale", 2, "--size", "4x4"), 2, "`harness methods` lists"),
     "method-upscale": (("upscale", "in.png", "o.png", "--scale", 2, "--method", "lte"), 2, "lte"),
     "method-run": (("run", "table1", "--methods", "edsr-lte,edsr-lif"), 2, "'edsr-liif'"),
     "untrainable": (("train", "bicubic"), 2, "nothing to train"),

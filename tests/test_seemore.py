@@ -24,7 +24,7 @@ from baselines.encoders.seemore import LowRankExpert
 from baselines.shapes import shapes_only
 from harness import checkpoints, flops, profiles
 from harness.checkpoints import load_model, open_checkpoint
-from harness.cost import method_cost
+from harness.cost import method_costs
 from harness.data.degrade import lr_size
 from harness.errors import HarnessError
 from harness.experiments import Block, Experiment
@@ -382,7 +382,7 @@ def test_an_experiment_can_have_it_as_a_row(tmp_path):
     for item in job.datasets["DIV2K_valid"].items:
         costs = network("seemore-t-x4").network.macs(lr_size(item.size(), 4))
         expected += round(sum(cost / 3 for cost in costs))
-    found = method_cost(job, "seemore-t-x4")
+    (found,) = (cost for cost in method_costs(job) if cost.method == "seemore-t-x4")
     assert found.evaluation == expected
     assert found.training > 0
 

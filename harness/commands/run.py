@@ -131,7 +131,7 @@ def _dry_run(job: Job, as_json: bool) -> None:
 
     if not as_json:
         running.announce(job)
-    found = cost.costs(job)
+    found = cost.method_costs(job)
     found.append(sum(found, cost.MethodCost("total")))
     speed = cost.matrix_product_speed(job.device)
     if as_json:

@@ -118,7 +118,9 @@ class Training(Strict):
         known = dict.fromkeys(family for parts in trained for family in parts.families)
         for family, changes in self.overrides.items():
             if family not in known:
-                raise ValueError(f"overrides: {unknown('network', family, known)}")
+                raise ValueError(
+                    f"overrides: {unknown('network', family, known, 'harness methods')}"
+                )
             meant = [parts for parts in trained if family in parts.families]
             _check_override(family, changes, meant)
             for parts in meant:
