@@ -17,6 +17,7 @@ from harness.commands.export_checkpoint import export_checkpoint
 from harness.commands.flops import flops
 from harness.commands.import_checkpoint import import_checkpoint
 from harness.commands.methods import methods
+from harness.commands.options import echo
 from harness.commands.report import report
 from harness.commands.run import run
 from harness.commands.train import train
@@ -59,7 +60,7 @@ for command in (
 
 
 def _fail(message: str, status: int) -> int:
-    click.echo(f"Error: {message}", err=True)
+    echo(f"Error: {message}", err=True)
     return status
 
 

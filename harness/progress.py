@@ -18,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from harness.escaping import printable
+
 console = Console(stderr=True, highlight=False)
 _QUIET_INTERVAL = 15.0
 
@@ -40,7 +42,7 @@ class Bar:
         """`n` more units are done; `note` is shown behind the bar."""
         self.done += n
         if self.live is not None and self.task is not None:
-            self.live.update(self.task, completed=self.done, note=self.note)
+            self.live.update(self.task, completed=self.done, note=printable(self.note))
             return
         now = time.monotonic()
         if now - self.printed >= _QUIET_INTERVAL:
@@ -50,11 +52,7 @@ class Bar:
     def _print_line(self, now: float) -> None:
         fresh = self.done - self.first
         left = (now - self.started) / fresh * (self.total - self.done) if fresh else 0.0
-        console.print(
-            f"{self.label}: {self.done}/{self.total}  {self.note}  {_clock(left)} left",
-            soft_wrap=True,
-            markup=False,
-        )
+        say(f"{self.label}: {self.done}/{self.total}  {self.note}  {_clock(left)} left")
 
 
 def _clock(seconds: float) -> str:
@@ -85,10 +83,10 @@ def bar(label: str, total: int, done: int = 0) -> Iterator[Bar]:
         TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as live:
-        task = live.add_task(label, total=total, completed=done, note="")
+        task = live.add_task(printable(label), total=total, completed=done, note="")
         yield Bar(label, total, done, live, task, first=done)
 
 
 def say(text: str) -> None:
-    """A line for the user, on stderr."""
-    console.print(text, markup=False, soft_wrap=True)
+    """A line for the user, on stderr, with control characters escaped."""
+    console.print(printable(text), markup=False, soft_wrap=True)

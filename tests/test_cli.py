@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import random
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from tiny import (
     DECODER,
     ENCODER,
+    PROFILE,
     files_below,
     network,
     photo,
@@ -22,7 +25,7 @@ from tiny import (
     write_profile,
 )
 
-from harness import checkpoints
+from harness import checkpoints, progress
 from harness.cli import cli
 from harness.errors import HarnessError
 
@@ -526,6 +529,43 @@ def test_an_unfinished_network_is_called_so(harness, tmp_path):
     status, _, err = harness("export-checkpoint", path, tmp_path / "out.pth")
     assert (status, "is not finished" in err) == (1, True)
     assert not (tmp_path / "out.pth").exists()
+
+
+ESCAPES = "\x1b[31m\x9b2J\r\u202e"
+
+
+def test_what_files_say_and_are_called_moves_no_terminal(harness, tmp_path):
+    """Results, messages and progress show control characters instead of sending them."""
+    path = save_checkpoint(tmp_path / "x.pt")
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "origin": ESCAPES}, tmp_path / "bad.pt")
+    out = harness.good("import-checkpoint", tmp_path / "bad.pt")
+    assert r"\x1b[31m\x9b2J\r\u202e" in out
+    write_photos(tmp_path / "data/DIV2K/DIV2K_valid_HR", {f"0801{ESCAPES}": (62, 70)})
+    status, out, err = harness("data", "verify", "DIV2K_valid", "--data-root", "data")
+    assert r"0801\x1b[31m" in out
+    status, _, message = harness("upscale", f"no{ESCAPES}.png", "o.png", "--method", "bicubic")
+    assert status in (1, 2)
+    profile = {**PROFILE, "summary": ESCAPES}
+    write_profile(tmp_path / "p.yaml", profile)
+    command = ("run", "table1", "--profile", "p.yaml", "--data-root", "data", "--dry-run")
+    assert r"tiny: \x1b[31m" in harness(*command)[2]
+    for text in (out, err, message, harness(*command)[1]):
+        assert not {"\x1b", "\x9b", "\r", "\u202e"} & set(text)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_shows_control_characters(monkeypatch, terminal):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, color_system=None, width=200)
+    monkeypatch.setattr(progress, "console", console)
+    monkeypatch.setattr(progress, "_QUIET_INTERVAL", 0)
+    with progress.bar("label" + ESCAPES, 2) as shown:
+        shown.note = "note" + ESCAPES
+        shown.advance()
+    assert r"label\x1b[31m" in stream.getvalue()
+    assert r"note\x1b[31m" in stream.getvalue()
+    assert not {"\x9b", "\u202e"} & set(stream.getvalue())
 
 
 def test_weights_that_are_not_finite_are_refused(harness, tmp_path):

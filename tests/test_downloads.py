@@ -298,7 +298,7 @@ def test_no_network(fetch, root, tar, monkeypatch):
     assert_failed(fetch(), root, "http://127.0.0.1:9/benchmark.tar cannot be downloaded", "refused")
 
 
-@pytest.mark.parametrize("mirror", ["ftp://host/x", "s3://bucket"])
+@pytest.mark.parametrize("mirror", ["ftp://host/x", "s3://bucket", "http://[", "http://"])
 def test_mirrors_of_other_kinds(mirror, fetch):
     status, _, err = fetch("--mirror", mirror)
     assert (status, "--mirror takes" in err) == (2, True)

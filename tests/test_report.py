@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import math
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 from PIL import Image
 from report_fixtures import (
     GENUINE,
@@ -417,6 +419,74 @@ def test_latex_is_escaped_and_complete(results: Path) -> None:
         row for row in tabular.splitlines() if row.endswith(r"\\") and "multicolumn" not in row
     ]
     assert {len(re.findall(r"(?<!\\)&", row)) for row in lines} == {9}
+
+
+HOSTILE = (
+    '=HYPERLINK("http://x") <script>alert(1)</script>\n\n# Heading\n![image](http://x/y.png) '
+    "`code` $x^{ | $ $y$ {} &lt;b&gt; \x1b[31m\x9b2J\r\x00\u202e\u2028"
+)
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Reports of a profile, data and machine that are called what no document should obey."""
+    root = tmp_path_factory.mktemp("attacked")
+    plan = replace(
+        PLAN,
+        **dict.fromkeys(("summary", "training", "networks", "schedule"), HOSTILE),
+        warnings=[HOSTILE],
+        roles=[replace(STAND_IN, description=HOSTILE)],
+    )
+    write_results(root, plan=plan, edit=lambda row: replace(row, device=HOSTILE))
+    sample = write_sample(root, size=64) / "sample.json"
+    content = json.loads(sample.read_text())
+    sample.write_text(json.dumps({**content, "image": HOSTILE}))
+    write_report(root, "quick", "table1", root / "reports")
+    return root / "reports"
+
+
+@pytest.mark.parametrize("suffix", ["md", "tex", "html", "csv", "json"])
+def test_control_characters_reach_no_document(attacked, suffix):
+    text = (attacked / f"table1.{suffix}").read_text()
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e]", text)
+    assert "alert(1)" in text
+
+
+def test_markdown_shows_text_of_others_as_it_is(attacked):
+    """By a parser that lets HTML through."""
+    page = MarkdownIt("commonmark", {"html": True}).enable("table")
+    made = page.render((attacked / "table1.md").read_text())
+    assert "<script" not in made
+    assert made.count("<h1>") == 1
+    assert not re.search("<h[1-6]>Heading", made)
+    assert set(re.findall('src="([^"]*)"', made)) == {
+        f"table1/figures/{path.name}" for path in (attacked / "table1/figures").glob("*.png")
+    }
+    assert '=HYPERLINK("http://x") <script>alert(1)</script> # Heading' in html.unescape(made)
+    assert "&amp;lt;b" in made, "an entity is text, too"
+
+
+def test_a_page_and_latex_show_text_of_others_as_it_is(attacked):
+    page = (attacked / "table1.html").read_text()
+    assert "<script" not in page
+    assert "http://x/y.png" not in re.findall('src="([^"]*)"', page)
+    for caption in re.findall(r"\\caption\{.*", (attacked / "table1.tex").read_text()):
+        assert caption.endswith("}"), "a blank line would end it"
+
+
+def test_no_cell_of_a_csv_file_is_a_formula(attacked):
+    table = pd.read_csv(attacked / "table1.csv", dtype=str, keep_default_na=False)
+    cells = [value for column in table for value in table[column]]
+    assert any(value.startswith("'=HYPERLINK") for value in cells)
+    assert not [value for value in cells if re.match(r"\s*[=+@-](?![\d.]+$)", value)]
+
+
+def test_dollars_are_no_mathematics_in_figures(attacked):
+    """They ended a run after all of its work, and before its tables."""
+    assert {p.stem for p in (attacked / "table1/figures").glob("*.pdf")} >= {
+        "expert_map",
+        "crops_astronaut-x4",
+    }
 
 
 def test_csv_and_json_agree_at_full_precision(results: Path) -> None:

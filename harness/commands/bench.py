@@ -8,7 +8,14 @@ import click
 
 from harness.commands.bench_decode import decode
 from harness.commands.bench_memory import memory
-from harness.commands.options import device_option, json_option, parts, print_json, profile_option
+from harness.commands.options import (
+    device_option,
+    echo,
+    json_option,
+    parts,
+    print_json,
+    profile_option,
+)
 
 if TYPE_CHECKING:
     from harness.bench.training import Result
@@ -70,8 +77,8 @@ def train(methods: str, profile: str, steps: int, workers: int, device: str, as_
     if as_json:
         print_json(content)
     else:
-        click.echo(f"{in_words(here)}\nprofile {settings.name}, {steps} steps in turns")
-        click.echo(_table(results))
+        echo(f"{in_words(here)}\nprofile {settings.name}, {steps} steps in turns")
+        echo(_table(results))
 
 
 def _table(results: list[Result]) -> str:

@@ -8,6 +8,7 @@ import click
 
 from harness.commands.options import (
     device_option,
+    echo,
     json_option,
     parse_size,
     parts,
@@ -88,12 +89,12 @@ def decode(
             }
         )
         return
-    click.echo(in_words(here))
-    click.echo(
+    echo(in_words(here))
+    echo(
         f"float32, medians of {rounds} turns; a matrix product of 1024 x 1024 reaches "
         f"{peak / 1e9:.0f} GMAC/s"
     )
-    click.echo(_growth_table(lines, peak) if scales else _table(lines, peak))
+    echo(_growth_table(lines, peak) if scales else _table(lines, peak))
 
 
 def _spread(value: Spread | None) -> str:

@@ -9,6 +9,7 @@ import click
 
 from harness.commands.options import (
     device_option,
+    echo,
     json_option,
     parse_size,
     parts,
@@ -82,8 +83,8 @@ def memory(
         content = {"schema": SCHEMA, "bench": "memory", "profile": profile, "memory_mib": memory}
         print_json({**content, "machine": here, "lines": [line.content() for line in lines]})
         return
-    click.echo(f"{in_words(here)}\nnetworks of profile {profile}, untrained")
-    click.echo(_table(lines))
+    echo(f"{in_words(here)}\nnetworks of profile {profile}, untrained")
+    echo(_table(lines))
 
 
 def _table(lines: list[Line]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import json_option, print_json, profile_option, results_option
+from harness.commands.options import echo, json_option, print_json, profile_option, results_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -150,13 +150,13 @@ def _show_check(outcome: Check, everything: bool) -> None:
     from harness.regression import shown, text_table
 
     for label in outcome.labels:
-        click.echo(f"{label}\n")
+        echo(f"{label}\n")
     table = text_table(shown(outcome.findings, everything))
     if table:
-        click.echo(f"{table}\n")
+        echo(f"{table}\n")
     if outcome.unchecked:
-        click.echo(f"Stored, but never accepted: {', '.join(outcome.unchecked)}.")
-    click.echo(f"{outcome.summary}.")
+        echo(f"Stored, but never accepted: {', '.join(outcome.unchecked)}.")
+    echo(f"{outcome.summary}.")
 
 
 def _annotate(outcome: Check, as_json: bool) -> None:
@@ -164,7 +164,7 @@ def _annotate(outcome: Check, as_json: bool) -> None:
     from harness.regression import workflow_commands
 
     for line in workflow_commands(outcome.findings):
-        click.echo(line, err=as_json)
+        echo(line, err=as_json)
     summary_file = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary_file:
         with Path(summary_file).open("a", encoding="utf-8") as file:
@@ -183,9 +183,9 @@ def _show_update(update: Update, file: Path, as_json: bool) -> None:
         return
     table = text_table(changed)
     if table:
-        click.echo(f"{table}\n")
+        echo(f"{table}\n")
     for path in update.kept.networks:
-        click.echo(f"kept {path}")
+        echo(f"kept {path}")
     for path in update.kept.stale:
-        click.echo(f"no longer needed: {path}")
-    click.echo(f"{file}: {update.done.change}.")
+        echo(f"no longer needed: {path}")
+    echo(f"{file}: {update.done.change}.")

@@ -12,6 +12,7 @@ from harness.commands.options import (
     checkpoint_option,
     data_root_option,
     device_option,
+    echo,
     force_option,
     json_option,
     parts,
@@ -151,7 +152,7 @@ def _print(output: Path, made: CmsrTables) -> None:
     ]
     data = made.data
     stand_in = "STAND-IN for all of DIV2K's training set: " if data.stand_in else ""
-    click.echo(f"{made.method}: {made.origin}")
-    click.echo(f"made on {stand_in}{data.caption}; MSE {made.mse:g}\n")
-    click.echo(tabulate(lines, headers="keys", tablefmt="simple", disable_numparse=True))
-    click.echo(f"\n{output}: intensities below a bound are rendered at its scale; '-': at another")
+    echo(f"{made.method}: {made.origin}")
+    echo(f"made on {stand_in}{data.caption}; MSE {made.mse:g}\n")
+    echo(tabulate(lines, headers="keys", tablefmt="simple", disable_numparse=True))
+    echo(f"\n{output}: intensities below a bound are rendered at its scale; '-': at another")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.options import data_root_option, json_option, print_json, scale_factor
+from harness.commands.options import data_root_option, echo, json_option, print_json, scale_factor
 
 if TYPE_CHECKING:
     from harness.data.checking import Checked
@@ -56,7 +56,7 @@ def list_datasets(data_root: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"data_root": None if root is None else str(root), "datasets": lines})
         return
-    click.echo(f"data root: {root or 'none named (--data-root DIR or HARNESS_DATA)'}\n")
+    echo(f"data root: {root or 'none named (--data-root DIR or HARNESS_DATA)'}\n")
     _print_list(lines)
 
 
@@ -73,12 +73,12 @@ def _print_list(lines: list[dict[str, Any]]) -> None:
         }
         for line in lines
     ]
-    click.echo(tabulate(table, headers="keys", tablefmt="simple"))
-    click.echo("")
+    echo(tabulate(table, headers="keys", tablefmt="simple"))
+    echo("")
     for line in lines:
         if line["state"] not in ("complete", "built in"):
             size = f" ({line['download_bytes'] / 2**20:,.0f} MiB)" if line["download_bytes"] else ""
-            click.echo(f"{line['dataset']}{size}: {line['how_to_get']}")
+            echo(f"{line['dataset']}{size}: {line['how_to_get']}")
 
 
 def _lr_text(lr: dict[str, Any]) -> str:
@@ -122,9 +122,9 @@ def fetch(
             "Stopped. What was downloaded is kept; the same command goes on from there."
         ) from None
     for folder in filled:
-        click.echo(folder)
+        echo(folder)
     if not filled:
-        click.echo(f"Complete already: {', '.join(names)}. `harness data verify` looks at them.")
+        echo(f"Complete already: {', '.join(names)}. `harness data verify` looks at them.")
 
 
 # verify
@@ -204,11 +204,11 @@ def _print_checked(results: list[Checked]) -> None:
         }
         for each in results
     ]
-    click.echo(tabulate(table, headers="keys", tablefmt="simple"))
+    echo(tabulate(table, headers="keys", tablefmt="simple"))
     for each in results:
         for finding in each.findings:
             remedy = f" {finding.remedy}" if finding.remedy else ""
-            click.echo(f"{finding.level}: {finding.path} {finding.what}.{remedy}")
+            echo(f"{finding.level}: {finding.path} {finding.what}.{remedy}")
 
 
 # prepare
@@ -267,10 +267,10 @@ def prepare(
 
 def _print_outcome(outcome: Outcome) -> None:
     if outcome.own:
-        click.echo(f"{outcome.folder}: the dataset's own LR images, left as they are")
+        echo(f"{outcome.folder}: the dataset's own LR images, left as they are")
         return
-    click.echo(f"{outcome.folder}: {outcome.made} made, {outcome.kept} kept")
+    echo(f"{outcome.folder}: {outcome.made} made, {outcome.kept} kept")
     if outcome.too_small:
-        click.echo(f"  no LR pixel at this scale: {', '.join(outcome.too_small)}")
+        echo(f"  no LR pixel at this scale: {', '.join(outcome.too_small)}")
     for path in outcome.wrong:
-        click.echo(f"  {path} is not what would be made; --force replaces it")
+        echo(f"  {path} is not what would be made; --force replaces it")

@@ -12,6 +12,7 @@ from harness.commands.options import (
     cmsr_options,
     data_root_option,
     device_option,
+    echo,
     json_option,
     precision_option,
     print_json,
@@ -129,7 +130,7 @@ def evaluate(
     else:
         used = settings.evaluation.precision
         precise = "" if used == "fp32" else f"; in {used}, not float32"
-        click.echo(f"{subject.method}: {subject.origin}{precise}\n")
+        echo(f"{subject.method}: {subject.origin}{precise}\n")
         _print(summary, notes)
 
 
@@ -205,20 +206,20 @@ def _print(summary: list[dict[str, Any]], notes: list[str]) -> None:
         for line in summary
     ]
     formats = ("", "", "", ".3f", ".2f", ".4f", "", "", ".2f", ".3f", "", ".2f", "")
-    click.echo(tabulate(lines, headers="keys", tablefmt="simple", floatfmt=formats, missingval="-"))
+    echo(tabulate(lines, headers="keys", tablefmt="simple", floatfmt=formats, missingval="-"))
     for line in summary:
         if line["too_small"]:
-            click.echo(
+            echo(
                 f"{line['dataset']} x{line['scale']:g}: {line['too_small']} images left out: "
                 + "; ".join(line["reasons"])
             )
         if line["not_a_number"]:
-            click.echo(
+            echo(
                 f"{line['dataset']} x{line['scale']:g}: no mean, as PSNR is not a number for "
                 f"{line['not_a_number']} images."
             )
     for note in notes:
-        click.echo(note)
+        echo(note)
 
 
 def _rendered(line: dict[str, Any]) -> dict[str, Any]:

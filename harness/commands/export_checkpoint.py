@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import force_option, json_option, print_json
+from harness.commands.options import echo, force_option, json_option, print_json
 
 
 @click.command(
@@ -39,7 +39,7 @@ def export_checkpoint(checkpoint: Path, out: Path, force: bool, as_json: bool) -
     if as_json:
         print_json({"file": str(out), "checkpoint": str(checkpoint), **content})
     else:
-        click.echo(
+        echo(
             f"{out}: {content['network']} as '{content['architecture']}' of the "
             f"{content['project']} ({content['layout']}); {content['keys']} keys, "
             f"{content['constructed']} of them made here (masks, tables, colour shifts)"

@@ -10,6 +10,7 @@ import click
 from harness.commands.options import (
     data_root_option,
     device_option,
+    echo,
     json_option,
     parse_size,
     print_json,
@@ -232,11 +233,11 @@ def _line(
 
 def _print(content: dict[str, Any]) -> None:
     where = f" {content['dataset']}, {content['images']} images" if content["dataset"] else ""
-    click.echo(f"{content['method']} x{content['scale']:g}{where}: {content['input']}")
-    click.echo(f"network: {content['network']}")
+    echo(f"{content['method']} x{content['scale']:g}{where}: {content['input']}")
+    echo(f"network: {content['network']}")
     if content["experts"] != "none":
-        click.echo(f"experts: {content['experts']}")
-    click.echo("mean multiply-adds per image (the paper prints them as FLOPs):")
+        echo(f"experts: {content['experts']}")
+    echo("mean multiply-adds per image (the paper prints them as FLOPs):")
     names = {
         "decoder_macs": "decoder, as the paper counts it",
         "mapper_macs": "  of these, mapper",
@@ -247,4 +248,4 @@ def _print(content: dict[str, Any]) -> None:
         "total_macs": "all of one call, kernels included",
     }
     for key, name in names.items():
-        click.echo(f"  {name:<50}{content[key] / 1e9:>16,.2f} G")
+        echo(f"  {name:<50}{content[key] / 1e9:>16,.2f} G")

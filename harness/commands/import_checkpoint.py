@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.commands.options import force_option, json_option, print_json
+from harness.commands.options import echo, force_option, json_option, print_json
 
 
 @click.command(
@@ -85,16 +85,16 @@ def _print(content: dict[str, Any]) -> None:
     scales = content["scales"]
     scale = "any scale" if scales is None else f"{in_words([f'x{s}' for s in scales])} only"
     project = f"layout of the {content['project']}" if content["project"] else "our format"
-    click.echo(f"{content['file']}: {content['layout']}, {project}")
-    click.echo(f"network:     {content['network']}")
+    echo(f"{content['file']}: {content['layout']}, {project}")
+    echo(f"network:     {content['network']}")
     none = f"none at these sizes; measured as {content['name']}"
-    click.echo(f"method:      {content['method'] or none}")
-    click.echo(f"enlarges by: {scale}, images in {content['values']}")
-    click.echo(f"parameters:  {content['parameters']:,}")
-    click.echo(f"weights:     {content['weights']}")
+    echo(f"method:      {content['method'] or none}")
+    echo(f"enlarges by: {scale}, images in {content['values']}")
+    echo(f"parameters:  {content['parameters']:,}")
+    echo(f"weights:     {content['weights']}")
     if content["origin"]:
-        click.echo(f"origin:      {content['origin']}")
+        echo(f"origin:      {content['origin']}")
     for entry in content["not_needed"]:
-        click.echo(f"not needed:  {len(entry['keys'])} keys: {entry['why']}")
+        echo(f"not needed:  {len(entry['keys'])} keys: {entry['why']}")
     if content["written"]:
-        click.echo(f"written:     {content['written']}")
+        echo(f"written:     {content['written']}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from harness.commands.options import json_option, print_json
+from harness.commands.options import echo, json_option, print_json
 
 
 @click.command(epilog="Example: harness methods --json")
@@ -51,7 +51,7 @@ def methods(as_json: bool) -> None:
     if as_json:
         print_json(lines)
     else:
-        click.echo(tabulate(lines, headers="keys", tablefmt="simple", intfmt=","))
-        click.echo("\nSuffixes, as in rdn-liif-3layer:")
+        echo(tabulate(lines, headers="keys", tablefmt="simple", intfmt=","))
+        echo("\nSuffixes, as in rdn-liif-3layer:")
         for form, about in {a.form: a.about for n in names() for a in ablations(parse(n))}.items():
-            click.echo(f"  -{form:<8}{about}")
+            echo(f"  -{form:<8}{about}")

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from harness.escaping import printable
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -158,9 +160,17 @@ def force_option(function: F) -> F:
     return click.option("--force", is_flag=True, help="Replace OUT if it is there.")(function)
 
 
+def echo(text: object, err: bool = False) -> None:
+    """Print a line or more on standard output (`err`: standard error), control characters escaped.
+
+    Names, origins and reasons come from files that others made.
+    """
+    click.echo(printable(str(text)), err=err)  # noqa: TID251
+
+
 def print_json(content: Any) -> None:
     """Print JSON on standard output; infinite PSNR, which JSON has no number for, as text."""
-    click.echo(json.dumps(_finite(content), indent=1, allow_nan=False))
+    echo(json.dumps(_finite(content), indent=1, allow_nan=False))
 
 
 def _finite(content: Any) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import profile_option, reports_option, results_option
+from harness.commands.options import echo, profile_option, reports_option, results_option
 
 
 @click.command(epilog="Example: harness report table1 --format latex --stdout > table1.tex")
@@ -57,10 +57,10 @@ def report(
         if len(formats) != 1:
             raise UsageError("--stdout needs exactly one --format.")
         for each in chosen:
-            click.echo(reporting.render(results, name, each, formats[0]))
+            echo(reporting.render(results, name, each, formats[0]))
         return
     for each in chosen:
         wanted = formats or reporting.ALL_FORMATS
         paths = reporting.write_report(results, name, each, out, wanted, figures=not no_figures)
         for path in paths:
-            click.echo(path)
+            echo(path)

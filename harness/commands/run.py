@@ -11,6 +11,7 @@ from filelock import FileLock
 from harness.commands.options import (
     data_root_option,
     device_option,
+    echo,
     json_option,
     parts,
     print_json,
@@ -119,9 +120,9 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
             sampling.make_samples(job, measured)
         paths = report.write_report(*names, job.places.reports, figures=figures)
     if as_json:
-        click.echo(report.render(*names, "json"))
+        echo(report.render(*names, "json"))
         return
-    click.echo(report.headline(*names))
+    echo(report.headline(*names))
     for path in paths:
         say(f"wrote {path}")
 
@@ -173,8 +174,8 @@ def _print_plan(costs: list[MethodCost], speed: float) -> None:
     ]
     head = ["method", "trained", "measured", "training", "measuring", "time left, at least"]
     align = ["left", *["right"] * 5]
-    click.echo(tabulate(lines, head, tablefmt="simple", disable_numparse=True, colalign=align))
-    click.echo(
+    echo(tabulate(lines, head, tablefmt="simple", disable_numparse=True, colalign=align))
+    echo(
         "\nTraining and measuring are the multiply-adds that are left; what is finished is "
         f"subtracted. Times are a lower bound: at the {speed / 1e9:.0f} GMAC/s that a plain matrix "
         "product reaches here now. Real training reaches a fraction of it. MoEISR's evaluation is "

@@ -9,6 +9,7 @@ import click
 from harness.commands.options import (
     data_root_option,
     device_option,
+    echo,
     json_option,
     print_json,
     profile_option,
@@ -77,4 +78,4 @@ def train(
     if as_json:
         print_json(summary)
     else:
-        click.echo(f"{path}: {summary['steps']} steps in {summary['seconds']} s")
+        echo(f"{path}: {summary['steps']} steps in {summary['seconds']} s")

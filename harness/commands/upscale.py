@@ -11,6 +11,7 @@ from harness.commands.options import (
     cmsr_options,
     data_root_option,
     device_option,
+    echo,
     precision_option,
     profile_option,
     results_option,
@@ -81,12 +82,12 @@ def upscale(
         raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
     height, width = made.layout.size
     how = "" if evaluation.precision == "fp32" else f", {evaluation.precision}"
-    click.echo(f"{target}: {width}x{height} by {subject.method} ({subject.origin}{how})")
+    echo(f"{target}: {width}x{height} by {subject.method} ({subject.origin}{how})")
     if made.macs is not None and made.macs.rendered is not None:
         whole, left = made.macs.decoder, made.macs.rendered
-        click.echo(
+        echo(
             f"decoder: {left / 1e9:.2f} GMACs rendered of {whole / 1e9:.2f} without CMSR, "
             f"{1 - left / whole:.1%} saved"
         )
     for note in tables.notes([scale]) if tables else []:
-        click.echo(note)
+        echo(note)

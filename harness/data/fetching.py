@@ -132,15 +132,19 @@ def locate(archive: Archive, mirror: str | None) -> str | Path:
     """
     if mirror is None:
         return archive.url
-    parts = urlsplit(mirror)
-    if parts.scheme in ("http", "https"):
+    kinds = "--mirror takes an http or https URL, a folder or a file"
+    try:
+        parts = urlsplit(mirror)
+    except ValueError as error:
+        raise UsageError(f"{kinds}, not {mirror}: {error}.") from error
+    if parts.scheme in ("http", "https") and parts.netloc:
         return (
             mirror
             if parts.path.endswith(f"/{archive.file}")
             else f"{mirror.rstrip('/')}/{archive.file}"
         )
     if parts.scheme not in ("", "file"):
-        raise UsageError(f"--mirror takes an http or https URL, a folder or a file, not {mirror}.")
+        raise UsageError(f"{kinds}, not {mirror}.")
     place = Path(unquote(parts.path) if parts.scheme else mirror).expanduser()
     path = place / archive.file if place.is_dir() else place
     if not path.is_file() or path.name != archive.file:

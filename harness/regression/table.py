@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
+from harness import escaping
 from harness.regression.findings import Allowed, Finding, Verdict, failures
 
 HEADER = (
@@ -64,11 +65,13 @@ def markdown(findings: Sequence[Finding], allowed: Allowed, labels: Sequence[str
     failed = failures(findings)
     title = "failed" if failed else "passed"
     parts = [f"### harness check {title}", summary(findings, allowed) + "."]
-    rows = [[_plain(text) for text in _row(finding)] for finding in shown(findings)]
+    rows = [[escaping.markdown(text) for text in _row(finding)] for finding in shown(findings)]
     if rows:
         parts.append(_pipes(rows))
-        parts.append("\n".join(f"- {_plain(line)}" for line in _reasons(shown(findings))))
-    parts += [_plain(label) for label in labels]
+        parts.append(
+            "\n".join(f"- {escaping.markdown(line)}" for line in _reasons(shown(findings)))
+        )
+    parts += [escaping.markdown(label) for label in labels]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -106,8 +109,3 @@ def _reasons(findings: Iterable[Finding]) -> list[str]:
         f"{found[0]}{f' and {len(found) - 1} more' if len(found) > 1 else ''}: {reason}"
         for reason, found in places.items()
     ]
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is, also between the bars of a table."""
-    return "".join(f"\\{c}" if c in r"\|*_<>`[]" else c for c in text)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from baselines import parse
 from harness.errors import HarnessError
+from harness.escaping import in_a_line
 from harness.experiments import Experiment, get, method_at, methods_of
 from harness.plan import (
     RoleNote,
@@ -144,14 +145,15 @@ def load_report(results: Path, profile: str, experiment: str) -> Report:
         for row in declared.rows
         for scale in report.scales
     }
+    # Every text that others wrote comes in here: names of images, profiles, machines.
     return Report(
         declared,
-        plan,
-        cells,
-        samples,
+        in_a_line(plan),
+        in_a_line(cells),
+        in_a_line(samples),
         printed={(c.method, c.role, c.scale): c for c in _published_alone(report)},
-        counts=load_counts(declared, plan, folder, report.scales),
-        costs=load_costs(results, plan, declared, report.scales),
+        counts=in_a_line(load_counts(declared, plan, folder, report.scales)),
+        costs=in_a_line(load_costs(results, plan, declared, report.scales)),
     )
 
 

@@ -44,6 +44,8 @@ _STYLE: Any = {
     "axes.spines.right": False,
     # Type 3 fonts are refused by many a conference.
     "pdf.fonttype": 42,
+    # Captions and names are no mathematics, whatever dollars they have.
+    "text.parse_math": False,
 }
 _MARKERS = ("o", "v", "s", "D", "^", "P")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 from tabulate import tabulate
 
+from harness import escaping
 from harness.report.figure import FigureFile
 from harness.report.layout import Cell, Row, Table
 from harness.report.text import DAGGER, DOUBLE_DAGGER, INFINITY, MINUS, MISSING, TIMES
@@ -35,25 +37,28 @@ _LATEX = {
 
 def markdown(table: Table) -> str:
     """A table with its caption in brief and notes, as GitHub and pandoc read it."""
-    header = list(table.header)
+    header = [escaping.markdown(name) for name in table.header]
     body = []
     if table.groups:
         # Pipe tables have one header line: what stands over several columns becomes a row.
         spans = [name for name, width in table.groups for _ in range(width)]
         body.append([""] * (len(header) - len(spans)) + [f"*{name}*" for name in spans])
-    body += [[*row.head, *(_markdown_cell(cell) for cell in row.cells)] for row in table.rows]
-    body = [[text.replace("|", r"\|") for text in line] for line in body]
+    for row in table.rows:
+        heads = map(escaping.markdown, row.head)
+        body.append([*heads, *(_markdown_cell(cell) for cell in row.cells)])
     leading = len(table.rows[0].head)
     align = ["left"] * leading + ["right"] * (len(header) - leading)
     text = tabulate(body, header, tablefmt="pipe", disable_numparse=True, colalign=align)
-    notes = [f"[{mark}] {note}" if mark else note for mark, note in table.notes]
+    notes = [(f"[{mark}] " if mark else "") + escaping.markdown(note) for mark, note in table.notes]
     listed = "\n".join(f"- {note}" for note in notes)
-    parts = [f"## {table.title}", table.brief or table.caption, text, listed]
+    said = escaping.markdown(table.brief or table.caption)
+    parts = [f"## {escaping.markdown(table.title)}", said, text, listed]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _markdown_cell(cell: Cell) -> str:
-    text = f"**{cell.text}**" if cell.bold else cell.text
+    text = escaping.markdown(cell.text)
+    text = f"**{text}**" if cell.bold else text
     return f"{text} [{cell.mark}]" if cell.mark else text
 
 
@@ -63,15 +68,11 @@ def markdown_figures(figures: Sequence[FigureFile], folder: PurePosixPath) -> st
     The caption is printed in the figure itself; here it is the text for those who cannot see it.
     """
     return "\n".join(
-        f"## {figure.title}\n\n"
-        f"![{_plain(f'{figure.title}. {figure.caption}')}]({folder / figure.png.name})\n"
+        f"## {escaping.markdown(figure.title)}\n\n"
+        f"![{escaping.markdown(f'{figure.title}. {figure.caption}')}]"
+        f"({quote(str(folder / figure.png.name))})\n"
         for figure in figures
     )
-
-
-def _plain(text: str) -> str:
-    """Text without the brackets that would end a link's name."""
-    return text.replace("[", "(").replace("]", ")")
 
 
 def escape(text: str) -> str:

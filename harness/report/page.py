@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from harness import escaping
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.figure import COLUMN_WIDTH, DPI, FigureFile
@@ -47,19 +48,20 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
 
 def markdown_page(report: Report, figures: Sequence[FigureFile], folder: PurePosixPath) -> str:
     """Headline, tables, figures (which lie in `folder`) and environment."""
+    shown, plan = escaping.markdown, report.plan
     parts = [f"# {_title(report)}"]
-    plan = report.plan
-    parts.append(f"{report.experiment.origin} Profile {plan.profile}: {plan.summary}.")
-    parts += [f"> {warning}" for warning in report.plan.warnings]
-    parts += [captions.caption(report, role) for role in report.roles]
+    parts.append(shown(f"{report.experiment.origin} Profile {plan.profile}: {plan.summary}."))
+    parts += [f"> {shown(warning)}" for warning in plan.warnings]
+    parts += [shown(captions.caption(report, role)) for role in report.roles]
     cannot = limits(report)
-    parts += [f"## {LIMITS}", " ".join(cannot)] if cannot else []
+    parts += [f"## {LIMITS}", shown(" ".join(cannot))] if cannot else []
     parts += [markdown(table).strip() for table in build_tables(report)]
     if figures:
         parts.append(markdown_figures(figures, folder).strip())
     parts += _absent(report, figures)
     parts.append("## How it was measured")
-    parts.append("\n".join(f"- {name}: {value}" for name, value in _environment(report)))
+    lines = [f"- {shown(name)}: {shown(value)}" for name, value in _environment(report)]
+    parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
@@ -119,7 +121,8 @@ def _embedded(figure: FigureFile) -> dict[str, Any]:
 
 def _absent(report: Report, figures: Sequence[FigureFile]) -> list[str]:
     """How to get what is not on the page."""
-    command = f"`harness run {report.experiment.name} --profile {report.plan.profile}`"
+    profile = report.plan.profile.replace("`", "'")  # which ends the code span
+    command = f"`harness run {report.experiment.name} --profile {profile}`"
     lines = []
     pictures = {"maps", "crops"} & set(report.experiment.figures)
     if pictures and not report.samples:

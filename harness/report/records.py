@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.escaping import spreadsheet
 from harness.experiments.counts import Reference
 from harness.report import captions, cost_records
 from harness.report.aggregate import Report
@@ -139,8 +140,10 @@ def _plan_columns(report: Report, cell: CellMean) -> dict[str, Any]:
 
 def _joined(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return ";".join(repr(v) if isinstance(v, float) else str(v) for v in value)
-    return value
+        joined = ";".join(repr(v) if isinstance(v, float) else str(v) for v in value)
+        numbers = all(isinstance(v, int | float) for v in value)
+        return joined if numbers else spreadsheet(joined)
+    return spreadsheet(value) if isinstance(value, str) else value
 
 
 def _strict(value: Any) -> Any:
