@@ -12,7 +12,15 @@ from torch.overrides import TorchFunctionMode
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves weights as they were allocated: drawing them is half of the time of a network."""
+    """Leaves weights as they were allocated: drawing them is half of the time of a network.
+
+    Args:
+        limit: operations on tensors; None for any number.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        super().__init__()
+        self.left = limit
 
     def __torch_function__(
         self,
@@ -21,6 +29,10 @@ class _Unfilled(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise ValueError("the network has more parts than it may have")
         given = kwargs or {}
         if getattr(func, "__module__", None) == "torch.nn.init":
             return args[0] if args else given["tensor"]
@@ -40,8 +52,14 @@ def _uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def shapes_only() -> Iterator[None]:
+def shapes_only(limit: int | None = None) -> Iterator[None]:
     """Whatever is built inside has shapes and no values, and costs no memory.
+
+    Args:
+        limit: operations on tensors that building may take, seven or eight for each weight.
+
+    Raises:
+        ValueError: when it takes more.
 
     Example:
         >>> from baselines import build
@@ -50,5 +68,5 @@ def shapes_only() -> Iterator[None]:
         >>> sum(p.numel() for p in model.parameters())
         1567299
     """
-    with _uncollected(), torch.device("meta"), _Unfilled():
+    with _uncollected(), torch.device("meta"), _Unfilled(limit):
         yield

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
-import re
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor, nn
 
-from baselines import build, methods, parse
+from baselines import methods, parse
 from harness.errors import HarnessError, UsageError
-from harness.files import replacing
+from harness.files import plain_name, replacing
 from harness.official import (
     Official,
     Spec,
@@ -27,12 +25,91 @@ from harness.official import (
     method_name,
     read_official,
 )
+from harness.recipe import Recipe
 from harness.scales import refusal
-from harness.state_dicts import load_strictly
+from harness.state_dicts import DAMAGE, built_to_fit
+from harness.torch_files import read_torch
 
 FORMAT = "moeisr-harness/1"
-# What reading a file raises whose entries are not of the kinds that its layout has.
-_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError)
+
+
+class _Part(BaseModel):
+    """Fields that are read of a checkpoint of ours; whatever else there is stays as it is."""
+
+    model_config = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+
+
+_Count = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class _Recipe(_Part):
+    method: str
+    build: dict[str, Any]
+    training: dict[str, Any]
+    data: str
+    seed: _Count
+    schema_: int = Field(alias="schema")
+
+
+class _TrainedOn(_Part):
+    model_config = ConfigDict(extra="forbid")
+
+    caption: str
+    images: _Count
+    complete: bool
+    fingerprint: str
+
+
+class _Memory(_Part):
+    """What an export writes again; see `Official.memory`."""
+
+    key: str = "params"
+    epoch: int = 0
+    spec: dict[str, Any] = {}
+    construction: int = Field(default=8, ge=1, le=1024)
+    rgb_range: float = 1
+
+
+class _Imported(_Part):
+    memory: _Memory = _Memory()
+
+
+class _Profile(_Part):
+    name: str = ""
+
+
+class _Content(_Part):
+    method: str
+    build: dict[str, Any] = {}
+    state_dict: dict[str, Tensor]
+    name: Annotated[str, AfterValidator(plain_name)] | None = None
+    origin: str = ""
+    recipe: _Recipe | None = None
+    recipe_fingerprint: str = ""
+    profile: _Profile = _Profile()
+    trained_on: _TrainedOn | None = None
+    imported: _Imported | None = None
+    step: _Count = 0
+    total_steps: _Count | None = None
+    finished: bool | None = None
+    seconds: float = 0
+    validation: dict[str, Annotated[float, Field(allow_inf_nan=True)]] = {}
+    optimizer: dict[str, Any] = {}
+    unaveraged: dict[str, Tensor] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> _Content:
+        if None not in (self.finished, self.total_steps) and self.finished != (
+            self.step >= (self.total_steps or 0)
+        ):
+            raise ValueError("it is finished before its last step, or not after it")
+        if self.recipe is not None:
+            recipe = Recipe(**self.recipe.model_dump(by_alias=True))
+            if (recipe.method, recipe.build) != (self.method, self.build):
+                raise ValueError("its recipe is of another network")
+            if recipe.fingerprint != self.recipe_fingerprint:
+                raise ValueError("its recipe is not that of its fingerprint")
+        return self
 
 
 @dataclass(frozen=True)
@@ -61,7 +138,8 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(state.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        as_bytes = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(as_bytes.numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -83,66 +161,55 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The dictionary in a checkpoint file, with `weights_only=True`.
+    """The dictionary in a checkpoint file; that of our own format has the fields that it needs.
 
     Raises:
-        HarnessError: no file, no checkpoint, or one that wants to execute code.
+        HarnessError: no file, no checkpoint, a damaged one, or one that wants to execute code.
     """
-    if not path.is_file():
-        raise HarnessError(f"There is no checkpoint {path}.", "Check the path.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise HarnessError(
-            f"{path} holds more than tensors and plain values, or is no checkpoint; nothing of it "
-            f"was executed{_refused_part(error)}.",
-            "Save its state dict alone, with tensors and plain values.",
-        ) from error
-    except Exception as error:  # damaged pickles raise anything: IndexError, AttributeError, ...
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise HarnessError(
-            f"{path} cannot be read as a checkpoint: {reason}",
-            "It may be truncated; copy or train it again.",
-        ) from error
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], bool]:
+    """And whether checksums vouch for it."""
+    content, checksums = read_torch(path)
     if not isinstance(content, dict):
         raise HarnessError(f"{path} holds a {type(content).__name__}, not a checkpoint.")
     if "format" in content:
-        _check_bytes(path)
-    return content
+        if not checksums:
+            raise _incomplete(path, "it is in PyTorch's format of before 1.6")
+        _check_ours(path, content)
+    return content, checksums
 
 
-def _refused_part(error: Exception) -> str:
-    """What PyTorch would not load; the rest of its message tells how to load it nevertheless."""
-    found = re.search(r"(?:GLOBAL|Unsupported class) (\S+)", str(error))
-    return f" (it names {found[1].rstrip(',.')})" if found else ""
-
-
-def _check_bytes(path: Path) -> None:
-    """PyTorch does not look at the checksums that it wrote; damaged weights would load."""
+def _check_ours(path: Path, content: dict[str, Any]) -> None:
+    if content["format"] != FORMAT:
+        raise HarnessError(
+            f"{path} has format {content['format']!r:.200}, this version reads {FORMAT!r}."
+        )
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
-        damaged = "its directory"
-    if damaged is not None:
-        raise HarnessError(f"{path} is damaged ({damaged}).", "Copy or train it again.")
+        _Content.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise _incomplete(path, f"{where}: {first['msg']}") from error
+    except DAMAGE as error:  # of what is compared
+        raise _incomplete(path, repr(error)) from error
+
+
+def _incomplete(path: Path, reason: str) -> HarnessError:
+    return HarnessError(
+        f"{path} is not a complete checkpoint of ours: {reason:.500}", "Copy or train it again."
+    )
 
 
 def _from_ours(path: Path, content: dict[str, Any]) -> Loaded:
-    if content["format"] != FORMAT:
-        raise HarnessError(
-            f"{path} has format {content['format']!r}, this version reads {FORMAT!r}."
-        )
     try:
-        method, options, state = content["method"], content["build"], content["state_dict"]
-        network = build(method, **options)
-        load_strictly(network, state, f"checkpoint {path}")
-        int((content.get("recipe") or {"seed": 0})["seed"])
-        {**(content.get("imported") or {})}.get("memory", {}).keys()
-        # A profile names its networks' sizes; an imported network has the paper's or no name.
-        name = method_name(method, options) if content.get("imported") else method
-    except _DAMAGE as error:
-        raise HarnessError(f"{path} is not a complete checkpoint of ours: {error}") from error
+        method, options = content["method"], content["build"]
+        network = built_to_fit(method, options, content["state_dict"], f"checkpoint {path}")
+    except DAMAGE as error:
+        raise _incomplete(path, str(error)) from error
+    # A profile names its networks' sizes; an imported network has the paper's or no name.
+    name = method_name(method, options) if content.get("imported") else method
     left_out = {"state_dict", "optimizer", "unaveraged"}
     meta = {k: v for k, v in content.items() if k not in left_out}
     if meta.get("finished") is False:
@@ -152,23 +219,30 @@ def _from_ours(path: Path, content: dict[str, Any]) -> Loaded:
 
 
 def _from_official(
-    path: Path, content: dict[str, Any], values: str | None, network: Spec | None
+    path: Path,
+    content: dict[str, Any],
+    checksums: bool,
+    values: str | None,
+    network: Spec | None,
 ) -> Loaded:
     try:
         official = read_official(content, values, network)
     except HarnessError as error:
         raise type(error)(f"{path}: {error}") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise HarnessError(
-            f"{path} is laid out like an official checkpoint, but is damaged: {error!r}"
+            f"{path} is laid out like an official checkpoint, but is damaged: {error!r:.500}"
         ) from error
     if official is None:
         keys = ", ".join(list(map(str, content))[:5])
         raise HarnessError(
-            f"{path} is no checkpoint that this version knows (its keys: {keys}, ...).",
+            f"{path} is no checkpoint that this version knows (its keys: {keys:.200}, ...).",
             "It reads its own files, those of the LIIF, LTE, LMF, SwinIR, SeemoRe and IGConv "
             "projects, and state dicts of EDSR-baseline and RDN with their own upsamplers.",
         )
+    if not checksums:
+        notes = [official.note, "in PyTorch's format of before 1.6, which has no checksums"]
+        official = replace(official, note="; ".join(filter(None, notes)))
     model, plan = official.network, official.plan
     weights = _identity(model, plan.options)
     return Loaded(model.eval(), plan.name, weights, _kept(path, official), official)
@@ -236,13 +310,13 @@ def open_checkpoint(
         UnknownMethodError: for an unknown method.
     """
     path = Path(path)
-    content = read(path)
+    content, checksums = _read(path)
     if "format" in content:
         if values is not None or network is not None:
             raise UsageError(f"{path} says itself what network it holds.")
         loaded = _from_ours(path, content)
     else:
-        loaded = _from_official(path, content, values, network)
+        loaded = _from_official(path, content, checksums, values, network)
     if method is not None:
         _check_belongs(path, loaded, method)
     _check_scale(path, loaded.model, scale)

@@ -1,4 +1,4 @@
-"""Writing files so that a crash, Ctrl-C or a full disk never leaves half of one."""
+"""Writing files so that a crash, Ctrl-C or a full disk never leaves half of one; their names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,44 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import HarnessError
+
+
+def plain_name(name: str, longest: int = 150) -> str:
+    """A name that came from a file, checked before it becomes a part of a path.
+
+    Args:
+        name: of whatever type the file has there.
+        longest: in bytes; file systems take 255, and names of cells have more than the method's.
+
+    Returns:
+        the same.
+
+    Raises:
+        ValueError: for anything but one visible name: separators, `..`, hidden and temporary files,
+            control characters, what no file system takes.
+
+    Example:
+        >>> plain_name("edsr-liif.pth")
+        'edsr-liif.pth'
+        >>> plain_name("../victim")
+        Traceback (most recent call last):
+        ValueError: '../victim' is no plain name
+    """
+    plain = isinstance(name, str) and name.isprintable() and not set(name) & {"/", "\\"}
+    if not plain or not name.strip() or name.startswith("."):
+        raise ValueError(f"{name!r:.200} is no plain name")
+    if len(name.encode()) > longest:
+        raise ValueError(f"{name[:40]!r}... is longer than {longest} bytes")
+    return name
+
+
+def plain_path(path: str) -> str:
+    """The same for a path below some folder, of plain names with `/` between them."""
+    if not isinstance(path, str):
+        raise ValueError(f"{path!r:.200} is no path")
+    for part in path.split("/"):
+        plain_name(part, longest=255)
+    return path
 
 
 @contextmanager

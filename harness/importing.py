@@ -16,9 +16,10 @@ from baselines.multiscale import MultiScaleSR
 from harness import checkpoints
 from harness.checkpoints import Loaded
 from harness.errors import HarnessError, UsageError
-from harness.files import replacing
+from harness.files import plain_name, replacing
 from harness.official import Spec, build_in_words, write_official
 from harness.scales import scales_of
+from harness.state_dicts import DAMAGE
 from harness.versions import versions
 
 _RANGES = {"signed": "[-1, 1]", "unit": "[0, 1]"}
@@ -84,8 +85,10 @@ def check_name(name: str, loaded: Loaded) -> None:
     """
     if loaded.method:
         raise UsageError(f"This network is {loaded.method}; --name is for those without a method.")
-    if not name.strip() or "/" in name or name.startswith("."):
-        raise UsageError(f"--name takes a word, not '{name}'.")
+    try:
+        plain_name(name)
+    except ValueError as error:
+        raise UsageError(f"--name takes a word: {error}.") from error
     try:
         parse(name)
     except UnknownMethodError:
@@ -139,8 +142,14 @@ def save_export(loaded: Loaded, target: Path) -> dict[str, Any]:
         HarnessError: when no official project has such a network, or the file cannot be written.
     """
     meta = loaded.meta
-    memory = {**((meta.get("imported") or {}).get("memory") or {})}
-    written = write_official(loaded.model, meta["method"], meta["build"], memory)
+    memory = (meta.get("imported") or {}).get("memory") or {}
+    try:
+        written = write_official(loaded.model, meta["method"], meta["build"], memory)
+    except DAMAGE as error:
+        raise HarnessError(
+            f"What the checkpoint says of the file it was imported from is damaged: {error!r:.500}",
+            "Import that file again.",
+        ) from error
     buffer = io.BytesIO()
     torch.save(written.content, buffer)
     with replacing(target) as temporary:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.files import write_text
+from harness.files import plain_name, plain_path, write_text
 
 PLAN_SCHEMA = 2
 
@@ -157,7 +157,12 @@ def load_plan(path: Path) -> StoredPlan:
         usual = {"stand_in": fields["stand_in"]}
         fields["methods"] = [MethodNote(**{**usual, **note}) for note in fields["methods"]]
         fields["costs"] = [PlannedCost(**cost) for cost in fields.get("costs", ())]
-        return StoredPlan(**fields)
+        plan = StoredPlan(**fields)
+        for name in (plan.profile, *(cell.method for cell in plan.cells)):
+            plain_name(name)
+        for file in (*(cell.file for cell in plan.cells), *(cost.file for cost in plan.costs)):
+            plain_path(file)
+        return plan
     except (ValueError, KeyError, TypeError) as error:
         raise HarnessError(
             f"{path} is not a plan of this version: {error}",

@@ -7,11 +7,13 @@ import inspect
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from baselines import MethodName, parse
 from baselines.encoders import ENCODERS
-from harness.profiles import Profile
+
+if TYPE_CHECKING:
+    from harness.profiles import Profile
 
 RECIPE_SCHEMA = 2
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.files import plain_name
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,14 @@ def _load(path: Path) -> Sample:
             MethodSample(**{**m, "expert_depths": tuple(m["expert_depths"])})
             for m in fields.pop("methods")
         )
-        return Sample(
+        sample = Sample(
             folder=path.parent, methods=methods, **{**fields, "box": tuple(fields["box"])}
         )
+        pictures = [sample.hr, sample.hr_crop, sample.lr, sample.lr_crop]
+        pictures += [name for m in methods for name in (m.crop, m.expert_map) if name]
+        for name in pictures:
+            plain_name(name, longest=255)
+        return sample
     except (ValueError, KeyError, TypeError) as error:
         raise HarnessError(
             f"{path} is not a sample of this version: {error}",

@@ -19,7 +19,7 @@ from harness.errors import HarnessError, UsageError
 from harness.objective import Objective
 from harness.profiles import Training
 from harness.recipe import Recipe
-from harness.state_dicts import load_strictly
+from harness.state_dicts import DAMAGE, load_strictly
 from harness.upscaling import autocast
 from harness.windows import window_of
 
@@ -61,14 +61,20 @@ class State:
         """Go on from a checkpoint's content; `source` is what errors call it.
 
         Raises:
-            HarnessError: weights of another network.
+            HarnessError: weights or averages of another network.
         """
         load_strictly(self.measured, content["state_dict"], source)
-        if self.average is not None:
-            load_strictly(self.model, content["unaveraged"], source)
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.step, self.seconds = content["step"], content["seconds"]
-        self.validation = dict(content["validation"])
+        try:
+            if self.average is not None:
+                load_strictly(self.model, content["unaveraged"], source)
+            restore_optimizer(self.optimizer, content["optimizer"])
+            self.step, self.seconds = content["step"], content["seconds"]
+            self.validation = dict(content["validation"])
+        except DAMAGE as error:
+            raise HarnessError(
+                f"The training cannot go on from {source}: {error!r:.500}",
+                "Delete its folder to train again.",
+            ) from error
 
 
 def _on_cpu(model: nn.Module) -> dict[str, Tensor]:
@@ -107,6 +113,22 @@ def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State
 def make_optimizer(model: nn.Module, settings: Training) -> torch.optim.Adam:
     """Adam, fused: one pass over all parameters instead of a dozen small operations for each."""
     return torch.optim.Adam(model.parameters(), lr=settings.lr, betas=settings.betas, fused=True)
+
+
+def restore_optimizer(optimizer: torch.optim.Adam, stored: dict[str, Any]) -> None:
+    """Take Adam's averages from a checkpoint; its settings are the recipe's, as it was made.
+
+    Raises:
+        harness.state_dicts.DAMAGE: averages that are not of these weights.
+    """
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for index, averages in stored["state"].items():
+        for name, value in averages.items():
+            wanted = () if name == "step" else weights[index].shape
+            if value.shape != wanted or not bool(value.isfinite().all()):
+                raise ValueError(f"the optimizer's {name} of weight {index} is not of that weight")
+    settings = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": stored["state"], "param_groups": settings})
 
 
 def check_patch(method: str, patch: int, window: int) -> None:

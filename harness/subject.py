@@ -16,6 +16,8 @@ from baselines import build, parse
 from baselines.composition import ImplicitSR
 from baselines.shapes import shapes_only
 from harness import checkpoints
+from harness.errors import HarnessError
+from harness.files import plain_name
 from harness.flops import expert_count
 from harness.profiles import Profile
 
@@ -96,8 +98,15 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
     """
     loaded = checkpoints.open_checkpoint(path, method)
     recipe = loaded.meta.get("recipe")
+    try:
+        name = plain_name(loaded.method or loaded.meta.get("name") or path.stem)
+    except ValueError as error:
+        raise HarnessError(
+            f"Measurements of {path} would be called by its name: {error}.",
+            "Rename it, or give it a name with `harness import-checkpoint --name`.",
+        ) from error
     return Subject(
-        method=loaded.method or str(loaded.meta.get("name") or path.stem),
+        method=name,
         model=loaded.model.to(device),
         device=device,
         seed=recipe["seed"] if recipe else 0,

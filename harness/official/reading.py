@@ -8,13 +8,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from baselines import build
 from harness.errors import HarnessError, UsageError
 from harness.official.bare import recognise
 from harness.official.constructed import StateDict, Unneeded
 from harness.official.networks import plan_of, project_of
 from harness.official.plans import Plan, Spec
-from harness.state_dicts import load_strictly
+from harness.state_dicts import built_to_fit
 
 MODEL_SD, PARAMS, PLAIN = "model-sd", "params", "state-dict"
 AVERAGED = "params_ema"
@@ -58,7 +57,7 @@ def read_official(
 
     Raises:
         HarnessError: unknown architectures, keys and shapes that do not fit (all are listed).
-        KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError: damage.
+        harness.state_dicts.DAMAGE: as it says.
     """
     model = content.get("model")
     if isinstance(model, Mapping) and {"name", "sd"} <= model.keys():
@@ -109,13 +108,13 @@ def _filled(
     plan: Plan, state: Mapping[str, Any], what: str
 ) -> tuple[nn.Module, dict[str, Any], list[Unneeded]]:
     """The network with its weights; what an export must remember; the keys not needed."""
-    wrong = [str(key) for key, value in state.items() if not isinstance(value, Tensor)]
+    wrong = [str(key) for key, v in state.items() if not (isinstance(v, Tensor) and v.numel())]
     if wrong:
-        raise HarnessError(f"The {what} has entries that are no tensors: {', '.join(wrong[:5])}")
+        listed = ", ".join(wrong[:5])
+        raise HarnessError(f"The {what} has entries that are no tensors, or empty: {listed:.500}")
     place = f"{plan.place}." if plan.place else ""
     part = {k.removeprefix(place): v for k, v in state.items() if k.startswith(place)}
     constructed = plan.encoder.constructed
-    memory: dict[str, Any] = dict(constructed.read(part, plan.options.get("encoder") or {}))
     unneeded = [
         Unneeded(tuple(place + key for key in entry.keys), entry.why)
         for entry in constructed.unneeded(part)
@@ -124,6 +123,11 @@ def _filled(
     names = {key: plan.keys.ours(key) for key in state if key not in passed}
     extra = [key for key, name in names.items() if name is None]
     ours: StateDict = {name: state[key] for key, name in names.items() if name is not None}
-    network = build(plan.method, **plan.options)
-    load_strictly(network, ours, what, extra, lambda key: plan.keys.official(key) or key)
+
+    def theirs(key: str) -> str:
+        return plan.keys.official(key) or key
+
+    network = built_to_fit(plan.method, plan.options, ours, what, extra, theirs)
+    # After the sizes are known to be those of the weights: tables are made to compare with.
+    memory: dict[str, Any] = dict(constructed.read(part, plan.options.get("encoder") or {}))
     return network, memory, unneeded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -38,15 +39,14 @@ def rdn_sizes(state: State, block: str, first: str) -> Options:
 
 def transformer_sizes(state: State) -> Options:
     """Options of SwinIR's or SRFormer's transformer, as far as both have them; no window."""
-    groups = count(state, r"layers\.(\d+)\.residual_group")
+    block = re.compile(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.norm1")
+    blocks = {(match[1], match[2]) for key in state if (match := block.match(key))}
+    depths = Counter(group for group, _ in blocks)
     first = "layers.0.residual_group.blocks.0"
     channels = state["conv_first.weight"].shape[0]
     return {
         "channels": channels,
-        "depths": [
-            count(state, rf"layers\.{g}\.residual_group\.blocks\.(\d+)\.norm1")
-            for g in range(groups)
-        ],
+        "depths": [depths[str(g)] for g in range(count(state, r"layers\.(\d+)\.residual_group"))],
         "heads": state[f"{first}.attn.relative_position_bias_table"].shape[1],
         "ratio": state[f"{first}.mlp.fc1.weight"].shape[0] // channels,
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from baselines import MethodName, build, methods, parse
 from baselines.encoders import ENCODERS
@@ -21,6 +21,7 @@ from baselines.shapes import shapes_only
 from harness.data.sets import SPECS
 from harness.errors import HarnessError, UsageError
 from harness.experiments import EXPERIMENTS, ROLES
+from harness.files import plain_name
 from harness.profiles.costs import Costs
 from harness.profiles.strict import Strict
 from harness.profiles.training import Training, Validation
@@ -127,7 +128,7 @@ class Region(Strict):
     """A region of one image that figures show; box is (top, left, height, width)."""
 
     role: str
-    image: str
+    image: Annotated[str, AfterValidator(plain_name)]
     scale: float = Field(ge=1)
     box: tuple[_Edge, _Edge, _Side, _Side]
 

@@ -11,10 +11,10 @@ import math
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import HarnessError
-from harness.files import write_text
+from harness.files import plain_name, write_text
 from harness.report.means import CellMean
 
 SCHEMA = 1
@@ -22,6 +22,7 @@ CellKey = tuple[str, str, str, float]
 """Experiment, role, method, scale."""
 
 _Count = Annotated[int, Field(ge=0)]
+_Name = Annotated[str, AfterValidator(plain_name)]
 
 
 class _Strict(BaseModel):
@@ -43,7 +44,7 @@ class GoldenCell(_Strict):
 
     experiment: str
     role: str
-    method: str
+    method: _Name
     scale: float
     dataset: str
     psnr: float
@@ -56,7 +57,7 @@ class GoldenCell(_Strict):
     fingerprints: tuple[str, ...]
     lr_fingerprints: tuple[str, ...]
     precisions: tuple[str, ...]
-    recipes: tuple[str, ...]
+    recipes: tuple[_Name, ...]
     checkpoints: tuple[str, ...]
 
     @model_validator(mode="after")
@@ -114,7 +115,7 @@ class Golden(_Strict):
     """
 
     version: int = Field(alias="schema", default=SCHEMA)
-    profile: str
+    profile: _Name
     summary: str
     retrained_tolerance: Annotated[float, Field(ge=0)] | None = None
     experiments: tuple[GoldenExperiment, ...]
