@@ -121,12 +121,15 @@ def restore_optimizer(optimizer: torch.optim.Adam, stored: dict[str, Any]) -> No
     Raises:
         harness.state_dicts.DAMAGE: averages that are not of these weights.
     """
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    groups = optimizer.param_groups
+    weights = dict(enumerate(weight for group in groups for weight in group["params"]))
     for index, averages in stored["state"].items():
-        for name, value in averages.items():
-            wanted = () if name == "step" else weights[index].shape
-            if value.shape != wanted or not bool(value.isfinite().all()):
-                raise ValueError(f"the optimizer's {name} of weight {index} is not of that weight")
+        whole = weights[index].shape
+        shapes = {"step": torch.Size(), "exp_avg": whole, "exp_avg_sq": whole}
+        if {name: value.shape for name, value in averages.items()} != shapes:
+            raise ValueError(f"the optimizer's averages of weight {index} are not of that weight")
+        if not all(bool(value.isfinite().all()) for value in averages.values()):
+            raise ValueError(f"the optimizer's averages of weight {index} are not finite")
     settings = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": stored["state"], "param_groups": settings})
 
