@@ -44,6 +44,8 @@ def built_to_fit(
         HarnessError: see `load_strictly`.
         DAMAGE: options that no network has.
     """
+    if len(state) > _LARGEST:
+        raise ValueError(f"it has {len(state):,} weights")
     check_sizes(options)
     with shapes_only(limit=10 * len(state) + 1000):
         shapes = build(method, **options)

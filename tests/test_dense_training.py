@@ -14,7 +14,7 @@ from tiny import network, pixels, profile_with, write_data, write_profile
 
 from baselines import MethodName, registry
 from baselines.frequency import frequency_loss
-from harness import checkpoints, profiles, stepping
+from harness import checkpoints, profiles, state_dicts, stepping
 from harness.averaging import Average
 from harness.checkpoints import load_model
 from harness.data.dense import DenseSource
@@ -124,7 +124,7 @@ def toy(monkeypatch):
         return made[-1]
 
     monkeypatch.setitem(registry._names(), "toy-many", MethodName("toy-many", "toy", scales=(2, 3)))
-    for module in (stepping, checkpoints):
+    for module in (stepping, state_dicts):
         monkeypatch.setattr(module, "build", build)
     yield made
     registry.parse.cache_clear()

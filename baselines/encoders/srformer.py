@@ -8,7 +8,7 @@ So windows can be large (22x22) at the cost of small ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +32,8 @@ from baselines.mirror import mirrored, whole_windows
 PATCH = 2  # side of the patches of pixels that share a key
 
 
+@lru_cache(maxsize=4)
+@torch.inference_mode(False)
 def patch_positions(window: int) -> Tensor:
     """(N, N / 4) index into the bias table of the offset between a pixel's patch and a key's."""
     side = window // PATCH

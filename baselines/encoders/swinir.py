@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,8 @@ def merge(windows: Tensor, window: int, size: tuple[int, int]) -> Tensor:
     return x.transpose(2, 3).reshape(-1, h, w, windows.shape[-1])
 
 
+@lru_cache(maxsize=4)  # all blocks of a network have the same, many times as large as its weights
+@torch.inference_mode(False)
 def relative_positions(window: int) -> Tensor:
     """(N, N) index into the bias table of the offset between two pixels of a window."""
     # On a CPU: on the meta device this sum would import a symbolic library, for most of a second.

@@ -115,7 +115,7 @@ def tables(
         found[key] = value
         if key.endswith(".relative_position_bias_table"):
             index = key.replace("relative_position_bias_table", kind.index)
-            found[index] = kind.positions(window)
+            found[index] = kind.positions(window).clone()
     return found
 
 
