@@ -59,7 +59,8 @@ def _explicit(build: dict[str, Any], parts: MethodName) -> dict[str, Any]:
 
     Networks that were trained before encoders had it must not be taken for trained with it.
     """
-    rate = inspect.signature(ENCODERS[parts.encoder]).parameters.get("drop_path")
+    maker = ENCODERS.get(parts.encoder)
+    rate = inspect.signature(maker).parameters.get("drop_path") if maker else None
     if rate is None:
         return build
     return {**build, "encoder": {"drop_path": rate.default, **build["encoder"]}}
