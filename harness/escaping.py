@@ -1,4 +1,4 @@
-"""Text from files, profiles and data as a terminal or a document shows it, and does not obey it."""
+"""Escaping of text from files, profiles and data, for terminals and documents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def printable(text: str) -> str:
 
 
 def in_a_line(value: Any) -> Any:
-    """The same with all texts in it `printable` and on one line: of dataclasses and collections."""
+    """A value, dataclass or collection with every text in it `printable` and on one line."""
     if isinstance(value, str):
         return printable(value.replace("\n", " ").replace("\t", " "))
     if is_dataclass(value) and not isinstance(value, type):

@@ -84,14 +84,14 @@ class Job:
         return sorted({d.name for d in found if d.sizes_of == d.name})
 
     def images(self, role: str) -> tuple[str, ...]:
-        """The images of a role that are measured; empty for all of them."""
+        """Names of the images of a role that are measured; empty for all of them."""
         if not self.experiment.regions_only:
             return ()
         named = (r.image for r in self.profile.regions[self.experiment.name] if r.role == role)
         return tuple(sorted(set(named)))
 
     def items(self, role: str) -> tuple[ImageItem, ...]:
-        """The same with their images, in the order of the dataset."""
+        """The images of a role that are measured, in the order of the dataset."""
         items, only = self.datasets[role].items, self.images(role)
         return tuple(item for item in items if item.name in only) if only else items
 

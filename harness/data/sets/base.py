@@ -14,12 +14,11 @@ from harness.data.images import image_size, pixel_hash, read_rgb
 from harness.data.prepared import is_prepared
 from harness.errors import HarnessError
 
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+
 
 class AbsentError(HarnessError):
     """A dataset is not there; its published sizes are (`harness.data.sets.sizes`)."""
-
-
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 def no_official_lr(scale: int) -> Path | None:
