@@ -3,7 +3,8 @@ and the degradation that the field's LR images were made with.
 
 Kernel a = -0.5 (Keys, 1981), widened by the scale when shrinking (antialiasing), borders
 mirrored with the edge pixel repeated, one axis after the other (the one that shrinks most
-first; rows first when equal), rounded half up and clipped to 8 bits after each of the two.
+first; rows first when equal), rounded half up and clipped to 8 bits (16, where the image has
+them) after each of the two.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def _contributions(n_in: int, n_out: int, scale: float) -> tuple[Tensor, Tensor]
 
 
 def _weighted(image: Tensor, contributions: tuple[Tensor, Tensor], span: slice) -> Tensor:
-    """Resize axis 0 of a uint8 tensor, back to uint8; of the result, the rows of `span`."""
+    """Resize axis 0 of whole numbers, back to such; of the result, the rows of `span`."""
     index, weight = (part[span] for part in contributions)
     used = weight.abs().amax(dim=0) > 0
     first, end = int(index.min()), int(index.max()) + 1
@@ -45,7 +46,7 @@ def _weighted(image: Tensor, contributions: tuple[Tensor, Tensor], span: slice) 
     for column in torch.nonzero(used).flatten().tolist():
         rows = source.index_select(0, index[:, column] - first)
         out += rows.mul_(weight[:, column].unsqueeze(1))
-    out = out.add_(0.5).floor_().clamp_(0, 255).to(torch.uint8)
+    out = out.add_(0.5).floor_().clamp_(0, torch.iinfo(image.dtype).max).to(image.dtype)
     return out.reshape(-1, *image.shape[1:])
 
 
@@ -59,8 +60,8 @@ class Resize:
     def __init__(
         self, image: Tensor, size: tuple[int, int], scale: tuple[float, float] | None = None
     ) -> None:
-        if image.dtype != torch.uint8:
-            raise TypeError(f"imresize works on uint8 as MATLAB does, not on {image.dtype}")
+        if image.dtype not in (torch.uint8, torch.uint16):
+            raise TypeError(f"imresize works on uint8 as MATLAB does, or uint16, not {image.dtype}")
         (h, w), image = image.shape[-2:], image.cpu()
         factors = scale or (size[0] / h, size[1] / w)
         self.size = size
@@ -74,7 +75,7 @@ class Resize:
         self.image = image
 
     def rows(self, first: int, end: int) -> Tensor:
-        """uint8 (..., end - first, width), those rows of the result."""
+        """(..., end - first, width), those rows of the result."""
         return self._in_steps(self._rows, end - first, first)
 
     def _rows(self, span: slice) -> Tensor:
@@ -86,12 +87,12 @@ class Resize:
 
     def _in_steps(self, make: Callable[[slice], Tensor], rows: int, first: int = 0) -> Tensor:
         """A tensor whose rows are made some at a time."""
-        out = torch.empty(0, dtype=torch.uint8)
+        out = torch.empty(0)
         for start in range(0, rows, self.step):
             end = min(start + self.step, rows)
             part = make(slice(first + start, first + end))
             if not start:
-                out = torch.empty(*part.shape[:-2], rows, part.shape[-1], dtype=torch.uint8)
+                out = part.new_empty(*part.shape[:-2], rows, part.shape[-1])
             out[..., start:end, :] = part
         return out
 
@@ -99,22 +100,23 @@ class Resize:
 def imresize(
     image: Tensor, size: tuple[int, int], scale: tuple[float, float] | None = None
 ) -> Tensor:
-    """MATLAB-compatible bicubic resize of 8-bit values.
+    """MATLAB-compatible bicubic resize of 8-bit values (or of 16-bit ones).
 
     Args:
-        image: uint8 (..., H, W).
+        image: uint8 or uint16 (..., H, W).
         size: output (height, width).
         scale: (vertical, horizontal) factors; default output over input size.
 
     Returns:
-        uint8 (..., *size), on the CPU.
+        (..., *size) of the same type, on the CPU.
     """
     return Resize(image, size, scale).rows(0, size[0])
 
 
-def as_bytes(lr: Tensor) -> Tensor:
-    """[0, 1] to the 8-bit values of a file."""
-    return (lr * 255).round().clamp(0, 255).to(torch.uint8)
+def as_stored(lr: Tensor, dtype: torch.dtype = torch.uint8) -> Tensor:
+    """[0, 1] to the 8-bit or 16-bit values of a file."""
+    top = torch.iinfo(dtype).max
+    return (lr * top).round().clamp(0, top).to(dtype)
 
 
 class Bicubic(nn.Module):
@@ -126,4 +128,4 @@ class Bicubic(nn.Module):
     def forward(self, lr: Tensor, scale: float) -> Tensor:
         """(B, 3, h, w) to (B, 3, round(h*scale), round(w*scale))."""
         size = (round(lr.shape[-2] * scale), round(lr.shape[-1] * scale))
-        return imresize(as_bytes(lr), size).to(lr) / 255
+        return imresize(as_stored(lr), size).to(lr) / 255

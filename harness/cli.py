@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -66,6 +67,10 @@ def _fail(message: str, status: int) -> int:
 
 def _run() -> int:
     """Run the command line; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal of few letters, or no UTF-8 in a file's name, cannot show is escaped.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = cli.main(prog_name="harness", standalone_mode=False)
         return status if isinstance(status, int) else 0
@@ -89,11 +94,11 @@ def _run() -> int:
         if isinstance(error, UnknownMethodError):
             return _fail(str(error), 2)
         raise
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ImportError) as error:
         if not is_shortage(error):
             raise
         reason = str(error).partition("\n")[0]
-        return _fail(f"Not enough memory. {reason}\n{_MEMORY_REMEDY}", 1)
+        return _fail(f"Not enough memory{f' ({reason})' if reason else ''}.\n{_MEMORY_REMEDY}", 1)
     except OSError as error:
         if error.errno is None:
             raise

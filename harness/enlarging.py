@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from baselines.bicubic import Resize
 from baselines.composition import ImplicitSR
@@ -14,7 +16,6 @@ from harness import flops
 from harness.cmsr.saving import with_cmsr
 from harness.cmsr.table import Cmsr
 from harness.data.degrade import quantise, unit
-from harness.data.images import to_tensor
 from harness.errors import HarnessError
 from harness.files import replacing
 from harness.flops import MacCount
@@ -23,13 +24,17 @@ from harness.profiles import Evaluation
 from harness.progress import Bar, bar
 from harness.subject import Subject
 from harness.upscaling import Streamed, stream
-from harness.writers import Layout, Rows, as_image, write_rows
+from harness.writers import QUALITY, STREAMED, Layout, Rows, write_rows
+
+# Of red, green and blue in grey, as Pillow has them; they sum to 2^16.
+_LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
 
 
-def layout_of(source: Source, scale: float) -> Layout:
-    """Of the enlarged image: grey or transparent as the source is."""
+def layout_of(source: Source, scale: float, kind: str) -> Layout:
+    """Of the enlarged image: grey, transparent and of 16 bits as the source is, if `kind` can."""
     mode = ("L" if source.grey else "RGB") + ("A" if source.alpha is not None else "")
-    return Layout(enlarged_size(source, scale), mode, source.icc_profile)
+    bits = source.bits if kind in STREAMED else 8
+    return Layout(enlarged_size(source, scale), mode, bits, source.metadata)
 
 
 def begin(
@@ -42,32 +47,41 @@ def begin(
     """The enlarged image in the making. Args: as `enlarge_file`."""
     return stream(
         subject.model,
-        unit(to_tensor(source.rgb))[None],
+        unit(source.rgb)[None],
         scale,
         precision=settings.precision,
         memory=settings.memory,
         cmsr=cmsr.stored.levels if cmsr else None,
+        stored=source.rgb.dtype,
     )
 
 
 def enlarged_rows(
-    made: Streamed, source: Source, scale: float, progress: Bar | None = None
+    made: Streamed, source: Source, layout: Layout, progress: Bar | None = None
 ) -> Iterator[Rows]:
-    """The enlarged image from top to bottom, uint8 (rows, width, channels) at a time."""
-    size = enlarged_size(source, scale)
-    alpha = None if source.alpha is None else Resize(to_tensor(source.alpha), size)
+    """The enlarged image from top to bottom, (rows, width, channels) of `layout` at a time."""
+    alpha = None if source.alpha is None else Resize(source.alpha, layout.size)
     top = 0
     for strip in made.strips:
-        rows: Rows = quantise(strip).cpu().permute(1, 2, 0).contiguous().numpy()
+        rows = _stored(strip, layout.bits)
         end = top + rows.shape[0]
         if source.grey:
-            rows = np.asarray(as_image(rows).convert("L"))[..., None]
+            grey = (rows.astype(np.uint32) * _LUMA).sum(axis=2, keepdims=True, dtype=np.uint32)
+            rows = ((grey + (1 << 15)) >> 16).astype(rows.dtype)
         if alpha is not None:
-            rows = np.concatenate([rows, alpha.rows(top, end).permute(1, 2, 0).numpy()], axis=2)
+            opacity = _stored(unit(alpha.rows(top, end)), layout.bits)
+            rows = np.concatenate([rows, opacity], axis=2)
         yield rows
         if progress is not None:
-            progress.advance((end - top) * size[1])
+            progress.advance((end - top) * layout.size[1])
         top = end
+
+
+def _stored(strip: Tensor, bits: int) -> Rows:
+    """(channels, rows, width) in [0, 1] as (rows, width, channels) of a file."""
+    values = quantise(strip).cpu() if bits == 8 else quantise(strip.cpu(), torch.uint16)
+    rows: Rows = values.permute(1, 2, 0).contiguous().numpy()
+    return rows
 
 
 @dataclass(frozen=True)
@@ -91,6 +105,7 @@ def enlarge_file(
     path: Path,
     kind: str,
     cmsr: Cmsr | None = None,
+    quality: int = QUALITY,
 ) -> Enlarged:
     """Write the enlarged image, whole or not at all.
 
@@ -102,20 +117,21 @@ def enlarge_file(
         path: the file that is made, or replaced at the end.
         kind: its type, of `harness.image_files.check_target`.
         cmsr: tables by which scales above x4 are rendered.
+        quality: of JPEG, WebP and AVIF, from 1 to 100.
 
     Raises:
         HarnessError: the folder cannot be written, or the type cannot hold the image.
     """
-    layout = layout_of(source, scale)
+    layout = layout_of(source, scale, kind)
     height, width = layout.size
     with (
         replacing(path) as temporary,
         bar(f"{subject.method} x{scale:g}", height * width) as progress,
     ):
         made = begin(subject, source, scale, settings, cmsr)
-        rows = enlarged_rows(made, source, scale, progress)
+        rows = enlarged_rows(made, source, layout, progress)
         try:
-            write_rows(temporary, kind, layout, rows)
+            write_rows(temporary, kind, layout, rows, quality)
         except (ValueError, KeyError) as error:
             raise HarnessError(
                 f"{path}: a {kind} file cannot hold this image ({error}).", "Use .png."

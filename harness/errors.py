@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class HarnessError(Exception):
     """Something outside the program is wrong; the command ends with status 1.
@@ -29,7 +31,15 @@ class UsageError(HarnessError):
     exit_code = 2
 
 
+# PyTorch's CPU allocator; C++; the loader of libraries; oneDNN, where the code of a layer finds no
+# room (its "primitive descriptor" is another thing: a layer that it does not have).
+_SHORTAGE = re.compile(
+    r"can't allocate memory|std::bad_alloc|failed to map segment|"
+    r"could not create a primitive(?! descriptor)"
+)
+
+
 def is_shortage(error: BaseException) -> bool:
-    """Whether memory ran out: Python's, a GPU's, or that of PyTorch's CPU allocator."""
+    """Whether memory ran out: Python's, a GPU's, or PyTorch's on the CPU."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or "can't allocate memory" in str(error)
+    return named or bool(_SHORTAGE.search(str(error)))

@@ -96,20 +96,6 @@ def check_name(name: str, loaded: Loaded) -> None:
     raise UsageError(f"{name} is a method of its own, of other sizes than this network.")
 
 
-def check_target(target: Path, source: Path | None, force: bool) -> None:
-    """Refuse to write over a file, before any work is done.
-
-    Raises:
-        HarnessError: when the file is there, or is the one that is read.
-    """
-    if target.is_dir():
-        raise HarnessError(f"{target} is a folder.", "Name a file in it.")
-    if source is not None and target.exists() and source.exists() and target.samefile(source):
-        raise HarnessError(f"{target} is the file that is read.", "Name another.")
-    if target.exists() and not force:
-        raise HarnessError(f"{target} is there already.", "Name another file, or add --force.")
-
-
 def save_import(loaded: Loaded, source: Path, target: Path, name: str | None = None) -> None:
     """Write a checkpoint in our format, from which it loads unchanged.
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.banding import band_memory
-from baselines.bicubic import Bicubic, Resize, as_bytes
+from baselines.bicubic import Bicubic, Resize, as_stored
 from baselines.cmsr import Step, Tables, render, serves
 from baselines.composition import (
     Features,
@@ -152,6 +152,7 @@ def stream(
     precision: str = "fp32",
     memory: int | None = None,
     cmsr: Tables | None = None,
+    stored: torch.dtype = torch.uint8,
 ) -> Streamed:
     """SR image, or a region of it, by any of the harness's models, in strips of rows.
 
@@ -165,6 +166,7 @@ def stream(
         memory: bytes that a band of LR rows may take, in the encoder and the decoder; None: what
             suits the device. No band is less than a row.
         cmsr: tables of an LMF network, by which scales above x4 are rendered (`baselines.cmsr`).
+        stored: type of the LR image's values in its file, uint8 or uint16; bicubic rounds to it.
 
     Raises:
         UsageError: when a network of one or several scales is asked for another.
@@ -182,7 +184,7 @@ def stream(
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     lr = extend(lr.to(device), seen.lr)
     if isinstance(model, Bicubic):
-        return Streamed(_bicubic_strips(lr, scale, region, memory), None, seen.lr)
+        return Streamed(_bicubic_strips(lr, scale, region, memory, stored), None, seen.lr)
     with autocast(device, precision), band_memory(memory):
         if isinstance(model, ImplicitSR):
             features = model.encode(lr * 2 - 1)
@@ -276,12 +278,14 @@ def _rounded(lr: Tensor, scale: float) -> tuple[int, int]:
     return round(lr.shape[-2] * scale), round(lr.shape[-1] * scale)
 
 
-def _bicubic_strips(lr: Tensor, scale: float, box: Box, memory: int | None) -> Iterator[Tensor]:
+def _bicubic_strips(
+    lr: Tensor, scale: float, box: Box, memory: int | None, stored: torch.dtype
+) -> Iterator[Tensor]:
     """A region of what `Bicubic` makes, in strips."""
-    made = Resize(as_bytes(lr[0]), _rounded(lr, scale))
-    # Values of 8 bits, and of 32 twice over while they are divided.
+    made = Resize(as_stored(lr[0], stored), _rounded(lr, scale))
+    # Values of 8 or 16 bits, and of 32 twice over while they are divided.
     step = max(1, (memory or _BICUBIC_MEMORY) // (27 * made.size[1]))
     end = min(box.top + box.height, made.size[0])
     for top in range(box.top, end, step):
         rows = made.rows(top, min(top + step, end))
-        yield rows[..., box.left : box.left + box.width].to(lr) / 255
+        yield rows[..., box.left : box.left + box.width].to(lr) / torch.iinfo(stored).max

@@ -403,7 +403,7 @@ def test_a_checkpoint_is_opened_as_it_was_saved(here):
 
 
 def upscaled(harness, name, scale, method=("--method", "bicubic"), out="out.png"):
-    harness.good("upscale", name, out, "--scale", scale, *method)
+    harness.good("upscale", name, out, "--scale", scale, *method, "--force")
     return Image.open(out)
 
 

@@ -467,7 +467,9 @@ def test_tables_are_made_and_used(here, harness):
 
 def test_an_image_file_by_cmsr(here, harness):
     harness.good(*MAKE, "-o", "t.json")
-    arguments = ("upscale", "in.png", "out.png", *LM, "--cmsr", "t.json")
+    arguments = ("upscale", "in.png", "out.png", *LM, "--cmsr", "t.json", "--force")
+    assert harness.good(*arguments, "--scale", 6).count("\n") == 1
+    arguments += ("--verbose",)
     out = harness.good(*arguments, "--scale", 6)
     assert "GMACs rendered of" in out
     assert "CMSR: MSE 1e-06" in out

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import struct
 import time
 import tracemalloc
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,11 +25,11 @@ from harness.data.images import to_image, to_tensor
 from harness.enlarging import begin, enlarge_file, enlarged_rows, layout_of
 from harness.errors import HarnessError
 from harness.files import write_text
-from harness.image_files import Source, check_target
+from harness.image_files import Source, check_target, open_source
 from harness.profiles import Evaluation
 from harness.subject import Subject
 from harness.upscaling import upscale
-from harness.writers import STREAMED, Layout, Rows, tiff, write_rows
+from harness.writers import STREAMED, Layout, Metadata, Rows, tiff, write_rows
 from harness.writers.layout import CHANNELS
 from harness.writers.png import write_png
 from harness.writers.whole import LONGEST_SIDE, MOST_PIXELS
@@ -35,8 +38,9 @@ SUFFIXES = {"PNG": ".png", "TIFF": ".tif"}
 CPU = torch.device("cpu")
 
 
-def noise(height: int, width: int, channels: int, seed: int = 0) -> Rows:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+def noise(height: int, width: int, channels: int, seed: int = 0, bits: int = 8) -> Rows:
+    dtype = np.uint8 if bits == 8 else np.uint16
+    return np.random.default_rng(seed).integers(0, 2**bits, (height, width, channels), dtype=dtype)
 
 
 def in_strips(image: Rows, rows: int) -> Iterator[Rows]:
@@ -58,6 +62,97 @@ def test_pillow_reads_what_was_written(rows, size, mode, kind, tmp_path):
     path = tmp_path / "image"
     write_rows(path, kind, Layout(size, mode), in_strips(image, rows))
     assert np.array_equal(read(path, mode), image)
+
+
+def plain_png(path: Path) -> Rows:
+    """16-bit values of a PNG file, by the specification and one at a time."""
+    data, at, packed = path.read_bytes(), 8, b""
+    while at < len(data):
+        size, kind = struct.unpack(">I4s", data[at : at + 8])
+        body = data[at + 8 : at + 8 + size]
+        if kind == b"IHDR":
+            width, height, bits, colour = struct.unpack(">IIBB", body[:10])
+        packed += body if kind == b"IDAT" else b""
+        at += size + 12
+    assert bits == 16
+    channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
+    step = 2 * channels
+    rows = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, 1 + width * step)
+    assert (rows[:, 0] == 4).all(), "another filter than Paeth's"
+    out = np.zeros((height + 1, step * (width + 1)), int)
+    for y, x in np.ndindex(height, width * step):
+        left, up, corner = out[y + 1, x], out[y, x + step], out[y, x]
+        nearest = np.abs([up - corner, left - corner, left + up - 2 * corner]).argmin()
+        out[y + 1, x + step] = (rows[y, 1 + x] + (left, up, corner)[nearest]) % 256
+    values = out[1:, step:].reshape(height, width, channels, 2)
+    return (values[..., 0] * 256 + values[..., 1]).astype(np.uint16)
+
+
+def seen_in(path: Path) -> Rows:
+    """(h, w, channels) values that `upscale` reads; grey as three equal channels."""
+    found = open_source(path)
+    planes = [found.rgb] if found.alpha is None else [found.rgb, found.alpha]
+    return np.concatenate([plane.numpy() for plane in planes]).transpose(1, 2, 0)
+
+
+AS_COLOUR = {"L": [0, 0, 0], "LA": [0, 0, 0, 1], "RGB": [0, 1, 2], "RGBA": [0, 1, 2, 3]}
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+@pytest.mark.parametrize("mode", CHANNELS)
+@pytest.mark.parametrize("rows", [3, 1000])
+def test_sixteen_bits_by_other_readers(rows, mode, kind, tmp_path):
+    image = noise(12, 7, CHANNELS[mode], bits=16)
+    path = tmp_path / "image"
+    write_rows(path, kind, Layout((12, 7), mode, 16), in_strips(image, rows))
+    found = plain_png(path) if kind == "PNG" else tifffile.imread(path)
+    assert np.array_equal(found.reshape(image.shape), image)
+    if (kind, mode) != ("TIFF", "LA"):  # which Pillow does not read
+        assert np.array_equal(seen_in(path), image[..., AS_COLOUR[mode]])
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("packed", [None, "zlib"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_sixteen_bits_of_other_writers(tile, mode, packed, order, tmp_path):
+    image = noise(21, 18, CHANNELS[mode], bits=16)
+    options = {"extrasamples": ["unassalpha"]} if mode == "RGBA" else {}
+    options["photometric"] = "minisblack" if mode == "L" else "rgb"
+    stored = image[..., 0] if mode == "L" else image
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, stored, compression=packed, byteorder=order, tile=tile, **options)
+    assert np.array_equal(seen_in(path), image[..., AS_COLOUR[mode]])
+
+
+def test_white_may_be_zero(tmp_path):
+    image = noise(5, 6, 1, bits=16)
+    tifffile.imwrite(tmp_path / "image.tif", image[..., 0], photometric="miniswhite")
+    assert np.array_equal(seen_in(tmp_path / "image.tif"), 65535 - image[..., AS_COLOUR["L"]])
+
+
+def test_a_colour_that_stands_for_transparency(tmp_path):
+    """A tRNS chunk of 16-bit values."""
+    image = noise(5, 6, 3, bits=16)
+    write_rows(tmp_path / "a.png", "PNG", Layout((5, 6), "RGB", 16), [image])
+    body = b"tRNS" + image[2, 3].astype(">u2").tobytes()
+    chunk = struct.pack(">I", 6) + body + struct.pack(">I", zlib.crc32(body))
+    data = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "b.png").write_bytes(data[:33] + chunk + data[33:])
+    opacity = np.full((5, 6, 1), 65535, np.uint16)
+    opacity[2, 3] = 0
+    assert np.array_equal(seen_in(tmp_path / "b.png"), np.concatenate([image, opacity], axis=2))
+
+
+@pytest.mark.parametrize(
+    "options", [{"planarconfig": "separate"}, {"extrasamples": ["assocalpha"]}]
+)
+def test_sixteen_bits_that_pillow_does_not_read_are_refused(options, tmp_path):
+    image = noise(5, 6, 4 if "extrasamples" in options else 3, bits=16)
+    stored = image if "extrasamples" in options else image.transpose(2, 0, 1)
+    tifffile.imwrite(tmp_path / "image.tif", stored, photometric="rgb", **options)
+    with pytest.raises(HarnessError, match="8-bit images"):
+        open_source(tmp_path / "image.tif")
 
 
 @settings(deadline=None, max_examples=50)
@@ -82,7 +177,7 @@ def test_any_strips_make_the_same_png(size, mode, values, cuts, seed):
 def test_the_colour_profile_is_kept(kind, tmp_path):
     profile = bytes(range(256)) * 3
     image = noise(5, 6, 3)
-    write_rows(tmp_path / "image", kind, Layout((5, 6), "RGB", profile), [image])
+    write_rows(tmp_path / "image", kind, Layout((5, 6), "RGB", metadata=Metadata(profile)), [image])
     assert Image.open(tmp_path / "image").info["icc_profile"] == profile
 
 
@@ -106,18 +201,31 @@ def test_rows_that_do_not_make_up_the_image_are_refused(strips, kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", STREAMED)
-def test_an_image_is_not_held_while_it_is_written(kind, tmp_path):
-    side, strip = 4000, noise(20, 4000, 3)
-    write_rows(tmp_path / "warm", kind, Layout((20, side), "RGB"), [strip])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_an_image_is_not_held_while_it_is_written(bits, kind, tmp_path):
+    side, strip = 32000 // bits, noise(20, 32000 // bits, 3, bits=bits)
+    write_rows(tmp_path / "warm", kind, Layout((20, side), "RGB", bits), [strip])
     tracemalloc.start()
     strips = (strip for _ in range(side // 20))
-    write_rows(tmp_path / "image", kind, Layout((side, side), "RGB"), strips)
+    write_rows(tmp_path / "image", kind, Layout((side, side), "RGB", bits), strips)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 << 20 < side * side * 3
 
 
 # Resizing in parts
+
+
+def test_sixteen_bits_are_resized_as_eight_are():
+    """257 times the result of 8 bits, but for the rounding after each axis (half a step each)."""
+    image = torch.from_numpy(noise(3, 20, 17))
+    wide = (image.int() * 257).to(torch.uint16)
+    deep = imresize(wide, (33, 26))
+    assert deep.dtype == torch.uint16
+    assert (deep.int() - imresize(image, (33, 26)).int() * 257).abs().max() < 300
+    assert len(deep.int().remainder(257).unique()) > 100
+    parts = [Resize(wide, (33, 26)).rows(n, n + 1) for n in range(33)]
+    assert torch.equal(torch.cat(parts, dim=1).int(), deep.int())
 
 
 @pytest.mark.parametrize(("h", "w"), [(9, 7), (40, 30)])
@@ -147,19 +255,20 @@ CASES = [("edsr-x3", 3), *((method, scale) for method in METHODS for scale in (3
 def source(mode: str, height: int = 9, width: int = 7) -> Source:
     alpha = photo(height, width, seed=1).convert("L") if mode.endswith("A") else None
     grey = mode.startswith("L")
-    rgb = photo(height, width).convert("L" if grey else "RGB").convert("RGB")
-    return Source(rgb, alpha, grey, None if grey else b"a profile")
+    rgb = to_tensor(photo(height, width).convert("L" if grey else "RGB").convert("RGB"))
+    metadata = Metadata(None if grey else b"a profile")
+    return Source(rgb, None if alpha is None else to_tensor(alpha), grey, metadata)
 
 
 def as_a_whole(model: torch.nn.Module, image: Source, scale: float) -> Image.Image:
     """What was written before there were strips."""
-    made = quantise(upscale(model, unit(to_tensor(image.rgb))[None], scale).image[0])
+    made = quantise(upscale(model, unit(image.rgb)[None], scale).image[0])
     result = to_image(made)
     if image.grey:
         result = result.convert("L")
     if image.alpha is not None:
         size = (result.height, result.width)
-        result.putalpha(to_image(imresize(to_tensor(image.alpha), size)))
+        result.putalpha(to_image(imresize(image.alpha, size)))
     return result
 
 
@@ -184,7 +293,7 @@ def test_strips_are_the_rows_of_the_whole(method, scale, mode, kind, tmp_path):
         assert (found.mode, found.size) == (expected.mode, expected.size)
         assert made.layout.size == (found.height, found.width)
         assert np.array_equal(np.asarray(found), np.asarray(expected))
-        assert found.info.get("icc_profile") == image.icc_profile
+        assert found.info.get("icc_profile") == image.metadata.icc_profile
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
@@ -192,7 +301,7 @@ def test_large_images_come_in_many_strips():
     image = source("RGBA", 24, 20)
     for method in ("edsr-lte", BICUBIC):
         made = begin(subject_of(method), image, 30, Evaluation(memory_mib=1))
-        strips = list(enlarged_rows(made, image, 30))
+        strips = list(enlarged_rows(made, image, layout_of(image, 30, "PNG")))
         assert max(len(strip) for strip in strips) < 150
         assert sum(len(strip) for strip in strips) == 720
 
@@ -259,8 +368,9 @@ def test_what_does_not_fit_is_refused_before_the_work(name, size, scale, said, t
 
 
 def test_the_layout_follows_the_source():
-    assert layout_of(source("LA"), 2.5) == Layout((22, 18), "LA")
-    assert layout_of(source("RGB"), 2.5) == Layout((22, 18), "RGB", b"a profile")
+    assert layout_of(source("LA"), 2.5, "PNG") == Layout((22, 18), "LA")
+    profile = Metadata(b"a profile")
+    assert layout_of(source("RGB"), 2.5, "JPEG") == Layout((22, 18), "RGB", 8, profile)
 
 
 def test_the_memory_of_a_band_can_be_given(tmp_path, harness):

@@ -106,7 +106,8 @@ def check(
     settings = profiles.load(profile)
     file = baseline or places.RESULTS / "golden" / f"{settings.name}.json"
     if update:
-        asked = (names, settings, results, file, reason or "", retrained, keep_networks)
+        why = os.fsencode(reason or "").decode(errors="backslashreplace")  # on any terminal
+        asked = (names, settings, results, file, why, retrained, keep_networks)
         _show_update(regression.run_update(*asked), file, as_json)
         return
     outcome = regression.run_check(names, settings, results, file, tolerance)

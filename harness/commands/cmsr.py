@@ -89,8 +89,7 @@ def cmsr(
     from harness.cmsr.table import check_modulated, save_tables
     from harness.data.sets import check_name, find
     from harness.errors import UsageError
-    from harness.files import check_writable
-    from harness.importing import check_target
+    from harness.files import check_output, check_writable, is_stream
     from harness.trained import find_subject
 
     targets = _targets(scales)
@@ -101,8 +100,9 @@ def cmsr(
     name = check_name(dataset or settings.training.dataset)
     subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
     check_modulated(subject)
-    check_target(output, checkpoint, force)
-    check_writable(output.parent)
+    check_output(output, checkpoint, force)
+    if not is_stream(output):
+        check_writable(output.parent)
     data = find(name, where.data_root)
     made = make_tables(subject, data, targets, mse, where.results, settings.evaluation.memory)
     save_tables(made, output)

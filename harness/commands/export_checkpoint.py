@@ -27,8 +27,9 @@ def export_checkpoint(checkpoint: Path, out: Path, force: bool, as_json: bool) -
     from harness import importing
     from harness.checkpoints import open_checkpoint
     from harness.errors import HarnessError
+    from harness.files import check_output
 
-    importing.check_target(out, checkpoint, force)
+    check_output(out, checkpoint, force)
     loaded = open_checkpoint(checkpoint)
     if not loaded.meta.get("finished", True):
         raise HarnessError(

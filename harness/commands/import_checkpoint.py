@@ -60,9 +60,10 @@ def import_checkpoint(
     """
     from harness import importing
     from harness.checkpoints import open_checkpoint
+    from harness.files import check_output
 
     if output is not None:
-        importing.check_target(output, file, force)
+        check_output(output, file, force)
     network = None if options is None else importing.network_of(options)
     loaded = open_checkpoint(file, method, values=values, network=network)
     if name is not None:

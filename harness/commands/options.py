@@ -156,7 +156,7 @@ def json_option(function: F) -> F:
 
 
 def force_option(function: F) -> F:
-    """`--force`, of commands that write one file."""
+    """`--force`, of commands that write one file (`harness.files.check_output`)."""
     return click.option("--force", is_flag=True, help="Replace OUT if it is there.")(function)
 
 

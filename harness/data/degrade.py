@@ -172,10 +172,10 @@ def _warn_once(text: str) -> None:
 
 
 def unit(image: Tensor) -> Tensor:
-    """uint8 to float32 in [0, 1]."""
-    return image.float() / 255
+    """Values of 8 bits, or uint16, to float32 in [0, 1]."""
+    return image.float() / (65535 if image.dtype == torch.uint16 else 255)
 
 
-def quantise(image: Tensor) -> Tensor:
-    """Float in [0, 1] to uint8, rounded; values outside are clamped."""
-    return (image.clamp(0, 1) * 255).round().to(torch.uint8)
+def quantise(image: Tensor, dtype: torch.dtype = torch.uint8) -> Tensor:
+    """Float in [0, 1] to uint8 (or uint16), rounded; values outside are clamped."""
+    return (image.clamp(0, 1) * torch.iinfo(dtype).max).round().to(dtype)

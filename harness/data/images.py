@@ -4,17 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+from PIL.ImageFile import ImageFile
 from torch import Tensor
 
 from harness.errors import HarnessError
 from harness.files import replacing
 
 _EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
+_BITS_PER_SAMPLE = 258  # TIFF
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[ImageFile]:
+    """An image file as Pillow opens it, its pixels not read yet.
+
+    Raises:
+        HarnessError: also from the block, when the file is missing, truncated or no image.
+    """
+    if path.is_dir():
+        raise HarnessError(f"{path} is a folder, not an image.", "Name a file in it.")
+    if not path.is_file():
+        raise HarnessError(f"There is no image {path}.", "Check the path.")
+    try:
+        with Image.open(path) as image:
+            yield image
+    except (HarnessError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise HarnessError(f"{path} is too large to open: {error}", "Cut it into parts.") from error
+    except Exception as error:  # damaged files raise anything: struct.error, KeyError, ...
+        raise HarnessError(
+            f"{path} cannot be read as an image: {error or type(error).__name__}",
+            "It may be truncated or of another type; fetch or save it again.",
+        ) from error
 
 
 def open_image(path: Path) -> Image.Image:
@@ -23,30 +52,18 @@ def open_image(path: Path) -> Image.Image:
     Raises:
         HarnessError: when the file is missing, truncated, no image, or not 8-bit.
     """
-    if path.is_dir():
-        raise HarnessError(f"{path} is a folder, not an image.", "Name a file in it.")
-    if not path.is_file():
-        raise HarnessError(f"There is no image {path}.", "Check the path.")
-    try:
-        with Image.open(path) as image:
-            # Pillow reads 16-bit colour as 8 bits, without a word.
-            deep = any(re.search(r";16[BLN]", str(part)) for part in getattr(image, "tile", ()))
-            image.load()
-            loaded = image.copy()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise HarnessError(
-            f"{path} cannot be read as an image: {error}",
-            "It may be truncated or of another type; fetch or save it again.",
-        ) from error
-    except Image.DecompressionBombError as error:
-        raise HarnessError(f"{path} is too large to open: {error}", "Cut it into parts.") from error
-    if deep or loaded.mode not in _EIGHT_BIT_MODES:
-        raise HarnessError(
-            f"{path} has pixel mode {loaded.mode}{' of 16 bits' * deep}; "
-            "only 8-bit images are measured.",
-            "Convert it to 8 bits per channel.",
-        )
-    return loaded
+    with opened(path) as image:
+        # Pillow reads 16-bit colour as 8 bits, without a word, and its planes one by one wrongly.
+        deep = any(re.search(r";16[BLN]", str(part)) for part in getattr(image, "tile", ()))
+        deep |= max(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))) > 8
+        image.load()
+        if deep or image.mode not in _EIGHT_BIT_MODES:
+            raise HarnessError(
+                f"{path} has pixel mode {image.mode}{' of 16 bits' * deep}; only 8-bit images are "
+                "measured (upscale takes PNG and contiguous TIFF files of 16 bits, too).",
+                "Convert it to 8 bits per channel.",
+            )
+        return image.copy()
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -55,11 +72,8 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         HarnessError: when the file is no image.
     """
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise HarnessError(f"{path} cannot be read as an image: {error}") from error
+    with opened(path) as image:
+        return image.height, image.width
 
 
 def to_tensor(image: Image.Image) -> Tensor:

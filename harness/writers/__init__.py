@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.writers.layout import Layout, Rows, as_image, checked
+from harness.writers.layout import NOTHING, Layout, Metadata, Rows, checked
 from harness.writers.png import LARGEST_SIDE, write_png
 from harness.writers.tiff import write_tiff
+from harness.writers.whole import LOSSY, write_whole
 from harness.writers.whole import objection as whole_objection
-from harness.writers.whole import write_whole
 
-__all__ = ["STREAMED", "Layout", "Rows", "as_image", "objection", "write_rows"]
+__all__ = ["LOSSY", "NOTHING", "QUALITY", "STREAMED", "Layout", "Metadata", "Rows", "objection"]
+__all__ += ["write_rows"]
 
 _WRITERS = {"PNG": write_png, "TIFF": write_tiff}
 STREAMED = tuple(_WRITERS)
+QUALITY = 95
 
 
 def objection(kind: str, size: tuple[int, int]) -> str:
@@ -30,21 +32,25 @@ def objection(kind: str, size: tuple[int, int]) -> str:
     return ""
 
 
-def write_rows(path: Path, kind: str, layout: Layout, strips: Iterable[Rows]) -> None:
+def write_rows(
+    path: Path, kind: str, layout: Layout, strips: Iterable[Rows], quality: int = QUALITY
+) -> None:
     """Write an image file.
 
     Args:
         path: to write to; what is there is lost, so give one of `harness.files.replacing`.
         kind: Pillow's name of the type.
         layout: of the image.
-        strips: uint8 (rows, width, channels) from top to bottom, of any number of rows each.
+        strips: (rows, width, channels) from top to bottom, of any number of rows each; uint8, or
+            uint16 where the layout has 16 bits, which `STREAMED` types alone can hold.
+        quality: of `LOSSY` types, from 1 to 100.
 
     Raises:
         ValueError, KeyError: when the type cannot hold the image, or the strips do not make it up.
     """
     strips = checked(strips, layout)
     if kind not in _WRITERS:
-        write_whole(path, kind, layout, strips)
+        write_whole(path, kind, layout, strips, quality)
         return
     with path.open("wb") as file:
         _WRITERS[kind](file, layout, strips)

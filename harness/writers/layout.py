@@ -4,15 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Rows = npt.NDArray[np.uint8]
-"""(n, width, channels), some rows of an image."""
+Rows = npt.NDArray[np.unsignedinteger[Any]]
+"""uint8 or uint16 (n, width, channels), some rows of an image."""
 
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What an image file says beside its pixels, kept in the enlarged one.
+
+    Attributes:
+        icc_profile: colour profile.
+        exif: camera, date, author, place, as in JPEG files (with `Exif` before it); its orientation
+            is that of the pixels.
+        dpi: pixels per inch, horizontal and vertical.
+    """
+
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+
+NOTHING = Metadata()
 
 
 @dataclass(frozen=True)
@@ -22,12 +42,14 @@ class Layout:
     Attributes:
         size: (height, width).
         mode: L, LA, RGB or RGBA, as Pillow calls them.
-        icc_profile: colour profile that the file keeps.
+        bits: of a channel, 8 or 16.
+        metadata: what the file says beside the pixels.
     """
 
     size: tuple[int, int]
     mode: str
-    icc_profile: bytes | None = None
+    bits: int = 8
+    metadata: Metadata = NOTHING
 
     @property
     def channels(self) -> int:
@@ -37,11 +59,11 @@ class Layout:
     @property
     def row_bytes(self) -> int:
         """Bytes of a row."""
-        return self.size[1] * self.channels
+        return self.size[1] * self.channels * self.bits // 8
 
 
 def as_image(rows: Rows) -> Image.Image:
-    """Some rows as a Pillow image of the same values."""
+    """Some rows of 8 bits as a Pillow image of the same values."""
     return Image.fromarray(rows[..., 0] if rows.shape[2] == 1 else rows)
 
 
@@ -80,8 +102,9 @@ def checked(strips: Iterable[Rows], layout: Layout) -> Iterator[Rows]:
         ValueError: when they do not make up the image.
     """
     done = 0
+    dtype = np.uint8 if layout.bits == 8 else np.uint16
     for strip in strips:
-        if strip.dtype != np.uint8 or strip.shape[1:] != (layout.size[1], layout.channels):
+        if strip.dtype != dtype or strip.shape[1:] != (layout.size[1], layout.channels):
             raise ValueError(f"{strip.dtype} rows of {strip.shape[1:]} do not fit {layout}")
         done += len(strip)
         if done > layout.size[0]:

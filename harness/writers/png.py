@@ -1,4 +1,4 @@
-"""PNG, row by row (PNG specification, third edition, W3C 2025).
+"""PNG of 8 or 16 bits, row by row (PNG specification, third edition, W3C 2025).
 
 Every row is filtered by Paeth's predictor and deflated with runs alone (`Z_RLE`). On enlarged
 photographs that is as small as libpng's choice of a filter for each row with a full search
@@ -14,9 +14,11 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
-from harness.writers.layout import Layout, Rows, pieces
+from harness.writers.layout import Layout, Metadata, Rows, pieces
 
+Bytes = npt.NDArray[np.uint8]
 LARGEST_SIDE = 2**31 - 1
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {"L": 0, "RGB": 2, "LA": 4, "RGBA": 6}
@@ -24,6 +26,7 @@ _PAETH = 4
 # Bytes of rows that are filtered at once: what they take several times over should stay in cache.
 _AT_ONCE = 1 << 18
 _LEVEL, _WINDOW_BITS, _MEMORY_LEVEL = 6, 15, 9
+_INCH = 0.0254  # metres
 
 
 def write_png(file: BinaryIO, layout: Layout, strips: Iterable[Rows]) -> None:
@@ -32,8 +35,8 @@ def write_png(file: BinaryIO, layout: Layout, strips: Iterable[Rows]) -> None:
     Args:
         file: open for writing.
         layout: of the image.
-        strips: uint8 (rows, width, channels) from top to bottom, of any number of rows each;
-            as many as the image has.
+        strips: (rows, width, channels) from top to bottom, uint8 or uint16 as `layout.bits` says,
+            of any number of rows each; as many as the image has.
 
     Raises:
         ValueError: when a side is above 2^31 - 1.
@@ -42,17 +45,29 @@ def write_png(file: BinaryIO, layout: Layout, strips: Iterable[Rows]) -> None:
     if max(height, width) > LARGEST_SIDE:
         raise ValueError(f"a side is longer than {LARGEST_SIDE} pixels")
     file.write(_SIGNATURE)
-    header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[layout.mode], 0, 0, 0)
+    colour_type = _COLOUR_TYPES[layout.mode]
+    header = struct.pack(">IIBBBBB", width, height, layout.bits, colour_type, 0, 0, 0)
     _chunk(file, b"IHDR", header)
-    if layout.icc_profile:
-        _chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(layout.icc_profile))
+    _write_metadata(file, layout.metadata)
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zlib.Z_RLE)
-    above = np.zeros((1, width, layout.channels), np.uint8)
-    for rows in pieces(strips, max(1, _AT_ONCE // layout.row_bytes)):
+    # Filters work on bytes, those of a pixel as its channels; 16 bits begin with the higher one.
+    above = np.zeros((1, width, layout.channels * layout.bits // 8), np.uint8)
+    for piece in pieces(strips, max(1, _AT_ONCE // layout.row_bytes)):
+        rows = piece.astype(piece.dtype.newbyteorder(">"), copy=False).view(np.uint8)
         _chunk(file, b"IDAT", deflate.compress(_filtered(rows, above).data))
         above = rows[-1:]
     _chunk(file, b"IDAT", deflate.flush())
     _chunk(file, b"IEND", b"")
+
+
+def _write_metadata(file: BinaryIO, metadata: Metadata) -> None:
+    if metadata.icc_profile:
+        _chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile))
+    if metadata.dpi:
+        per_metre = (round(dpi / _INCH) for dpi in metadata.dpi)
+        _chunk(file, b"pHYs", struct.pack(">IIB", *per_metre, 1))
+    if metadata.exif:
+        _chunk(file, b"eXIf", metadata.exif.removeprefix(b"Exif\0\0"))
 
 
 def _chunk(file: BinaryIO, kind: bytes, content: bytes) -> None:
@@ -64,7 +79,7 @@ def _chunk(file: BinaryIO, kind: bytes, content: bytes) -> None:
         file.write(struct.pack(">I", check))
 
 
-def _filtered(rows: Rows, above: Rows) -> Rows:
+def _filtered(rows: Bytes, above: Bytes) -> Bytes:
     """(n, 1 + width * channels): rows less Paeth's prediction, each after the filter's number.
 
     Args:

@@ -11,6 +11,7 @@ from harness.writers.layout import Layout, Rows, as_image
 
 # Pillow holds four bytes for a pixel of colour: 512 MiB.
 MOST_PIXELS = 1 << 27
+LOSSY = ("JPEG", "WEBP", "AVIF")
 # Longest side of the formats that a large scale meets (libjpeg, WebP container, ...).
 LONGEST_SIDE = {
     "JPEG": 65500,
@@ -34,13 +35,16 @@ def objection(kind: str, size: tuple[int, int]) -> str:
     return ""
 
 
-def write_whole(path: Path, kind: str, layout: Layout, strips: Iterable[Rows]) -> None:
+def write_whole(
+    path: Path, kind: str, layout: Layout, strips: Iterable[Rows], quality: int
+) -> None:
     """Write an image by Pillow.
 
     Args:
         path: to write to.
         kind: Pillow's name of the type.
-        layout, strips: as for `harness.writers.png.write_png`.
+        layout, strips: as for `harness.writers.png.write_png`, of 8 bits.
+        quality: of `LOSSY` types, from 1 to 100.
 
     Raises:
         ValueError, KeyError: when the type cannot hold the image.
@@ -51,4 +55,7 @@ def write_whole(path: Path, kind: str, layout: Layout, strips: Iterable[Rows]) -
     for rows in strips:
         image.paste(as_image(rows), (0, top))
         top += len(rows)
-    image.save(path, format=kind, icc_profile=layout.icc_profile)
+    options = {key: value for key, value in vars(layout.metadata).items() if value}
+    if kind in LOSSY:
+        options["quality"] = quality
+    image.save(path, format=kind, **options)

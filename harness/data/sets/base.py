@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -79,7 +80,8 @@ class Dataset:
         """Ten hexadecimal digits that change with any image."""
         digest = hashlib.sha256()
         for item in self.items:
-            digest.update(f"{item.name} {item.fingerprint()}\n".encode())
+            # The bytes of the file's name, which need not be UTF-8.
+            digest.update(os.fsencode(f"{item.name} {item.fingerprint()}\n"))
         return digest.hexdigest()[:10]
 
     def lr_fingerprint(self, scale: float) -> str:
@@ -212,7 +214,8 @@ def from_folder(spec: DatasetSpec, root: Path | None) -> Dataset:
     files = image_files(folder) if folder.is_dir() else []
     if not files:
         what = "has no images" if folder.is_dir() else "does not exist"
-        raise AbsentError(f"{spec.name} is not there: {folder.resolve()} {what}.", spec.how_to_get)
+        place = os.path.realpath(folder)  # unlike `resolve`, also of a link that leads to itself
+        raise AbsentError(f"{spec.name} is not there: {place} {what}.", spec.how_to_get)
 
     _refuse_twins(spec.name, files)
     items = tuple(_file_item(path, root, layout.lr) for path in files)
