@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 
 import click
 
@@ -71,6 +72,8 @@ def _run() -> int:
         # What a terminal of few letters, or no UTF-8 in a file's name, cannot show is escaped.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    # Pillow's warnings of damaged metadata, which nobody can place.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         status = cli.main(prog_name="harness", standalone_mode=False)
         return status if isinstance(status, int) else 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,8 +132,7 @@ def _read_as(image: ImageFile, raw_mode: str) -> None:
 
 def _metadata(path: Path) -> tuple[Metadata, int]:
     """What a file says beside its pixels, and the EXIF orientation that its pixels are read in."""
-    with opened(path) as image, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of Pillow, for each damaged tag
+    with opened(path) as image:
         info = image.info
         try:
             exif, orientation = _exif(image)

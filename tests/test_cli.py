@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from tiny import (
 )
 
 from harness import checkpoints, progress
-from harness.cli import cli
+from harness.cli import cli, main
 from harness.errors import HarnessError
 
 COMMANDS = ["run", "report", "check", "train", "eval", "flops", "upscale", "cmsr", "methods"]
@@ -474,12 +476,12 @@ def test_transparency_is_not_lost_silently(suffix, here, harness):
     assert_refused(harness, here, command, 1, "transparency")
 
 
-def test_sixteen_bits_are_refused(here, harness):
-    Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000).save(here / "grey16.png")
-    (here / "colour16.png").write_bytes(COLOUR_16)
-    for name in ("grey16.png", "colour16.png"):
-        command = ("upscale", name, "o.png", "--scale", 2, "--method", "bicubic")
-        assert_refused(harness, here, command, 1, "8-bit")
+def test_sixteen_bits_are_not_measured(here, harness):
+    grey = Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000)
+    path = here / "data" / "DIV2K" / "DIV2K_valid_HR" / "0801.png"
+    for write in (grey.save, lambda path: path.write_bytes(COLOUR_16)):
+        write(path)
+        assert_refused(harness, here, ("eval", "bicubic", *VALID, "--scale", 2), 1, "8-bit")
 
 
 def png_16(width: int, height: int) -> bytes:
@@ -587,3 +589,83 @@ def test_eval_at_another_precision_is_another_measurement(here, harness):
     assert (whole["precision"], reduced["precision"]) == ("fp32", "bf16")
     assert {row["precision"] for row in reduced["images"]} == {"bf16"}
     assert "in bf16, not float32" in harness.good(*given, "--precision", "bf16")
+
+
+# Terminals, file names, memory
+
+
+def printed(monkeypatch, encoding: str, *arguments: object) -> tuple[int, str]:
+    """Exit status, and what comes out on a terminal of that encoding."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "argv", ["harness", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ending:
+            main()
+    out.flush()
+    return int(ending.value.code or 0), out.buffer.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp437"])
+@pytest.mark.parametrize("name", ["\N{GREEK CAPITAL LETTER OMEGA}\N{SNOWMAN}", "caf\udce9"])
+def test_any_name_is_said_on_any_terminal(name, encoding, here, monkeypatch):
+    """Escaped where the terminal has no letter for it, or where its bytes are no UTF-8."""
+    photo(9, 7).save(f"{name}.png")
+    command = ("upscale", f"{name}.png", f"{name}2.png", "--scale", 2, "--method", "bicubic")
+    status, out = printed(monkeypatch, encoding, *command)
+    assert status == 0
+    assert "2.png: 14x18 by bicubic" in out
+    assert Path(f"{name}2.png").is_file()
+
+
+def test_names_that_are_no_utf_8_are_measured_and_reported(here, harness):
+    """As other names, from the images to the tables; the fingerprint has the name's bytes."""
+    for folder in ("DIV2K_valid_HR", "DIV2K_train_HR"):
+        first = min((here / "data" / "DIV2K" / folder).iterdir())
+        first.rename(first.with_name(os.fsdecode(b"caf\xe9.png")))
+    harness.good("data", "prepare", "DIV2K_valid", "--scale", 2, "--data-root", "data")
+    rows = strict(harness.good("eval", "bicubic", *VALID, "--scale", 2, "--json"))["images"]
+    assert "caf\udce9" in {row["image"] for row in rows}
+    harness.good("train", "edsr-liif", *TINY)
+
+
+def test_a_reason_in_other_letters_than_the_terminals_is_kept(here, harness, monkeypatch):
+    """With an ASCII locale, letters of the command line come as single bytes."""
+    given = []
+    monkeypatch.setattr(
+        "harness.regression.run_update", lambda *asked: given.append(asked[4]) or 1 / 0
+    )
+    reason = "caf\N{LATIN SMALL LETTER E WITH ACUTE}".encode().decode("ascii", "surrogateescape")
+    with pytest.raises(ZeroDivisionError):
+        harness("check", *TINY[:2], "--update", "--reason", reason)
+    assert given == ["caf\N{LATIN SMALL LETTER E WITH ACUTE}"]
+
+
+def test_a_data_root_that_links_to_itself_is_not_there(here, harness):
+    Path("loop").symlink_to("loop")
+    command = ("eval", "bicubic", "--dataset", "DIV2K_valid", "--data-root", "loop")
+    assert_refused(harness, here, command, 1, "does not exist")
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (RuntimeError("could not create a primitive"), True),
+        (RuntimeError("std::bad_alloc"), True),
+        (MemoryError(), True),
+        (ImportError("libx.so: failed to map segment from shared object"), True),
+        (RuntimeError("could not create a primitive descriptor for a convolution"), False),
+        (RuntimeError("a mistake of ours"), False),
+    ],
+)
+def test_no_memory_left_is_said_so(error, short, here, harness, monkeypatch):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("harness.enlarging.begin", fail)
+    command = ("upscale", "in.png", "o.png", "--scale", 2, "--method", "bicubic")
+    if not short:  # a traceback is what a mistake of ours deserves
+        with pytest.raises(RuntimeError):
+            harness(*command)
+        return
+    assert_refused(harness, here, command, 1, "Not enough memory")

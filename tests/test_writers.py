@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import random
+import re
 import struct
 import time
 import tracemalloc
@@ -16,7 +18,8 @@ import tifffile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import IFDRational
 from tiny import network, photo, start
 
 from baselines.bicubic import Resize, imresize
@@ -26,6 +29,7 @@ from harness.enlarging import begin, enlarge_file, enlarged_rows, layout_of
 from harness.errors import HarnessError
 from harness.files import write_text
 from harness.image_files import Source, check_target, open_source
+from harness.image_files import _dpi as dpi_of
 from harness.profiles import Evaluation
 from harness.subject import Subject
 from harness.upscaling import upscale
@@ -420,3 +424,182 @@ def test_the_target_of_a_link_is_replaced(tmp_path):
     write_text(tmp_path / "link.txt", "new")
     assert (tmp_path / "link.txt").is_symlink()
     assert (tmp_path / "real.txt").read_text() == "new"
+
+
+# Metadata
+
+UPSCALE = ("--scale", 2, "--method", BICUBIC)
+MADE = "2001:02:03 04:05:06"
+ORIENTATION, MAKE, CAMERA, GPS, DATE, WIDTH = 0x0112, 0x010F, 0x8769, 0x8825, 0x9003, 0xA002
+
+
+def exif(orientation: int = 1) -> bytes:
+    made = Image.Exif()
+    made[ORIENTATION], made[MAKE] = orientation, "Maker"
+    made[CAMERA] = {DATE: MADE, WIDTH: 10, 0x829A: IFDRational(1, 125)}
+    made[GPS] = {1: "N", 2: (52.0, 30.0, 0.5)}
+    return made.tobytes()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp"])
+@pytest.mark.parametrize("source", [".png", ".tif", ".jpg", ".webp"])
+def test_camera_date_place_and_print_size_are_kept(source, suffix, harness):
+    """And the orientation is that of the pixels, which are turned."""
+    profile = bytes(range(100))
+    photo(6, 10).save(f"in{source}", exif=exif(6), dpi=(300, 300), icc_profile=profile)
+    harness.good("upscale", f"in{source}", f"out{suffix}", *UPSCALE)
+    with Image.open(f"out{suffix}") as made:
+        found = made.getexif()
+        assert made.size == (12, 20)
+        assert ORIENTATION not in found
+        assert found[MAKE] == "Maker"
+        camera, place = found.get_ifd(CAMERA), found.get_ifd(GPS)
+        assert (camera[DATE], float(camera[0x829A])) == (MADE, 1 / 125)
+        assert WIDTH not in camera, "it was that of the old pixels"
+        assert tuple(map(float, place[2])) == (52, 30, 0.5)
+        assert made.info["icc_profile"] == profile
+        if ".webp" not in (source, suffix):  # which have no place for it but EXIF
+            assert made.info["dpi"] == pytest.approx((300, 300), abs=0.02)
+
+
+def test_tags_reach_a_bigtiff(tmp_path, monkeypatch):
+    monkeypatch.setattr(tiff, "_BIG", 1000)
+    image, metadata = noise(50, 60, 3), Metadata(b"profile", exif(), (72.5, 300))
+    path = tmp_path / "image.tif"
+    write_rows(path, "TIFF", Layout((50, 60), "RGB", 8, metadata), in_strips(image, 7))
+    assert path.read_bytes()[2] == 43
+    with Image.open(path) as made:
+        assert made.getexif().get_ifd(CAMERA)[DATE] == MADE
+        assert (made.info["dpi"], made.info["icc_profile"]) == ((72.5, 300), b"profile")
+        assert np.array_equal(np.asarray(made), image)
+    with tifffile.TiffFile(path) as read:
+        assert read.pages[0].tags["ExifTag"].value["DateTimeOriginal"] == MADE
+        assert np.array_equal(read.asarray(), image)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_an_image_is_seen_upright(suffix, orientation, tmp_path):
+    path = tmp_path / f"in{suffix}"
+    photo(6, 10).save(path, exif=exif(orientation))
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    assert np.array_equal(seen_in(path), expected)
+
+
+def test_plain_files_of_the_grey_kind_are_seen_upright(tmp_path):
+    image = noise(6, 10, 1)
+    tags = [(ORIENTATION, "H", 1, 6, True)]
+    path = tmp_path / "in.tif"
+    tifffile.imwrite(path, image[..., 0], photometric="minisblack", extratags=tags)
+    assert np.array_equal(seen_in(path), np.rot90(image[..., AS_COLOUR["L"]], -1))
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_sixteen_bits_are_seen_upright(mode, kind, tmp_path):
+    """Turned by a quarter."""
+    image, path = noise(6, 10, CHANNELS[mode], bits=16), tmp_path / "image"
+    if kind == "PNG":
+        turned = Metadata(exif=exif(6))
+        write_rows(path, kind, Layout((6, 10), mode, 16, turned), [image])
+    else:
+        tags = [(ORIENTATION, "H", 1, 6, True)]
+        photometric = "minisblack" if mode == "L" else "rgb"
+        tifffile.imwrite(path, image.squeeze(), photometric=photometric, extratags=tags)
+    assert np.array_equal(seen_in(path), np.rot90(image[..., AS_COLOUR[mode]], -1))
+
+
+def damage(data: bytes, rng: random.Random, first: int) -> bytes:
+    changed = bytearray(data)
+    for _ in range(rng.randrange(1, 6)):
+        changed[rng.randrange(first, len(data))] = rng.randrange(256)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_damaged_exif_costs_the_exif_alone(suffix, tmp_path, capsys):
+    rng, path, said = random.Random(0), tmp_path / f"in{suffix}", 0
+    for _ in range(100):
+        photo(6, 10).save(path, exif=damage(exif(3), rng, 6))
+        found = open_source(path)
+        assert tuple(found.rgb.shape[1:]) in ((6, 10), (10, 6))
+        Image.Exif().load(found.metadata.exif or b"")
+        said += "is damaged and left out" in capsys.readouterr().err
+    assert said
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_a_damaged_image_is_read_or_refused_in_words(suffix, tmp_path):
+    """Whatever Pillow raises: bytes are changed anywhere behind the first eight."""
+    rng, path, refused = random.Random(1), tmp_path / f"in{suffix}", 0
+    photo(6, 10).save(path, exif=exif(3), dpi=(300, 300))
+    good = path.read_bytes()
+    for _ in range(150):
+        path.write_bytes(damage(good, rng, 8))
+        try:
+            open_source(path)
+        except HarnessError:
+            refused += 1
+    assert refused
+
+
+@pytest.mark.parametrize("dpi", [None, 3, (0, 0), (1e9, 1e9), (float("nan"), 300), (1, 0.2)])
+def test_a_print_size_that_no_file_can_hold_is_left_out(dpi):
+    assert dpi_of(dpi) is None
+
+
+# Manners
+
+
+def test_success_is_one_line(harness):
+    photo(6, 10).save("in.png")
+    out = harness.good("upscale", "in.png", "out.png", *UPSCALE)
+    assert re.fullmatch(r"out\.png: 20x12 by bicubic in \d+\.\d s\n", out)
+    out = harness.good("upscale", "in.png", "out.png", *UPSCALE, "--force", "--verbose")
+    assert "nothing is trained" in out
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [(".jpg", "JPEG"), (".webp", "WEBP")])
+def test_lossy_types_lose_little_unless_told(suffix, kind, harness):
+    photo(60, 80).save("in.png")
+    harness.good("upscale", "in.png", "out.png", *UPSCALE)
+    for option, quality in [((), 95), (("--quality", 30), 30)]:
+        harness.good("upscale", "in.png", f"out{suffix}", *UPSCALE, "--force", *option)
+        expected = io.BytesIO()
+        Image.open("out.png").save(expected, kind, quality=quality)
+        assert Path(f"out{suffix}").read_bytes() == expected.getvalue()
+    status, _, err = harness("upscale", "in.png", "o.png", *UPSCALE, "--quality", 90)
+    assert (status, "PNG files lose nothing" in err) == (2, True)
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_sixteen_bits_stay_sixteen(mode, kind, harness):
+    """Nothing is lost at x1; networks and bicubic use all bits above."""
+    image = noise(9, 8, CHANNELS[mode], bits=16)
+    write_rows(Path("in.png"), "PNG", Layout((9, 8), mode, 16), [image])
+    target = Path(f"out{SUFFIXES[kind]}")
+    harness.good("upscale", "in.png", target, "--scale", 1, "--method", BICUBIC)
+    assert np.array_equal(seen_in(target), image[..., AS_COLOUR[mode]])
+    opened = open_source(Path("in.png"))
+    for method in (BICUBIC, "edsr-liif"):
+        enlarge_file(subject_of(method), opened, 2.5, Evaluation(memory_mib=1), target, kind)
+        found = seen_in(target)
+        assert found.dtype == np.uint16
+        assert len(np.unique(found % 257)) > 100
+        if method == BICUBIC:
+            expected = unit(imresize(opened.rgb, (22, 20)))
+        else:
+            expected = upscale(subject_of(method).model, unit(opened.rgb)[None], 2.5).image[0]
+        if mode != "L":
+            expected = expected.clamp(0, 1).permute(1, 2, 0).numpy()
+            assert np.abs(found[..., :3] / 65535 - expected).max() < 1e-5
+
+
+def test_sixteen_bits_in_a_type_of_eight_are_said_to_be_lost(harness):
+    image = noise(9, 8, 3, bits=16)
+    write_rows(Path("in.png"), "PNG", Layout((9, 8), "RGB", 16), [image])
+    out = harness.good("upscale", "in.png", "out.bmp", "--scale", 1, "--method", BICUBIC)
+    assert "BMP files have 8 bits per channel" in out
+    assert np.abs(read(Path("out.bmp"), "RGB") - image / 257).max() <= 0.5

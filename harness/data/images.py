@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from torch import Tensor
 
@@ -33,15 +33,18 @@ def opened(path: Path) -> Iterator[ImageFile]:
     if not path.is_file():
         raise HarnessError(f"There is no image {path}.", "Check the path.")
     try:
-        with Image.open(path) as image:
+        # Given a name, Pillow maps plain TIFF files into memory, and garbles those to be turned.
+        with path.open("rb") as file, Image.open(file) as image:
             yield image
     except (HarnessError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise HarnessError(f"{path} is too large to open: {error}", "Cut it into parts.") from error
     except Exception as error:  # damaged files raise anything: struct.error, KeyError, ...
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = "its type is not known" if unknown else error or type(error).__name__
         raise HarnessError(
-            f"{path} cannot be read as an image: {error or type(error).__name__}",
+            f"{path} cannot be read as an image: {reason}",
             "It may be truncated or of another type; fetch or save it again.",
         ) from error
 
