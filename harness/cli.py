@@ -14,6 +14,7 @@ from harness.commands.bench import bench
 from harness.commands.check import check
 from harness.commands.cmsr import cmsr
 from harness.commands.data import data
+from harness.commands.doctor import doctor
 from harness.commands.evaluate import evaluate
 from harness.commands.export_checkpoint import export_checkpoint
 from harness.commands.flops import flops
@@ -55,6 +56,7 @@ for command in (
     cmsr,
     methods,
     data,
+    doctor,
     import_checkpoint,
     export_checkpoint,
 ):

@@ -7,7 +7,6 @@ written, and removed by the next process that writes to the folder. See docs/rel
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import platform
@@ -24,8 +23,6 @@ from harness.errors import HarnessError
 
 _HOST = re.sub(r"\W", "_", platform.node(), flags=re.ASCII)[:64]
 _TEMPORARY = re.compile(r"\..*-(?P<host>\w*)-[0-9a-f]{8}\.part(\..*)?", re.ASCII | re.DOTALL)
-# What file systems answer that do not flush folders (CIFS, FUSE).
-_NOT_FLUSHED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES}
 
 
 def plain_name(name: str, longest: int = 150) -> str:
@@ -196,19 +193,6 @@ def _sweep(folder: Path) -> None:
         is_abandoned(temporary, remove=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk, where the file system can."""
-    try:
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
-    except OSError as error:
-        if error.errno not in _NOT_FLUSHED:
-            raise
-
-
 def check_writable(folder: Path) -> None:
     """Make a folder and a file in it, before hours of work that are to end there.
 
@@ -229,3 +213,13 @@ def write_text(path: Path, text: str) -> None:
     """Replace a text file as a whole; bytes of file names that are no UTF-8 are escaped."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk, where the file system can."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)

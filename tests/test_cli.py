@@ -32,7 +32,7 @@ from harness.cli import cli, main
 from harness.errors import HarnessError
 
 COMMANDS = ["run", "report", "check", "train", "eval", "flops", "upscale", "cmsr", "methods"]
-COMMANDS += ["data", "import-checkpoint", "export-checkpoint", "bench"]
+COMMANDS += ["data", "import-checkpoint", "export-checkpoint", "bench", "doctor"]
 
 
 def save_checkpoint(path: Path, method: str = "edsr-liif") -> Path:

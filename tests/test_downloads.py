@@ -423,36 +423,6 @@ def test_missing_images_are_added_to_what_is_there(fetch, root):
     assert images(root) == {**EXPECTED, f"{HR}/baby.png": kept}
 
 
-def test_an_incomplete_set_becomes_whole_at_once(fetch, root, monkeypatch):
-    """Never with some of what it lacked; files of the user's stay."""
-    assert fetch()[0] == 0
-    whole = len(list((root / HR).iterdir()))
-    for name in ("bird", "head", "woman"):
-        (root / HR / f"{name}.png").unlink()
-    (root / HR / "notes").mkdir()
-    (root / HR / "notes" / "mine.txt").write_text("mine")
-    seen, rename = set(), Path.rename
-
-    def watched(path, target):
-        made = rename(path, target)
-        seen.add(len(list((root / HR).glob("*.png"))) if (root / HR).exists() else None)
-        return made
-
-    monkeypatch.setattr(Path, "rename", watched)
-    assert fetch()[0] == 0
-    assert seen == {None, whole}
-    assert images(root) == {**EXPECTED, f"{HR}/notes/mine.txt": b"mine"}
-
-
-def test_a_process_killed_between_two_renames_loses_nothing(fetch, root):
-    assert fetch()[0] == 0
-    (root / HR / "bird.png").unlink()
-    (root / HR / "mine.txt").write_text("mine")
-    (root / HR).rename(root / HR.replace("HR", ".HR.incomplete"))
-    assert fetch()[0] == 0
-    assert images(root) == {**EXPECTED, f"{HR}/mine.txt": b"mine"}
-
-
 def test_other_images_are_never_overwritten(fetch, root):
     assert fetch()[0] == 0
     (root / HR / "bird.png").unlink()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import filecmp
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,24 +13,14 @@ import torch
 from harness.data.images import read_rgb
 from harness.data.prepared import is_prepared
 from harness.errors import HarnessError
-from harness.files import sync_folder
 
 _SHOWN = 5
 
 
 def staging_of(target: Path) -> Path:
     """The folder beside a target in which its files are made ready: renaming works there."""
-    place = _place_of(target)
-    return place.with_name(f".{place.name}.unpacking")
-
-
-def _place_of(target: Path) -> Path:
-    return Path(os.path.realpath(target))  # a link may lead to another disk
-
-
-def _aside_of(place: Path) -> Path:
-    """Where an incomplete folder goes while a complete one takes its place."""
-    return place.with_name(f".{place.name}.incomplete")
+    real = target.resolve()  # a link may lead to another disk
+    return real.parent / f".{real.name}.unpacking"
 
 
 @contextmanager
@@ -44,9 +33,8 @@ def staged(targets: list[Path]) -> Iterator[dict[Path, Path]]:
     folders = {target: staging_of(target) for target in targets}
     made: list[Path] = []
     try:
-        for target, folder in folders.items():
+        for folder in folders.values():
             made += _missing_parents(folder)
-            _put_back(_place_of(target))
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
         yield folders
@@ -59,14 +47,6 @@ def staged(targets: list[Path]) -> Iterator[dict[Path, Path]]:
         for folder in folders.values():
             shutil.rmtree(folder, ignore_errors=True)
         _remove_empty(made)
-
-
-def _put_back(place: Path) -> None:
-    """End what `put_in_place` began: the incomplete folder goes, or comes back."""
-    aside = _aside_of(place)
-    if aside.is_dir() and not place.exists():
-        aside.rename(place)
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _missing_parents(folder: Path) -> list[Path]:
@@ -130,40 +110,10 @@ def _same(new: Path, old: Path) -> bool:
 
 
 def put_in_place(staging: Path, target: Path) -> None:
-    """Rename the staged folder: all images are there at once, or none.
-
-    What an existing target holds is linked into the staged folder first, and its files stay. Then
-    it stands aside between two renames; of a process that is killed there, `staged` puts it back.
-    """
-    place = _place_of(target)
-    if place.exists():
-        _add_what_is_there(staging, place)
-        place.rename(_aside_of(place))
-    sync_folder(staging)
-    try:
-        staging.rename(place)
-        sync_folder(place.parent)
-    finally:
-        _put_back(place)
-
-
-def _add_what_is_there(staging: Path, place: Path) -> None:
-    for path in staging.iterdir():
-        if (place / path.name).exists():
-            path.unlink()
-    new = {path.name for path in staging.iterdir()}
-    shutil.copytree(
-        place,
-        staging,
-        symlinks=True,
-        ignore=lambda folder, names: new.intersection(names) if Path(folder) == place else (),
-        copy_function=_link,
-        dirs_exist_ok=True,
-    )
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # file systems without hard links
-        shutil.copy2(source, target)
+    """Rename the staged folder, or each file that an existing target lacks."""
+    if not target.exists():
+        staging.rename(target)
+        return
+    for path in sorted(staging.iterdir()):
+        if not (target / path.name).exists():
+            path.rename(target / path.name)

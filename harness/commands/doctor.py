@@ -1,0 +1,237 @@
+"""`harness doctor`: versions, data, folders, locks, and what killed processes left."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from harness.commands.options import (
+    data_root_option,
+    json_option,
+    print_json,
+    reports_option,
+    results_option,
+)
+
+if TYPE_CHECKING:
+    from harness.places import Places
+
+OK, NOTE, PROBLEM = "ok", "note", "problem"
+_PROJECT = "moeisr-harness"
+_LEAST_FREE = 1 << 30
+
+
+class Finding(NamedTuple):
+    """What was looked at: ok, worth knowing, or wrong; and what to do about it."""
+
+    state: str
+    what: str
+    found: str
+    remedy: str = ""
+
+
+@click.command(epilog="Example: harness doctor --data-root ~/data")
+@click.argument("folders", metavar="[FOLDER]...", nargs=-1, type=click.Path(path_type=Path))
+@data_root_option
+@results_option
+@reports_option
+@json_option
+def doctor(
+    folders: tuple[Path, ...],
+    data_root: Path | None,
+    results: Path,
+    reports: Path | None,
+    as_json: bool,
+) -> int:
+    """Look for what is wrong with this installation and its folders; changes nothing.
+
+    Versions, data, folders and their free space, locks, and temporary files that killed processes
+    left: in the folders of results, reports, data and cache, in the current folder, and in every
+    FOLDER. Status 1 if something is wrong; `harness data verify` looks at the images themselves.
+    """
+    from tabulate import tabulate
+
+    from harness import places
+
+    where = places.resolve(data_root, results, reports)
+    found = [*_software(), *_data(where), *_folders(where), *_locks(where), *_left(where, folders)]
+    problems = [each for each in found if each.state == PROBLEM]
+    if as_json:
+        print_json({"findings": [each._asdict() for each in found], "problems": len(problems)})
+        return 1 if problems else 0
+    click.echo(tabulate([each[:3] for each in found], ("", "what", "found"), tablefmt="simple"))
+    click.echo("")
+    for each in found:
+        if each.remedy:
+            click.echo(f"{each.state}: {each.what}: {each.remedy}")
+    click.echo(f"Problems: {len(problems)}." if problems else "Nothing is wrong.")
+    return 1 if problems else 0
+
+
+def _software() -> Iterator[Finding]:
+    """Python, the packages that the project's metadata asks for, and the device."""
+    from importlib.metadata import PackageNotFoundError, metadata, requires, version
+
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+    asked = SpecifierSet(metadata(_PROJECT)["Requires-Python"] or "")
+    fits = platform.python_version() in asked
+    remedy = "" if fits else f"Install Python {asked}."
+    yield Finding(OK if fits else PROBLEM, "python", platform.python_version(), remedy)
+    pinned, good = _pinned(), 0
+    for requirement in map(Requirement, requires(_PROJECT) or ()):
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        name, wanted = requirement.name, f"pip install '{requirement}'"
+        try:
+            there = version(name)
+        except PackageNotFoundError:
+            yield Finding(PROBLEM, name, "not installed", wanted)
+            continue
+        pin = pinned.get(name.lower(), there)
+        if not requirement.specifier.contains(there, prereleases=True):
+            yield Finding(PROBLEM, name, f"{there}, but {requirement} is needed", wanted)
+        elif pin not in (there, there.partition("+")[0]):  # 2.13.0+cpu is 2.13.0
+            yield Finding(NOTE, name, f"{there}; constraints.txt has {pin}")
+        else:
+            good += 1
+    where = "as in constraints.txt" if pinned else "new enough"
+    yield Finding(OK, "packages", f"{good} {where}")
+    try:
+        from harness import device
+
+        yield Finding(OK, "device", device.describe(device.resolve("auto")))
+    except (ImportError, OSError, RuntimeError) as error:
+        yield Finding(PROBLEM, "torch", f"cannot be used: {error}", "Install it again.")
+
+
+def _pinned() -> dict[str, str]:
+    """Versions in constraints.txt, where the harness runs from its repository."""
+    import harness
+
+    path = Path(harness.__file__).parents[1] / "constraints.txt"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    pairs = (line.partition("==") for line in lines if not line.startswith("#"))
+    return {name.strip().lower(): pin.strip() for name, equals, pin in pairs if equals}
+
+
+def _data(where: Places) -> Iterator[Finding]:
+    """Datasets, as `harness data list` knows them."""
+    from harness.data.listing import ABSENT, INCOMPLETE, TOO_MANY, describe
+
+    root = where.data_root
+    if root is None:
+        yield Finding(NOTE, "data root", "none named", "Use --data-root DIR or set HARNESS_DATA.")
+    elif not root.is_dir():
+        yield Finding(PROBLEM, "data root", f"{root} is not there", "Name another folder.")
+        return
+    for line in describe(root):
+        if root is None and line["folder"]:
+            continue
+        count = f"{line['state']}, {line['images'] or 0} of {line['expected']} images"
+        if line["state"] in (INCOMPLETE, TOO_MANY):
+            yield Finding(PROBLEM, line["dataset"], count, line["how_to_get"])
+        else:
+            yield Finding(NOTE if line["state"] == ABSENT else OK, line["dataset"], count)
+
+
+def _folders(where: Places) -> Iterator[Finding]:
+    """Whether they can be written, and the space that is left there."""
+    from harness.errors import HarnessError
+    from harness.files import check_writable
+
+    folders = {"results": where.results, "reports": where.reports, "cache": where.cache}
+    for what, folder in folders.items():
+        # The folder itself may still have to be made.
+        there = next((f for f in (folder, *folder.absolute().parents) if f.exists()), Path("/"))
+        try:
+            check_writable(there)
+        except HarnessError as error:
+            yield Finding(PROBLEM, what, *str(error).split("\n"))
+            continue
+        free = shutil.disk_usage(there).free
+        state = OK if free >= _LEAST_FREE else PROBLEM
+        remedy = "" if state == OK else "Free some space or choose another folder."
+        yield Finding(state, what, f"{folder}: {free / 2**30:.1f} GiB free", remedy)
+
+
+def _below(folder: Path | None) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and those below it, each with the names of its files."""
+    for place, _, files in os.walk(folder) if folder else ():
+        yield Path(place), files
+
+
+def _locks(where: Places) -> Iterator[Finding]:
+    """Locks that are held, and markers that stay where the file system cannot lock."""
+    free = 0
+    for tree in (where.results, _downloads(where)):
+        for place, files in _below(tree):
+            for name in files:
+                if name == "lock" or name.endswith(".lock"):
+                    finding = _lock(place / name)
+                    free += finding is None
+                    yield from [finding] if finding else []
+    yield Finding(OK, "locks", f"{free} that nobody holds")
+
+
+def _lock(path: Path) -> Finding | None:
+    """What is to be said of a lock; it is taken for a moment to see whether it is free."""
+    import fcntl
+
+    try:
+        with path.open("rb+") as file:
+            said = (
+                " ".join(file.read(200).decode(errors="replace").split()) or "it says not by whom"
+            )
+            since = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return Finding(NOTE, "lock", f"{path} is held by a running process ({said})")
+            except OSError as error:  # no locks there: that the file is there is the lock
+                found = f"{path}, since {since} ({said}); {error.strerror}"
+                remedy = f"If that process has ended, delete {path} to go on."
+                return Finding(NOTE, "lock", found, remedy)
+    except OSError:
+        pass
+    return None
+
+
+def _downloads(where: Places) -> Path | None:
+    return where.data_root and where.data_root / ".harness-data"
+
+
+def _left(where: Places, folders: tuple[Path, ...]) -> Iterator[Finding]:
+    """Temporary files of processes that have ended, or may have; downloads that were cut."""
+    from harness.data.sets import SPECS
+    from harness.files import is_abandoned, temporary_files
+
+    root = where.data_root
+    tops = {Path(spec.layout.hr).parts[0] for spec in SPECS.values() if spec.layout}
+    trees = {where.results, where.reports, where.cache, *folders}
+    trees |= {root / top for top in tops} if root else set()
+    places = {Path(), *(place for tree in trees for place, _ in _below(tree))}
+    found = {path.resolve(): path for place in places for path in temporary_files(place)}
+    for path in sorted(found.values()):
+        if is_abandoned(path):
+            remedy = "It goes when a command next writes there; or delete it."
+            yield Finding(NOTE, "left by a killed process", _sized(path), remedy)
+        else:
+            yield Finding(NOTE, "being written, or left by another machine", _sized(path))
+    for place, files in _below(_downloads(where)):
+        for path in (place / name for name in files if name.endswith(".part")):
+            remedy = "`harness data fetch` goes on with it."
+            yield Finding(NOTE, "unfinished download", _sized(path), remedy)
+
+
+def _sized(path: Path) -> str:
+    size = path.stat().st_size if path.exists() else 0
+    return f"{path}, {size / 2**20:.1f} MiB"
