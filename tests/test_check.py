@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cache
@@ -547,6 +549,17 @@ def test_junit(accepted):
 
 ODD = '<a & b> "q" 100%\r\n\x00\x1b\ud800 ::error::, |x|'
 ODD_FINDING = Finding("table1", "m", "r", "d", 2.5, ((Verdict.DROP, ODD),), 30.0, 29.0, 0.02)
+
+
+def test_junit_goes_into_a_pipe_which_stays(accepted):
+    found, pipe = [], Path("pipe.xml")
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    assert accepted("check", "--junit", pipe)[0] == 0
+    reader.join(10)
+    assert len(ET.fromstring(found[0]).findall(".//testcase")) == 14
+    assert pipe.is_fifo()
 
 
 def test_junit_is_xml_whatever_the_text():

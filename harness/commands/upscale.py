@@ -118,5 +118,6 @@ def upscale(
             f"decoder: {left / 1e9:.2f} GMACs rendered of {whole / 1e9:.2f} without CMSR, "
             f"{1 - left / whole:.1%} saved"
         )
-    for note in tables.notes([scale]) if tables and (verbose or tables.foreign) else []:
+    # The first says what the tables are, others what must be known of the image.
+    for note in tables.notes([scale])[0 if verbose else 1 :] if tables else []:
         echo(note)
