@@ -14,6 +14,7 @@ import click
 
 from harness.commands.options import (
     data_root_option,
+    echo,
     json_option,
     print_json,
     reports_option,
@@ -66,12 +67,12 @@ def doctor(
     if as_json:
         print_json({"findings": [each._asdict() for each in found], "problems": len(problems)})
         return 1 if problems else 0
-    click.echo(tabulate([each[:3] for each in found], ("", "what", "found"), tablefmt="simple"))
-    click.echo("")
+    echo(tabulate([each[:3] for each in found], ("", "what", "found"), tablefmt="simple"))
+    echo("")
     for each in found:
         if each.remedy:
-            click.echo(f"{each.state}: {each.what}: {each.remedy}")
-    click.echo(f"Problems: {len(problems)}." if problems else "Nothing is wrong.")
+            echo(f"{each.state}: {each.what}: {each.remedy}")
+    echo(f"Problems: {len(problems)}." if problems else "Nothing is wrong.")
     return 1 if problems else 0
 
 
