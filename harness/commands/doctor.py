@@ -126,7 +126,8 @@ def _pinned() -> dict[str, str]:
 
 def _data(where: Places) -> Iterator[Finding]:
     """Datasets, as `harness data list` knows them."""
-    from harness.data.listing import ABSENT, INCOMPLETE, TOO_MANY, describe
+    from harness.data.sets import SPECS
+    from harness.data.verify import describe
 
     root = where.data_root
     if root is None:
@@ -134,14 +135,14 @@ def _data(where: Places) -> Iterator[Finding]:
     elif not root.is_dir():
         yield Finding(PROBLEM, "data root", f"{root} is not there", "Name another folder.")
         return
-    for line in describe(root):
+    for line in (describe(spec, root) for spec in SPECS.values()):
         if root is None and line["folder"]:
             continue
         count = f"{line['state']}, {line['images'] or 0} of {line['expected']} images"
-        if line["state"] in (INCOMPLETE, TOO_MANY):
+        if line["state"] in ("incomplete", "too many images"):
             yield Finding(PROBLEM, line["dataset"], count, line["how_to_get"])
         else:
-            yield Finding(NOTE if line["state"] == ABSENT else OK, line["dataset"], count)
+            yield Finding(NOTE if line["state"] == "absent" else OK, line["dataset"], count)
 
 
 def _folders(where: Places) -> Iterator[Finding]:

@@ -79,10 +79,11 @@ def profile_option(function: F) -> F:
     )(function)
 
 
-def data_root_option(function: F) -> F:
+def data_root_option(function: F, required: bool = False) -> F:
     """`--data-root`."""
     return click.option(
         "--data-root",
+        required=required,
         type=click.Path(path_type=Path, file_okay=False),
         envvar="HARNESS_DATA",
         metavar="DIR",

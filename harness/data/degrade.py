@@ -3,29 +3,35 @@
 The LIIF code's configurations read ready-made LR images at x2, x3, x4 and make the others with
 Pillow. Where a ready-made folder is missing, the MATLAB-compatible resize stands in for it
 (bit for bit the same on Set5), under a name of its own. Folders that `harness data prepare` filled
-hold the same LR images; they save the resize and are never taken for ready-made ones.
+hold the same LR images; they save the resize and are never taken for ready-made ones: a file
+`PREPARED.json` in the folder says so, and a text in each PNG file, which stays when the file is
+copied elsewhere. Either is enough for measurements to say `matlab`, not `official`.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from functools import cache as memoised
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from baselines.bicubic import imresize
 from harness.data.images import pixel_hash, read_rgb, save_png, to_image, to_tensor
-from harness.data.prepared import read_mark, read_prepared
 from harness.data.sets import ImageItem
+from harness.data.sets.base import scale_label
 from harness.errors import HarnessError
+from harness.files import replacing
 from harness.progress import say
 
 OFFICIAL, MATLAB, PIL = "official", "matlab", "pil"
 PAIRED_SCALES = (2, 3, 4)
+RULE = "matlab-1"  # another number when the MATLAB-compatible resize changes
+_KEY = "moeisr-harness"
 
 
 class TooSmallError(ValueError):
@@ -169,6 +175,55 @@ def _read_cached(path: Path | None) -> Tensor | None:
 @memoised
 def _warn_once(text: str) -> None:
     say(text)
+
+
+def _mark(lr: Tensor, cropped: Tensor, scale: float) -> str:
+    """What a PNG file of an LR image made here says of itself, with hashes of LR and HR pixels."""
+    hashes = {"hr": pixel_hash(cropped), "lr": pixel_hash(lr)}
+    return json.dumps({**hashes, "rule": RULE, "scale": scale_label(scale)})
+
+
+def save_prepared(
+    path: Path, lr: Tensor, cropped: Tensor, scale: float, grey: bool = False
+) -> None:
+    """Write an LR image as a PNG file that says how it was made, whole or not at all.
+
+    Args:
+        lr, cropped: the image, and the part of HR that it stands for, both uint8 (3, ., .).
+        grey: write one channel.
+
+    Raises:
+        HarnessError: when the folder cannot be written.
+    """
+    text = PngImagePlugin.PngInfo()
+    text.add_text(_KEY, _mark(lr, cropped, scale))
+    with replacing(path) as temporary:
+        to_image(lr[:1] if grey else lr).save(temporary, format="PNG", pnginfo=text)
+
+
+def read_mark(path: Path) -> str | None:
+    """What `save_prepared` wrote about an LR image; None of other files, and of no images."""
+    try:
+        with Image.open(path) as image:
+            mark: str | None = image.info.get(_KEY)
+            return mark
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def read_prepared(path: Path | None, cropped: Tensor, scale: float) -> Tensor | None:
+    """The LR image that `save_prepared` wrote, uint8 (3, h, w), if it would be made so now.
+
+    None when it is missing, damaged, altered, or was made from other pixels or by another rule.
+    """
+    mark = read_mark(path) if path else None
+    if path is None or mark is None:
+        return None
+    try:
+        lr = read_rgb(path)
+    except HarnessError:
+        return None
+    return lr if mark == _mark(lr, cropped, scale) else None
 
 
 def unit(image: Tensor) -> Tensor:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -27,53 +26,33 @@ SAME, OTHER_VERSION, ALTERED, UNKNOWN = "same", "other version", "altered", "unk
 _SET14_ORIGINALS = {"comic": (250, 361), "ppt3": (529, 656), "zebra": (586, 391)}
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One image of a published set.
-
-    Attributes:
-        name: file name without suffix.
-        pixels: hash of its RGB values, see `harness.data.images.pixel_hash`.
-        file: SHA-256 of the file, for JPEG files, whose pixels depend on the decoder; or "".
-    """
+class Entry(NamedTuple):
+    """One image of a published set, by its file name without suffix."""
 
     name: str
     height: int
     width: int
-    pixels: str
-    file: str = ""
+    pixels: str  # hash of its RGB values, see `harness.data.images.pixel_hash`
+    file: str = ""  # SHA-256 of the file, for JPEG files, whose pixels depend on the decoder
 
 
 @cache
 def entries(dataset: str) -> dict[str, Entry]:
     """The manifest of a dataset by image name; empty where there is none."""
     path = files("harness.data").joinpath("manifests", f"{dataset}.csv")
-    if not path.is_file():
-        return {}
-    rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
-    return {
-        row["name"]: Entry(
-            row["name"], int(row["height"]), int(row["width"]), row["pixels"], row["file"]
-        )
-        for row in rows
-    }
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    rows = list(csv.reader(io.StringIO(text)))[1:]
+    return {name: Entry(name, int(h), int(w), pixels, file) for name, h, w, pixels, file in rows}
 
 
 def names(dataset: str) -> tuple[str, ...]:
     """The names of a set's images; empty where they are not known."""
-    ruled = {"DIV2K_train": range(1, 801), "DIV2K_valid": range(801, 901)}
-    if dataset in ruled:
-        return tuple(f"{number:04d}" for number in ruled[dataset])
-    return tuple(entries(dataset))
+    ruled = {"DIV2K_train": range(1, 801), "DIV2K_valid": range(801, 901)}.get(dataset, ())
+    return tuple(f"{number:04d}" for number in ruled) or tuple(entries(dataset))
 
 
 def compare(dataset: str, path: Path, image: Tensor) -> tuple[str, str]:
-    """Whether an image is the published one.
-
-    Args:
-        dataset: that it should belong to.
-        path: of its file.
-        image: its pixels, uint8 (3, H, W).
+    """Whether an image, uint8 (3, H, W), is the published one of that name.
 
     Returns:
         One of SAME, OTHER_VERSION (a known other crop), ALTERED, UNKNOWN (no manifest); and
@@ -82,13 +61,23 @@ def compare(dataset: str, path: Path, image: Tensor) -> tuple[str, str]:
     entry = entries(dataset).get(path.stem)
     if entry is None:
         return UNKNOWN, ""
+    original = _SET14_ORIGINALS.get(entry.name) if dataset == "Set14" else None
     if pixel_hash(image) == entry.pixels or (entry.file and file_hash(path) == entry.file):
-        return _as_in_manifest(dataset, entry)
+        if original is None:
+            return SAME, ""
+        width, height = original
+        return OTHER_VERSION, f"it is {entry.width}x{entry.height}, the original {width}x{height}"
     height, width = image.shape[-2:]
-    if (height, width) == (entry.height, entry.width):
+    more = (height - entry.height, width - entry.width)
+    if more == (0, 0):
         return ALTERED, "its pixels are not those of our manifest"
     size = f"it is {width}x{height}, our manifest has {entry.width}x{entry.height}"
-    if not _is_known_version(dataset, entry, height, width):
+    known = {
+        "Set14": original == (width, height),
+        "Urban100": min(more) >= 0 and max(more) < 4,  # ours are cut to multiples of 4
+        "B100": min(more) >= -1 and max(more) <= 0,  # SelfExSR's are 480x320 or 480x321
+    }
+    if not known.get(dataset, False):
         return ALTERED, size
     common = image[:, : entry.height, : entry.width].contiguous()
     if pixel_hash(common) == entry.pixels:
@@ -96,46 +85,19 @@ def compare(dataset: str, path: Path, image: Tensor) -> tuple[str, str]:
     return OTHER_VERSION, f"{size}; its pixels cannot be compared"
 
 
-def _as_in_manifest(dataset: str, entry: Entry) -> tuple[str, str]:
-    """An image that equals ours; ours may be a known crop."""
-    if dataset != "Set14" or entry.name not in _SET14_ORIGINALS:
-        return SAME, ""
-    width, height = _SET14_ORIGINALS[entry.name]
-    return OTHER_VERSION, f"it is {entry.width}x{entry.height}, the original {width}x{height}"
-
-
-def _is_known_version(dataset: str, entry: Entry, height: int, width: int) -> bool:
-    """Whether a public version of an image has this size, other than the manifest's."""
-    if dataset == "Set14":
-        return _SET14_ORIGINALS.get(entry.name) == (width, height)
-    more = (height - entry.height, width - entry.width)
-    if dataset == "Urban100":  # ours are cut to multiples of 4
-        return min(more) >= 0 and max(more) < 4
-    # SelfExSR's BSD100 is cut to 480x320 or 480x321.
-    return dataset == "B100" and min(more) >= -1 and max(more) <= 0
-
-
-def manifest_of(paths: Iterable[Path]) -> list[Entry]:
-    """Entries of image files."""
-    return [_entry(path, read_rgb(path)) for path in paths]
-
-
-def _entry(path: Path, image: Tensor) -> Entry:
+def entry_of(path: Path) -> Entry:
+    """The manifest's line for an image file."""
+    image = read_rgb(path)
     jpeg = path.suffix.lower() in (".jpg", ".jpeg")
     height, width = image.shape[-2:]
     return Entry(path.stem, height, width, pixel_hash(image), file_hash(path) if jpeg else "")
 
 
-def _print(dataset: str, root: Path) -> None:
+if __name__ == "__main__":
     from harness.data.sets import SPECS
 
-    layout = SPECS[dataset].layout
+    layout = SPECS[sys.argv[1]].layout
     assert layout is not None
-    writer = csv.DictWriter(sys.stdout, [f.name for f in fields(Entry)], lineterminator="\n")
-    writer.writeheader()
-    for entry in manifest_of(image_files(root / layout.hr)):
-        writer.writerow(asdict(entry))
-
-
-if __name__ == "__main__":
-    _print(sys.argv[1], Path(sys.argv[2]))
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(Entry._fields)
+    writer.writerows(entry_of(path) for path in image_files(Path(sys.argv[2]) / layout.hr))

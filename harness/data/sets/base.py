@@ -7,14 +7,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from torch import Tensor
 
 from harness.data.images import image_size, pixel_hash, read_rgb
-from harness.data.prepared import is_prepared
 from harness.errors import HarnessError
+from harness.files import sha256
 
+MARKER = "PREPARED.json"  # in folders of LR images that `harness data prepare` made
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 
@@ -119,6 +120,11 @@ class Layout:
     expected: int
     lr: str | None = None
 
+    @property
+    def published(self) -> list[str]:
+        """The folders of the published set: LR images, then HR images, which make it a set."""
+        return [*(self.lr.format(scale=s) for s in (2, 3, 4) if self.lr), self.hr]
+
 
 @dataclass(frozen=True)
 class DatasetSpec:
@@ -150,7 +156,7 @@ def file_hash(path: Path) -> str:
 @cache
 def _file_hash(path: Path, changed: int, size: int) -> str:
     del changed, size
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256(path)
 
 
 def memory_item(name: str, load: Callable[[], Tensor]) -> ImageItem:
@@ -167,13 +173,24 @@ def _loaded_hash(load: Callable[[], Tensor]) -> str:
     return pixel_hash(load())
 
 
+def is_image(path: PurePath) -> bool:
+    """Whether a path has the name of an image file that is not hidden."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
 def image_files(folder: Path) -> list[Path]:
-    """Image files of a folder by name; hidden files left out."""
-    return sorted(
-        p
-        for p in folder.iterdir()
-        if p.is_file() and p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
-    )
+    """Image files of a folder by name."""
+    return sorted(path for path in folder.iterdir() if is_image(path) and path.is_file())
+
+
+def is_prepared(folder: Path) -> bool:
+    """Whether the LR images of a folder were made by `harness data prepare`."""
+    return (folder / MARKER).exists()
+
+
+def scale_label(scale: float) -> str:
+    """The scale in names of folders and files: 2, 2.5."""
+    return f"{scale:.12g}"
 
 
 def _refuse_twins(dataset: str, files: list[Path]) -> None:

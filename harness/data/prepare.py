@@ -1,0 +1,116 @@
+"""`harness data prepare`: folders of LR images by the MATLAB-compatible resize, at any scale."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from torch import Tensor
+
+from harness import __version__
+from harness.data.degrade import RULE, lr_size, matlab_imresize, read_prepared, save_prepared
+from harness.data.images import open_image, to_tensor
+from harness.data.sets import SPECS, check_name, find
+from harness.data.sets.base import MARKER, image_files, is_prepared, scale_label
+from harness.errors import HarnessError, UsageError
+from harness.files import write_text
+from harness.progress import bar
+
+_ABOUT = (
+    "These LR images were made by `harness data prepare` from the HR images beside them. They are "
+    "not the dataset's own. Leave this file here: it tells measurements so."
+)
+
+
+def crop(hr: Tensor, scale: float) -> Tensor:
+    """The part of an HR image (3, H, W) that its LR image stands for.
+
+    LR side = floor(HR side / scale); HR is cut from the top left to floor(LR side * scale), which
+    at an integer scale is the usual cut to a multiple of it.
+    """
+    size = lr_size((hr.shape[-2], hr.shape[-1]), scale)
+    rows, columns = (math.floor(side * scale + 1e-9) for side in size)
+    return hr[:, :rows, :columns].contiguous()
+
+
+def folders_of(name: str) -> tuple[str, str]:
+    """Where a dataset has its HR images, and its LR images with `{scale}` for the scale.
+
+    Raises:
+        UsageError: for an unknown dataset, and one that has no LR images.
+    """
+    layout = SPECS[check_name(name)].layout
+    if layout is None or layout.lr is None:
+        raise UsageError(f"{name} has no LR folders: its LR images are made when they are needed.")
+    return layout.hr, layout.lr
+
+
+def prepare(
+    name: str, scale: float, root: Path, out: Path | None = None, force: bool = False
+) -> tuple[Path, dict[str, list[Path]]]:
+    """Make the LR images of a dataset at a scale, of at least 1; those that are right are kept.
+
+    Args:
+        out: another root for the LR images than that of the HR images.
+        force: replace files that are wrong (in folders that were made here only).
+
+    Returns:
+        The folder, and the files there that were `made` or `kept`, are `wrong`, or would be
+        `too small` to have a pixel; nothing of a dataset's own LR images, which are never touched.
+
+    Raises:
+        UsageError: see `folders_of`; or a scale that leaves no pixel of any image.
+        HarnessError: HR images are missing or damaged, the dataset's own LR images are incomplete,
+            or the folder cannot be written.
+    """
+    hr, lr = folders_of(name)
+    folder = (out or root) / lr.format(scale=scale_label(scale))
+    dataset = find(name, root)
+    if folder.is_dir() and not is_prepared(folder) and image_files(folder):
+        files = [f"{item.name}x{scale_label(scale)}.png" for item in dataset.items]
+        missing = [file for file in files if not (folder / file).is_file()]
+        if missing:
+            raise HarnessError(
+                f"{folder} holds LR images that were not made here and lacks {len(missing)}, such "
+                f"as {missing[0]}.",
+                f"Complete it (harness data fetch {name}), or move it away, or name another place "
+                "with --out: the two kinds are not mixed.",
+            )
+        return folder, {}
+    if all(min(lr_size(item.size(), scale)) < 1 for item in dataset.items):
+        raise UsageError(f"x{scale:g} leaves no pixel of any image of {name}.")
+    marker = {
+        "about": _ABOUT,
+        "dataset": name,
+        "scale": scale_label(scale),
+        "rule": RULE,
+        "hr_fingerprint": dataset.fingerprint(),
+        "made_by": f"moeisr-harness {__version__}",
+    }
+    # Before the first image: an unfinished folder must not pass for the dataset's own.
+    write_text(folder / MARKER, json.dumps(marker, indent=1) + "\n")
+    outcome: dict[str, list[Path]] = {"made": [], "kept": [], "too small": [], "wrong": []}
+    paths = image_files(root / hr)
+    with bar(f"prepare {name} x{scale:g}", len(paths)) as progress:
+        for path in paths:
+            target = folder / f"{path.stem}x{scale_label(scale)}.png"
+            outcome[_prepare_image(path, target, scale, force)].append(target)
+            progress.advance()
+    return folder, outcome
+
+
+def _prepare_image(path: Path, target: Path, scale: float, force: bool) -> str:
+    """Make an LR image where it has to be made; what became of it."""
+    image = open_image(path)
+    cropped = crop(to_tensor(image.convert("RGB")), scale)
+    if cropped.numel() == 0:
+        return "too small"
+    if read_prepared(target, cropped, scale) is not None:
+        return "kept"
+    if target.exists() and not force:
+        return "wrong"
+    # A grey image stays grey, as in the sets' own LR folders.
+    lr = matlab_imresize(cropped, 1 / scale)
+    save_prepared(target, lr, cropped, scale, grey=image.mode in ("1", "L", "LA"))
+    return "made"
