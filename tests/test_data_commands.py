@@ -274,7 +274,7 @@ def test_prepare_names_a_damaged_hr_image(root, harness):
     assert (status, "0802.png cannot be read as an image" in err) == (1, True)
 
 
-# Labels: a stand-in must never be called official
+# Labels: a substitute must never be called official
 
 
 def sources(root: Path, scale: float) -> Counter[str]:
