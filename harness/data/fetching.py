@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pooch
-from filelock import FileLock, Timeout
 
 from harness.data.archives import Archive, Part, archives_of
 from harness.data.download import MIRROR_HINT, ResumingDownloader
@@ -22,6 +20,7 @@ from harness.data.sets.base import image_files
 from harness.data.unpack import extract
 from harness.errors import HarnessError, UsageError
 from harness.files import check_writable
+from harness.locks import held
 from harness.progress import bar, say
 
 CACHE = ".harness-data"
@@ -88,26 +87,11 @@ def fetch(
         return []
     check_writable(root / CACHE)
     filled: list[Path] = []
-    with _locked(root / CACHE / "lock"):
+    with held(root / CACHE / "lock", f"fetching into {root}"):
         # Another process may have fetched them while this one waited.
         for need in needs(names, root):
             filled += _fetch_archive(need, root, mirror, keep_archive)
     return filled
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time fetches into a data root; the others wait, and say so."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"Another process is fetching into {path.parent.parent}; waiting for it.")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _fetch_archive(need: Need, root: Path, mirror: str | None, keep: bool) -> list[Path]:

@@ -22,6 +22,6 @@ def cell_rows(folder: Path, cell: PlannedCell, only: Collection[str] = ()) -> li
             f"{path} has rows of another cell than {expected}.",
             "Delete the file and run the experiment again.",
         )
-    # A row that was written twice must not weigh twice.
+    # An image that was measured again must not weigh twice.
     by_image = {row["image"]: row for row in rows if not only or row["image"] in only}
     return list(by_image.values())
