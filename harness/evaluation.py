@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -22,6 +23,7 @@ from harness.data.degrade import Pair, TooSmallError, unit
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
 from harness.device import PeakMemory, describe, synchronise
+from harness.errors import HarnessError
 from harness.flops import MacCount, expert_count, least_encoder_macs
 from harness.metrics import too_small
 from harness.profiles import Evaluation
@@ -83,6 +85,7 @@ class Task:
             precision=self.settings.precision,
             lr_fingerprint=self.lr_fingerprint,
             cmsr=self.cmsr_key,
+            memory_mib=self.settings.memory_mib,
         )
 
 
@@ -272,6 +275,7 @@ def _row(
         device=describe(subject.device),
         precision=task.settings.precision,
         lr_fingerprint=task.lr_fingerprint,
+        memory_mib=task.settings.memory_mib,
         versions=versions(),
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
@@ -279,7 +283,7 @@ def _row(
 
 def missing_images(file: CellFile, items: Iterable[ImageItem]) -> list[ImageItem]:
     """Images of a cell that have no row yet."""
-    done = {row["image"] for row in file.rows()}
+    done = file.by_image()
     return [item for item in items if item.name not in done]
 
 
@@ -290,7 +294,8 @@ def measure_cell(
     wait: bool = False,
     measured: Callable[[Measurement], None] | None = None,
     pairs: PairStore | None = None,
-) -> bool:
+    force: bool = False,
+) -> list[dict[str, Any]] | None:
     """Measure what a cell still lacks, a row at a time.
 
     Args:
@@ -300,24 +305,44 @@ def measure_cell(
         wait: wait for another process that is measuring the cell.
         measured: called after each row.
         pairs: see `measure_image`.
+        force: measure all images again. Each keeps its row until it has the new one.
 
     Returns:
-        False when another process is measuring it.
+        The row of each image, as found or measured while the cell was held; None when another
+        process is measuring it.
 
     Raises:
-        HarnessError: an image cannot be read, or the rows cannot be written.
+        HarnessError: an image cannot be read, or the rows cannot be written, or are damaged.
     """
     with file.claimed(wait) as mine:
         if not mine:
-            return False
-        missing = missing_images(file, task.items)
+            return None
+        found = _found(file, task.cell(subject))
+        missing = [item for item in task.items if force or item.name not in found]
         ready = None
         if missing and not is_counted(task.protocol):
             ready = ready_for(subject.model, task.scale)
             warm_up(ready, task.settings)
-        for item in missing:
-            row = measure_image(subject, item, task, pairs, ready)
-            file.append(row)
-            if measured is not None:
-                measured(row)
-    return True
+        try:
+            for item in missing:
+                row = measure_image(subject, item, task, pairs, ready)
+                file.append(row)
+                if measured is not None:
+                    measured(row)
+        finally:
+            file.drop_superseded()
+        found = file.by_image()
+    return [found[item.name] for item in task.items]
+
+
+def _found(file: CellFile, cell: CellId) -> dict[str, dict[str, Any]]:
+    """The rows of a cell, by image; refuses those of another one."""
+    found = file.by_image()
+    for row in found.values():
+        other = [name for name, value in asdict(cell).items() if row[name] != value]
+        if other:
+            raise HarnessError(
+                f"{file.path} has rows of another cell: {', '.join(other)}.",
+                "Delete the file to measure this cell again.",
+            )
+    return found

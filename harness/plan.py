@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from pydantic import ConfigDict
+
+from harness import checksums
 from harness.errors import HarnessError
 from harness.files import plain_name, plain_path, write_text
 
@@ -30,6 +33,8 @@ class RoleNote:
         only: their names, where not all are measured.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
+
     role: str
     dataset: str
     description: str
@@ -41,6 +46,8 @@ class RoleNote:
 @dataclass(frozen=True)
 class PlannedCell:
     """One cell and the file of its rows, relative to the folder of measurements."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
 
     method: str
     role: str
@@ -57,6 +64,8 @@ class PlannedCost:
     Attributes:
         lr_size: (h, w) of the LR image.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
 
     method: str
     scale: float
@@ -76,6 +85,8 @@ class MethodNote:
         data: fingerprint of the training set; "" where that is not known.
         stand_in: whether its sizes, precision or training are not the paper's.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
 
     method: str
     training: str = ""
@@ -98,7 +109,10 @@ class StoredPlan:
         profile_settings: those that can change a number.
         methods: where each network comes from; the words above are made of it.
         costs: latency and peak memory, where the experiment measures them.
+        versions: of what made the plan.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
 
     experiment: str
     profile: str
@@ -114,7 +128,12 @@ class StoredPlan:
     profile_settings: dict[str, Any]
     methods: list[MethodNote] = field(default_factory=list)
     costs: list[PlannedCost] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
     schema: int = PLAN_SCHEMA
+
+
+class DamagedPlanError(HarnessError):
+    """A stored plan that cannot be read, whoever wrote it."""
 
 
 def plan_path(results: Path, profile: str, experiment: str) -> Path:
@@ -134,37 +153,43 @@ def samples_dir(results: Path, profile: str, experiment: str) -> Path:
 
 def save_plan(plan: StoredPlan, path: Path) -> None:
     """Write a plan as JSON."""
-    write_text(path, json.dumps(asdict(plan), indent=1) + "\n")
+    write_text(path, json.dumps(checksums.with_checksum(asdict(plan)), indent=1) + "\n")
 
 
 def load_plan(path: Path) -> StoredPlan:
     """Read a stored plan.
 
     Raises:
-        HarnessError: when there is none, or it is damaged.
+        DamagedPlanError: it is damaged, or another experiment's.
+        HarnessError: there is none, or it is of a newer version.
     """
+    again = f"Run `harness run {path.parent.name}`"
     if not path.exists():
         raise HarnessError(
             f"Nothing has been measured yet: {path.absolute()} is not there.",
-            f"Run `harness run {path.parent.name}` with the profile "
-            f"'{path.parent.parent.name}' first, or name the folder of results with --results.",
+            f"{again} with the profile '{path.parent.parent.name}' first, or name the folder of "
+            "results with --results.",
         )
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        fields["roles"] = [RoleNote(**role) for role in fields["roles"]]
-        fields["cells"] = [PlannedCell(**cell) for cell in fields["cells"]]
-        # Plans of versions that did not tell methods apart say it of all of them.
-        usual = {"stand_in": fields["stand_in"]}
-        fields["methods"] = [MethodNote(**{**usual, **note}) for note in fields["methods"]]
-        fields["costs"] = [PlannedCost(**cost) for cost in fields.get("costs", ())]
-        plan = StoredPlan(**fields)
+        content = checksums.parse(path.read_bytes())
+        for note in content.get("methods", ()):
+            # Plans of versions that did not tell methods apart say it of all of them.
+            if isinstance(note, dict):
+                note.setdefault("stand_in", content.get("stand_in"))
+        plan = checksums.load(json.dumps(content), StoredPlan, PLAN_SCHEMA)
+        if plan.experiment != path.parent.name:
+            raise ValueError(f"it is the plan of {plan.experiment}")
         for name in (plan.profile, *(cell.method for cell in plan.cells)):
             plain_name(name)
         for file in (*(cell.file for cell in plan.cells), *(cost.file for cost in plan.costs)):
             plain_path(file)
-        return plan
-    except (ValueError, KeyError, TypeError) as error:
+    except checksums.NewerError as error:
         raise HarnessError(
-            f"{path} is not a plan of this version: {error}",
-            f"Run `harness run {path.parent.name}` again; finished cells are not repeated.",
+            f"The plan {path} cannot be read: {error}.",
+            "Use that version, or another folder with --results.",
         ) from error
+    except ValueError as error:
+        raise DamagedPlanError(
+            f"The plan {path} is damaged: {error}", f"{again} again; finished cells are kept."
+        ) from error
+    return plan

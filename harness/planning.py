@@ -7,17 +7,16 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from filelock import FileLock
-
 from baselines import parse
 from harness import describing
 from harness.costs.measuring import cost_cells
 from harness.costs.rows import costs_dir
 from harness.data.sets.sizes import FIXED_SIZES
-from harness.errors import HarnessError
 from harness.experiments import get
 from harness.jobs import Job
+from harness.locks import held
 from harness.plan import (
+    DamagedPlanError,
     MethodNote,
     PlannedCell,
     PlannedCost,
@@ -28,7 +27,9 @@ from harness.plan import (
     save_plan,
 )
 from harness.profiles import Profile, concerning
+from harness.progress import say
 from harness.subject import Subject
+from harness.versions import versions
 
 
 def role_notes(job: Job) -> list[RoleNote]:
@@ -102,6 +103,7 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         profile_settings=job.profile.numbers(),
         methods=list(notes.values()),
         costs=_planned_costs(job, measured),
+        versions=versions(),
     )
     return described(job, plan)
 
@@ -200,21 +202,21 @@ def _is_count(cell: PlannedCell) -> bool:
 def store_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
     """Write the plan; other processes may be adding their methods to it."""
     path = plan_path(job.places.results, job.profile.name, job.experiment.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(path) + ".lock"):
+    with held(path.with_name(f"{path.name}.lock"), f"writing {path}"):
         plan = make_plan(job, measured)
         old = _earlier(path)
         if old is not None:
             plan = described(job, merge(plan, old))
-            if replace(plan, created=old.created) == old:
+            if replace(plan, created=old.created, versions=old.versions) == old:
                 return old  # so that a run that finds nothing to do writes the same report
         save_plan(plan, path)
     return plan
 
 
 def _earlier(path: Path) -> StoredPlan | None:
-    """The plan that is replaced; one that is damaged or of another version counts as none."""
+    """The plan that is replaced; one that is damaged counts as none, and is named."""
     try:
-        return load_plan(path)
-    except HarnessError:
+        return load_plan(path) if path.exists() else None
+    except DamagedPlanError as error:
+        say(f"{str(error).partition(chr(10))[0]}. It is made anew, of this run's methods alone.")
         return None

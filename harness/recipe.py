@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from baselines import MethodName, parse
 from baselines.encoders import ENCODERS
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.profiles import Profile
 
 RECIPE_SCHEMA = 2
+# The noise of a step has a seed of 64 bits that is made of this one (`harness.training`).
+LARGEST_SEED = 18_000_000_000_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,13 @@ class Recipe:
 
 
 def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:
-    """The recipe of a method under a profile, on training data with this fingerprint."""
+    """The recipe of a method under a profile, on training data with this fingerprint.
+
+    Raises:
+        UsageError: the seed is too large.
+    """
+    if seed > LARGEST_SEED:
+        raise UsageError(f"The seed {seed} is too large; the largest is {LARGEST_SEED}.")
     parts = parse(method)
     return Recipe(
         method=method,

@@ -2,9 +2,10 @@
 
 A cell is (method, dataset, scale, seed) with everything that can change its numbers; its file
 is named by a hash of all that, so a cell measured once is found again, and a changed
-checkpoint, dataset or protocol is another cell. Rows are JSON lines. A writer holds a lock on
-the cell, so that several processes, also on several machines with one file system, can share
-a sweep; a line cut off by a crash is dropped by the next writer.
+checkpoint, dataset or protocol is another cell. Rows are JSON lines with a checksum. A writer
+holds a lock on the cell, so that several processes, also on several machines with one file
+system, can share a sweep; a line cut off by a crash is dropped by the next writer. An image that
+is measured again keeps its row until it has the new one, and of two rows the last counts.
 """
 
 from __future__ import annotations
@@ -12,22 +13,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import pandas as pd
-from filelock import FileLock, Timeout
+from pydantic import ConfigDict, Field
 
+from harness import checksums
 from harness.errors import HarnessError
-from harness.files import write_text
+from harness.files import replacing
+from harness.locks import BusyError, held
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 SCHEMA = 1
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Measurement:
             every query was rendered.
         cmsr: identity of the tables that CMSR rendered by (`harness.cmsr`); "" where it did not.
         cmsr_mse: bound of the error that they were made for.
+        memory_mib: of `Evaluation`, where it was set: bands round otherwise.
         expert_shares: share of the latent-code queries that each expert served, shallowest first;
             of the layers, where an expert serves a whole image (SeemoRe, the lowest rank first).
         seconds: decoding and encoding, synchronised; without reading images and scoring.
@@ -66,11 +71,13 @@ class Measurement:
             or of the allocator (CUDA), during this image.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
+
     method: str
-    seed: int
+    seed: Count
     checkpoint: str
     recipe: str
-    trained_steps: int
+    trained_steps: Count
     profile: str
     role: str
     dataset: str
@@ -78,38 +85,39 @@ class Measurement:
     image: str
     image_sha256: str
     scale: float
-    hr_height: int
-    hr_width: int
-    lr_height: int
-    lr_width: int
+    hr_height: Count
+    hr_width: Count
+    lr_height: Count
+    lr_width: Count
     lr_source: str
     protocol: str
     psnr: float | None
     ssim: float | None
     reason: str
-    decoder_macs: int
-    estimator_macs: int
-    encoder_macs: int
-    parameters: int
-    expert_depths: list[int]
+    decoder_macs: Count
+    estimator_macs: Count
+    encoder_macs: Count
+    parameters: Count
+    expert_depths: list[Count]
     expert_shares: list[float]
     seconds: float
-    peak_memory_bytes: int
+    peak_memory_bytes: Count
     memory_kind: str
     device: str
     precision: str
     lr_fingerprint: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     measured_at: str = ""
-    executed_macs: int | None = None
-    encoder_parameters: int | None = None
-    kernel_macs: int = 0
-    kernel_values: int | None = None
-    least_encoder_macs: int | None = None
-    rendered_macs: int | None = None
+    executed_macs: Count | None = None
+    encoder_parameters: Count | None = None
+    kernel_macs: Count = 0
+    kernel_values: Count | None = None
+    least_encoder_macs: Count | None = None
+    rendered_macs: Count | None = None
     cmsr: str = ""
     cmsr_mse: float | None = None
-    schema: int = SCHEMA
+    memory_mib: Count | None = None
+    schema: Count = SCHEMA
 
 
 COLUMNS = [f.name for f in fields(Measurement)]
@@ -120,7 +128,7 @@ class CellId:
     """All that decides a cell's numbers; `lr_fingerprint` stands for the official LR images.
 
     Attributes:
-        cmsr: as in `Measurement`.
+        cmsr, memory_mib: as in `Measurement`.
     """
 
     method: str
@@ -133,14 +141,16 @@ class CellId:
     precision: str
     lr_fingerprint: str = ""
     cmsr: str = ""
+    memory_mib: int | None = None
     schema: int = SCHEMA
 
     @property
     def key(self) -> str:
         """Ten hexadecimal digits that change with any attribute."""
         decides = asdict(self)
-        if not self.cmsr:
-            del decides["cmsr"]  # cells of versions that had no CMSR keep their names
+        for later in ("cmsr", "memory_mib"):
+            if not decides[later]:
+                del decides[later]  # cells of versions that had no such thing keep their names
         text = json.dumps(decides, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -153,24 +163,50 @@ class CellId:
 
 
 class CellFile:
-    """The rows of one cell: those above, or those of `harness.costs`."""
+    """The rows of one cell.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the file.
+        kind: what a row is.
+    """
+
+    def __init__(self, path: Path, kind: type[DataclassInstance] = Measurement) -> None:
         self.path = path
+        self.kind = kind
 
     def rows(self) -> list[dict[str, Any]]:
-        """Complete rows so far; a last line without its newline is not one."""
+        """Complete rows so far; a last line without its newline is not one.
+
+        Raises:
+            HarnessError: a row is damaged, or of a newer version.
+        """
+        return [row for _, row in self._lines()]
+
+    def by_image(self) -> dict[str, dict[str, Any]]:
+        """The row of each image that counts: the last. Raises: as `rows`."""
+        return {row["image"]: row for row in self.rows()}
+
+    def _lines(self) -> list[tuple[bytes, dict[str, Any]]]:
+        """Each line with the row that it is."""
         if not self.path.exists():
             return []
-        text = self.path.read_bytes()
+        *lines, _ = self.path.read_bytes().split(b"\n")
+        return [(line, self._row(line, number)) for number, line in enumerate(lines, 1)]
+
+    def _row(self, line: bytes, number: int) -> dict[str, Any]:
         try:
-            complete = text[: text.rfind(b"\n") + 1].decode()
-            return [json.loads(line) for line in complete.splitlines()]
+            row = checksums.load(line, self.kind, SCHEMA)
+        except checksums.NewerError as error:
+            raise HarnessError(
+                f"{self.path}, line {number}, cannot be read: {error}.",
+                "Use that version, or another folder with --results.",
+            ) from error
         except ValueError as error:
             raise HarnessError(
-                f"{self.path} is damaged: {error}",
+                f"{self.path} is damaged in line {number}: {error}",
                 "Delete the file to measure this cell again.",
             ) from error
+        return {field.name: getattr(row, field.name) for field in fields(self.kind)}
 
     def append(self, row: DataclassInstance) -> None:
         """Add a row and flush it to disk; dropping what a crash left unfinished.
@@ -178,7 +214,8 @@ class CellFile:
         Raises:
             HarnessError: the row cannot be written; those before it are kept.
         """
-        line = (json.dumps(asdict(row), sort_keys=True) + "\n").encode()
+        content = checksums.with_checksum(asdict(row))
+        line = (json.dumps(content, sort_keys=True) + "\n").encode()
         try:
             self._append(line)
         except OSError as error:
@@ -202,33 +239,25 @@ class CellFile:
                 file.truncate(start)
                 raise
 
-    def forget(self, images: Collection[str]) -> None:
-        """Drop the rows of some images (`--force`); the others, of another experiment's, stay."""
-        rows = self.rows()
-        kept = [row for row in rows if row["image"] not in images]
-        if len(kept) == len(rows):
-            return
-        write_text(self.path, "".join(json.dumps(row, sort_keys=True) + "\n" for row in kept))
+    def drop_superseded(self) -> None:
+        """Drop rows of images that have a later one, all at once."""
+        lines = self._lines()
+        last = {row["image"]: line for line, row in lines}
+        if len(last) < len(lines):
+            with replacing(self.path) as temporary:
+                temporary.write_bytes(b"".join(line + b"\n" for line in last.values()))
 
     @contextmanager
     def claimed(self, wait: bool = False) -> Iterator[bool]:
         """Hold the cell for writing; yields False when another process has it."""
-        lock = FileLock(str(self.path) + ".lock", timeout=-1 if wait else 0)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout:
-            yield False
-            return
-        except OSError as error:
-            raise HarnessError(
-                f"Cannot write to {self.path.parent}: {error.strerror or error}",
-                "Choose another folder with --results.",
-            ) from error
-        try:
-            yield True
-        finally:
-            lock.release()
+        lock = self.path.with_name(f"{self.path.name}.lock")
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(held(lock, f"measuring {self.path}", wait))
+            except BusyError:
+                yield False
+            else:
+                yield True
 
 
 def each_image_once(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

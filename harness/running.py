@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,13 +15,14 @@ from harness.data.sets import SPECS, Dataset
 from harness.data.sets.sizes import FIXED_SIZES
 from harness.evaluation import measure_cell, missing_images
 from harness.jobs import Job, needs_weights
+from harness.locks import BusyError
 from harness.planning import role_notes
 from harness.progress import bar, say
 from harness.results import Measurement
 from harness.stopping import stoppable
 from harness.subject import Subject, open_subject, published_subject, shapes_subject
 from harness.trained import finished_checkpoints
-from harness.training import BusyError, Run, train
+from harness.training import Run, train
 
 
 def announce(job: Job) -> None:
@@ -73,7 +75,6 @@ def train_missing(job: Job) -> None:
         except BusyError:
             postponed.append(run)
     for run in postponed:
-        say(f"Waiting for another process that trains {run.recipe.method} in {run.folder}")
         train(run, _training_set(job), wait=True)
 
 
@@ -164,11 +165,7 @@ def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) 
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
     """
     work = [(s, t, job.cell_file(s, t)) for s in measured for t in job.tasks(s)]
-    if force:
-        for _, task, file in work:
-            with file.claimed(wait=True):
-                file.forget([item.name for item in task.items])
-    left = sum(len(missing_images(f, t.items)) for _, t, f in work)
+    left = sum(len(t.items if force else missing_images(f, t.items)) for _, t, f in work)
     total = sum(len(t.items) for _, t, _ in work)
     if left == 0:
         return 0
@@ -184,8 +181,7 @@ def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) 
             if stop.requested:
                 raise KeyboardInterrupt
 
-        pairs = PairStore()
-        taken = [item for item in work if not measure_cell(*item, measured=count, pairs=pairs)]
-        for item in taken:
-            measure_cell(*item, wait=True, measured=count, pairs=pairs)
+        measure = partial(measure_cell, force=force, measured=count, pairs=PairStore())
+        for item in [item for item in work if measure(*item) is None]:
+            measure(*item, wait=True)
     return written

@@ -67,12 +67,11 @@ def _method_sample(
     if experts is not None:
         expert_map = f"{name}.experts.png"
         save_png(experts, folder / expert_map)
-    rows = job.cell_file(subject, task).rows()
-    scores = [row["psnr"] for row in rows if row["image"] == image]
+    row = job.cell_file(subject, task).by_image().get(image)
     return MethodSample(
         method=subject.method,
         crop=f"{name}.png",
-        psnr=scores[0] if scores else None,
+        psnr=row["psnr"] if row else None,
         expert_map=expert_map,
         expert_depths=tuple(subject.expert_depths),
     )

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 
 
@@ -13,6 +14,10 @@ class Stop:
     """Whether somebody asked to stop."""
 
     requested = False
+
+
+_STOP: ContextVar[Stop | None] = ContextVar("stop", default=None)
+"""That of the block of `stoppable` that is running."""
 
 
 @contextmanager
@@ -38,11 +43,13 @@ def stoppable() -> Iterator[Stop]:
     """Turns the first Ctrl-C or SIGTERM into a request; the second one interrupts at once.
 
     The block is expected to save its work and raise KeyboardInterrupt when it sees the request.
+    A block inside such a block sees the same request.
     """
-    stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
+    outer = _STOP.get()
+    if outer is not None or threading.current_thread() is not threading.main_thread():
+        yield outer or Stop()
         return
+    stop = Stop()
 
     def request(number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -51,8 +58,10 @@ def stoppable() -> Iterator[Stop]:
         stop.requested = True
 
     previous = {s: signal.signal(s, request) for s in (signal.SIGINT, signal.SIGTERM)}
+    token = _STOP.set(stop)
     try:
         yield stop
     finally:
+        _STOP.reset(token)
         for number, handler in previous.items():
             signal.signal(number, handler)

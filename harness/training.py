@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from baselines import parse
@@ -27,6 +26,7 @@ from harness.data.patches import PatchSource
 from harness.data.sets import Dataset, find
 from harness.device import describe
 from harness.errors import HarnessError
+from harness.locks import held
 from harness.objective import compiled, losses
 from harness.profiles import Profile, Training
 from harness.progress import Bar, bar, say
@@ -41,10 +41,6 @@ Source = PatchSource | DenseSource
 
 LOG_EVERY = 50
 SHOW_EVERY = 10
-
-
-class BusyError(HarnessError):
-    """Another process holds the training run."""
 
 
 def _step_seed(seed: int, step: int) -> int:
@@ -93,26 +89,11 @@ def _save(run: Run, state: State, total: int, facts: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _sole_trainer(folder: Path, wait: bool) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(str(folder / "lock"), timeout=-1 if wait else 0)
-        lock.acquire()
-    except Timeout:
-        raise BusyError(
-            f"Another process is training in {folder}.", "Wait for it, or stop it first."
-        ) from None
-    except OSError as error:
-        raise HarnessError(
-            f"Cannot write to {folder}: {error.strerror or error}",
-            "Choose another folder with --results.",
-        ) from error
-    try:
+    with held(folder / "lock", f"training in {folder}", wait):
         # What a killed run was writing; nobody else writes here while the lock is held.
         for unfinished in folder.glob(".*-*"):
             unfinished.unlink(missing_ok=True)
         yield
-    finally:
-        lock.release()
 
 
 @dataclass(frozen=True)

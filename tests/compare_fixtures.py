@@ -100,13 +100,14 @@ def write_comparison(root: Path, edit: Edit = unchanged) -> Path:
             costs.append(PlannedCost(method, scale, 0, file, [128, 96]))
             kinds: tuple[Kind, Kind] = ("latency", "memory")
             found = [edit(made_up_cost(kind, method, scale)) for kind in kinds]
-            _write(costs_dir(root, "quick") / file, [asdict(r) for r in found if r is not None])
+            stored = [asdict(row) for row in found if row is not None]
+            _write(costs_dir(root, "quick") / file, stored, Cost)
     plan = replace(PLAN, experiment="compare", cells=cells, costs=costs)
     save_plan(plan, plan_path(root, "quick", "compare"))
     return root
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+def _write(path: Path, rows: list[dict[str, Any]], kind: type[Any] = Measurement) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    assert len(CellFile(path).rows()) == len(rows)
+    assert len(CellFile(path, kind).rows()) == len(rows)

@@ -205,7 +205,7 @@ def check_rows(stored: dict[str, list[dict[str, Any]]]) -> None:
         assert {row["kind"] for row in rows} == {"latency", "memory"}
         assert len(rows) == 2
         for row in rows:
-            assert set(row) == names
+            assert set(row) == names | {"checksum"}
             assert name.startswith(f"x{row['scale']:g}/{row['method']}.s0.")
             assert (row["lr_height"], row["lr_width"], row["profile"]) == (12, 10, "tiny")
             assert row["machine"]["threads"] == torch.get_num_threads()
@@ -528,7 +528,7 @@ def test_damaged_costs_are_refused(row, tmp_path):
     with pytest.raises(HarnessError, match="is damaged"):
         render(tmp_path, "quick", "compare", "markdown")
     with pytest.raises(HarnessError, match="is damaged"):
-        stored_rows(CellFile(path))
+        stored_rows(CellFile(path, Cost))
 
 
 def test_what_was_not_timed_in_turns_is_said(tmp_path):

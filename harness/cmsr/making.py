@@ -90,12 +90,12 @@ def _scan_missing(work: Sequence[tuple[Scan, CellFile]]) -> None:
 
 
 def _table(scan: Scan, file: CellFile, mse: float) -> StoredTable:
-    rows = {row["image"]: row for row in file.rows() if not row["reason"]}
+    rows = [row for row in file.by_image().values() if not row["reason"]]
     if not rows:
         raise HarnessError(
             f"No image of {scan.dataset.name} is large enough for x{scan.scale:g}.",
             "Leave it out of --scales, or name another data set.",
         )
     width = bin_width(scan.subject)
-    levels = find_levels(list(rows.values()), scan.levels, mse, width)
+    levels = find_levels(rows, scan.levels, mse, width)
     return StoredTable(scale=scan.scale, images=len(rows), levels=levels)

@@ -8,14 +8,16 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
+from pydantic import ConfigDict
 from torch import Tensor
 
 from baselines.banding import band_memory
 from baselines.composition import ImplicitSR
 from baselines.lmf import LMDecoder
+from harness import checksums
 from harness.cmsr.errors import level_errors
 from harness.cmsr.table import StoredLevel
 from harness.data.degrade import TooSmallError, make_pair, unit
@@ -40,6 +42,8 @@ class ScanRow:
             bins below. The first that is above some bound is the first bin that is.
         reason: why there is nothing; "" where there is.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
 
     image: str
     rises: dict[str, list[tuple[int, float]]]
@@ -67,7 +71,7 @@ class Scan:
         decides = [self.subject.checkpoint, self.fingerprint, self.scale, self.levels, SCHEMA]
         key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:10]
         name = f"{self.subject.method}.{key}.jsonl"
-        return CellFile(results / "cmsr" / self.dataset.name / f"x{self.scale:g}" / name)
+        return CellFile(results / "cmsr" / self.dataset.name / f"x{self.scale:g}" / name, ScanRow)
 
 
 def rises(errors: Tensor) -> list[tuple[int, float]]:

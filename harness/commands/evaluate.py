@@ -162,13 +162,19 @@ def _measure(
         cmsr=tables,
     )
     file = CellFile(where.results / "eval" / task.cell(subject).relative_path)
-    if force:
-        file.forget([item.name for item in dataset.items])
-    left = len(missing_images(file, dataset.items))
     total = len(dataset.items)
+    left = total if force else len(missing_images(file, dataset.items))
     with bar(f"{subject.method} {dataset.name} x{scale:g}", total, total - left) as progress:
-        measure_cell(subject, task, file, True, lambda _: progress.advance(), pairs)
-    return each_image_once(file.rows())
+        rows = measure_cell(
+            subject,
+            task,
+            file,
+            wait=True,
+            measured=lambda _: progress.advance(),
+            pairs=pairs,
+            force=force,
+        )
+    return each_image_once(rows or [])
 
 
 def _incomplete_notes(incomplete: dict[str, str]) -> list[str]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from filelock import FileLock
 
 from harness.commands.options import (
     data_root_option,
@@ -96,6 +95,7 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     from harness import planning, report, running, sampling
     from harness.costs.measuring import measure_costs
     from harness.files import check_writable
+    from harness.locks import held
     from harness.plan import plan_path
     from harness.progress import say
 
@@ -115,7 +115,7 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
         say("Every cell is measured already (--force measures again).")
     names = (job.places.results, job.profile.name, job.experiment.name)
     # Processes that share the results would replace each other's figures half way.
-    with FileLock(plan_path(*names).with_name("report.lock")):
+    with held(plan_path(*names).with_name("report.lock"), "writing the same report"):
         if figures:
             sampling.make_samples(job, measured)
         paths = report.write_report(*names, job.places.reports, figures=figures)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from baselines import parse
 from harness import checkpoints
@@ -20,10 +18,19 @@ from harness.bench.machine import machine
 from harness.bench.photograph import NAME, photograph
 from harness.costs.latency import seconds_of_calls
 from harness.costs.memory import Case, peaks
-from harness.costs.rows import Cost, CostId, Kind, costs_dir, latest, stored_rows, this_machine
+from harness.costs.rows import (
+    Cost,
+    CostId,
+    Kind,
+    costs_dir,
+    latest,
+    stored_rows,
+    this_machine,
+)
 from harness.data.degrade import unit
 from harness.data.images import save_png
 from harness.jobs import Job
+from harness.locks import held
 from harness.profiles import Profile
 from harness.progress import bar, say
 from harness.results import CellFile
@@ -63,7 +70,9 @@ def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
             first.setdefault(subject.method, subject)
     folder = costs_dir(job.places.results, job.profile.name)
     return [
-        CostCell(subject, scale, CellFile(folder / _cell_id(job, subject, scale).relative_path))
+        CostCell(
+            subject, scale, CellFile(folder / _cell_id(job, subject, scale).relative_path, Cost)
+        )
         for scale in job.experiment.scales
         for subject in first.values()
         if parse(subject.method).can_do(scale)
@@ -108,8 +117,8 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
     if not cells:
         return 0
     folder = costs_dir(job.places.results, job.profile.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder), stoppable() as stop:
+    alone = held(folder / "measuring.lock", f"measuring costs in {folder}")
+    with alone, stoppable() as stop:
         stale = _stale_scales(job, cells) if not force else {cell.scale for cell in cells}
         timed = [cell for cell in cells if cell.scale in stale]
         weighed = [cell for cell in cells if force or cell.lacks_memory()]
@@ -129,21 +138,6 @@ def _stale_scales(job: Job, cells: Sequence[CostCell]) -> set[float]:
         else:
             timings.setdefault(cell.scale, set()).add(row["timing"])
     return stale | {scale for scale, found in timings.items() if len(found) > 1}
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """No other process measures costs in a results folder meanwhile."""
-    lock = FileLock(folder / "measuring.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say("Waiting for another process that measures costs here")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _check(stop: Stop) -> None:

@@ -13,10 +13,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import ConfigDict
 
+from harness import checksums
 from harness.bench.machine import machine
 from harness.errors import HarnessError
 from harness.results import CellFile
@@ -47,6 +49,8 @@ class Cost:
         memory_kind: whose peak: see `harness.costs.memory`; "" for latency.
         machine: of `harness.bench.machine`, its load before the measurement included.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
 
     kind: Kind
     method: str
@@ -113,27 +117,29 @@ def costs_dir(results: Path, profile: str) -> Path:
 
 
 def stored_rows(file: CellFile) -> list[dict[str, Any]]:
-    """The rows of a cell.
+    """The rows of a cell of costs, which say what they were measured on.
 
     Raises:
-        HarnessError: a row has neither numbers nor a reason why there are none.
+        HarnessError: a row is damaged, or has neither numbers nor a reason why there are none.
     """
     rows = file.rows()
-    if not all(isinstance(row, dict) and _is_sound(row) for row in rows):
+    if not all(map(_is_sound, rows)):
         raise HarnessError(
-            f"{file.path} is damaged: a row has no values and no reason.",
+            f"{file.path} is damaged: a row has no values and no reason, or no machine.",
             "Delete the file and run the experiment again.",
         )
     return rows
 
 
 def _is_sound(row: Mapping[str, Any]) -> bool:
-    """Whether a row has numbers, or says why it has none."""
-    values = row.get("values")
-    numbers = isinstance(values, list) and all(
-        isinstance(value, float | int) and math.isfinite(value) for value in values
-    )
-    return numbers and (bool(values) or bool(row.get("reason")))
+    values, machine = row["values"], row["machine"]
+    said = bool(values) or bool(row["reason"])
+    known = all(isinstance(machine.get(key), str | int) for key in _IDENTITY)
+    return said and known and all(map(math.isfinite, values)) and _is_load(machine.get("load"))
+
+
+def _is_load(value: object) -> bool:
+    return value is None or (isinstance(value, float | int) and math.isfinite(value))
 
 
 def latest(rows: list[dict[str, Any]], kind: Kind) -> dict[str, Any] | None:

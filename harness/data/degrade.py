@@ -21,7 +21,7 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from baselines.bicubic import imresize
-from harness.data.images import pixel_hash, read_rgb, save_png, to_image, to_tensor
+from harness.data.images import pixel_hash, read_rgb, to_image, to_tensor
 from harness.data.sets import ImageItem
 from harness.data.sets.base import scale_label
 from harness.errors import HarnessError
@@ -145,31 +145,28 @@ def _official_pair(item: ImageItem, hr: Tensor, scale: int, path: Path) -> Pair:
 
 
 def _cached_matlab(cropped: Tensor, scale: int, cache: Path | None) -> Tensor:
-    """MATLAB-compatible LR image, kept under a hash of the HR pixels."""
+    """MATLAB-compatible LR image, kept under a hash of the HR pixels, with one of its own."""
     path = None if cache is None else cache / f"{pixel_hash(cropped)[:24]}x{scale}.png"
-    kept = _read_cached(path)
-    if kept is not None and kept.shape[-2:] == (
-        cropped.shape[-2] // scale,
-        cropped.shape[-1] // scale,
-    ):
+    kept = read_prepared(path, cropped, scale)
+    if kept is not None:
         return kept
     lr = matlab_imresize(cropped, 1 / scale)
     if path is not None:
+        if path.exists() and not _shows(path, lr):
+            say(f"The kept LR image {path} is damaged; it is made anew.")
         try:
-            save_png(lr, path)
+            save_prepared(path, lr, cropped, scale)
         except HarnessError as error:
             _warn_once(f"LR images are made, but not kept. {error}")
     return lr
 
 
-def _read_cached(path: Path | None) -> Tensor | None:
-    """A kept LR image; None where there is none, or a damaged one."""
-    if path is None or not path.is_file():
-        return None
+def _shows(path: Path, lr: Tensor) -> bool:
+    """Whether a file has these pixels, as those have that were kept without a mark."""
     try:
-        return read_rgb(path)
+        return torch.equal(read_rgb(path), lr)
     except HarnessError:
-        return None
+        return False
 
 
 @memoised

@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import torch
-from filelock import FileLock, Timeout
 
 from harness.data import archives
 from harness.data.archives import Archive
@@ -21,6 +20,7 @@ from harness.data.sets.base import image_files, is_prepared
 from harness.data.unpack import extract
 from harness.errors import HarnessError, UsageError
 from harness.files import check_writable, sha256, sync_folder
+from harness.locks import held
 from harness.progress import bar, say
 
 CACHE = ".harness-data"
@@ -45,26 +45,19 @@ def fetch(
     if not _missing(names, root):
         return []
     check_writable(root / CACHE)
-    lock = FileLock(root / CACHE / "lock")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"Another process is fetching into {root}; waiting for it.")
-        lock.acquire()
-    try:
-        missing = _missing(names, root)  # less, if another process fetched meanwhile
-        for archive in archives.ARCHIVES:
-            targets = {name: images for name, images in missing.items() if name in archive.folders}
-            if targets:
-                _fetch_archive(archive, targets, root, mirror, keep_archive)
+        with held(root / CACHE / "lock", f"fetching into {root}"):
+            missing = _missing(names, root)  # less, if another process fetched meanwhile
+            for archive in archives.ARCHIVES:
+                targets = {n: images for n, images in missing.items() if n in archive.folders}
+                if targets:
+                    _fetch_archive(archive, targets, root, mirror, keep_archive)
     except OSError as error:
         raise HarnessError(
             f"Cannot write {error.filename or f'below {root}'}: {error.strerror or error}",
             "Check that the data root may be written and has space left. Nothing of the archive "
             "was put in place; what was downloaded is kept.",
         ) from error
-    finally:
-        lock.release()
     return [root / target for target in missing]
 
 

@@ -277,8 +277,9 @@ def load(name_or_path: str) -> Profile:
         raise HarnessError(f"The profile {name_or_path} cannot be read: {error}") from error
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{name_or_path} is no YAML: {error}") from error
+    except Exception as error:  # dates, `!!int x`, deep nesting: whatever Python's own types raise
+        reason = str(error) or type(error).__name__
+        raise UsageError(f"{name_or_path} is no YAML: {reason}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{name_or_path} is no profile: it holds no keys.")
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.bench.timing import Spread, spread
-from harness.costs.rows import Kind, costs_dir, identity, latest, stored_rows
+from harness.costs.rows import Cost, Kind, costs_dir, identity, latest, stored_rows
 from harness.errors import HarnessError
 from harness.experiments import Experiment, method_at
 from harness.plan import PlannedCost, StoredPlan
@@ -127,7 +127,7 @@ def load_costs(
 
 def _rows(folder: Path, cost: PlannedCost) -> list[dict[str, Any]]:
     path = folder / cost.file
-    rows = stored_rows(CellFile(path))
+    rows = stored_rows(CellFile(path, Cost))
     if any((row.get("method"), row.get("scale")) != (cost.method, cost.scale) for row in rows):
         raise HarnessError(
             f"{path} has costs of another cell than {cost.method} at x{cost.scale:g}.",
