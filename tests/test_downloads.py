@@ -30,6 +30,7 @@ from filelock import FileLock
 from PIL import Image
 from tiny import files_below
 
+from harness import locks
 from harness.data import archives, download, unpack
 from harness.data import fetch as fetching
 from harness.data.archives import ARCHIVES
@@ -173,9 +174,11 @@ def test_a_second_process_waits_and_says_so(fetch, root, monkeypatch):
     (root / fetching.CACHE).mkdir(parents=True)
     lock, said = FileLock(root / fetching.CACHE / "lock"), []
     lock.acquire()
-    monkeypatch.setattr(fetching, "say", lambda text: (said.append(text), lock.release()))
+    monkeypatch.setattr(locks, "QUIET", 0)
+    monkeypatch.setattr(locks, "POLL", 0.01)
+    monkeypatch.setattr(locks, "say", lambda text: (said.append(text), lock.release()))
     assert fetch()[0] == 0
-    assert "Another process is fetching" in said[0]
+    assert "another process that is fetching" in said[0]
     assert files_below(root) == EXPECTED
 
 
