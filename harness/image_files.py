@@ -78,8 +78,8 @@ def open_source(path: Path) -> Source:
     if grey or inks:
         # The result is RGB (or grey): a profile of four inks or of grey would not fit it.
         metadata = Metadata(None, metadata.exif, metadata.dpi)
-    pixels = torch.from_numpy(np.array(_upright(values, orientation), order="C"))
-    planes = pixels.permute(2, 0, 1).contiguous()
+    upright = _upright(values, orientation).transpose(2, 0, 1)
+    planes = torch.from_numpy(np.array(upright, order="C"))
     colours = planes[:-1] if transparent else planes
     alpha = planes[-1:] if transparent else None
     return Source(colours.expand(3, -1, -1), alpha, grey, metadata)
@@ -103,9 +103,10 @@ def _sixteen_bits(path: Path) -> Rows | None:
             _read_as(image, "RGBA")
             return np.asarray(image).view(">u2").astype(np.uint16)
         values = np.asarray(image).astype(np.uint16)
+        if tags.get(262) == _WHITE_IS_ZERO:
+            values = 65535 - values
         key = image.info.get("transparency")
     if found[1] == "I":
-        values = 65535 - values if tags.get(262) == _WHITE_IS_ZERO else values
         values = values[..., None]
     else:
         with opened(path) as image:

@@ -51,7 +51,7 @@ def held(path: Path, doing: str, wait: bool = True) -> Iterator[None]:
         lock = FileLock(path) if _has_flock(path.parent) else SoftFileLock(path)
         if not _take(lock):
             if not wait:
-                message = f"Another process is {doing} ({_holder(path)})."
+                message = f"Another process is {doing} ({holder(path)})."
                 raise BusyError(message, _remedy(lock, path) or "Wait for it, or stop it first.")
             _wait(lock, path, doing)
     except OSError as error:
@@ -96,7 +96,7 @@ def _wait(lock: BaseFileLock, path: Path, doing: str) -> None:
     with stoppable() as stop:
         while not (taken or stop.requested):
             if not said and time.monotonic() - start >= QUIET:
-                line = f"Waiting for another process that is {doing} ({_holder(path)})."
+                line = f"Waiting for another process that is {doing} ({holder(path)})."
                 say(f"{line} {_remedy(lock, path)}".rstrip())
                 said = True
             time.sleep(POLL)
@@ -112,7 +112,7 @@ def _stays(lock: BaseFileLock) -> bool:
     return isinstance(lock, SoftFileLock)
 
 
-def _holder(path: Path) -> str:
+def holder(path: Path) -> str:
     """Who holds a lock, and since when, as far as its file says."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace")[:400].splitlines()

@@ -23,8 +23,8 @@ from PIL.TiffImagePlugin import IFDRational
 from tiny import network, photo, start
 
 from baselines.bicubic import Resize, imresize
-from harness.data.degrade import quantise, unit
-from harness.data.images import to_image, to_tensor
+from harness.data.degrade import quantise, read_mark, unit
+from harness.data.images import image_size, open_image, to_image, to_tensor
 from harness.enlarging import begin, enlarge_file, enlarged_rows, layout_of
 from harness.errors import HarnessError
 from harness.files import write_text
@@ -542,6 +542,21 @@ def test_a_damaged_image_is_read_or_refused_in_words(suffix, tmp_path):
         except HarnessError:
             refused += 1
     assert refused
+
+
+def test_any_trouble_of_pillow_is_a_damaged_file(tmp_path, monkeypatch):
+    """Such as RuntimeError, of AVIF data."""
+    path = tmp_path / "in.png"
+    photo(6, 10).save(path)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("Failed to decode image")
+
+    monkeypatch.setattr(Image, "open", fail)
+    for read_file in (open_source, open_image, image_size):
+        with pytest.raises(HarnessError, match="cannot be read as an image: Failed"):
+            read_file(path)
+    assert read_mark(path) is None
 
 
 @pytest.mark.parametrize("dpi", [None, 3, (0, 0), (1e9, 1e9), (float("nan"), 300), (1, 0.2)])

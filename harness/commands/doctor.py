@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -188,22 +187,18 @@ def _lock(path: Path) -> Finding | None:
     """What is to be said of a lock; it is taken for a moment to see whether it is free."""
     import fcntl
 
+    from harness.locks import holder
+
     try:
         with path.open("rb+") as file:
-            said = (
-                " ".join(file.read(200).decode(errors="replace").split()) or "it says not by whom"
-            )
-            since = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return Finding(NOTE, "lock", f"{path} is held by a running process ({said})")
-            except OSError as error:  # no locks there: that the file is there is the lock
-                found = f"{path}, since {since} ({said}); {error.strerror}"
-                remedy = f"If that process has ended, delete {path} to go on."
-                return Finding(NOTE, "lock", found, remedy)
-    except OSError:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return Finding(NOTE, "lock", f"{path} is held ({holder(path)})")
+    except (FileNotFoundError, PermissionError):
         pass
+    except OSError as error:  # no locks there: that the file is there is the lock
+        remedy = f"If that process has ended, delete {path} to go on."
+        return Finding(NOTE, "lock", f"{path} ({holder(path)}): {error.strerror}", remedy)
     return None
 
 
@@ -221,7 +216,7 @@ def _left(where: Places, folders: tuple[Path, ...]) -> Iterator[Finding]:
     trees = {where.results, where.reports, where.cache, *folders}
     trees |= {root / top for top in tops} if root else set()
     places = {Path(), *(place for tree in trees for place, _ in _below(tree))}
-    found = {path.resolve(): path for place in places for path in temporary_files(place)}
+    found = {os.path.realpath(path): path for place in places for path in temporary_files(place)}
     for path in sorted(found.values()):
         if is_abandoned(path):
             remedy = "It goes when a command next writes there; or delete it."

@@ -21,7 +21,7 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from baselines.bicubic import imresize
-from harness.data.images import pixel_hash, read_rgb, to_image, to_tensor
+from harness.data.images import opened, pixel_hash, read_rgb, to_image, to_tensor
 from harness.data.sets import ImageItem
 from harness.data.sets.base import scale_label
 from harness.errors import HarnessError
@@ -201,10 +201,10 @@ def save_prepared(
 def read_mark(path: Path) -> str | None:
     """What `save_prepared` wrote about an LR image; None of other files, and of no images."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             mark: str | None = image.info.get(_KEY)
             return mark
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except HarnessError:
         return None
 
 
