@@ -38,7 +38,9 @@ def test_the_loss_of_a_dense_batch(method, weight):
     model = network(method).train()
     batch = source([(30, 30)], scales=(2,), patch=8).batch(0)
     signed = method.startswith("edsr")
+    torch.manual_seed(1)  # drops the same paths in both
     sr = (model(batch.lr * 2 - 1) + 1) / 2 if signed else model(batch.lr)
+    torch.manual_seed(1)
     found = losses(model, batch, Training(dataset="x", frequency=weight))
     l1, frequency = (sr - batch.hr).abs().mean(), frequency_loss(sr, batch.hr)
     assert found["l1"].item() == pytest.approx(l1.item(), rel=1e-5)

@@ -120,8 +120,10 @@ def test_nothing_is_left_on_the_module(method, training):
     model = network(method).train(training)
     before = snapshot(model)
     with torch.no_grad():
+        torch.manual_seed(1)  # drops the same paths in both
         first = model(image(1, 3, 5, 6), 2)
         model(image(2, 3, 7, 4, seed=1), 3)
+        torch.manual_seed(1)
         again = model(image(1, 3, 5, 6), 2)
     assert snapshot(model) == before
     assert torch.equal(first, again)
