@@ -25,7 +25,7 @@ from harness.official import (
     method_name,
     read_official,
 )
-from harness.recipe import Recipe
+from harness.recipe import LARGEST_SEED, Recipe
 from harness.scales import refusal
 from harness.state_dicts import DAMAGE, built_to_fit
 from harness.torch_files import read_torch
@@ -47,7 +47,7 @@ class _Recipe(_Part):
     build: dict[str, Any]
     training: dict[str, Any]
     data: str
-    seed: _Count
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)]
     schema_: int = Field(alias="schema")
 
 
