@@ -57,7 +57,7 @@ def held(path: Path, doing: str, wait: bool = True) -> Iterator[None]:
     except OSError as error:
         raise HarnessError(
             f"Cannot lock {path}: {error.strerror or error}",
-            "Choose another folder, on a file system with locks that you may write to.",
+            "Choose another folder (--results, --data-root), which can be written to and locked.",
         ) from error
     try:
         if not _stays(lock):  # those say themselves who holds them
