@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from baselines.bicubic import imresize
 from harness.data import degrade
 from harness.data.degrade import TooSmallError, make_pair, matlab_imresize, pil_bicubic
-from harness.data.images import read_rgb
+from harness.data.images import read_rgb, save_png
 from harness.data.sets import find
 from harness.data.sets.base import memory_item
 from harness.errors import HarnessError
@@ -233,12 +234,43 @@ def test_the_cache_follows_the_pixels(set5, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no image"])
-def test_a_damaged_cache_is_made_again(set5, tmp_path, content):
+def test_a_damaged_cache_is_made_again(set5, tmp_path, content, capsys):
     cache = tmp_path / "cache"
     made = pair_of(set5, "baby", 3, cache)
     (file,) = cache.iterdir()
     file.write_bytes(content)
     assert torch.equal(pair_of(set5, "baby", 3, cache).lr, made.lr)
+    said = "".join(capsys.readouterr().err.split())
+    assert f"ThekeptLRimage{file}isdamaged;itismadeanew" in said
+
+
+def test_no_damage_of_the_cache_is_read_as_other_pixels(set5, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    made = pair_of(set5, "baby", 3, cache)
+    (file,) = cache.iterdir()
+    whole, said, rng = file.read_bytes(), [], random.Random(0)
+    monkeypatch.setattr(degrade, "say", said.append)
+    for draw in range(60):
+        at, count = rng.randrange(len(whole)), rng.choice([1, 1, 1, 20, 300])
+        noise = bytes(byte ^ rng.randrange(1, 256) for byte in whole[at : at + count])
+        file.write_bytes(whole[:at] + (noise + whole[at + count :] if draw % 4 else b""))
+        assert torch.equal(pair_of(set5, "baby", 3, cache).lr, made.lr)
+    assert len(said) > 40, "nothing is tested"
+
+
+def test_an_image_kept_by_name_and_size_alone_is_not_trusted(set5, tmp_path, monkeypatch):
+    """Neither another one with the right name and size, nor those of earlier versions."""
+    cache, said = tmp_path / "cache", []
+    monkeypatch.setattr(degrade, "say", said.append)
+    made = pair_of(set5, "baby", 3, cache)
+    (file,) = cache.iterdir()
+    whole = file.read_bytes()
+    for kept, words in ((pixels(*made.lr.shape[1:]), 1), (made.lr, 0)):
+        save_png(kept, file)
+        assert torch.equal(pair_of(set5, "baby", 3, cache).lr, made.lr)
+        assert file.read_bytes() == whole
+        assert len(said) == words
+        said.clear()
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 4.5, 30])

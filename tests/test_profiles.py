@@ -268,6 +268,34 @@ WRONG = [
 ]
 
 
+NO_YAML = {
+    "name: 2024-99-99": "month must be in 1..12",
+    "seeds: [!!int x]": "invalid literal",
+    "seeds: [!!int '']": "string index",
+    "seeds: [" + "9" * 5000 + "]": "limit",
+    "x: !!timestamp y": "groupdict",
+    "x: !!bool y": "'y'",
+    "[" * 1500: "recursion",
+    "? {a: b}\n: c": "unhashable",
+    "a: [": "expected",
+}
+
+
+@pytest.mark.parametrize("text", NO_YAML)
+def test_what_is_no_yaml_is_refused_in_one_message(text):
+    Path("own.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"^own\.yaml is no YAML: ") as error:
+        profiles.load("own.yaml")
+    assert NO_YAML[text] in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["&a [*a]", "name: &a [*a]", "regions: &r\n  table1: *r"])
+def test_a_profile_that_holds_itself_is_wrong(text):
+    Path("own.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"own\.yaml is (wrong|no profile)"):
+        profiles.load("own.yaml")
+
+
 @pytest.mark.parametrize(("path", "value"), WRONG)
 def test_wrong_values(path, value):
     with pytest.raises(UsageError) as error:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import signal
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +30,8 @@ from harness.data.sets import find
 from harness.errors import HarnessError
 from harness.evaluation import Task, measure_cell
 from harness.experiments import EXPERIMENTS
-from harness.results import CellFile
+from harness.profiles import Evaluation
+from harness.results import CellFile, CellId
 from harness.subject import Subject
 
 TABLE1 = EXPERIMENTS["table1"]
@@ -349,6 +353,99 @@ def test_a_cell_is_measured_by_one_process(job):
         assert measure_cell(subject, task, CellFile(file.path)) is None
     assert file.rows() == []
     assert measure_cell(subject, task, file) == file.rows() != []
+
+
+def images(file: CellFile) -> list[str]:
+    return [row["image"] for row in file.rows()]
+
+
+def test_a_cell_that_is_measured_again_is_complete_all_the_time(job):
+    subject, task, file = cell(job)
+    before = measure_cell(subject, task, file)
+    seen = []
+    found = measure_cell(
+        subject, task, file, force=True, measured=lambda _: seen.append(file.by_image())
+    )
+    assert [set(rows) for rows in seen] == [set(VALID_SIZES)] * 2
+    assert seen[0]["0801"] not in before, "it has the new row"
+    assert seen[0]["0802"] == before[1], "the other one is still there"
+    assert found == file.rows() == list(seen[1].values())
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_measuring_again_may_be_interrupted(killed, job, monkeypatch):
+    subject, task, file = cell(job)
+    measure_cell(subject, task, file)
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        if killed:
+            patch.setattr(CellFile, "drop_superseded", lambda _: None)
+        measure_cell(subject, task, file, force=True, measured=stop)
+    assert images(file) == (["0801", "0802", "0801"] if killed else ["0801", "0802"])
+    found = measure_cell(subject, task, file)
+    assert images(file) == ["0801", "0802"]
+    assert found == list(file.by_image().values())
+
+
+def test_only_the_task_s_images_are_measured_again(job):
+    """Rows of another experiment's images stay as they are."""
+    subject, task, file = cell(job)
+    before = measure_cell(subject, task, file)
+    found = measure_cell(subject, replace(task, images=("0802",)), file, force=True)
+    assert file.rows() == [before[0], *found]
+    assert found != before[1:]
+
+
+def test_what_eval_reports_is_what_it_found_while_it_held_the_cell(job, harness, monkeypatch):
+    """Another process may have the cell, and damage it, as soon as it is free."""
+    command = ("eval", "bicubic", "--dataset", "DIV2K_valid", "--data-root", "data", "--scale", 2)
+    first = json.loads(harness.good(*command, "--json"))
+    original = CellFile.claimed
+
+    @contextmanager
+    def emptied(self: CellFile, wait: bool = False) -> Iterator[bool]:
+        with original(self, wait) as mine:
+            yield mine
+        self.path.write_bytes(b"")
+
+    monkeypatch.setattr(CellFile, "claimed", emptied)
+    again = json.loads(harness.good(*command, "--force", "--json"))
+    assert [c["psnr"] for c in again["cells"]] == [c["psnr"] for c in first["cells"]]
+    assert [c["images"] for c in again["cells"]] == [2]
+
+
+def test_rows_of_another_cell_are_not_taken(job):
+    subject, task, file = cell(job)
+    _, other, wrong = cell(job, scale=3)
+    measure_cell(subject, other, wrong)
+    file.path.parent.mkdir(parents=True)
+    file.path.write_bytes(wrong.path.read_bytes())
+    with pytest.raises(HarnessError, match=r"rows of another cell: scale.*\nDelete the file"):
+        measure_cell(subject, task, file)
+
+
+def test_the_memory_of_bands_makes_another_cell(job):
+    """Bands of other heights round otherwise, whatever their memory; see docs/memory.md."""
+    subject, task, _ = cell(job)
+    ids = [
+        replace(task, settings=Evaluation(memory_mib=memory)).cell(subject)
+        for memory in (None, 1, 4, 8, 32, 64, 1024)
+    ]
+    assert len({each.key for each in ids}) == len(ids)
+    again = replace(task, settings=Evaluation(memory_mib=4))
+    found = measure_cell(subject, again, CellFile(Path("rows.jsonl")))
+    assert [row["memory_mib"] for row in found] == [4, 4]
+
+
+def test_cells_keep_their_names():
+    """Those that were measured before are found again."""
+    fields = ("abc", "Set5", "f00d")
+    assert CellId("edsr-liif", 0, *fields, 2.0, "benchmark", "fp32").key == "66e297a887"
+    late = ("fp32", "beef", "cafe")
+    assert CellId("edsr-lmliif", 1, *fields, 6.0, "benchmark", *late).key == "212c245a44"
 
 
 def test_other_lr_images_are_another_cell(job):

@@ -35,10 +35,12 @@ from harness.data.degrade import pil_resize
 from harness.data.patches import Batch, PatchSource
 from harness.data.sets import Dataset, find
 from harness.data.sets.base import memory_item
+from harness.errors import UsageError
 from harness.objective import losses
 from harness.profiles import Training
-from harness.recipe import make_recipe
+from harness.recipe import LARGEST_SEED, make_recipe
 from harness.stepping import learning_rate, new_state
+from harness.training import _step_seed
 from moeisr.losses import moeisr_loss
 
 STEPS = 4 * 4 // 4 * 3
@@ -537,6 +539,29 @@ def test_a_run_has_one_trainer(trained, tmp_path, harness):
         status, _, err = harness(*command("edsr-liif", tmp_path / "tiny.yaml", tmp_path / "data"))
     assert status == 1
     assert "Another process is training" in err
+
+
+def test_no_seed_is_larger_than_the_noise_of_its_steps_can_have(tmp_path, harness):
+    profile = profiles.load("quick")
+    assert make_recipe(profile, "edsr-lte", LARGEST_SEED, "").seed == LARGEST_SEED
+    torch.manual_seed(_step_seed(LARGEST_SEED, 10**12))
+    with pytest.raises(UsageError, match="is too large; the largest is 18000000000000"):
+        make_recipe(profile, "edsr-lte", LARGEST_SEED + 1, "")
+    file, root = write_profile(tmp_path / "tiny.yaml"), write_data(tmp_path / "data")
+    status, _, err = harness(*command("edsr-lte", file, root), "--seed", 30_000_000_000_000)
+    assert (status, "is too large" in err) == (2, True)
+
+
+def test_a_damaged_log_does_not_stop_training(trained, tmp_path, harness):
+    trained()
+    (path,) = Path("results").rglob("log.jsonl")
+    (weights,) = Path("results").rglob("checkpoint.pt")
+    lines = path.read_bytes()
+    path.write_bytes(b"[1, 2]\n\xff\xfe\n" + lines + b'{"step": []}\n\0\0\0')
+    weights.unlink()
+    harness.good(*command("edsr-liif", tmp_path / "tiny.yaml", tmp_path / "data"))
+    assert [line["step"] for line in log(Path("results"))] == [12]
+    assert path.with_suffix(".damaged").read_bytes() == b"[1, 2]\n\xff\xfe\n"
 
 
 def test_a_loss_that_is_not_finite_ends_training_and_keeps_the_good_checkpoint(tmp_path, harness):

@@ -1,0 +1,296 @@
+"""Damaged cells, plans and logs: refused by name, or read as what was written; no traceback.
+
+`python tests/test_damaged_results.py 1000` draws more damages than the tests do, and counts what came of
+them.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compare_fixtures import made_up_cost
+from report_fixtures import METHODS, PLAN, ROLE, STAND_IN, made_up_row, write_results
+
+from baselines import UnknownMethodError
+from harness import checksums
+from harness.cmsr.scan import ScanRow
+from harness.costs.rows import Cost
+from harness.errors import HarnessError
+from harness.plan import (
+    PLAN_SCHEMA,
+    DamagedPlanError,
+    MethodNote,
+    PlannedCell,
+    PlannedCost,
+    load_plan,
+    plan_path,
+    save_plan,
+)
+from harness.planning import _earlier
+from harness.report import render
+from harness.results import CellFile, Measurement
+from harness.training_log import Log
+
+DRAWS = 60
+
+# Damages
+
+
+def flipped(data: bytes, rng: random.Random) -> bytes:
+    at, bit = rng.randrange(len(data)), 1 << rng.randrange(8)
+    return data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :]
+
+
+def cut(data: bytes, rng: random.Random) -> bytes:
+    return data[: rng.randrange(len(data))]
+
+
+def zeroed(data: bytes, rng: random.Random) -> bytes:
+    start = rng.randrange(len(data))
+    count = min(rng.randrange(1, 600), len(data) - start)
+    return data[:start] + bytes(count) + data[start + count :]
+
+
+def lines_changed(data: bytes, rng: random.Random) -> bytes:
+    lines = data.splitlines(keepends=True)
+    at = rng.randrange(len(lines))
+    lines[at : at + 1] = [lines[at]] * rng.choice([0, 2])
+    return b"".join(lines)
+
+
+STRANGE: list[Any] = [
+    *(None, True, -1, 0, 1, 7.5, 10**400, 1e308, float("nan"), float("inf"), "", "x", "\x1b[2J"),
+    *([], [[]], {}, {"a": 1}, [1, "x"], "../../x", 2**63, "\ud800", "12"),
+]
+
+
+def other_value(data: bytes, rng: random.Random) -> bytes:
+    """Valid JSON with another value, key or type in some place."""
+    whole = data.count(b"\n") != data.count(b"}\n")  # a plan, else lines
+    texts = [data] if whole else data.splitlines()
+    at = rng.randrange(len(texts))
+    content = json.loads(texts[at])
+    place: Any = content
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        if not keys:
+            return data
+        key = rng.choice(keys)
+        if not isinstance(place[key], dict | list) or rng.random() < 0.2:
+            break
+        place = place[key]
+    kind = rng.randrange(3)
+    if kind == 0 and isinstance(place, dict):
+        place[f"{key}_"] = place.pop(key)
+    elif kind == 1:
+        del place[key]
+    else:
+        place[key] = rng.choice(STRANGE)
+    texts[at] = json.dumps(content, indent=1 if whole else None).encode()
+    return texts[0] + b"\n" if whole else b"\n".join(texts) + b"\n"
+
+
+DAMAGES = (flipped, flipped, cut, zeroed, lines_changed, other_value, other_value)
+
+
+def damaged(data: bytes, seed: int) -> bytes:
+    rng = random.Random(seed)
+    return DAMAGES[seed % len(DAMAGES)](data, rng)
+
+
+# What is damaged, and what may come of it. Each returns "refused" or "as written".
+
+
+def rows_of(kind: type) -> list[Any]:
+    if kind is Measurement:
+        return [made_up_row("edsr-moeisr-lte-s", 4, n, STAND_IN, 0) for n in range(3)]
+    if kind is Cost:
+        return [made_up_cost(part, "edsr-liif", 4) for part in ("latency", "memory")]
+    return [ScanRow(f"{n}.png", {"2": [(0, 0.25), (3, 1e-5)]}) for n in range(3)]
+
+
+def read_cell(kind: type, folder: Path, seed: int) -> str:
+    file = CellFile(folder / "cell.jsonl", kind)
+    for row in rows_of(kind):
+        file.append(row)
+    written = file.rows()
+    assert len(written) == len(rows_of(kind))
+    file.path.write_bytes(damaged(file.path.read_bytes(), seed))
+    try:
+        found = file.rows()
+        file.drop_superseded()
+    except HarnessError as error:
+        assert str(file.path) in str(error)
+        return "refused"
+    assert all(row in written for row in found), "read as something else"
+    return "as written"
+
+
+FULL = replace(
+    PLAN,
+    cells=[PlannedCell(m, ROLE, STAND_IN.dataset, 2.0, 0, f"{m}.jsonl") for m in METHODS],
+    methods=[MethodNote(m, "12 photographs", 12, False, "f00d") for m in METHODS],
+    costs=[PlannedCost("edsr-liif", 2.0, 0, "cost.jsonl", [128, 96])],
+    versions={"harness": "0.0.0"},
+)
+
+
+def read_plan(folder: Path, seed: int) -> str:
+    path = plan_path(folder, FULL.profile, FULL.experiment)
+    save_plan(FULL, path)
+    path.write_bytes(damaged(path.read_bytes(), seed))
+    try:
+        assert load_plan(path) == FULL, "read as something else"
+    except HarnessError as error:
+        assert str(path) in str(error)
+        return "refused"
+    return "as written"
+
+
+def read_log(folder: Path, seed: int) -> str:
+    path = folder / "log.jsonl"
+    log = Log(path, 0)
+    for step in range(50, 350, 50):
+        log.add(step=step, epoch=step // 100, lr=1e-4, seconds=0.1 * step, loss=1 / step, l1=0.5)
+    written = [checksums.parse(line) for line in path.read_text().splitlines()]
+    path.write_bytes(damaged(path.read_bytes(), seed))
+    before = path.read_bytes()
+    Log(path, 300).add(step=350, loss=0.5)
+    *found, last = [checksums.parse(line) for line in path.read_bytes().splitlines()]
+    assert last == {"step": 350, "loss": 0.5}
+    assert all(line in written for line in found), "read as something else"
+    aside = path.with_suffix(".damaged")
+    if aside.exists():
+        assert set(aside.read_bytes().splitlines()) <= set(
+            before.replace(b"\r", b"\n").split(b"\n")
+        )
+        return "set aside"
+    return "as written" if before in path.read_bytes() else "end dropped"
+
+
+READERS: dict[str, Callable[[Path, int], str]] = {
+    "cells": lambda folder, seed: read_cell(Measurement, folder, seed),
+    "costs": lambda folder, seed: read_cell(Cost, folder, seed),
+    "scans": lambda folder, seed: read_cell(ScanRow, folder, seed),
+    "plans": read_plan,
+    "logs": read_log,
+}
+
+
+def outcomes(kind: str, seeds: range) -> Counter[str]:
+    """What came of some damages, for each kind of damage."""
+    found: Counter[str] = Counter()
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            name = DAMAGES[seed % len(DAMAGES)].__name__
+            found[f"{name}: {READERS[kind](Path(folder), seed)}"] += 1
+    return found
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_nothing_damaged_is_read_as_something_else(kind):
+    found = outcomes(kind, range(DRAWS))
+    assert found.total() == DRAWS
+    assert len({outcome.split(": ")[1] for outcome in found}) > 1, "nothing is tested"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_and_plans_without_checksums_end_in_a_message_at_worst(seed):
+    """Those of earlier versions; a report is made of them, or says which file is damaged."""
+    write_results(Path("results"))
+    rng = random.Random(seed)
+    paths = sorted(p for p in Path("results").rglob("*.json*") if p.suffix in (".json", ".jsonl"))
+    path = rng.choice([p for p in paths if (p.suffix == ".json") == (seed % 2 == 0)])
+    if path.suffix == ".json":
+        content = json.loads(path.read_text())
+        del content["checksum"]
+        path.write_text(json.dumps(content, indent=1) + "\n")
+    assert b"checksum" not in path.read_bytes()
+    path.write_bytes(other_value(path.read_bytes(), rng))
+    try:
+        for form in ("markdown", "json"):
+            render(Path("results"), PLAN.profile, PLAN.experiment, form)
+    except (HarnessError, UnknownMethodError):
+        pass  # one message each
+
+
+# Files of newer versions
+
+
+def test_rows_of_a_newer_version_are_refused():
+    file = CellFile(Path("cell.jsonl"))
+    row = made_up_row("edsr-liif", 4, 0, STAND_IN, 0)
+    file.append(replace(row, schema=2, versions={"harness": "7.1"}))
+    message = r"cell.jsonl, line 1, cannot be read: .* version 7.1 .* schema 2.*\nUse that version"
+    with pytest.raises(HarnessError, match=message):
+        file.rows()
+
+
+def test_a_newer_plan_is_refused_and_not_replaced():
+    path = plan_path(Path("results"), FULL.profile, FULL.experiment)
+    newer = replace(FULL, schema=PLAN_SCHEMA + 1, versions={"harness": "7.1"})
+    save_plan(newer, path)
+    for read in (load_plan, _earlier):
+        with pytest.raises(HarnessError, match=r"version 7.1 .*\nUse that version") as error:
+            read(path)
+        assert not isinstance(error.value, DamagedPlanError)
+
+
+def test_a_plan_of_another_experiment_is_refused():
+    save_plan(FULL, Path("results/quick/table2/plan.json"))
+    with pytest.raises(DamagedPlanError, match="it is the plan of table1"):
+        load_plan(Path("results/quick/table2/plan.json"))
+
+
+def test_old_rows_and_plans_are_read():
+    """Those without a checksum, and without the fields that came later."""
+    row = asdict(made_up_row("edsr-liif", 4, 0, STAND_IN, 0))
+    late = ("executed_macs", "cmsr", "cmsr_mse", "memory_mib", "least_encoder_macs", "kernel_macs")
+    old = {key: value for key, value in row.items() if key not in late}
+    Path("cell.jsonl").write_text(json.dumps(old) + "\n")
+    assert CellFile(Path("cell.jsonl")).rows() == [row]
+    path = plan_path(Path("results"), FULL.profile, FULL.experiment)
+    path.parent.mkdir(parents=True)
+    content = {
+        key: value for key, value in asdict(FULL).items() if key not in ("costs", "versions")
+    }
+    path.write_text(json.dumps(content))
+    assert load_plan(path) == replace(FULL, costs=[], versions={})
+
+
+# Logs
+
+
+def test_damaged_lines_of_a_log_are_set_aside_and_those_at_its_end_dropped(capsys):
+    good = [b'{"step": 50, "loss": 1.0}', b'{"step": 100, "loss": 0.5}']
+    for line in (b"{", b"[]", b"5", b'{"step": "x"}', b'{"step": null}', b"\xff\0", b"[" * 10**5):
+        path = Path("log.jsonl")
+        path.write_bytes(b"\n".join([good[0], line, good[1], line, b'{"step": 150, "lo']))
+        Log(path, 200)
+        assert path.read_bytes().splitlines() == good
+        assert path.with_suffix(".damaged").read_bytes() == line + b"\n"
+        said = " ".join(capsys.readouterr().err.split())
+        assert "log.jsonl has 1 damaged lines, which are moved to log.damaged" in said
+        path.with_suffix(".damaged").unlink()
+
+
+def test_an_unfinished_line_that_happens_to_be_json_is_dropped():
+    Path("log.jsonl").write_text('{"step": 50}\n{"step": 100}')
+    Log(Path("log.jsonl"), 100).add(step=100)
+    steps = [json.loads(line)["step"] for line in Path("log.jsonl").read_text().splitlines()]
+    assert steps == [50, 100]
+
+
+if __name__ == "__main__":
+    for each in READERS:
+        for outcome, count in sorted(outcomes(each, range(int(sys.argv[1]))).items()):
+            print(f"{each:6} {count:5} {outcome}")
