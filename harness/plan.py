@@ -172,7 +172,8 @@ def load_plan(path: Path) -> StoredPlan:
         )
     try:
         content = checksums.parse(path.read_bytes())
-        for note in content.get("methods", ()):
+        notes = content.get("methods")
+        for note in notes if isinstance(notes, list) else ():
             # Plans of versions that did not tell methods apart say it of all of them.
             if isinstance(note, dict):
                 note.setdefault("stand_in", content.get("stand_in"))

@@ -1,7 +1,7 @@
 """Damaged cells, plans and logs: refused by name, or read as what was written; no traceback.
 
-`python tests/test_damaged_results.py 1000` draws more damages than the tests do, and counts what came of
-them.
+`python tests/test_damaged_results.py 1000` draws more damages than the tests do, and counts what
+came of them.
 """
 
 from __future__ import annotations
