@@ -1,5 +1,5 @@
 """The networks the MoEISR paper starts from; imports nothing of `moeisr` or `harness`."""
 
-from baselines.registry import HeadFamily, MethodName, UnknownMethodError, build, methods, parse
+from baselines.registry import HeadFamily, Method, UnknownMethodError, build, methods, parse
 
-__all__ = ["HeadFamily", "MethodName", "UnknownMethodError", "build", "methods", "parse"]
+__all__ = ["HeadFamily", "Method", "UnknownMethodError", "build", "methods", "parse"]

@@ -11,24 +11,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from baselines.banding import spans
-from baselines.composition import CodeTable, Features, ImplicitSR
-from baselines.engine import MEMORY, GridDecoder, GridJob
-from baselines.implicit import make_cell
-from baselines.lmf import LMDecoder
+from baselines.base import Box, Request, SRModel, Streamed
+from baselines.composition import CodeTable, Features
+from baselines.decoders.lmf import LMDecoder
+from baselines.fast.banding import spans
+from baselines.fast.counting import executed_queries, pair_counts, per_pixel_macs
+from baselines.fast.engine import MEMORY, GridDecoder, GridJob
+from baselines.geometry import make_cell
+from baselines.macs import MacCount
+from baselines.systems.implicit import ImplicitSR
+from baselines.windows import Grid, Size
 
 # LMF is trained up to x4; up to there everything is rendered at the target scale.
 TRAINED_SCALE = 4.0
 # Of a pixel that is enlarged: three colours of it, and of what it is made of.
 _ROW_BYTES = 48
-
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,8 @@ Tables = Mapping[float, Sequence[Level]]
 """Levels below the target scale, scales and bounds ascending, by target scale."""
 
 
-def renders(model: object) -> bool:
-    """Whether a network has modulations to go by."""
-    return isinstance(model, ImplicitSR) and isinstance(model.decoder, LMDecoder)
-
-
 def serves(scale: float) -> bool:
-    """Whether a scale is above those of training; else CMSR is the plain rendering."""
+    """Tell whether a scale is above those of training; else CMSR is the plain rendering."""
     return scale > TRAINED_SCALE
 
 
@@ -92,7 +90,7 @@ def levels_at(tables: Tables, scale: float) -> tuple[Level, ...]:
 
 @dataclass(frozen=True)
 class Step:
-    """What is rendered at one level.
+    """One rendering, at the scale of one level.
 
     Attributes:
         size: (H, W) of the whole image at its scale.
@@ -223,6 +221,96 @@ def render(
     return Rendered(steps, image)
 
 
+class Cmsr(SRModel):
+    """An LMF network whose SR images above x4 are rendered by CMSR.
+
+    Args:
+        model: with an LMF decoder, in evaluation mode.
+        tables: made for this network.
+    """
+
+    any_size = True
+
+    def __init__(self, model: ImplicitSR, tables: Tables) -> None:
+        super().__init__()
+        self.model = model
+        self.tables = tables
+        self.window = model.window
+
+    @property
+    def encoder_parameters(self) -> int | None:
+        """Trainable parameters of the network's encoder."""
+        return self.model.encoder_parameters
+
+    def stream(self, lr: Tensor, request: Request) -> Streamed:
+        """A region of the SR image; see `SRModel.stream`."""
+        if not serves(request.scale):
+            return self.model.stream(lr, request)
+        box, features = request.box, self.model.encode(lr * 2 - 1)
+        used = (box.top + box.height, box.left + box.width)
+        made = render(
+            self.model,
+            features,
+            self.tables,
+            request.scale,
+            request.size,
+            used,
+            request.dtype,
+            request.memory,
+        )
+        return Streamed(_within(made.strips, box), features.size, made.steps)
+
+    def count(
+        self,
+        lr_size: Size,
+        hr_size: Size,
+        choice: Sequence[Step] | None = None,
+        shares: Sequence[float] | None = None,
+    ) -> MacCount:
+        """MACs of one image; with its steps, also what is rendered and executed by them."""
+        del shares
+        plain = self.model.count(lr_size, hr_size)
+        if choice is None:
+            return plain
+        seen = self.seen(lr_size, hr_size).lr
+        (per_pair,) = self.model.head.expert_macs()
+        executed = seen[0] * seen[1] * per_pixel_macs(self.model)
+        for step in choice:
+            some = None if step.some is None else step.some.cpu()
+            nobody = torch.zeros(seen, dtype=torch.int64)
+            executed += executed_queries(
+                self.model, Grid(seen, step.size), step.used, nobody, asked=some
+            )
+        pairs = (4 if self.model.ensemble else 1) * rendered_queries(self.model, seen, choice)
+        return replace(plain, rendered=plain.latent + pairs * per_pair, executed=executed)
+
+
+def rendered_queries(model: ImplicitSR, lr_size: Size, steps: Sequence[Step]) -> int:
+    """Pixels that are rendered, at whatever scale.
+
+    Args:
+        model: knows which LR pixel is the nearest.
+        lr_size: (h, w) of the LR image as the network saw it.
+        steps: that it was rendered in.
+    """
+    total = 0
+    for step in steps:
+        nearest = pair_counts(model.decoder, Grid(lr_size, step.size), step.used, ensemble=False)
+        total += int(nearest[step.asked.cpu()].sum())
+    return total
+
+
+@torch.inference_mode()
+def _within(made: Iterator[Tensor], box: Box) -> Iterator[Tensor]:
+    """A region of what is rendered from the top left; yields as `Streamed`."""
+    end = 0
+    for strip in made:
+        end += strip.shape[0]
+        kept = strip[max(0, box.top - end + strip.shape[0]) :, box.left :]
+        if end > box.top:
+            yield kept.permute(2, 0, 1) * 0.5 + 0.5
+
+
 def _merged(decoder: GridDecoder, below: _Enlarged) -> Iterator[Tensor]:
     """Strips of a level: what it answers, and else the level below."""
     top = 0
@@ -234,7 +322,7 @@ def _merged(decoder: GridDecoder, below: _Enlarged) -> Iterator[Tensor]:
 
 
 class _Between:
-    """Where pixels of an enlarged axis lie between those of the smaller one; borders repeated.
+    """Positions of an enlarged axis's pixels between those of the smaller one; borders repeated.
 
     Args:
         small: pixels of the axis.

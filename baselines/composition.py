@@ -19,24 +19,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.factors import Factors, PlainFactors
-from baselines.implicit import (
+from baselines.base import Encoder, SRModel
+from baselines.fast.factors import Factors, PlainFactors
+from baselines.geometry import (
     AxisLookup,
     LatentQuery,
     axis_lookup,
     latent_queries,
-    nearest_index,
+    table_rows,
 )
 from baselines.mlp import MLP
 
 RoutingUnit = Literal["latent", "pixel"]
-Range = Literal["signed", "unit"]
 
 
 class Decoder(nn.Module, ABC):
-    """What an implicit method feeds its head with.
+    """The part of an implicit method that turns codes and queries into its head's input.
 
     Attributes:
+        label: what tables call the method.
         code_dim: width of what is read per latent code.
         fed_dim: width of the head's input.
         out_dim: width of the head's output; three for RGB.
@@ -45,10 +46,12 @@ class Decoder(nn.Module, ABC):
         clips_cell: whether evaluation stretches the cell above x4 (LTE, not LIIF).
         ensembles: whether the method predicts from the four codes around a query.
         routable: whether its MLP can be replaced by experts of different depth.
+        modulated: whether codes have modulation intensities (LMF).
         for_encoder: options that the published settings change for an encoder, by its name.
         baseline: name of the decoder that this one is a change of; "" for none.
     """
 
+    label: ClassVar[str]
     code_dim: int
     fed_dim: int
     out_dim: int = 3
@@ -57,6 +60,7 @@ class Decoder(nn.Module, ABC):
     clips_cell: ClassVar[bool] = False
     ensembles: ClassVar[bool] = True
     routable: ClassVar[bool] = True
+    modulated: ClassVar[bool] = False
     for_encoder: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     baseline: ClassVar[str] = ""
 
@@ -93,7 +97,7 @@ class Decoder(nn.Module, ABC):
         return latent_queries(coord, size, ensemble)
 
     def along(self, coord: Tensor, cell: Tensor, n: int, ensemble: bool) -> AxisLookup:
-        """What `locate` finds along one axis; rows and columns do not depend on each other.
+        """Locate queries along one axis; rows and columns do not depend on each other.
 
         Args:
             coord: (m,) queries.
@@ -115,7 +119,7 @@ class Decoder(nn.Module, ABC):
         return PlainFactors(self, mlp, rel_cell, dtype)
 
     def skip(self, lr: Tensor, coord: Tensor) -> Tensor | None:
-        """What is added to the prediction, (B, Q, 3); None for nothing."""
+        """Addition to the prediction, (B, Q, 3), such as LTE's bilinear skip; None for nothing."""
         del lr, coord
         return None
 
@@ -176,7 +180,7 @@ class Head(nn.Module, ABC):
     def mixed(self) -> Sequence[MLP] | None:
         """The perceptrons whose answers, summed by the gates, are the head's in its present mode.
 
-        None where the answer is of another form; `baselines.sampled` then takes the plain way.
+        None where the answer is of another form; `baselines.fast.queries` then takes the plain way.
         """
         return None
 
@@ -225,7 +229,7 @@ class Features:
         return self.latent.shape[-2], self.latent.shape[-1]
 
     def of_image(self, index: int) -> Features:
-        """Those of one image of the batch."""
+        """Features of one image of the batch."""
         one = slice(index, index + 1)
         routing = self.routing
         if routing is not None:
@@ -260,15 +264,8 @@ def _check_counted(
         )
 
 
-def _rows(table: Tensor, index: Tensor) -> Tensor:
-    """Rows (B*Q, M) of a (B, h*w, M) table at (B, Q) indices."""
-    batch, length, width = table.shape
-    offset = torch.arange(batch, device=index.device).unsqueeze(1) * length
-    return table.reshape(batch * length, width).index_select(0, (index + offset).flatten())
-
-
-class ImplicitSR(nn.Module):
-    """An arbitrary-scale network: `model(lr, coord, cell) -> rgb`.
+class Composition(SRModel):
+    """An arbitrary-scale network, the plain way: `model(lr, coord, cell) -> rgb`.
 
     Pure: nothing is kept on the module between calls. `encode` once per LR image, `tabulate`
     once for the rows that a part of the queries needs, `decode` for as many chunks of queries as
@@ -285,8 +282,10 @@ class ImplicitSR(nn.Module):
         TypeError: for a decoder or a head with parameters that no count of multiply-adds covers.
     """
 
+    encoder: Encoder
+
     def __init__(
-        self, encoder: nn.Module, decoder: Decoder, head: Head, ensemble: bool = True
+        self, encoder: Encoder, decoder: Decoder, head: Head, ensemble: bool = True
     ) -> None:
         super().__init__()
         _check_counted(decoder, (), Decoder, ("estimator_macs", "latent_macs"))
@@ -359,11 +358,11 @@ class ImplicitSR(nn.Module):
         pixel_gates: Tensor | None,
     ) -> Tensor:
         """Prediction (B, Q, 3) from one latent code per query."""
-        code = _rows(table.codes, query.index - table.first * features.size[1])
+        code = table_rows(table.codes, query.index - table.first * features.size[1])
         fed = self.decoder.feed(code, query.rel_coord.flatten(0, 1), rel_cell)
         gates = pixel_gates
         if gates is None and features.routing is not None:
-            gates = _rows(features.routing.gates, query.index)
+            gates = table_rows(features.routing.gates, query.index)
         rgb = self.decoder.finish(code, self.head(fed, gates))
         return rgb.reshape(*query.index.shape, 3)
 
@@ -372,99 +371,4 @@ class ImplicitSR(nn.Module):
         if features.routing is None or self.head.routing_unit == "latent":
             return None
         (nearest,) = latent_queries(coord, features.size, ensemble=False)
-        return _rows(features.routing.gates, nearest.index)
-
-
-class ImageRouted(nn.Module, ABC):
-    """A network with its own upsampler in whose layers one of several experts serves an image.
-
-    Args:
-        experts: to choose from, as many in each layer.
-        layers: that choose.
-    """
-
-    def __init__(self, experts: int, layers: int) -> None:
-        super().__init__()
-        self.expert_count = experts
-        self.layer_count = layers
-
-    @abstractmethod
-    def enlarge(self, lr: Tensor) -> tuple[Tensor, Tensor]:
-        """SR images, and the experts that made them.
-
-        Args:
-            lr: (B, 3, h, w).
-
-        Returns:
-            (B, 3, h*scale, w*scale), and (B, layers) the expert of each image and layer, from 0.
-        """
-
-    @abstractmethod
-    def macs(self, lr_size: tuple[int, int]) -> list[int]:
-        """Multiply-adds of one image of (h, w), for each expert as if all layers chose it.
-
-        No layer's cost depends on another's choice, so a mixed choice costs the mean over layers.
-        """
-
-    def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) to (B, 3, h*scale, w*scale)."""
-        return self.enlarge(lr)[0]
-
-
-class FixedScaleSR(nn.Module):
-    """A network with its own upsampler: `model(lr) -> sr`.
-
-    Args:
-        network: does the work.
-        scale: the only one it can do.
-        input_range: "signed", lr and sr in [-1, 1] (LIIF's project), or "unit", in [0, 1].
-    """
-
-    def __init__(self, network: nn.Module, scale: int, input_range: Range = "signed") -> None:
-        super().__init__()
-        self.network = network
-        self.scale = scale
-        self.input_range = input_range
-
-    def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) to (B, 3, h*scale, w*scale)."""
-        out: Tensor = self.network(lr)
-        return out
-
-    def query(self, lr: Tensor, coord: Tensor) -> Tensor:
-        """The SR pixel that each query lies in, as the LIIF project trains such networks.
-
-        Args:
-            lr: (B, 3, h, w) in [-1, 1] whatever the network works on.
-            coord: (B, Q, 2).
-
-        Returns:
-            (B, Q, 3) in [-1, 1].
-        """
-        unit = self.input_range == "unit"
-        sr = self(lr / 2 + 0.5) * 2 - 1 if unit else self(lr)
-        h, w = sr.shape[-2:]
-        index = nearest_index(coord[..., 0], h) * w + nearest_index(coord[..., 1], w)
-        return _rows(sr.flatten(2).transpose(1, 2), index).reshape(*index.shape, 3)
-
-
-class FixedScaleLookup(nn.Module):
-    """A fixed-scale network queried at coordinates: the nearest pixel of its output.
-
-    The LIIF code trains and stores fixed-scale networks in this form. Coordinates are not
-    clamped: a query at exactly +1 may fall outside and reads zero, as there.
-    """
-
-    input_range = "signed"
-
-    def __init__(self, network: nn.Module, scale: int) -> None:
-        super().__init__()
-        self.network = network
-        self.scale = scale
-
-    def forward(self, lr: Tensor, coord: Tensor, cell: Tensor) -> Tensor:
-        """(B, 3, h, w), (B, Q, 2) and an unused cell to (B, Q, 3)."""
-        del cell
-        grid = coord.flip(-1).unsqueeze(1)
-        sampled = F.grid_sample(self.network(lr), grid, mode="nearest", align_corners=False)
-        return sampled[:, :, 0].permute(0, 2, 1)
+        return table_rows(features.routing.gates, nearest.index)

@@ -17,27 +17,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Any
 
-from torch import nn
-
-from baselines.bicubic import Bicubic
-from baselines.composition import (
-    Decoder,
-    FixedScaleLookup,
-    FixedScaleSR,
-    Head,
-    ImplicitSR,
-    MLPHead,
-)
-from baselines.encoders import ENCODERS, SYSTEMS, Encoder
-from baselines.igconv import IGConv, IGConvPlus
-from baselines.ipe import IPEDecoder
-from baselines.liif import LIIFDecoder
-from baselines.lmf import LMLIIFDecoder, LMLTEDecoder
-from baselines.lte import LTEDecoder
-from baselines.metasr import MetaSRDecoder
-from baselines.multiscale import Upsampler, compose
+from baselines.base import SRModel
+from baselines.composition import Decoder, Head, MLPHead
+from baselines.decoders.ipe import IPEDecoder
+from baselines.decoders.liif import LIIFDecoder
+from baselines.decoders.lmf import LMLIIFDecoder, LMLTEDecoder
+from baselines.decoders.lte import LTEDecoder
+from baselines.decoders.metasr import MetaSRDecoder
+from baselines.encoders import ENCODERS, LABELS, SYSTEMS, Encoder
+from baselines.shapes import shapes_only
+from baselines.systems.bicubic import Bicubic
+from baselines.systems.fixed import FixedScaleLookup, FixedScaleSR
+from baselines.systems.implicit import ImplicitSR
+from baselines.systems.multiscale import Upsampler, compose
+from baselines.upsamplers.igconv import IGConv, IGConvPlus
 
 DECODERS: dict[str, type[Decoder]] = {
     "liif": LIIFDecoder,
@@ -55,7 +51,7 @@ IMPLICIT_ENCODERS = ("edsr", "rdn", "rcan", "swinir")
 
 @dataclass(frozen=True)
 class Changes:
-    """What a suffix changes: options of decoder and head, balance weights by expert from 1."""
+    """Changes by a suffix: options of decoder and head, balance weights by expert from 1."""
 
     decoder: Mapping[str, Any] = field(default_factory=dict)
     head: Mapping[str, Any] = field(default_factory=dict)
@@ -97,6 +93,7 @@ class HeadFamily:
         build: called with (decoder, latent_channels, variant, **options).
         options: names that `build` takes as options.
         ablations: suffixes of its methods.
+        label: of its methods in tables, with {decoder} and {variant}.
     """
 
     name: str
@@ -104,18 +101,30 @@ class HeadFamily:
     build: Callable[..., Head]
     options: tuple[str, ...]
     ablations: tuple[Ablation, ...] = ()
+    label: str = "{decoder}-{variant}"
 
 
 class UnknownMethodError(ValueError):
     """A method name that nothing answers to; the message suggests the nearest."""
 
 
+def _no_network(method: Method, **options: object) -> SRModel:
+    del options
+    raise NotImplementedError(f"{method.name} says nothing of how its network is made")
+
+
 @dataclass(frozen=True)
-class MethodName:
-    """A method name taken apart.
+class Method:
+    """A method: what it is called, what it can do, and how its network is made.
 
     Attributes:
-        encoder: or system; empty for methods without a network.
+        name: as commands take it.
+        label: what the papers' tables call it: `MoEISR(LIIF)-s` over an encoder.
+        over: what they call its encoder there; "none" where they name none.
+        make: called with the method and the keywords of `build` that are set, of which it takes
+            those that concern it; answers with the network.
+        encoder: of the name, or system: what it is listed under in a profile's networks; empty for
+            methods without a network.
         decoder: empty for networks that answer with whole images.
         head: of the head family; empty for the decoder's own MLP.
         variant: of the head family.
@@ -129,6 +138,9 @@ class MethodName:
     """
 
     name: str
+    label: str = ""
+    over: str = "none"
+    make: Callable[..., SRModel] = field(default=_no_network, repr=False, compare=False)
     encoder: str = ""
     decoder: str = ""
     head: str = ""
@@ -142,7 +154,7 @@ class MethodName:
 
     @property
     def makes_images(self) -> bool:
-        """Whether the network makes whole images at whole scales; others answer queries."""
+        """Tell whether the network makes whole images at whole scales; others answer queries."""
         return self.scale is not None or bool(self.scales)
 
     @property
@@ -158,7 +170,7 @@ class MethodName:
         return self.scales or None
 
     def can_do(self, scale: float) -> bool:
-        """Whether the method can enlarge by a factor."""
+        """Tell whether the method can enlarge by a factor."""
         return self.only_scales is None or scale in self.only_scales
 
     @property
@@ -201,32 +213,111 @@ def heads() -> dict[str, HeadFamily]:
     return found
 
 
-def _with_upsamplers(encoder: str) -> Iterable[MethodName]:
+def _with_upsamplers(encoder: str) -> Iterable[Method]:
     for upsampler, made_by in UPSAMPLERS.items():
         if encoder in made_by.backbones:
-            scales = made_by.scales_with(encoder)
-            name = f"{encoder}-{upsampler}"
-            yield MethodName(name, encoder, upsampler=upsampler, scales=scales)
+            yield Method(
+                f"{encoder}-{upsampler}",
+                made_by.label,
+                made_by.backbones[encoder].label or LABELS[encoder],
+                _multi_scale,
+                encoder,
+                upsampler=upsampler,
+                scales=made_by.scales_with(encoder),
+            )
 
 
-def _with_decoders(encoder: str) -> Iterable[MethodName]:
+def _with_decoders(encoder: str) -> Iterable[Method]:
+    own = LABELS[encoder]
     for scale in FIXED_SCALES:
-        yield MethodName(f"{encoder}-x{scale}", encoder, scale=scale, dense=encoder in SYSTEMS)
+        yield Method(
+            f"{encoder}-x{scale}",
+            own,
+            "none" if encoder in SYSTEMS else own,
+            _fixed_scale,
+            encoder,
+            scale=scale,
+            dense=encoder in SYSTEMS,
+        )
     for decoder, made_by in DECODERS.items() if encoder not in SYSTEMS else ():
-        yield MethodName(f"{encoder}-{decoder}", encoder, decoder)
+        plain = Method(f"{encoder}-{decoder}", made_by.label, own, _implicit, encoder, decoder)
+        yield plain
         for head in heads().values() if made_by.routable else ():
             for variant in head.variants:
-                name = f"{encoder}-{head.name}-{decoder}-{variant}"
-                yield MethodName(name, encoder, decoder, head.name, variant)
+                yield replace(
+                    plain,
+                    name=f"{encoder}-{head.name}-{decoder}-{variant}",
+                    label=head.label.format(decoder=made_by.label, variant=variant),
+                    head=head.name,
+                    variant=variant,
+                )
 
 
 @cache
-def _names() -> dict[str, MethodName]:
-    found = [MethodName("bicubic")]
+def _names() -> dict[str, Method]:
+    found = [Method("bicubic", "bicubic", make=_bicubic)]
     whole = (*IMPLICIT_ENCODERS, *SYSTEMS)
     found += [method for encoder in whole for method in _with_decoders(encoder)]
     found += [method for encoder in ENCODERS for method in _with_upsamplers(encoder)]
     return {method.name: method for method in found}
+
+
+def _bicubic(method: Method, **options: object) -> SRModel:
+    del method, options
+    return Bicubic()
+
+
+def register(method: Method) -> Method:
+    """Add a method of your own, of any kind of network; it is then measured like all others.
+
+        Args:
+            method: whose `make` answers with an `SRModel`; `encoder` is what its options are listed
+                under in a profile's networks (its name, if left empty).
+
+        Raises:
+            ValueError: for a name that is taken, or a network that does not say what it costs.
+
+        Example:
+            >>> from baselines.shapes import shapes_only
+    from baselines.systems.bicubic import Bicubic
+            >>> made = register(Method("bicubic-again", make=lambda method, **options: Bicubic()))
+            >>> build("bicubic-again").count((4, 4), (8, 8)).total
+            0
+            >>> unregister("bicubic-again")
+    """
+    if method.name in _names():
+        raise ValueError(f"there is a method called '{method.name}' already")
+    with shapes_only():
+        model = method.make(method)
+    if next(model.parameters(), None) is not None:
+        method = replace(method, encoder=method.encoder or method.name)
+        _check_costs(method.name, model)
+    _names()[method.name] = replace(method, label=method.label or method.name)
+    return _names()[method.name]
+
+
+def encoder_names() -> list[str]:
+    """Every encoder and system, those of registered methods among them."""
+    return list(dict.fromkeys([*ENCODERS, *(m.encoder for m in _names().values() if m.encoder)]))
+
+
+def unregister(name: str) -> None:
+    """Take back a method that was registered."""
+    del _names()[name]
+    parse.cache_clear()
+
+
+def _check_costs(name: str, model: SRModel) -> None:
+    """Refuse a network with weights that counts no MACs, in enlarging or in training."""
+    lr, scale = 32, (model.scales or (2,))[0]
+    even = [1 / model.expert_count] * model.expert_count if model.needs_choice else None
+    found = model.count((lr, lr), (lr * scale, lr * scale), shares=even).total
+    trained = model.training_macs(lr, lr * lr, model.scales or (), 1)
+    if not (found > 0 and trained > 0):
+        raise ValueError(
+            f"{name} has weights and counts {found} MACs for an image, {trained} for a training "
+            "sample. Define `count` and `training_macs`."
+        )
 
 
 def methods() -> list[str]:
@@ -234,7 +325,7 @@ def methods() -> list[str]:
     return list(_names())
 
 
-def ablations(method: MethodName) -> tuple[Ablation, ...]:
+def ablations(method: Method) -> tuple[Ablation, ...]:
     """The suffixes that a method may have."""
     if method.head:
         return heads()[method.head].ablations
@@ -242,7 +333,7 @@ def ablations(method: MethodName) -> tuple[Ablation, ...]:
 
 
 @cache
-def parse(method: str) -> MethodName:
+def parse(method: str) -> Method:
     """The parts of a method name.
 
     Raises:
@@ -263,7 +354,9 @@ def parse(method: str) -> MethodName:
                     changes = ablation.changes(match)
                 except ValueError as error:
                     raise UnknownMethodError(f"{method}: {error}") from error
-                return replace(_names()[base], name=method, suffix=suffix, changes=changes)
+                own = _names()[base]
+                label = f"{own.label}-{suffix}"
+                return replace(own, name=method, label=label, suffix=suffix, changes=changes)
         forms = "; ".join(f"-{a.form}, {a.about}" for a in ablations(_names()[base]))
         if not forms:
             raise UnknownMethodError(f"Unknown method '{method}': '{base}' takes no suffix.")
@@ -317,7 +410,7 @@ def _check_options(part: str, given: Mapping[str, object], allowed: Iterable[str
 
 
 def _changed(
-    parts: MethodName, given: Mapping[str, Any] | None, changes: Mapping[str, Any]
+    parts: Method, given: Mapping[str, Any] | None, changes: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Options with those that the method's suffix stands for."""
     for key in given or ():
@@ -336,7 +429,7 @@ def build(
     ensemble: bool = True,
     lookup: bool = False,
     encoders: Mapping[str, Callable[..., Encoder]] = ENCODERS,
-) -> nn.Module:
+) -> SRModel:
     """The untrained network of a method, at the paper's sizes unless overridden.
 
     Args:
@@ -360,47 +453,92 @@ def build(
         >>> sum(p.numel() for p in model.parameters()) > 0
         True
     """
-    parts = parse(method)
-    if not parts.encoder:
-        return Bicubic()
-    make_encoder = encoders[parts.encoder]
-    _check_options("encoder", encoder or {}, _options_of(make_encoder, {"scale"}))
-    if lookup and parts.scale is None:
+    found = parse(method)
+    options: dict[str, Any] = {"ensemble": ensemble} if not ensemble else {}
+    if lookup and found.scale is None:
         raise TypeError(f"{method} has no fixed scale, so it is no look-up in its output")
-    if not parts.decoder:
-        _check_options("decoder", decoder or {}, ())
-        _check_options("head", head or {}, ())
-    if parts.upsampler:
-        make_upsampler = UPSAMPLERS[parts.upsampler]
-        _check_options("upsampler", upsampler or {}, _options_of(make_upsampler, {"channels"}))
-        backbone = make_upsampler.backbones[parts.encoder]
-        return compose(make_encoder, make_upsampler, backbone, encoder or {}, upsampler or {})
-    _check_options("upsampler", upsampler or {}, ())
-    if parts.scale is not None:
-        return _fixed_scale(make_encoder(**(encoder or {}), scale=parts.scale), parts.scale, lookup)
-    network = make_encoder(**(encoder or {}))
-    assert isinstance(network, nn.Module)
-    make_decoder = DECODERS[parts.decoder]
-    usual = make_decoder.for_encoder.get(parts.encoder, {})
-    decoder_options = {**usual, **_changed(parts, decoder, parts.changes.decoder)}
-    _check_options("decoder", decoder_options, _options_of(make_decoder, {"channels"}))
-    # Every decoder takes the channels first; only the abstract class does not say so.
-    feeder: Decoder = make_decoder(network.out_channels, **decoder_options)
-    new_head = _build_head(parts, feeder, network.out_channels, head)
-    return ImplicitSR(network, feeder, new_head, ensemble=ensemble)
+    if lookup:
+        options["lookup"] = True
+    if encoders is not ENCODERS:
+        options["encoders"] = encoders
+    given = {"encoder": encoder, "decoder": decoder, "head": head, "upsampler": upsampler}
+    return found.make(found, **{k: v for k, v in given.items() if v}, **options)
 
 
-def _fixed_scale(network: Encoder, scale: int, lookup: bool) -> nn.Module:
-    assert isinstance(network, nn.Module)
+def _encoder(
+    method: Method,
+    given: Mapping[str, Any],
+    encoders: Mapping[str, Callable[..., Encoder]],
+    *others: tuple[str, Mapping[str, Any] | None],
+) -> Callable[..., Encoder]:
+    """Find what makes a method's encoder, and check its options and those of other parts."""
+    make: Callable[..., Encoder] = encoders[method.encoder]
+    _check_options("encoder", given, _options_of(make, {"scale"}))
+    for part, options in others:
+        _check_options(part, options or {}, ())
+    return make
+
+
+def _multi_scale(
+    method: Method,
+    encoder: Mapping[str, Any] = MappingProxyType({}),
+    upsampler: Mapping[str, Any] = MappingProxyType({}),
+    decoder: Mapping[str, Any] | None = None,
+    head: Mapping[str, Any] | None = None,
+    encoders: Mapping[str, Callable[..., Encoder]] = ENCODERS,
+    **_: object,
+) -> SRModel:
+    make_encoder = _encoder(method, encoder, encoders, ("decoder", decoder), ("head", head))
+    make_upsampler = UPSAMPLERS[method.upsampler]
+    _check_options("upsampler", upsampler, _options_of(make_upsampler, {"channels"}))
+    backbone = make_upsampler.backbones[method.encoder]
+    return compose(make_encoder, make_upsampler, backbone, encoder, upsampler)
+
+
+def _fixed_scale(
+    method: Method,
+    encoder: Mapping[str, Any] = MappingProxyType({}),
+    lookup: bool = False,
+    encoders: Mapping[str, Callable[..., Encoder]] = ENCODERS,
+    decoder: Mapping[str, Any] | None = None,
+    head: Mapping[str, Any] | None = None,
+    upsampler: Mapping[str, Any] | None = None,
+    **_: object,
+) -> SRModel:
+    others = (("decoder", decoder), ("head", head), ("upsampler", upsampler))
+    make_encoder = _encoder(method, encoder, encoders, *others)
+    assert method.scale is not None
+    network = make_encoder(**encoder, scale=method.scale)
     if not lookup:
-        return FixedScaleSR(network, scale, network.upsampled_range)
+        return FixedScaleSR(network, method.scale, network.upsampled_range)
     if network.upsampled_range != FixedScaleLookup.input_range:
         raise ValueError("the LIIF project's wrapper works on [-1, 1]")
-    return FixedScaleLookup(network, scale)
+    return FixedScaleLookup(network, method.scale)
+
+
+def _implicit(
+    method: Method,
+    encoder: Mapping[str, Any] = MappingProxyType({}),
+    decoder: Mapping[str, Any] | None = None,
+    head: Mapping[str, Any] | None = None,
+    ensemble: bool = True,
+    encoders: Mapping[str, Callable[..., Encoder]] = ENCODERS,
+    upsampler: Mapping[str, Any] | None = None,
+    **_: object,
+) -> SRModel:
+    network = _encoder(method, encoder, encoders, ("upsampler", upsampler))(**encoder)
+    make_decoder = DECODERS[method.decoder]
+    usual = make_decoder.for_encoder.get(method.encoder, {})
+    options = {**usual, **_changed(method, decoder, method.changes.decoder)}
+    _check_options("decoder", options, _options_of(make_decoder, {"channels"}))
+    # Every decoder takes the channels first; only the abstract class does not say so.
+    feeder: Decoder = make_decoder(network.out_channels, **options)
+    made = _build_head(method, feeder, network.out_channels, head)
+    return ImplicitSR(network, feeder, made, ensemble=ensemble)
 
 
 def _build_head(
-    parts: MethodName, feeder: Decoder, channels: int, head: Mapping[str, Any] | None
+    parts: Method, feeder: Decoder, channels: int, head: Mapping[str, Any] | None
 ) -> Head:
     if not parts.head:
         options = head or {}

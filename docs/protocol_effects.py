@@ -19,17 +19,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines import build
-from baselines.composition import ImplicitSR
+from baselines.base import Box
 from baselines.encoders.swinir import reflected
+from baselines.systems.implicit import ImplicitSR
+from baselines.windows import Grid, extend
 from harness import metrics
-from harness.boxes import Box
 from harness.checkpoints import open_checkpoint
 from harness.data.degrade import Pair, make_pair, pil_bicubic, quantise, unit
 from harness.data.images import open_image
 from harness.data.sets import Dataset, ImageItem, find
 from harness.plain import decode_plain
-from harness.upscaling import cell_stretch, upscale
-from harness.windows import Grid, extend, grid, window_of
+from harness.upscaling import upscale
 
 PAIRED = (2, 3, 4)
 LARGE = (6, 8, 12, 18)
@@ -114,7 +114,7 @@ def cell_effects(model: ImplicitSR, pair: Pair, scale: float) -> Effects:
     """Of stretching the cell above x4, whatever the decoder's own rule is."""
     hr, lr = unit(pair.hr), unit(pair.lr)[None]
     size = (hr.shape[-2], hr.shape[-1])
-    seen = grid(model, (lr.shape[-2], lr.shape[-1]), size)
+    seen = model.seen((lr.shape[-2], lr.shape[-1]), size)
     extended = extend(lr, seen.lr)
     kept, clipped = (
         benchmark(decoded(model, extended, seen, size, stretch), hr, scale)
@@ -135,11 +135,11 @@ def network_effects(model: ImplicitSR, pair: Pair, scale: int) -> Effects:
         "SR rounded": benchmark(unit(quantise(sr)), hr, scale) - base,
         "LR by Pillow": benchmark(by_pillow, hr, scale) - base,
     }
-    window = window_of(model)
+    window = model.window
     if window > 1:
         up = tuple(side + -side % window for side in lr.shape[-2:])
         seen = Grid((up[0], up[1]), (up[0] * scale, up[1] * scale))
-        stretch = cell_stretch(model, scale)
+        stretch = model.cell_stretch(scale)
         shortest = decoded(model, reflected(lr, seen.lr), seen, size, stretch)
         found["shortest reflection"] = benchmark(shortest, hr, scale) - base
         own = decoded(model, lr, Grid(seen.lr, size), size, stretch)

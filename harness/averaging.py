@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from baselines.base import SRModel
 
 
 class Average:
@@ -23,12 +24,12 @@ class Average:
         model: a network with the averaged weights, in evaluation mode.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: SRModel, decay: float) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self._update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
+    def update(self, model: SRModel) -> None:
         """Take in the weights after a step; buffers are those of the network."""
         self._update(list(self.model.parameters()), list(model.parameters()), None)
         for mine, theirs in zip(self.model.buffers(), model.buffers(), strict=True):

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines import methods, parse
+from baselines.base import SRModel
 from harness.errors import HarnessError, UsageError
 from harness.files import plain_name, replacing
 from harness.official import (
@@ -26,7 +27,6 @@ from harness.official import (
     read_official,
 )
 from harness.recipe import LARGEST_SEED, Recipe
-from harness.scales import refusal
 from harness.state_dicts import DAMAGE, built_to_fit
 from harness.torch_files import read_torch
 
@@ -126,7 +126,7 @@ class Loaded:
         official: what an official file says of itself; None for our own.
     """
 
-    model: nn.Module
+    model: SRModel
     method: str
     weights: str
     meta: dict[str, Any]
@@ -143,7 +143,7 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _identity(network: nn.Module, options: Mapping[str, Any]) -> str:
+def _identity(network: SRModel, options: Mapping[str, Any]) -> str:
     """The weights' hash; with settings that they do not show, a hash of both."""
     weights = weights_hash(network.state_dict())
     settings = beyond_weights(options)
@@ -280,8 +280,8 @@ def _check_belongs(path: Path, loaded: Loaded, method: str) -> None:
     raise HarnessError(f"{path} belongs to {found}, not to {method}.", remedy)
 
 
-def _check_scale(path: Path, model: nn.Module, scale: float | None) -> None:
-    reason = "" if scale is None else refusal(model, scale)
+def _check_scale(path: Path, model: SRModel, scale: float | None) -> None:
+    reason = "" if scale is None else model.refusal(scale)
     if reason:
         raise HarnessError(f"{path} {reason}.", "Ask for another scale.")
 
@@ -328,7 +328,7 @@ def load_model(
     method: str | None = None,
     scale: float | None = None,
     network: Spec | None = None,
-) -> nn.Module:
+) -> SRModel:
     """The network of a checkpoint, ours or official, in evaluation mode on the CPU.
 
     It is called as the official network is: LIIF family `model(lr, coord, cell)`, lr (B, 3, h,

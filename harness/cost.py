@@ -11,20 +11,17 @@ from itertools import chain
 import torch
 
 from baselines import build, parse
-from baselines.composition import FixedScaleSR, ImplicitSR
-from baselines.multiscale import MultiScaleSR
+from baselines.base import SRModel
 from baselines.shapes import shapes_only
-from harness import checkpoints, flops
+from harness import checkpoints
 from harness.data.degrade import lr_size
 from harness.data.sets import ImageItem
 from harness.evaluation import missing_images
 from harness.jobs import Job
-from harness.profiles import Profile, Training
+from harness.profiles import Profile
 from harness.running import subjects
 from harness.subject import Subject
 from harness.training import Run
-
-Network = ImplicitSR | FixedScaleSR | MultiScaleSR
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class MethodCost:
         return MethodCost(self.method, **numbers)
 
 
-def _meta_model(profile: Profile, method: str) -> torch.nn.Module:
+def _meta_model(profile: Profile, method: str) -> SRModel:
     parts = parse(method)
     with shapes_only():
         if not parts.encoder:
@@ -63,50 +60,26 @@ def _meta_model(profile: Profile, method: str) -> torch.nn.Module:
         return build(method, **profile.networks.options(parts))
 
 
-def training_macs(model: Network, s: Training) -> int:
-    """One training sample through a network, forward, decoded the plain way."""
-    size = (s.patch, s.patch)
-    if isinstance(model, FixedScaleSR):
-        return flops.encoder_macs(model.network, size)
-    if isinstance(model, MultiScaleSR):
-        return _mean_macs(model, s)
-    per_pair = model.decoder.estimator_macs()[1]
-    pairs = s.queries * (4 if model.ensemble else 1)
-    return (
-        flops.encoder_macs(model.encoder, size)
-        + s.patch**2 * flops.per_pixel_macs(model)
-        + pairs * (per_pair + sum(model.head.expert_macs()))
-    )
-
-
-def _mean_macs(model: MultiScaleSR, s: Training) -> int:
-    """Over the scales that a batch may have; a batch makes its kernels once."""
-    lr = (s.patch, s.patch)
-    scales = [n for n in model.scales if n in s.scales] or list(model.scales)
-    counts = [flops.count(model, lr, (n * s.patch, n * s.patch)) for n in scales]
-    return sum(c.total - c.kernels + c.kernels // s.batch for c in counts) // len(counts)
-
-
-def _evaluation_macs(model: Network, items: Iterable[ImageItem], scale: float) -> int:
+def _evaluation_macs(model: SRModel, items: Iterable[ImageItem], scale: float) -> int:
     total = 0
     for (h, w), images in Counter(lr_size(item.size(), scale) for item in items).items():
         lr = (max(1, h), max(1, w))
         # As images are cut when they are measured.
         hr = (round(lr[0] * scale), round(lr[1] * scale))
-        total += images * flops.count(model, lr, hr, shares=_even(model)).total
+        total += images * model.count(lr, hr, shares=_even(model)).total
     return total
 
 
-def _choosing_macs(model: Network, items: Iterable[ImageItem]) -> int:
+def _choosing_macs(model: SRModel, items: Iterable[ImageItem]) -> int:
     """Finding the experts of HR images, once for all scales."""
-    if not isinstance(model, ImplicitSR):
+    if not model.needs_choice:
         return 0
-    counts = [flops.count(model, i.size(), i.size(), shares=_even(model)) for i in items]
+    counts = [model.count(i.size(), i.size(), shares=_even(model)) for i in items]
     return sum(count.encoder + count.mapper for count in counts)
 
 
-def _even(model: Network) -> list[float]:
-    experts = flops.expert_count(model)
+def _even(model: SRModel) -> list[float]:
+    experts = model.expert_count
     return [1 / experts] * experts
 
 
@@ -148,8 +121,6 @@ def _method_cost(
         cells=len(cells),
         measured=sum(not items for _, items in cells),
     )
-    if not isinstance(model, Network):
-        return cost
     return replace(
         cost,
         training=sum(_training_left(job, run, model) for run in unfinished),
@@ -167,16 +138,17 @@ def _cells(job: Job, method: str) -> Left:
     return [(scale, job.items(role)) for role, scale in job.cells(method)]
 
 
-def _training_left(job: Job, run: Run, model: Network) -> int:
+def _training_left(job: Job, run: Run, model: SRModel) -> int:
     assert job.training_set is not None
     settings = run.settings
     steps = settings.total_steps(len(job.training_set.items))
     if run.checkpoint.exists():
         steps = max(0, steps - int(checkpoints.read(run.checkpoint).get("step", 0)))
-    return 3 * training_macs(model, settings) * settings.batch * steps
+    sample = model.training_macs(settings.patch, settings.queries, settings.scales, settings.batch)
+    return 3 * sample * settings.batch * steps
 
 
-def _measuring_left(job: Job, model: Network, left: Left) -> int:
+def _measuring_left(job: Job, model: SRModel, left: Left) -> int:
     if job.experiment.scores:
         return sum(_evaluation_macs(model, items, scale) for scale, items in left)
     return _choosing_macs(model, dict.fromkeys(item for _, items in left for item in items))

@@ -13,7 +13,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor
 
-from harness import flops
+from baselines.macs import MacCount
 from harness.data.degrade import lr_size, unit
 from harness.data.sets import ImageItem
 from harness.subject import Subject
@@ -43,7 +43,7 @@ def lr_sizes(size: Size, scale: float, protocol: str) -> tuple[Size, Size]:
 
 def macs_of_image(
     subject: Subject, item: ImageItem, lr: Size, hr: Size, precision: str = "fp32"
-) -> flops.MacCount:
+) -> MacCount:
     """Multiply-adds of enlarging one image.
 
     The experts of a network with experts are those that it chooses on the HR image; where the LR
@@ -57,7 +57,7 @@ def macs_of_image(
         if lr != item.size():
             raise ValueError(f"{subject.method} must be run to know what it costs on LR images")
         experts = _experts(subject, item, precision)
-    return flops.count(subject.model, lr, hr, experts)
+    return subject.model.count(lr, hr, experts)
 
 
 _MAPS: OrderedDict[tuple[str, str, str], Tensor] = OrderedDict()

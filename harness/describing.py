@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from baselines import MethodName, parse
+from baselines import Method, parse
 from harness.data.sets import Dataset
 from harness.profiles import Profile, Training
 from harness.profiles.training import ADAM_BETAS, published
@@ -90,9 +90,9 @@ def schedule(profile: Profile, images: int, methods: Sequence[str]) -> str:
     return f"{text} (the paper: {_published(methods)})"
 
 
-def _groups(training: Training, methods: Sequence[str]) -> list[tuple[str, list[MethodName]]]:
+def _groups(training: Training, methods: Sequence[str]) -> list[tuple[str, list[Method]]]:
     """Methods that have a schedule in common, and what they are called."""
-    groups: dict[tuple[tuple[str, ...], bool], list[MethodName]] = {}
+    groups: dict[tuple[tuple[str, ...], bool], list[Method]] = {}
     for name in filter(lambda name: name.encoder, map(parse, methods)):
         overridden = tuple(family for family in name.families if family in training.overrides)
         groups.setdefault((overridden, training.for_method(name).dense), []).append(name)
@@ -116,7 +116,7 @@ def _published(methods: Sequence[str]) -> str:
     )
 
 
-def _settings(profile: Profile, images: int, names: Sequence[MethodName]) -> str:
+def _settings(profile: Profile, images: int, names: Sequence[Method]) -> str:
     """The schedule of methods that have the same."""
     free = [name for name in names if name.scale is None]
     s = profile.training.for_method((free or list(names))[0])

@@ -10,20 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.bicubic import Resize
-from baselines.composition import ImplicitSR
-from harness import flops
-from harness.cmsr.saving import with_cmsr
+from baselines.base import Streamed
+from baselines.macs import MacCount
+from baselines.systems.bicubic import Resize
 from harness.cmsr.table import Cmsr
 from harness.data.degrade import quantise, unit
 from harness.errors import HarnessError
 from harness.files import replacing
-from harness.flops import MacCount
 from harness.image_files import Source, enlarged_size
 from harness.profiles import Evaluation
 from harness.progress import Bar, bar
 from harness.subject import Subject
-from harness.upscaling import Streamed, stream
+from harness.upscaling import stream
 from harness.writers import QUALITY, STREAMED, Layout, Rows, write_rows
 
 # Of red, green and blue in grey, as Pillow has them; they sum to 2^16.
@@ -46,12 +44,11 @@ def begin(
 ) -> Streamed:
     """The enlarged image in the making. Args: as `enlarge_file`."""
     return stream(
-        subject.model,
+        cmsr.rendering(subject.model) if cmsr else subject.model,
         unit(source.rgb)[None],
         scale,
         precision=settings.precision,
         memory=settings.memory,
-        cmsr=cmsr.stored.levels if cmsr else None,
         stored=source.rgb.dtype,
     )
 
@@ -136,7 +133,7 @@ def enlarge_file(
             raise HarnessError(
                 f"{path}: a {kind} file cannot hold this image ({error}).", "Use .png."
             ) from error
-    if made.steps is None or not isinstance(subject.model, ImplicitSR):
+    if cmsr is None or made.choice is None:
         return Enlarged(layout, None)
-    macs = flops.count(subject.model, enlarged_size(source, 1), layout.size)
-    return Enlarged(layout, with_cmsr(macs, subject.model, made.lr_size, made.steps))
+    rendering = cmsr.rendering(subject.model)
+    return Enlarged(layout, rendering.count(enlarged_size(source, 1), layout.size, made.choice))

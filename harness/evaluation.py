@@ -12,11 +12,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from baselines.composition import ImplicitSR
-from harness import flops, metrics
-from harness.cmsr.saving import with_cmsr
+from baselines.base import SRModel
+from baselines.macs import MacCount
+from harness import metrics
 from harness.cmsr.table import Cmsr
 from harness.counting import COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
 from harness.data.degrade import Pair, TooSmallError, unit
@@ -24,11 +24,9 @@ from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
 from harness.device import PeakMemory, describe, synchronise
 from harness.errors import HarnessError
-from harness.flops import MacCount, expert_count, least_encoder_macs
 from harness.metrics import too_small
 from harness.profiles import Evaluation
 from harness.results import NO_SSIM, CellFile, CellId, Measurement
-from harness.scales import ready_for, scales_of
 from harness.subject import Subject
 from harness.upscaling import Upscaled, upscale
 from harness.versions import versions
@@ -72,6 +70,10 @@ class Task:
         """Of the tables, where they are used."""
         return self.cmsr.key(self.scale) if self.cmsr else ""
 
+    def model(self, subject: Subject) -> SRModel:
+        """The subject's network, rendered by CMSR where there are tables."""
+        return self.cmsr.rendering(subject.model) if self.cmsr else subject.model
+
     def cell(self, subject: Subject) -> CellId:
         """Identity of the cell."""
         return CellId(
@@ -100,7 +102,7 @@ class _Timed:
 
 
 def _timed_upscale(
-    model: nn.Module, device: torch.device, pair: Pair, task: Task, kept: int
+    model: SRModel, device: torch.device, pair: Pair, task: Task, kept: int
 ) -> _Timed:
     memory = PeakMemory(device, beside=kept)
     synchronise(device)
@@ -114,17 +116,16 @@ def _timed_upscale(
         size,
         precision=settings.precision,
         memory=settings.memory,
-        cmsr=task.cmsr.stored.levels if task.cmsr else None,
     )
     synchronise(device)
     return _Timed(sr, time.perf_counter() - start, memory.read(), memory.kind)
 
 
-_WARM: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
+_WARM: WeakKeyDictionary[SRModel, set[str]] = WeakKeyDictionary()
 """Precisions in which networks that live have run."""
 
 
-def warm_up(model: nn.Module, settings: Evaluation) -> None:
+def warm_up(model: SRModel, settings: Evaluation) -> None:
     """Enlarge a small image, so that the first measured one is not charged for start-up.
 
     Once is enough for a network and a precision, whatever is measured with it.
@@ -132,7 +133,7 @@ def warm_up(model: nn.Module, settings: Evaluation) -> None:
     ready = _WARM.setdefault(model, set())
     if settings.precision in ready:
         return
-    scales = scales_of(model) or (2,)
+    scales = model.scales or (2,)
     upscale(
         model,
         torch.zeros(1, 3, 16, 16),
@@ -157,7 +158,7 @@ def measure_image(
     item: ImageItem,
     task: Task,
     pairs: PairStore | None = None,
-    ready: nn.Module | None = None,
+    ready: SRModel | None = None,
 ) -> Measurement:
     """Measure a method on one image.
 
@@ -168,7 +169,7 @@ def measure_image(
         item: the image.
         task: dataset, scale and protocol.
         pairs: images that other measurements have read or made; kept there for the next.
-        ready: the method's network for this scale, if it was made before (`ready_for`).
+        ready: the method's network for this scale, if it was made before (`at_scale`).
     """
     pairs = pairs or PairStore(budget=0)
     if is_counted(task.protocol):
@@ -189,12 +190,10 @@ def measure_image(
         border = metrics.shaved_border(task.protocol, task.scale)
         reason = f"too small: nothing is left inside a border of {border} pixels"
         return _row(subject, task, replace(image, reason=reason))
-    ready = ready or ready_for(subject.model, task.scale)
+    model = task.model(subject)
+    ready = ready or model.at_scale(task.scale)
     made = _timed_upscale(ready, subject.device, pair, task, pairs.bytes)
-    choice = made.sr.layer_experts if made.sr.experts is None else made.sr.experts
-    macs = flops.count(subject.model, image.lr_size, image.hr_size, choice)
-    if made.sr.steps is not None and isinstance(subject.model, ImplicitSR):
-        macs = with_cmsr(macs, subject.model, made.sr.lr_size, made.sr.steps)
+    macs = model.count(image.lr_size, image.hr_size, made.sr.choice)
     db, similarity, reason = _scores(made.sr.image[0], unit(pair.hr), task.protocol, task.scale)
     return _row(subject, task, replace(image, reason=reason), macs, made, db, similarity)
 
@@ -209,8 +208,8 @@ def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore
     macs = macs_of_image(subject, kept, lr, hr, task.settings.precision)
     return replace(
         _row(subject, task, image, macs),
-        least_encoder_macs=least_encoder_macs(subject.model, lr),
-        kernel_values=flops.kernel_values(subject.model, task.scale),
+        least_encoder_macs=subject.model.least_encoder_macs(lr),
+        kernel_values=subject.model.kernel_values(task.scale),
     )
 
 
@@ -268,7 +267,7 @@ def _row(
         parameters=subject.parameters,
         encoder_parameters=subject.encoder_parameters,
         expert_depths=subject.expert_depths,
-        expert_shares=list(macs.shares) if macs and expert_count(subject.model) > 1 else [],
+        expert_shares=list(macs.shares) if macs and subject.model.expert_count > 1 else [],
         seconds=made.seconds if made else 0.0,
         peak_memory_bytes=made.peak if made else 0,
         memory_kind=made.memory_kind if made else "",
@@ -321,7 +320,7 @@ def measure_cell(
         missing = [item for item in task.items if force or item.name not in found]
         ready = None
         if missing and not is_counted(task.protocol):
-            ready = ready_for(subject.model, task.scale)
+            ready = task.model(subject).at_scale(task.scale)
             warm_up(ready, task.settings)
         try:
             for item in missing:

@@ -11,14 +11,11 @@ import yaml
 from torch import nn
 
 from baselines import UnknownMethodError, parse
-from baselines.composition import FixedScaleSR
-from baselines.multiscale import MultiScaleSR
 from harness import checkpoints
 from harness.checkpoints import Loaded
 from harness.errors import HarnessError, UsageError
 from harness.files import plain_name, replacing
 from harness.official import Spec, build_in_words, write_official
-from harness.scales import scales_of
 from harness.state_dicts import DAMAGE
 from harness.versions import versions
 
@@ -34,8 +31,7 @@ def describe(loaded: Loaded) -> dict[str, Any]:
         is assumed, and the official keys that were not needed with the reason.
     """
     official, meta, model = loaded.official, loaded.meta, loaded.model
-    scales = scales_of(model)
-    kind = model.input_range if isinstance(model, FixedScaleSR | MultiScaleSR) else "signed"
+    scales = model.scales
     return {
         "layout": official.layout if official else checkpoints.FORMAT,
         "project": official.project if official else "",
@@ -44,7 +40,7 @@ def describe(loaded: Loaded) -> dict[str, Any]:
         "network": build_in_words(meta["method"], meta["build"]),
         "scale": scales[0] if scales and len(scales) == 1 else None,
         "scales": None if scales is None else list(scales),
-        "values": _RANGES[kind],
+        "values": _RANGES[model.input_range],
         "parameters": _parameters(model),
         "weights": loaded.weights,
         "origin": meta.get("origin", ""),

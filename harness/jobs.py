@@ -9,8 +9,7 @@ from functools import partial
 
 import torch
 
-from baselines import parse
-from baselines.encoders import ENCODERS
+from baselines import build, parse
 from baselines.shapes import shapes_only
 from harness.data.degrade import lr_size
 from harness.data.sets import SPECS, Dataset, ImageItem, find
@@ -295,15 +294,11 @@ def _check_windows(job: Job) -> None:
     """Before the first network is trained, not when its turn comes."""
     if not job.trains:
         return
-    windows: dict[str, int] = {}
+    windows: dict[tuple[str, str], int] = {}
     for method in job.trained_methods():
         parts = parse(method)
-        if parts.upsampler:  # pads its patches itself
-            continue
-        if parts.encoder not in windows:
-            options = job.profile.networks.encoder.get(parts.encoder, {})
-            make = ENCODERS[parts.encoder]
+        kind = (parts.encoder, parts.upsampler)  # IGConv pads its patches itself
+        if kind not in windows:
             with shapes_only():
-                windows[parts.encoder] = make(**options, scale=parts.scale).window
-        patch = job.profile.training.for_method(parts).patch
-        check_patch(method, patch, windows[parts.encoder])
+                windows[kind] = build(method, **job.profile.networks.options(parts)).window
+        check_patch(method, job.profile.training.for_method(parts).patch, windows[kind])

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from baselines.composition import CodeTable, Features, ImplicitSR
-from baselines.implicit import make_cell, pixel_centers
-from harness.boxes import Box
+from baselines.base import Box
+from baselines.composition import CodeTable, Features
+from baselines.geometry import make_cell, pixel_centers
+from baselines.systems.implicit import ImplicitSR
 
 # Bytes of codes and head inputs that one chunk of queries holds. On a CPU they should stay in
 # the cache: full-size LIIF decodes 1.4 times as many pixels per second in chunks of 2 thousand
@@ -91,7 +92,7 @@ def decode_plain(
         features: of one image.
         size: (H, W) of the whole SR image.
         box: the region; all of it if None.
-        stretch: factor of the cell; see `harness.upscaling.cell_stretch`.
+        stretch: factor of the cell; see `ImplicitSR.cell_stretch`.
         chunk: queries decoded at once; None: as many as suit the device.
 
     Returns:

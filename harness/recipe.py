@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baselines import MethodName, parse
+from baselines import Method, parse
 from baselines.encoders import ENCODERS
 from harness.errors import UsageError
 
@@ -63,7 +63,7 @@ def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:
     )
 
 
-def _explicit(build: dict[str, Any], parts: MethodName) -> dict[str, Any]:
+def _explicit(build: dict[str, Any], parts: Method) -> dict[str, Any]:
     """Options with the rate of stochastic depth, where the encoder has one, even if it is usual.
 
     Networks that were trained before encoders had it must not be taken for trained with it.

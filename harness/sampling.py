@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.boxes import Box
+from baselines.base import Box
 from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
 from harness.data.images import save_png
 from harness.evaluation import Task
@@ -50,11 +50,11 @@ def _region(subject: Subject, pair: Pair, task: Task, box: Box) -> tuple[Tensor,
         precision=task.settings.precision,
         memory=task.settings.memory,
     )
-    crop, experts = quantise(made.image[0]), made.experts
-    if experts is None:
+    crop = quantise(made.image[0])
+    if not subject.expert_depths:
         return crop, None
     h, w = pair.lr.shape[-2:]
-    return crop, experts[None, :h, :w].to(torch.uint8).cpu()
+    return crop, made.choice[None, :h, :w].to(torch.uint8).cpu()
 
 
 def _method_sample(

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from baselines import build
+from baselines.base import SRModel
 from baselines.shapes import shapes_only
 from harness.errors import HarnessError
 
@@ -30,7 +31,7 @@ def built_to_fit(
     what: str,
     extra: Sequence[str] = (),
     name: Callable[[str], str] = str,
-) -> nn.Module:
+) -> SRModel:
     """The network of a method, with weights that must fit exactly.
 
     Sizes in the options may come from anywhere: they are compared with the weights on a network

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines import build, parse
-from baselines.composition import ImplicitSR
+from baselines.base import SRModel
 from harness.averaging import Average
 from harness.data.dense import DenseBatch
 from harness.data.patches import Batch
@@ -21,7 +21,6 @@ from harness.profiles import Training
 from harness.recipe import Recipe
 from harness.state_dicts import DAMAGE, load_strictly
 from harness.upscaling import autocast
-from harness.windows import window_of
 
 
 @dataclass
@@ -33,7 +32,7 @@ class State:
         average: of the weights; None where they are measured themselves.
     """
 
-    model: nn.Module
+    model: SRModel
     optimizer: torch.optim.Adam
     balance: list[float] | None = None
     average: Average | None = None
@@ -42,7 +41,7 @@ class State:
     validation: dict[str, float] = field(default_factory=dict)
 
     @property
-    def measured(self) -> nn.Module:
+    def measured(self) -> SRModel:
         """The network that is measured: with averaged weights, if there are any."""
         return self.model if self.average is None else self.average.model
 
@@ -77,7 +76,7 @@ class State:
             ) from error
 
 
-def _on_cpu(model: nn.Module) -> dict[str, Tensor]:
+def _on_cpu(model: SRModel) -> dict[str, Tensor]:
     return {name: value.detach().cpu() for name, value in model.state_dict().items()}
 
 
@@ -102,7 +101,7 @@ def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State
     model = build(recipe.method, **recipe.build)
     if next(model.parameters(), None) is None:
         raise HarnessError(f"{recipe.method} has nothing to train.")
-    check_patch(recipe.method, settings.patch, window_of(model))
+    check_patch(recipe.method, settings.patch, model.window)
     _check_scales(recipe.method, settings, model)
     weights = _balance_weights(recipe, model)
     model.to(device).train()
@@ -110,7 +109,7 @@ def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State
     return State(model, make_optimizer(model, settings), weights, average)
 
 
-def make_optimizer(model: nn.Module, settings: Training) -> torch.optim.Adam:
+def make_optimizer(model: SRModel, settings: Training) -> torch.optim.Adam:
     """Adam, fused: one pass over all parameters instead of a dozen small operations for each."""
     return torch.optim.Adam(model.parameters(), lr=settings.lr, betas=settings.betas, fused=True)
 
@@ -147,9 +146,9 @@ def check_patch(method: str, patch: int, window: int) -> None:
         )
 
 
-def _check_scales(method: str, settings: Training, model: nn.Module) -> None:
+def _check_scales(method: str, settings: Training, model: SRModel) -> None:
     """The scales of a network of several are its own to say (`scales`)."""
-    known = getattr(model, "scales", settings.scales)
+    known = model.scales or settings.scales
     if not set(settings.scales) <= set(known):
         raise UsageError(
             f"{method} is to be trained at {_listed(settings.scales)}, but has {_listed(known)}. "
@@ -161,13 +160,13 @@ def _listed(scales: Sequence[int]) -> str:
     return ", ".join(f"x{scale}" for scale in scales)
 
 
-def _balance_weights(recipe: Recipe, model: nn.Module) -> list[float] | None:
+def _balance_weights(recipe: Recipe, model: SRModel) -> list[float] | None:
     """w_j: the profile's, with that of the method's name; None for ones."""
     weights = recipe.training.get("balance_weights")
     changed = parse(recipe.method).changes.balance
-    if not isinstance(model, ImplicitSR) or not (weights or changed):
+    if not (weights or changed):
         return None
-    experts = len(model.head.expert_macs())
+    experts = model.expert_count
     if weights and len(weights) != experts:
         raise UsageError(
             f"{recipe.method} has {experts} experts, `balance_weights` {len(weights)} numbers."

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from baselines import build, parse
-from baselines.composition import ImplicitSR
+from baselines.base import SRModel
 from baselines.shapes import shapes_only
 from harness import checkpoints
 from harness.errors import HarnessError
 from harness.files import plain_name
-from harness.flops import expert_count
 from harness.profiles import Profile
 
 
@@ -58,7 +56,7 @@ class Subject:
     """
 
     method: str
-    model: nn.Module
+    model: SRModel
     device: torch.device
     seed: int = 0
     checkpoint: str = ""
@@ -79,15 +77,12 @@ class Subject:
     @property
     def encoder_parameters(self) -> int | None:
         """Those of the encoder; None for a network that has none apart."""
-        encoder = getattr(self.model, "encoder", None)
-        return sum(p.numel() for p in encoder.parameters()) if encoder is not None else None
+        return self.model.encoder_parameters
 
     @property
     def expert_depths(self) -> list[int]:
         """Linear layers of the experts; empty without experts."""
-        # Of the head: LMF's latent MLP is no expert.
-        experts = self.model.head.mlps if isinstance(self.model, ImplicitSR) else ()
-        return [e.depth for e in experts] if len(experts) > 1 else []
+        return list(self.model.expert_depths)
 
 
 def open_subject(path: Path, device: torch.device, method: str | None = None) -> Subject:
@@ -153,6 +148,6 @@ def _without_weights(method: str, profile: Profile, options: Mapping[str, Any]) 
         checkpoint=f"shapes-{digest}",
         profile=profile.name,
         origin="not trained: its multiply-adds follow from its shapes"
-        + (", the dearest expert in every layer" if expert_count(model) > 1 else ""),
+        + (", the dearest expert in every layer" if model.expert_count > 1 else ""),
         counts_only=True,
     )

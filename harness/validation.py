@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import nn
-
+from baselines.base import SRModel
 from harness.data.degrade import Pair, TooSmallError, make_pair, unit
 from harness.data.sets import Dataset, ImageItem
 from harness.errors import HarnessError
@@ -35,7 +34,7 @@ class Validator:
             "Remove the image, or lower the scale of `validation` in the profile.",
         )
 
-    def __call__(self, model: nn.Module) -> float:
+    def __call__(self, model: SRModel) -> float:
         """Mean PSNR in dB."""
         was_training = model.training
         model.eval()

@@ -113,4 +113,5 @@ HEAD_FAMILY = HeadFamily(
         "routing_unit",
     ),
     ablations=ABLATIONS,
+    label="MoEISR({decoder})-{variant}",
 )

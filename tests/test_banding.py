@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from tiny import ENCODERS, FIXED, network
 from torch import Tensor, nn
 
-from baselines import banding
-from baselines.banding import band_memory, in_bands, spans
 from baselines.encoders.rdn import RDN
 from baselines.encoders.srformer import SRFormer
 from baselines.encoders.swinir import SwinIR
-from harness import flops
+from baselines.fast import banding
+from baselines.fast.banding import band_memory, in_bands, spans
 from harness.upscaling import stream, upscale
 
 NEAR = 1e-6
@@ -136,5 +135,5 @@ def test_the_budget_reaches_the_encoder(method, monkeypatch):
 def test_what_is_counted_does_not_depend_on_bands():
     model = network("rdn-liif")
     with band_memory(1):
-        banded = flops.count(model, (40, 12), (80, 24))
-    assert banded == flops.count(network("rdn-liif"), (40, 12), (80, 24))
+        banded = model.count((40, 12), (80, 24))
+    assert banded == network("rdn-liif").count((40, 12), (80, 24))

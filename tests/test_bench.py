@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from tiny import PROFILE, network, profile_with, write_profile
 
 from baselines import build
+from baselines.fast.stacked import stacked
 from baselines.shapes import shapes_only
-from baselines.stacked import stacked
 from harness.allocator import keep_freed_memory
 from harness.bench.decoding import make_case
 from harness.bench.machine import machine
 from harness.bench.plain import PlainSamples, plain_loader
 from harness.bench.timing import Times, alternate, spread
-from harness.cost import training_macs
 from harness.profiles import Training
 
 
@@ -70,7 +69,7 @@ def test_what_the_multiply_adds_promise(method, promised):
     with shapes_only():
         model = build(method).train()
         spared = stacked(model).spared_macs(48**2, 4 * 2304)
-    plain = training_macs(model, settings)
+    plain = model.training_macs(settings.patch, settings.queries, settings.scales, settings.batch)
     assert plain / (plain - spared) == pytest.approx(promised, abs=0.06)
 
 

@@ -17,15 +17,14 @@ from tiny import DECODER, ENCODER, network, photo, pixels, seen_by, write_data
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from baselines import engine, factors
-from baselines.cmsr import Level, Tables, levels_at
-from baselines.composition import ImplicitSR
-from baselines.implicit import make_cell, make_coord
-from baselines.pool import Pool
-from harness import checkpoints, flops
-from harness.boxes import Box
+from baselines.base import Box
+from baselines.cmsr import Cmsr, Level, Tables, levels_at, rendered_queries
+from baselines.fast import engine, factors
+from baselines.fast.pool import Pool
+from baselines.geometry import make_cell, make_coord
+from baselines.systems.implicit import ImplicitSR
+from harness import checkpoints
 from harness.cmsr import making, scan
-from harness.cmsr.saving import rendered_queries, with_cmsr
 from harness.cmsr.scan import bound, find_levels
 from harness.cmsr.table import CmsrTables, load_tables
 from harness.data.sets import Dataset, find
@@ -146,28 +145,28 @@ def test_the_image_is_that_of_the_slow_statement(
         low[-1] = INF if unbounded else low[-1]
         levels = list(zip((1, 2.5, 4), low, strict=True))
         tables = {scale: [Level(*level) for level in levels]}
-        made = upscale(model, image, scale, memory=memory, cmsr=tables)
+        made = upscale(Cmsr(model, tables), image, scale, memory=memory)
         expected = slowly(model, seen, [*levels, (scale, INF)], whole)
     kept = expected.image[:, : size[0], : size[1]]
     assert made.image.shape[1:] == kept.shape
     assert (made.image[0] - kept).abs().max() < 1e-4
     if whole == size:
-        assert rendered_queries(model, made.lr_size, made.steps) == expected.queries
+        assert rendered_queries(model, made.lr_size, made.choice) == expected.queries
 
 
 def test_where_no_pixel_is_weak_all_is_rendered_at_the_target():
     for method in METHODS:
         model, lr = network(method), torch.rand(1, 3, 5, 7)
         tables = {6.0: [Level(1, 0.0), Level(4, 0.0)]}
-        made = upscale(model, lr, 5.6, cmsr=tables)
+        made = upscale(Cmsr(model, tables), lr, 5.6)
         assert torch.allclose(made.image, upscale(model, lr, 5.6).image, atol=1e-6)
-        assert rendered_queries(model, made.lr_size, made.steps) == 28 * 39
+        assert rendered_queries(model, made.lr_size, made.choice) == 28 * 39
 
 
 def test_where_all_are_weak_all_is_rendered_at_the_lowest_scale():
     model, lr = network("edsr-lmliif"), torch.rand(1, 3, 5, 7)
-    made = upscale(model, lr, 6, cmsr={6.0: [Level(2, INF)]})
-    assert rendered_queries(model, (5, 7), made.steps) == 10 * 14
+    made = upscale(Cmsr(model, {6.0: [Level(2, INF)]}), lr, 6)
+    assert rendered_queries(model, (5, 7), made.choice) == 10 * 14
     with torch.no_grad():
         features = model.encode(lr * 2 - 1)
         table = model.tabulate(features, make_cell((30, 42))[None] * 6 / 4)
@@ -181,8 +180,8 @@ def test_where_all_are_weak_all_is_rendered_at_the_lowest_scale():
 @pytest.mark.parametrize("scale", [1, 2.5, 4])
 def test_up_to_x4_the_rendering_is_the_plain_one(scale):
     model, lr = network("edsr-lmliif"), torch.rand(1, 3, 5, 7)
-    made = upscale(model, lr, scale, cmsr={6.0: [Level(1, INF)]})
-    assert made.steps is None
+    made = upscale(Cmsr(model, {6.0: [Level(1, INF)]}), lr, scale)
+    assert made.choice is None
     assert torch.equal(made.image, upscale(model, lr, scale).image)
 
 
@@ -196,8 +195,8 @@ def test_a_region_is_cut_from_the_whole(data, method):
     top, left = data.draw(st.integers(0, 24)), data.draw(st.integers(0, 29))
     box = Box(top, left, data.draw(st.integers(1, 25 - top)), data.draw(st.integers(1, 30 - left)))
     memory = data.draw(st.sampled_from([1, None]))
-    whole = upscale(model, lr, 5, cmsr=tables).image
-    part = upscale(model, lr, 5, box=box, memory=memory, cmsr=tables).image
+    whole = upscale(Cmsr(model, tables), lr, 5).image
+    part = upscale(Cmsr(model, tables), lr, 5, box=box, memory=memory).image
     expected = whole[:, :, top : top + box.height, left : left + box.width]
     assert (part - expected).abs().max() < 1e-5
 
@@ -206,9 +205,9 @@ def test_reduced_precision_stays_close():
     model, lr = network("edsr-lmliif"), pixels(8, 9)[None] / 255
     with torch.no_grad():
         tables = {6.0: [Level(2, *bounds_of(model, lr, 6.0, [0.5]))]}
-    whole = upscale(model, lr, 6, cmsr=tables)
-    reduced = upscale(model, lr, 6, precision="bf16", cmsr=tables)
-    assert len(whole.steps) == 2
+    whole = upscale(Cmsr(model, tables), lr, 6)
+    reduced = upscale(Cmsr(model, tables), lr, 6, precision="bf16")
+    assert len(whole.choice) == 2
     assert 0 < (reduced.image - whole.image).abs().mean() < 0.005
 
 
@@ -219,8 +218,8 @@ def test_cuda_renders_what_the_cpu_renders(method):
     with torch.no_grad():
         low = bounds_of(model, lr, 6.0, [0.3, 0.6])
     tables = {6.0: [Level(2, low[0]), Level(4, low[1])]}
-    expected = upscale(model, lr, 6, cmsr=tables).image
-    found = upscale(model.cuda(), lr, 6, cmsr=tables).image
+    expected = upscale(Cmsr(model, tables), lr, 6).image
+    found = upscale(Cmsr(model.cuda(), tables), lr, 6).image
     assert (found - expected).abs().mean() < 1e-4
 
 
@@ -239,7 +238,7 @@ def test_rendered_and_executed_multiply_adds(monkeypatch):
     with FlopCounterMode(display=False) as encoding:
         model.encode(lr * 2 - 1)
     with FlopCounterMode(display=False) as counter:
-        made = upscale(model, lr, 6, cmsr=tables)
+        made = upscale(Cmsr(model, tables), lr, 6)
     ran = (counter.get_total_flops() - encoding.get_total_flops()) // 2
     make = model.decoder.factors
 
@@ -248,14 +247,14 @@ def test_rendered_and_executed_multiply_adds(monkeypatch):
         found.macs = replace(found.macs, row=0, column=0)
         return found
 
-    plain = flops.count(model, (2, 3), size)
-    found = with_cmsr(plain, model, (2, 3), made.steps)
-    queries = rendered_queries(model, (2, 3), made.steps)
+    plain = model.count((2, 3), size)
+    found = Cmsr(model, tables).count((2, 3), size, made.choice)
+    queries = rendered_queries(model, (2, 3), made.choice)
     assert found.rendered == plain.latent + queries * plain.head // (12 * 18)
     assert found.decoder == plain.decoder
     assert found.executed < plain.executed
     monkeypatch.setattr(model.decoder, "factors", products_alone)
-    assert with_cmsr(plain, model, (2, 3), made.steps).executed == ran
+    assert Cmsr(model, tables).count((2, 3), size, made.choice).executed == ran
 
 
 # Tables

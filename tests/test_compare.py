@@ -33,7 +33,7 @@ from tiny import PROFILE, Harness, write_data, write_profile
 
 import baselines
 from baselines import parse
-from baselines.composition import ImplicitSR
+from baselines.systems.implicit import ImplicitSR
 from harness import checkpoints, experiments
 from harness.costs import latency, measuring
 from harness.costs.memory import Case, Peak, peaks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from test_dense import source
 from test_training import assert_same_weights, checkpoint, command, log
 from tiny import network, pixels, profile_with, write_data, write_profile
 
-from baselines import MethodName, registry
+from baselines import Method, registry
+from baselines.base import Request, SRModel, Streamed, cut
 from baselines.frequency import frequency_loss
-from harness import checkpoints, profiles, state_dicts, stepping
+from baselines.macs import MacCount
+from harness import checkpoints, profiles
 from harness.averaging import Average
 from harness.checkpoints import load_model
 from harness.data.dense import DenseSource
@@ -101,8 +104,10 @@ def test_an_average_of_weights(decay):
 # Runs
 
 
-class Toy(torch.nn.Module):
+class Toy(SRModel):
     """The smallest network of several scales: `model(lr, scale)` on [0, 1]."""
+
+    input_range = "unit"
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,22 +119,35 @@ class Toy(torch.nn.Module):
         self.asked.append(scale)
         return F.interpolate(self.conv(lr), scale_factor=scale)
 
+    def image(self, lr: torch.Tensor, scale: int) -> torch.Tensor:
+        return self(lr, scale)
+
+    def stream(self, lr: torch.Tensor, request: Request) -> Streamed:
+        sr = self(lr, int(request.scale))
+        return Streamed(iter([cut(sr, request.box)]), (lr.shape[-2], lr.shape[-1]))
+
+    def count(self, lr_size, hr_size, choice=None, shares=None) -> MacCount:
+        del hr_size, choice, shares
+        return MacCount(encoder=81 * lr_size[0] * lr_size[1])
+
+    def training_macs(self, patch: int, queries: int, scales: Sequence[int], batch: int) -> int:
+        del queries, scales, batch
+        return 81 * patch**2
+
 
 @pytest.fixture
-def toy(monkeypatch):
+def toy():
     """`toy-many`, a method of scales 2 and 3."""
     made: list[Toy] = []
 
-    def build(method: str, **_: object) -> Toy:
-        assert method == "toy-many"
+    def make(method: Method, **_: object) -> Toy:
+        assert method.name == "toy-many"
         made.append(Toy())
         return made[-1]
 
-    monkeypatch.setitem(registry._names(), "toy-many", MethodName("toy-many", "toy", scales=(2, 3)))
-    for module in (stepping, state_dicts):
-        monkeypatch.setattr(module, "build", build)
+    registry.register(Method("toy-many", make=make, encoder="toy", scales=(2, 3)))
     yield made
-    registry.parse.cache_clear()
+    registry.unregister("toy-many")
 
 
 RECIPE = {"frequency": 0.1, "betas": [0.9, 0.99], "iterations": 10, "milestones": [5, 8]}

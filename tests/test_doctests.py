@@ -18,7 +18,7 @@ MODULES = [
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 ]
 WITH_EXAMPLES = {
-    *("baselines.registry", "baselines.mlp", "baselines.implicit", "baselines.encoders.edsr"),
+    *("baselines.registry", "baselines.mlp", "baselines.geometry", "baselines.encoders.edsr"),
     *("moeisr.losses", "harness.metrics", "harness.flops", "harness.published"),
 }
 

@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 from tiny import DECODER, ENCODER, network
 from torch import Tensor, nn
 
-from baselines import build, engine
-from baselines.composition import Decoder, Features, ImplicitSR, MLPHead, Routing
-from baselines.engine import GridDecoder, GridJob, decode_grid
-from baselines.factors import FUSED, Factors, Workspace, linear_relu
-from baselines.grid import make_axis
-from baselines.implicit import axis_lookup, make_cell, make_coord, pixel_centers
-from baselines.pool import Pool
+from baselines import build
+from baselines.composition import Decoder, Features, MLPHead, Routing
+from baselines.fast import engine
+from baselines.fast.axes import make_axis
+from baselines.fast.engine import GridDecoder, GridJob, decode_grid
+from baselines.fast.factors import FUSED, Factors, Workspace, linear_relu
+from baselines.fast.pool import Pool
+from baselines.geometry import axis_lookup, make_cell, make_coord, pixel_centers
+from baselines.systems.implicit import ImplicitSR
 from harness.plain import decode_plain
-from harness.upscaling import cell_stretch, upscale
+from harness.upscaling import upscale
 
 TOLERANCE = 1e-4
 SIDES = st.integers(1, 9)
@@ -141,7 +143,7 @@ def test_threads_change_nothing(kind, threads, monkeypatch):
 def assert_equal_to_plain(model, lr, scales, batch, seed, pairs, memory):
     generator = torch.Generator().manual_seed(seed)
     size = (max(1, round(lr[0] * scales[0])), max(1, round(lr[1] * scales[1])))
-    stretch = cell_stretch(model, scales[0])
+    stretch = model.cell_stretch(scales[0])
     with torch.no_grad():
         features = model.encode(torch.rand(batch, 3, *lr, generator=generator) * 2 - 1)
         choice = torch.randint(0, 4, (batch, lr[0] * lr[1]), generator=generator)

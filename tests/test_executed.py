@@ -9,10 +9,11 @@ import torch
 from tiny import network
 from torch.utils.flop_counter import FlopCounterMode
 
-from baselines import build, engine, factors
-from baselines.pool import Pool
+from baselines import build
+from baselines.fast import counting, engine, factors
+from baselines.fast.pool import Pool
 from baselines.shapes import shapes_only
-from harness import flops, upscaling, windows
+from harness import upscaling
 from harness.upscaling import upscale
 
 
@@ -39,14 +40,14 @@ def test_executed_matrix_products_are_those_that_run(method, lr, hr, monkeypatch
     with FlopCounterMode(display=False) as encoding:
         choice = upscaling.expert_map(model, image)
         if choice is None:
-            model.encode(windows.extend(image, windows.grid(model, lr, hr).lr))
+            model.encode(model.extend(image))
     with FlopCounterMode(display=False) as counter:
         upscale(model, image, hr[0] / lr[0], hr)
     ran = (counter.get_total_flops() - encoding.get_total_flops()) // 2
-    seen = windows.grid(model, lr, hr)
-    executed = flops.executed_macs(model, seen, hr, choice)
+    seen = model.seen(lr, hr)
+    executed = counting.executed_macs(model, seen, hr, choice)
     width = model.head.mlps[0].linears[0].out_features
-    axes = [flops._axis(model, seen, hr, axis) for axis in (0, 1)]
+    axes = [counting._axis(model, seen, hr, axis) for axis in (0, 1)]
     runs = [axis.code.numel() for axis in axes]
     sums = axes[0].pairs * runs[1] + axes[1].pairs * runs[0]
     mapper = model.head.routing_macs() * math.prod(seen.lr)
@@ -60,6 +61,6 @@ def test_executed_macs_at_the_papers_size():
     pairs = 2 * 192 - 4  # of rows; a border row finds one code twice
     products = 48 * 48 * 576 * 256 + pairs**2 * (3 * 256 * 256 + 256 * 3)
     sums = 2 * pairs * 48 * 256
-    found = flops.count(model, (48, 48), (192, 192))
+    found = model.count((48, 48), (192, 192))
     assert found.executed == products + sums
     assert found.decoder == 4 * 192 * 192 * 345_856

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,17 +18,20 @@ from PIL import Image
 from tiny import FIXED, MIXTURES, NETWORKS, network, seen_by
 from torch import nn
 
-from baselines import MethodName, build, registry
-from baselines.composition import FixedScaleSR, ImplicitSR, MLPHead
+from baselines import build, registry
+from baselines.composition import MLPHead
+from baselines.decoders.liif import LIIFDecoder
 from baselines.encoders import EDSR
-from baselines.implicit import latent_queries, make_cell, make_coord
-from baselines.liif import LIIFDecoder
+from baselines.fast import counting
+from baselines.geometry import latent_queries, make_cell, make_coord
 from baselines.mlp import MLP
 from baselines.shapes import shapes_only
+from baselines.systems.fixed import FixedScaleSR
+from baselines.systems.implicit import ImplicitSR
+from baselines.windows import Grid
 from harness import flops
 from harness.published import published
 from harness.upscaling import upscale
-from harness.windows import Grid
 
 COUNTED = {"conv", "linear", "addmm", "matmul", "bmm"}
 SCALES = (2, 3, 4, 6, 12, 18, 24, 30)
@@ -64,7 +68,7 @@ def test_equal_to_fvcore(method, options):
     with torch.no_grad():
         routing = model.encode(lr).routing
     choice = None if routing is None else routing.probabilities.argmax(dim=-1)[0]
-    found = flops.count(model, (7, 9), hr, choice)
+    found = model.count((7, 9), hr, choice)
     assert found.total == counted_by_fvcore(model, lr, coord, cell)
     if choice is not None:
         assert len(choice.unique()) > 1, "the test means to count several experts"
@@ -76,7 +80,7 @@ def test_equal_to_fvcore_where_a_pixel_has_one_expert(method):
     hr, lr, coord, cell = evaluated(model, torch.rand(1, 3, 6, 5) * 2 - 1, 3.3)
     with torch.no_grad():
         choice = model.encode(lr).routing.probabilities.argmax(dim=-1)[0]
-    found = flops.count(model, (6, 5), hr, choice)
+    found = model.count((6, 5), hr, choice)
     assert found.total == counted_by_fvcore(model, lr, coord, cell)
 
 
@@ -99,7 +103,7 @@ def test_official_networks_count_the_same(name, method, ensemble):
     operators = recorded(name)
     with shapes_only():
         model = build(method, ensemble=ensemble)
-    found = flops.count(model, (24, 24), (96, 96))
+    found = model.count((24, 24), (96, 96))
     assert found.total == operators["conv"] + operators["linear"] + operators.get("bmm", 0)
 
 
@@ -108,8 +112,8 @@ def test_fixed_scale_networks_equal_fvcore(method):
     model, scale = network(method), int(method[-1])
     lr = torch.rand(1, 3, 7, 9)
     seen, _ = seen_by(model, lr, (7 * scale, 9 * scale))
-    choice = upscale(model, lr, scale).layer_experts
-    found = flops.count(model, (7, 9), (7 * scale, 9 * scale), choice)
+    choice = upscale(model, lr, scale).choice
+    found = model.count((7, 9), (7 * scale, 9 * scale), choice)
     assert found.total == found.encoder == counted_by_fvcore(model, seen)
 
 
@@ -117,12 +121,12 @@ def test_fixed_scale_networks_equal_fvcore(method):
 def test_fixed_scale_networks_count_the_same(scale):
     with shapes_only():
         model = FixedScaleSR(EDSR(scale=scale), scale)
-    found = flops.count(model, (24, 24), (24 * scale, 24 * scale))
+    found = model.count((24, 24), (24 * scale, 24 * scale))
     assert found.total == recorded(f"edsr-baseline-x{scale}")["conv"]
 
 
 def test_bicubic_counts_nothing():
-    assert flops.count(build("bicubic"), (8, 8), (16, 16)).total == 0
+    assert build("bicubic").count((8, 8), (16, 16)).total == 0
 
 
 LIIF = LIIFDecoder(1)
@@ -137,7 +141,7 @@ def test_pairs_are_those_that_the_decoder_makes(h, w, scale, ensemble):
     expected = torch.zeros(h * w, dtype=torch.int64)
     for query in latent_queries(coord, (h, w), ensemble):
         expected += query.index.flatten().bincount(minlength=h * w)
-    found = flops.pair_counts(LIIF, Grid((h, w), hr), hr, ensemble)
+    found = counting.pair_counts(LIIF, Grid((h, w), hr), hr, ensemble)
     assert found.flatten().tolist() == expected.tolist()
     assert found.sum() == hr[0] * hr[1] * (4 if ensemble else 1)
 
@@ -148,7 +152,7 @@ def test_pairs_where_the_nearest_code_decides(h, w, scale):
     hr, coord, _ = grid((h, w), scale)
     (nearest,) = latent_queries(coord, (h, w), ensemble=False)
     expected = 4 * nearest.index.flatten().bincount(minlength=h * w)
-    found = flops.pair_counts(LIIF, Grid((h, w), hr), hr, True, by_pixel=True)
+    found = counting.pair_counts(LIIF, Grid((h, w), hr), hr, True, by_pixel=True)
     assert found.flatten().tolist() == expected.tolist()
 
 
@@ -157,7 +161,7 @@ def test_an_expert_costs_what_its_queries_cost():
     model = network("edsr-moeisr-liif-b", ensemble=False)
     macs = model.head.expert_macs()
     choice = torch.tensor([0, 3, 3, 1])
-    found = flops.count(model, (2, 2), (2, 2), choice)
+    found = model.count((2, 2), (2, 2), choice)
     assert found.head == macs[0] + macs[1] + 2 * macs[3]
     assert found.shares == (0.25, 0.25, 0, 0.5)
     # 8 features, 20 between, four experts, 3x3, once per LR pixel.
@@ -192,8 +196,8 @@ def test_sizes_of_another_scale_are_refused(method):
     scale = int(method[-1])
     for hr in ((7 * scale + 1, 9 * scale), (7 * 5, 9 * 5)):
         with pytest.raises(ValueError, match=f"by {scale} only does not lead from 7x9 to {hr[0]}x"):
-            flops.count(network(method), (7, 9), hr)
-    assert flops.count(network(method), (7, 9), (7 * scale, 9 * scale)).total > 0
+            network(method).count((7, 9), hr)
+    assert network(method).count((7, 9), (7 * scale, 9 * scale)).total > 0
 
 
 class Silent(LIIFDecoder):
@@ -213,7 +217,8 @@ class Outspoken(Silent):
 def test_a_decoder_whose_parameters_would_cost_nothing_is_refused(method, monkeypatch):
     """When it is built, which every command does that trains, measures or counts it."""
     head = "moeisr" if "moeisr" in method else ""
-    name = MethodName(method, "edsr", "silent", head, "b" if head else "")
+    plain = registry.parse("edsr-liif")
+    name = replace(plain, name=method, decoder="silent", head=head, variant="b" if head else "")
     monkeypatch.setitem(registry._names(), method, name)
     monkeypatch.setitem(registry.DECODERS, "silent", Silent)
     registry.parse.cache_clear()
@@ -224,7 +229,7 @@ def test_a_decoder_whose_parameters_would_cost_nothing_is_refused(method, monkey
         build(method)
     monkeypatch.setitem(registry.DECODERS, "silent", Outspoken)
     silent, liif = build(method), build(method.replace("silent", "liif"))
-    counts = [flops.count(m, (5, 7), (10, 14), shares=shares_of(m)) for m in (silent, liif)]
+    counts = [m.count((5, 7), (10, 14), shares=shares_of(m)) for m in (silent, liif)]
     assert counts[0].estimator == 5 * 7 * 64 * 64
     assert counts[0].head == counts[1].head
     registry.parse.cache_clear()

@@ -16,7 +16,7 @@ import pytest
 import torch
 from parity import generate
 
-from baselines.implicit import make_cell, make_coord
+from baselines.geometry import make_cell, make_coord
 from harness.checkpoints import load_model
 
 SIZES = [(1, 1), (1, 7), (3, 2), (5, 4)]

@@ -18,9 +18,10 @@ from parity import generate
 from test_cli import assert_refused
 from tiny import ENCODERS, UPSAMPLER, image, moving, network
 
-from baselines import build, igconv
-from baselines.igconv import KernelNetwork, geometric_average
+from baselines import build
 from baselines.shapes import shapes_only
+from baselines.upsamplers import igconv
+from baselines.upsamplers.igconv import KernelNetwork, geometric_average
 from harness import checkpoints
 from harness.checkpoints import load_model, open_checkpoint
 from harness.errors import UsageError

@@ -9,9 +9,8 @@ import torch
 from tiny import network
 
 from baselines import build, methods
-from baselines.ipe import integrated
+from baselines.decoders.ipe import integrated
 from baselines.shapes import shapes_only
-from harness import flops
 
 
 def test_the_encoding_is_the_mean_over_the_pixel():
@@ -37,8 +36,8 @@ def test_moeisr_comes_with_the_decoder(size, saving):
     with shapes_only():
         plain, mixture = build("edsr-ipe"), build(method)
     assert [len(mlp.linears) for mlp in mixture.head.mlps] == [2, 3, 4, 5]
-    own = flops.count(mixture, (48, 48), (192, 192), shares=[0.25] * 4).decoder
-    base = flops.count(plain, (48, 48), (192, 192)).decoder
+    own = mixture.count((48, 48), (192, 192), shares=[0.25] * 4).decoder
+    base = plain.count((48, 48), (192, 192)).decoder
     assert 1 - own / base == pytest.approx(saving, abs=0.02)
 
 

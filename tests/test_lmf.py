@@ -8,7 +8,6 @@ from tiny import network
 
 from baselines import build, methods
 from baselines.shapes import shapes_only
-from harness import flops
 from harness.subject import Subject
 
 
@@ -41,7 +40,7 @@ def test_multiply_adds(method, per_pixel, per_pair):
     """By fvcore on the official networks: per LR pixel, and per latent code of a query."""
     with shapes_only():
         model = build(method)
-    macs = flops.count(model, (10, 12), (40, 48))
+    macs = model.count((10, 12), (40, 48))
     assert macs.latent == 120 * per_pixel
     assert macs.head == 4 * 1920 * per_pair
     assert macs.decoder == macs.latent + macs.head
@@ -59,7 +58,7 @@ def test_costs_of_the_papers_figure(method, figures):
     with shapes_only():
         model = build(method)
     for scale, giga in figures.items():
-        macs = flops.count(model, (180, 320), (180 * scale, 320 * scale))
+        macs = model.count((180, 320), (180 * scale, 320 * scale))
         assert (macs.decoder + macs.estimator) / 2**30 == pytest.approx(giga, rel=0.03)
 
 

@@ -19,12 +19,12 @@ from tiny import ENCODERS, MULTI, UPSAMPLER, image, moving, network, pixels
 from torch import nn
 
 from baselines import build, parse
-from baselines.banding import band_memory
-from baselines.multiscale import MultiScaleSR
-from harness import checkpoints, flops
+from baselines.fast.banding import band_memory
+from baselines.systems.multiscale import MultiScaleSR
+from baselines.windows import Grid
+from harness import checkpoints
 from harness.errors import UsageError
 from harness.upscaling import upscale
-from harness.windows import Grid, grid
 
 # Names and sizes
 
@@ -109,7 +109,7 @@ def test_other_scales_are_refused_naming_those_there_are(method):
         with pytest.raises(ValueError, match=f"enlarges by {words} only, not {scale}"):
             model(lr, scale)
         with pytest.raises(ValueError, match=f"enlarges by {words} only, not {scale}"):
-            model.at_scale(scale)
+            model.instantiated(scale)
         with pytest.raises(UsageError, match=f"This network enlarges by {words} only, not {scale}"):
             upscale(model, lr, scale)
 
@@ -175,7 +175,7 @@ def test_one_step_of_training_changes_every_weight(method):
 def test_images_are_padded_by_reflection_to_whole_windows(encoder):
     """As the project's evaluation does; a side of whole windows stays as it is."""
     model, window = moving(f"{encoder}-igconv-plus"), ENCODERS[encoder]["window"]
-    assert grid(model, (7, 8), (14, 16)) == Grid((7, 8), (14, 16))
+    assert model.seen((7, 8), (14, 16)) == Grid((7, 8), (14, 16))
     for size in [(window - 1, 2 * window - 2), (window, 2 * window)]:
         lr = image(1, 3, *size)
         add = [(0, 0), (0, 0), *((0, -side % window) for side in size)]
@@ -212,10 +212,10 @@ class _At(nn.Module):
 @pytest.mark.parametrize("method", MULTI)
 def test_multiply_adds_equal_fvcore(method, scale):
     model, lr = network(method), image(1, 3, 7, 9)
-    found = flops.count(model, (7, 9), (7 * scale, 9 * scale))
+    found = model.count((7, 9), (7 * scale, 9 * scale))
     assert found.total == counted_by_fvcore(_At(model, scale), lr)
     alone = model.at_scale(scale)
-    once = flops.count(alone, (7, 9), (7 * scale, 9 * scale))
+    once = alone.count((7, 9), (7 * scale, 9 * scale))
     assert once.total == counted_by_fvcore(alone, lr) == found.total - found.kernels
     assert (once.kernels, once.head) == (0, found.head)
 
@@ -231,7 +231,7 @@ def test_the_official_network_counts_the_same(scale, harness):
 
 def test_kernels_cost_the_same_for_any_image():
     model = network("edsr-igconv-plus")
-    small, large = (flops.count(model, (n, n), (3 * n, 3 * n)) for n in (8, 80))
+    small, large = (model.count((n, n), (3 * n, 3 * n)) for n in (8, 80))
     assert small.kernels == large.kernels > 0
     assert large.head == 100 * small.head
 
@@ -239,7 +239,7 @@ def test_kernels_cost_the_same_for_any_image():
 @pytest.mark.parametrize("hr", [(48, 48), (25, 26), (24, 25), (8, 8), (16, 24)])
 def test_sizes_that_no_scale_fits_are_refused(hr):
     with pytest.raises(ValueError, match=f"by 2, 3 and 4 only does not lead from 8x8 to {hr[0]}x"):
-        flops.count(network("edsr-igconv"), (8, 8), hr)
+        network("edsr-igconv").count((8, 8), hr)
 
 
 def test_a_scale_that_the_network_cannot_do_is_refused(harness):

@@ -12,10 +12,10 @@ from tiny import DECODER, ENCODER, MIXTURES, NETWORKS, network, seen_by
 from torch import nn
 
 from baselines import UnknownMethodError, build, methods, parse
-from baselines.implicit import latent_queries, make_cell, make_coord
+from baselines.base import Box
+from baselines.geometry import latent_queries, make_cell, make_coord
 from baselines.shapes import shapes_only
 from harness import plain
-from harness.boxes import Box
 from harness.plain import decode_plain
 from harness.upscaling import upscale
 from moeisr.losses import balance_loss, moeisr_loss

@@ -21,8 +21,8 @@ from parity import (
 )
 
 from baselines.frequency import frequency_loss
-from baselines.igconv import convolved, geometric_average
-from baselines.igsample import offsets_and_scopes, resampled
+from baselines.upsamplers.igconv import convolved, geometric_average
+from baselines.upsamplers.igsample import offsets_and_scopes, resampled
 from harness.checkpoints import load_model
 from harness.upscaling import upscale
 

@@ -19,8 +19,8 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import structural_similarity
 from tiny import ENCODERS, network, pixels, seen_by
 
-from baselines.engine import GridDecoder
-from baselines.implicit import make_cell, make_coord
+from baselines.fast.engine import GridDecoder
+from baselines.geometry import make_cell, make_coord
 from harness import upscaling
 from harness.data.degrade import make_pair, pil_bicubic, unit
 from harness.data.images import save_png
@@ -30,7 +30,7 @@ from harness.data.sets.base import memory_item
 from harness.errors import UsageError
 from harness.metrics import psnr, ssim, too_small
 from harness.profiles import Training
-from harness.upscaling import cell_stretch, upscale
+from harness.upscaling import upscale
 
 
 def recorded(name: str, source: str = SOURCES[0]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -209,9 +209,9 @@ def test_recorded_queries_of_an_extended_image(index):
 
 @pytest.mark.parametrize(("scale", "stretch"), [(1, 1), (4, 1), (6, 1.5), (30, 7.5)])
 def test_lte_keeps_the_cell_of_x4_above_it_and_liif_does_not(scale, stretch):
-    assert cell_stretch(network("edsr-lte"), scale) == stretch
-    assert cell_stretch(network("edsr-moeisr-lte-s"), scale) == stretch
-    assert cell_stretch(network("edsr-liif"), scale) == 1
+    assert network("edsr-lte").cell_stretch(scale) == stretch
+    assert network("edsr-moeisr-lte-s").cell_stretch(scale) == stretch
+    assert network("edsr-liif").cell_stretch(scale) == 1
 
 
 # Red, green and blue are off by these; the expected mean squared errors are worked out by hand:

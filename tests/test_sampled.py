@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import NETWORKS, network
 
-from baselines import sampled
-from baselines.composition import Features, ImplicitSR
-from baselines.implicit import make_coord
-from baselines.sampled import decode_queries, l1_loss
-from baselines.stacked import LIIFStack, LTEStack, stacked
+from baselines.composition import Features
+from baselines.fast import queries as sampled
+from baselines.fast.queries import decode_queries, l1_loss
+from baselines.fast.stacked import LIIFStack, LTEStack, stacked
+from baselines.geometry import make_coord
+from baselines.systems.implicit import ImplicitSR
 
 LIIF = ("edsr-liif", "edsr-liif-3layer", "edsr-moeisr-liif-s", "edsr-moeisr-liif-b")
 LTE = ("edsr-lte", "edsr-moeisr-lte-s", "edsr-moeisr-lte-b")

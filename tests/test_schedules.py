@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tiny import profile_with, write_profile
 
-from baselines import MethodName, parse, registry
+from baselines import Method, parse, registry
 from harness import describing, profiles
 from harness.errors import UsageError
 from harness.profiles import Training
@@ -148,13 +148,13 @@ def test_a_dense_method_has_one_whole_scale_and_no_queries():
 
 @pytest.mark.parametrize(("chosen", "scales"), [([], (2, 4)), ([2, 3], (2, 3))])
 def test_a_network_of_several_scales_is_always_trained_densely(chosen, scales):
-    parts = MethodName("toy-many", "toy", scales=(2, 4))
+    parts = Method("toy-many", encoder="toy", scales=(2, 4))
     settings = profile(scales=chosen).training.for_method(parts)
     assert (settings.dense, settings.scales) == (True, scales)
 
 
 def test_a_method_may_be_dense_by_itself():
-    assert profile().training.for_method(MethodName("toy-x2", "toy", scale=2, dense=True)).dense
+    assert profile().training.for_method(Method("toy-x2", encoder="toy", scale=2, dense=True)).dense
 
 
 # Recipes
@@ -253,7 +253,7 @@ def test_the_same_is_said_once():
 
 def test_a_schedule_of_several_scales_in_words(monkeypatch):
     """And the published one beside it, where the paper's profile has one."""
-    toys = [MethodName(f"toy-{word}", "toy", scales=(2, 4)) for word in ("many", "more")]
+    toys = [Method(f"toy-{word}", encoder="toy", scales=(2, 4)) for word in ("many", "more")]
     for toy in toys:
         monkeypatch.setitem(registry._names(), toy.name, toy)
     theirs = Training(

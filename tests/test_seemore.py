@@ -18,11 +18,11 @@ from tiny import network, write_data, write_profile
 from torch import Tensor, nn
 
 from baselines import UnknownMethodError, build, methods, parse
-from baselines.composition import FixedScaleSR
 from baselines.encoders import SYSTEMS, SeemoRe
-from baselines.encoders.seemore import LowRankExpert
 from baselines.shapes import shapes_only
-from harness import checkpoints, flops, profiles
+from baselines.systems.fixed import FixedScaleSR
+from baselines.systems.seemore import LowRankExpert
+from harness import checkpoints, profiles
 from harness.checkpoints import load_model, open_checkpoint
 from harness.cost import method_costs
 from harness.data.degrade import lr_size
@@ -238,7 +238,7 @@ def test_multiply_adds_equal_fvcore_at_any_size(method, size):
     hr = (size[0] * model.scale, size[1] * model.scale)
     with torch.no_grad():
         choice = model.network.enlarge(lr)[1][0]
-    assert flops.count(model, size, hr, choice).total == counted_by_fvcore(model, lr)
+    assert model.count(size, hr, choice).total == counted_by_fvcore(model, lr)
 
 
 def test_multiply_adds_are_not_proportional_to_pixels():
@@ -257,11 +257,11 @@ def test_the_choice_decides_the_cost():
     ]
     hr = (40, 48)
     choice = torch.tensor([0, 0, 0, 1, 2, 2])
-    found = flops.count(model, size, hr, choice)
+    found = model.count(size, hr, choice)
     assert found.shares == (1 / 2, 1 / 6, 1 / 3)
     assert found.total == costs[0] + (costs[1] - costs[0]) // 6 + (costs[2] - costs[0]) // 3
-    assert flops.count(model, size, hr, shares=[0, 1, 0]).total == costs[1]
-    unknown = flops.count(model, size, hr)
+    assert model.count(size, hr, shares=[0, 1, 0]).total == costs[1]
+    unknown = model.count(size, hr)
     assert (unknown.total, unknown.shares) == (max(costs), ())
 
 
@@ -302,11 +302,11 @@ def test_computed_multiply_adds_to_the_last_digit(method):
     shares = shares_of(RANKS[method[8]][scale], network.layer_count)
     small = tuple(n // 4 for n in lr_of_hd(scale))
     area = 1280 * 720 / scale**2
-    found = flops.encoder_macs(network, small, shares) * area / math.prod(small)
+    found = network.count(small, shares=shares).encoder * area / math.prod(small)
     expected = published("seemore_computed.csv", "computed", method, HR, scale, "macs")
     assert f"{found / 1e9:.2f}" == f"{expected / 1e9:.2f}"
     # The whole image differs by the reduced images' rounding alone, and by the columns of x3.
-    whole = flops.encoder_macs(network, lr_of_hd(scale), shares)
+    whole = network.count(lr_of_hd(scale), shares=shares).encoder
     assert whole == pytest.approx(expected, rel=2e-3)
 
 
@@ -316,7 +316,7 @@ def test_table_1_to_the_printed_digit(scale):
     network = fixed_network(f"seemore-t-x{scale}")
     expected = published("seemore_table1.csv", "1", f"seemore-t-x{scale}", HR, scale, "macs")
     for shares in (None, shares_of(RANKS["t"][scale], 6)):
-        found = flops.encoder_macs(network, lr_of_hd(scale), shares)
+        found = network.count(lr_of_hd(scale), shares=shares).encoder
         assert f"{found / 1e9:.0f}" == f"{expected / 1e9:.0f}"
 
 
@@ -504,7 +504,7 @@ def test_a_step_of_training_changes_every_weight_that_it_may():
     before = {k: v.clone() for k, v in model.state_dict().items()}
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     lr, coord = image(2, 3, 8, 8) * 2 - 1, image(2, 32, 2, seed=1) * 2 - 1
-    loss = (model.query(lr, coord) - image(2, 32, 3, seed=2)).abs().mean()
+    loss = (model.pixels(lr, coord) - image(2, 32, 3, seed=2)).abs().mean()
     loss.backward()
     optimizer.step()
     assert loss.isfinite()

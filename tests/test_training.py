@@ -27,7 +27,7 @@ from tiny import (
 )
 
 from baselines import parse
-from baselines.implicit import make_coord
+from baselines.geometry import make_coord
 from harness import profiles
 from harness.bench.plain import augment
 from harness.checkpoints import load_model

@@ -7,8 +7,8 @@ import pytest
 import torch
 from tiny import FIXED, NETWORKS, network, seen_by
 
+from baselines.windows import Grid, extend
 from harness.upscaling import upscale
-from harness.windows import Grid, extend, grid
 
 
 @pytest.mark.parametrize("size", [(10, 12), (16, 16), (13, 23), (8, 7), (5, 4)])
@@ -32,7 +32,7 @@ def test_images_smaller_than_the_extension_are_mirrored_again(size):
 @pytest.mark.parametrize("method", [*NETWORKS, *FIXED])
 def test_only_swinir_sees_more_than_its_image(method):
     model = network(method)
-    found = grid(model, (7, 8), (14, 16))
+    found = model.seen((7, 8), (14, 16))
     assert found == (
         Grid((8, 12), (16, 24)) if method.startswith("swinir") else Grid((7, 8), (14, 16))
     )

@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import IFDRational
 from tiny import network, photo, start
 
-from baselines.bicubic import Resize, imresize
+from baselines.systems.bicubic import Resize, imresize
 from harness.data.degrade import quantise, read_mark, unit
 from harness.data.images import image_size, open_image, to_image, to_tensor
 from harness.enlarging import begin, enlarge_file, enlarged_rows, layout_of

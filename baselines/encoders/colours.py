@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from baselines.composition import Range
+from baselines.base import Range
 
 # Mean colour of DIV2K that the EDSR and SwinIR projects subtract; the LIIF family does not.
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from baselines.banding import in_bands
+from baselines.base import Encoder
 from baselines.encoders.colours import Values, colours_of
+from baselines.fast.banding import in_bands
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
@@ -67,7 +68,7 @@ def upsample(tail: Callable[[Tensor], Tensor], x: Tensor, scale: int | None) -> 
     return in_bands(tail, x, 3, 3 * scale**2 * x.shape[1] * x.shape[3] * x.element_size())
 
 
-class EDSR(nn.Module):
+class EDSR(Encoder):
     """EDSR-baseline; by default without its colour shift, as the LIIF family uses it.
 
     Args:

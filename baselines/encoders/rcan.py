@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from baselines.composition import Range
+from baselines.base import Encoder, Range
 from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler, upsample
 
 
@@ -55,7 +55,7 @@ def group(channels: int, reduction: int, blocks: int) -> Residual:
     return Residual(*inner, conv3x3(channels, channels))
 
 
-class RCAN(nn.Module):
+class RCAN(Encoder):
     """RCAN without colour shift, as the LIIF project has it.
 
     Its channel attention looks at the whole image, so every feature depends on every pixel.

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.banding import in_bands
+from baselines.base import Encoder
 from baselines.encoders.colours import Values, colours_of
 from baselines.encoders.edsr import conv3x3, upsample, upsampling_steps
+from baselines.fast.banding import in_bands
 
 
 class DenseBlock(nn.Module):
@@ -33,7 +34,7 @@ class DenseBlock(nn.Module):
         return out
 
     def _in_place(self, x: Tensor) -> Tensor:
-        """The same without copies of what is known, which gradients would need."""
+        """Run the block without the copies that gradients would need."""
         known = x.new_empty(x.shape[0], self.fusion.in_channels, *x.shape[2:])
         end = x.shape[1]
         known[:, :end] = x
@@ -45,7 +46,7 @@ class DenseBlock(nn.Module):
         return out
 
 
-class RDN(nn.Module):
+class RDN(Encoder):
     """RDN without colour shift; the defaults are the LIIF family's configuration B.
 
     Args:

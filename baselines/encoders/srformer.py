@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.banding import in_bands, spans
-from baselines.composition import Range
+from baselines.base import Encoder, Range
 from baselines.encoders.edsr import conv3x3
 from baselines.encoders.swinir import (
     ResidualGroup,
@@ -27,7 +26,8 @@ from baselines.encoders.swinir import (
     relative_positions,
     shift_regions,
 )
-from baselines.mirror import mirrored, whole_windows
+from baselines.fast.banding import in_bands, spans
+from baselines.windows import mirrored, whole_windows
 
 PATCH = 2  # side of the patches of pixels that share a key
 
@@ -155,12 +155,12 @@ class SRFormerBlock(nn.Module):
         return torch.cat(parts, dim=1).roll((self.shift, self.shift), dims=(1, 2))
 
     def _row_bytes(self, x: Tensor) -> int:
-        """Of a row inside: queries, keys and values twice, three copies of scores, the rest."""
+        """Bytes of a row inside: queries, keys, values twice, three copies of scores, the rest."""
         pixel = 8 * x.shape[3] + 3 * self.attn.heads * self.attn.side**2
         return pixel * x.shape[2] * x.element_size()
 
 
-class SRFormer(nn.Module):
+class SRFormer(Encoder):
     """SRFormer's transformer, for upsamplers that take its features as they are.
 
     The input is padded at the bottom and right by reflection to whole windows; the features keep

@@ -9,11 +9,11 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor, nn
 
-from baselines.banding import in_bands, spans
-from baselines.composition import Range
+from baselines.base import Encoder, Range
 from baselines.encoders.colours import DIV2K_MEAN
 from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler, upsample
-from baselines.mirror import mirrored, whole_windows
+from baselines.fast.banding import in_bands, spans
+from baselines.windows import mirrored, whole_windows
 
 
 def partition(x: Tensor, window: int) -> Tensor:
@@ -162,12 +162,12 @@ class SwinBlock(nn.Module):
         return out
 
     def _row_bytes(self, x: Tensor) -> int:
-        """Of a row inside: queries, keys and values twice, three copies of scores, the rest."""
+        """Bytes of a row inside: queries, keys, values twice, three copies of scores, the rest."""
         pixel = 10 * x.shape[3] + 3 * self.attn.heads * self.window**2
         return pixel * x.shape[2] * x.element_size()
 
     def _in_bands(self, x: Tensor, mask: Tensor, bands: list[tuple[int, int]]) -> Tensor:
-        """The same in bands of rows of windows: they do not depend on each other."""
+        """Run the block in bands of rows of windows, which do not depend on each other."""
         height, width = x.shape[1:3]
         across = width // self.window
         rows = (torch.arange(height, device=x.device) + self.shift) % height
@@ -216,7 +216,7 @@ class ResidualGroup(nn.Module):
         return y + x
 
 
-class SwinIR(nn.Module):
+class SwinIR(Encoder):
     """SwinIR for classical SR.
 
     The input is padded at the bottom and right by reflection to whole windows. As encoder the

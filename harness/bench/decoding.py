@@ -15,16 +15,14 @@ import torch
 from torch import Tensor
 
 from baselines import build, parse
-from baselines.composition import Features, ImplicitSR, Routing
-from baselines.engine import GridJob, decode_grid
-from harness import flops
+from baselines.composition import Features, Routing
+from baselines.fast.engine import GridJob, decode_grid
+from baselines.systems.implicit import ImplicitSR
 from harness.allocator import keep_freed_memory
 from harness.bench.timing import Spread, Times, alternate
 from harness.errors import UsageError
 from harness.plain import decode_plain
 from harness.progress import bar
-from harness.upscaling import cell_stretch
-from harness.windows import grid
 
 METHODS = (
     "edsr-liif",
@@ -93,7 +91,7 @@ def make_case(method: str, lr_size: Size, scale: float, device: torch.device) ->
     if not isinstance(model, ImplicitSR):
         raise UsageError(f"{method} decodes nothing; name an arbitrary-scale method.")
     size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
-    if grid(model, lr_size, size).lr != lr_size:
+    if model.seen(lr_size, size).lr != lr_size:
         raise UsageError(
             f"{method} extends images to whole windows, which is no size to compare at; its "
             f"decoder is that of edsr-{method.split('-', 1)[1]}."
@@ -109,7 +107,7 @@ def make_case(method: str, lr_size: Size, scale: float, device: torch.device) ->
         choice = (order % experts)[None].to(device)
         gates = torch.nn.functional.one_hot(choice, experts).to(features.latent.dtype)
         features = Features(features.lr, features.latent, Routing(gates, gates))
-    macs = flops.count(model, lr_size, size, choice)
+    macs = model.count(lr_size, size, choice)
     return Case(
         method=method,
         model=model,
@@ -117,7 +115,7 @@ def make_case(method: str, lr_size: Size, scale: float, device: torch.device) ->
         lr_size=lr_size,
         scale=scale,
         size=size,
-        stretch=cell_stretch(model, scale),
+        stretch=model.cell_stretch(scale),
         executed=macs.executed - macs.mapper,
         counted=macs.decoder,
     )

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from baselines.implicit import make_coord
+from baselines.geometry import make_coord
 from harness.data.degrade import pil_resize, unit
 from harness.data.patches import Batch
 from harness.profiles import Training

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 
 from baselines import build, parse
-from baselines.composition import ImplicitSR
-from baselines.stacked import stacked
+from baselines.fast.stacked import stacked
+from baselines.systems.implicit import ImplicitSR
 from harness.allocator import keep_freed_memory
 from harness.bench.plain import PlainSamples, plain_loader
 from harness.bench.timing import Spread, Times, alternate
-from harness.cost import matrix_product_speed, training_macs
+from harness.cost import matrix_product_speed
 from harness.data.patches import Batch, PatchSource
 from harness.data.sets import Dataset
 from harness.errors import UsageError
@@ -130,7 +130,9 @@ class Result:
         """From times named "plain" and "fast", and multiply-adds per second."""
         settings = setting.training(method)
         model = _network(setting, method)
-        plain = training_macs(model, settings)
+        plain = model.training_macs(
+            settings.patch, settings.queries, settings.scales, settings.batch
+        )
         stack = stacked(model)
         spared = 0
         if stack is not None:

@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.cmsr import code_table, intensity_of, level_size, stretch_of
-from baselines.composition import CodeTable, Features, ImplicitSR
-from baselines.engine import GridDecoder, GridJob
-from baselines.grid import nearest_codes
-from baselines.implicit import make_cell, pixel_centers
-from baselines.lmf import LMDecoder
+from baselines.composition import CodeTable, Features
+from baselines.decoders.lmf import LMDecoder
+from baselines.fast.axes import nearest_codes
+from baselines.fast.engine import GridDecoder, GridJob
+from baselines.geometry import make_cell, pixel_centers
+from baselines.systems.implicit import ImplicitSR
 
 Size = tuple[int, int]
 

@@ -14,9 +14,9 @@ import torch
 from pydantic import ConfigDict
 from torch import Tensor
 
-from baselines.banding import band_memory
-from baselines.composition import ImplicitSR
-from baselines.lmf import LMDecoder
+from baselines.decoders.lmf import LMDecoder
+from baselines.fast.banding import band_memory
+from baselines.systems.implicit import ImplicitSR
 from harness import checksums
 from harness.cmsr.errors import level_errors
 from harness.cmsr.table import StoredLevel
@@ -26,7 +26,6 @@ from harness.data.sets import Dataset, ImageItem
 from harness.evaluation import missing_images
 from harness.results import CellFile
 from harness.subject import Subject
-from harness.windows import extend, grid
 
 SCHEMA = 1
 # Scales to render at that the official code tries (init_cmsr.py).
@@ -98,8 +97,8 @@ def scan_image(scan: Scan, item: ImageItem, pairs: PairStore) -> ScanRow:
         return ScanRow(item.name, {}, f"too small: {error}")
     model = cast(ImplicitSR, scan.subject.model)
     hr_size = (pair.hr.shape[-2], pair.hr.shape[-1])
-    seen = grid(model, (pair.lr.shape[-2], pair.lr.shape[-1]), hr_size)
-    lr = extend(unit(pair.lr)[None].to(scan.subject.device), seen.lr)
+    seen = model.seen((pair.lr.shape[-2], pair.lr.shape[-1]), hr_size)
+    lr = model.extend(unit(pair.lr)[None].to(scan.subject.device))
     with torch.inference_mode(), band_memory(scan.memory):
         features = model.encode(lr * 2 - 1)
         found = level_errors(model, features, scan.scale, seen.hr, scan.levels, scan.memory)

@@ -11,10 +11,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from baselines import methods, parse
-from baselines.cmsr import TRAINED_SCALE, Level, Tables, renders, serves, table_for
-from baselines.lmf import LMDecoder
+from baselines import cmsr, methods, parse
+from baselines.base import SRModel
+from baselines.cmsr import TRAINED_SCALE, Level, Tables, serves, table_for
+from baselines.decoders.lmf import LMDecoder
 from baselines.registry import DECODERS
+from baselines.systems.implicit import ImplicitSR
 from harness.errors import HarnessError, UsageError
 from harness.files import write_text
 from harness.subject import Subject
@@ -165,7 +167,7 @@ def check_modulated(subject: Subject) -> None:
     Raises:
         UsageError: naming the methods that have them.
     """
-    if not renders(subject.model):
+    if not subject.model.modulated:
         raise UsageError(
             f"{subject.method} has no modulations that CMSR could go by. "
             f"These methods have: {', '.join(lmf_methods())}."
@@ -182,6 +184,11 @@ class Cmsr:
 
     stored: CmsrTables
     foreign: bool = False
+
+    def rendering(self, model: SRModel) -> SRModel:
+        """The network, rendered by these tables."""
+        assert isinstance(model, ImplicitSR)  # `check_modulated`
+        return cmsr.Cmsr(model, self.stored.levels)
 
     def key(self, scale: float) -> str:
         """What measurements call the rendering; "" at scales that are rendered plainly."""

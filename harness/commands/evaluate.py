@@ -91,7 +91,6 @@ def evaluate(
     from harness.data.pairs import PairStore
     from harness.data.sets import check_name, find
     from harness.metrics import shaved_border
-    from harness.scales import scales_of
     from harness.summary import summarise
     from harness.trained import find_subject
 
@@ -103,7 +102,7 @@ def evaluate(
         shaved_border(protocol, 2)
     subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
     tables = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
-    scales = scales or tuple(map(float, scales_of(subject.model) or (2, 3, 4)))
+    scales = scales or tuple(map(float, subject.model.scales or (2, 3, 4)))
     rows: list[dict[str, Any]] = []
     incomplete: dict[str, str] = {}
     for name in dict.fromkeys(names):

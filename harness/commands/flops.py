@@ -19,8 +19,9 @@ from harness.commands.options import (
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
+    from baselines.base import SRModel
     from harness.data.sets import ImageItem
 
 AS_LR = {
@@ -81,12 +82,11 @@ def flops(
     from harness import places
     from harness.data.sets import check_name, find
     from harness.errors import UsageError
-    from harness.scales import refusal
 
     if (dataset is None) == (size is None):
         raise UsageError("Give either --dataset or --size.")
     model, origin = _network(method, checkpoint, devices.resolve(device))
-    reason = refusal(model, scale)
+    reason = model.refusal(scale)
     if reason:
         raise UsageError(f"{method} {reason}.")
     expert_shares, assumption = _shares(model, shares, checkpoint, dataset)
@@ -132,7 +132,7 @@ _KINDS = (
 )
 
 
-def _network(method: str, checkpoint: Path | None, device: torch.device) -> tuple[nn.Module, str]:
+def _network(method: str, checkpoint: Path | None, device: torch.device) -> tuple[SRModel, str]:
     """The network, and where it comes from."""
     from baselines import build
     from baselines.shapes import shapes_only
@@ -146,21 +146,19 @@ def _network(method: str, checkpoint: Path | None, device: torch.device) -> tupl
 
 
 def _shares(
-    model: nn.Module, shares: str | None, checkpoint: Path | None, dataset: str | None
+    model: SRModel, shares: str | None, checkpoint: Path | None, dataset: str | None
 ) -> tuple[list[float] | None, str]:
     """Assumed shares, and how the report words them; a guess is never made silently."""
-    from baselines.composition import ImplicitSR
     from harness.errors import UsageError
-    from harness.flops import expert_count
 
-    experts = expert_count(model)
+    experts = model.expert_count
     if experts == 1:
         if shares is not None:
             raise UsageError("This method has no experts; leave out --shares.")
         return None, "none"
     if checkpoint is not None and dataset is not None and shares is None:
         return None, f"chosen by {checkpoint.name}"
-    if shares is None and not isinstance(model, ImplicitSR):
+    if shares is None and not model.needs_choice:
         return None, "ASSUMED the dearest in every layer; no image costs more"
     if shares is None:
         raise UsageError(
@@ -186,36 +184,34 @@ def _lr_size(size: tuple[int, int], scale: float, as_lr: str) -> tuple[int, int]
 
 
 def _choice(
-    model: nn.Module, item: ImageItem, scale: float, as_lr: str, lr_size: tuple[int, int]
+    model: SRModel, item: ImageItem, scale: float, as_lr: str, lr_size: tuple[int, int]
 ) -> Tensor | None:
     """Expert of each LR pixel, or layer, that a trained network chooses."""
     from harness.data.degrade import make_pair, unit
-    from harness.flops import expert_count
     from harness.progress import say
-    from harness.upscaling import expert_map, has_experts, upscale
+    from harness.upscaling import expert_map, upscale
 
-    if expert_count(model) == 1:
+    if model.expert_count == 1:
         return None
     say(f"{item.name} {lr_size[1]}x{lr_size[0]}")
     hr = item.load()
     lr = hr if as_lr == "hr" else make_pair(item, hr, scale, None).lr
-    if has_experts(model):
+    if model.needs_choice:
         return expert_map(model, unit(lr)[None])
-    return upscale(model, unit(lr)[None], scale).layer_experts
+    chosen: Tensor = upscale(model, unit(lr)[None], scale).choice
+    return chosen
 
 
 def _line(
-    model: nn.Module,
+    model: SRModel,
     name: str,
     lr_size: tuple[int, int],
     scale: float,
     choice: Tensor | None,
     shares: list[float] | None,
 ) -> dict[str, Any]:
-    from harness import flops as counting
-
     hr_size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
-    macs = counting.count(model, lr_size, hr_size, choice, shares)
+    macs = model.count(lr_size, hr_size, choice, shares)
     return {
         "image": name,
         "lr_size": list(lr_size),

@@ -81,7 +81,7 @@ def import_checkpoint(
 
 
 def _print(content: dict[str, Any]) -> None:
-    from baselines.multiscale import in_words
+    from baselines.base import in_words
 
     scales = content["scales"]
     scale = "any scale" if scales is None else f"{in_words([f'x{s}' for s in scales])} only"

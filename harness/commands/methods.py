@@ -17,13 +17,10 @@ def methods(as_json: bool) -> None:
 
     from baselines import build, parse
     from baselines import methods as names
-    from baselines.composition import ImplicitSR
     from baselines.encoders import ENCODERS
     from baselines.registry import ablations
     from baselines.shapes import shapes_only
-    from harness.flops import expert_count
     from harness.published import label
-    from harness.scales import scales_of
 
     lines = []
     # The encoders are most of the networks, and the same under every decoder.
@@ -31,8 +28,8 @@ def methods(as_json: bool) -> None:
     for name in names():
         with shapes_only():
             model = build(name, encoders=encoders)
-        scales = scales_of(model)
-        experts = expert_count(model)
+        scales = model.scales
+        experts = model.expert_count
         line: dict[str, object] = {
             "method": name,
             "paper": label(name),
@@ -43,10 +40,9 @@ def methods(as_json: bool) -> None:
             "most_macs_per_latent_query": 0,
             "suffixes": " ".join(f"-{a.form}" for a in ablations(parse(name))),
         }
-        if isinstance(model, ImplicitSR):
-            macs = model.head.expert_macs()
-            line["least_macs_per_latent_query"] = min(macs)
-            line["most_macs_per_latent_query"] = max(macs)
+        if model.expert_macs:
+            line["least_macs_per_latent_query"] = min(model.expert_macs)
+            line["most_macs_per_latent_query"] = max(model.expert_macs)
         lines.append(line)
     if as_json:
         print_json(lines)

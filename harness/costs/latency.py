@@ -13,7 +13,6 @@ from harness.allocator import keep_freed_memory
 from harness.bench.timing import alternate
 from harness.errors import is_shortage
 from harness.profiles import Profile
-from harness.scales import ready_for
 from harness.subject import Subject
 from harness.upscaling import upscale
 
@@ -50,7 +49,7 @@ def seconds_of_calls(
     work = {
         subject.method: partial(
             upscale,
-            ready_for(subject.model, scale),
+            subject.model.at_scale(scale),
             lr,
             scale,
             precision=settings.precision,

@@ -27,7 +27,6 @@ from harness.data.degrade import unit
 from harness.data.images import read_rgb
 from harness.device import PeakMemory, resident, resolve, synchronise
 from harness.errors import HarnessError, is_shortage
-from harness.scales import ready_for
 from harness.upscaling import upscale
 
 _SERVER = "from harness.costs.memory import serve; serve()"
@@ -147,7 +146,7 @@ def _measure(case: Case) -> Peak:
     before, start = resident(), PeakMemory(device).read()
     path = Path(case.network) if case.network else None
     model = checkpoints.open_checkpoint(path).model if path else build(case.method).eval()
-    model = ready_for(model.to(device), case.scale)
+    model = model.to(device).at_scale(case.scale)
     lr = unit(read_rgb(Path(case.image)))[None]
     memory = PeakMemory(device)
     upscale(model, lr, case.scale, precision=case.precision, memory=case.memory)

@@ -20,7 +20,7 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
-from baselines.bicubic import imresize
+from baselines.systems.bicubic import imresize
 from harness.data.images import opened, pixel_hash, read_rgb, to_image, to_tensor
 from harness.data.sets import ImageItem
 from harness.data.sets.base import scale_label

@@ -17,7 +17,7 @@ from torch import Tensor
 from baselines.encoders.colours import DIV2K_MEAN
 from baselines.encoders.srformer import patch_mask, patch_positions
 from baselines.encoders.swinir import relative_positions, shift_mask
-from baselines.mirror import whole_windows
+from baselines.windows import whole_windows
 from harness.errors import HarnessError
 
 StateDict = dict[str, Tensor]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from baselines.composition import ImplicitSR
-from baselines.lmf import LMDecoder, LMLIIFDecoder, LMLTEDecoder
+from baselines.decoders.lmf import LMDecoder, LMLIIFDecoder, LMLTEDecoder
 from baselines.registry import DECODERS
+from baselines.systems.implicit import ImplicitSR
 from harness.errors import HarnessError
 from harness.official.adapter import Options, differing, take
 from harness.official.keys import Keys

@@ -9,11 +9,13 @@ from typing import Any
 
 from torch import nn
 
-from baselines.composition import FixedScaleLookup, FixedScaleSR, ImplicitSR, MLPHead
-from baselines.liif import LIIFDecoder
-from baselines.lte import LTEDecoder
-from baselines.metasr import MetaSRDecoder
+from baselines.composition import MLPHead
+from baselines.decoders.liif import LIIFDecoder
+from baselines.decoders.lte import LTEDecoder
+from baselines.decoders.metasr import MetaSRDecoder
 from baselines.registry import FIXED_SCALES, parse, unknown
+from baselines.systems.fixed import FixedScaleLookup, FixedScaleSR
+from baselines.systems.implicit import ImplicitSR
 from harness.errors import HarnessError
 from harness.official import lmf
 from harness.official.adapter import Options, Part, differing, take

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from baselines.base import SRModel
 from harness.errors import HarnessError, UsageError
 from harness.official.bare import recognise
 from harness.official.constructed import StateDict, Unneeded
@@ -37,7 +38,7 @@ class Official:
         note: what is assumed about it; "" for nothing.
     """
 
-    network: nn.Module
+    network: SRModel
     plan: Plan
     layout: str
     project: str
@@ -106,7 +107,7 @@ def _without_module(state: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _filled(
     plan: Plan, state: Mapping[str, Any], what: str
-) -> tuple[nn.Module, dict[str, Any], list[Unneeded]]:
+) -> tuple[SRModel, dict[str, Any], list[Unneeded]]:
     """The network with its weights; what an export must remember; the keys not needed."""
     wrong = [str(key) for key, v in state.items() if not (isinstance(v, Tensor) and v.numel())]
     if wrong:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from baselines.encoders.seemore import SIZES
+from baselines.systems.seemore import SIZES
 from harness.errors import HarnessError
 from harness.official.adapter import Constructed, NetworkAdapter, differing, our_defaults
 from harness.official.keys import Keys

@@ -8,9 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from baselines.composition import FixedScaleLookup, FixedScaleSR, ImplicitSR
+from baselines.base import SRModel
 from baselines.encoders import EDSR, RDN, SeemoRe, SwinIR
-from baselines.multiscale import MultiScaleSR
+from baselines.systems.fixed import FixedScaleLookup, FixedScaleSR
+from baselines.systems.implicit import ImplicitSR
+from baselines.systems.multiscale import MultiScaleSR
 from harness.errors import HarnessError
 from harness.official import encoders, igconv, seemore
 from harness.official.adapter import NetworkAdapter
@@ -44,7 +46,7 @@ class Written:
 
 
 def write_official(
-    model: nn.Module, method: str, options: Mapping[str, Any], memory: Mapping[str, Any]
+    model: SRModel, method: str, options: Mapping[str, Any], memory: Mapping[str, Any]
 ) -> Written:
     """One of our networks in the layout of its official project, all official keys included.
 
@@ -130,7 +132,7 @@ def _whole(adapter: NetworkAdapter, keys: Keys | None = None) -> Plan:
     return Plan("", {}, (keys or adapter.keys).below("", "network"), adapter, "")
 
 
-def _official_state(plan: Plan, model: nn.Module, memory: Mapping[str, Any]) -> StateDict:
+def _official_state(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> StateDict:
     """The state dict by official names, in official order, with what the constructor makes."""
     place = f"{plan.place}." if plan.place else ""
     named: StateDict = {}
@@ -152,7 +154,7 @@ def _written(
     project: str,
     name: str,
     state: StateDict,
-    model: nn.Module,
+    model: SRModel,
 ) -> Written:
     made = len(state) - len(model.state_dict())
     return Written(content, layout, project, name, len(state), made)

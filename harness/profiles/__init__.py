@@ -14,9 +14,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
-from baselines import MethodName, build, methods, parse
-from baselines.encoders import ENCODERS
-from baselines.registry import DECODERS, UPSAMPLERS, unknown
+from baselines import Method, build, methods, parse
+from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, unknown
 from baselines.shapes import shapes_only
 from harness.data.sets import SPECS
 from harness.errors import HarnessError, UsageError
@@ -53,7 +52,7 @@ class Networks(Strict):
     @model_validator(mode="after")
     def _can_be_built(self) -> Networks:
         for part, given, known in (
-            ("encoder", self.encoder, ENCODERS),
+            ("encoder", self.encoder, encoder_names()),
             ("decoder", self.decoder, DECODERS),
             ("upsampler", self.upsampler, UPSAMPLERS),
         ):
@@ -63,7 +62,7 @@ class Networks(Strict):
         for name, options in self.upsampler.items():
             if "scales" in options:
                 raise ValueError(f"upsampler: {name}: a method's name decides its scales")
-        first, tried = next(iter(ENCODERS)), set()
+        first, tried = encoder_names()[0], set()
         for parts in map(parse, methods()):
             # All that answers queries or makes kernels, over the first encoder; every other encoder
             # that is set, once.
@@ -74,18 +73,18 @@ class Networks(Strict):
                 self._try(parts)
         return self
 
-    def _try(self, parts: MethodName) -> None:
+    def _try(self, parts: Method) -> None:
         try:
             with shapes_only():
                 build(parts.name, **self.options(parts))
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{parts.name}: {error}") from error
 
-    def differ(self, parts: MethodName) -> bool:
+    def differ(self, parts: Method) -> bool:
         """Whether a method's network has other sizes or settings than the paper's."""
         return any(self.options(parts).values())
 
-    def options(self, parts: MethodName) -> dict[str, Any]:
+    def options(self, parts: Method) -> dict[str, Any]:
         """Keyword arguments for `baselines.build` of a method."""
         found: dict[str, Any] = {"encoder": self.encoder.get(parts.encoder, {})}
         if parts.decoder:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, model_validator
 from pydantic_core import to_jsonable_python
 
-from baselines import MethodName, methods, parse
+from baselines import Method, methods, parse
 from baselines.registry import DECODERS, unknown
 from harness.profiles.strict import Strict
 
@@ -53,7 +53,7 @@ class Training(Strict):
         balance_weights: w_j of the balance loss by decoder, shallowest expert first; ones if
             left out.
         dense: whole HR crops instead of random queries, for every network that makes whole images;
-            some methods always have them (`MethodName.dense`, `MethodName.scales`).
+            some methods always have them (`Method.dense`, `Method.scales`).
         scales: whole scales that a dense batch of a multi-scale network draws one of; empty: the
             method's own.
         frequency: weight of the frequency loss in dense training, `baselines.frequency`.
@@ -127,7 +127,7 @@ class Training(Strict):
                 self.for_method(parts)
         return self
 
-    def for_method(self, parts: MethodName) -> Training:
+    def for_method(self, parts: Method) -> Training:
         """The schedule of one method: overrides applied, its own scales, its kind of batches."""
         found: dict[str, Any] = self.model_dump(exclude={"overrides"})
         for family in parts.families:
@@ -168,7 +168,7 @@ class Training(Strict):
         found = self.model_dump(mode="json", exclude={*left_out, *_ADDED}, exclude_none=True)
         return found | self.model_dump(mode="json", include=_ADDED, exclude_defaults=True)
 
-    def decisive(self, parts: MethodName) -> dict[str, Any]:
+    def decisive(self, parts: Method) -> dict[str, Any]:
         """What decides the weights of one method: its settings, less those without effect on it."""
         own = self.for_method(parts)
         idle = _FOR_QUERIES if own.dense else _FOR_DENSE
@@ -188,7 +188,7 @@ class Training(Strict):
         said = {family: changes for family, changes in overrides.items() if changes}
         return {**self.outcome(), "overrides": to_jsonable_python(said)}
 
-    def departs(self, parts: MethodName) -> bool:
+    def departs(self, parts: Method) -> bool:
         """Whether one method's training is not the published one.
 
         What departs in words in the profile `paper` does so under every profile with its settings.
@@ -219,7 +219,7 @@ class Training(Strict):
         return step if self.iterations is not None else step // per_epoch
 
 
-def _check_override(family: str, changes: Mapping[str, Any], meant: Sequence[MethodName]) -> None:
+def _check_override(family: str, changes: Mapping[str, Any], meant: Sequence[Method]) -> None:
     """Its keys; the values are checked in the schedules that they lead to."""
     allowed = [key for key in Training.model_fields if key not in _FOR_ALL]
     for key in changes:

@@ -4,30 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from baselines.encoders import SYSTEMS
 from baselines.registry import parse
 from harness.published.reading import Claim, Printed, System, claims, look_up, systems
-
-_ENCODERS = {
-    "edsr": "EDSR",
-    "rdn": "RDN",
-    "rcan": "RCAN",
-    "swinir": "SwinIR",
-    "srformer": "SRFormer",
-    "edsr-large": "EDSR (256 features)",
-}
-_SYSTEMS = {"seemore-t": "SeemoRe-T", "seemore-b": "SeemoRe-B", "seemore-l": "SeemoRe-L"}
-_DECODERS = {
-    "liif": "LIIF",
-    "lte": "LTE",
-    "metasr": "MetaSR",
-    "lmliif": "LM-LIIF",
-    "lmlte": "LM-LTE",
-    "ipe": "IPE",
-}
-_UPSAMPLERS = {"igconv": "IGConv", "igconv-plus": "IGConv+"}
-# What IGConv's paper calls EDSR is not what LIIF's does.
-_BACKBONES = {"edsr": "EDSR-baseline", "edsr-large": "EDSR"}
 
 
 def label(method: str) -> str:
@@ -37,28 +15,8 @@ def label(method: str) -> str:
 
 def system(method: str) -> System:
     """The system that a method is in the papers' tables."""
-    return System(*_paper_names(method))
-
-
-def encoder_label(encoder: str) -> str:
-    """The paper's name of an encoder or system."""
-    return {**_ENCODERS, **_SYSTEMS}.get(encoder, encoder)
-
-
-def _paper_names(method: str) -> tuple[str, str]:
-    """Values of the columns `backbone` and `method` for one of our names."""
-    parts = parse(method)
-    if not parts.encoder:
-        return "none", method
-    encoder = encoder_label(parts.encoder)
-    if parts.upsampler:
-        backbone = _BACKBONES.get(parts.encoder, encoder)
-        return backbone, _UPSAMPLERS.get(parts.upsampler, parts.upsampler)
-    if not parts.decoder:
-        return "none" if parts.encoder in SYSTEMS else encoder, encoder
-    decoder = _DECODERS.get(parts.decoder, parts.decoder)
-    name = f"MoEISR({decoder})-{parts.variant}" if parts.head == "moeisr" else decoder
-    return encoder, f"{name}-{parts.suffix}" if parts.suffix else name
+    found = parse(method)
+    return System(found.over, found.label)
 
 
 def printed(
@@ -105,7 +63,6 @@ __all__ = [
     "Printed",
     "System",
     "claims",
-    "encoder_label",
     "label",
     "printed",
     "printed_of",

@@ -10,8 +10,8 @@ from typing import Any
 
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from baselines.encoders import LABELS
 from harness.experiments import Block, methods_of
-from harness.published import encoder_label
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.figure import (
@@ -88,7 +88,7 @@ def _name(report: Report, role: str, group: _Group, name: str) -> str:
 
 def _of(group: _Group) -> str:
     """The group in a title, by the paper's name of its encoder."""
-    return f" ({encoder_label(group.name)})" if group.name else ""
+    return f" ({LABELS.get(group.name, group.name)})" if group.name else ""
 
 
 def _psnr(cell: CellMean) -> float | None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from baselines import parse
-from baselines.composition import ImageRouted
-from baselines.encoders import ENCODERS
+from baselines.encoders import SYSTEMS
 from baselines.registry import DECODERS
 from harness.experiments import method_at, methods_of, scales_of_row
 from harness.report.aggregate import Report
@@ -54,18 +52,11 @@ def system(report: Report, row: str) -> System:
         label=report.label(row),
         scales=scales_of_row(row),
         parameters=tuple(_parameters(report, row, method) for method in methods),
-        chooses=bool(parts.head) or _routes_images(parts.encoder),
+        chooses=bool(parts.head) or parts.encoder in SYSTEMS,
         learns=bool(parts.encoder),
         routable=decoder is not None and decoder.routable,
         ensembles=decoder is not None and decoder.ensembles,
     )
-
-
-def _routes_images(encoder: str) -> bool:
-    """Whether a network chooses experts for a whole image."""
-    maker = ENCODERS.get(encoder)
-    made = maker.func if isinstance(maker, partial) else maker
-    return isinstance(made, type) and issubclass(made, ImageRouted)
 
 
 def parameters_at(report: Report, row: str, scale: float) -> int | None:

@@ -8,17 +8,21 @@ depend on the scale alone, so they are made once for an image of any size, or on
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
-from baselines.composition import FixedScaleSR, Range
+from baselines.base import Encoder, Range, Request, SRModel, Streamed, cut, in_words
 from baselines.encoders.colours import Colours
-from baselines.mirror import mirrored, whole_windows
+from baselines.macs import MacCount, network_macs
+from baselines.systems.fixed import FixedScaleSR
+from baselines.windows import Size, mirrored, whole_windows
 
 Enlarge = Callable[[Tensor, Tensor], Tensor]
 
@@ -30,12 +34,14 @@ class Backbone:
     Attributes:
         encoder: its options there.
         upsampler: options of the upsampler there.
+        label: what its paper calls the encoder, where not as others do.
         shifted: whether its layers see the difference from DIV2K's mean colour.
     """
 
     encoder: Mapping[str, Any] = field(default_factory=dict)
     upsampler: Mapping[str, Any] = field(default_factory=dict)
     shifted: bool = True
+    label: str = ""
 
 
 class Upsampler(nn.Module, ABC):
@@ -43,11 +49,13 @@ class Upsampler(nn.Module, ABC):
 
     Attributes:
         scales: that it can do, the smallest first.
+        label: what tables call it.
         backbones: encoders that it has methods with.
         usual_scales: where a backbone has no others.
         baseline: name of the upsampler that this one is a change of; "" for none.
     """
 
+    label: ClassVar[str]
     backbones: ClassVar[Mapping[str, Backbone]]
     usual_scales: ClassVar[tuple[int, ...]]
     baseline: ClassVar[str] = ""
@@ -63,7 +71,7 @@ class Upsampler(nn.Module, ABC):
         """The scales that it was published with over one of its backbones.
 
         Example:
-            >>> from baselines.igconv import IGConv
+            >>> from baselines.upsamplers.igconv import IGConv
             >>> IGConv.scales_with("rcan")
             (2, 3, 4, 8)
         """
@@ -71,7 +79,7 @@ class Upsampler(nn.Module, ABC):
 
     @abstractmethod
     def kernels(self, scale: int) -> tuple[Tensor, ...]:
-        """What depends on the scale alone."""
+        """Make the kernels, which depend on the scale alone."""
 
     @staticmethod
     @abstractmethod
@@ -97,7 +105,7 @@ class Upsampler(nn.Module, ABC):
         return self.enlarge(self.kernels(scale), image, features, scale)
 
 
-class MultiScaleSR(nn.Module):
+class MultiScaleSR(SRModel):
     """A network for several integer scales: `model(lr, scale) -> sr`, both in [0, 1].
 
     The LR image is padded at the bottom and right by reflection to whole windows of the encoder,
@@ -110,17 +118,15 @@ class MultiScaleSR(nn.Module):
     """
 
     input_range: Range = "unit"
+    encoder: Encoder
+    scales: tuple[int, ...]
 
-    def __init__(self, encoder: nn.Module, upsampler: Upsampler, colours: Colours) -> None:
+    def __init__(self, encoder: Encoder, upsampler: Upsampler, colours: Colours) -> None:
         super().__init__()
         self.encoder = encoder
         self.upsampler = upsampler
         self.colours = colours
-
-    @property
-    def scales(self) -> tuple[int, ...]:
-        """The scales that the network can do."""
-        return self.upsampler.scales
+        self.scales = upsampler.scales
 
     def forward(self, lr: Tensor, scale: int) -> Tensor:
         """(B, 3, h, w) to (B, 3, h*scale, w*scale).
@@ -132,8 +138,19 @@ class MultiScaleSR(nn.Module):
         enlarge = partial(self.upsampler, scale=scale)
         return _enlarged(lr, self.encoder, self.colours, enlarge, scale)
 
-    def at_scale(self, scale: int) -> FixedScaleSR:
-        """The same network for one scale, with weights of its own and kernels made once.
+    def image(self, lr: Tensor, scale: int) -> Tensor:
+        """Whole SR images; see `forward`."""
+        return self(lr, scale)  # type: ignore[no-any-return]
+
+    def at_scale(self, scale: float) -> SRModel:
+        """Make the kernels of one scale; the network itself where it has no such scale."""
+        if scale not in self.scales:
+            return self
+        with torch.no_grad():
+            return self.instantiated(int(scale)).requires_grad_(False)
+
+    def instantiated(self, scale: int) -> FixedScaleSR:
+        """Copy the network for one scale, with its kernels as plain weights.
 
         Raises:
             ValueError: for another scale than the network's, naming these.
@@ -143,19 +160,44 @@ class MultiScaleSR(nn.Module):
         network = Instantiated(encoder, self.upsampler, colours, scale)
         return FixedScaleSR(network.train(self.training), scale, self.input_range)
 
+    def stream(self, lr: Tensor, request: Request) -> Streamed:
+        """A region of the SR image, which is made as a whole; see `SRModel.stream`."""
+        sr = self(lr, int(request.scale)).float().cpu()
+        return Streamed(iter([cut(sr, request.box)]), (lr.shape[-2], lr.shape[-1]))
+
+    def count(
+        self,
+        lr_size: Size,
+        hr_size: Size,
+        choice: Tensor | None = None,
+        shares: Sequence[float] | None = None,
+    ) -> MacCount:
+        """MACs at the scale between the sizes; see `SRModel.count`."""
+        del choice, shares
+        once, per_pixel = self.upsampler.macs(self.own_scale(lr_size, hr_size))
+        return replace(_applied(self.encoder, lr_size, per_pixel), kernels=once)
+
+    def training_macs(self, patch: int, queries: int, scales: Sequence[int], batch: int) -> int:
+        """Mean over the scales that a batch may have; a batch makes its kernels once."""
+        del queries
+        drawn = [n for n in self.scales if n in scales] or list(self.scales)
+        counts = [self.count((patch, patch), (n * patch, n * patch)) for n in drawn]
+        return sum(c.total - c.kernels + c.kernels // batch for c in counts) // len(counts)
+
+    def kernel_values(self, scale: float) -> int | None:
+        """Numbers in the kernels of one of the network's scales."""
+        if scale not in self.scales:
+            return None
+        with torch.no_grad():
+            return sum(kernel.numel() for kernel in self.upsampler.kernels(int(scale)))
+
     def _checked(self, scale: float) -> int:
         if scale not in self.scales:
             raise ValueError(f"this network enlarges by {in_words(self.scales)} only, not {scale}")
         return int(scale)
 
 
-def in_words(items: Sequence[object]) -> str:
-    """`2, 3 and 4`."""
-    *others, last = map(str, items)
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-class Instantiated(nn.Module):
+class Instantiated(Encoder):
     """A `MultiScaleSR` at one scale, its kernels as plain weights.
 
     Args:
@@ -164,19 +206,20 @@ class Instantiated(nn.Module):
         scale: factor.
 
     Attributes:
-        macs: multiply-adds of the upsampler per LR pixel.
+        per_pixel: MACs of the upsampler per LR pixel.
     """
 
+    scale: int
     window = 1  # whole windows are made here, as in the network with all scales
 
     def __init__(
-        self, encoder: nn.Module, upsampler: Upsampler, colours: Colours, scale: int
+        self, encoder: Encoder, upsampler: Upsampler, colours: Colours, scale: int
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.colours = colours
         self.kernels = nn.ParameterList(k.detach().clone() for k in upsampler.kernels(scale))
-        self.macs = upsampler.macs(scale)[1]
+        self.per_pixel = upsampler.macs(scale)[1]
         self.scale = scale
         self._enlarge = upsampler.enlarge
 
@@ -184,6 +227,20 @@ class Instantiated(nn.Module):
         """(B, 3, h, w) to (B, 3, h*scale, w*scale)."""
         enlarge = partial(self._enlarge, list(self.kernels), scale=self.scale)
         return _enlarged(lr, self.encoder, self.colours, enlarge, self.scale)
+
+    def count(
+        self, lr_size: Size, choice: Tensor | None = None, shares: Sequence[float] | None = None
+    ) -> MacCount:
+        """MACs of encoder and kernels; see `Encoder.count`."""
+        del choice, shares
+        return _applied(self.encoder, lr_size, self.per_pixel)
+
+
+def _applied(encoder: Encoder, lr_size: Size, per_pixel: int) -> MacCount:
+    """MACs of an encoder and of kernels on its features, which are padded to whole windows."""
+    work = per_pixel * math.prod(whole_windows(lr_size, encoder.window))
+    whole = network_macs(encoder, encoder.window, lr_size)
+    return MacCount(encoder=whole, head=work, executed=work)
 
 
 def compose(
@@ -207,10 +264,9 @@ def compose(
 
 
 def _enlarged(
-    lr: Tensor, encoder: nn.Module, colours: Colours, enlarge: Enlarge, scale: int
+    lr: Tensor, encoder: Encoder, colours: Colours, enlarge: Enlarge, scale: int
 ) -> Tensor:
     h, w = lr.shape[-2:]
-    window = int(encoder.window)  # type: ignore[arg-type]
-    image = mirrored(lr, whole_windows((h, w), window), repeat_edge=False)
+    image = mirrored(lr, whole_windows((h, w), encoder.window), repeat_edge=False)
     sr = colours.leave(enlarge(image, encoder(colours.enter(image))))
     return sr[..., : h * scale, : w * scale]

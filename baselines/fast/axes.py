@@ -1,4 +1,4 @@
-"""Which latent codes the pixels of a regular grid look up, one axis at a time.
+"""Lookup of latent codes by the pixels of a regular grid, one axis at a time.
 
 Rows and columns are looked up independently, so the (query, code) pairs of an image are the
 product of the pairs of its two axes. A *run* is what one code serves along an axis: consecutive
@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from baselines.composition import ImplicitSR
-from baselines.implicit import AxisLookup
+from baselines.composition import Composition
+from baselines.geometry import AxisLookup
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Axis:
 
     @property
     def pairs(self) -> int:
-        """How many (pixel, code) pairs there are."""
+        """Number of (pixel, code) pairs."""
         return self.rel.numel()
 
     def runs(self, start: int, end: int) -> Axis:
-        """The same pairs, with the runs [start, end) alone."""
+        """Keep the runs [start, end) alone."""
         some = slice(start, end)
         return replace(
             self,
@@ -62,7 +62,7 @@ def make_axis(lookup: AxisLookup, n_codes: int, chooser: Tensor | None = None) -
         chooser: (n,) row (or column) whose expert serves each pixel; None: that of each code.
 
     Example:
-        >>> from baselines.implicit import axis_lookup, pixel_centers
+        >>> from baselines.geometry import axis_lookup, pixel_centers
         >>> axis = make_axis(axis_lookup(pixel_centers(4), 2, ensemble=True), 2)
         >>> axis.code.tolist(), axis.count.tolist()
         ([0, 1], [3, 3])
@@ -85,12 +85,12 @@ def make_axis(lookup: AxisLookup, n_codes: int, chooser: Tensor | None = None) -
     )
 
 
-def nearest_codes(model: ImplicitSR, coord: Tensor, cell: Tensor, n: int) -> Tensor:
+def nearest_codes(model: Composition, coord: Tensor, cell: Tensor, n: int) -> Tensor:
     """(m,) the one code that each pixel of an axis belongs to. Args: as `axis_pairs`."""
     return model.decoder.along(coord, cell, n, False).index[0]
 
 
-def axis_pairs(model: ImplicitSR, coord: Tensor, cell: Tensor, n: int, some: bool = False) -> Axis:
+def axis_pairs(model: Composition, coord: Tensor, cell: Tensor, n: int, some: bool = False) -> Axis:
     """The (pixel, code) pairs of one axis.
 
     Args:
@@ -108,7 +108,7 @@ def axis_pairs(model: ImplicitSR, coord: Tensor, cell: Tensor, n: int, some: boo
 
 
 def run_experts(
-    model: ImplicitSR, choice: Tensor, rows: Axis, columns: Axis, asked: Tensor | None = None
+    model: Composition, choice: Tensor, rows: Axis, columns: Axis, asked: Tensor | None = None
 ) -> Tensor:
     """(G_rows, G_columns) expert that serves each pair of runs; -1 for nobody.
 
@@ -117,7 +117,7 @@ def run_experts(
         choice: (h, w) expert of each latent code.
         rows: runs of rows.
         columns: runs of columns.
-        asked: as in `baselines.engine.GridJob`.
+        asked: as in `baselines.fast.engine.GridJob`.
     """
     own = model.head.routing_unit == "latent"
     y, x = (axis.code if own else axis.chooser for axis in (rows, columns))

@@ -1,10 +1,10 @@
 """Decoding a regular grid: the fast way from features to pixels, in strips of rows.
 
-The same function as `ImplicitSR.decode` on the centres of an image's pixels. That is the
+The same function as `Composition.decode` on the centres of an image's pixels. That is the
 reference, query by query; here queries are grouped by latent code and by expert, so that each
 expert is a dense product per chunk, what a code's queries share is computed once
-(`baselines.factors`), and no expert is asked for another's queries. (A few queries at the border
-are answered twice, where that fills a chunk; see `_by_shape`.)
+(`baselines.fast.factors`), and no expert is asked for another's queries. (A few queries at the
+border are answered twice, where that fills a chunk; see `_by_shape`.)
 
 Latent codes are worked on in bands of LR rows, whose number follows from a memory budget; each
 band completes some rows of the image.
@@ -19,11 +19,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from baselines.composition import CodeTable, Features, ImplicitSR
-from baselines.factors import Factors, Workspace
-from baselines.grid import Axis, axis_pairs, nearest_codes, run_experts
-from baselines.implicit import AREA_EPS, make_cell, pixel_centers
-from baselines.pool import pool_for
+from baselines.composition import CodeTable, Composition, Features
+from baselines.fast.axes import Axis, axis_pairs, nearest_codes, run_experts
+from baselines.fast.factors import Factors, Workspace
+from baselines.fast.pool import pool_for
+from baselines.geometry import AREA_EPS, make_cell, pixel_centers
 
 # (Query, code) pairs of one chunk. On a CPU the buffers of a chunk should stay in the cache, on a
 # GPU a chunk should fill the machine.
@@ -36,7 +36,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class GridJob:
-    """What to decode.
+    """The region to decode, and within which limits.
 
     Attributes:
         size: (H, W) of the whole SR image.
@@ -60,7 +60,7 @@ class GridJob:
     asked: Tensor | None = None
 
 
-def decode_grid(model: ImplicitSR, features: Features, job: GridJob) -> Tensor:
+def decode_grid(model: Composition, features: Features, job: GridJob) -> Tensor:
     """(B, 3, rows, columns) in [-1, 1], not clamped, of a batch of images, without gradients.
 
     Args:
@@ -83,7 +83,7 @@ def decode_grid(model: ImplicitSR, features: Features, job: GridJob) -> Tensor:
     return torch.stack(images).permute(0, 3, 1, 2)
 
 
-def _check(model: ImplicitSR, job: GridJob) -> None:
+def _check(model: Composition, job: GridJob) -> None:
     if any(part.training for part in model.modules()):
         raise ValueError("the engine decodes networks in evaluation mode: call .eval() first")
     kinds = {parameter.dtype for parameter in model.parameters()}
@@ -115,7 +115,7 @@ class GridDecoder:
     @torch.no_grad()
     def __init__(
         self,
-        model: ImplicitSR,
+        model: Composition,
         features: Features,
         job: GridJob,
         table: CodeTable | None = None,

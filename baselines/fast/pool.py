@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from baselines.factors import Workspace
+from baselines.fast.factors import Workspace
 
 T = TypeVar("T")
 

@@ -17,10 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.composition import ImageRouted, Range
+from baselines.base import Range
 from baselines.encoders.colours import Colours
 from baselines.encoders.edsr import conv3x3
-from baselines.mirror import mirrored
+from baselines.systems.fixed import ImageRouted
+from baselines.windows import mirrored
 
 # Side and step of the convolution that gathers context, Sec. 3.1, eq. 1.
 STRIDE = 4
@@ -132,7 +133,7 @@ class LowRankMixture(nn.Module):
         return self.merge(mixed), chosen
 
     def _context(self, x: Tensor) -> Tensor:
-        """What lies around each pixel, from a recursively reduced image (eqs. 1, 2)."""
+        """Gather the context of each pixel from a recursively reduced image (eqs. 1, 2)."""
         size = x.shape[-2:]
         for _ in range(self.recursion):
             x = F.gelu(self.gather(x))
@@ -147,7 +148,7 @@ class LowRankMixture(nn.Module):
         return torch.cat(answers)
 
     def _all(self, local: Tensor, context: Tensor, shares: Tensor, chosen: Tensor) -> Tensor:
-        """The same from every expert, as Algorithm 1 trains.
+        """Run every expert, as Algorithm 1 trains.
 
         Those that are not chosen have gradients of zero rather than none, so that Adam moves
         them on by its momentum. The router learns through the share of the chosen one.
@@ -239,7 +240,7 @@ class ResidualGroup(nn.Module):
         return self.space(x), chosen
 
     def macs(self, size: tuple[int, int]) -> list[int]:
-        """As of the mixture."""
+        """MACs by expert, as of the mixture."""
         rest = math.prod(size) * (per_pixel(self.rank.ffn) + per_pixel(self.space))
         return [rest + served for served in self.rank.mixture.macs(size)]
 
@@ -267,6 +268,7 @@ class SeemoRe(ImageRouted):
     window = 1
     upsampled_range: Range = "unit"
     out_channels = 3
+    scale: int
 
     def __init__(
         self,

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from baselines.composition import Decoder
-from baselines.factors import FactorMacs, Factors, Tail, Workspace
-from baselines.implicit import unfolded
+from baselines.fast.factors import FactorMacs, Factors, Tail, Workspace
+from baselines.geometry import unfolded
 from baselines.mlp import MLP
 
 
@@ -22,6 +22,8 @@ class LIIFDecoder(Decoder):
         unfold: concatenate the 3x3 neighbourhood of each code (feature unfolding).
         cell: feed the cell (cell decoding).
     """
+
+    label = "LIIF"
 
     def __init__(
         self,

@@ -18,10 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.composition import Decoder
+from baselines.decoders.lte import bilinear_skip, by_direction, fourier_features, fourier_macs
 from baselines.encoders.edsr import conv3x3
-from baselines.factors import FactorMacs, Factors, Workspace
-from baselines.implicit import unfolded
-from baselines.lte import bilinear_skip, by_direction, fourier_features, fourier_macs
+from baselines.fast.factors import FactorMacs, Factors, Workspace
+from baselines.geometry import unfolded
 from baselines.mlp import MLP
 
 
@@ -69,6 +69,7 @@ class LMDecoder(Decoder):
     intensity_bin: ClassVar[float] = 0.01
     # Experts of different depth would need modulations of different length.
     routable: ClassVar[bool] = False
+    modulated: ClassVar[bool] = True
 
     compressed_dim: int
     render_dim: int
@@ -122,6 +123,8 @@ class LMLIIFDecoder(LMDecoder):
         compressed: the latent MLP also makes the code that the render MLP is fed with; else that
             is the encoder's.
     """
+
+    label = "LM-LIIF"
 
     for_encoder: ClassVar[Mapping[str, Mapping[str, Any]]] = {"swinir": {"depth": 9}}
     baseline: ClassVar[str] = "liif"
@@ -182,6 +185,8 @@ class LMLTEDecoder(LMDecoder):
         fourier_width: of the Fourier features in latent space.
         cell: feed the cell, as a phase.
     """
+
+    label = "LM-LTE"
 
     intensity_bin: ClassVar[float] = 0.005
     baseline: ClassVar[str] = "lte"

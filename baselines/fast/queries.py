@@ -1,10 +1,11 @@
 """Random queries decoded for training: exact, and with little traffic through memory.
 
-`ImplicitSR.decode` is the plain and readable reference; these functions compute the same from
-`baselines.stacked`. `decode_queries` is differentiable like any other operation. `l1_loss` goes
-further: the mean absolute error is a sum over queries, so each piece of the queries can be taken
-forward and back at once, and is forgotten before the next. On a CPU a piece stays in the cache;
-with all queries at once, about a third of a full-size step goes into page faults of fresh memory.
+`Composition.decode` is the plain and readable reference; these functions compute the same from
+`baselines.fast.stacked`. `decode_queries` is differentiable like any other operation. `l1_loss`
+goes further: the mean absolute error is a sum over queries, so each piece of the queries can be
+taken forward and back at once, and is forgotten before the next. On a CPU a piece stays in the
+cache; with all queries at once, about a third of a full-size step goes into page faults of fresh
+memory.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines.composition import Features, ImplicitSR
-from baselines.implicit import latent_queries
-from baselines.stacked import Gather, Stack, stacked
+from baselines.composition import Composition, Features
+from baselines.fast.stacked import Gather, Stack, stacked
+from baselines.geometry import latent_queries
 
 # Bytes of one hidden layer of all experts for a piece of the queries. Measured on a CPU at the
 # papers' sizes; a GPU wants large pieces, as long as they fit.
@@ -55,7 +56,7 @@ class _Queries:
         )
 
 
-def _locate(model: ImplicitSR, features: Features, coord: Tensor, cell: Tensor) -> _Queries:
+def _locate(model: Composition, features: Features, coord: Tensor, cell: Tensor) -> _Queries:
     found = model.decoder.locate(coord, cell, features.size, model.ensemble)
     rel_cell = cell * cell.new_tensor(features.size)
     index = torch.stack([query.index for query in found], dim=1)
@@ -111,10 +112,10 @@ def _predict(
     return rgb if queries.skip is None else rgb + queries.skip
 
 
-def decode_queries(model: ImplicitSR, features: Features, coord: Tensor, cell: Tensor) -> Tensor:
-    """As `ImplicitSR.decode`, to rounding: RGB (B, Q, 3) of queries (B, Q, 2).
+def decode_queries(model: Composition, features: Features, coord: Tensor, cell: Tensor) -> Tensor:
+    """Decode random queries: RGB (B, Q, 3) of (B, Q, 2), equal to `Composition.decode` to rounding.
 
-    Models that are not of the form of `baselines.stacked` are decoded by `ImplicitSR.decode`.
+    Models that are not of the form of `baselines.fast.stacked` are decoded by `Composition.decode`.
     """
     stack = stacked(model)
     if stack is None:
@@ -127,7 +128,7 @@ def decode_queries(model: ImplicitSR, features: Features, coord: Tensor, cell: T
 
 
 def l1_loss(
-    model: ImplicitSR, features: Features, coord: Tensor, cell: Tensor, target: Tensor
+    model: Composition, features: Features, coord: Tensor, cell: Tensor, target: Tensor
 ) -> Tensor:
     """Mean absolute error of `decode_queries`, piece by piece.
 

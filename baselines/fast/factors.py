@@ -78,7 +78,7 @@ class Factors(ABC):
 
     @abstractmethod
     def prepare(self, code: Tensor) -> Tensor:
-        """What depends on the code alone: (N, code_dim) to (N, prepared_dim)."""
+        """Compute what depends on the code alone: (N, code_dim) to (N, prepared_dim)."""
 
     @abstractmethod
     def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Workspace) -> Tensor:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from baselines.composition import Decoder
-from baselines.factors import FactorMacs, Factors, Tail, Workspace
-from baselines.implicit import unfolded
+from baselines.fast.factors import FactorMacs, Factors, Tail, Workspace
+from baselines.geometry import unfolded
 from baselines.mlp import MLP
 
 
@@ -28,6 +28,8 @@ class IPEDecoder(Decoder):
         depth: linear layers of the MLP.
         frequencies: octaves of the encoding; the lowest has one period for an LR pixel.
     """
+
+    label = "IPE"
 
     def __init__(
         self, channels: int, width: int = 256, depth: int = 5, frequencies: int = 6

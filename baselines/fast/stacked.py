@@ -21,9 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.composition import ImplicitSR
-from baselines.liif import LIIFDecoder
-from baselines.lte import LTEDecoder
+from baselines.composition import Composition
+from baselines.decoders.liif import LIIFDecoder
+from baselines.decoders.lte import LTEDecoder
 from baselines.mlp import MLP
 
 Gather = Callable[[Tensor, Tensor], Tensor]
@@ -57,7 +57,7 @@ class Stack(ABC):
 
     @abstractmethod
     def table(self, tensors: Sequence[Tensor], latent: Tensor) -> Tensor:
-        """What is known of each LR pixel.
+        """Compute what the queries of each LR pixel share.
 
         Args:
             tensors: weights.
@@ -193,10 +193,10 @@ class LTEStack(Stack):
         return torch.baddbmm(bias, fed.expand(self.experts, -1, -1), weight.mT)
 
 
-def stacked(model: ImplicitSR) -> Stack | None:
+def stacked(model: Composition) -> Stack | None:
     """The model's decoder and head, where they are of this form.
 
-    None where they are not, and `ImplicitSR.decode` is the way: decoders other than LIIF and
+    None where they are not, and `Composition.decode` is the way: decoders other than LIIF and
     LTE (Meta-SR predicts kernels, not colours); a mixture in evaluation, where each query goes
     to one expert; perceptrons of one layer, or of several widths.
     """
@@ -210,7 +210,7 @@ def stacked(model: ImplicitSR) -> Stack | None:
 
 
 def _alike(layers: Sequence[Sequence[nn.Linear]]) -> bool:
-    """Whether all hidden layers have one width, and depths rise from two."""
+    """Tell whether all hidden layers have one width, and depths rise from two."""
     depths = [len(own) for own in layers]
     widths = {layer.out_features for own in layers for layer in own[:-1]}
     return min(depths) >= 2 and depths == sorted(depths) and len(widths) == 1

@@ -4,8 +4,8 @@ A sub-pixel convolution gives every sub-pixel of the SR image a 3x3 kernel over 
 a hyper-network answers for the kernel of any sub-pixel of any scale: Fourier features of where it
 lies in its LR pixel, with learnt frequencies and amplitudes for every tap, go through an MLP.
 
-IGConv+ adds a second path, `baselines.igsample`, and averages all kernels over flips and turns; in
-training also a loss on frequencies, `baselines.frequency`.
+IGConv+ adds a second path, `baselines.upsamplers.igsample`, and averages all kernels over flips and
+turns; in training also a loss on frequencies, `baselines.frequency`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.banding import in_bands
-from baselines.igsample import COORDINATES, resampled
-from baselines.implicit import pixel_centers
-from baselines.multiscale import Backbone, Upsampler
+from baselines.fast.banding import in_bands
+from baselines.geometry import pixel_centers
+from baselines.systems.multiscale import Backbone, Upsampler
+from baselines.upsamplers.igsample import COORDINATES, resampled
 
 SIDE = 3  # of all kernels
 SCALES = (2, 3, 4)
@@ -33,8 +33,8 @@ _START_SAMPLING = 0.01  # and of the layers that make IGSample's kernels
 # Encoders of the official project. The large EDSR is what its tables call EDSR; RCAN was trained
 # for x8 too; RDN alone sees colours as they are.
 BACKBONES: dict[str, Backbone] = {
-    "edsr": Backbone(),
-    "edsr-large": Backbone(),
+    "edsr": Backbone(label="EDSR-baseline"),
+    "edsr-large": Backbone(label="EDSR"),
     "rdn": Backbone(shifted=False),
     "rcan": Backbone(upsampler={"scales": (2, 3, 4, 8)}),
     "swinir": Backbone(encoder={"features": None}),
@@ -149,6 +149,8 @@ class IGConv(Upsampler):
         scales: that it is trained for.
     """
 
+    label = "IGConv"
+
     backbones: ClassVar[Mapping[str, Backbone]] = BACKBONES
     usual_scales: ClassVar[tuple[int, ...]] = SCALES
 
@@ -165,7 +167,7 @@ class IGConv(Upsampler):
         self.convolution = KernelNetwork(channels, COLOURS, width, layers)
 
     def kernels(self, scale: int) -> tuple[Tensor, ...]:
-        """Those of the convolution, (3*scale*scale, C, 3, 3): colour, sub-pixel row, column."""
+        """Kernels of the convolution, (3*scale*scale, C, 3, 3): colour, sub-pixel row, column."""
         return (self._finished(self.convolution(scale)),)
 
     def _finished(self, kernels: Tensor) -> Tensor:
@@ -189,6 +191,7 @@ class IGConvPlus(IGConv):
     """
 
     baseline: ClassVar[str] = "igconv"
+    label = "IGConv+"
 
     def __init__(
         self,
@@ -205,7 +208,7 @@ class IGConvPlus(IGConv):
         _start_sampling(self.sampling)
 
     def kernels(self, scale: int) -> tuple[Tensor, ...]:
-        """Those of IGConv, and those of IGSample's offsets and scopes; see `resampled`."""
+        """Kernels of IGConv, and of IGSample's offsets and scopes; see `resampled`."""
         return (*super().kernels(scale), self._finished(self.sampling(scale)))
 
     @staticmethod

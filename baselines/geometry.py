@@ -132,7 +132,7 @@ class AxisLookup:
 
 
 def axis_lookup(coord: Tensor, n: int, ensemble: bool) -> AxisLookup:
-    """What `latent_queries` finds along one axis for (m,) coordinates on n rows or columns."""
+    """Locate (m,) coordinates on n rows or columns, one axis of `latent_queries`."""
     directions = sorted({y for y, _ in shifts(ensemble)})
     found = [_axis_lookup(coord, n, direction) for direction in directions]
     index, rel = (torch.stack(parts) for parts in zip(*found, strict=True))
@@ -187,3 +187,10 @@ def unfolded(rows: Tensor) -> Tensor:
         for x in range(3):
             out[..., 3 * y + x] = padded[:, y : y + height - 2, x : x + width]
     return out.view(batch, (height - 2) * width, 9 * channels)
+
+
+def table_rows(table: Tensor, index: Tensor) -> Tensor:
+    """Rows (B*Q, M) of a (B, h*w, M) table at (B, Q) indices."""
+    batch, length, width = table.shape
+    offset = torch.arange(batch, device=index.device).unsqueeze(1) * length
+    return table.reshape(batch * length, width).index_select(0, (index + offset).flatten())

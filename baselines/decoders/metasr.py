@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from baselines.composition import Decoder
-from baselines.factors import FactorMacs, Factors, PlainFactors, Tail, Workspace
-from baselines.implicit import AxisLookup, LatentQuery, corner_lookup, corner_queries, unfolded
+from baselines.fast.factors import FactorMacs, Factors, PlainFactors, Tail, Workspace
+from baselines.geometry import AxisLookup, LatentQuery, corner_lookup, corner_queries, unfolded
 from baselines.mlp import MLP
 
 
@@ -24,6 +24,8 @@ class MetaSRDecoder(Decoder):
         width: hidden width of the MLP.
         depth: linear layers of the MLP.
     """
+
+    label = "MetaSR"
 
     # Its MLP of two layers has no shallower form, and what it answers is no colour.
     routable: ClassVar[bool] = False

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.banding import spans
-from baselines.implicit import pixel_centers
+from baselines.fast.banding import spans
+from baselines.geometry import pixel_centers
 
 COORDINATES = 6  # x and y of three colours
 _REACH = 0.5  # what a scope takes of an offset at most
@@ -21,7 +21,7 @@ _FLOATS = 5 * COORDINATES
 
 
 def offsets_and_scopes(features: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor]:
-    """What the convolution says, float32 (B, 6*scale*scale, h, w) each.
+    """Offsets and scopes from the convolution, float32 (B, 6*scale*scale, h, w) each.
 
     Args:
         features: (B, C, h, w).
@@ -35,7 +35,7 @@ def offsets_and_scopes(features: Tensor, kernels: Tensor) -> tuple[Tensor, Tenso
 
 
 def places(offset: Tensor, scope: Tensor, scale: int) -> Tensor:
-    """Where sub-pixels are read, in LR pixels from the top left of the offsets' grid.
+    """Positions at which sub-pixels are read, in LR pixels from the top left of the offsets' grid.
 
     Args:
         offset, scope: (B, 6*scale*scale, h, w).

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from baselines.composition import Decoder
 from baselines.encoders.edsr import conv3x3
-from baselines.factors import FactorMacs, Factors, Tail, Workspace
+from baselines.fast.factors import FactorMacs, Factors, Tail, Workspace
 from baselines.mlp import MLP
 
 
@@ -27,6 +27,8 @@ class LTEDecoder(Decoder):
         width: of the Fourier features and of LTE's MLP.
         depth: linear layers of LTE's MLP.
     """
+
+    label = "LTE"
 
     clips_cell: ClassVar[bool] = True
 
@@ -124,7 +126,7 @@ def fourier_features(
 
 
 def fourier_macs(half: int, tail: int) -> FactorMacs:
-    """Of `fourier_features` and an MLP behind them."""
+    """Split of `fourier_features` and an MLP behind them."""
     return FactorMacs(0, 5 * half, half, 4 * half + tail)
 
 

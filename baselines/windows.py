@@ -1,0 +1,93 @@
+"""LR images extended to whole windows, as the official evaluation of SwinIR does.
+
+The test scripts of SwinIR, LTE and LMF extend the LR image at the bottom and right by its mirror
+image, the edge pixel repeated, up to the next multiple of the window; a side that is a multiple
+already gains a whole window. Queries and cells then belong to the extended image, and the
+prediction is cut back. Other encoders take the image as it is. So do networks for several scales:
+IGConv's project pads by reflection to whole windows, and only where there are none, which its
+networks do themselves (`baselines.systems.multiscale`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The LR image that a network sees, and the SR image that belongs to it.
+
+    Attributes:
+        lr: (h, w), extended.
+        hr: (H, W) of the SR image of the extended LR image.
+    """
+
+    lr: Size
+    hr: Size
+
+
+def grid(window: int, lr_size: Size, hr_size: Size) -> Grid:
+    """Sizes that a network sees and makes of an LR image of (h, w) that is to become (H, W).
+
+    The extended SR image keeps the ratio of the two sizes, rounded to whole pixels: at integer
+    scales it is the official one.
+
+    Args:
+        window: side of the windows that the network's evaluation extends images to; 1 for none.
+        lr_size: (h, w).
+        hr_size: (H, W).
+
+    Example:
+        >>> grid(8, (13, 24), (52, 96))
+        Grid(lr=(16, 32), hr=(64, 128))
+    """
+    if window == 1:
+        return Grid(lr_size, hr_size)
+    (h, w), (hr_h, hr_w) = lr_size, hr_size
+    lr = ((h // window + 1) * window, (w // window + 1) * window)
+    return Grid(lr, (round(lr[0] * hr_h / h), round(lr[1] * hr_w / w)))
+
+
+def whole_windows(size: tuple[int, int], window: int) -> tuple[int, int]:
+    """(h, w) rounded up to multiples of a window's side.
+
+    Example:
+        >>> whole_windows((22, 30), 22)
+        (22, 44)
+    """
+    h, w = size
+    return h + -h % window, w + -w % window
+
+
+def mirrored(image: Tensor, size: tuple[int, int], repeat_edge: bool) -> Tensor:
+    """(..., h, w) extended at the bottom and right to (..., H, W), mirrored as often as needed.
+
+    `F.pad` refuses more than one reflection, which images smaller than the padding need.
+
+    Args:
+        image: any dtype.
+        size: (H, W); a side that is there already stays.
+        repeat_edge: whether the edge pixel stands on both sides of the edge.
+    """
+    for axis, side in zip((-2, -1), size, strict=True):
+        n = image.shape[axis]
+        if side > n:
+            period = 2 * n if repeat_edge else max(2 * n - 2, 1)
+            index = torch.arange(side, device=image.device) % period
+            back = period - index - int(repeat_edge)
+            image = image.index_select(axis, torch.where(index < n, index, back))
+    return image
+
+
+def extend(image: Tensor, size: Size) -> Tensor:
+    """(B, C, h, w) mirrored at the bottom and right, edge pixel repeated, up to (H, W).
+
+    Images smaller than half of that, which the official scripts cannot do, are mirrored again.
+    The encoder's own padding finds whole windows then, and does nothing.
+    """
+    return mirrored(image, size, repeat_edge=True)

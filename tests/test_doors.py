@@ -1,0 +1,145 @@
+"""A network of a new kind is one class and one line: trained, measured, counted, reported."""
+
+# ruff: noqa: ARG002, ARG005  (the toy takes what the protocol hands over)
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import profile_with, write_data, write_profile
+from torch import Tensor, nn
+
+from baselines import Method, registry
+from baselines.base import Request, SRModel, Streamed, cut
+from baselines.geometry import make_coord, nearest_index, table_rows
+from baselines.macs import MacCount
+from harness import experiments
+
+
+class Splat(SRModel):
+    """One Gaussian for each LR pixel, in its place; what is near a query is blended."""
+
+    any_size = True
+
+    def __init__(self, width: int = 6) -> None:
+        super().__init__()
+        self.width = width
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 4, 1)
+        )
+
+    def forward(self, lr: Tensor, coord: Tensor) -> Tensor:
+        """RGB (B, Q, 3) in [-1, 1] of queries (B, Q, 2)."""
+        h, w = lr.shape[-2:]
+        splats = self.layers(lr).flatten(2).transpose(1, 2)
+        at = make_coord((h, w)).expand(len(lr), -1, -1)
+        index = nearest_index(coord[..., 0], h) * w + nearest_index(coord[..., 1], w)
+        near = table_rows(splats, index).reshape(*index.shape, 4)
+        offset = (coord - table_rows(at, index).reshape(*index.shape, 2)).square().sum(-1, True)
+        return near[..., :3] * (1 + (-near[..., 3:].exp() * offset).exp()) / 2
+
+    def query(self, lr, coord, cell, target):
+        return (self(lr, coord).float() - target).abs().mean(), None
+
+    def stream(self, lr: Tensor, request: Request) -> Streamed:
+        rgb = self(lr * 2 - 1, make_coord(request.size)[None]) / 2 + 0.5
+        sr = rgb.transpose(1, 2).reshape(1, 3, *request.size)
+        return Streamed(iter([cut(sr, request.box)]), (lr.shape[-2], lr.shape[-1]))
+
+    def count(self, lr_size, hr_size, choice=None, shares=None) -> MacCount:
+        return MacCount(encoder=lr_size[0] * lr_size[1] * 31 * self.width)
+
+    def training_macs(self, patch, queries, scales, batch) -> int:
+        return patch**2 * 31 * self.width
+
+
+def make(method: Method, encoder: dict[str, int] | None = None, **_: object) -> SRModel:
+    """What builds it, with its options in a profile."""
+    return Splat(**(encoder or {}))
+
+
+@pytest.fixture
+def splat() -> Iterator[Method]:
+    """The method, registered the public way."""
+    yield registry.register(Method("splat", "Splat", make=make))
+    registry.unregister("splat")
+
+
+def test_a_network_of_a_new_kind_is_measured_like_all_others(splat, harness, tmp_path):
+    root = write_data(tmp_path / "data")
+    content = profile_with()
+    content["networks"] = {
+        **content["networks"],
+        "encoder": {**content["networks"]["encoder"], "splat": {"width": 5}},
+    }
+    file = write_profile(tmp_path / "p.yaml", content)
+    places = ("--profile", file, "--data-root", root)
+
+    listed = json.loads(harness.good("methods", "--json"))
+    assert next(line for line in listed if line["method"] == "splat")["paper"] == "Splat"
+
+    trained = json.loads(harness.good("train", "splat", *places, "--json"))
+    assert trained["steps"] == 12
+
+    measured = harness.good(
+        "eval", "splat", "--dataset", "DIV2K_valid", "--scale", 2, "--scale", 3.3, "--json", *places
+    )
+    assert all(10 < line["psnr"] < 60 for line in json.loads(measured)["cells"])
+
+    counted = json.loads(harness.good("flops", "splat", "--size", "10x12", "--scale", 3, "--json"))
+    assert counted["encoder_macs"] == 120 * 31 * 6
+
+    cost = json.loads(
+        harness.good("run", "table1", *places, "--methods", "bicubic", "--dry-run", "--json")
+    )
+    assert cost
+
+
+def test_a_new_kind_stands_in_a_table(splat, harness, tmp_path, monkeypatch):
+    root = write_data(tmp_path / "data")
+    file = write_profile(tmp_path / "p.yaml")
+    table = replace(
+        experiments.get("table1"),
+        name="mine",
+        blocks=(experiments.Block(("edsr-liif", "splat")),),
+        scales=(2, 4),
+        figures=("curves",),
+    )
+    monkeypatch.setitem(experiments.EXPERIMENTS, "mine", table)
+    harness.good("run", "mine", "--profile", file, "--data-root", root)
+    rows = list(csv.DictReader((tmp_path / "reports" / "tiny" / "mine.csv").open()))
+    ours = [row for row in rows if "splat" in row.values()]
+    assert ours
+    assert any("Splat" in str(row) for row in ours)
+
+
+def test_a_network_that_does_not_say_what_it_costs_is_refused():
+    class Silent(Splat):
+        def count(self, lr_size, hr_size, choice=None, shares=None) -> MacCount:
+            return MacCount()
+
+    with pytest.raises(ValueError, match="counts 0 MACs"):
+        registry.register(Method("silent", make=lambda method, **options: Silent()))
+
+    class Unsaid(SRModel):
+        pass
+
+    with pytest.raises(TypeError, match="abstract"):
+        registry.register(Method("unsaid", make=lambda method, **options: Unsaid()))
+
+
+def test_a_name_that_is_taken_is_refused():
+    with pytest.raises(ValueError, match="already"):
+        registry.register(Method("edsr-liif", make=make))
+
+
+def test_queries_of_the_toy_are_what_it_is_trained_on(splat):
+    model = make(splat)
+    lr, coord = torch.rand(2, 3, 4, 5) * 2 - 1, torch.rand(2, 7, 2) * 2 - 1
+    loss, routing = model.query(lr, coord, coord, torch.zeros(2, 7, 3))
+    assert (loss > 0, routing) == (True, None)
