@@ -270,20 +270,19 @@ def _bicubic(method: Method, **options: object) -> SRModel:
 def register(method: Method) -> Method:
     """Add a method of your own, of any kind of network; it is then measured like all others.
 
-        Args:
-            method: whose `make` answers with an `SRModel`; `encoder` is what its options are listed
-                under in a profile's networks (its name, if left empty).
+    Args:
+        method: whose `make` answers with an `SRModel`; `encoder` is what its options are listed
+            under in a profile's networks (its name, if left empty).
 
-        Raises:
-            ValueError: for a name that is taken, or a network that does not say what it costs.
+    Raises:
+        ValueError: for a name that is taken, or a network that does not say what it costs.
 
-        Example:
-            >>> from baselines.shapes import shapes_only
-    from baselines.systems.bicubic import Bicubic
-            >>> made = register(Method("bicubic-again", make=lambda method, **options: Bicubic()))
-            >>> build("bicubic-again").count((4, 4), (8, 8)).total
-            0
-            >>> unregister("bicubic-again")
+    Example:
+        >>> from baselines.systems.bicubic import Bicubic
+        >>> made = register(Method("bicubic-again", make=lambda method, **options: Bicubic()))
+        >>> build("bicubic-again").count((4, 4), (8, 8)).total
+        0
+        >>> unregister("bicubic-again")
     """
     if method.name in _names():
         raise ValueError(f"there is a method called '{method.name}' already")

@@ -21,7 +21,7 @@ from tiny import ENCODERS, network, pixels, seen_by
 
 from baselines.fast.engine import GridDecoder
 from baselines.geometry import make_cell, make_coord
-from harness import upscaling
+from baselines.systems import implicit
 from harness.data.degrade import make_pair, pil_bicubic, unit
 from harness.data.images import save_png
 from harness.data.patches import PatchSource
@@ -161,7 +161,7 @@ def recorded_queries() -> Iterator[list[Asked]]:
             return super().strips()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(upscaling, "GridDecoder", Spy)
+        patch.setattr(implicit, "GridDecoder", Spy)
         yield made
 
 

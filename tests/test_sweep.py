@@ -155,7 +155,7 @@ def test_a_network_is_warmed_up_once_for_each_precision(monkeypatch):
 
     monkeypatch.setattr(evaluation, "upscale", enlarge)
     for _ in range(2):
-        subject = Subject("bicubic", build("bicubic"), torch.device("cpu"))
+        model = build("bicubic")
         for precision in ("fp32", "bf16", "fp32"):
-            evaluation.warm_up(subject, Evaluation(precision=precision))
+            evaluation.warm_up(model, Evaluation(precision=precision))
     assert calls == ["fp32", "bf16"] * 2
