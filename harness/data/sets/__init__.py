@@ -13,7 +13,9 @@ from harness.data.sets.embedded import EMBEDDED
 from harness.data.sets.sizes import SIZES
 from harness.errors import UsageError
 
-SPECS = {spec.name: spec for spec in (*EMBEDDED, *BSDS, *DIV2K, *BENCHMARKS, *SIZES)}
+SPECS: dict[str, DatasetSpec] = {
+    spec.name: spec for spec in (*EMBEDDED, *BSDS, *DIV2K, *BENCHMARKS, *SIZES)
+}
 
 
 def check_name(name: str) -> str:
