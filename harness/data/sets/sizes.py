@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from harness.data.manifest import entries
 from harness.data.sets.base import Dataset, DatasetSpec, ImageItem
 from harness.errors import HarnessError
 
@@ -65,6 +64,8 @@ def _find(spec: DatasetSpec, root: Path | None) -> Dataset:
 
 def published_sizes(spec: DatasetSpec) -> Dataset:
     """A set that is not here by the sizes of its published images: what a plan of it costs."""
+    from harness.data.manifest import entries  # which imports this package
+
     sizes = {entry.name: (entry.height, entry.width) for entry in entries(spec.name).values()}
     told = "the sizes of its images are known"
     if spec.name in _DIV2K_NUMBERS:
