@@ -68,7 +68,7 @@ def prepare(
     folder = (out or root) / lr.format(scale=scale_label(scale))
     dataset = find(name, root)
     if folder.is_dir() and not is_prepared(folder) and image_files(folder):
-        files = [f"{item.name}x{scale_label(scale)}.png" for item in dataset.items]
+        files = [f"{path.stem}x{scale_label(scale)}.png" for path in image_files(root / hr)]
         missing = [file for file in files if not (folder / file).is_file()]
         if missing:
             raise HarnessError(

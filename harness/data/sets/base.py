@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -81,8 +82,7 @@ class Dataset:
         """Ten hexadecimal digits that change with any image."""
         digest = hashlib.sha256()
         for item in self.items:
-            # The bytes of the file's name, which need not be UTF-8.
-            digest.update(os.fsencode(f"{item.name} {item.fingerprint()}\n"))
+            digest.update(f"{item.name} {item.fingerprint()}\n".encode())
         return digest.hexdigest()[:10]
 
     def lr_fingerprint(self, scale: float) -> str:
@@ -183,6 +183,15 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if is_image(path) and path.is_file())
 
 
+def image_name(path: Path) -> str:
+    """What rows call an image: its file's name without suffix, the same in every locale.
+
+    Bytes that are no UTF-8 are escaped, as in addresses (%E9).
+    """
+    name = os.fsencode(path.stem).decode(errors="surrogateescape")
+    return re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", name)
+
+
 def is_prepared(folder: Path) -> bool:
     """Whether the LR images of a folder were made by `harness data prepare`."""
     return (folder / MARKER).exists()
@@ -197,12 +206,13 @@ def _refuse_twins(dataset: str, files: list[Path]) -> None:
     """Rows are named by the file name without suffix, which must be unique."""
     seen: dict[str, Path] = {}
     for path in files:
-        if path.stem in seen:
+        name = image_name(path)
+        if name in seen:
             raise HarnessError(
-                f"{dataset} has two images called {path.stem}: {seen[path.stem]} and {path}.",
+                f"{dataset} has two images called {name}: {seen[name]} and {path}.",
                 "Remove one of them.",
             )
-        seen[path.stem] = path
+        seen[name] = path
 
 
 def _lr_path(root: Path, lr: str, prepared: bool, name: str, scale: int) -> Path | None:
@@ -241,7 +251,7 @@ def from_folder(spec: DatasetSpec, root: Path | None) -> Dataset:
 
 def _file_item(path: Path, root: Path, lr: str | None) -> ImageItem:
     return ImageItem(
-        path.stem,
+        image_name(path),
         partial(read_rgb, path),
         partial(image_size, path),
         partial(file_hash, path),
