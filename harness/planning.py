@@ -218,5 +218,6 @@ def _earlier(path: Path) -> StoredPlan | None:
     try:
         return load_plan(path) if path.exists() else None
     except DamagedPlanError as error:
-        say(f"{str(error).partition(chr(10))[0]}. It is made anew, of this run's methods alone.")
+        reason = str(error).partition("\n")[0]
+        say(f"{reason}. It is made anew, of this run's methods alone.")
         return None
