@@ -80,20 +80,9 @@ def load(text: bytes | str, kind: type[T], schema: int) -> T:
         )
     try:
         adapter = _ADAPTERS.get(kind) or _ADAPTERS.setdefault(kind, TypeAdapter(kind))
-        text = json.dumps(content, ensure_ascii=False)
-        found: T = adapter.validate_json(text.encode(errors="replace"))
-        if not _is_unicode(text):  # a file's name that is no UTF-8, which the parser does not take
-            found = adapter.validate_python(content, strict=False)
+        found: T = adapter.validate_json(json.dumps(content))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "it"
         raise ValueError(f"{where}: {first['msg']}") from error
     return found
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
