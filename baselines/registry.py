@@ -20,21 +20,32 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
 
-from baselines.base import SRModel
+from baselines import encoders as parts
+from baselines.base import Encoder, SRModel
 from baselines.composition import Decoder, Head, MLPHead
 from baselines.decoders.ipe import IPEDecoder
 from baselines.decoders.liif import LIIFDecoder
 from baselines.decoders.lmf import LMLIIFDecoder, LMLTEDecoder
 from baselines.decoders.lte import LTEDecoder
 from baselines.decoders.metasr import MetaSRDecoder
-from baselines.encoders import ENCODERS, LABELS, SYSTEMS, Encoder
 from baselines.shapes import shapes_only
 from baselines.systems.bicubic import Bicubic
 from baselines.systems.fixed import FixedScaleLookup, FixedScaleSR
 from baselines.systems.implicit import ImplicitSR
 from baselines.systems.multiscale import Upsampler, compose
+from baselines.systems.seemore import SIZES
 from baselines.upsamplers.igconv import IGConv, IGConvPlus
 
+SYSTEMS: dict[str, Callable[..., Encoder]] = {**SIZES}
+ENCODERS: dict[str, Callable[..., Encoder]] = {**parts.ENCODERS, **SYSTEMS}
+"""Encoders, and systems, which have nothing that a decoder could read."""
+LABELS = {
+    **parts.LABELS,
+    "seemore-t": "SeemoRe-T",
+    "seemore-b": "SeemoRe-B",
+    "seemore-l": "SeemoRe-L",
+}
+"""Names of encoders and systems in the papers' tables."""
 DECODERS: dict[str, type[Decoder]] = {
     "liif": LIIFDecoder,
     "lte": LTEDecoder,

@@ -21,6 +21,7 @@ from torch import Tensor
 from baselines import build
 from baselines.base import Box
 from baselines.encoders.swinir import reflected
+from baselines.plain import decode_plain
 from baselines.systems.implicit import ImplicitSR
 from baselines.windows import Grid, extend
 from harness import metrics
@@ -28,8 +29,7 @@ from harness.checkpoints import open_checkpoint
 from harness.data.degrade import Pair, make_pair, pil_bicubic, quantise, unit
 from harness.data.images import open_image
 from harness.data.sets import Dataset, ImageItem, find
-from harness.plain import decode_plain
-from harness.upscaling import upscale
+from harness.upscale.network import upscale
 
 PAIRED = (2, 3, 4)
 LARGE = (6, 8, 12, 18)

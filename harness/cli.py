@@ -25,7 +25,7 @@ from harness.commands.report import report
 from harness.commands.run import run
 from harness.commands.train import train
 from harness.commands.upscale import upscale
-from harness.errors import HarnessError, is_shortage
+from harness.common.errors import HarnessError, is_shortage
 
 INTERRUPTED = 130
 _MEMORY_REMEDY = (

@@ -12,10 +12,10 @@ from typing import Any
 from report_fixtures import PLAN, ROLE, STAND_IN, made_up_row
 
 from baselines import parse
-from harness.costs.rows import Cost, Kind, costs_dir
 from harness.experiments import get
-from harness.plan import PlannedCell, PlannedCost, measurements_dir, plan_path, save_plan
-from harness.results import CellFile, Measurement
+from harness.measure.rows import CellFile, Measurement
+from harness.profiling.cost_rows import Cost, Kind, costs_dir
+from harness.runs.plan import PlannedCell, PlannedCost, measurements_dir, plan_path, save_plan
 
 COMPARE = get("compare")
 MACHINE = {

@@ -12,7 +12,8 @@ from PIL import Image
 from skimage import data
 
 from harness.experiments import get
-from harness.plan import (
+from harness.measure.rows import CellFile, CellId, Measurement
+from harness.runs.plan import (
     MethodNote,
     PlannedCell,
     RoleNote,
@@ -22,7 +23,6 @@ from harness.plan import (
     samples_dir,
     save_plan,
 )
-from harness.results import CellFile, CellId, Measurement
 
 TABLE1 = get("table1")
 # As in the main job of the README; the other rows are left out of the run.

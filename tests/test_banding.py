@@ -14,7 +14,7 @@ from baselines.encoders.srformer import SRFormer
 from baselines.encoders.swinir import SwinIR
 from baselines.fast import banding
 from baselines.fast.banding import band_memory, in_bands, spans
-from harness.upscaling import stream, upscale
+from harness.upscale.network import stream, upscale
 
 NEAR = 1e-6
 

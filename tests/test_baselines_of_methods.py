@@ -9,12 +9,12 @@ from report_fixtures import PLAN
 
 from baselines import parse
 from harness.experiments import Experiment, get
-from harness.plan import PlannedCell, RoleNote
 from harness.report.aggregate import Report
 from harness.report.layout import Table
 from harness.report.macs import macs_table
 from harness.report.means import CellMean
 from harness.report.paper import others, paper_system, printed_fields
+from harness.runs.plan import PlannedCell, RoleNote
 
 
 @pytest.mark.parametrize(

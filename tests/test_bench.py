@@ -14,12 +14,12 @@ from tiny import PROFILE, network, profile_with, write_profile
 from baselines import build
 from baselines.fast.stacked import stacked
 from baselines.shapes import shapes_only
-from harness.allocator import keep_freed_memory
-from harness.bench.decoding import make_case
-from harness.bench.machine import machine
-from harness.bench.plain import PlainSamples, plain_loader
-from harness.bench.timing import Times, alternate, spread
+from harness.common.allocator import keep_freed_memory
 from harness.profiles import Training
+from harness.profiling.bench.decoding import make_case
+from harness.profiling.bench.pillow_training import PlainSamples, plain_loader
+from harness.profiling.machine import machine
+from harness.profiling.timing import Times, alternate, spread
 
 
 def test_calls_take_turns():

@@ -9,9 +9,9 @@ import pytest
 from tiny import write_profile
 
 from harness import profiles
-from harness.bench import memory
-from harness.device import process_peak
-from harness.errors import HarnessError
+from harness.common.device import process_peak
+from harness.common.errors import HarnessError
+from harness.profiling.bench import memory
 
 
 def test_peaks_of_methods_and_scales(harness, tmp_path):

@@ -18,7 +18,7 @@ from baselines import build
 from harness.data.degrade import make_pair, unit
 from harness.data.sets import find
 from harness.metrics import psnr
-from harness.upscaling import upscale
+from harness.upscale.network import upscale
 
 MEASURED = {
     "Set5": {2: 33.673, 3: 30.403, 4: 28.429},

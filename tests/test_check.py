@@ -19,18 +19,20 @@ from report_fixtures import METHODS, PLAN, ROLE, Edit, write_results
 from test_cli import strict
 from tiny import files_below, network
 
-from harness import checkpoints, experiments, jobs, places, profiles
+from harness import checkpoints, experiments, profiles
+from harness.check import load_golden, run_check, run_update
+from harness.check.findings import Allowed, Finding, Verdict
+from harness.check.github import SHOWN, workflow_commands
+from harness.check.junit import junit
+from harness.check.table import markdown
+from harness.checkpoints.subject import open_subject
 from harness.cli import cli
-from harness.evaluation import measure_cell
-from harness.plan import load_plan, plan_path, save_plan
-from harness.recipe import make_recipe
-from harness.regression import load_golden, run_check, run_update
-from harness.regression.findings import Allowed, Finding, Verdict
-from harness.regression.github import SHOWN, workflow_commands
-from harness.regression.junit import junit
-from harness.regression.table import markdown
-from harness.results import CellFile, Measurement
-from harness.subject import open_subject
+from harness.measure.evaluate import measure_cell
+from harness.measure.rows import CellFile, Measurement
+from harness.profiles import places
+from harness.profiles.recipe import make_recipe
+from harness.runs.job import prepare
+from harness.runs.plan import load_plan, plan_path, save_plan
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "results" / "golden"
@@ -714,7 +716,7 @@ def test_committed_networks_are_those_behind_the_golden_numbers():
     (path,) = (GOLDEN / "quick" / "training" / method).glob("*/checkpoint.pt")
     subject = open_subject(path, torch.device("cpu"), method)
     where = places.resolve(results=Path("measured"))
-    job = jobs.prepare(experiments.get("table1"), QUICK, where, torch.device("cpu"), [method])
+    job = prepare(experiments.get("table1"), QUICK, where, torch.device("cpu"), [method])
     task = next(task for task in job.tasks(subject) if task.scale == scale)
     file = CellFile(Path("rows.jsonl"))
     assert measure_cell(subject, task, file)

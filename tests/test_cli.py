@@ -27,9 +27,10 @@ from tiny import (
     write_profile,
 )
 
-from harness import checkpoints, checksums, progress
+from harness import checkpoints
 from harness.cli import cli, main
-from harness.errors import HarnessError
+from harness.common import checksums, progress
+from harness.common.errors import HarnessError
 
 COMMANDS = ["run", "report", "check", "train", "eval", "flops", "upscale", "cmsr", "methods"]
 COMMANDS += ["data", "import-checkpoint", "export-checkpoint", "bench", "doctor"]
@@ -634,9 +635,7 @@ def test_names_that_are_no_utf_8_are_measured_and_reported(here, harness):
 def test_a_reason_in_other_letters_than_the_terminals_is_kept(here, harness, monkeypatch):
     """With an ASCII locale, letters of the command line come as single bytes."""
     given = []
-    monkeypatch.setattr(
-        "harness.regression.run_update", lambda *asked: given.append(asked[4]) or 1 / 0
-    )
+    monkeypatch.setattr("harness.check.run_update", lambda *asked: given.append(asked[4]) or 1 / 0)
     reason = "caf\N{LATIN SMALL LETTER E WITH ACUTE}".encode().decode("ascii", "surrogateescape")
     with pytest.raises(ZeroDivisionError):
         harness("check", *TINY[:2], "--update", "--reason", reason)
@@ -664,7 +663,7 @@ def test_no_memory_left_is_said_so(error, short, here, harness, monkeypatch):
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("harness.enlarging.begin", fail)
+    monkeypatch.setattr("harness.upscale.enlarge.begin", fail)
     command = ("upscale", "in.png", "o.png", "--scale", 2, "--method", "bicubic")
     if not short:  # a traceback is what a mistake of ours deserves
         with pytest.raises(RuntimeError):

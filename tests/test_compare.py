@@ -34,12 +34,15 @@ from tiny import PROFILE, Harness, write_data, write_profile
 import baselines
 from baselines import parse
 from baselines.systems.implicit import ImplicitSR
-from harness import checkpoints, checksums, experiments
-from harness.costs import latency, measuring
-from harness.costs.memory import Case, Peak, peaks
-from harness.costs.rows import Cost, costs_dir, stored_rows
-from harness.errors import HarnessError
+from harness import checkpoints, experiments
+from harness.common import checksums
+from harness.common.errors import HarnessError
+from harness.common.stopping import Stop
 from harness.experiments import Block, method_at, scales_of_row
+from harness.measure.rows import CellFile
+from harness.profiling import latency
+from harness.profiling.cost_rows import Cost, costs_dir, stored_rows
+from harness.profiling.peak_memory import Case, Peak, peaks
 from harness.report import ALL_FORMATS, render, write_report
 from harness.report.aggregate import load_report
 from harness.report.front import pareto_front
@@ -47,8 +50,7 @@ from harness.report.labels import Box, around, place
 from harness.report.limits import limits
 from harness.report.pareto import family_looks, panel_scales, round_ticks
 from harness.report.text import MISSING, TIMES
-from harness.results import CellFile
-from harness.stopping import Stop
+from harness.runs import costs
 
 SYSTEMS = COMPARE.blocks
 ON_A_GPU = {**OTHER, "cpu": "Made-up CPU", "device": "cuda: made up"}
@@ -231,7 +233,7 @@ def without_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def made_up(cases: list[Case]) -> Any:
         return (Peak(1 << 20, 1 << 24, "made up") for _ in cases)
 
-    monkeypatch.setattr(measuring, "peaks", made_up)
+    monkeypatch.setattr(costs, "peaks", made_up)
 
 
 def test_what_is_lost_is_measured_again_and_what_is_forced(job, harness: Harness, without_memory):
@@ -262,7 +264,7 @@ def test_a_stopped_run_keeps_finished_scales_and_goes_on(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(measuring, "_check", interrupt)
+        patch.setattr(costs, "_check", interrupt)
         assert harness(*command)[0] == 130
     (kept,) = cost_files().values()
     assert [row["scale"] for row in kept] == [2]

@@ -30,17 +30,17 @@ from pydantic import ValidationError
 from tiny import DECODER, ENCODERS, Harness, network, write_data
 
 from baselines import build
-from harness import checkpoints, importing, state_dicts
-from harness.checkpoints import open_checkpoint
-from harness.errors import HarnessError
-from harness.files import plain_name, plain_path
-from harness.plan import PlannedCell, PlannedCost, StoredPlan, load_plan, plan_path, save_plan
+from harness import checkpoints
+from harness.check.golden import Golden
+from harness.checkpoints import importing, open_checkpoint, state_dicts
+from harness.checkpoints.subject import open_subject
+from harness.common.errors import HarnessError
+from harness.common.files import plain_name, plain_path
+from harness.measure.crops import load_samples
 from harness.profiles import Region
-from harness.recipe import Recipe
-from harness.regression.golden import Golden
-from harness.samples import load_samples
-from harness.stepping import State
-from harness.subject import open_subject
+from harness.profiles.recipe import Recipe
+from harness.runs.plan import PlannedCell, PlannedCost, StoredPlan, load_plan, plan_path, save_plan
+from harness.training.step import State
 
 SIZES = {"encoder": ENCODERS["edsr"], "decoder": DECODER}
 

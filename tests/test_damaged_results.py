@@ -21,11 +21,14 @@ from compare_fixtures import made_up_cost
 from report_fixtures import METHODS, PLAN, ROLE, STAND_IN, made_up_row, write_results
 
 from baselines import UnknownMethodError
-from harness import checksums
-from harness.cmsr.scan import ScanRow
-from harness.costs.rows import Cost
-from harness.errors import HarnessError
-from harness.plan import (
+from harness.common import checksums
+from harness.common.errors import HarnessError
+from harness.measure.cmsr_scan import ScanRow
+from harness.measure.rows import CellFile, Measurement
+from harness.profiling.cost_rows import Cost
+from harness.report import render
+from harness.runs.make_plan import _earlier
+from harness.runs.plan import (
     PLAN_SCHEMA,
     DamagedPlanError,
     MethodNote,
@@ -35,10 +38,7 @@ from harness.plan import (
     plan_path,
     save_plan,
 )
-from harness.planning import _earlier
-from harness.report import render
-from harness.results import CellFile, Measurement
-from harness.training_log import Log
+from harness.training.log import Log
 
 DRAWS = 60
 

@@ -15,7 +15,6 @@ from conftest import shared
 from PIL import Image, PngImagePlugin
 from tiny import VALID_SIZES, files_below, photo, pixels, write_photos
 
-from harness.data import manifest
 from harness.data import prepare as preparing
 from harness.data.degrade import (
     RULE,
@@ -26,10 +25,10 @@ from harness.data.degrade import (
     read_prepared,
 )
 from harness.data.images import read_rgb
-from harness.data.manifest import ALTERED, OTHER_VERSION, SAME, UNKNOWN
-from harness.data.sets import SPECS, find
+from harness.data.sets import SPECS, find, manifest
 from harness.data.sets.base import MARKER, file_hash, scale_label
-from harness.places import resolve
+from harness.data.sets.manifest import ALTERED, OTHER_VERSION, SAME, UNKNOWN
+from harness.profiles.places import resolve
 
 HR = "DIV2K/DIV2K_valid_HR"
 LR = "DIV2K/DIV2K_valid_LR_bicubic"

@@ -18,12 +18,12 @@ from tiny import pixels, write_photos
 from torch import Tensor
 
 from baselines.systems.bicubic import imresize
+from harness.common.errors import HarnessError
 from harness.data import degrade
 from harness.data.degrade import TooSmallError, make_pair, matlab_imresize, pil_bicubic
 from harness.data.images import read_rgb, save_png
 from harness.data.sets import find
 from harness.data.sets.base import memory_item
-from harness.errors import HarnessError
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

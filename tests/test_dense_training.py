@@ -18,18 +18,18 @@ from baselines.base import Request, SRModel, Streamed, cut
 from baselines.frequency import frequency_loss
 from baselines.macs import MacCount
 from harness import checkpoints, profiles
-from harness.averaging import Average
 from harness.checkpoints import load_model
-from harness.data.dense import DenseSource
-from harness.data.patches import PatchSource
+from harness.common.errors import HarnessError
 from harness.data.sets import Dataset, find
 from harness.data.sets.base import memory_item
-from harness.errors import HarnessError
-from harness.objective import compiled, losses
 from harness.profiles import Training
-from harness.recipe import make_recipe
-from harness.stepping import learning_rate, new_state, optimise
-from harness.validation import Validator
+from harness.profiles.recipe import make_recipe
+from harness.training.average import Average
+from harness.training.dense import DenseSource
+from harness.training.losses import compiled, losses
+from harness.training.patches import PatchSource
+from harness.training.step import learning_rate, new_state, optimise
+from harness.training.validation import Validator
 
 # Objective
 

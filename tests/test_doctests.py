@@ -19,7 +19,7 @@ MODULES = [
 ]
 WITH_EXAMPLES = {
     *("baselines.registry", "baselines.mlp", "baselines.geometry", "baselines.encoders.edsr"),
-    *("moeisr.losses", "harness.metrics", "harness.flops", "harness.published"),
+    *("moeisr.losses", "harness.metrics.scores", "harness.flops", "harness.experiments.published"),
 }
 
 

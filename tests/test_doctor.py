@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 from tiny import files_below, write_photos
 
-from harness import files
+from harness.common import files
 
 Doctor = Callable[..., tuple[int, dict[str, dict[str, Any]]]]
 

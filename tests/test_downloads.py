@@ -30,12 +30,12 @@ from filelock import FileLock
 from PIL import Image
 from tiny import files_below
 
-from harness import locks
+from harness.common import locks
+from harness.common.errors import HarnessError
 from harness.data import archives, download, unpack
 from harness.data import fetch as fetching
 from harness.data.archives import ARCHIVES
 from harness.data.sets import SPECS, find
-from harness.errors import HarnessError
 
 EXPECTED = {name: content for name, content in set5_files().items() if name.endswith(".png")}
 EXPECTED.pop(f"{HR}/._baby.png")

@@ -20,9 +20,9 @@ from baselines.fast.engine import GridDecoder, GridJob, decode_grid
 from baselines.fast.factors import FUSED, Factors, Workspace, linear_relu
 from baselines.fast.pool import Pool
 from baselines.geometry import axis_lookup, make_cell, make_coord, pixel_centers
+from baselines.plain import decode_plain
 from baselines.systems.implicit import ImplicitSR
-from harness.plain import decode_plain
-from harness.upscaling import upscale
+from harness.upscale.network import upscale
 
 TOLERANCE = 1e-4
 SIDES = st.integers(1, 9)

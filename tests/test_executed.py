@@ -13,8 +13,7 @@ from baselines import build
 from baselines.fast import counting, engine, factors
 from baselines.fast.pool import Pool
 from baselines.shapes import shapes_only
-from harness import upscaling
-from harness.upscaling import upscale
+from harness.upscale.network import expert_map, upscale
 
 
 @pytest.mark.parametrize(
@@ -38,7 +37,7 @@ def test_executed_matrix_products_are_those_that_run(method, lr, hr, monkeypatch
     model, image = network(method), torch.rand(1, 3, *lr)
     # The encoder's own products, the mapper among them, are counted apart.
     with FlopCounterMode(display=False) as encoding:
-        choice = upscaling.expert_map(model, image)
+        choice = expert_map(model, image)
         if choice is None:
             model.encode(model.extend(image))
     with FlopCounterMode(display=False) as counter:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from tiny import ENCODER, network, photo
 
-from harness import checkpoints, files
-from harness.errors import HarnessError
-from harness.files import is_abandoned, replacing, temporary_files, write_text
+from harness import checkpoints
+from harness.common import files
+from harness.common.errors import HarnessError
+from harness.common.files import is_abandoned, replacing, temporary_files, write_text
 
 UPSCALE = ("upscale", "in.png", "out.png", "--scale", 2, "--method", "bicubic")
 
@@ -130,7 +131,7 @@ def test_the_image_that_is_read_is_never_replaced(name, harness, tmp_path, monke
 KILLED = """
 import os, signal
 from pathlib import Path
-from harness.files import replacing
+from harness.common.files import replacing
 with replacing(Path("large.png")) as path:
     path.write_bytes(b"half")
     print("begun", flush=True)

@@ -30,8 +30,8 @@ from baselines.systems.fixed import FixedScaleSR
 from baselines.systems.implicit import ImplicitSR
 from baselines.windows import Grid
 from harness import flops
-from harness.published import published
-from harness.upscaling import upscale
+from harness.experiments.published import published
+from harness.upscale.network import upscale
 
 COUNTED = {"conv", "linear", "addmm", "matmul", "bmm"}
 SCALES = (2, 3, 4, 6, 12, 18, 24, 30)

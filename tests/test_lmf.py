@@ -8,7 +8,7 @@ from tiny import network
 
 from baselines import build, methods
 from baselines.shapes import shapes_only
-from harness.subject import Subject
+from harness.checkpoints.subject import Subject
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from tiny import Harness, write_data
 
-from harness import locks
-from harness.errors import HarnessError
-from harness.locks import BusyError, held
-from harness.results import CellFile
-from harness.stopping import stoppable
+from harness.common import locks
+from harness.common.errors import HarnessError
+from harness.common.locks import BusyError, held
+from harness.common.stopping import stoppable
+from harness.measure.rows import CellFile
 
 LOCK = Path("a.lock")
 HERE = f"process {os.getpid()} on {platform.node()}, since 20"

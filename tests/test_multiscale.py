@@ -23,8 +23,8 @@ from baselines.fast.banding import band_memory
 from baselines.systems.multiscale import MultiScaleSR
 from baselines.windows import Grid
 from harness import checkpoints
-from harness.errors import UsageError
-from harness.upscaling import upscale
+from harness.common.errors import UsageError
+from harness.upscale.network import upscale
 
 # Names and sizes
 

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from tiny import DECODER, ENCODER, MIXTURES, NETWORKS, network, seen_by
 from torch import nn
 
-from baselines import UnknownMethodError, build, methods, parse
+from baselines import UnknownMethodError, build, methods, parse, plain
 from baselines.base import Box
 from baselines.geometry import latent_queries, make_cell, make_coord
+from baselines.plain import decode_plain
 from baselines.shapes import shapes_only
-from harness import plain
-from harness.plain import decode_plain
-from harness.upscaling import upscale
+from harness.upscale.network import upscale
 from moeisr.losses import balance_loss, moeisr_loss
 
 

@@ -15,8 +15,8 @@ from tiny import DECODER, ENCODERS, Harness, network, write_data
 from baselines import build
 from harness import checkpoints
 from harness.checkpoints import load_model, open_checkpoint
-from harness.errors import HarnessError
-from harness.official import encoders
+from harness.checkpoints.official import encoders
+from harness.common.errors import HarnessError
 
 VALID = ("--dataset", "DIV2K_valid", "--data-root", "data", "--scale", 2)
 

@@ -24,7 +24,7 @@ from baselines.frequency import frequency_loss
 from baselines.upsamplers.igconv import convolved, geometric_average
 from baselines.upsamplers.igsample import offsets_and_scopes, resampled
 from harness.checkpoints import load_model
-from harness.upscaling import upscale
+from harness.upscale.network import upscale
 
 TOLERANCE = 1e-4
 REPOSITORIES = (

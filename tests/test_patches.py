@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import pixels
 
+from harness.common.errors import HarnessError
 from harness.data.degrade import pil_resize
-from harness.data.drawing import ROUNDS, draw, permuted
-from harness.data.patches import PatchSource
-from harness.data.resampling import resize_crops, resize_weights
 from harness.data.sets import Dataset
 from harness.data.sets.base import memory_item
-from harness.errors import HarnessError
 from harness.profiles import Training
+from harness.training.patches import PatchSource
+from harness.training.randomness import ROUNDS, draw, permuted
+from harness.training.resampling import resize_crops, resize_weights
 
 # Resizing
 

@@ -12,11 +12,12 @@ import yaml
 from tiny import PROFILE, write_data, write_profile
 
 from baselines import methods, parse
-from harness import describing, profiles
+from harness import profiles
+from harness.common.errors import HarnessError, UsageError
 from harness.data.sets import SPECS, find
-from harness.errors import HarnessError, UsageError
 from harness.experiments import EXPERIMENTS
-from harness.recipe import make_recipe
+from harness.profiles import description
+from harness.profiles.recipe import make_recipe
 
 
 def changed(path: str, value: Any, base: dict[str, Any] = PROFILE) -> dict[str, Any]:
@@ -446,22 +447,22 @@ def test_sizes_of_upsamplers_reach_the_network_and_the_words():
     assert small.networks.options(parse("edsr-igconv"))["upsampler"] == {"width": 32}
     assert "upsampler" not in small.networks.options(parse("edsr-igconv-plus"))
     assert "upsampler" not in small.networks.options(parse("edsr-liif"))
-    assert "igconv upsampler width 32" in describing.networks(small, ["edsr-igconv"])
-    assert "igconv" not in describing.networks(small, ["edsr-liif"])
+    assert "igconv upsampler width 32" in description.networks(small, ["edsr-igconv"])
+    assert "igconv" not in description.networks(small, ["edsr-liif"])
     assert small.stand_in(["edsr-igconv"])
 
 
 def test_what_keeps_its_full_size_beside_smaller_ones_is_named():
     quick, paper = profiles.load("quick"), profiles.load("paper")
     for name in ("table1", "table2", "seemore-table1"):
-        assert describing.full_size(quick, EXPERIMENTS[name].methods) == []
+        assert description.full_size(quick, EXPERIMENTS[name].methods) == []
     chosen = ["bicubic", "edsr-liif", "edsr-igconv", "rdn-igconv-plus"]
-    assert describing.full_size(quick, chosen) == ["igconv upsampler", "igconv-plus upsampler"]
-    words = describing.networks(quick, ["edsr-liif", "edsr-igconv"])
+    assert description.full_size(quick, chosen) == ["igconv upsampler", "igconv-plus upsampler"]
+    words = description.networks(quick, ["edsr-liif", "edsr-igconv"])
     assert words.endswith("liif decoder width 64; igconv upsampler of the paper's size")
-    assert describing.full_size_warning(paper, chosen) == []
+    assert description.full_size_warning(paper, chosen) == []
     own = load({**PROFILE, "networks": {"decoder": {"lte": {"width": 16}}}})
-    assert describing.full_size(own, ["rdn-lte", "seemore-t-x2", "rdn-moeisr-ipe-s"]) == [
+    assert description.full_size(own, ["rdn-lte", "seemore-t-x2", "rdn-moeisr-ipe-s"]) == [
         *("rdn encoder", "seemore-t encoder", "ipe decoder"),
     ]
 

@@ -22,15 +22,15 @@ from tiny import ENCODERS, network, pixels, seen_by
 from baselines.fast.engine import GridDecoder
 from baselines.geometry import make_cell, make_coord
 from baselines.systems import implicit
+from harness.common.errors import UsageError
 from harness.data.degrade import make_pair, pil_bicubic, unit
 from harness.data.images import save_png
-from harness.data.patches import PatchSource
 from harness.data.sets import Dataset, ImageItem
 from harness.data.sets.base import memory_item
-from harness.errors import UsageError
 from harness.metrics import psnr, ssim, too_small
 from harness.profiles import Training
-from harness.upscaling import upscale
+from harness.training.patches import PatchSource
+from harness.upscale.network import upscale
 
 
 def recorded(name: str, source: str = SOURCES[0]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -26,15 +26,15 @@ from report_fixtures import (
     write_sample,
 )
 
-from harness import checksums
-from harness.errors import HarnessError, UsageError
-from harness.plan import StoredPlan, measurements_dir, plan_path
-from harness.published import published
+from harness.common import checksums
+from harness.common.errors import HarnessError, UsageError
+from harness.experiments.published import published
+from harness.measure.rows import Measurement
 from harness.report import ALL_FORMATS, render, write_report
 from harness.report.captions import PATH_WARNING
 from harness.report.formats import escape
 from harness.report.text import decimals, signed
-from harness.results import Measurement
+from harness.runs.plan import StoredPlan, measurements_dir, plan_path
 
 PUBLISHED = TABLE1.published[0]
 GENUINE_PLAN = replace(

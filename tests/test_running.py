@@ -26,13 +26,13 @@ from tiny import (
 )
 
 from harness import checkpoints, profiles
+from harness.checkpoints.subject import Subject
+from harness.common.errors import HarnessError
 from harness.data.sets import find
-from harness.errors import HarnessError
-from harness.evaluation import Task, measure_cell
 from harness.experiments import EXPERIMENTS
+from harness.measure.evaluate import Task, measure_cell
+from harness.measure.rows import CellFile, CellId
 from harness.profiles import Evaluation
-from harness.results import CellFile, CellId
-from harness.subject import Subject
 
 TABLE1 = EXPERIMENTS["table1"]
 ALL = {(m, i, float(s)) for m in METHODS for i in VALID_SIZES for s in TABLE1.scales}
@@ -214,7 +214,7 @@ def test_a_damaged_plan_is_made_anew(job, harness: Harness):
 # the middle of writing it.
 KILL = """
 import os, signal, sys
-from harness import results
+from harness.measure import rows
 from harness.cli import main
 
 at, half, calls, real = int(sys.argv.pop(1)), sys.argv.pop(1) == "half", [], os.fsync
@@ -232,7 +232,7 @@ class Os:
     def __getattr__(self, name):
         return fsync if name == "fsync" else getattr(os, name)
 
-results.os = Os()
+rows.os = Os()
 main()
 """
 

@@ -10,10 +10,10 @@ import pytest
 from tiny import profile_with, write_profile
 
 from baselines import Method, parse, registry
-from harness import describing, profiles
-from harness.errors import UsageError
-from harness.profiles import Training
-from harness.recipe import Recipe, make_recipe
+from harness import profiles
+from harness.common.errors import UsageError
+from harness.profiles import Training, description
+from harness.profiles.recipe import Recipe, make_recipe
 
 STEPS = {"iterations": 500, "milestones": [250, 400]}
 
@@ -232,7 +232,7 @@ PAPER = "the paper: 1,000,000 steps of batch 16, patches 48x48, 2304 queries eac
 
 def test_a_schedule_in_words():
     made = profile(overrides=OVERRIDES)
-    text = describing.schedule(made, 4, ["edsr-x2", "edsr-liif", "edsr-lte", "edsr-x3"])
+    text = description.schedule(made, 4, ["edsr-x2", "edsr-liif", "edsr-lte", "edsr-x3"])
     assert text == (
         "12 steps of batch 4 (LR patches 8x8, 32 queries each, x1 to x4, fixed-scale networks at "
         "their own), Adam 0.001, times 0.5 at epochs 2 of 3; "
@@ -246,7 +246,7 @@ def test_a_schedule_in_words():
 
 def test_the_same_is_said_once():
     same = {name: {"departure": "other data"} for name in ("edsr-x2", "edsr-x4")}
-    text = describing.schedule(profile(overrides=same), 4, ["edsr-x2", "edsr-x4", "edsr-lte"])
+    text = description.schedule(profile(overrides=same), 4, ["edsr-x2", "edsr-x4", "edsr-lte"])
     assert "; edsr-x2, edsr-x4: 12 steps" in text
     assert text.count("other data") == 1
 
@@ -259,19 +259,19 @@ def test_a_schedule_of_several_scales_in_words(monkeypatch):
     theirs = Training(
         dataset="DIV2K_train", overrides={"toy": {**STEPS, "batch": 32, "iterations": 300000}}
     )
-    monkeypatch.setattr(describing, "published", lambda: theirs)
+    monkeypatch.setattr(description, "published", lambda: theirs)
     made = profile(overrides={"toy-more": {"departure": "other LR images"}})
     one = (
         "12 steps of batch 4 (LR patches 8x8 by Pillow's bicubic, whole HR patches, one of x2, x4 "
     )
     one += "for each batch), Adam 0.001, times 0.5 at epochs 2 of 3"
     paper = "300,000 steps of batch 32, patches 48x48"
-    assert describing.schedule(made, 4, ["toy-many"]) == f"{one}; fp32 (the paper: {paper})"
-    assert describing.schedule(made, 4, ["toy-many", "toy-more"]) == (
+    assert description.schedule(made, 4, ["toy-many"]) == f"{one}; fp32 (the paper: {paper})"
+    assert description.schedule(made, 4, ["toy-many", "toy-more"]) == (
         f"toy-many: {one}; toy-more: {one}, departs from the published training: other LR images; "
         f"fp32 (the paper: {paper})"
     )
-    assert describing.schedule(made, 4, ["toy-many", "edsr-lte"]).endswith(
+    assert description.schedule(made, 4, ["toy-many", "edsr-lte"]).endswith(
         f"({PAPER}; for toy: {paper})"
     )
     registry.parse.cache_clear()

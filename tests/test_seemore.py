@@ -18,20 +18,20 @@ from tiny import network, write_data, write_profile
 from torch import Tensor, nn
 
 from baselines import UnknownMethodError, build, methods, parse
-from baselines.encoders import SYSTEMS, SeemoRe
+from baselines.registry import SYSTEMS
 from baselines.shapes import shapes_only
 from baselines.systems.fixed import FixedScaleSR
-from baselines.systems.seemore import LowRankExpert
+from baselines.systems.seemore import LowRankExpert, SeemoRe
 from harness import checkpoints, profiles
 from harness.checkpoints import load_model, open_checkpoint
-from harness.cost import method_costs
+from harness.common.errors import HarnessError
 from harness.data.degrade import lr_size
-from harness.errors import HarnessError
 from harness.experiments import Block, Experiment
-from harness.jobs import prepare
-from harness.places import resolve
-from harness.published import label, printed, published
-from harness.upscaling import upscale
+from harness.experiments.published import label, printed, published
+from harness.profiles.places import resolve
+from harness.runs.estimate import method_costs
+from harness.runs.job import prepare
+from harness.upscale.network import upscale
 
 METHODS = [f"seemore-{size}-x{scale}" for size in "tbl" for scale in (2, 3, 4)]
 HR = "1280x720 output"

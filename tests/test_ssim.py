@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harness.data.degrade import unit
 from harness.metrics import ssim
-from harness.ssim import WINDOW, mean_ssim
+from harness.metrics.ssim import WINDOW, mean_ssim
 
 TOLERANCE = 1e-12
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(

@@ -14,14 +14,14 @@ from baselines.encoders.srformer import SRFormer, SRFormerBlock, patch_mask
 from baselines.encoders.swinir import SwinBlock, SwinIR, drop_path, shift_mask
 from baselines.shapes import shapes_only
 from harness import profiles
-from harness.data.dense import DenseBatch
-from harness.data.patches import Batch
-from harness.errors import UsageError
-from harness.objective import losses
-from harness.official import encoders
-from harness.official.adapter import our_defaults
-from harness.recipe import make_recipe
-from harness.stepping import State, new_state, optimise
+from harness.checkpoints.official import encoders
+from harness.checkpoints.official.adapter import our_defaults
+from harness.common.errors import UsageError
+from harness.profiles.recipe import make_recipe
+from harness.training.dense import DenseBatch
+from harness.training.losses import losses
+from harness.training.patches import Batch
+from harness.training.step import State, new_state, optimise
 
 KINDS = {"swinir": SwinIR, "srformer": SRFormer}
 

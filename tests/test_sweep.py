@@ -11,17 +11,17 @@ import torch
 from tiny import pixels
 
 from baselines import build
-from harness import evaluation
+from harness.checkpoints.subject import Subject
 from harness.data import pairs as pairing
 from harness.data.degrade import TooSmallError, make_pair
 from harness.data.images import pixel_hash, save_png
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem, find
 from harness.data.sets.base import memory_item
-from harness.evaluation import Task, measure_cell
+from harness.measure import evaluate
+from harness.measure.evaluate import Task, measure_cell
+from harness.measure.rows import CellFile
 from harness.profiles import Evaluation
-from harness.results import CellFile
-from harness.subject import Subject
 
 SCALES = (2, 3.3, 4, 6)
 SIZES = {"a": (64, 50), "b": (47, 71), "c": (60, 60)}
@@ -139,7 +139,7 @@ def test_what_changes_on_disk_is_read_by_the_next_sweep(tmp_path):
 
 
 def test_kept_images_do_not_count_as_a_method_s_memory(monkeypatch):
-    from harness.device import PeakMemory
+    from harness.common.device import PeakMemory
 
     memory, less = (PeakMemory(torch.device("cpu"), beside) for beside in (0, 50_000_000))
     if memory.kind != "process":
@@ -153,9 +153,9 @@ def test_a_network_is_warmed_up_once_for_each_precision(monkeypatch):
     def enlarge(model, lr, scale, precision, memory):
         calls.append(precision)
 
-    monkeypatch.setattr(evaluation, "upscale", enlarge)
+    monkeypatch.setattr(evaluate, "upscale", enlarge)
     for _ in range(2):
         model = build("bicubic")
         for precision in ("fp32", "bf16", "fp32"):
-            evaluation.warm_up(model, Evaluation(precision=precision))
+            evaluate.warm_up(model, Evaluation(precision=precision))
     assert calls == ["fp32", "bf16"] * 2

@@ -29,18 +29,18 @@ from tiny import (
 from baselines import parse
 from baselines.geometry import make_coord
 from harness import profiles
-from harness.bench.plain import augment
 from harness.checkpoints import load_model
+from harness.common.errors import UsageError
 from harness.data.degrade import pil_resize
-from harness.data.patches import Batch, PatchSource
 from harness.data.sets import Dataset, find
 from harness.data.sets.base import memory_item
-from harness.errors import UsageError
-from harness.objective import losses
 from harness.profiles import Training
-from harness.recipe import LARGEST_SEED, make_recipe
-from harness.stepping import learning_rate, new_state
-from harness.training import _step_seed
+from harness.profiles.recipe import LARGEST_SEED, make_recipe
+from harness.profiling.bench.pillow_training import augment
+from harness.training.loop import _step_seed
+from harness.training.losses import losses
+from harness.training.patches import Batch, PatchSource
+from harness.training.step import learning_rate, new_state
 from moeisr.losses import moeisr_loss
 
 STEPS = 4 * 4 // 4 * 3
@@ -381,7 +381,7 @@ import os, signal, sys
 from pathlib import Path
 import torch
 from harness.cli import main
-from harness.data.source import ImageSource
+from harness.training.source import ImageSource
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -481,10 +481,10 @@ def test_kill_at_any_moment_of_a_longer_run(tmp_path, harness):
 # Raises the signal in the middle of a step, as Ctrl-C in a terminal does for the whole group.
 INTERRUPT = """
 import os, signal, sys
-from harness import training
+from harness.training import loop
 from harness.cli import main
 
-number, at, real, calls = int(sys.argv.pop(1)), int(sys.argv.pop(1)), training.losses, []
+number, at, real, calls = int(sys.argv.pop(1)), int(sys.argv.pop(1)), loop.losses, []
 
 def losses(*arguments):
     calls.append(1)
@@ -492,7 +492,7 @@ def losses(*arguments):
         os.killpg(os.getpid(), number)
     return real(*arguments)
 
-training.losses = losses
+loop.losses = losses
 main()
 """
 

@@ -8,7 +8,7 @@ import torch
 from tiny import FIXED, NETWORKS, network, seen_by
 
 from baselines.windows import Grid, extend
-from harness.upscaling import upscale
+from harness.upscale.network import upscale
 
 
 @pytest.mark.parametrize("size", [(10, 12), (16, 16), (13, 23), (8, 7), (5, 4)])

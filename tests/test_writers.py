@@ -23,20 +23,20 @@ from PIL.TiffImagePlugin import IFDRational
 from tiny import network, photo, start
 
 from baselines.systems.bicubic import Resize, imresize
+from harness.checkpoints.subject import Subject
+from harness.common.errors import HarnessError
+from harness.common.files import write_text
 from harness.data.degrade import quantise, read_mark, unit
 from harness.data.images import image_size, open_image, to_image, to_tensor
-from harness.enlarging import begin, enlarge_file, enlarged_rows, layout_of
-from harness.errors import HarnessError
-from harness.files import write_text
-from harness.image_files import Source, check_target, open_source
-from harness.image_files import _dpi as dpi_of
 from harness.profiles import Evaluation
-from harness.subject import Subject
-from harness.upscaling import upscale
-from harness.writers import STREAMED, Layout, Metadata, Rows, tiff, write_rows
-from harness.writers.layout import CHANNELS
-from harness.writers.png import write_png
-from harness.writers.whole import LONGEST_SIDE, MOST_PIXELS
+from harness.upscale.enlarge import begin, enlarge_file, enlarged_rows, layout_of
+from harness.upscale.image_files import Source, check_target, open_source
+from harness.upscale.image_files import _dpi as dpi_of
+from harness.upscale.network import upscale
+from harness.upscale.writers import STREAMED, Layout, Metadata, Rows, tiff, write_rows
+from harness.upscale.writers.layout import CHANNELS
+from harness.upscale.writers.png import write_png
+from harness.upscale.writers.whole import LONGEST_SIDE, MOST_PIXELS
 
 SUFFIXES = {"PNG": ".png", "TIFF": ".tif"}
 CPU = torch.device("cpu")
@@ -317,7 +317,7 @@ def test_nothing_is_left_of_half_a_file(error, kind, tmp_path, monkeypatch):
         yield noise(3, 21, 3)
         raise error
 
-    monkeypatch.setattr("harness.enlarging.enlarged_rows", failing)
+    monkeypatch.setattr("harness.upscale.enlarge.enlarged_rows", failing)
     path = tmp_path / "out.png"
     path.write_bytes(b"old")
     with pytest.raises(HarnessError if error is OSError else error):

@@ -18,7 +18,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
 from baselines import build, methods, parse
-from baselines.encoders import SYSTEMS
+from baselines.registry import SYSTEMS
 from harness.cli import main
 
 NETWORKS = [name for name in methods() if parse(name).decoder]

@@ -1,8 +1,4 @@
-"""Encoders: an LR image to features on the LR grid. One file each; listed in `ENCODERS`.
-
-Systems are never more than fixed-scale networks: they have an upsampler always, and nothing that a
-decoder could read.
-"""
+"""Encoders: an LR image to features on the LR grid. One file each; listed in `ENCODERS`."""
 
 from __future__ import annotations
 
@@ -15,9 +11,7 @@ from baselines.encoders.rcan import RCAN
 from baselines.encoders.rdn import RDN
 from baselines.encoders.srformer import SRFormer
 from baselines.encoders.swinir import SwinIR
-from baselines.systems.seemore import SIZES, SeemoRe
 
-SYSTEMS: dict[str, Callable[..., Encoder]] = {**SIZES}
 ENCODERS: dict[str, Callable[..., Encoder]] = {
     "edsr": EDSR,  # EDSR-baseline, as the LIIF family calls it
     "rdn": RDN,
@@ -25,7 +19,6 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
     "swinir": SwinIR,
     "srformer": SRFormer,
     "edsr-large": partial(EDSR, blocks=32, features=256, residual_scale=0.1),
-    **SYSTEMS,
 }
 LABELS = {
     "edsr": "EDSR",
@@ -34,11 +27,8 @@ LABELS = {
     "swinir": "SwinIR",
     "srformer": "SRFormer",
     "edsr-large": "EDSR (256 features)",
-    "seemore-t": "SeemoRe-T",
-    "seemore-b": "SeemoRe-B",
-    "seemore-l": "SeemoRe-L",
 }
-"""Names of encoders and systems in the papers' tables."""
+"""Names of encoders in the papers' tables."""
 
 __all__ = [
     "EDSR",
@@ -46,9 +36,7 @@ __all__ = [
     "LABELS",
     "RCAN",
     "RDN",
-    "SYSTEMS",
     "Encoder",
     "SRFormer",
-    "SeemoRe",
     "SwinIR",
 ]

@@ -18,7 +18,7 @@ from harness.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from harness.bench.training import Result
+    from harness.profiling.bench.training import Result
 
 SCHEMA = 1
 
@@ -53,11 +53,11 @@ def train(methods: str, profile: str, steps: int, workers: int, device: str, as_
     Networks, batch and patches are those of the profile; the images are the photographs that ship
     inside scikit-image, so no data is needed. Both ways take steps in turns.
     """
-    from harness import device as devices
     from harness import profiles
-    from harness.bench.machine import in_words, machine
-    from harness.bench.training import METHODS, Setting, time_training
+    from harness.common import device as devices
     from harness.data.sets import find
+    from harness.profiling.bench.training import METHODS, Setting, time_training
+    from harness.profiling.machine import in_words, machine
 
     settings = profiles.load(profile)
     where = devices.resolve(device)

@@ -17,8 +17,8 @@ from harness.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from harness.bench.decoding import Line
-    from harness.bench.timing import Spread
+    from harness.profiling.bench.decoding import Line
+    from harness.profiling.timing import Spread
 
 SCHEMA = 1
 
@@ -57,11 +57,10 @@ def decode(
     stay in the cache, which is the plain path's best, and of 30,000 queries, as the official
     evaluation has them.
     """
-    from harness import device as devices
-    from harness.bench.decoding import METHODS, compare, growth
-    from harness.bench.decoding import as_json as content_of
-    from harness.bench.machine import in_words, machine
-    from harness.cost import matrix_product_speed
+    from harness.common import device as devices
+    from harness.profiling.bench.decoding import METHODS, compare, growth
+    from harness.profiling.bench.decoding import as_json as content_of
+    from harness.profiling.machine import in_words, machine, matrix_product_speed
 
     where = devices.resolve(device)
     here = machine(where)
@@ -104,7 +103,7 @@ def _spread(value: Spread | None) -> str:
 def _table(lines: list[Line], peak: float) -> str:
     from tabulate import tabulate
 
-    from harness.bench.decoding import baseline_of
+    from harness.profiling.bench.decoding import baseline_of
 
     rows: list[dict[str, Any]] = []
     for line in lines:

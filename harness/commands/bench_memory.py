@@ -18,7 +18,7 @@ from harness.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from harness.bench.memory import Line
+    from harness.profiling.bench.memory import Line
 
 SCHEMA = 1
 
@@ -62,11 +62,11 @@ def memory(
     """
     import tempfile
 
-    from harness import device as devices
     from harness import profiles
-    from harness.bench.machine import in_words, machine
-    from harness.bench.memory import METHODS, Setting, measure
-    from harness.progress import say
+    from harness.common import device as devices
+    from harness.common.progress import say
+    from harness.profiling.bench.memory import METHODS, Setting, measure
+    from harness.profiling.machine import in_words, machine
 
     names = parts(methods) or list(METHODS)
     factors = [scale_factor(text) for text in parts(scales)]

@@ -15,7 +15,7 @@ from harness.commands.options import echo, json_option, print_json, profile_opti
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from harness.regression import Check, Update
+    from harness.check import Check, Update
 
 
 def _decibels(value: str) -> float:
@@ -96,9 +96,10 @@ def check(
     EXPERIMENT, every experiment that the accepted numbers have is compared. docs/check.md says
     what is compared, and how to accept new numbers.
     """
-    from harness import places, profiles, regression
-    from harness.errors import HarnessError
-    from harness.files import write_text
+    from harness import check, profiles
+    from harness.common.errors import HarnessError
+    from harness.common.files import write_text
+    from harness.profiles import places
 
     given = {"--tolerance": tolerance, "--junit": junit, "--github": github}
     belongs = {"--reason": reason, "--retrained": retrained, "--keep-networks": keep_networks}
@@ -108,9 +109,9 @@ def check(
     if update:
         why = os.fsencode(reason or "").decode(errors="backslashreplace")  # on any terminal
         asked = (names, settings, results, file, why, retrained, keep_networks)
-        _show_update(regression.run_update(*asked), file, as_json)
+        _show_update(check.run_update(*asked), file, as_json)
         return
-    outcome = regression.run_check(names, settings, results, file, tolerance)
+    outcome = check.run_check(names, settings, results, file, tolerance)
     if as_json:
         print_json(outcome.record())
     else:
@@ -136,7 +137,7 @@ def _command(words: Iterable[object]) -> str:
 
 def _refuse(options: Mapping[str, object], update: bool) -> None:
     """Options that mean nothing to what is asked for are mistakes, not wishes."""
-    from harness.errors import UsageError
+    from harness.common.errors import UsageError
 
     for name, value in options.items():
         if value is not None and value is not False:
@@ -148,7 +149,7 @@ def _refuse(options: Mapping[str, object], update: bool) -> None:
 
 
 def _show_check(outcome: Check, everything: bool) -> None:
-    from harness.regression import shown, text_table
+    from harness.check import shown, text_table
 
     for label in outcome.labels:
         echo(f"{label}\n")
@@ -162,7 +163,7 @@ def _show_check(outcome: Check, everything: bool) -> None:
 
 def _annotate(outcome: Check, as_json: bool) -> None:
     """Annotations, beside JSON on stderr (the runner reads both), and the job's summary."""
-    from harness.regression import workflow_commands
+    from harness.check import workflow_commands
 
     for line in workflow_commands(outcome.findings):
         echo(line, err=as_json)
@@ -173,7 +174,7 @@ def _annotate(outcome: Check, as_json: bool) -> None:
 
 
 def _show_update(update: Update, file: Path, as_json: bool) -> None:
-    from harness.regression import record, shown, text_table
+    from harness.check import record, shown, text_table
 
     changed = shown(update.findings)
     if as_json:

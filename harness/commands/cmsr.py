@@ -23,7 +23,7 @@ from harness.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from harness.cmsr.table import CmsrTables
+    from harness.checkpoints.cmsr_table import CmsrTables
 
 TARGETS = "6,8,12,18,24,30"
 
@@ -83,14 +83,15 @@ def cmsr(
     What was found on an image is kept in the results folder: the command may be stopped, and for
     another --mse nothing is rendered again.
     """
-    from harness import device as devices
-    from harness import places, profiles
-    from harness.cmsr.making import make_tables
-    from harness.cmsr.table import check_modulated, save_tables
+    from harness import profiles
+    from harness.checkpoints.cmsr_table import check_modulated, save_tables
+    from harness.checkpoints.trained import find_subject
+    from harness.common import device as devices
+    from harness.common.errors import UsageError
+    from harness.common.files import check_output, check_writable, is_stream
     from harness.data.sets import check_name, find
-    from harness.errors import UsageError
-    from harness.files import check_output, check_writable, is_stream
-    from harness.trained import find_subject
+    from harness.measure.cmsr_making import make_tables
+    from harness.profiles import places
 
     targets = _targets(scales)
     if not math.isfinite(mse):
@@ -114,7 +115,7 @@ def cmsr(
 
 def _targets(text: str) -> tuple[float, ...]:
     from baselines.cmsr import TRAINED_SCALE, serves
-    from harness.errors import UsageError
+    from harness.common.errors import UsageError
 
     found = sorted({scale_factor(part) for part in parts(text)})
     if not found:

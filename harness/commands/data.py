@@ -79,8 +79,8 @@ def fetch(names: tuple[str, ...], data_root: Path, mirror: str | None, keep_arch
     Set14, B100, Urban100) in one command to download it once. The sets have terms of their own:
     see docs/data.md.
     """
+    from harness.common.errors import InterruptedWorkError
     from harness.data import fetch as fetching
-    from harness.errors import InterruptedWorkError
 
     try:
         filled = fetching.fetch(names, data_root, mirror, keep_archive)
@@ -107,9 +107,9 @@ def verify(names: tuple[str, ...], data_root: Path, no_resize: bool, as_json: bo
     """
     from tabulate import tabulate
 
+    from harness.common.errors import HarnessError, UsageError
     from harness.data import verify as checks
     from harness.data.sets import SPECS, check_name
-    from harness.errors import HarnessError, UsageError
 
     layouts = {name: spec.layout for name, spec in SPECS.items() if spec.layout}
     for name in names:

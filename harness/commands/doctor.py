@@ -21,7 +21,7 @@ from harness.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from harness.places import Places
+    from harness.profiles.places import Places
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 _PROJECT = "moeisr-harness"
@@ -58,7 +58,7 @@ def doctor(
     """
     from tabulate import tabulate
 
-    from harness import places
+    from harness.profiles import places
 
     where = places.resolve(data_root, results, reports)
     found = [*_software(), *_data(where), *_folders(where), *_locks(where), *_left(where, folders)]
@@ -106,7 +106,7 @@ def _software() -> Iterator[Finding]:
     where = "as in constraints.txt" if pinned else "new enough"
     yield Finding(OK, "packages", f"{good} {where}")
     try:
-        from harness import device
+        from harness.common import device
 
         yield Finding(OK, "device", device.describe(device.resolve("auto")))
     except (ImportError, OSError, RuntimeError) as error:
@@ -146,8 +146,8 @@ def _data(where: Places) -> Iterator[Finding]:
 
 def _folders(where: Places) -> Iterator[Finding]:
     """Whether they can be written, and the space that is left there."""
-    from harness.errors import HarnessError
-    from harness.files import check_writable
+    from harness.common.errors import HarnessError
+    from harness.common.files import check_writable
 
     folders = {"results": where.results, "reports": where.reports, "cache": where.cache}
     for what, folder in folders.items():
@@ -187,7 +187,7 @@ def _lock(path: Path) -> Finding | None:
     """What is to be said of a lock; it is taken for a moment to see whether it is free."""
     import fcntl
 
-    from harness.locks import holder
+    from harness.common.locks import holder
 
     try:
         with path.open("rb+") as file:
@@ -208,8 +208,8 @@ def _downloads(where: Places) -> Path | None:
 
 def _left(where: Places, folders: tuple[Path, ...]) -> Iterator[Finding]:
     """Temporary files of processes that have ended, or may have; downloads that were cut."""
+    from harness.common.files import is_abandoned, temporary_files
     from harness.data.sets import SPECS
-    from harness.files import is_abandoned, temporary_files
 
     root = where.data_root
     tops = {Path(spec.layout.hr).parts[0] for spec in SPECS.values() if spec.layout}

@@ -24,12 +24,12 @@ from harness.commands.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.cmsr.table import Cmsr
+    from harness.checkpoints.cmsr_table import Cmsr
+    from harness.checkpoints.subject import Subject
     from harness.data.pairs import PairStore
     from harness.data.sets import Dataset
-    from harness.places import Places
     from harness.profiles import Profile
-    from harness.subject import Subject
+    from harness.profiles.places import Places
 
 NOTES = {
     "bicubic": "SR is made by the MATLAB-compatible bicubic resize, rounded to 8 bits.",
@@ -85,14 +85,16 @@ def evaluate(
 
     Rows are kept in the results folder; what was measured before is not measured again.
     """
-    from harness import device as devices
-    from harness import places, profiles, results as store  # isort: skip
-    from harness.cmsr.table import cmsr_for
+    from harness import profiles
+    from harness.checkpoints.cmsr_table import cmsr_for
+    from harness.checkpoints.trained import find_subject
+    from harness.common import device as devices
     from harness.data.pairs import PairStore
     from harness.data.sets import check_name, find
+    from harness.measure import rows as store
+    from harness.measure.summary import summarise
     from harness.metrics import shaved_border
-    from harness.summary import summarise
-    from harness.trained import find_subject
+    from harness.profiles import places
 
     settings = profiles.load(profile).at_precision(precision)
     where = places.resolve(data_root, results, profile=settings)
@@ -145,9 +147,9 @@ def _measure(
     tables: Cmsr | None,
 ) -> list[dict[str, Any]]:
     """Rows of one dataset at one scale; what was measured before is not measured again."""
-    from harness.evaluation import Task, measure_cell, missing_images
-    from harness.progress import bar
-    from harness.results import CellFile, each_image_once
+    from harness.common.progress import bar
+    from harness.measure.evaluate import Task, measure_cell, missing_images
+    from harness.measure.rows import CellFile, each_image_once
 
     task = Task(
         dataset=dataset,

@@ -24,10 +24,9 @@ def export_checkpoint(checkpoint: Path, out: Path, force: bool, as_json: bool) -
     Every key of the official network is there, so that its own code loads the file strictly.
     MoEISR networks have no official layout.
     """
-    from harness import importing
-    from harness.checkpoints import open_checkpoint
-    from harness.errors import HarnessError
-    from harness.files import check_output
+    from harness.checkpoints import importing, open_checkpoint
+    from harness.common.errors import HarnessError
+    from harness.common.files import check_output
 
     check_output(out, checkpoint, force)
     loaded = open_checkpoint(checkpoint)

@@ -78,10 +78,10 @@ def flops(
     are listed as "estimator". Of IGConv the decoder is what its kernels do for every LR pixel; the
     network that makes them, once for a scale, is listed as "kernels".
     """
-    from harness import device as devices
-    from harness import places
+    from harness.common import device as devices
+    from harness.common.errors import UsageError
     from harness.data.sets import check_name, find
-    from harness.errors import UsageError
+    from harness.profiles import places
 
     if (dataset is None) == (size is None):
         raise UsageError("Give either --dataset or --size.")
@@ -136,7 +136,7 @@ def _network(method: str, checkpoint: Path | None, device: torch.device) -> tupl
     """The network, and where it comes from."""
     from baselines import build
     from baselines.shapes import shapes_only
-    from harness.subject import open_subject
+    from harness.checkpoints.subject import open_subject
 
     if checkpoint is not None:
         subject = open_subject(checkpoint, device, method)
@@ -149,7 +149,7 @@ def _shares(
     model: SRModel, shares: str | None, checkpoint: Path | None, dataset: str | None
 ) -> tuple[list[float] | None, str]:
     """Assumed shares, and how the report words them; a guess is never made silently."""
-    from harness.errors import UsageError
+    from harness.common.errors import UsageError
 
     experts = model.expert_count
     if experts == 1:
@@ -187,9 +187,9 @@ def _choice(
     model: SRModel, item: ImageItem, scale: float, as_lr: str, lr_size: tuple[int, int]
 ) -> Tensor | None:
     """Expert of each LR pixel, or layer, that a trained network chooses."""
+    from harness.common.progress import say
     from harness.data.degrade import make_pair, unit
-    from harness.progress import say
-    from harness.upscaling import expert_map, upscale
+    from harness.upscale.network import expert_map, upscale
 
     if model.expert_count == 1:
         return None

@@ -58,9 +58,8 @@ def import_checkpoint(
     Every key must fit; nothing in the file is executed. With -o the network is written in the
     harness's format, from which it loads unchanged.
     """
-    from harness import importing
-    from harness.checkpoints import open_checkpoint
-    from harness.files import check_output
+    from harness.checkpoints import importing, open_checkpoint
+    from harness.common.files import check_output
 
     if output is not None:
         check_output(output, file, force)

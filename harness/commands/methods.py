@@ -17,10 +17,9 @@ def methods(as_json: bool) -> None:
 
     from baselines import build, parse
     from baselines import methods as names
-    from baselines.encoders import ENCODERS
-    from baselines.registry import ablations
+    from baselines.registry import ENCODERS, ablations
     from baselines.shapes import shapes_only
-    from harness.published import label
+    from harness.experiments.published import label
 
     lines = []
     # The encoders are most of the networks, and the same under every decoder.

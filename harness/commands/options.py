@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from harness.escaping import printable
+from harness.common.escaping import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,7 +32,7 @@ def parse_size(text: str, option: str) -> tuple[int, int]:
     Raises:
         UsageError: anything else; `option` is named in it.
     """
-    from harness.errors import UsageError
+    from harness.common.errors import UsageError
 
     try:
         h, w = (int(part) for part in text.lower().split("x"))
@@ -157,7 +157,7 @@ def json_option(function: F) -> F:
 
 
 def force_option(function: F) -> F:
-    """`--force`, of commands that write one file (`harness.files.check_output`)."""
+    """`--force`, of commands that write one file (`harness.common.files.check_output`)."""
     return click.option("--force", is_flag=True, help="Replace OUT if it is there.")(function)
 
 

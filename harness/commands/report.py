@@ -36,10 +36,11 @@ def report(
 
     Without EXPERIMENT, every experiment that was run under the profile is written.
     """
-    from harness import experiments, places, profiles
+    from harness import experiments, profiles
     from harness import report as reporting
-    from harness.errors import HarnessError, UsageError
-    from harness.plan import plan_path
+    from harness.common.errors import HarnessError, UsageError
+    from harness.profiles import places
+    from harness.runs.plan import plan_path
 
     settings = profiles.load(profile)
     name = settings.name

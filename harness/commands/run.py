@@ -20,8 +20,8 @@ from harness.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from harness.cost import MethodCost
-    from harness.jobs import Job
+    from harness.runs.estimate import MethodCost
+    from harness.runs.job import Job
 
 
 @click.command(
@@ -71,12 +71,14 @@ def run(
     Finished training and finished cells are not repeated; a run that was stopped, by whatever,
     goes on where it was. Several processes may work on one results folder.
     """
-    from harness import device as devices
-    from harness import experiments, jobs, places, profiles
+    from harness import experiments, profiles
+    from harness.common import device as devices
+    from harness.profiles import places
+    from harness.runs.job import prepare
 
     declared = experiments.get(experiment)
     settings = profiles.load(profile)
-    job = jobs.prepare(
+    job = prepare(
         declared,
         settings,
         places.resolve(data_root, results, reports, settings),
@@ -92,23 +94,24 @@ def run(
 
 
 def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
-    from harness import planning, report, running, sampling
-    from harness.costs.measuring import measure_costs
-    from harness.files import check_writable
-    from harness.locks import held
-    from harness.plan import plan_path
-    from harness.progress import say
+    from harness import report
+    from harness.common.files import check_writable
+    from harness.common.locks import held
+    from harness.common.progress import say
+    from harness.runs import cut_crops, execute, make_plan
+    from harness.runs.costs import measure_costs
+    from harness.runs.plan import plan_path
 
     for folder in (job.places.results, job.places.reports):
         check_writable(folder)
-    running.announce(job)
-    running.train_missing(job)
-    measured = running.subjects(job)
-    plan = planning.store_plan(job, measured)
+    execute.announce(job)
+    execute.train_missing(job)
+    measured = execute.subjects(job)
+    plan = make_plan.store_plan(job, measured)
     if not job.trains:
         departing = [note.method for note in plan.methods if note.stand_in]
-        running.say_stand_in(departing, [note.method for note in plan.methods])
-    rows = running.measure_missing(job, measured, force) + measure_costs(job, measured, force)
+        execute.say_stand_in(departing, [note.method for note in plan.methods])
+    rows = execute.measure_missing(job, measured, force) + measure_costs(job, measured, force)
     if not plan.cells:
         say("There is nothing to measure.")
     elif not rows:
@@ -117,7 +120,7 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     # Processes that share the results would replace each other's figures half way.
     with held(plan_path(*names).with_name("report.lock"), "writing the same report"):
         if figures:
-            sampling.make_samples(job, measured)
+            cut_crops.make_samples(job, measured)
         paths = report.write_report(*names, job.places.reports, figures=figures)
     if as_json:
         echo(report.render(*names, "json"))
@@ -128,13 +131,14 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
 
 
 def _dry_run(job: Job, as_json: bool) -> None:
-    from harness import cost, running
+    from harness.profiling.machine import matrix_product_speed
+    from harness.runs import estimate, execute
 
     if not as_json:
-        running.announce(job)
-    found = cost.method_costs(job)
-    found.append(sum(found, cost.MethodCost("total")))
-    speed = cost.matrix_product_speed(job.device)
+        execute.announce(job)
+    found = estimate.method_costs(job)
+    found.append(sum(found, estimate.MethodCost("total")))
+    speed = matrix_product_speed(job.device)
     if as_json:
         *plan, total = (_plan_line(each, speed) for each in found)
         told = {"device": str(job.device), "macs_per_second": speed, "plan": plan, "total": total}
@@ -159,7 +163,7 @@ def _plan_line(cost: MethodCost, speed: float) -> dict[str, object]:
 def _print_plan(costs: list[MethodCost], speed: float) -> None:
     from tabulate import tabulate
 
-    from harness.cost import duration
+    from harness.runs.estimate import duration
 
     lines = [
         [

@@ -43,14 +43,15 @@ def train(
     nothing: on a CPU, the weights at the end are the same, bit for bit.
     """
     from baselines import parse
-    from harness import describing, places, profiles
-    from harness import device as devices
-    from harness import training as loop
+    from harness import profiles
     from harness.checkpoints import read
+    from harness.common import device as devices
+    from harness.common.errors import UsageError
+    from harness.common.progress import say
     from harness.data.sets import find
-    from harness.errors import UsageError
-    from harness.progress import say
-    from harness.recipe import make_recipe, run_dir
+    from harness.profiles import description, places
+    from harness.profiles.recipe import make_recipe, run_dir
+    from harness.training import loop
 
     if not parse(method).encoder:
         raise UsageError(f"{method} has nothing to train.")
@@ -60,7 +61,7 @@ def train(
     recipe = make_recipe(
         settings, method, settings.seeds[0] if seed is None else seed, data.fingerprint()
     )
-    for warning in describing.full_size_warning(settings, [method]):
+    for warning in description.full_size_warning(settings, [method]):
         say(warning)
     folder = run_dir(where.results, settings.name, recipe)
     run = loop.Run(

@@ -76,14 +76,16 @@ def upscale(
     result, with 16 bits per channel if IN has them; other types are put together in memory, up to
     134 million pixels. OUT is there when it is complete; IN is never replaced.
     """
-    from harness import device as devices
-    from harness import enlarging, image_files, places, profiles
-    from harness.cmsr.table import cmsr_for
-    from harness.errors import InterruptedWorkError, UsageError
-    from harness.files import check_output
-    from harness.stopping import interruptible
-    from harness.trained import find_subject
-    from harness.writers import LOSSY, QUALITY
+    from harness import profiles
+    from harness.checkpoints.cmsr_table import cmsr_for
+    from harness.checkpoints.trained import find_subject
+    from harness.common import device as devices
+    from harness.common.errors import InterruptedWorkError, UsageError
+    from harness.common.files import check_output
+    from harness.common.stopping import interruptible
+    from harness.profiles import places
+    from harness.upscale import enlarge, image_files
+    from harness.upscale.writers import LOSSY, QUALITY
 
     settings = profiles.load(profile).at_precision(precision)
     where = places.resolve(data_root, results, profile=settings)
@@ -98,7 +100,7 @@ def upscale(
     start = time.monotonic()
     try:
         with interruptible():
-            made = enlarging.enlarge_file(
+            made = enlarge.enlarge_file(
                 subject, opened, scale, evaluation, target, kind, tables, quality or QUALITY
             )
     except KeyboardInterrupt:

@@ -21,12 +21,12 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from baselines.systems.bicubic import imresize
+from harness.common.errors import HarnessError
+from harness.common.files import replacing
+from harness.common.progress import say
 from harness.data.images import opened, pixel_hash, read_rgb, to_image, to_tensor
 from harness.data.sets import ImageItem
 from harness.data.sets.base import scale_label
-from harness.errors import HarnessError
-from harness.files import replacing
-from harness.progress import say
 
 OFFICIAL, MATLAB, PIL = "official", "matlab", "pil"
 PAIRED_SCALES = (2, 3, 4)

@@ -8,8 +8,8 @@ from time import sleep
 import requests
 import urllib3
 
-from harness.errors import HarnessError
-from harness.progress import bar, say
+from harness.common.errors import HarnessError
+from harness.common.progress import bar, say
 
 PATIENCE = 4
 _TIMEOUT = (20, 60)  # seconds to connect, and between two pieces

@@ -11,6 +11,10 @@ from urllib.parse import unquote, urlsplit
 
 import torch
 
+from harness.common.errors import HarnessError, UsageError
+from harness.common.files import check_writable, sha256, sync_folder
+from harness.common.locks import held
+from harness.common.progress import bar, say
 from harness.data import archives
 from harness.data.archives import Archive
 from harness.data.download import MIRROR_HINT, download
@@ -18,10 +22,6 @@ from harness.data.images import open_image, read_rgb
 from harness.data.sets import SPECS, check_name
 from harness.data.sets.base import image_files, is_prepared
 from harness.data.unpack import extract
-from harness.errors import HarnessError, UsageError
-from harness.files import check_writable, sha256, sync_folder
-from harness.locks import held
-from harness.progress import bar, say
 
 CACHE = ".harness-data"
 

@@ -14,8 +14,8 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from torch import Tensor
 
-from harness.errors import HarnessError
-from harness.files import replacing
+from harness.common.errors import HarnessError
+from harness.common.files import replacing
 
 _EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 _BITS_PER_SAMPLE = 258  # TIFF

@@ -9,13 +9,13 @@ from pathlib import Path
 from torch import Tensor
 
 from harness import __version__
+from harness.common.errors import HarnessError, UsageError
+from harness.common.files import write_text
+from harness.common.progress import bar
 from harness.data.degrade import RULE, lr_size, matlab_imresize, read_prepared, save_prepared
 from harness.data.images import open_image, to_tensor
 from harness.data.sets import SPECS, check_name, find
 from harness.data.sets.base import MARKER, image_files, is_prepared, scale_label
-from harness.errors import HarnessError, UsageError
-from harness.files import write_text
-from harness.progress import bar
 
 _ABOUT = (
     "These LR images were made by `harness data prepare` from the HR images beside them. They are "

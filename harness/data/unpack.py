@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
+from harness.common.errors import HarnessError
 from harness.data.sets.base import is_image
-from harness.errors import HarnessError
 
 # DIV2K's training images are the largest set: 800 files, 3.6 GB, 10 MB at most each.
 MAX_ENTRIES = 50_000

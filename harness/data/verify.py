@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from harness.data import archives, manifest
+from harness.common.errors import HarnessError
+from harness.common.progress import bar
+from harness.data import archives
 from harness.data.degrade import lr_size, matlab_imresize, read_mark
 from harness.data.images import open_image, read_rgb, to_tensor
 from harness.data.prepare import crop
-from harness.data.sets import SPECS
+from harness.data.sets import SPECS, manifest
 from harness.data.sets.base import DatasetSpec, Layout, image_files, is_prepared, scale_label
-from harness.errors import HarnessError
-from harness.progress import bar
 
 _AGAIN = "Remove it and fetch the set again."
 _OTHER = "not the MATLAB-compatible resize of"

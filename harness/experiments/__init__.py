@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from baselines.registry import unknown
-from harness.errors import UsageError
+from harness.common.errors import UsageError
 from harness.experiments.base import (
     ROLES,
     Block,

@@ -17,10 +17,10 @@ from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationEr
 from baselines import Method, build, methods, parse
 from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, unknown
 from baselines.shapes import shapes_only
+from harness.common.errors import HarnessError, UsageError
+from harness.common.files import plain_name
 from harness.data.sets import SPECS
-from harness.errors import HarnessError, UsageError
 from harness.experiments import EXPERIMENTS, ROLES
-from harness.files import plain_name
 from harness.profiles.costs import Costs
 from harness.profiles.strict import Strict
 from harness.profiles.training import Training, Validation

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from baselines.registry import unknown
-from harness.errors import UsageError
-from harness.files import write_text
+from harness.common.errors import UsageError
+from harness.common.files import write_text
 from harness.report import page, records
 from harness.report.aggregate import Report, load_report
 from harness.report.figure import FigureFile, style

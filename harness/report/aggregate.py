@@ -12,17 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from baselines import parse
-from harness.errors import HarnessError
-from harness.escaping import in_a_line
+from harness.common.errors import HarnessError
+from harness.common.escaping import in_a_line
 from harness.experiments import Experiment, get, method_at, methods_of
-from harness.plan import (
-    RoleNote,
-    StoredPlan,
-    load_plan,
-    measurements_dir,
-    plan_path,
-    samples_dir,
-)
+from harness.measure.crops import Sample, load_samples
+from harness.measure.rows import frame
 from harness.report.costs import Costs, load_costs
 from harness.report.counts import CountedTable, load_counts
 from harness.report.gaps import LEFT_OUT, unable
@@ -36,8 +30,14 @@ from harness.report.paper import (
     row_label,
 )
 from harness.report.stored import cell_rows
-from harness.results import frame
-from harness.samples import Sample, load_samples
+from harness.runs.plan import (
+    RoleNote,
+    StoredPlan,
+    load_plan,
+    measurements_dir,
+    plan_path,
+    samples_dir,
+)
 
 Key = tuple[str, str, float]
 

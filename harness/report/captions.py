@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.experiments import methods_of
-from harness.plan import MethodNote, RoleNote
 from harness.report.aggregate import Report, under_common
 from harness.report.costs import Measured
 from harness.report.means import CellMean, distinct
 from harness.report.text import DAGGER, DOUBLE_DAGGER, scale_text
+from harness.runs.plan import MethodNote, RoleNote
 
 COUNTED = (
     "Counted on networks of the published sizes, whatever sizes a profile trains: parameters and "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from harness.published import Claim, claims
+from harness.experiments.published import Claim, claims
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.counts import CountedCell

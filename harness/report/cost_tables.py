@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from harness.bench.timing import Spread
-from harness.costs.rows import OWN_MEMORY
+from harness.profiling.cost_rows import OWN_MEMORY
+from harness.profiling.timing import Spread
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.costs import Measured

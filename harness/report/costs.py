@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.bench.timing import Spread, spread
-from harness.costs.rows import Cost, Kind, costs_dir, identity, latest, stored_rows
-from harness.errors import HarnessError
+from harness.common.errors import HarnessError
 from harness.experiments import Experiment, method_at
-from harness.plan import PlannedCost, StoredPlan
+from harness.measure.rows import CellFile
+from harness.profiling.cost_rows import Cost, Kind, costs_dir, identity, latest, stored_rows
+from harness.profiling.timing import Spread, spread
 from harness.report.gaps import LEFT_OUT, unable
 from harness.report.text import TIMES
-from harness.results import CellFile
+from harness.runs.plan import PlannedCost, StoredPlan
 
 _Key = tuple[str, float]
 """(row, scale)"""
@@ -29,7 +29,7 @@ class Setting:
     """All that must be the same for costs to be compared.
 
     Attributes:
-        machine: (name, value) of `harness.costs.rows.identity`.
+        machine: (name, value) of `harness.profiling.cost_rows.identity`.
         lr_size: (h, w) of the LR image.
         memory_kind: of peaks; "" for latency.
     """

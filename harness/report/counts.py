@@ -10,12 +10,12 @@ from typing import Any
 from baselines import parse
 from harness.experiments import Experiment, method_at
 from harness.experiments.counts import Counts, Part, Reference
-from harness.plan import StoredPlan
-from harness.published import Printed, System, printed_of
+from harness.experiments.published import Printed, System, printed_of
 from harness.report.gaps import unable
 from harness.report.paper import others, paper_system
 from harness.report.stored import cell_rows
 from harness.report.text import signed
+from harness.runs.plan import StoredPlan
 
 EQUAL = "equal"
 IN_RANGE = "in range"

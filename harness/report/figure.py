@@ -13,8 +13,8 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from harness.common.files import replacing
 from harness.experiments import Block
-from harness.files import replacing
 from harness.report import captions
 from harness.report.aggregate import Report
 

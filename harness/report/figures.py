@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from baselines.encoders import LABELS
+from baselines.registry import LABELS
 from harness.experiments import Block, methods_of
 from harness.report import captions
 from harness.report.aggregate import Report

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from tabulate import tabulate
 
-from harness import escaping
+from harness.common import escaping
 from harness.report.figure import FigureFile
 from harness.report.layout import Cell, Row, Table
 from harness.report.text import DAGGER, DOUBLE_DAGGER, INFINITY, MINUS, MISSING, TIMES

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.counting import is_counted
 from harness.experiments import Experiment
-from harness.results import not_a_number
+from harness.measure.macs import is_counted
+from harness.measure.rows import not_a_number
 
 
 @dataclass(frozen=True)

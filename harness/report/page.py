@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from harness import escaping
+from harness.common import escaping
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.figure import COLUMN_WIDTH, DPI, FigureFile

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from harness.experiments import Experiment, methods_of
-from harness.published import Printed, System, printed_of, system, systems
+from harness.experiments.published import Printed, System, printed_of, system, systems
 
 _METRICS = {"decoder": "decoder_flops", "all": "flops"}
 """The papers' names of multiply-adds, by what an experiment counts."""

@@ -14,12 +14,12 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.errors import HarnessError
+from harness.common.errors import HarnessError
+from harness.measure.crops import MethodSample, Sample
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.figure import PAGE_WIDTH, FigureFile, new_figure, note, save
 from harness.report.text import decimals, scale_text
-from harness.samples import MethodSample, Sample
 
 EXPERT_COLORS = ("#f2d13c", "#3fa45b", "#3b6fd4", "#d8392f", "#8c4bb8", "#3cc2c9")
 """Shallowest expert first: yellow, green, blue, red as in the paper, and two more."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.escaping import spreadsheet
+from harness.common.escaping import spreadsheet
 from harness.experiments.counts import Reference
 from harness.report import captions, cost_records
 from harness.report.aggregate import Report

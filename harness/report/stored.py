@@ -6,9 +6,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError
-from harness.plan import PlannedCell
-from harness.results import CellFile, each_image_once
+from harness.common.errors import HarnessError
+from harness.measure.rows import CellFile, each_image_once
+from harness.runs.plan import PlannedCell
 
 
 def cell_rows(folder: Path, cell: PlannedCell, only: Collection[str] = ()) -> list[dict[str, Any]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baselines import parse
-from baselines.encoders import SYSTEMS
-from baselines.registry import DECODERS
+from baselines.registry import DECODERS, SYSTEMS
 from harness.experiments import method_at, methods_of, scales_of_row
 from harness.report.aggregate import Report
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from baselines.registry import unknown
+from harness.common.errors import UsageError
 from harness.data.sets.base import Dataset, DatasetSpec, ImageItem
 from harness.data.sets.benchmarks import BENCHMARKS
 from harness.data.sets.bsds import BSDS
 from harness.data.sets.div2k import DIV2K
 from harness.data.sets.embedded import EMBEDDED
 from harness.data.sets.sizes import SIZES
-from harness.errors import UsageError
 
 SPECS: dict[str, DatasetSpec] = {
     spec.name: spec for spec in (*EMBEDDED, *BSDS, *DIV2K, *BENCHMARKS, *SIZES)

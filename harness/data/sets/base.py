@@ -12,9 +12,9 @@ from pathlib import Path, PurePath
 
 from torch import Tensor
 
+from harness.common.errors import HarnessError
+from harness.common.files import sha256
 from harness.data.images import image_size, pixel_hash, read_rgb
-from harness.errors import HarnessError
-from harness.files import sha256
 
 MARKER = "PREPARED.json"  # in folders of LR images that `harness data prepare` made
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}

@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from harness.common.errors import HarnessError
 from harness.data.sets.base import Dataset, DatasetSpec, ImageItem
-from harness.errors import HarnessError
+from harness.data.sets.manifest import entries
 
 # (height, width)
 _SET14 = {
@@ -64,8 +65,6 @@ def _find(spec: DatasetSpec, root: Path | None) -> Dataset:
 
 def published_sizes(spec: DatasetSpec) -> Dataset:
     """A set that is not here by the sizes of its published images: what a plan of it costs."""
-    from harness.data.manifest import entries  # which imports this package
-
     sizes = {entry.name: (entry.height, entry.width) for entry in entries(spec.name).values()}
     told = "the sizes of its images are known"
     if spec.name in _DIV2K_NUMBERS:

@@ -1,1 +1,0 @@
-"""How fast decoding and training are, and what memory enlarging takes."""

@@ -1,0 +1,254 @@
+"""CMSR tables as files: what they were made of, and for whom they are good."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from baselines import cmsr, methods, parse
+from baselines.base import SRModel
+from baselines.cmsr import TRAINED_SCALE, Level, Tables, serves, table_for
+from baselines.decoders.lmf import LMDecoder
+from baselines.registry import DECODERS
+from baselines.systems.implicit import ImplicitSR
+from harness.checkpoints.subject import Subject
+from harness.common.errors import HarnessError, UsageError
+from harness.common.files import write_text
+
+# Behind the identity of tables that were made for other weights than they are used with.
+FOREIGN = "-foreign"
+FORMAT: Literal["cmsr-tables/1"] = "cmsr-tables/1"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class StoredLevel(_Strict):
+    """`baselines.cmsr.Level`; `below` is None where there is no bound."""
+
+    scale: float = Field(ge=1)
+    below: float | None = Field(ge=0)
+
+    @property
+    def bound(self) -> float:
+        """`below` as a number."""
+        return math.inf if self.below is None else self.below
+
+
+class StoredTable(_Strict):
+    """The levels below one target scale.
+
+    Attributes:
+        images: that the bounds were found on; fewer than the data set's where some are too small.
+    """
+
+    scale: float = Field(gt=TRAINED_SCALE)
+    images: int = Field(ge=1)
+    levels: tuple[StoredLevel, ...]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> StoredTable:
+        scales = [level.scale for level in self.levels]
+        bounds = [level.bound for level in self.levels]
+        if scales != sorted(set(scales)) or (scales and scales[-1] >= self.scale):
+            raise ValueError(f"x{self.scale:g}: its levels must ascend, and lie below it")
+        if bounds != sorted(bounds):
+            raise ValueError(f"x{self.scale:g}: the bounds of its levels must not fall")
+        return self
+
+
+# What LMF made its tables on.
+PAPER_SET = "DIV2K_train"
+
+
+class MadeOn(_Strict):
+    """The images that tables were made on."""
+
+    dataset: str
+    caption: str
+    complete: bool
+    fingerprint: str
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether they are not the paper's: all of DIV2K's training set."""
+        return self.dataset != PAPER_SET or not self.complete
+
+
+class CmsrTables(_Strict):
+    """The tables of one network for one bound of the error.
+
+    Attributes:
+        method: of the network.
+        checkpoint: hash of its weights, as in measurements.
+        origin: where the network comes from, in words.
+        mse: bound of the mean squared error, of values in [-1, 1], in every bin of intensity.
+        bin_width: of these bins.
+        tables: by target scale, ascending.
+    """
+
+    format: Literal["cmsr-tables/1"]
+    method: str
+    checkpoint: str
+    origin: str
+    mse: float = Field(ge=0)
+    bin_width: float = Field(gt=0)
+    data: MadeOn
+    tables: tuple[StoredTable, ...] = Field(min_length=1)
+    device: str
+    versions: dict[str, str]
+    made_at: str
+
+    @model_validator(mode="after")
+    def _distinct(self) -> CmsrTables:
+        scales = [table.scale for table in self.tables]
+        if scales != sorted(set(scales)):
+            raise ValueError("target scales must ascend")
+        return self
+
+    @property
+    def levels(self) -> Tables:
+        """For `baselines.cmsr.render`."""
+        return {t.scale: [Level(v.scale, v.bound) for v in t.levels] for t in self.tables}
+
+    @property
+    def identity(self) -> str:
+        """Ten hexadecimal digits that change with what is rendered, or what it is called."""
+        fields = self.model_dump(mode="json", include={"checkpoint", "mse", "tables"})
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def save_tables(tables: CmsrTables, path: Path) -> None:
+    """Write tables as JSON."""
+    write_text(path, tables.model_dump_json(indent=1) + "\n")
+
+
+def load_tables(path: Path) -> CmsrTables:
+    """Read tables.
+
+    Raises:
+        HarnessError: no such file, or one of another kind.
+    """
+    try:
+        return CmsrTables.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise HarnessError(
+            f"The CMSR tables {path} cannot be read: {error.strerror or error}",
+            "`harness cmsr` makes them.",
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise HarnessError(
+            f"{path} holds no CMSR tables of this version ({where}: {first['msg']}).",
+            "`harness cmsr` makes them.",
+        ) from error
+
+
+def lmf_methods() -> list[str]:
+    """The methods that CMSR is for."""
+    return [
+        name
+        for name in methods()
+        if (part := parse(name).decoder) and issubclass(DECODERS[part], LMDecoder)
+    ]
+
+
+def check_modulated(subject: Subject) -> None:
+    """Refuse a network without modulations.
+
+    Raises:
+        UsageError: naming the methods that have them.
+    """
+    if not subject.model.modulated:
+        raise UsageError(
+            f"{subject.method} has no modulations that CMSR could go by. "
+            f"These methods have: {', '.join(lmf_methods())}."
+        )
+
+
+@dataclass(frozen=True)
+class Cmsr:
+    """Tables that a network is rendered by.
+
+    Attributes:
+        foreign: whether they were made for other weights; their bound of the error is then void.
+    """
+
+    stored: CmsrTables
+    foreign: bool = False
+
+    def rendering(self, model: SRModel) -> SRModel:
+        """The network, rendered by these tables."""
+        assert isinstance(model, ImplicitSR)  # `check_modulated`
+        return cmsr.Cmsr(model, self.stored.levels)
+
+    def key(self, scale: float) -> str:
+        """What measurements call the rendering; "" at scales that are rendered plainly."""
+        if not serves(scale):
+            return ""
+        return self.stored.identity + FOREIGN * self.foreign
+
+    def notes(self, scales: list[float]) -> list[str]:
+        """What must be known of images rendered at these scales."""
+        plain = [scale for scale in scales if not serves(scale)]
+        beyond = [s for s in scales if serves(s) and s > self.stored.tables[-1].scale]
+        found = [f"CMSR: MSE {self.stored.mse:g} in every bin; tables of {self._made_on()}"]
+        if self.foreign:
+            found.append(
+                f"FOREIGN TABLES: made for other weights ({self.stored.method}, "
+                f"{self.stored.checkpoint[:10]}); their MSE holds for those alone."
+            )
+        if plain:
+            found.append(
+                f"{_listed(plain)}: rendered plainly; CMSR is for scales above x{TRAINED_SCALE:g}."
+            )
+        if beyond:
+            largest = table_for(self.stored.levels, beyond[0])
+            found.append(
+                f"{_listed(beyond)}: no table reaches so far; that of x{largest:g} is used, whose "
+                "MSE was not checked there."
+            )
+        return found
+
+    def _made_on(self) -> str:
+        data = self.stored.data
+        what = ", a STAND-IN for all of DIV2K's training set" if data.stand_in else ""
+        return f"{data.caption}{what}."
+
+
+def _listed(scales: list[float]) -> str:
+    return ", ".join(f"x{scale:g}" for scale in scales)
+
+
+def cmsr_for(path: Path, subject: Subject, foreign: bool = False) -> Cmsr:
+    """The tables of a file for a network.
+
+    Args:
+        path: of `harness cmsr`.
+        subject: the network.
+        foreign: take tables that were made for other weights.
+
+    Raises:
+        HarnessError: no tables, or of other weights.
+        UsageError: a network without modulations.
+    """
+    check_modulated(subject)
+    stored = load_tables(path)
+    if stored.checkpoint == subject.checkpoint:
+        return Cmsr(stored)
+    if not foreign:
+        raise HarnessError(
+            f"{path} was made for other weights: {stored.method}, {stored.checkpoint[:10]}, not "
+            f"{subject.method}, {subject.checkpoint[:10]}.",
+            "Make tables for these with `harness cmsr`, or add --foreign-tables to use those "
+            "nevertheless; their bound of the error is then void, and said to be.",
+        )
+    return Cmsr(stored, foreign=True)

@@ -1,0 +1,148 @@
+"""Official files into checkpoints of ours and back, with what each says of itself."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+from baselines import UnknownMethodError, parse
+from harness import checkpoints
+from harness.checkpoints import Loaded
+from harness.checkpoints.official import Spec, build_in_words, write_official
+from harness.checkpoints.state_dicts import DAMAGE
+from harness.common.errors import HarnessError, UsageError
+from harness.common.files import plain_name, replacing
+from harness.common.versions import versions
+
+_RANGES = {"signed": "[-1, 1]", "unit": "[0, 1]"}
+
+
+def describe(loaded: Loaded) -> dict[str, Any]:
+    """What a checkpoint is, as plain values.
+
+    Returns:
+        layout, project, method ("" for none), network in words, scale (the only one, or None) and
+        scales (None for any), values of input and output, parameters, weights hash, origin, what
+        is assumed, and the official keys that were not needed with the reason.
+    """
+    official, meta, model = loaded.official, loaded.meta, loaded.model
+    scales = model.scales
+    return {
+        "layout": official.layout if official else checkpoints.FORMAT,
+        "project": official.project if official else "",
+        "method": loaded.method,
+        "name": loaded.method or meta.get("name", ""),
+        "network": build_in_words(meta["method"], meta["build"]),
+        "scale": scales[0] if scales and len(scales) == 1 else None,
+        "scales": None if scales is None else list(scales),
+        "values": _RANGES[model.input_range],
+        "parameters": _parameters(model),
+        "weights": loaded.weights,
+        "origin": meta.get("origin", ""),
+        "assumed": official.note if official else "",
+        "not_needed": [
+            {"why": entry.why, "keys": list(entry.keys)}
+            for entry in (official.unneeded if official else ())
+        ],
+    }
+
+
+def _parameters(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def network_of(options: Path) -> Spec:
+    """Name and arguments of the network that a BasicSR option file is about.
+
+    Raises:
+        HarnessError: when the file cannot be read.
+        UsageError: when it is about none.
+    """
+    try:
+        content = yaml.safe_load(options.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise HarnessError(f"{options} cannot be read: {error}") from error
+    network = content.get("network_g") if isinstance(content, dict) else None
+    if not isinstance(network, dict) or "type" not in network:
+        raise UsageError(f"{options} has no network (`network_g` with its `type`).")
+    return {"name": network["type"], "args": {k: v for k, v in network.items() if k != "type"}}
+
+
+def check_name(name: str, loaded: Loaded) -> None:
+    """Refuse a name for a network that has one, or that another has.
+
+    Raises:
+        UsageError: saying which.
+    """
+    if loaded.method:
+        raise UsageError(f"This network is {loaded.method}; --name is for those without a method.")
+    try:
+        plain_name(name)
+    except ValueError as error:
+        raise UsageError(f"--name takes a word: {error}.") from error
+    try:
+        parse(name)
+    except UnknownMethodError:
+        return
+    raise UsageError(f"{name} is a method of its own, of other sizes than this network.")
+
+
+def save_import(loaded: Loaded, source: Path, target: Path, name: str | None = None) -> None:
+    """Write a checkpoint in our format, from which it loads unchanged.
+
+    Args:
+        loaded: of the source; one of ours is copied with all that it holds.
+        source: the file it was read from.
+        target: the file to write.
+        name: what measurements call a network that is none of the harness's methods.
+
+    Raises:
+        HarnessError: when the file cannot be written.
+    """
+    if loaded.official is None:
+        content = {k: v for k, v in checkpoints.read(source).items() if k != "format"}
+    else:
+        state = {k: v.detach() for k, v in loaded.model.state_dict().items()}
+        content = {**loaded.meta, "state_dict": state, "versions": versions()}
+    if name is not None:
+        content["name"] = name
+    checkpoints.save(target, content)
+
+
+def save_export(loaded: Loaded, target: Path) -> dict[str, Any]:
+    """Write a network in the layout of its official project.
+
+    Returns:
+        what was written, as plain values.
+
+    Raises:
+        HarnessError: when no official project has such a network, or the file cannot be written.
+    """
+    meta = loaded.meta
+    memory = (meta.get("imported") or {}).get("memory") or {}
+    try:
+        written = write_official(loaded.model, meta["method"], meta["build"], memory)
+    except DAMAGE as error:
+        raise HarnessError(
+            f"What the checkpoint says of the file it was imported from is damaged: {error!r:.500}",
+            "Import that file again.",
+        ) from error
+    buffer = io.BytesIO()
+    torch.save(written.content, buffer)
+    with replacing(target) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+    return {
+        "layout": written.layout,
+        "project": written.project,
+        "architecture": written.architecture,
+        "network": build_in_words(meta["method"], meta["build"]),
+        "keys": written.keys,
+        "constructed": written.constructed,
+        "parameters": _parameters(loaded.model),
+        "weights": loaded.weights,
+    }

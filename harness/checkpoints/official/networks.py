@@ -1,0 +1,242 @@
+"""Specifications `{"name", "args"}` of the LIIF, LTE and LMF projects, and our methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from baselines.composition import MLPHead
+from baselines.decoders.liif import LIIFDecoder
+from baselines.decoders.lte import LTEDecoder
+from baselines.decoders.metasr import MetaSRDecoder
+from baselines.registry import FIXED_SCALES, parse, unknown
+from baselines.systems.fixed import FixedScaleLookup, FixedScaleSR
+from baselines.systems.implicit import ImplicitSR
+from harness.checkpoints.official import lmf
+from harness.checkpoints.official.adapter import Options, Part, differing, take
+from harness.checkpoints.official.encoders import SWINIR, part_of, spec_of
+from harness.checkpoints.official.keys import Keys
+from harness.checkpoints.official.plans import Plan, Spec, feature_encoder
+from harness.checkpoints.official.seemore import UNSEEN
+from harness.common.errors import HarnessError
+
+IMPLICIT_KEYS = {
+    "liif": Keys((("imnet", "head.mlp"),)),
+    "metasr": Keys((("imnet", "head.mlp"),)),
+    "lte": Keys(
+        (
+            ("imnet", "head.mlp"),
+            *((part, f"decoder.{part}") for part in ("coef", "freq", "phase")),
+        )
+    ),
+}
+
+
+def beyond_weights(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that change the answers of a network and leave no trace in its weights.
+
+    Args:
+        options: for `baselines.build`.
+
+    Returns:
+        those that are not the paper's.
+    """
+    defaults = {
+        "values": "signed",
+        "shifted": False,
+        "residual_scale": 1,
+        "ensemble": True,
+        "lookup": False,
+        # Those of the method, which options do not repeat.
+        **dict.fromkeys(("average", "scales", *UNSEEN)),
+    }
+    given = {**(options.get("encoder") or {}), **(options.get("upsampler") or {}), **options}
+    return differing({k: v for k, v in given.items() if k in defaults}, defaults)
+
+
+def build_in_words(method: str, options: Mapping[str, Any]) -> str:
+    """What `baselines.build` makes of these, for messages.
+
+    Example:
+        >>> build_in_words("edsr-liif", {"encoder": {"blocks": 2}, "ensemble": False})
+        'edsr-liif with encoder blocks 2, ensemble False'
+    """
+    parts = []
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            parts += [f"{key} {name} {setting}" for name, setting in value.items()]
+        else:
+            parts.append(f"{key} {value}")
+    return f"{method} with {', '.join(parts)}" if parts else method
+
+
+@dataclass
+class _Made:
+    """Options of `baselines.build` while they are collected."""
+
+    decoder: Options = field(default_factory=dict)
+    head: Options = field(default_factory=dict)
+    ensemble: bool = True
+
+    def mlp(self, spec: Mapping[str, Any], width: int) -> None:
+        """An official MLP over a decoder of this width."""
+        args = take("MLP", spec["args"], {"in_dim": 0, "out_dim": 3, "hidden_list": ()})
+        if spec["name"] != "mlp" or args["out_dim"] != 3:
+            raise HarnessError(
+                f"The checkpoint's MLP is of a kind this version does not know: {dict(spec)}"
+            )
+        hidden = [int(n) for n in args["hidden_list"]]
+        self.decoder["depth"] = len(hidden) + 1
+        if set(hidden) - {width}:
+            self.head["hidden"] = hidden
+
+    def plan(self, name: str, part: Part, decoder_defaults: Options) -> Plan:
+        """Of an official name, an encoder, and these options."""
+        method = f"{part.adapter.ours}-{name}"
+        decoder = differing(self.decoder, decoder_defaults)
+        alone = not (self.head or part.options) and self.ensemble
+        if alone and list(decoder) == ["depth"] and 2 <= decoder["depth"] <= 9:
+            method, decoder = f"{method}-{decoder['depth']}layer", {}
+        options: dict[str, Any] = {"encoder": part.options, "decoder": decoder, "head": self.head}
+        options = {key: value for key, value in options.items() if value}
+        if not self.ensemble:
+            options["ensemble"] = False
+        keys = part.adapter.keys.below("encoder", "encoder") + IMPLICIT_KEYS[name]
+        return Plan(method, options, keys, part.adapter)
+
+
+def _liif(args: Mapping[str, Any]) -> Plan:
+    known = {
+        "encoder_spec": None,
+        "imnet_spec": None,
+        "local_ensemble": True,
+        "feat_unfold": True,
+        "cell_decode": True,
+    }
+    a = take("LIIF", args, known)
+    if a["imnet_spec"] is None:
+        return _lookup(a["encoder_spec"])
+    part = feature_encoder(a["encoder_spec"])
+    made = _Made({"unfold": bool(a["feat_unfold"]), "cell": bool(a["cell_decode"])})
+    made.ensemble = bool(a["local_ensemble"])
+    hidden = list(a["imnet_spec"]["args"]["hidden_list"])
+    width = hidden[0] if len(set(hidden)) == 1 else 256
+    made.decoder["width"] = width
+    made.mlp(a["imnet_spec"], width)
+    return made.plan("liif", part, {"width": 256, "depth": 5, "unfold": True, "cell": True})
+
+
+def _lookup(encoder_spec: Mapping[str, Any]) -> Plan:
+    """LIIF's wrapper of a fixed-scale network, without an MLP."""
+    plan = _alone(str(encoder_spec["name"]), encoder_spec.get("args") or {})
+    keys = plan.encoder.keys.below("encoder", "network")
+    return Plan(plan.method, {**plan.options, "lookup": True}, keys, plan.encoder)
+
+
+def _lte(args: Mapping[str, Any]) -> Plan:
+    a = take("LTE", args, {"encoder_spec": None, "imnet_spec": None, "hidden_dim": 256})
+    part = feature_encoder(a["encoder_spec"])
+    made = _Made({"width": a["hidden_dim"]})
+    made.mlp(a["imnet_spec"], a["hidden_dim"])
+    return made.plan("lte", part, {"width": 256, "depth": 4})
+
+
+def _metasr(args: Mapping[str, Any]) -> Plan:
+    a = take("Meta-SR", args, {"encoder_spec": None})
+    return _Made().plan("metasr", feature_encoder(a["encoder_spec"]), {})
+
+
+def _alone(name: str, args: Mapping[str, Any]) -> Plan:
+    """A network with its own upsampler."""
+    part = part_of({"name": name, "args": args})
+    if part.scale is None:
+        raise HarnessError("The checkpoint holds an encoder alone, which makes no image.")
+    if part.scale not in FIXED_SCALES:
+        raise HarnessError(f"The checkpoint enlarges by {part.scale}; known are 2, 3 and 4.")
+    method = f"{part.adapter.ours}-x{part.scale}"
+    options = {"encoder": part.options} if part.options else {}
+    return Plan(method, options, part.adapter.keys.below("", "network"), part.adapter, "")
+
+
+_NETWORKS: dict[str, Callable[[Mapping[str, Any]], Plan]] = {
+    "liif": _liif,
+    "lte": _lte,
+    "metasr": _metasr,
+    "lmliif": lmf.lmliif,
+    "lmlte": lmf.lmlte,
+    **{name: partial(_alone, name) for name in ("edsr-baseline", "rdn", "rcan")},
+}
+
+
+def plan_of(name: str, args: Mapping[str, Any]) -> Plan:
+    """Our network of an official specification.
+
+    Raises:
+        HarnessError: for unknown architectures, arguments and values.
+    """
+    if name not in _NETWORKS:
+        raise HarnessError(unknown("official architecture", name, _NETWORKS))
+    return _NETWORKS[name](args)
+
+
+def project_of(name: str, plan: Plan) -> str:
+    """Whose specification a name is: LTE's code has SwinIR as encoder, LIIF's has not."""
+    if name in lmf.NAMES:
+        return "LMF project"
+    return "LTE project" if name == "lte" or plan.encoder is SWINIR else "LIIF project"
+
+
+def spec_for(
+    model: ImplicitSR | FixedScaleSR | FixedScaleLookup, method: str, options: Mapping[str, Any]
+) -> Spec:
+    """The official specification of one of our networks; the inverse of `plan_of`.
+
+    Args:
+        model: the network.
+        method: that it was built as.
+        options: that it was built with.
+
+    Raises:
+        HarnessError: when no official project has such a network.
+    """
+    parts = parse(method)
+    encoder = spec_of(parts.encoder, options.get("encoder") or {}, parts.scale)
+    if isinstance(model, FixedScaleLookup):
+        return {"name": "liif", "args": {"encoder_spec": encoder}}
+    if isinstance(model, FixedScaleSR):
+        return encoder
+    if not isinstance(model.head, MLPHead):
+        raise HarnessError(
+            f"{method} has no official layout: no code of MoEISR was published.",
+            "Share the checkpoint as it is; `harness eval --checkpoint` reads it.",
+        )
+    own = lmf.args_of(model) if parts.decoder in lmf.NAMES else _decoder_args(model)
+    return {"name": parts.decoder, "args": {"encoder_spec": encoder, **own}}
+
+
+def _decoder_args(model: ImplicitSR) -> dict[str, Any]:
+    assert isinstance(model.head, MLPHead)
+    decoder = model.decoder
+    linear = [layer for layer in model.head.mlp.layers if isinstance(layer, nn.Linear)]
+    hidden = [layer.out_features for layer in linear[:-1]]
+    imnet = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": hidden}}
+    if isinstance(decoder, LIIFDecoder):
+        switches = {
+            "local_ensemble": model.ensemble,
+            "feat_unfold": decoder.unfold,
+            "cell_decode": decoder.cell,
+        }
+        return {"imnet_spec": imnet, **{k: v for k, v in switches.items() if not v}}
+    if isinstance(decoder, LTEDecoder):
+        if not model.ensemble:
+            raise HarnessError("The official LTE always has the local ensemble; this one has not.")
+        return {"imnet_spec": imnet, "hidden_dim": decoder.width}
+    if not isinstance(decoder, MetaSRDecoder):
+        raise HarnessError(f"No official project is known for {type(decoder).__name__}.")
+    if hidden != [256]:
+        raise HarnessError(f"The official Meta-SR has one hidden layer of 256, not {hidden}.")
+    return {}

@@ -1,0 +1,63 @@
+"""How an official specification becomes a network of ours: what all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.checkpoints.official.adapter import NetworkAdapter, Part
+from harness.checkpoints.official.encoders import part_of
+from harness.checkpoints.official.keys import Keys
+from harness.common.errors import HarnessError
+
+Spec = dict[str, Any]
+
+# Settings that decide what colours a network works on, not how large it is.
+_COLOURS = {"values", "shifted"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a network is built and where its weights come from.
+
+    Attributes:
+        method: for `baselines.build`.
+        options: for `baselines.build`, where they differ from the paper's.
+        keys: official names of the weights.
+        encoder: adapter of the encoder or system.
+        place: official name of the encoder in the network; "" where it is the whole.
+    """
+
+    method: str
+    options: dict[str, Any]
+    keys: Keys
+    encoder: NetworkAdapter
+    place: str = "encoder"
+
+    @property
+    def name(self) -> str:
+        """The method, where the network has the paper's sizes; "" elsewhere."""
+        return method_name(self.method, self.options)
+
+
+def method_name(method: str, options: Mapping[str, Any]) -> str:
+    """The method that `baselines.build` makes of these; "" where its sizes are not the paper's."""
+    given = {key: value for key, value in options.items() if value not in ({}, None)}
+    encoder = given.pop("encoder", {})
+    return "" if given or encoder.keys() - _COLOURS else method
+
+
+def feature_encoder(spec: Mapping[str, Any]) -> Part:
+    """The encoder under an implicit decoder.
+
+    Raises:
+        HarnessError: for an unknown one, or one with an upsampler.
+    """
+    part = part_of(spec)
+    if part.scale is not None:
+        raise HarnessError(
+            "The checkpoint's encoder has an upsampler of its own under an implicit decoder, "
+            "which this version does not know (no_upsampling is not set)."
+        )
+    return part

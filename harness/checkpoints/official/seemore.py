@@ -1,0 +1,116 @@
+"""SeemoRe's own files: state dicts under `params` or `params_ema`, as BasicSR writes them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from baselines.systems.seemore import SIZES
+from harness.checkpoints.official.adapter import (
+    Constructed,
+    NetworkAdapter,
+    differing,
+    our_defaults,
+)
+from harness.checkpoints.official.keys import Keys
+from harness.common.errors import HarnessError
+
+PROJECT = "SeemoRe project"
+# A key that no other network has.
+SIGN = "body.0.local_block.block.moe_layer.gate.body.2.weight"
+# Settings that leave no trace in the weights.
+UNSEEN = ("recursion", "shuffle")
+
+_MIXTURE = {
+    "conv_1": "project",
+    "agg_conv.0": "gather",
+    "conv": "refine",
+    "conv_2.0.conv": "local",
+    "moe_layer.experts.{}.conv_1": "experts.{}.local",
+    "moe_layer.experts.{}.conv_2": "experts.{}.context",
+    "moe_layer.experts.{}.conv_3": "experts.{}.expand",
+    "moe_layer.gate.body.2": "router",
+    "proj": "merge",
+}
+_ENHANCEMENT = {"proj": "merge", "to_qv.0": "project", "attn.conv": "stripes"}
+_FFN = {"fn_1.0": "widen", "fn_2.0": "merge", "gate": "gate"}
+
+
+def _below(official: str, ours: str, parts: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(f"{official}.{theirs}", f"{ours}.{own}") for theirs, own in parts.items()]
+
+
+def _block(official: str, ours: str, inside: str, parts: Mapping[str, str]) -> Keys:
+    """Names of one of a group's two blocks; `inside` is ours for what is not feed-forward."""
+    pairs = _below("block", inside, parts) + _below("ffn", "ffn", _FFN)
+    pairs += [("norm_1", "norm1"), ("norm_2", "norm2")]
+    return Keys(tuple(pairs)).below(official, ours)
+
+
+KEYS = (
+    Keys((("conv_1", "first"),))
+    + _block("body.{}.local_block", "groups.{}.rank", "mixture", _MIXTURE)
+    + _block("body.{}.global_block", "groups.{}.space", "enhance", _ENHANCEMENT)
+    + Keys((("norm", "norm"), ("conv_2", "after"), ("upsampler", "tail")))
+)
+ADAPTERS = {size: NetworkAdapter(size, KEYS, Constructed()) for size in SIZES}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a state dict tells of its network.
+
+    Attributes:
+        size: the word in method names; T's where none has as many groups and channels.
+        options: ours, complete.
+        scale: of its upsampler.
+        assumed: it is not quite of that size, and has the settings that leave no trace from it.
+    """
+
+    size: str
+    options: dict[str, Any]
+    scale: int
+    assumed: bool
+
+
+def found(state: Mapping[str, Tensor]) -> Found:
+    """The sizes of a SeemoRe.
+
+    Args:
+        state: by official names.
+
+    Raises:
+        HarnessError: for images that are not RGB.
+    """
+    channels, colours = state["conv_1.weight"].shape[:2]
+    if colours != 3:
+        raise HarnessError("The checkpoint is a SeemoRe for other images than RGB.")
+    mixture = "body.0.local_block.block.moe_layer."
+    groups = {match[1] for key in state if (match := re.match(r"body\.(\d+)\.", key))}
+    seen = {
+        "groups": len(groups),
+        "channels": channels,
+        "ranks": [
+            state[f"{mixture}experts.{i}.conv_1.weight"].shape[0]
+            for i in range(state[SIGN].shape[0])
+        ],
+        "kernel": state["body.0.global_block.block.attn.conv.0.weight"].shape[-1],
+    }
+    size = _nearest(len(groups), channels)
+    published = our_defaults(size)
+    options = {**seen, **{name: published[name] for name in UNSEEN}}
+    scale = math.isqrt(state["upsampler.0.weight"].shape[0] // 3)
+    return Found(size, options, scale, assumed=bool(differing(options, published)))
+
+
+def _nearest(groups: int, channels: int) -> str:
+    for size in SIZES:
+        published = our_defaults(size)
+        if (published["groups"], published["channels"]) == (groups, channels):
+            return size
+    return next(iter(SIZES))

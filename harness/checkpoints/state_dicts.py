@@ -1,0 +1,147 @@
+"""Loading weights that must fit exactly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from baselines import build
+from baselines.base import SRModel
+from baselines.shapes import shapes_only
+from harness.common.errors import HarnessError
+
+# What reading a file raises whose entries are not of the kinds that its layout has.
+DAMAGE = (
+    *(KeyError, TypeError, ValueError, AttributeError, IndexError),
+    *(RuntimeError, ArithmeticError, AssertionError),
+)
+_SHOWN = 20
+# Larger than any published network has them; what costs more than its weights show has less.
+_LARGEST = 4096
+_LARGEST_OF = {"window": 32, "recursion": 6, "scales": 32}
+
+
+def built_to_fit(
+    method: str,
+    options: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    what: str,
+    extra: Sequence[str] = (),
+    name: Callable[[str], str] = str,
+) -> SRModel:
+    """The network of a method, with weights that must fit exactly.
+
+    Sizes in the options may come from anywhere: they are compared with the weights on a network
+    without values, so that none is made that is larger than its weights.
+
+    Args:
+        method, options: for `baselines.build`.
+        state, what, extra, name: as in `load_strictly`.
+
+    Raises:
+        HarnessError: see `load_strictly`.
+        DAMAGE: options that no network has.
+    """
+    if len(state) > _LARGEST:
+        raise ValueError(f"it has {len(state):,} weights")
+    check_sizes(options)
+    with shapes_only(limit=10 * len(state) + 1000):
+        shapes = build(method, **options)
+    _check(_misfits(shapes, state, extra, name), what)
+    made = sum(buffer.nbytes for buffer in shapes.buffers())
+    given = sum(value.nbytes for value in state.values())
+    if made > 4 * given + (64 << 20):
+        raise ValueError(f"its tables take {made:,} bytes, its weights {given:,}")
+    network = build(method, **options)
+    load_strictly(network, state, what, extra, name)
+    return network
+
+
+def check_sizes(value: Any, of: str = "options") -> None:
+    """Refuse sizes that no network has.
+
+    Args:
+        value: options of `baselines.build`, or a part of them.
+        of: its name.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            check_sizes(part, str(key))
+    elif isinstance(value, list | tuple):
+        if len(value) > _LARGEST:
+            raise ValueError(f"{of} has {len(value):,} entries")
+        for part in value:
+            check_sizes(part, of)
+    elif isinstance(value, int) and abs(value) > _LARGEST_OF.get(of, _LARGEST):
+        raise ValueError(f"{of} is {value}; at most {_LARGEST_OF.get(of, _LARGEST)} is known")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{of} is {value}")
+    elif not isinstance(value, int | float | str | None):
+        raise ValueError(f"{of} is a {type(value).__name__}")
+
+
+def load_strictly(
+    network: nn.Module,
+    state: Mapping[str, Tensor],
+    what: str,
+    extra: Sequence[str] = (),
+    name: Callable[[str], str] = str,
+) -> None:
+    """Load a state dict that must fit exactly.
+
+    Args:
+        network: receives the weights.
+        state: by our names.
+        what: the file, for the message.
+        extra: names in the file that nothing of ours answers to.
+        name: of a key in the file, where that has names of its own.
+
+    Raises:
+        HarnessError: listing missing keys, unexpected keys, wrong shapes and types; or values that
+            are not finite in the network's own type.
+    """
+    _check(_misfits(network, state, extra, name), what)
+    wanted = network.state_dict()
+    infinite = [
+        f"{name(key)} holds values that are not finite"
+        for key, value in state.items()
+        if not bool(value.detach().to(wanted[key].dtype).isfinite().all())
+    ]
+    _check(infinite, what)
+    network.load_state_dict(dict(state))
+
+
+def _misfits(
+    network: nn.Module,
+    state: Mapping[str, Tensor],
+    extra: Sequence[str],
+    name: Callable[[str], str],
+) -> list[str]:
+    """What of names, shapes and types is not as the network has it; values are not looked at."""
+    wanted = network.state_dict()
+    problems = [f"unexpected {key}" for key in extra]
+    problems += [f"unexpected {name(key)}" for key in state if key not in wanted]
+    problems += [f"missing {name(key)}" for key in wanted if key not in state]
+    problems += [
+        f"{name(key)} has shape {tuple(value.shape)}, the network {tuple(wanted[key].shape)}"
+        for key, value in state.items()
+        if key in wanted and value.shape != wanted[key].shape
+    ]
+    problems += [
+        f"{name(key)} holds {value.dtype}, not floating point"
+        for key, value in state.items()
+        if key in wanted and wanted[key].is_floating_point() and not value.is_floating_point()
+    ]
+    return problems
+
+
+def _check(problems: Sequence[str], what: str) -> None:
+    if problems:
+        shown = "\n  ".join(problems[:_SHOWN]) + ("\n  ..." if len(problems) > _SHOWN else "")
+        raise HarnessError(f"The {what} does not fit ({len(problems)} problems):\n  {shown}")

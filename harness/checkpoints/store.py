@@ -1,0 +1,341 @@
+"""Checkpoints: written atomically, read without executing anything from the file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from torch import Tensor
+
+from baselines import methods, parse
+from baselines.base import SRModel
+from harness.checkpoints.official import (
+    Official,
+    Spec,
+    beyond_weights,
+    build_in_words,
+    method_name,
+    read_official,
+)
+from harness.checkpoints.state_dicts import DAMAGE, built_to_fit
+from harness.checkpoints.torch_files import read_torch
+from harness.common.errors import HarnessError, UsageError
+from harness.common.files import plain_name, replacing
+from harness.profiles.recipe import LARGEST_SEED, Recipe
+
+FORMAT = "moeisr-harness/1"
+
+
+class _Part(BaseModel):
+    """Fields that are read of a checkpoint of ours; whatever else there is stays as it is."""
+
+    model_config = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+
+
+_Count = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class _Recipe(_Part):
+    method: str
+    build: dict[str, Any]
+    training: dict[str, Any]
+    data: str
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+    schema_: int = Field(alias="schema")
+
+
+class _TrainedOn(_Part):
+    model_config = ConfigDict(extra="forbid")
+
+    caption: str
+    images: _Count
+    complete: bool
+    fingerprint: str
+
+
+class _Memory(_Part):
+    """What an export writes again; see `Official.memory`."""
+
+    key: str = "params"
+    epoch: int = 0
+    spec: dict[str, Any] = {}
+    construction: int = Field(default=8, ge=1, le=1024)
+    rgb_range: float = 1
+
+
+class _Imported(_Part):
+    memory: _Memory = _Memory()
+
+
+class _Profile(_Part):
+    name: str = ""
+
+
+class _Content(_Part):
+    method: str
+    build: dict[str, Any] = {}
+    state_dict: dict[str, Tensor]
+    name: Annotated[str, AfterValidator(plain_name)] | None = None
+    origin: str = ""
+    recipe: _Recipe | None = None
+    recipe_fingerprint: str = ""
+    profile: _Profile = _Profile()
+    trained_on: _TrainedOn | None = None
+    imported: _Imported | None = None
+    step: _Count = 0
+    total_steps: _Count | None = None
+    finished: bool | None = None
+    seconds: float = 0
+    validation: dict[str, Annotated[float, Field(allow_inf_nan=True)]] = {}
+    optimizer: dict[str, Any] = {}
+    unaveraged: dict[str, Tensor] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> _Content:
+        if None not in (self.finished, self.total_steps) and self.finished != (
+            self.step >= (self.total_steps or 0)
+        ):
+            raise ValueError("it is finished before its last step, or not after it")
+        if self.recipe is not None:
+            recipe = Recipe(**self.recipe.model_dump(by_alias=True))
+            if (recipe.method, recipe.build) != (self.method, self.build):
+                raise ValueError("its recipe is of another network")
+            if recipe.fingerprint != self.recipe_fingerprint:
+                raise ValueError("its recipe is not that of its fingerprint")
+        return self
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network with what its file says of it.
+
+    Attributes:
+        model: in evaluation mode, on the CPU.
+        method: our name; "" for official networks that have none.
+        weights: hash of the weights, and of settings that change the answers without showing in
+            them (colour values, no ensemble); names the checkpoint in measurements.
+        meta: everything else in our own format (method and options of `baselines.build`, recipe,
+            step, ...). Of an official file it is what an import keeps: `imported`, `origin`.
+        official: what an official file says of itself; None for our own.
+    """
+
+    model: SRModel
+    method: str
+    weights: str
+    meta: dict[str, Any]
+    official: Official | None = None
+
+
+def weights_hash(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and values of a state dict."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        as_bytes = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(as_bytes.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _identity(network: SRModel, options: Mapping[str, Any]) -> str:
+    """The weights' hash; with settings that they do not show, a hash of both."""
+    weights = weights_hash(network.state_dict())
+    settings = beyond_weights(options)
+    if not settings:
+        return weights
+    return hashlib.sha256(f"{weights} {json.dumps(settings, sort_keys=True)}".encode()).hexdigest()
+
+
+def save(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint of our format; the old file stays until the new one is complete."""
+    buffer = io.BytesIO()  # torch.save hides what the file system says behind a RuntimeError
+    torch.save({"format": FORMAT, **content}, buffer)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The dictionary in a checkpoint file; that of our own format has the fields that it needs.
+
+    Raises:
+        HarnessError: no file, no checkpoint, a damaged one, or one that wants to execute code.
+    """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], bool]:
+    """And whether checksums vouch for it."""
+    content, checksums = read_torch(path)
+    if not isinstance(content, dict):
+        raise HarnessError(f"{path} holds a {type(content).__name__}, not a checkpoint.")
+    if "format" in content:
+        if not checksums:
+            raise _incomplete(path, "it is in PyTorch's format of before 1.6")
+        _check_ours(path, content)
+    return content, checksums
+
+
+def _check_ours(path: Path, content: dict[str, Any]) -> None:
+    if content["format"] != FORMAT:
+        raise HarnessError(
+            f"{path} has format {content['format']!r:.200}, this version reads {FORMAT!r}."
+        )
+    try:
+        _Content.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise _incomplete(path, f"{where}: {first['msg']}") from error
+    except DAMAGE as error:  # of what is compared
+        raise _incomplete(path, repr(error)) from error
+
+
+def _incomplete(path: Path, reason: str) -> HarnessError:
+    return HarnessError(
+        f"{path} is not a complete checkpoint of ours: {reason:.500}", "Copy or train it again."
+    )
+
+
+def _from_ours(path: Path, content: dict[str, Any]) -> Loaded:
+    try:
+        method, options = content["method"], content["build"]
+        network = built_to_fit(method, options, content["state_dict"], f"checkpoint {path}")
+    except DAMAGE as error:
+        raise _incomplete(path, str(error)) from error
+    # A profile names its networks' sizes; an imported network has the paper's or no name.
+    name = method_name(method, options) if content.get("imported") else method
+    left_out = {"state_dict", "optimizer", "unaveraged"}
+    meta = {k: v for k, v in content.items() if k not in left_out}
+    if meta.get("finished") is False:
+        at = f"step {meta.get('step')} of {meta.get('total_steps')}"
+        meta["origin"] = f"UNFINISHED, {at}: {meta.get('origin', 'its training is not known')}"
+    return Loaded(network.eval(), name, _identity(network, options), meta)
+
+
+def _from_official(
+    path: Path,
+    content: dict[str, Any],
+    checksums: bool,
+    values: str | None,
+    network: Spec | None,
+) -> Loaded:
+    try:
+        official = read_official(content, values, network)
+    except HarnessError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except DAMAGE as error:
+        raise HarnessError(
+            f"{path} is laid out like an official checkpoint, but is damaged: {error!r:.500}"
+        ) from error
+    if official is None:
+        keys = ", ".join(list(map(str, content))[:5])
+        raise HarnessError(
+            f"{path} is no checkpoint that this version knows (its keys: {keys:.200}, ...).",
+            "It reads its own files, those of the LIIF, LTE, LMF, SwinIR, SeemoRe and IGConv "
+            "projects, and state dicts of EDSR-baseline and RDN with their own upsamplers.",
+        )
+    if not checksums:
+        notes = [official.note, "in PyTorch's format of before 1.6, which has no checksums"]
+        official = replace(official, note="; ".join(filter(None, notes)))
+    model, plan = official.network, official.plan
+    weights = _identity(model, plan.options)
+    return Loaded(model.eval(), plan.name, weights, _kept(path, official), official)
+
+
+def _kept(path: Path, official: Official) -> dict[str, Any]:
+    """What our format keeps of an official file."""
+    layout = f"{path.name}, in the layout of the {official.project}"
+    note = f" ({official.note})" if official.note else ""
+    return {
+        "method": official.plan.method,
+        "build": official.plan.options,
+        "name": path.name if path.stem in methods() else path.stem,
+        "origin": f"{layout}{note}; its training is not known",
+        "imported": {
+            "file": path.name,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "layout": official.layout,
+            "project": official.project,
+            "note": official.note,
+            "memory": official.memory,
+        },
+    }
+
+
+def _check_belongs(path: Path, loaded: Loaded, method: str) -> None:
+    parse(method)
+    if loaded.method == method:
+        return
+    if loaded.method:
+        found, remedy = loaded.method, "Name its own method."
+    else:
+        made = build_in_words(loaded.meta["method"], loaded.meta["build"])
+        found, remedy = f"none of the harness's methods ({made})", "Leave the method out."
+    raise HarnessError(f"{path} belongs to {found}, not to {method}.", remedy)
+
+
+def _check_scale(path: Path, model: SRModel, scale: float | None) -> None:
+    reason = "" if scale is None else model.refusal(scale)
+    if reason:
+        raise HarnessError(f"{path} {reason}.", "Ask for another scale.")
+
+
+def open_checkpoint(
+    path: Path | str,
+    method: str | None = None,
+    scale: float | None = None,
+    values: str | None = None,
+    network: Spec | None = None,
+) -> Loaded:
+    """The network of one of our checkpoints or of an official one.
+
+    Args:
+        path: the file.
+        method: refuse a checkpoint that belongs to another method.
+        scale: refuse a network that cannot do it.
+        values: that the layers of an official network see, for files that do not say it (state
+            dicts of EDSR and RDN): signed, unit or bytes. None: as the LIIF project's, signed.
+        network: {"name", "args"} of an official network, for files that do not say them (IGConv's):
+            what its project's option file has as `type` and beside it under `network_g`. None: as
+            the released files have them.
+
+    Raises:
+        HarnessError: unreadable, unknown, damaged or unfitting files.
+        UnknownMethodError: for an unknown method.
+    """
+    path = Path(path)
+    content, checksums = _read(path)
+    if "format" in content:
+        if values is not None or network is not None:
+            raise UsageError(f"{path} says itself what network it holds.")
+        loaded = _from_ours(path, content)
+    else:
+        loaded = _from_official(path, content, checksums, values, network)
+    if method is not None:
+        _check_belongs(path, loaded, method)
+    _check_scale(path, loaded.model, scale)
+    return loaded
+
+
+def load_model(
+    path: Path | str,
+    method: str | None = None,
+    scale: float | None = None,
+    network: Spec | None = None,
+) -> SRModel:
+    """The network of a checkpoint, ours or official, in evaluation mode on the CPU.
+
+    It is called as the official network is: LIIF family `model(lr, coord, cell)`, lr (B, 3, h,
+    w) and the result (B, Q, 3) in [-1, 1], coord and cell (B, Q, 2) as (y, x); fixed-scale
+    networks `model(lr)` (those of the LIIF project on [-1, 1] too, `model.input_range` says it);
+    networks for several integer scales `model(lr, scale)` on [0, 1].
+
+    Args, Raises: as `open_checkpoint`.
+    """
+    return open_checkpoint(path, method, scale, network=network).model

@@ -1,0 +1,153 @@
+"""What is measured: a method with its network and where that comes from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from baselines import build, parse
+from baselines.base import SRModel
+from baselines.shapes import shapes_only
+from harness import checkpoints
+from harness.common.errors import HarnessError
+from harness.common.files import plain_name
+from harness.profiles import Profile
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The training set of a network.
+
+    Attributes:
+        caption: name, number of images and description.
+        images: how many.
+        complete: whether it has as many images as the published set.
+        fingerprint: of the images.
+    """
+
+    caption: str
+    images: int
+    complete: bool
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A method ready to be measured.
+
+    Attributes:
+        model: in evaluation mode, on its device.
+        checkpoint: hash of the weights, or of the shapes where there are no weights; "" where there
+            is no network (bicubic).
+        recipe: fingerprint of how it was trained; "" for official checkpoints and bicubic.
+        finished: whether its training reached the last step.
+        profile: that it was trained under; "" for official checkpoints and bicubic.
+        origin: where it comes from, in words.
+        training: what it was trained on.
+        counts_only: there are no weights, so that multiply-adds are all that can be measured.
+        published_sizes: the network has the published sizes, whatever the profile's: its costs are
+            counted at the experiment's fixed sizes, and nothing else is measured of it.
+    """
+
+    method: str
+    model: SRModel
+    device: torch.device
+    seed: int = 0
+    checkpoint: str = ""
+    recipe: str = ""
+    trained_steps: int = 0
+    finished: bool = True
+    profile: str = ""
+    origin: str = "nothing is trained"
+    training: TrainedOn | None = None
+    counts_only: bool = False
+    published_sizes: bool = False
+
+    @cached_property  # asked for every image
+    def parameters(self) -> int:
+        """Trainable parameters."""
+        return sum(p.numel() for p in self.model.parameters())
+
+    @property
+    def encoder_parameters(self) -> int | None:
+        """Those of the encoder; None for a network that has none apart."""
+        return self.model.encoder_parameters
+
+    @property
+    def expert_depths(self) -> list[int]:
+        """Linear layers of the experts; empty without experts."""
+        return list(self.model.expert_depths)
+
+
+def open_subject(path: Path, device: torch.device, method: str | None = None) -> Subject:
+    """The subject of a checkpoint.
+
+    Raises:
+        HarnessError: see `harness.checkpoints.open_checkpoint`.
+    """
+    loaded = checkpoints.open_checkpoint(path, method)
+    recipe = loaded.meta.get("recipe")
+    try:
+        name = plain_name(loaded.method or loaded.meta.get("name") or path.stem)
+    except ValueError as error:
+        raise HarnessError(
+            f"Measurements of {path} would be called by its name: {error}.",
+            "Rename it, or give it a name with `harness import-checkpoint --name`.",
+        ) from error
+    return Subject(
+        method=name,
+        model=loaded.model.to(device),
+        device=device,
+        seed=recipe["seed"] if recipe else 0,
+        checkpoint=loaded.weights,
+        recipe=loaded.meta.get("recipe_fingerprint", ""),
+        trained_steps=loaded.meta.get("step", 0),
+        finished=loaded.meta.get("finished", True),
+        profile=(loaded.meta.get("profile") or {}).get("name", ""),
+        training=_trained_on(loaded.meta),
+        origin=loaded.meta.get("origin", f"{path.name}, which does not say how it was trained"),
+    )
+
+
+def _trained_on(meta: Mapping[str, Any]) -> TrainedOn | None:
+    """As the checkpoint says; None for official ones and for those that do not say."""
+    said = meta.get("trained_on")
+    return TrainedOn(**said) if isinstance(said, dict) else None
+
+
+def shapes_subject(method: str, profile: Profile) -> Subject:
+    """A method's network under a profile without weights, whose multiply-adds can be counted.
+
+    Decoders with experts do not suit: what they cost depends on the weights. Of a network that
+    chooses experts for whole images, the dearest ones are counted.
+    """
+    return _without_weights(method, profile, profile.networks.options(parse(method)))
+
+
+def published_subject(method: str, profile: Profile) -> Subject:
+    """A method's network at the published sizes, without weights, whose costs can be counted."""
+    return replace(_without_weights(method, profile, {}), published_sizes=True)
+
+
+def _without_weights(method: str, profile: Profile, options: Mapping[str, Any]) -> Subject:
+    with shapes_only():
+        model = build(method, **options).eval()
+    shapes = sorted((key, tuple(value.shape)) for key, value in model.state_dict().items())
+    digest = hashlib.sha256(repr(shapes).encode()).hexdigest()
+    return Subject(
+        method,
+        model,
+        torch.device("cpu"),
+        seed=profile.seeds[0],
+        checkpoint=f"shapes-{digest}",
+        profile=profile.name,
+        origin="not trained: its multiply-adds follow from its shapes"
+        + (", the dearest expert in every layer" if model.expert_count > 1 else ""),
+        counts_only=True,
+    )

@@ -1,0 +1,108 @@
+"""Finding the network that a command is to use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from baselines import build, parse
+from harness.checkpoints import read
+from harness.checkpoints.subject import Subject, open_subject
+from harness.common.errors import HarnessError, UsageError
+from harness.profiles import Profile
+from harness.profiles.places import Places
+from harness.profiles.recipe import make_recipe
+
+
+def _checkpoints(method: str, profile: Profile, places: Places, seed: int) -> dict[Path, bool]:
+    """The checkpoints of a method under a profile, on whatever data, and whether each is finished.
+
+    The training data need not be there: recipes are compared without its fingerprint.
+    """
+    folder = places.results / profile.name / "training" / method
+    wanted = asdict(make_recipe(profile, method, seed, data=""))
+    found = {}
+    for path in sorted(folder.glob(f"s{seed}-*/checkpoint.pt")):
+        content = read(path)
+        if {**(content.get("recipe") or {}), "data": ""} == wanted:
+            found[path] = bool(content.get("finished"))
+    return found
+
+
+def finished_checkpoints(method: str, profile: Profile, places: Places, seed: int) -> list[Path]:
+    """The checkpoint of a method that was trained to its end; an empty list where there is none.
+
+    Raises:
+        HarnessError: when there are several, on different data.
+    """
+    found = _checkpoints(method, profile, places, seed)
+    finished = [path for path, ended in found.items() if ended]
+    if len(finished) > 1:
+        raise _several(method, profile, finished)
+    return finished
+
+
+def _several(method: str, profile: Profile, found: Sequence[Path]) -> HarnessError:
+    return HarnessError(
+        f"{method} was trained under profile '{profile.name}' on different data: "
+        + ", ".join(map(str, found)),
+        "Name one of them with --checkpoint where a command takes it, or move the others away.",
+    )
+
+
+def trained_checkpoint(method: str, profile: Profile, places: Places) -> Path:
+    """The checkpoint of a method under a profile, on whatever data it was trained.
+
+    Raises:
+        HarnessError: when there is none, or several on different data; says what to do.
+    """
+    folder = places.results / profile.name / "training" / method
+    found = list(_checkpoints(method, profile, places, profile.seeds[0]))
+    if not found:
+        raise HarnessError(
+            f"{method} is not trained under profile '{profile.name}' (looked in {folder}).",
+            f"Run `harness train {method} --profile {profile.source}`, or name a file with "
+            "--checkpoint.",
+        )
+    if len(found) > 1:
+        raise _several(method, profile, found)
+    return found[0]
+
+
+def find_subject(
+    method: str | None,
+    checkpoint: Path | None,
+    profile: Profile,
+    places: Places,
+    device: torch.device,
+) -> Subject:
+    """The network named by a method, a checkpoint file, or both.
+
+    A method without a file means its checkpoint under the profile; nothing else is tried.
+
+    Raises:
+        UsageError: neither is given.
+        HarnessError: not trained, half trained, or a file of another method.
+    """
+    if method is None and checkpoint is None:
+        raise UsageError("Name a method, or a file with --checkpoint.")
+    if method is not None and not parse(method).encoder:
+        if checkpoint is not None:
+            raise UsageError(f"{method} has no checkpoints.")
+        return Subject(method, build(method).eval(), torch.device("cpu"))
+    if checkpoint is not None:
+        return open_subject(checkpoint, device, method)
+    assert method is not None
+    path = trained_checkpoint(method, profile, places)
+    subject = open_subject(path, device, method)
+    if not subject.finished:
+        raise HarnessError(
+            f"{method} is trained to step {subject.trained_steps} only under profile "
+            f"'{profile.name}'.",
+            f"Go on with `harness train {method} --profile {profile.source}`, or name the file "
+            f"with --checkpoint {path}.",
+        )
+    return subject

@@ -1,0 +1,1 @@
+"""Files, locks, errors, progress and devices: what every room needs."""

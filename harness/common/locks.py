@@ -1,0 +1,132 @@
+"""Locks between processes, also on several machines that share a folder.
+
+A lock is a file that the system locks for as long as its holder lives. On a file system that cannot
+do that (without flock), the file itself is the lock, and stays behind when its machine dies.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+
+from harness.common.errors import HarnessError
+from harness.common.progress import say
+from harness.common.stopping import stoppable
+
+POLL = 0.2
+# Seconds after which a line says what is waited for; most locks are held for a moment only.
+QUIET = 1.0
+
+
+class BusyError(HarnessError):
+    """Another process holds a lock."""
+
+
+@contextmanager
+def held(path: Path, doing: str, wait: bool = True) -> Iterator[None]:
+    """Hold a lock for a block of code.
+
+    Args:
+        path: of its file.
+        doing: what its holder is doing, for messages: "training in ...".
+        wait: for another process that holds it, and say so.
+
+    Raises:
+        BusyError: another process holds it, and is not waited for.
+        HarnessError: the file cannot be locked.
+        KeyboardInterrupt: on the first Ctrl-C or SIGTERM while it is waited for.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path) if _has_flock(path.parent) else SoftFileLock(path)
+        if not _take(lock):
+            if not wait:
+                message = f"Another process is {doing} ({holder(path)})."
+                raise BusyError(message, _remedy(lock, path) or "Wait for it, or stop it first.")
+            _wait(lock, path, doing)
+    except OSError as error:
+        raise HarnessError(
+            f"Cannot lock {path}: {error.strerror or error}",
+            "Choose another folder (--results, --data-root), which can be written to and locked.",
+        ) from error
+    try:
+        if not _stays(lock):  # those say themselves who holds them
+            with suppress(OSError):
+                path.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def _has_flock(folder: Path) -> bool:
+    """Whether files of a folder can be locked by the system."""
+    if sys.platform == "win32":
+        return True  # with locks of its own
+    import fcntl
+
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+    return True
+
+
+def _take(lock: BaseFileLock) -> bool:
+    """Take a lock if it is free."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
+
+
+def _wait(lock: BaseFileLock, path: Path, doing: str) -> None:
+    start, said, taken = time.monotonic(), False, False
+    with stoppable() as stop:
+        while not (taken or stop.requested):
+            if not said and time.monotonic() - start >= QUIET:
+                line = f"Waiting for another process that is {doing} ({holder(path)})."
+                say(f"{line} {_remedy(lock, path)}".rstrip())
+                said = True
+            time.sleep(POLL)
+            taken = _take(lock)
+    if stop.requested:
+        if taken:
+            lock.release()
+        raise KeyboardInterrupt
+
+
+def _stays(lock: BaseFileLock) -> bool:
+    """Whether a lock stays when its machine dies."""
+    return isinstance(lock, SoftFileLock)
+
+
+def holder(path: Path) -> str:
+    """Who holds a lock, and since when, as far as its file says."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace")[:400].splitlines()
+        since = datetime.fromtimestamp(path.stat().st_mtime)
+    except (OSError, ValueError, OverflowError):
+        return "it has just ended, or does not say who it is"
+    if len(lines) > 1:  # a process and its machine, as SoftFileLock writes them
+        lines = [f"process {lines[0]} on {lines[1]}"]
+    who = "".join(filter(str.isprintable, lines[0])) if lines else "it does not say who it is"
+    return f"{who}, since {since:%Y-%m-%d %H:%M:%S}"
+
+
+def _remedy(lock: BaseFileLock, path: Path) -> str:
+    """What to do about a lock whose holder may be gone; nothing where it goes with its holder."""
+    if not _stays(lock):
+        return ""
+    return f"If that process has ended (there is no flock here), delete {path} to go on."

@@ -1,0 +1,92 @@
+"""Progress on stderr: a bar with time left on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from harness.common.escaping import printable
+
+console = Console(stderr=True, highlight=False)
+_QUIET_INTERVAL = 15.0
+
+
+@dataclass
+class Bar:
+    """Progress of one piece of work."""
+
+    label: str
+    total: int
+    done: int
+    live: Progress | None = None
+    task: TaskID | None = None
+    started: float = field(default_factory=time.monotonic)
+    first: int = 0
+    note: str = ""
+    printed: float = field(default_factory=time.monotonic)
+
+    def advance(self, n: int = 1) -> None:
+        """`n` more units are done; `note` is shown behind the bar."""
+        self.done += n
+        if self.live is not None and self.task is not None:
+            self.live.update(self.task, completed=self.done, note=printable(self.note))
+            return
+        now = time.monotonic()
+        if now - self.printed >= _QUIET_INTERVAL:
+            self.printed = now
+            self._print_line(now)
+
+    def _print_line(self, now: float) -> None:
+        fresh = self.done - self.first
+        left = (now - self.started) / fresh * (self.total - self.done) if fresh else 0.0
+        say(f"{self.label}: {self.done}/{self.total}  {self.note}  {_clock(left)} left")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+@contextmanager
+def bar(label: str, total: int, done: int = 0) -> Iterator[Bar]:
+    """A progress bar for a block of code.
+
+    Args:
+        label: what is being done.
+        total: units of work.
+        done: units that an earlier run has done.
+    """
+    if not console.is_terminal:
+        yield Bar(label, total, done, first=done)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True) as live:
+        task = live.add_task(printable(label), total=total, completed=done, note="")
+        yield Bar(label, total, done, live, task, first=done)
+
+
+def say(text: str) -> None:
+    """A line for the user, on stderr, with control characters escaped."""
+    console.print(printable(text), markup=False, soft_wrap=True)

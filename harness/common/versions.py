@@ -1,0 +1,37 @@
+"""Versions for provenance."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+_PACKAGES = {"harness": "moeisr-harness", "torch": "torch", "pillow": "Pillow", "numpy": "numpy"}
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and the packages that can change a number, and the code's commit."""
+    found = {name: version(package) for name, package in _PACKAGES.items()}
+    return {"python": platform.python_version(), **found, "commit": _commit()}
+
+
+def _commit() -> str:
+    """Commit of this checkout, with `+` when files are changed; empty outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return ""
+    try:
+        head = _git(root, "rev-parse", "--short=12", "HEAD")
+        return head + ("+" if _git(root, "status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=10
+    ).stdout.strip()

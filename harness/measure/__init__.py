@@ -1,0 +1,1 @@
+"""Measuring networks on benchmarks: scores, MACs, and the rows that keep them."""

@@ -1,0 +1,173 @@
+"""Making CMSR tables: every image at every target scale, a row each, then the bounds of all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import torch
+from pydantic import ConfigDict
+from torch import Tensor
+
+from baselines.decoders.lmf import LMDecoder
+from baselines.fast.banding import band_memory
+from baselines.systems.implicit import ImplicitSR
+from harness.checkpoints.cmsr_errors import level_errors
+from harness.checkpoints.cmsr_table import StoredLevel
+from harness.checkpoints.subject import Subject
+from harness.common import checksums
+from harness.data.degrade import TooSmallError, make_pair, unit
+from harness.data.pairs import PairStore
+from harness.data.sets import Dataset, ImageItem
+from harness.measure.evaluate import missing_images
+from harness.measure.rows import CellFile
+
+SCHEMA = 1
+# Scales to render at that the official code tries (init_cmsr.py).
+LEVELS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
+
+
+@dataclass(frozen=True)
+class ScanRow:
+    """One image at one target scale.
+
+    Attributes:
+        rises: by lower scale, [bin, MSE] of the bins of intensity whose MSE is above that of all
+            bins below. The first that is above some bound is the first bin that is.
+        reason: why there is nothing; "" where there is.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
+
+    image: str
+    rises: dict[str, list[tuple[int, float]]]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A network on a data set at one target scale.
+
+    Attributes:
+        levels: lower scales, ascending.
+        memory: bytes of a band; None: what suits the device.
+    """
+
+    subject: Subject
+    dataset: Dataset
+    fingerprint: str
+    scale: float
+    levels: tuple[float, ...]
+    memory: int | None = None
+
+    def file(self, results: Path) -> CellFile:
+        """Where its rows lie, named by all that decides them."""
+        decides = [self.subject.checkpoint, self.fingerprint, self.scale, self.levels, SCHEMA]
+        key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:10]
+        name = f"{self.subject.method}.{key}.jsonl"
+        return CellFile(results / "cmsr" / self.dataset.name / f"x{self.scale:g}" / name, ScanRow)
+
+
+def rises(errors: Tensor) -> list[tuple[int, float]]:
+    """See `ScanRow`; of the MSE of each bin, NaN where it is empty.
+
+    Example:
+        >>> rises(torch.tensor([float("nan"), 0.25, 0.125, 0.5]))
+        [(1, 0.25), (3, 0.5)]
+    """
+    found: list[tuple[int, float]] = []
+    highest = -1.0
+    for n, error in enumerate(errors.tolist()):
+        if error > highest:
+            found.append((n, error))
+            highest = error
+    return found
+
+
+def scan_image(scan: Scan, item: ImageItem, pairs: PairStore) -> ScanRow:
+    """The errors of one image; LR by Pillow, as at all scales above x4."""
+    try:
+        pair = make_pair(item, pairs.image(item).pixels, scan.scale, cache=None)
+    except TooSmallError as error:
+        return ScanRow(item.name, {}, f"too small: {error}")
+    model = cast(ImplicitSR, scan.subject.model)
+    hr_size = (pair.hr.shape[-2], pair.hr.shape[-1])
+    seen = model.seen((pair.lr.shape[-2], pair.lr.shape[-1]), hr_size)
+    lr = model.extend(unit(pair.lr)[None].to(scan.subject.device))
+    with torch.inference_mode(), band_memory(scan.memory):
+        features = model.encode(lr * 2 - 1)
+        found = level_errors(model, features, scan.scale, seen.hr, scan.levels, scan.memory)
+    return ScanRow(item.name, {f"{level:g}": rises(e) for level, e in found.items()})
+
+
+def run_scan(
+    scan: Scan,
+    file: CellFile,
+    done: Callable[[Scan], None],
+    pairs: PairStore,
+    wait: bool = False,
+) -> bool:
+    """Write the rows that are missing.
+
+    Args:
+        scan: what to do.
+        file: of its rows.
+        done: called after each row.
+        pairs: images that other scans have read.
+        wait: wait for another process that writes them.
+
+    Returns:
+        False when another process is writing them.
+    """
+    with file.claimed(wait) as mine:
+        if not mine:
+            return False
+        for item in missing_images(file, scan.dataset.items):
+            file.append(scan_image(scan, item, pairs))
+            done(scan)
+    return True
+
+
+def bound(rows: Iterable[dict[str, Any]], level: float, mse: float, bin_width: float) -> float:
+    """Intensity below which a level's error stays within `mse` in every bin of every image.
+
+    Infinite where no bin fails; 0 where the lowest bin of all that have pixels does.
+    """
+    found = [rise for row in rows for rise in row["rises"][f"{level:g}"]]
+    failing = min((n for n, error in found if error > mse), default=None)
+    if failing is None:
+        return math.inf
+    lowest = min(n for n, _ in found)
+    return failing * bin_width if failing > lowest else 0.0
+
+
+def find_levels(
+    rows: Sequence[dict[str, Any]], levels: Sequence[float], mse: float, bin_width: float
+) -> tuple[StoredLevel, ...]:
+    """The levels of one target scale, less those that would render nothing.
+
+    Args:
+        rows: of images that are large enough.
+        levels: lower scales, ascending.
+        mse: bound of the error.
+        bin_width: of the intensities.
+    """
+    found: list[StoredLevel] = []
+    reached = 0.0
+    for level in levels:
+        # A level that fails early still has what lower ones have, and those serve it.
+        until = bound(rows, level, mse, bin_width)
+        if until > reached:
+            found.append(StoredLevel(scale=level, below=None if until == math.inf else until))
+            reached = until
+    return tuple(found)
+
+
+def bin_width(subject: Subject) -> float:
+    """Of the bins of intensity."""
+    return cast(LMDecoder, cast(ImplicitSR, subject.model).decoder).intensity_bin

@@ -1,0 +1,86 @@
+"""Crops and expert maps: the raw material of figures, kept apart from how they are drawn.
+
+A sample is one region of one image at one scale. Its folder holds `sample.json` and PNG files;
+figures are composed from it without networks or datasets.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.common.errors import HarnessError
+from harness.common.files import plain_name
+
+
+@dataclass(frozen=True)
+class MethodSample:
+    """What one method made of the region.
+
+    Attributes:
+        method: its name.
+        crop: PNG of the region, 8-bit RGB, as high as the HR crop.
+        psnr: of the whole image, in dB; None where it was not measured.
+        expert_map: PNG, 8-bit grey, LR size, values are expert numbers from 0; "" without experts.
+        expert_depths: linear layers of the experts, shallowest first.
+    """
+
+    method: str
+    crop: str
+    psnr: float | None
+    expert_map: str = ""
+    expert_depths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One region of one image at one scale; file names are relative to `folder`.
+
+    Attributes:
+        box: (top, left, height, width) of the region in HR pixels.
+        hr: PNG of the whole HR image.
+        hr_crop: PNG of the region.
+        lr: PNG of the whole LR image.
+        lr_crop: PNG of the region in the LR image (LR pixels that cover it).
+    """
+
+    folder: Path
+    role: str
+    dataset: str
+    image: str
+    scale: float
+    box: tuple[int, int, int, int]
+    hr: str
+    hr_crop: str
+    lr: str
+    lr_crop: str
+    protocol: str
+    methods: tuple[MethodSample, ...]
+
+
+def load_samples(folder: Path) -> list[Sample]:
+    """Every sample below a folder, by name; an empty list where there is none."""
+    return [_load(path) for path in sorted(folder.glob("*/sample.json"))]
+
+
+def _load(path: Path) -> Sample:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        methods = tuple(
+            MethodSample(**{**m, "expert_depths": tuple(m["expert_depths"])})
+            for m in fields.pop("methods")
+        )
+        sample = Sample(
+            folder=path.parent, methods=methods, **{**fields, "box": tuple(fields["box"])}
+        )
+        pictures = [sample.hr, sample.hr_crop, sample.lr, sample.lr_crop]
+        pictures += [name for m in methods for name in (m.crop, m.expert_map) if name]
+        for name in pictures:
+            plain_name(name, longest=255)
+        return sample
+    except (ValueError, KeyError, TypeError) as error:
+        raise HarnessError(
+            f"{path} is not a sample of this version: {error}",
+            f"Delete {path.parent} and run the experiment again.",
+        ) from error

@@ -1,0 +1,348 @@
+"""Measuring: methods on images, one row each, under the paper's protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from baselines.base import SRModel
+from baselines.macs import MacCount
+from harness import metrics
+from harness.checkpoints.cmsr_table import Cmsr
+from harness.checkpoints.subject import Subject
+from harness.common.device import PeakMemory, describe, synchronise
+from harness.common.errors import HarnessError
+from harness.common.versions import versions
+from harness.data.degrade import Pair, TooSmallError, unit
+from harness.data.pairs import PairStore
+from harness.data.sets import Dataset, ImageItem
+from harness.measure.macs import COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
+from harness.measure.rows import NO_SSIM, CellFile, CellId, Measurement
+from harness.metrics import too_small
+from harness.profiles import Evaluation
+from harness.upscale.network import Upscaled, upscale
+
+
+@dataclass(frozen=True)
+class Task:
+    """One cell to measure.
+
+    Attributes:
+        role: set of the paper that the dataset stands for.
+        protocol: PSNR protocol, or what is counted where nothing is scored
+            (`harness.measure.macs`).
+        images: names of those to measure; empty for all. The cell is that of the whole set.
+        cmsr: tables by which scales above x4 are rendered; None: all at the target scale.
+    """
+
+    dataset: Dataset
+    fingerprint: str
+    role: str
+    scale: float
+    protocol: str
+    profile: str
+    settings: Evaluation
+    cache: Path | None
+    images: tuple[str, ...] = ()
+    cmsr: Cmsr | None = None
+
+    @property
+    def items(self) -> tuple[ImageItem, ...]:
+        """The images to measure."""
+        items = self.dataset.items
+        return tuple(i for i in items if i.name in self.images) if self.images else items
+
+    @cached_property
+    def lr_fingerprint(self) -> str:
+        """Of the official LR images, where they are read; taken once, not for every row."""
+        return "" if is_counted(self.protocol) else self.dataset.lr_fingerprint(self.scale)
+
+    @property
+    def cmsr_key(self) -> str:
+        """Of the tables, where they are used."""
+        return self.cmsr.key(self.scale) if self.cmsr else ""
+
+    def model(self, subject: Subject) -> SRModel:
+        """The subject's network, rendered by CMSR where there are tables."""
+        return self.cmsr.rendering(subject.model) if self.cmsr else subject.model
+
+    def cell(self, subject: Subject) -> CellId:
+        """Identity of the cell."""
+        return CellId(
+            method=subject.method,
+            seed=subject.seed,
+            checkpoint=subject.checkpoint,
+            dataset=self.dataset.name,
+            dataset_fingerprint=self.fingerprint,
+            scale=self.scale,
+            protocol=self.protocol,
+            precision=self.settings.precision,
+            lr_fingerprint=self.lr_fingerprint,
+            cmsr=self.cmsr_key,
+            memory_mib=self.settings.memory_mib,
+        )
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """An SR image and what making it took."""
+
+    sr: Upscaled
+    seconds: float
+    peak: int
+    memory_kind: str
+
+
+def _timed_upscale(
+    model: SRModel, device: torch.device, pair: Pair, task: Task, kept: int
+) -> _Timed:
+    memory = PeakMemory(device, beside=kept)
+    synchronise(device)
+    start = time.perf_counter()
+    size = (pair.hr.shape[-2], pair.hr.shape[-1])
+    settings = task.settings
+    sr = upscale(
+        model,
+        unit(pair.lr)[None],
+        task.scale,
+        size,
+        precision=settings.precision,
+        memory=settings.memory,
+    )
+    synchronise(device)
+    return _Timed(sr, time.perf_counter() - start, memory.read(), memory.kind)
+
+
+_WARM: WeakKeyDictionary[SRModel, set[str]] = WeakKeyDictionary()
+"""Precisions in which networks that live have run."""
+
+
+def warm_up(model: SRModel, settings: Evaluation) -> None:
+    """Enlarge a small image, so that the first measured one is not charged for start-up.
+
+    Once is enough for a network and a precision, whatever is measured with it.
+    """
+    ready = _WARM.setdefault(model, set())
+    if settings.precision in ready:
+        return
+    scales = model.scales or (2,)
+    upscale(
+        model,
+        torch.zeros(1, 3, 16, 16),
+        scales[0],
+        precision=settings.precision,
+        memory=settings.memory,
+    )
+    ready.add(settings.precision)
+
+
+def _scores(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> tuple[float, float | None, str]:
+    """PSNR, SSIM, and why the latter is missing where it is."""
+    db = metrics.psnr(sr, hr, protocol, scale).item()
+    try:
+        return db, metrics.ssim(sr, hr, protocol, scale).item(), ""
+    except ValueError as error:
+        return db, None, f"{NO_SSIM}: {error}"
+
+
+def measure_image(
+    subject: Subject,
+    item: ImageItem,
+    task: Task,
+    pairs: PairStore | None = None,
+    ready: SRModel | None = None,
+) -> Measurement:
+    """Measure a method on one image.
+
+    An image that the scale is too large for gets a row without PSNR that says so.
+
+    Args:
+        subject: the method.
+        item: the image.
+        task: dataset, scale and protocol.
+        pairs: images that other measurements have read or made; kept there for the next.
+        ready: the method's network for this scale, if it was made before (`at_scale`).
+    """
+    pairs = pairs or PairStore(budget=0)
+    if is_counted(task.protocol):
+        return _count_image(subject, item, task, pairs)
+    hr = pairs.image(item)
+    image = _Image(item.name, hr.sha256, (hr.pixels.shape[-2], hr.pixels.shape[-1]))
+    try:
+        pair = pairs.pair(item, hr, task.scale, task.cache)
+    except TooSmallError as error:
+        return _row(subject, task, replace(image, reason=f"too small: {error}"))
+    image = replace(
+        image,
+        hr_size=(pair.hr.shape[-2], pair.hr.shape[-1]),
+        lr_size=(pair.lr.shape[-2], pair.lr.shape[-1]),
+        lr_source=pair.source,
+    )
+    if too_small(image.hr_size, task.protocol, task.scale):
+        border = metrics.shaved_border(task.protocol, task.scale)
+        reason = f"too small: nothing is left inside a border of {border} pixels"
+        return _row(subject, task, replace(image, reason=reason))
+    model = task.model(subject)
+    ready = ready or model.at_scale(task.scale)
+    made = _timed_upscale(ready, subject.device, pair, task, pairs.bytes)
+    macs = model.count(image.lr_size, image.hr_size, made.sr.choice)
+    db, similarity, reason = _scores(made.sr.image[0], unit(pair.hr), task.protocol, task.scale)
+    return _row(subject, task, replace(image, reason=reason), macs, made, db, similarity)
+
+
+def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore) -> Measurement:
+    """Multiply-adds alone; an image without an LR pixel at this scale has none."""
+    lr, hr = lr_sizes(item.size(), task.scale, task.protocol)
+    image = _Image(item.name, "", hr, lr, COUNTED_INPUT[task.protocol])
+    if min(lr) < 1:
+        return _row(subject, task, replace(image, reason="too small: no LR pixel is left"))
+    kept = replace(item, load=lambda: pairs.image(item).pixels)
+    macs = macs_of_image(subject, kept, lr, hr, task.settings.precision)
+    return replace(
+        _row(subject, task, image, macs),
+        least_encoder_macs=subject.model.least_encoder_macs(lr),
+        kernel_values=subject.model.kernel_values(task.scale),
+    )
+
+
+@dataclass(frozen=True)
+class _Image:
+    """What a row says of its image."""
+
+    name: str
+    sha256: str
+    hr_size: tuple[int, int]
+    lr_size: tuple[int, int] = (0, 0)
+    lr_source: str = ""
+    reason: str = ""
+
+
+def _row(
+    subject: Subject,
+    task: Task,
+    image: _Image,
+    macs: MacCount | None = None,
+    made: _Timed | None = None,
+    psnr: float | None = None,
+    ssim: float | None = None,
+) -> Measurement:
+    return Measurement(
+        method=subject.method,
+        seed=subject.seed,
+        checkpoint=subject.checkpoint,
+        recipe=subject.recipe,
+        trained_steps=subject.trained_steps,
+        profile=task.profile,
+        role=task.role,
+        dataset=task.dataset.name,
+        dataset_fingerprint=task.fingerprint,
+        image=image.name,
+        image_sha256=image.sha256,
+        scale=task.scale,
+        hr_height=image.hr_size[0],
+        hr_width=image.hr_size[1],
+        lr_height=image.lr_size[0],
+        lr_width=image.lr_size[1],
+        lr_source=image.lr_source,
+        protocol=task.protocol,
+        psnr=psnr,
+        ssim=ssim,
+        reason=image.reason,
+        decoder_macs=macs.decoder if macs else 0,
+        estimator_macs=macs.estimator if macs else 0,
+        encoder_macs=macs.encoder if macs else 0,
+        executed_macs=macs.executed if macs else 0,
+        kernel_macs=macs.kernels if macs else 0,
+        rendered_macs=macs.rendered if macs else None,
+        cmsr=task.cmsr_key,
+        cmsr_mse=task.cmsr.stored.mse if task.cmsr and task.cmsr_key else None,
+        parameters=subject.parameters,
+        encoder_parameters=subject.encoder_parameters,
+        expert_depths=subject.expert_depths,
+        expert_shares=list(macs.shares) if macs and subject.model.expert_count > 1 else [],
+        seconds=made.seconds if made else 0.0,
+        peak_memory_bytes=made.peak if made else 0,
+        memory_kind=made.memory_kind if made else "",
+        device=describe(subject.device),
+        precision=task.settings.precision,
+        lr_fingerprint=task.lr_fingerprint,
+        memory_mib=task.settings.memory_mib,
+        versions=versions(),
+        measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def missing_images(file: CellFile, items: Iterable[ImageItem]) -> list[ImageItem]:
+    """Images of a cell that have no row yet."""
+    done = file.by_image()
+    return [item for item in items if item.name not in done]
+
+
+def measure_cell(
+    subject: Subject,
+    task: Task,
+    file: CellFile,
+    wait: bool = False,
+    measured: Callable[[Measurement], None] | None = None,
+    pairs: PairStore | None = None,
+    force: bool = False,
+) -> list[dict[str, Any]] | None:
+    """Measure what a cell still lacks, a row at a time.
+
+    Args:
+        subject: the method.
+        task: the cell.
+        file: where its rows go.
+        wait: wait for another process that is measuring the cell.
+        measured: called after each row.
+        pairs: see `measure_image`.
+        force: measure all images again. Each keeps its row until it has the new one.
+
+    Returns:
+        The row of each image, as found or measured while the cell was held; None when another
+        process is measuring it.
+
+    Raises:
+        HarnessError: an image cannot be read, or the rows cannot be written, or are damaged.
+    """
+    with file.claimed(wait) as mine:
+        if not mine:
+            return None
+        found = _found(file, task.cell(subject))
+        missing = [item for item in task.items if force or item.name not in found]
+        ready = None
+        if missing and not is_counted(task.protocol):
+            ready = task.model(subject).at_scale(task.scale)
+            warm_up(ready, task.settings)
+        try:
+            for item in missing:
+                row = measure_image(subject, item, task, pairs, ready)
+                file.append(row)
+                if measured is not None:
+                    measured(row)
+        finally:
+            file.drop_superseded()
+        found = file.by_image()
+    return [found[item.name] for item in task.items]
+
+
+def _found(file: CellFile, cell: CellId) -> dict[str, dict[str, Any]]:
+    """The rows of a cell, by image; refuses those of another one."""
+    found = file.by_image()
+    for row in found.values():
+        other = [name for name, value in asdict(cell).items() if row[name] != value]
+        if other:
+            raise HarnessError(
+                f"{file.path} has rows of another cell: {', '.join(other)}.",
+                "Delete the file to measure this cell again.",
+            )
+    return found

@@ -1,0 +1,77 @@
+"""Counting multiply-adds of images that nobody enlarges.
+
+In place of a PSNR protocol, such a cell says what the LR input is:
+
+- `macs-hr`: the HR image itself, enlarged by the scale (the paper's Table 3);
+- `macs-lr`: the LR image of the scale (the paper's Table 4).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor
+
+from baselines.macs import MacCount
+from harness.checkpoints.subject import Subject
+from harness.data.degrade import lr_size, unit
+from harness.data.sets import ImageItem
+from harness.upscale.network import expert_map
+
+COUNTING_PROTOCOLS = {
+    "macs-hr": "multiply-adds with the HR images as LR input, enlarged by the scale",
+    "macs-lr": "multiply-adds with LR images of HR size over scale",
+}
+
+# What stands for the source of the LR image in such rows.
+COUNTED_INPUT = {"macs-hr": "hr", "macs-lr": "size"}
+
+Size = tuple[int, int]
+
+
+def is_counted(protocol: str) -> bool:
+    """Whether a protocol means counting, and nothing is scored."""
+    return protocol in COUNTING_PROTOCOLS
+
+
+def lr_sizes(size: Size, scale: float, protocol: str) -> tuple[Size, Size]:
+    """(h, w) that goes in and (H, W) that comes out for an HR image of this size."""
+    lr = size if protocol == "macs-hr" else lr_size(size, scale)
+    return lr, (round(lr[0] * scale), round(lr[1] * scale))
+
+
+def macs_of_image(
+    subject: Subject, item: ImageItem, lr: Size, hr: Size, precision: str = "fp32"
+) -> MacCount:
+    """Multiply-adds of enlarging one image.
+
+    The experts of a network with experts are those that it chooses on the HR image; where the LR
+    input is another image, `measure_image` counts while it enlarges.
+
+    Raises:
+        ValueError: for a network with experts and an LR input that is not the HR image.
+    """
+    experts = None
+    if subject.expert_depths:
+        if lr != item.size():
+            raise ValueError(f"{subject.method} must be run to know what it costs on LR images")
+        experts = _experts(subject, item, precision)
+    return subject.model.count(lr, hr, experts)
+
+
+_MAPS: OrderedDict[tuple[str, str, str], Tensor] = OrderedDict()
+"""Expert maps of HR images: all scales of a cell's image have the same."""
+_KEPT = 128
+
+
+def _experts(subject: Subject, item: ImageItem, precision: str) -> Tensor | None:
+    key = (subject.checkpoint, item.fingerprint(), precision)
+    if key not in _MAPS:
+        found = expert_map(subject.model, unit(item.load())[None], precision)
+        if found is None:
+            return None
+        _MAPS[key] = found.to(torch.uint8).cpu()
+        if len(_MAPS) > _KEPT:
+            _MAPS.popitem(last=False)
+    return _MAPS[key]

@@ -1,0 +1,74 @@
+"""Means of one method's rows, for `harness eval`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import pandas as pd
+
+from harness.checkpoints.cmsr_table import FOREIGN
+from harness.experiments.published import published
+from harness.measure.rows import not_a_number
+
+
+def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Means over the images of each (dataset, scale); images too small are counted apart.
+
+    There is no mean of scores of which one is not a number.
+
+    Args:
+        frame: rows.
+        incomplete: datasets without a published value beside them, as images are missing.
+    """
+    lines = []
+    for (dataset, scale), cell in frame.groupby(["dataset", "scale"], sort=False):
+        scored, broken = cell[cell["psnr"].notna()], not_a_number(cell)
+        method = str(cell["method"].iloc[0])
+        known = method == "bicubic" and dataset not in incomplete
+        lines.append(
+            {
+                "dataset": str(dataset),
+                "scale": float(str(scale)),
+                "images": len(scored),
+                "too_small": len(cell) - len(scored) - broken,
+                "not_a_number": broken,
+                "psnr": None if broken else _mean(scored["psnr"]),
+                "published_psnr": published(
+                    "bicubic.csv", "classic", method, str(dataset), float(str(scale))
+                )
+                if known
+                else None,
+                "ssim": None if broken else _mean(scored["ssim"]),
+                "lr_source": "+".join(sorted(set(scored["lr_source"]))),
+                "protocol": str(cell["protocol"].iloc[0]),
+                "decoder_macs": _mean(scored["decoder_macs"]),
+                "rendering": _rendering(cell),
+                "rendered_macs": _mean(scored["rendered_macs"]),
+                "saving": _saving(scored),
+                "encoder_macs": _mean(scored["encoder_macs"]),
+                "seconds_per_image": _mean(scored["seconds"]),
+                "reasons": sorted(set(cell["reason"]) - {""}),
+            }
+        )
+    return lines
+
+
+def _rendering(cell: pd.DataFrame) -> str:
+    """How the images of a cell were rendered, which is the same for all."""
+    tables, mse = str(cell["cmsr"].fillna("").iloc[0]), cell["cmsr_mse"].iloc[0]
+    if not tables:
+        return "plain"
+    return f"CMSR {mse:g}" + " FOREIGN" * tables.endswith(FOREIGN)
+
+
+def _saving(scored: pd.DataFrame) -> float | None:
+    """Share of the decoder's multiply-adds that CMSR saves; None without CMSR."""
+    if not len(scored) or scored["rendered_macs"].isna().any():
+        return None
+    return float(1 - scored["rendered_macs"].sum() / scored["decoder_macs"].sum())
+
+
+def _mean(column: pd.Series[Any]) -> float | None:
+    values = column.dropna()
+    return float(values.mean()) if len(values) else None

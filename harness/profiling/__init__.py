@@ -1,0 +1,1 @@
+"""Latency and peak memory of networks, and benchmarks of decoding and training."""

@@ -1,0 +1,1 @@
+"""Decoding, training and memory, measured for `harness bench`."""

@@ -1,0 +1,147 @@
+"""What was measured of latency and memory: append-only rows, one file for each cell.
+
+A cell is a method with its weights, a scale and an LR size on a machine. Its file is named by a
+hash of all that, so that the same network on another machine, device or number of threads is
+another cell, and costs of different machines never meet in one file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import ConfigDict
+
+from harness.common import checksums
+from harness.common.errors import HarnessError
+from harness.measure.rows import CellFile
+from harness.profiling.machine import machine
+
+SCHEMA = 1
+Kind = Literal["latency", "memory"]
+OWN_MEMORY = "process, without files"
+"""Whose peak it is on Linux; elsewhere `kind` of `harness.common.device.PeakMemory`."""
+
+# Of `harness.profiling.machine`: what must be the same for two costs to be compared.
+_IDENTITY = ("cpu", "cores", "threads", "device", "system", "torch")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Latency or peak memory of enlarging one image.
+
+    Attributes:
+        kind: "latency", `values` in seconds, one for each timed call, from the LR image to the SR
+            image in memory; or "memory", one value in bytes.
+        checkpoint: hash of the weights; "" where there are none.
+        lr_height, lr_width: of the LR image, in pixels.
+        values: see `kind`.
+        timing: of all rows whose calls took turns; "" for memory.
+        reason: why there are no values, where measuring failed; such a cell is measured again.
+        baseline_bytes: of the process before the network was loaded, which has only imported; left
+            out of the peak.
+        memory_kind: whose peak: see `harness.profiling.peak_memory`; "" for latency.
+        machine: of `harness.profiling.machine`, its load before the measurement included.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
+
+    kind: Kind
+    method: str
+    seed: int
+    checkpoint: str
+    profile: str
+    scale: float
+    lr_height: int
+    lr_width: int
+    image: str
+    precision: str
+    memory_mib: int | None
+    values: list[float]
+    machine: dict[str, Any]
+    timing: str = ""
+    reason: str = ""
+    baseline_bytes: int = 0
+    memory_kind: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    measured_at: str = ""
+    schema: int = SCHEMA
+
+
+def identity(of: dict[str, Any]) -> dict[str, Any]:
+    """The part of a machine's description that decides which costs may be compared."""
+    return {key: of[key] for key in _IDENTITY}
+
+
+def this_machine(device: torch.device) -> dict[str, Any]:
+    """`identity` of this machine with a device of it."""
+    return identity(machine(device))
+
+
+@dataclass(frozen=True)
+class CostId:
+    """All that decides a cell's costs.
+
+    Attributes:
+        machine: of `identity`.
+    """
+
+    method: str
+    seed: int
+    checkpoint: str
+    scale: float
+    lr_size: tuple[int, int]
+    image: str
+    precision: str
+    memory_mib: int | None
+    machine: dict[str, Any]
+    schema: int = SCHEMA
+
+    @property
+    def relative_path(self) -> Path:
+        """Where the cell's rows lie below the folder of costs."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        key = hashlib.sha256(text.encode()).hexdigest()[:10]
+        return Path(f"x{self.scale:g}") / f"{self.method}.s{self.seed}.{key}.jsonl"
+
+
+def costs_dir(results: Path, profile: str) -> Path:
+    """Folder of a profile's costs, shared by its experiments."""
+    return results / profile / "costs"
+
+
+def stored_rows(file: CellFile) -> list[dict[str, Any]]:
+    """The rows of a cell of costs, which say what they were measured on.
+
+    Raises:
+        HarnessError: a row is damaged, or has neither numbers nor a reason why there are none.
+    """
+    rows = file.rows()
+    if not all(map(_is_sound, rows)):
+        raise HarnessError(
+            f"{file.path} is damaged: a row has no values and no reason, or no machine.",
+            "Delete the file and run the experiment again.",
+        )
+    return rows
+
+
+def _is_sound(row: Mapping[str, Any]) -> bool:
+    values, machine = row["values"], row["machine"]
+    said = bool(values) or bool(row["reason"])
+    known = all(isinstance(machine.get(key), str | int) for key in _IDENTITY)
+    return said and known and all(map(math.isfinite, values)) and _is_load(machine.get("load"))
+
+
+def _is_load(value: object) -> bool:
+    return value is None or (isinstance(value, float | int) and math.isfinite(value))
+
+
+def latest(rows: list[dict[str, Any]], kind: Kind) -> dict[str, Any] | None:
+    """The row that counts: the last of its kind (`--force` measures again and appends)."""
+    return next((row for row in reversed(rows) if row["kind"] == kind), None)

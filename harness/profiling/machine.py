@@ -1,0 +1,73 @@
+"""The machine that something was timed on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.common.device import describe
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def _cpu() -> str:
+    """Model of the CPU, as far as the system tells it."""
+    try:
+        lines = _CPU_INFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What decides how fast something runs; `load` is the average before, cores in use."""
+    return {
+        "cpu": _cpu(),
+        "cores": _cores(),
+        "threads": torch.get_num_threads(),
+        "device": describe(device),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def in_words(content: dict[str, Any]) -> str:
+    """One line of it."""
+    load = "" if content["load"] is None else f"; load before: {content['load']}"
+    return (
+        f"{content['cpu']}, {content['cores']} cores, {content['threads']} threads, "
+        f"torch {content['torch']}, device {content['device']}{load}"
+    )
+
+
+def matrix_product_speed(
+    device: torch.device, seconds: float = 0.5, dtype: torch.dtype = torch.float32
+) -> float:
+    """Multiply-adds per second of a plain matrix product on this device."""
+    side = 1024 if device.type == "cpu" else 8192
+    a = torch.randn(side, side, device=device, dtype=dtype)
+    a @ a
+    rounds = 0
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        product = a @ a
+        product[0, 0].item()
+        rounds += 1
+    return rounds * side**3 / (time.perf_counter() - start)

@@ -1,0 +1,88 @@
+"""Times of things that are to be compared: measured in turns, so that what else the machine
+does falls on all of them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from harness.common.device import synchronise
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A median with its quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Median and quartiles of at least one value.
+
+    Example:
+        >>> spread([3.0, 1.0, 2.0])
+        Spread(median=2.0, low=1.5, high=2.5)
+    """
+    if len(values) == 1:
+        return Spread(values[0], values[0], values[0])
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(median, low, high)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of each call, by name; the n-th calls of all follow each other."""
+
+    seconds: dict[str, list[float]]
+
+    def of(self, name: str) -> Spread:
+        """Seconds of one call."""
+        return spread(self.seconds[name])
+
+    def rate(self, name: str) -> Spread:
+        """Calls per second."""
+        return spread([1 / value for value in self.seconds[name]])
+
+    def ratio(self, slow: str, fast: str) -> Spread:
+        """How many times as fast one is as another.
+
+        Of each turn, in which what else the machine did fell on both.
+        """
+        pairs = zip(self.seconds[slow], self.seconds[fast], strict=True)
+        return spread([a / b for a, b in pairs])
+
+
+def alternate(
+    work: Mapping[str, Callable[[], object]],
+    rounds: int,
+    device: torch.device,
+    warm_up: int = 2,
+    done: Callable[[], None] | None = None,
+) -> Times:
+    """Time several things in turns.
+
+    Args:
+        work: what to call, by name.
+        rounds: timed calls of each.
+        device: waited for before a clock is read.
+        warm_up: calls of each before that.
+        done: called after each round, warm-up included.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for turn in range(warm_up + rounds):
+        for name, call in work.items():
+            synchronise(device)
+            start = time.perf_counter()
+            call()
+            synchronise(device)
+            if turn >= warm_up:
+                seconds[name].append(time.perf_counter() - start)
+        if done is not None:
+            done()
+    return Times(seconds)

@@ -1,0 +1,1 @@
+"""Runs: an experiment under a profile, from its plan to its rows."""

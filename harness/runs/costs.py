@@ -1,0 +1,259 @@
+"""Measuring the costs of a job: which cells there are, and those that have no row yet."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from baselines import parse
+from harness import checkpoints
+from harness.checkpoints.subject import Subject
+from harness.common.locks import held
+from harness.common.progress import bar, say
+from harness.common.stopping import Stop, stoppable
+from harness.common.versions import versions
+from harness.data.degrade import unit
+from harness.data.images import save_png
+from harness.measure.rows import CellFile
+from harness.profiles import Profile
+from harness.profiling.cost_rows import (
+    Cost,
+    CostId,
+    Kind,
+    costs_dir,
+    latest,
+    stored_rows,
+    this_machine,
+)
+from harness.profiling.latency import seconds_of_calls
+from harness.profiling.machine import machine
+from harness.profiling.peak_memory import Case, peaks
+from harness.profiling.photograph import NAME, photograph
+from harness.runs.job import Job
+
+
+@dataclass(frozen=True)
+class CostCell:
+    """A method at a scale, and where its costs lie."""
+
+    subject: Subject
+    scale: float
+    file: CellFile
+
+    def latest(self, kind: Kind) -> dict[str, Any] | None:
+        """The row that counts; None where nothing was measured."""
+        return latest(stored_rows(self.file), kind)
+
+    def lacks_memory(self) -> bool:
+        """Whether peak memory was not measured yet, or could not be."""
+        row = self.latest("memory")
+        return row is None or bool(row["reason"])
+
+
+def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
+    """Every (method, scale) whose costs the job measures here; one seed of each method.
+
+    What is only counted has no weights, and cannot be run.
+    """
+    if not job.experiment.measures_costs:
+        return []
+    first: dict[str, Subject] = {}
+    for subject in measured:
+        if not subject.counts_only:
+            first.setdefault(subject.method, subject)
+    folder = costs_dir(job.places.results, job.profile.name)
+    return [
+        CostCell(
+            subject, scale, CellFile(folder / _cell_id(job, subject, scale).relative_path, Cost)
+        )
+        for scale in job.experiment.scales
+        for subject in first.values()
+        if parse(subject.method).can_do(scale)
+    ]
+
+
+def _cell_id(job: Job, subject: Subject, scale: float) -> CostId:
+    settings = job.profile.evaluation
+    return CostId(
+        method=subject.method,
+        seed=subject.seed,
+        checkpoint=subject.checkpoint,
+        scale=scale,
+        lr_size=job.profile.costs.lr_size,
+        image=NAME,
+        precision=settings.precision,
+        memory_mib=settings.memory_mib,
+        machine=this_machine(subject.device),
+    )
+
+
+def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) -> int:
+    """Measure what the job's cost cells lack.
+
+    Where one lacks its latency, all of its scale are timed anew, in turns.
+    One process at a time measures in a results folder on machines of a kind: two would measure
+    each other.
+
+    Args:
+        job: the experiment.
+        measured: methods, ready.
+        force: measure again what is there; the new rows count.
+
+    Returns:
+        number of rows written.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
+        HarnessError: a process that measures memory ended early.
+    """
+    cells = cost_cells(job, measured)
+    if not cells:
+        return 0
+    folder = costs_dir(job.places.results, job.profile.name)
+    alone = held(folder / "measuring.lock", f"measuring costs in {folder}")
+    with alone, stoppable() as stop:
+        stale = _stale_scales(job, cells) if not force else {cell.scale for cell in cells}
+        timed = [cell for cell in cells if cell.scale in stale]
+        weighed = [cell for cell in cells if force or cell.lacks_memory()]
+        _measure_latency(job, timed, stop)
+        _measure_memory(job, weighed, stop)
+    return len(timed) + len(weighed)
+
+
+def _stale_scales(job: Job, cells: Sequence[CostCell]) -> set[float]:
+    """Scales at which a method was not timed, with fewer calls, or not in turns with the others."""
+    timings: dict[float, set[str]] = {}
+    stale = set()
+    for cell in cells:
+        row = cell.latest("latency")
+        if row is None or row["reason"] or len(row["values"]) < job.profile.costs.rounds:
+            stale.add(cell.scale)
+        else:
+            timings.setdefault(cell.scale, set()).add(row["timing"])
+    return stale | {scale for scale, found in timings.items() if len(found) > 1}
+
+
+def _check(stop: Stop) -> None:
+    if stop.requested:
+        raise KeyboardInterrupt
+
+
+def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
+    """All that lack it at a scale in turns; rows are written scale by scale."""
+    scales = list(dict.fromkeys(cell.scale for cell in cells))
+    costs = job.profile.costs
+    if scales:
+        say(f"Timing {len(cells)} (method, scale) pairs, {costs.rounds} calls of each")
+    lr = unit(photograph(costs.lr_size))[None]
+    # A trial, warm-up after it, and the timed rounds; their time goes with the pixels.
+    rounds = max(1, costs.warm_up) + costs.rounds
+    with bar("timing", rounds * sum(map(_work, scales))) as progress:
+
+        def done() -> None:
+            progress.advance(_work(scale))
+            _check(stop)
+
+        for scale in scales:
+            progress.note = f"x{scale:g}"
+            own = [cell for cell in cells if cell.scale == scale]
+            # Taken before: afterwards the load is our own.
+            timing = uuid.uuid4().hex[:12]
+            here = {cell.subject.device: machine(cell.subject.device) for cell in own}
+            subjects = [cell.subject for cell in own]
+            found = seconds_of_calls(subjects, lr, scale, job.profile, job.device, done)
+            for cell in own:
+                row = _row(job.profile, cell, "latency", here[cell.subject.device])
+                method = cell.subject.method
+                values, reason = found.seconds.get(method, []), found.failed.get(method, "")
+                cell.file.append(replace(row, values=values, reason=reason, timing=timing))
+
+
+def _work(scale: float) -> int:
+    """SR pixels for every LR pixel."""
+    return round(scale**2)
+
+
+def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
+    if not cells:
+        return
+    say(f"Measuring peak memory of {len(cells)} (method, scale) pairs, each in its own process")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        bar("memory", len(cells)) as progress,
+    ):
+        cases = _cases(job.profile, cells, Path(folder))
+        for cell, peak in zip(cells, peaks(cases), strict=True):
+            row = _row(job.profile, cell, "memory", machine(cell.subject.device))
+            values = [] if peak.reason else [float(peak.bytes)]
+            row = replace(row, values=values, reason=peak.reason)
+            cell.file.append(replace(row, baseline_bytes=peak.baseline, memory_kind=peak.kind))
+            progress.note = f"{cell.subject.method} x{cell.scale:g}"
+            progress.advance()
+            _check(stop)
+
+
+def _cases(profile: Profile, cells: Sequence[CostCell], folder: Path) -> list[Case]:
+    """What the measuring processes are told, with the files that they read."""
+    image = folder / "lr.png"
+    save_png(photograph(profile.costs.lr_size), image)
+    networks = {cell.subject.method: _stored(cell.subject, profile, folder) for cell in cells}
+    return [
+        Case(
+            method=cell.subject.method,
+            network=networks[cell.subject.method],
+            image=str(image),
+            scale=cell.scale,
+            precision=profile.evaluation.precision,
+            memory=profile.evaluation.memory,
+            device=str(cell.subject.device),
+            threads=torch.get_num_threads(),
+        )
+        for cell in cells
+    ]
+
+
+def _stored(subject: Subject, profile: Profile, folder: Path) -> str:
+    """A file of a network as it is in memory here; "" for methods without one."""
+    parts = parse(subject.method)
+    if not parts.encoder:
+        return ""
+    path = folder / f"{subject.method}.pt"
+    checkpoints.save(
+        path,
+        {
+            "method": subject.method,
+            "build": profile.networks.options(parts),
+            "state_dict": subject.model.state_dict(),
+            "origin": subject.origin,
+        },
+    )
+    return str(path)
+
+
+def _row(profile: Profile, cell: CostCell, kind: Kind, here: dict[str, Any]) -> Cost:
+    """A row that has no values yet."""
+    subject, (height, width) = cell.subject, profile.costs.lr_size
+    return Cost(
+        kind=kind,
+        method=subject.method,
+        seed=subject.seed,
+        checkpoint=subject.checkpoint,
+        profile=profile.name,
+        scale=cell.scale,
+        lr_height=height,
+        lr_width=width,
+        image=NAME,
+        precision=profile.evaluation.precision,
+        memory_mib=profile.evaluation.memory_mib,
+        values=[],
+        machine=here,
+        versions=versions(),
+        measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )

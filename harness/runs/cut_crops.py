@@ -1,0 +1,173 @@
+"""Making samples: the regions a profile names, by every method that was measured."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines.base import Box
+from harness.checkpoints.subject import Subject
+from harness.common.files import write_text
+from harness.common.progress import say
+from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
+from harness.data.images import save_png
+from harness.measure.crops import MethodSample
+from harness.measure.evaluate import Task
+from harness.profiles import Region
+from harness.runs.job import Job
+from harness.runs.plan import load_plan, plan_path, samples_dir
+from harness.upscale.network import upscale
+
+
+def _cut(image: Tensor, box: Box) -> Tensor:
+    return image[:, box.top : box.top + box.height, box.left : box.left + box.width]
+
+
+def _lr_box(box: Box, scale: float) -> Box:
+    """LR pixels that cover a region of the HR image."""
+    top, left = math.floor(box.top / scale), math.floor(box.left / scale)
+    bottom = math.ceil((box.top + box.height) / scale)
+    right = math.ceil((box.left + box.width) / scale)
+    return Box(top, left, bottom - top, right - left)
+
+
+def _region(subject: Subject, pair: Pair, task: Task, box: Box) -> tuple[Tensor, Tensor | None]:
+    """The region as uint8, and the expert of each LR pixel (uint8, (1, h, w)) if any."""
+    made = upscale(
+        subject.model,
+        unit(pair.lr)[None],
+        task.scale,
+        (pair.hr.shape[-2], pair.hr.shape[-1]),
+        box=box,
+        precision=task.settings.precision,
+        memory=task.settings.memory,
+    )
+    crop = quantise(made.image[0])
+    if not subject.expert_depths:
+        return crop, None
+    h, w = pair.lr.shape[-2:]
+    return crop, made.choice[None, :h, :w].to(torch.uint8).cpu()
+
+
+def _method_sample(
+    job: Job, subject: Subject, pair: Pair, task: Task, image: str, box: Box, folder: Path
+) -> MethodSample:
+    crop, experts = _region(subject, pair, task, box)
+    name = subject.method if subject.seed == 0 else f"{subject.method}-s{subject.seed}"
+    save_png(crop, folder / f"{name}.png")
+    expert_map = ""
+    if experts is not None:
+        expert_map = f"{name}.experts.png"
+        save_png(experts, folder / expert_map)
+    row = job.cell_file(subject, task).by_image().get(image)
+    return MethodSample(
+        method=subject.method,
+        crop=f"{name}.png",
+        psnr=row["psnr"] if row else None,
+        expert_map=expert_map,
+        expert_depths=tuple(subject.expert_depths),
+    )
+
+
+def _earlier(path: Path, content: dict[str, Any], kept: Collection[str]) -> list[dict[str, Any]]:
+    """What other methods made of the same region in an earlier run."""
+    try:
+        old = json.loads(path.read_text(encoding="utf-8"))
+        same = ("role", "dataset", "image", "scale", "box", "protocol")
+        if any(old[key] != content[key] for key in same):
+            return []
+        return [method for method in old["methods"] if method["method"] in kept]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _shows(task: Task, region: Region) -> bool:
+    return (task.role, task.scale) == (region.role, region.scale)
+
+
+def _make(
+    job: Job,
+    region: Region,
+    tasks: Sequence[tuple[Subject, Task]],
+    kept: Collection[str],
+    folder: Path,
+) -> str:
+    """Write one sample; returns why it could not be made, or an empty string."""
+    task = tasks[0][1]
+    items = {item.name: item for item in task.dataset.items}
+    if region.image not in items:
+        return f"{task.dataset.name} has no image {region.image}"
+    item, box = items[region.image], Box(*region.box)
+    try:
+        pair = make_pair(item, item.load(), region.scale, task.cache)
+    except TooSmallError as error:
+        return str(error)
+    height, width = pair.hr.shape[-2:]
+    if min(region.box) < 0 or box.top + box.height > height or box.left + box.width > width:
+        return f"the region {region.box} leaves the image {region.image} ({width}x{height})"
+    images = {
+        "hr": pair.hr,
+        "hr_crop": _cut(pair.hr, box),
+        "lr": pair.lr,
+        "lr_crop": _cut(pair.lr, _lr_box(box, region.scale)),
+    }
+    for name, image in images.items():
+        save_png(image, folder / f"{name}.png")
+    shown = [s for s, _ in tasks if s.seed == job.profile.seeds[0] or not s.checkpoint]
+    parts = [_method_sample(job, s, pair, task, item.name, box, folder) for s in shown]
+    content: dict[str, Any] = {
+        "role": region.role,
+        "dataset": task.dataset.name,
+        "image": region.image,
+        "scale": region.scale,
+        "box": list(region.box),
+        "protocol": task.protocol,
+        **{name: f"{name}.png" for name in images},
+    }
+    methods = [*map(asdict, parts), *_earlier(folder / "sample.json", content, kept)]
+    order = job.experiment.methods.index
+    content["methods"] = sorted(methods, key=lambda m: order(m["method"]))
+    write_text(folder / "sample.json", json.dumps(content, indent=1) + "\n")
+    return ""
+
+
+def make_samples(job: Job, measured: Sequence[Subject]) -> None:
+    """Write the samples of an experiment anew; methods that were left out this time are kept.
+
+    Files are replaced one by one, since other processes may be reading or writing them.
+
+    Args:
+        job: the experiment.
+        measured: methods, in the experiment's order.
+    """
+    root = samples_dir(job.places.results, job.profile.name, job.experiment.name)
+    plan = load_plan(plan_path(job.places.results, job.profile.name, job.experiment.name))
+    kept = {cell.method for cell in plan.cells} - set(job.methods)
+    drawn = [s for s in measured if not s.counts_only] if job.experiment.scores else []
+    by_method = sorted(drawn, key=lambda s: job.experiment.methods.index(s.method))
+    regions = _folders(job, root)
+    for folder, region in regions.items():
+        tasks = [(s, t) for s in by_method for t in job.tasks(s) if _shows(t, region)]
+        problem = _make(job, region, tasks, kept, folder) if tasks else ""
+        if (region.role, region.scale) not in job.shown():
+            problem = f"{job.experiment.name} does not measure x{region.scale:g} on {region.role}"
+        if problem:
+            say(f"Left out of the figures: {problem} (profile {job.profile.name}, regions)")
+            shutil.rmtree(folder, ignore_errors=True)
+    # Where this run draws nothing of a region, what an earlier one drew of it stays.
+    for stale in set(root.glob("*")) - set(regions):
+        shutil.rmtree(stale, ignore_errors=True)
+
+
+def _folders(job: Job, root: Path) -> dict[Path, Region]:
+    """The profile's regions, each with the folder of its sample."""
+    regions = job.profile.regions.get(job.experiment.name, ())
+    return {root / f"{n}-{r.image}_x{r.scale:g}": r for n, r in enumerate(regions)}

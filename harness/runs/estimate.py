@@ -1,0 +1,167 @@
+"""What a plan will cost, before anything runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain
+
+import torch
+
+from baselines import build, parse
+from baselines.base import SRModel
+from baselines.shapes import shapes_only
+from harness import checkpoints
+from harness.checkpoints.subject import Subject
+from harness.data.degrade import lr_size
+from harness.data.sets import ImageItem
+from harness.measure.evaluate import missing_images
+from harness.profiles import Profile
+from harness.runs.execute import subjects
+from harness.runs.job import Job
+from harness.training.loop import Run
+
+
+@dataclass(frozen=True)
+class MethodCost:
+    """What a run has to do for one method, and how much of that is done.
+
+    Attributes:
+        networks: to be trained, one for each seed.
+        trained: of these, finished.
+        cells: to be measured, one for each dataset, scale and seed.
+        measured: of these, finished.
+        training: multiply-adds of the training steps that are left; backward counted as twice the
+            forward pass.
+        evaluation: multiply-adds of the images that are left, encoder included; experts in even
+            shares.
+    """
+
+    method: str
+    networks: int = 0
+    trained: int = 0
+    cells: int = 0
+    measured: int = 0
+    training: int = 0
+    evaluation: int = 0
+
+    def __add__(self, other: MethodCost) -> MethodCost:
+        numbers = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)[1:]}
+        return MethodCost(self.method, **numbers)
+
+
+def _meta_model(profile: Profile, method: str) -> SRModel:
+    parts = parse(method)
+    with shapes_only():
+        if not parts.encoder:
+            return build(method)
+        return build(method, **profile.networks.options(parts))
+
+
+def _evaluation_macs(model: SRModel, items: Iterable[ImageItem], scale: float) -> int:
+    total = 0
+    for (h, w), images in Counter(lr_size(item.size(), scale) for item in items).items():
+        lr = (max(1, h), max(1, w))
+        # As images are cut when they are measured.
+        hr = (round(lr[0] * scale), round(lr[1] * scale))
+        total += images * model.count(lr, hr, shares=_even(model)).total
+    return total
+
+
+def _choosing_macs(model: SRModel, items: Iterable[ImageItem]) -> int:
+    """Finding the experts of HR images, once for all scales."""
+    if not model.needs_choice:
+        return 0
+    counts = [model.count(i.size(), i.size(), shares=_even(model)) for i in items]
+    return sum(count.encoder + count.mapper for count in counts)
+
+
+def _even(model: SRModel) -> list[float]:
+    experts = model.expert_count
+    return [1 / experts] * experts
+
+
+Left = list[tuple[float, Sequence[ImageItem]]]
+"""Images that are not measured yet, by scale: one entry for each cell."""
+
+
+def method_costs(job: Job) -> list[MethodCost]:
+    """What is left of a job, method by method; without those that it leaves out."""
+    job = replace(job, device=torch.device("cpu"))
+    ready, runs = subjects(job, finished_only=True), job.runs()
+    found = [
+        _method_cost(
+            job,
+            method,
+            [subject for subject in ready if subject.method == method],
+            [run for run in runs if run.recipe.method == method],
+        )
+        for method in job.methods
+    ]
+    return [cost for cost in found if cost.cells or cost.networks]
+
+
+def _method_cost(
+    job: Job, method: str, ready: Sequence[Subject], runs: Sequence[Run]
+) -> MethodCost:
+    model = _meta_model(job.profile, method)
+    enlarging = [subject for subject in ready if not subject.counts_only]
+    seeds = {subject.seed for subject in enlarging}
+    unfinished = [run for run in runs if run.recipe.seed not in seeds]
+    left = [_left(job, subject) for subject in enlarging]
+    left += [_cells(job, method) for _ in unfinished]
+    counted = [_left(job, subject) for subject in ready if subject.counts_only]
+    cells = [*chain(*left), *chain(*counted)]
+    cost = MethodCost(
+        method,
+        networks=len(runs),
+        trained=len(runs) - len(unfinished),
+        cells=len(cells),
+        measured=sum(not items for _, items in cells),
+    )
+    return replace(
+        cost,
+        training=sum(_training_left(job, run, model) for run in unfinished),
+        evaluation=sum(_measuring_left(job, model, own) for own in left),
+    )
+
+
+def _left(job: Job, subject: Subject) -> Left:
+    tasks = job.tasks(subject)
+    return [(t.scale, missing_images(job.cell_file(subject, t), t.items)) for t in tasks]
+
+
+def _cells(job: Job, method: str) -> Left:
+    """All images of every cell of a method that is still to be trained."""
+    return [(scale, job.items(role)) for role, scale in job.cells(method)]
+
+
+def _training_left(job: Job, run: Run, model: SRModel) -> int:
+    assert job.training_set is not None
+    settings = run.settings
+    steps = settings.total_steps(len(job.training_set.items))
+    if run.checkpoint.exists():
+        steps = max(0, steps - int(checkpoints.read(run.checkpoint).get("step", 0)))
+    sample = model.training_macs(settings.patch, settings.queries, settings.scales, settings.batch)
+    return 3 * sample * settings.batch * steps
+
+
+def _measuring_left(job: Job, model: SRModel, left: Left) -> int:
+    if job.experiment.scores:
+        return sum(_evaluation_macs(model, items, scale) for scale, items in left)
+    return _choosing_macs(model, dict.fromkeys(item for _, items in left for item in items))
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it.
+
+    Example:
+        >>> [duration(s) for s in (0, 42, 5400, 3.6e5, 1e9)]
+        ['0 s', '42 s', '1.5 hours', '4.2 days', '11,574 days']
+    """
+    for length, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= length:
+            number = seconds / length
+            return f"{number:,.{1 if number < 100 else 0}f} {unit}"
+    return f"{seconds:.0f} s"

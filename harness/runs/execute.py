@@ -1,0 +1,187 @@
+"""Running a job: train what is missing, measure what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from baselines import build, parse
+from harness.checkpoints.subject import Subject, open_subject, published_subject, shapes_subject
+from harness.checkpoints.trained import finished_checkpoints
+from harness.common.locks import BusyError
+from harness.common.progress import bar, say
+from harness.common.stopping import stoppable
+from harness.data.pairs import PairStore
+from harness.data.sets import SPECS, Dataset
+from harness.data.sets.sizes import FIXED_SIZES
+from harness.measure.evaluate import measure_cell, missing_images
+from harness.measure.rows import Measurement
+from harness.profiles import description
+from harness.runs.job import Job, needs_weights
+from harness.runs.make_plan import role_notes
+from harness.training.loop import Run, train
+
+
+def announce(job: Job) -> None:
+    """Say which profile, data and schedule a run uses."""
+    profile = job.profile
+    say(f"{job.experiment.name}: {job.experiment.title}")
+    say(f"  profile    {profile.name}: {profile.summary}")
+    for note in role_notes(job):
+        played = f"PLAYED BY {note.dataset}" if note.substitute else note.dataset
+        say(f"  {note.role:<10} {played} ({note.images} images; {note.description})")
+    for role in job.experiment.published_roles:
+        say(f"  {role:<10} not among the datasets of this harness: published values alone")
+    for size in dict.fromkeys(counts.size for counts in job.experiment.counts):
+        say(f"  costs      counted for {FIXED_SIZES[size].description}, published sizes")
+    if job.training_set is not None:
+        say(f"  training   {job.training_set.caption()}")
+        say(f"  networks   {description.networks(profile, job.methods)}")
+        schedule = description.schedule(profile, len(job.training_set.items), job.methods)
+        say(f"  schedule   {schedule}")
+    if job.experiment.measures_costs:
+        height, width = profile.costs.lr_size
+        say(f"  costs      latency and peak memory for an LR image of {height}x{width}")
+    used = [*job.datasets.values(), *([job.training_set] if job.training_set else [])]
+    if job.places.data_root and used and not any(SPECS[data.name].layout for data in used):
+        say(f"  data root  NOT USED: the sets of profile {profile.name} are part of the harness")
+    say(f"  results    {job.places.results / profile.name}")
+    for warning in description.full_size_warning(profile, job.methods if job.datasets else ()):
+        say(f"  {warning}")
+    trained = job.trained_methods() if job.trains else []
+    departing = [method for method in trained if profile.stand_in([method])]
+    say_stand_in(departing, trained, any(note.substitute for note in role_notes(job)))
+
+
+def say_stand_in(departing: Sequence[str], of: Sequence[str], substitute: bool = False) -> None:
+    """Say which numbers are not comparable with the paper's: those of some methods, or all."""
+    if substitute or departing:
+        some = not substitute and len(departing) < len(of)
+        which = f" ({', '.join(departing)})" if some else ""
+        say(f"  STAND-IN{which}: these numbers are not comparable with the paper's.")
+
+
+def train_missing(job: Job) -> None:
+    """Train every run that is not finished; those that others train are waited for, last."""
+    postponed = []
+    for run in job.runs():
+        if run.is_finished():
+            continue
+        try:
+            train(run, _training_set(job))
+        except BusyError:
+            postponed.append(run)
+    for run in postponed:
+        train(run, _training_set(job), wait=True)
+
+
+def _training_set(job: Job) -> Dataset:
+    assert job.training_set is not None
+    return job.training_set
+
+
+def subjects(job: Job, finished_only: bool = False) -> list[Subject]:
+    """Every method and seed, ready to be measured.
+
+    Where nothing is trained, methods without a finished network have their multiply-adds counted
+    if their shapes suffice for it, and are left out if not. Costs are counted of every network.
+
+    Args:
+        job: what is to be measured.
+        finished_only: leave out what is still to be trained, which must be finished otherwise.
+    """
+    measured = _measured(job, finished_only) if job.datasets else []
+    costly = [method for method in job.methods if job.counts(method)]
+    return [*measured, *(published_subject(method, job.profile) for method in costly)]
+
+
+def _measured(job: Job, finished_only: bool) -> list[Subject]:
+    """The methods to be measured on the job's datasets."""
+    runs = job.runs()
+    found: list[Subject] = []
+    for method in job.methods:
+        if not parse(method).encoder:
+            found.append(Subject(method, build(method).eval(), torch.device("cpu")))
+        elif not needs_weights(job.experiment, method):
+            found.append(shapes_subject(method, job.profile))
+        elif job.trains:
+            own = [run for run in runs if run.recipe.method == method]
+            paths = _finished(job, method, own) if finished_only else [r.checkpoint for r in own]
+            found += [open_subject(path, job.device, method) for path in paths]
+        else:
+            found += _existing(job, method)
+    return found
+
+
+def _finished(job: Job, method: str, own: Sequence[Run]) -> list[Path]:
+    """Checkpoints of the finished runs; where the training set is not here, those on any data."""
+    if _training_set(job).sizes_of:
+        return existing_networks(job, method)
+    return [run.checkpoint for run in own if run.is_finished()]
+
+
+def _existing(job: Job, method: str) -> list[Subject]:
+    """What can be measured of a method without training it."""
+    files = existing_networks(job, method)
+    if files:
+        return [open_subject(path, job.device, method) for path in files]
+    if not shapes_suffice(job, method):
+        left_out = "is left out but for its costs" if job.counts(method) else "is left out"
+        say(f"{method} {left_out}: it is not trained under profile '{job.profile.name}'.")
+        return []
+    return [shapes_subject(method, job.profile)]
+
+
+def existing_networks(job: Job, method: str) -> list[Path]:
+    """Checkpoints of a method that are finished, one for each seed that has one."""
+    return [
+        path
+        for seed in job.profile.seeds
+        for path in finished_checkpoints(method, job.profile, job.places, seed)
+    ]
+
+
+def shapes_suffice(job: Job, method: str) -> bool:
+    """Whether the job can count a method's multiply-adds without its weights."""
+    parts = parse(method)
+    return bool(parts.encoder) and not parts.head and "macs" in job.experiment.tables
+
+
+def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) -> int:
+    """Measure every cell that is not finished.
+
+    Args:
+        job: the experiment.
+        measured: methods, ready.
+        force: measure finished cells again.
+
+    Returns:
+        number of rows written.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
+    """
+    work = [(s, t, job.cell_file(s, t)) for s in measured for t in job.tasks(s)]
+    left = sum(len(t.items if force else missing_images(f, t.items)) for _, t, f in work)
+    total = sum(len(t.items) for _, t, _ in work)
+    if left == 0:
+        return 0
+    say(f"Measuring {left} of {total} (method, image, scale) triples")
+    written = 0
+    with bar("measuring", total, total - left) as progress, stoppable() as stop:
+
+        def count(row: Measurement) -> None:
+            nonlocal written
+            written += 1
+            progress.note = f"{row.method} {row.dataset} x{row.scale:g}"
+            progress.advance()
+            if stop.requested:
+                raise KeyboardInterrupt
+
+        measure = partial(measure_cell, force=force, measured=count, pairs=PairStore())
+        for item in [item for item in work if measure(*item) is None]:
+            measure(*item, wait=True)
+    return written

@@ -1,0 +1,222 @@
+"""Making and storing the plan of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from baselines import parse
+from harness.checkpoints.subject import Subject
+from harness.common.locks import held
+from harness.common.progress import say
+from harness.common.versions import versions
+from harness.data.sets.sizes import FIXED_SIZES
+from harness.experiments import get
+from harness.profiles import Profile, concerning, description
+from harness.profiling.cost_rows import costs_dir
+from harness.runs.costs import cost_cells
+from harness.runs.job import Job
+from harness.runs.plan import (
+    DamagedPlanError,
+    MethodNote,
+    PlannedCell,
+    PlannedCost,
+    RoleNote,
+    StoredPlan,
+    load_plan,
+    plan_path,
+    save_plan,
+)
+
+
+def role_notes(job: Job) -> list[RoleNote]:
+    """Which dataset plays which set of the paper, for captions."""
+    return [
+        RoleNote(
+            role=role,
+            dataset=dataset.name,
+            description=dataset.about(),
+            images=len(job.images(role)) or len(dataset.items),
+            substitute=(dataset.sizes_of or dataset.name) != role or not dataset.complete,
+            only=list(job.images(role)),
+        )
+        for role, dataset in job.datasets.items()
+    ]
+
+
+def _method_note(job: Job, subject: Subject) -> MethodNote:
+    """Where a subject's network comes from, and whether that is the published way."""
+    note, profile = _trained_on(job, subject), job.profile
+    if subject.counts_only:
+        return replace(note, stand_in=profile.networks.differ(parse(note.method)))
+    return replace(note, stand_in=not note.complete or profile.stand_in([note.method]))
+
+
+def _trained_on(job: Job, subject: Subject) -> MethodNote:
+    """As its checkpoint says, or this job's training."""
+    if subject.counts_only:
+        return MethodNote(subject.method)
+    said = subject.training
+    if said is not None:
+        return MethodNote(
+            subject.method, said.caption, said.images, said.complete, said.fingerprint
+        )
+    data = job.training_set
+    if data is None:
+        return MethodNote(subject.method, subject.origin)
+    return MethodNote(
+        subject.method, data.caption(), len(data.items), data.complete, job.training_fingerprint
+    )
+
+
+def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
+    """The plan of the methods that a job measures."""
+    cells = [
+        PlannedCell(
+            method=subject.method,
+            role=task.role,
+            dataset=task.dataset.name,
+            scale=task.scale,
+            seed=subject.seed,
+            file=task.cell(subject).relative_path.as_posix(),
+        )
+        for subject in measured
+        for task in job.tasks(subject)
+    ]
+    networks = [s for s in measured if parse(s.method).encoder and not s.published_sizes]
+    notes = {s.method: _method_note(job, s) for s in networks}
+    plan = StoredPlan(
+        experiment=job.experiment.name,
+        profile=job.profile.name,
+        summary=job.profile.summary,
+        stand_in=False,
+        training="",
+        networks="",
+        schedule="",
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        roles=role_notes(job),
+        cells=cells,
+        warnings=[],
+        profile_settings=job.profile.numbers(),
+        methods=list(notes.values()),
+        costs=_planned_costs(job, measured),
+        versions=versions(),
+    )
+    return described(job, plan)
+
+
+def _planned_costs(job: Job, measured: Sequence[Subject]) -> list[PlannedCost]:
+    folder = costs_dir(job.places.results, job.profile.name)
+    return [
+        PlannedCost(
+            method=cell.subject.method,
+            scale=cell.scale,
+            seed=cell.subject.seed,
+            file=cell.file.path.relative_to(folder).as_posix(),
+            lr_size=list(job.profile.costs.lr_size),
+        )
+        for cell in cost_cells(job, measured)
+    ]
+
+
+def described(job: Job, plan: StoredPlan) -> StoredPlan:
+    """The plan with the words that captions are made of, for all of its methods."""
+    profile, notes = job.profile, plan.methods
+    trained = [note for note in notes if note.training]
+    names = [note.method for note in notes]
+    known = [note.method for note in trained if note.images]
+    images = max((note.images for note in trained), default=0)
+    lacking = [d.caption() for d in job.datasets.values() if not d.complete]
+    lacking += [note.training for note in trained if not note.complete]
+    return replace(
+        plan,
+        stand_in=bool(lacking) or any(note.stand_in for note in notes),
+        training="; ".join(dict.fromkeys(note.training for note in trained)),
+        networks=description.networks(profile, names) if names else "",
+        schedule=description.schedule(profile, images, known) if known else "",
+        warnings=[
+            *(f"Incomplete data: {caption}." for caption in dict.fromkeys(lacking)),
+            *description.full_size_warning(profile, names),
+            *_missing_seeds(profile, plan),
+        ],
+    )
+
+
+def _missing_seeds(profile: Profile, plan: StoredPlan) -> Iterator[str]:
+    """Trained methods that fewer seeds were measured of than the profile has."""
+    for note in plan.methods:
+        own = [c for c in plan.cells if c.method == note.method and not _is_count(c)]
+        seeds = {cell.seed for cell in own}
+        if note.training and seeds and seeds != set(profile.seeds):
+            listed = ", ".join(map(str, sorted(seeds)))
+            yield f"{note.method}: {len(seeds)} of {len(profile.seeds)} seeds ({listed})."
+
+
+def merge(new: StoredPlan, old: StoredPlan) -> StoredPlan:
+    """The new plan with the old one's cells of methods that were left out this time.
+
+    They are kept only if they were measured under the same settings and, where both were
+    trained, on the same training data.
+    """
+    methods = get(new.experiment).methods
+    before, now = (concerning(plan.profile_settings, methods) for plan in (old, new))
+    if (before, old.roles) != (now, new.roles):
+        return new
+    again = {cell.method for cell in new.cells if not _is_count(cell)}
+    counted = {cell.method for cell in new.cells if _is_count(cell)}
+    trained_on = {note.data for note in new.methods if note.data}
+    kept = {
+        note.method: note
+        for note in old.methods
+        if note.method not in again
+        and not (note.data and trained_on and note.data not in trained_on)
+    }
+
+    def stays(cell: PlannedCell) -> bool:
+        if _is_count(cell):
+            return cell.method not in counted
+        return method_stays(cell.method)
+
+    def method_stays(method: str) -> bool:
+        return method in kept or not (method in again or parse(method).encoder)
+
+    def comparable(cost: PlannedCost) -> bool:
+        return all(cost.lr_size == each.lr_size for each in new.costs)
+
+    return replace(
+        new,
+        cells=[*new.cells, *filter(stays, old.cells)],
+        methods=[*new.methods, *kept.values()],
+        costs=[*new.costs, *(c for c in old.costs if method_stays(c.method) and comparable(c))],
+    )
+
+
+def _is_count(cell: PlannedCell) -> bool:
+    """Counted on a network of the published sizes, which no training or setting changes."""
+    return cell.role in FIXED_SIZES
+
+
+def store_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
+    """Write the plan; other processes may be adding their methods to it."""
+    path = plan_path(job.places.results, job.profile.name, job.experiment.name)
+    with held(path.with_name(f"{path.name}.lock"), f"writing {path}"):
+        plan = make_plan(job, measured)
+        old = _earlier(path)
+        if old is not None:
+            plan = described(job, merge(plan, old))
+            if replace(plan, created=old.created, versions=old.versions) == old:
+                return old  # so that a run that finds nothing to do writes the same report
+        save_plan(plan, path)
+    return plan
+
+
+def _earlier(path: Path) -> StoredPlan | None:
+    """The plan that is replaced; one that is damaged counts as none, and is named."""
+    try:
+        return load_plan(path) if path.exists() else None
+    except DamagedPlanError as error:
+        reason = str(error).partition("\n")[0]
+        say(f"{reason}. It is made anew, of this run's methods alone.")
+        return None

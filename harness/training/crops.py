@@ -1,0 +1,76 @@
+"""Square HR crops of images that lie one behind the other: where they are, and their pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.training.holding import Held
+from harness.training.randomness import Crops, Ints
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the crops of a batch lie in the pixels of all images, (B, 1) int64 each.
+
+    Attributes:
+        corner: position of the crop's first value.
+        line: values from one row to the next.
+        plane: values from one colour to the next.
+        side: of the crop.
+        horizontal, vertical, transposed: whether it is turned so, in this order.
+    """
+
+    corner: Tensor
+    line: Tensor
+    plane: Tensor
+    side: Tensor
+    horizontal: Tensor
+    vertical: Tensor
+    transposed: Tensor
+
+
+def places(held: Held, images: Ints, chosen: Crops, device: torch.device) -> Places:
+    """Places of crops.
+
+    Args:
+        held: the images.
+        images: (B,) which of them each crop is of.
+        chosen: where in them.
+        device: of the result.
+    """
+    height, width = held.sizes[images].T
+    corner = held.offsets[images] + chosen.top * width + chosen.left
+    numbers = np.stack([corner, width, height * width, chosen.side, *chosen.flips.T])
+    # Pageable and small: the copy waits for nothing on the device.
+    return Places(*torch.from_numpy(numbers).to(device).unsqueeze(-1).unbind(0))
+
+
+def cut(pixels: Tensor, at: Places, largest: int) -> Tensor:
+    """Crops as they lie in the images, not turned.
+
+    Args:
+        pixels: of all images, with `largest` values behind the last.
+        at: the crops, none of them larger than `largest`.
+        largest: side of the result.
+
+    Returns:
+        (B, 3, largest, largest) uint8; rows below a crop repeat its last, columns run on.
+    """
+    row = torch.arange(largest, device=pixels.device).unsqueeze(0).minimum(at.side - 1)
+    colour = torch.arange(3, device=pixels.device).unsqueeze(0) * at.plane
+    starts = (at.corner + row * at.line).unsqueeze(1) + colour.unsqueeze(2)
+    # Every line of `largest` values that there is, as a view: a row of a crop is one of them.
+    lines = pixels.unfold(0, largest, 1)
+    return lines[starts.flatten()].reshape(*starts.shape, largest)
+
+
+def turned(images: Tensor, at: Places) -> Tensor:
+    """Square images (B, C, S, S), each mirrored and transposed as its place says."""
+    for flip, axis in ((at.horizontal, 3), (at.vertical, 2), (at.transposed, 0)):
+        other = images.flip(axis) if axis else images.mT
+        images = torch.where(flip[..., None, None].bool(), other, images)
+    return images

@@ -1,0 +1,64 @@
+"""Training samples for networks that make whole images: LR patches with their whole HR crops.
+
+As SeemoRe and IGConv train. All samples of a batch have one whole scale, drawn for each batch. As
+in `harness.training.patches`, a batch is a pure function of (seed, step), made on the device for
+all samples at once, and its LR patches are Pillow's bicubic of the 8-bit HR patches, bit for bit.
+
+That is what IGConv's code does (torchvision's resize of Pillow images, after turning them).
+SeemoRe's reads LR images that were made before, by MATLAB's bicubic from whole images: inside a
+patch they differ from ours by rounding, in the outermost pixels by what lies beyond the crop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harness.data.degrade import unit
+from harness.data.sets import Dataset
+from harness.profiles import Training
+from harness.training.crops import cut, places, turned
+from harness.training.randomness import draw_dense
+from harness.training.resampling import resize_crops, resize_weights
+from harness.training.source import CPU, ImageSource
+
+
+@dataclass(frozen=True)
+class DenseBatch:
+    """Training samples of one scale, values in [0, 1].
+
+    Attributes:
+        lr: (B, 3, patch, patch).
+        hr: (B, 3, patch * scale, patch * scale).
+        scale: of all samples.
+    """
+
+    lr: Tensor
+    hr: Tensor
+    scale: int
+
+
+class DenseSource(ImageSource):
+    """Training samples from the images of a dataset, the scale drawn for each batch.
+
+    Args, Raises: as `ImageSource`; the settings are those of a dense method.
+    """
+
+    def __init__(
+        self, images: Dataset, settings: Training, seed: int, device: torch.device = CPU
+    ) -> None:
+        super().__init__(images, settings, seed, device, max(settings.scales))
+        patch = settings.patch
+        self.weights = {s: resize_weights([patch * s], patch).to(device) for s in settings.scales}
+
+    def batch(self, step: int) -> DenseBatch:
+        """The batch of a step (from 0)."""
+        patch, scales = self.settings.patch, self.settings.scales
+        held, images, rng = self._of_step(step)
+        scale, chosen = draw_dense(rng, held.sizes[images], patch, scales)
+        at = places(held, images, chosen, self.device)
+        hr = turned(cut(held.pixels, at, patch * scale), at)
+        lr = resize_crops(hr, self.weights[scale].expand(len(hr), -1, -1)).float()
+        return DenseBatch(unit(lr), unit(hr), scale)

@@ -1,0 +1,255 @@
+"""The training loop: visible, resumable, exact.
+
+Everything random is a function of (seed, step): samples (`harness.data`) and the Gumbel noise
+(reseeded each step). So a checkpoint needs weights, optimiser and step, and a run that was killed
+at any moment ends with the same weights, on a CPU bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines import parse
+from harness import checkpoints
+from harness.common.allocator import keep_freed_memory
+from harness.common.device import describe
+from harness.common.errors import HarnessError
+from harness.common.locks import held
+from harness.common.progress import Bar, bar, say
+from harness.common.stopping import stoppable
+from harness.common.versions import versions
+from harness.data.sets import Dataset, find
+from harness.profiles import Profile, Training, description
+from harness.profiles.recipe import Recipe
+from harness.training.dense import DenseSource
+from harness.training.log import Log
+from harness.training.losses import compiled, losses
+from harness.training.patches import PatchSource
+from harness.training.step import State, learning_rate, new_state, optimise
+from harness.training.validation import Validator
+
+Source = PatchSource | DenseSource
+
+LOG_EVERY = 50
+SHOW_EVERY = 10
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """Seed of a step's noise; different from the seed of the initial weights."""
+    return (seed + 1) * 1_000_003 + step
+
+
+def _resume(state: State, path: Path, recipe: Recipe) -> None:
+    """Continue from a checkpoint of the same recipe, if there is one."""
+    if not path.exists():
+        return
+    content = checkpoints.read(path)
+    if content.get("recipe") != asdict(recipe):
+        raise HarnessError(
+            f"{path} was trained with another recipe than its folder says.",
+            "Delete the folder to train again.",
+        )
+    state.restore(content, f"checkpoint {path}")
+
+
+def _facts(run: Run, data: Dataset) -> dict[str, Any]:
+    """What all checkpoints of a run say of it; putting it into words takes longer than a step."""
+    recipe = run.recipe
+    return {
+        "method": recipe.method,
+        "build": recipe.build,
+        "rng": {"rule": "everything random is a function of (seed, step)", "seed": recipe.seed},
+        "recipe": asdict(recipe),
+        "recipe_fingerprint": recipe.fingerprint,
+        "profile": run.profile.model_dump(mode="json"),
+        "origin": description.origin(run.profile, data, recipe.method),
+        "trained_on": {
+            "caption": data.caption(),
+            "images": len(data.items),
+            "complete": data.complete,
+            "fingerprint": recipe.data,
+        },
+        "versions": versions(),
+    }
+
+
+def _save(run: Run, state: State, total: int, facts: Mapping[str, Any]) -> None:
+    progress = {"total_steps": total, "finished": state.step >= total}
+    checkpoints.save(run.checkpoint, {**facts, **state.content(), **progress})
+
+
+@contextmanager
+def _sole_trainer(folder: Path, wait: bool) -> Iterator[None]:
+    with held(folder / "lock", f"training in {folder}", wait):
+        # What a killed run was writing; nobody else writes here while the lock is held.
+        for unfinished in folder.glob(".*-*"):
+            unfinished.unlink(missing_ok=True)
+        yield
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: what, where and on which device."""
+
+    recipe: Recipe
+    profile: Profile
+    folder: Path
+    device: torch.device
+    data_root: Path | None = None
+    cache: Path | None = None
+
+    @property
+    def settings(self) -> Training:
+        """The method's own schedule."""
+        return self.profile.training.for_method(parse(self.recipe.method))
+
+    @property
+    def checkpoint(self) -> Path:
+        """The run's only checkpoint, the newest."""
+        return self.folder / "checkpoint.pt"
+
+    def is_finished(self) -> bool:
+        """Whether the run has reached its last step."""
+        return self.checkpoint.exists() and bool(checkpoints.read(self.checkpoint).get("finished"))
+
+
+def train(run: Run, data: Dataset, wait: bool = False) -> Path:
+    """Train, or go on training, until the last step.
+
+    Args:
+        run: what and where.
+        data: the training set, whose fingerprint is in the recipe.
+        wait: wait for another process that trains this, instead of raising `BusyError`.
+
+    Returns:
+        path of the checkpoint.
+
+    Raises:
+        BusyError: another process trains this run.
+        HarnessError: unwritable folder, unsuitable images, or a loss that is not finite.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, with the work saved.
+    """
+    keep_freed_memory()
+    with _sole_trainer(run.folder, wait):
+        state = new_state(run.recipe, run.settings, run.device)
+        _resume(state, run.checkpoint, run.recipe)
+        total = run.settings.total_steps(len(data.items))
+        # A finished run, which another process may have trained meanwhile, reads no images.
+        if state.step < total or not total:
+            made_by = DenseSource if run.settings.dense else PatchSource
+            source = made_by(data, run.settings, run.recipe.seed, run.device)
+            _announce(run, state, total)
+            _loop(run, state, source, total, data)
+    return run.checkpoint
+
+
+def _announce(run: Run, state: State, total: int) -> None:
+    parameters = sum(p.numel() for p in state.model.parameters())
+    start = f"from step {state.step} " if state.step else ""
+    say(
+        f"Training {run.recipe.method} ({parameters:,} parameters) {start}to step {total} "
+        f"on {describe(run.device)}: {run.folder}"
+    )
+
+
+def _validator(run: Run) -> Validator | None:
+    settings = run.settings.validation
+    if settings is None or not parse(run.recipe.method).can_do(settings.scale):
+        return None
+    return Validator(settings, find(settings.dataset, run.data_root), run.cache)
+
+
+def _loop(
+    run: Run, state: State, source: PatchSource | DenseSource, total: int, data: Dataset
+) -> None:
+    settings = run.settings
+    log = Log(run.folder / "log.jsonl", state.step)
+    validator = _validator(run)
+    facts = _facts(run, data)
+    clock = _Clock(state.seconds, state.step)
+    objective = compiled(losses) if settings.compile else losses
+    with bar(run.recipe.method, total, state.step) as progress, stoppable() as stop:
+        for step in range(state.step, total):
+            noise = _step_seed(run.recipe.seed, step)
+            rate = learning_rate(settings, step, source.per_epoch)
+            values = optimise(state, source.batch(step), settings, rate, noise, objective)
+            state.step += 1
+            state.seconds = clock.read()
+            if state.step % LOG_EVERY == 0 or state.step == total:
+                _log(run, settings, state, values, log, source.per_epoch, clock)
+            if validator is not None and _validates(settings, state.step, source.per_epoch, total):
+                state.validation = {"step": state.step, "psnr": validator(state.measured)}
+                log.add(step=state.step, validation_psnr=state.validation["psnr"])
+            _show(progress, state, values, clock)
+            if state.step % settings.checkpoint_every == 0 or state.step == total or stop.requested:
+                _check_finite(run, state, values)
+                _save(run, state, total, facts)
+            if stop.requested:
+                raise KeyboardInterrupt
+
+
+class _Clock:
+    """Seconds of training, those of earlier processes included, and the speed of this one."""
+
+    def __init__(self, before: float, step: int) -> None:
+        self.before = before
+        self.first = step
+        self.start = time.monotonic()
+
+    def read(self) -> float:
+        return self.before + time.monotonic() - self.start
+
+    def speed(self, step: int) -> float:
+        """Steps per second of this process."""
+        return (step - self.first) / max(time.monotonic() - self.start, 1e-9)
+
+
+def _validates(settings: Training, step: int, per_epoch: int, total: int) -> bool:
+    assert settings.validation is not None
+    return step % (per_epoch * settings.validation.every_epochs) == 0 or step == total
+
+
+def _check_finite(run: Run, state: State, values: dict[str, Tensor]) -> None:
+    """Before logging and saving, so that a good checkpoint is never replaced by a bad one."""
+    loss = values["loss"].item()
+    if math.isfinite(loss) and all(bool(p.isfinite().all()) for p in state.model.parameters()):
+        return
+    raise HarnessError(
+        f"{run.recipe.method}: the loss is {loss} at step {state.step}, or a weight not finite.",
+        f"The last good checkpoint stays in {run.folder}. Lower `lr` or use precision fp32.",
+    )
+
+
+def _log(
+    run: Run,
+    settings: Training,
+    state: State,
+    values: dict[str, Tensor],
+    log: Log,
+    per_epoch: int,
+    clock: _Clock,
+) -> None:
+    _check_finite(run, state, values)
+    numbers = {name: value.item() for name, value in values.items()}
+    epoch = (state.step - 1) // per_epoch
+    rate = learning_rate(settings, state.step - 1, per_epoch)
+    log.add(step=state.step, epoch=epoch, lr=rate, seconds=clock.read(), **numbers)
+
+
+def _show(progress: Bar, state: State, values: dict[str, Tensor], clock: _Clock) -> None:
+    # Reading a loss waits for the device, so only now and then.
+    if state.step % SHOW_EVERY == 0:
+        note = f"L1 {values['l1'].item():.4f}  {clock.speed(state.step):.1f} it/s"
+        if state.validation:
+            note += f"  validation {state.validation['psnr']:.2f} dB"
+        progress.note = note
+    progress.advance()

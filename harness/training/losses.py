@@ -1,0 +1,84 @@
+"""What training minimises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from baselines.base import SRModel
+from baselines.composition import Routing
+from baselines.frequency import frequency_loss
+from harness.profiles import Training
+from harness.training.dense import DenseBatch
+from harness.training.patches import Batch
+from moeisr.losses import moeisr_loss
+
+Objective = Callable[
+    [SRModel, Batch | DenseBatch, Training, Sequence[float] | None], dict[str, Tensor]
+]
+
+
+def losses(
+    model: SRModel,
+    batch: Batch | DenseBatch,
+    settings: Training,
+    balance_weights: Sequence[float] | None = None,
+) -> dict[str, Tensor]:
+    """What is minimised, and its parts to look at.
+
+    Args:
+        model: one that answers queries, or has one scale, for a `Batch`; one that makes whole
+            images, at one or several scales, for a `DenseBatch`.
+        batch: of the model's kind.
+        settings: weights of the parts.
+        balance_weights: w_j of the balance loss.
+
+    Returns:
+        `loss` to minimise; `l1`, mean absolute error in the units of the batch ([-1, 1], or [0, 1]
+        if it is dense); with a weight, `frequency`, the unweighted frequency loss.
+    """
+    if isinstance(batch, DenseBatch):
+        return _dense(model, batch, settings.frequency)
+    l1, routing = model.query(batch.lr, batch.coord, batch.cell, batch.target)
+    return {"loss": total_loss(l1, routing, settings, balance_weights), "l1": l1}
+
+
+def _dense(model: SRModel, batch: DenseBatch, weight: float) -> dict[str, Tensor]:
+    """L1 of all pixels, and the frequency loss at a weight (SeemoRe and IGConv+)."""
+    # In any precision of training: there is no transform of bfloat16.
+    sr = model.image(batch.lr, batch.scale).float()
+    l1 = (sr - batch.hr).abs().mean()
+    if not weight:
+        return {"loss": l1, "l1": l1}
+    frequency = frequency_loss(sr, batch.hr)
+    return {"loss": l1 + weight * frequency, "l1": l1, "frequency": frequency}
+
+
+def total_loss(
+    l1: Tensor,
+    routing: Routing | None,
+    settings: Training,
+    balance_weights: Sequence[float] | None,
+) -> Tensor:
+    """L1, or MoEISR's loss where there are experts."""
+    if routing is None:
+        return l1
+    return moeisr_loss(
+        l1,
+        routing.probabilities.float(),
+        settings.alpha,
+        settings.beta,
+        balance_weights,
+        settings.balance_unit,
+    )
+
+
+def compiled(objective: Objective) -> Objective:
+    """The same through torch.compile, with the noise that it has without."""
+    from torch._inductor import config
+
+    config.fallback_random = True
+    run: Objective = torch.compile(objective)
+    return run

@@ -1,0 +1,96 @@
+"""Training samples: LR patches with random queries (LIIF, sec. 5.1), made on the device.
+
+A batch is a pure function of (seed, step): a run that was stopped goes on with exactly the
+samples it would have seen. No step works sample by sample: crops are gathered, resized and
+queried for the whole batch, and only the crops and the queried pixels are read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harness.data.degrade import unit
+from harness.data.sets import Dataset
+from harness.profiles import Training
+from harness.training.crops import Places, cut, places, turned
+from harness.training.randomness import draw, permuted
+from harness.training.resampling import resize_crops, resize_weights
+from harness.training.source import CPU, ImageSource
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Training samples, values in [-1, 1].
+
+    Attributes:
+        lr: (B, 3, patch, patch).
+        coord: (B, Q, 2) queries.
+        cell: (B, Q, 2) size of a query pixel.
+        target: (B, Q, 3) RGB at the queries.
+    """
+
+    lr: Tensor
+    coord: Tensor
+    cell: Tensor
+    target: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
+        parts = (self.lr, self.coord, self.cell, self.target)
+        return Batch(*(part.to(device, non_blocking=True) for part in parts))
+
+
+class PatchSource(ImageSource):
+    """Training samples from the images of a dataset, each of a scale of its own.
+
+    Args, Raises: as `ImageSource`.
+    """
+
+    def __init__(
+        self, images: Dataset, settings: Training, seed: int, device: torch.device = CPU
+    ) -> None:
+        super().__init__(images, settings, seed, device, settings.scale_max)
+        self.smallest = round(settings.patch * settings.scale_min)
+        sides = range(self.smallest, self.largest + 1)
+        self.weights = resize_weights(sides, settings.patch).to(device)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step (from 0)."""
+        s = self.settings
+        held, images, rng = self._of_step(step)
+        chosen = draw(rng, held.sizes[images], s.patch, (s.scale_min, s.scale_max))
+        at = places(held, images, chosen, self.device)
+        return self._make(held.pixels, at, self._to_device(chosen.tables))
+
+    def _make(self, pixels: Tensor, at: Places, tables: Tensor) -> Batch:
+        y, x = permuted(self.settings.queries, at.side, tables)
+        side = at.side.unsqueeze(-1)
+        # As in `pixel_centers`: the step is rounded to float32, then the sum.
+        centre = torch.stack([y, x], dim=-1).float() * (2 / side.double()).float()
+        coord = centre + (1 / side.double() - 1).float()
+        return Batch(
+            lr=self._low(pixels, at),
+            coord=coord,
+            cell=(2 / side.double()).float().expand_as(coord),
+            target=unit(_targets(pixels, at, y, x)) * 2 - 1,
+        )
+
+    def _low(self, pixels: Tensor, at: Places) -> Tensor:
+        """LR patches (B, 3, patch, patch) in [-1, 1], mirrored and transposed."""
+        weights = self.weights[at.side.squeeze(1) - self.smallest]
+        small = resize_crops(cut(pixels, at, self.largest), weights).float()
+        return unit(turned(small, at)) * 2 - 1
+
+
+def _targets(pixels: Tensor, at: Places, y: Tensor, x: Tensor) -> Tensor:
+    """(B, Q, 3) uint8 of the pixels (y, x) of the turned crops."""
+    row = torch.where(at.transposed.bool(), x, y)
+    column = torch.where(at.transposed.bool(), y, x)
+    row = torch.where(at.vertical.bool(), at.side - 1 - row, row)
+    column = torch.where(at.horizontal.bool(), at.side - 1 - column, column)
+    first = (at.corner + row * at.line + column).unsqueeze(-1)
+    colour = torch.arange(3, device=pixels.device) * at.plane.unsqueeze(-1)
+    return pixels[first + colour]

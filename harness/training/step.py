@@ -1,0 +1,210 @@
+"""One step of training, and what it changes: weights, optimiser, average."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines import build, parse
+from baselines.base import SRModel
+from harness.checkpoints.state_dicts import DAMAGE, load_strictly
+from harness.common.errors import HarnessError, UsageError
+from harness.profiles import Training
+from harness.profiles.recipe import Recipe
+from harness.training.average import Average
+from harness.training.dense import DenseBatch
+from harness.training.losses import Objective
+from harness.training.patches import Batch
+from harness.upscale.network import autocast
+
+
+@dataclass
+class State:
+    """A training run between two steps.
+
+    Attributes:
+        balance: the weights w_j; None for ones.
+        average: of the weights; None where they are measured themselves.
+    """
+
+    model: SRModel
+    optimizer: torch.optim.Adam
+    balance: list[float] | None = None
+    average: Average | None = None
+    step: int = 0
+    seconds: float = 0.0
+    validation: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> SRModel:
+        """The network that is measured: with averaged weights, if there are any."""
+        return self.model if self.average is None else self.average.model
+
+    def content(self) -> dict[str, Any]:
+        """Its part of a checkpoint: `state_dict` is measured, `unaveraged` goes on training."""
+        found: dict[str, Any] = {
+            "state_dict": _on_cpu(self.measured),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "validation": self.validation,
+        }
+        return found if self.average is None else {**found, "unaveraged": _on_cpu(self.model)}
+
+    def restore(self, content: dict[str, Any], source: str) -> None:
+        """Go on from a checkpoint's content; `source` is what errors call it.
+
+        Raises:
+            HarnessError: weights or averages of another network.
+        """
+        load_strictly(self.measured, content["state_dict"], source)
+        try:
+            if self.average is not None:
+                load_strictly(self.model, content["unaveraged"], source)
+            restore_optimizer(self.optimizer, content["optimizer"])
+            self.step, self.seconds = content["step"], content["seconds"]
+            self.validation = dict(content["validation"])
+        except DAMAGE as error:
+            raise HarnessError(
+                f"The training cannot go on from {source}: {error!r:.500}",
+                "Delete its folder to train again.",
+            ) from error
+
+
+def _on_cpu(model: SRModel) -> dict[str, Tensor]:
+    return {name: value.detach().cpu() for name, value in model.state_dict().items()}
+
+
+def learning_rate(settings: Training, step: int, per_epoch: int) -> float:
+    """Adam's rate at a step (from 0): multiplied by gamma at every milestone."""
+    passed = settings.passed(step, per_epoch)
+    return settings.lr * settings.gamma ** bisect_right(settings.milestones, passed)
+
+
+def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State:
+    """A run before its first step.
+
+    Args:
+        recipe: what is trained.
+        settings: the method's own schedule.
+        device: where.
+
+    Raises:
+        UsageError: settings that do not suit the network.
+    """
+    torch.manual_seed(recipe.seed)
+    model = build(recipe.method, **recipe.build)
+    if next(model.parameters(), None) is None:
+        raise HarnessError(f"{recipe.method} has nothing to train.")
+    check_patch(recipe.method, settings.patch, model.window)
+    _check_scales(recipe.method, settings, model)
+    weights = _balance_weights(recipe, model)
+    model.to(device).train()
+    average = Average(model, settings.ema) if settings.ema else None
+    return State(model, make_optimizer(model, settings), weights, average)
+
+
+def make_optimizer(model: SRModel, settings: Training) -> torch.optim.Adam:
+    """Adam, fused: one pass over all parameters instead of a dozen small operations for each."""
+    return torch.optim.Adam(model.parameters(), lr=settings.lr, betas=settings.betas, fused=True)
+
+
+def restore_optimizer(optimizer: torch.optim.Adam, stored: dict[str, Any]) -> None:
+    """Take Adam's averages from a checkpoint; its settings are the recipe's, as it was made.
+
+    Raises:
+        harness.checkpoints.state_dicts.DAMAGE: averages that are not of these weights.
+    """
+    groups = optimizer.param_groups
+    weights = dict(enumerate(weight for group in groups for weight in group["params"]))
+    for index, averages in stored["state"].items():
+        whole = weights[index].shape
+        shapes = {"step": torch.Size(), "exp_avg": whole, "exp_avg_sq": whole}
+        if {name: value.shape for name, value in averages.items()} != shapes:
+            raise ValueError(f"the optimizer's averages of weight {index} are not of that weight")
+        if not all(bool(value.isfinite().all()) for value in averages.values()):
+            raise ValueError(f"the optimizer's averages of weight {index} are not finite")
+    settings = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": stored["state"], "param_groups": settings})
+
+
+def check_patch(method: str, patch: int, window: int) -> None:
+    """A training patch is not extended, as an image is in evaluation.
+
+    Raises:
+        UsageError: a patch that is no whole number of windows.
+    """
+    if patch % window:
+        raise UsageError(
+            f"{method} works on windows of {window} pixels; `patch` ({patch}) must be a multiple "
+            "of that."
+        )
+
+
+def _check_scales(method: str, settings: Training, model: SRModel) -> None:
+    """The scales of a network of several are its own to say (`scales`)."""
+    known = model.scales or settings.scales
+    if not set(settings.scales) <= set(known):
+        raise UsageError(
+            f"{method} is to be trained at {_listed(settings.scales)}, but has {_listed(known)}. "
+            "Change `scales` in the profile's training, or the network's."
+        )
+
+
+def _listed(scales: Sequence[int]) -> str:
+    return ", ".join(f"x{scale}" for scale in scales)
+
+
+def _balance_weights(recipe: Recipe, model: SRModel) -> list[float] | None:
+    """w_j: the profile's, with that of the method's name; None for ones."""
+    weights = recipe.training.get("balance_weights")
+    changed = parse(recipe.method).changes.balance
+    if not (weights or changed):
+        return None
+    experts = model.expert_count
+    if weights and len(weights) != experts:
+        raise UsageError(
+            f"{recipe.method} has {experts} experts, `balance_weights` {len(weights)} numbers."
+        )
+    given = list(weights or [1.0] * experts)
+    return [changed.get(number, weight) for number, weight in enumerate(given, start=1)]
+
+
+def optimise(
+    state: State,
+    batch: Batch | DenseBatch,
+    settings: Training,
+    rate: float,
+    noise: int,
+    objective: Objective,
+) -> dict[str, Tensor]:
+    """One step of a network.
+
+    Args:
+        state: whose network, optimiser and average are changed; `step` is not.
+        batch: on the network's device.
+        settings: precision, and those of the objective.
+        rate: learning rate.
+        noise: seed of the Gumbel noise.
+        objective: `losses`, or that compiled.
+
+    Returns:
+        `loss` and its parts (`harness.training.losses.losses`), detached; reading them waits for
+        the device.
+    """
+    torch.manual_seed(noise)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    state.optimizer.zero_grad(set_to_none=True)
+    with autocast(batch.lr.device, settings.precision):
+        values = objective(state.model, batch, settings, state.balance)
+    values["loss"].backward()  # type: ignore[no-untyped-call]
+    state.optimizer.step()
+    if state.average is not None:
+        state.average.update(state.model)
+    return {name: value.detach() for name, value in values.items()}

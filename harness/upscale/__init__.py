@@ -1,0 +1,1 @@
+"""The SR image of a network, and of an image file, in strips."""

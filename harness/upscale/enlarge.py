@@ -1,0 +1,139 @@
+"""From one image file to a larger one, in strips: memory does not grow with the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from baselines.base import Streamed
+from baselines.macs import MacCount
+from baselines.systems.bicubic import Resize
+from harness.checkpoints.cmsr_table import Cmsr
+from harness.checkpoints.subject import Subject
+from harness.common.errors import HarnessError
+from harness.common.files import replacing
+from harness.common.progress import Bar, bar
+from harness.data.degrade import quantise, unit
+from harness.profiles import Evaluation
+from harness.upscale.image_files import Source, enlarged_size
+from harness.upscale.network import stream
+from harness.upscale.writers import QUALITY, STREAMED, Layout, Rows, write_rows
+
+# Of red, green and blue in grey, as Pillow has them; they sum to 2^16.
+_LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
+
+
+def layout_of(source: Source, scale: float, kind: str) -> Layout:
+    """Of the enlarged image: grey, transparent and of 16 bits as the source is, if `kind` can."""
+    mode = ("L" if source.grey else "RGB") + ("A" if source.alpha is not None else "")
+    bits = source.bits if kind in STREAMED else 8
+    return Layout(enlarged_size(source, scale), mode, bits, source.metadata)
+
+
+def begin(
+    subject: Subject,
+    source: Source,
+    scale: float,
+    settings: Evaluation,
+    cmsr: Cmsr | None = None,
+) -> Streamed:
+    """The enlarged image in the making. Args: as `enlarge_file`."""
+    return stream(
+        cmsr.rendering(subject.model) if cmsr else subject.model,
+        unit(source.rgb)[None],
+        scale,
+        precision=settings.precision,
+        memory=settings.memory,
+        stored=source.rgb.dtype,
+    )
+
+
+def enlarged_rows(
+    made: Streamed, source: Source, layout: Layout, progress: Bar | None = None
+) -> Iterator[Rows]:
+    """The enlarged image from top to bottom, (rows, width, channels) of `layout` at a time."""
+    alpha = None if source.alpha is None else Resize(source.alpha, layout.size)
+    top = 0
+    for strip in made.strips:
+        rows = _stored(strip, layout.bits)
+        end = top + rows.shape[0]
+        if source.grey:
+            grey = (rows.astype(np.uint32) * _LUMA).sum(axis=2, keepdims=True, dtype=np.uint32)
+            rows = ((grey + (1 << 15)) >> 16).astype(rows.dtype)
+        if alpha is not None:
+            opacity = _stored(unit(alpha.rows(top, end)), layout.bits)
+            rows = np.concatenate([rows, opacity], axis=2)
+        yield rows
+        if progress is not None:
+            progress.advance((end - top) * layout.size[1])
+        top = end
+
+
+def _stored(strip: Tensor, bits: int) -> Rows:
+    """(channels, rows, width) in [0, 1] as (rows, width, channels) of a file."""
+    values = quantise(strip).cpu() if bits == 8 else quantise(strip.cpu(), torch.uint16)
+    rows: Rows = values.permute(1, 2, 0).contiguous().numpy()
+    return rows
+
+
+@dataclass(frozen=True)
+class Enlarged:
+    """A file that was written.
+
+    Attributes:
+        layout: of the image in it.
+        macs: multiply-adds by CMSR, and without; None where the rendering is plain.
+    """
+
+    layout: Layout
+    macs: MacCount | None
+
+
+def enlarge_file(
+    subject: Subject,
+    source: Source,
+    scale: float,
+    settings: Evaluation,
+    path: Path,
+    kind: str,
+    cmsr: Cmsr | None = None,
+    quality: int = QUALITY,
+) -> Enlarged:
+    """Write the enlarged image, whole or not at all.
+
+    Args:
+        subject: the method.
+        source: the image.
+        scale: at least 1.
+        settings: precision and memory.
+        path: the file that is made, or replaced at the end.
+        kind: its type, of `harness.upscale.image_files.check_target`.
+        cmsr: tables by which scales above x4 are rendered.
+        quality: of JPEG, WebP and AVIF, from 1 to 100.
+
+    Raises:
+        HarnessError: the folder cannot be written, or the type cannot hold the image.
+    """
+    layout = layout_of(source, scale, kind)
+    height, width = layout.size
+    with (
+        replacing(path) as temporary,
+        bar(f"{subject.method} x{scale:g}", height * width) as progress,
+    ):
+        made = begin(subject, source, scale, settings, cmsr)
+        rows = enlarged_rows(made, source, layout, progress)
+        try:
+            write_rows(temporary, kind, layout, rows, quality)
+        except (ValueError, KeyError) as error:
+            raise HarnessError(
+                f"{path}: a {kind} file cannot hold this image ({error}).", "Use .png."
+            ) from error
+    if cmsr is None or made.choice is None:
+        return Enlarged(layout, None)
+    rendering = cmsr.rendering(subject.model)
+    return Enlarged(layout, rendering.count(enlarged_size(source, 1), layout.size, made.choice))

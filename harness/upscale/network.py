@@ -1,0 +1,139 @@
+"""From an LR image to an SR image of any size, in strips of bounded memory."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines.base import Box, Request, SRModel, Streamed
+from baselines.fast.banding import band_memory
+from harness.common.errors import UsageError
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = tuple(_DTYPES)
+
+
+@dataclass(frozen=True)
+class Upscaled:
+    """An SR image and how it was made.
+
+    Attributes:
+        image: (1, 3, H, W) on the CPU.
+        lr_size: (h, w) of the LR image as the network saw it, extended to whole windows.
+        choice: as in `Streamed`.
+    """
+
+    image: Tensor
+    lr_size: tuple[int, int]
+    choice: Any = None
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Mixed precision for a block of code; nothing at fp32.
+
+    Raises:
+        UsageError: for an unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"Unknown precision '{precision}'. Available: {', '.join(PRECISIONS)}")
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, _DTYPES[precision])
+
+
+def device_of(model: SRModel) -> torch.device:
+    """The device of a network's weights; the CPU where it has none."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+@torch.inference_mode()
+def stream(
+    model: SRModel,
+    lr: Tensor,
+    scale: float,
+    size: tuple[int, int] | None = None,
+    *,
+    box: Box | None = None,
+    precision: str = "fp32",
+    memory: int | None = None,
+    stored: torch.dtype = torch.uint8,
+) -> Streamed:
+    """SR image, or a region of it, in strips of rows.
+
+    Args:
+        model: in evaluation mode, on the device that does the work.
+        lr: (1, 3, h, w) in [0, 1].
+        scale: factor; decides the cell's clip, and whether networks of few scales can do it.
+        size: (H, W) of the result; default round(h * scale), round(w * scale).
+        box: the region; the whole image if None.
+        precision: fp32, or bf16 or fp16 (encoder by autocast, decoder in its matrix products).
+        memory: bytes that a band of LR rows may take, in the encoder and the decoder; None: what
+            suits the device. No band is less than a row.
+        stored: type of the LR image's values in its file, uint8 or uint16; bicubic rounds to it.
+
+    Raises:
+        UsageError: when a network of one or several scales is asked for another.
+        ValueError: for a region that leaves the image, or a size other than (h, w) times the scale
+            where the model makes no other.
+    """
+    h, w = lr.shape[-2:]
+    rounded = (round(h * scale), round(w * scale))
+    target = size or rounded
+    if target != rounded and not model.any_size:
+        raise ValueError(f"{type(model).__name__} makes {rounded}, not {target}")
+    region = box or Box(0, 0, *target)
+    if region.top + region.height > target[0] or region.left + region.width > target[1]:
+        raise ValueError(f"{region} leaves the image of {target}")
+    reason = model.refusal(scale)
+    if reason:
+        raise UsageError(f"This network {reason}.")
+    device = device_of(model)
+    seen = model.seen((h, w), target)
+    with autocast(device, precision), band_memory(memory):
+        request = Request(scale, seen.hr, region, _DTYPES[precision], memory, stored)
+        return model.stream(model.extend(lr.to(device)), request)
+
+
+def upscale(
+    model: SRModel,
+    lr: Tensor,
+    scale: float,
+    size: tuple[int, int] | None = None,
+    *,
+    box: Box | None = None,
+    precision: str = "fp32",
+    memory: int | None = None,
+) -> Upscaled:
+    """SR image, or a region of it, as a whole. Args, Raises: as `stream`."""
+    made = stream(model, lr, scale, size, box=box, precision=precision, memory=memory)
+    height = box.height if box else (size or (round(lr.shape[-2] * scale),))[0]
+    image = torch.empty(1, 3, 0, 0)
+    top = 0
+    for strip in made.strips:
+        # One buffer and a strip, instead of all strips and then their sum.
+        if not top:
+            image = torch.empty(1, 3, height, strip.shape[2])
+        image[0, :, top : top + strip.shape[1]] = strip
+        top += strip.shape[1]
+    return Upscaled(image[:, :, :top], made.lr_size, made.choice)
+
+
+@torch.inference_mode()
+def expert_map(model: SRModel, lr: Tensor, precision: str = "fp32") -> Tensor | None:
+    """Expert of each LR pixel as the network sees it, without decoding anything.
+
+    Args:
+        model: in evaluation mode.
+        lr: (1, 3, h, w) in [0, 1].
+        precision: as in `stream`.
+
+    Returns:
+        (h, w) numbers from 0, shallowest first; None (and no work) for networks without experts.
+    """
+    device = device_of(model)
+    with autocast(device, precision):
+        return model.experts(lr.to(device))
