@@ -53,6 +53,19 @@ class MacCount:
         return self.mapper + self.head + self.latent
 
     @property
+    def parts(self) -> dict[str, int]:
+        """By name, as rows have them; `kernel` and `rendered` only where there are any."""
+        found = {
+            "decoder": self.decoder,
+            "estimator": self.estimator,
+            "encoder": self.encoder,
+            "executed": self.executed,
+        }
+        if self.kernels:
+            found["kernel"] = self.kernels
+        return found if self.rendered is None else {**found, "rendered": self.rendered}
+
+    @property
     def total(self) -> int:
         """Every matrix product and convolution of one call."""
         return self.encoder + self.estimator + self.kernels + self.decoder

@@ -47,12 +47,14 @@ def made_up_measurement(method: str, scale: float) -> Measurement:
         row,
         method=method,
         checkpoint=f"{place:02}beef" if place else "",
-        psnr=36 - 4 * math.log2(scale) + 0.1 * place,
-        decoder_macs=decoder,
-        estimator_macs=0,
-        encoder_macs=round(1e10 * (1 + place / 10)) if place else 0,
-        executed_macs=decoder // 3,
-        parameters=1000 * place,
+        metrics={**row.metrics, "psnr": 36 - 4 * math.log2(scale) + 0.1 * place},
+        macs={
+            "decoder": decoder,
+            "estimator": 0,
+            "encoder": round(1e10 * (1 + place / 10)) if place else 0,
+            "executed": decoder // 3,
+        },
+        parameters={"all": 1000 * place},
     )
 
 

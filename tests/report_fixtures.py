@@ -77,19 +77,21 @@ def made_up_row(method: str, scale: float, image: int, role: RoleNote, seed: int
         image=f"image{image}.png",
         image_sha256=f"{image}" * 8,
         scale=scale,
-        hr_height=1024,
-        hr_width=1024,
-        lr_height=side,
-        lr_width=side,
+        hr_size=(1024, 1024),
+        lr_size=(side, side),
         lr_source="official" if scale <= 4 else "pil",
         protocol="div2k",
-        psnr=made_up_psnr(method, scale, image),
-        ssim=0.9 - 0.02 * scale + 0.001 * place + 0.01 * image,
+        metrics={
+            "psnr": made_up_psnr(method, scale, image),
+            "ssim": 0.9 - 0.02 * scale + 0.001 * place + 0.01 * image,
+        },
         reason="",
-        decoder_macs=macs + 1000 * image if place else 0,
-        estimator_macs=7_000_000_000 if "lte" in method else 0,
-        encoder_macs=0 if place == 0 else int(3e12 / scale**2),
-        parameters=0 if place == 0 else 1_200_000 + place,
+        macs={
+            "decoder": macs + 1000 * image if place else 0,
+            "estimator": 7_000_000_000 if "lte" in method else 0,
+            "encoder": 0 if place == 0 else int(3e12 / scale**2),
+        },
+        parameters={"all": 0 if place == 0 else 1_200_000 + place},
         expert_depths=depths,
         expert_shares=[1 / len(depths) for _ in depths],
         seconds=0.5,
@@ -100,6 +102,14 @@ def made_up_row(method: str, scale: float, image: int, role: RoleNote, seed: int
         versions={"torch": "0.0.0"},
         measured_at="2000-01-01T00:00:00",
     )
+
+
+def edited(row: Measurement, **fields: object) -> Measurement:
+    """The row with other fields, metrics (`psnr`) and MACs (`decoder_macs`)."""
+    metrics = {name: fields.pop(name) for name in row.metrics if name in fields}
+    parts = {name: fields.pop(name) for name in list(fields) if name.endswith("_macs")}
+    macs = {name.removesuffix("_macs"): value for name, value in parts.items()}
+    return replace(row, metrics={**row.metrics, **metrics}, macs={**row.macs, **macs}, **fields)
 
 
 def write_results(

@@ -55,7 +55,7 @@ def made_up(
             if row in missing:
                 cell = replace(cell, missing="not measured (0 of 3 images)")
             else:
-                cell = replace(cell, images=3, psnr=30.0, macs=counted[row])
+                cell = replace(cell, images=3, metrics={"psnr": 30.0}, macs=counted[row])
             named = paper_system(experiment, row)
             cells[row, role, scale] = replace(
                 cell, **printed_fields(experiment, named, role, scale)

@@ -403,7 +403,7 @@ def test_images_too_small_for_a_scale(images, tmp_path):
 def test_cells_without_cmsr_keep_their_names():
     plain = CellId("edsr-liif", 0, "c0ffee", "Set5", "f00d", 4.0, "benchmark", "fp32")
     assert plain.key == "ca08add8fb"
-    assert replace(plain, cmsr="0123456789").key != plain.key
+    assert replace(plain, rendering="0123456789").key != plain.key
 
 
 # The command line
@@ -448,7 +448,7 @@ def test_tables_are_made_and_used(here, harness):
     assert [c["rendering"] for c in plain["cells"]] == ["plain"] * 3
     assert [c["rendering"] for c in found["cells"]] == ["plain", "CMSR 1e-06", "CMSR 1e-06"]
     by_cmsr = [row for row in found["images"] if row["scale"] > 4]
-    assert {row["cmsr"] for row in by_cmsr} == {stored.identity}
+    assert {row["rendering"] for row in by_cmsr} == {stored.identity}
     assert {row["cmsr_mse"] for row in by_cmsr} == {1e-6}
     for row in by_cmsr:
         assert 0 < row["rendered_macs"] <= row["decoder_macs"]
@@ -489,7 +489,7 @@ def test_tables_of_other_weights_are_refused_unless_told_otherwise(here, harness
     assert "--foreign-tables" in err
     content = json.loads(harness.good(*other, "--foreign-tables", "--json"))
     assert content["cells"][0]["rendering"] == "CMSR 1e-06 FOREIGN"
-    assert {row["cmsr"][10:] for row in content["images"]} == {"-foreign"}
+    assert {row["rendering"][10:] for row in content["images"]} == {"-foreign"}
     assert "FOREIGN TABLES" in "\n".join(content["notes"])
     own = json.loads(
         harness.good(*EVAL, "--scale", 6, "--cmsr", "t.json", "--foreign-tables", "--json")

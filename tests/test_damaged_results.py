@@ -229,8 +229,8 @@ def test_rows_and_plans_without_checksums_end_in_a_message_at_worst(seed):
 def test_rows_of_a_newer_version_are_refused():
     file = CellFile(Path("cell.jsonl"))
     row = made_up_row("edsr-liif", 4, 0, STAND_IN, 0)
-    file.append(replace(row, schema=2, versions={"harness": "7.1"}))
-    message = r"cell.jsonl, line 1, cannot be read: .* version 7.1 .* schema 2.*\nUse that version"
+    file.append(replace(row, schema=3, versions={"harness": "7.1"}))
+    message = r"cell.jsonl, line 1, cannot be read: .* version 7.1 .* schema 3.*\nUse that version"
     with pytest.raises(HarnessError, match=message):
         file.rows()
 

@@ -19,7 +19,13 @@ MODULES = [
 ]
 WITH_EXAMPLES = {
     *("baselines.registry", "baselines.mlp", "baselines.geometry", "baselines.encoders.edsr"),
-    *("moeisr.losses", "harness.metrics.scores", "harness.flops", "harness.experiments.published"),
+    *(
+        "moeisr.losses",
+        "harness.metrics.psnr",
+        "harness.metrics.ssim",
+        "harness.flops",
+        "harness.experiments.published",
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""A network of a new kind is one class and one line: trained, measured, counted, reported."""
+"""What a user adds is one file: a network of a new kind, a metric; nothing else is edited."""
 
 # ruff: noqa: ARG002, ARG005  (the toy takes what the protocol hands over)
 
@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny import profile_with, write_data, write_profile
@@ -18,7 +21,8 @@ from baselines import Method, registry
 from baselines.base import Request, SRModel, Streamed, cut
 from baselines.geometry import make_coord, nearest_index, table_rows
 from baselines.macs import MacCount
-from harness import experiments
+from harness import experiments, metrics
+from harness.measure.rows import flat
 
 
 class Splat(SRModel):
@@ -143,3 +147,96 @@ def test_queries_of_the_toy_are_what_it_is_trained_on(splat):
     lr, coord = torch.rand(2, 3, 4, 5) * 2 - 1, torch.rand(2, 7, 2) * 2 - 1
     loss, routing = model.query(lr, coord, coord, torch.zeros(2, 7, 3))
     assert (loss > 0, routing) == (True, None)
+
+
+def levels(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
+    """Mean absolute error in 8-bit levels."""
+    return (sr.clamp(0, 1) - hr).abs().mean(dim=(-3, -2, -1)) * 255
+
+
+MAE = metrics.Metric(
+    "mae",
+    "MAE",
+    levels,
+    lambda sr, hr: float(np.abs(sr - hr).mean() * 255),
+    unit="levels",
+    digits=1,
+    larger_is_better=False,
+)
+
+
+@pytest.fixture
+def mae() -> Iterator[metrics.Metric]:
+    """The metric, registered the public way."""
+    metrics.register(MAE)
+    yield MAE
+    metrics.unregister("mae")
+
+
+def test_a_metric_is_added_to_measured_cells(mae, harness, tmp_path, monkeypatch):
+    """A table of its own, with its unit, digits and direction; others are not measured again."""
+    root = write_data(tmp_path / "data")
+    command = ("--profile", write_profile(tmp_path / "p.yaml"), "--data-root", root, "--no-figures")
+    old = replace(
+        experiments.get("table1"),
+        name="mine",
+        blocks=(experiments.Block(("edsr-liif", "edsr-lte")),),
+        scales=(2, 4),
+        tables=("psnr", "ssim"),
+    )
+    monkeypatch.setitem(experiments.EXPERIMENTS, "mine", old)
+    harness.good("run", "mine", *command)
+    before = stored(tmp_path)
+    new = replace(old, tables=("psnr", "mae"))
+    monkeypatch.setitem(experiments.EXPERIMENTS, "mine", new)
+
+    def again(*_: object) -> Tensor:
+        raise AssertionError("measured again")
+
+    monkeypatch.setitem(metrics.METRICS, "psnr", replace(metrics.METRICS["psnr"], value=again))
+    harness.good("run", "mine", *command)
+    after = stored(tmp_path)
+    assert after.keys() == before.keys()
+    for key, row in after.items():
+        assert (row["psnr"], row["ssim"]) == (before[key]["psnr"], before[key]["ssim"])
+        assert 0 < row["mae"] < 255
+    text = (tmp_path / "reports/tiny/mine.md").read_text()
+    section = text[text.index("MAE (levels)") :]
+    values = {}
+    for name in ("EDSR-LIIF", "EDSR-LTE"):
+        line = next(line for line in section.splitlines() if line.startswith(f"| {name}"))
+        values[name] = line.split("|")[3].strip()
+    best = min(values, key=lambda name: float(values[name].strip("*")))
+    assert values[best].startswith("**")
+    assert re.fullmatch(r"\d+\.\d", values[best].strip("*"))
+
+
+def stored(folder: Path) -> dict[tuple[str, str, float], dict]:
+    """The stored rows, by method, image and scale."""
+    rows = [
+        flat(json.loads(line))
+        for file in (folder / "results").rglob("*.jsonl")
+        if "measurements" in file.parts
+        for line in file.read_text().splitlines()
+    ]
+    return {(row["method"], row["image"], row["scale"]): row for row in rows}
+
+
+@pytest.mark.parametrize("name", metrics.METRICS)
+def test_every_metric_equals_its_oracle(name):
+    rng = np.random.default_rng(0)
+    hr = rng.random((37, 41, 3))
+    sr = (hr + rng.normal(0, 0.1, hr.shape)).clip(0, 1)
+    metric = metrics.METRICS[name]
+
+    def value(image: np.ndarray) -> float:
+        pair = (torch.from_numpy(x).permute(2, 0, 1) for x in (image, hr))
+        return metric.value(*pair, "full", 2).item()
+
+    assert value(sr) == pytest.approx(metric.oracle(sr, hr), abs=1e-6)
+    assert (value(hr * 0.99 + sr * 0.01) > value(sr)) == metric.larger_is_better
+
+
+def test_a_metric_s_name_is_its_own(mae):
+    with pytest.raises(ValueError, match="mae already"):
+        metrics.register(replace(MAE, label="Another"))

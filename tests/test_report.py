@@ -21,6 +21,7 @@ from report_fixtures import (
     ROLE,
     STAND_IN,
     TABLE1,
+    edited,
     made_up_psnr,
     write_results,
     write_sample,
@@ -100,7 +101,7 @@ def test_difference_is_to_the_printed_value(results: Path) -> None:
 def test_ties_at_printed_precision_are_all_bold_and_bicubic_never(tmp_path: Path) -> None:
     def edit(row: Measurement) -> Measurement:
         values = {"bicubic": 99.0, "edsr-liif": 30.001, "edsr-moeisr-liif-s": 29.0}
-        return replace(row, psnr=values.get(row.method, 30.004))
+        return edited(row, psnr=values.get(row.method, 30.004))
 
     text = render(write_results(tmp_path, edit=edit), "quick", "table1", "markdown")
     assert set(line(text, "bicubic", "measured")) == {"99.00"}
@@ -245,8 +246,7 @@ def test_csv_says_what_was_counted_alone(tmp_path: Path) -> None:
     def edit(row: Measurement) -> Measurement:
         if row.method != "edsr-lte":
             return row
-        counted = {"psnr": None, "ssim": None, "protocol": "macs-lr", "checkpoint": "shapes-0"}
-        return replace(row, **counted)
+        return replace(row, metrics={}, protocol="macs-lr", checkpoint="shapes-0")
 
     notes = [replace(n, training="") if n.method == "edsr-lte" else n for n in PLAN.methods]
     root = write_results(tmp_path, plan=replace(PLAN, methods=notes), edit=edit)
@@ -258,7 +258,7 @@ def test_csv_says_what_was_counted_alone(tmp_path: Path) -> None:
 def test_methods_under_bicubic_are_called_a_path(results: Path, tmp_path: Path) -> None:
     def edit(row: Measurement) -> Measurement:
         low = row.method == "edsr-lte" and row.scale == 12
-        return replace(row, psnr=1.0) if low else row
+        return edited(row, psnr=1.0) if low else row
 
     root = write_results(tmp_path, edit=edit)
     for fmt in ALL_FORMATS:
@@ -303,8 +303,8 @@ def test_cells_without_rows_or_plan_are_shown(tmp_path: Path) -> None:
 def test_images_that_are_too_small_are_left_out_and_counted(tmp_path: Path) -> None:
     def edit(row: Measurement) -> Measurement:
         if row.scale == 24 and row.image == "image2.png":
-            return replace(row, psnr=None, ssim=None, reason="LR of 9 x 9")
-        return replace(row, psnr=None, ssim=None, reason="tiny") if row.scale == 30 else row
+            return edited(row, psnr=None, ssim=None, reason="LR of 9 x 9")
+        return edited(row, psnr=None, ssim=None, reason="tiny") if row.scale == 30 else row
 
     root = write_results(tmp_path, edit=edit)
     text = render(root, "quick", "table1", "markdown")
@@ -320,7 +320,7 @@ def test_images_that_are_too_small_are_left_out_and_counted(tmp_path: Path) -> N
 
 def test_images_without_ssim_are_counted(tmp_path: Path) -> None:
     def edit(row: Measurement) -> Measurement:
-        return replace(row, ssim=None) if (row.scale, row.image) == (30, "image0.png") else row
+        return edited(row, ssim=None) if (row.scale, row.image) == (30, "image0.png") else row
 
     text = render(write_results(tmp_path, edit=edit), "quick", "table1", "markdown")
     assert "30, SSIM is over 2 of 3 images" in text
@@ -337,7 +337,7 @@ def test_a_row_that_was_written_twice_weighs_once(results: Path, tmp_path: Path)
 def test_a_psnr_that_is_no_number_is_not_taken_for_a_small_image(tmp_path: Path) -> None:
     def edit(row: Measurement) -> Measurement:
         reason = "no SSIM: the window does not fit" if row.scale == 30 else ""
-        return replace(row, psnr=math.nan, reason=reason)
+        return edited(row, psnr=math.nan, reason=reason)
 
     root = write_results(tmp_path, edit=edit)
     assert "PSNR is not a number for 3 images" in render(root, "quick", "table1", "markdown")
@@ -349,7 +349,7 @@ def test_a_psnr_that_is_no_number_is_not_taken_for_a_small_image(tmp_path: Path)
 
 def test_infinite_psnr_is_printed(tmp_path: Path) -> None:
     def edit(row: Measurement) -> Measurement:
-        return replace(row, psnr=math.inf) if row.scale == 2 else row
+        return edited(row, psnr=math.inf) if row.scale == 2 else row
 
     root = write_results(tmp_path, edit=edit, scales=(2, 4))
     for fmt, sign in (("markdown", "\N{INFINITY}"), ("latex", r"\infty"), ("json", '"Infinity"')):
@@ -381,8 +381,7 @@ def test_columns_over_different_data_say_so(tmp_path: Path) -> None:
 
 def test_seeds_are_averaged_and_their_spread_shown(tmp_path: Path) -> None:
     def edit(row: Measurement) -> Measurement:
-        assert row.psnr is not None
-        return replace(row, psnr=row.psnr + row.seed)
+        return edited(row, psnr=row.metrics["psnr"] + row.seed)
 
     root = write_results(tmp_path, seeds=(0, 1), edit=edit)
     record = records(root)["edsr-liif", 4]

@@ -31,7 +31,7 @@ from harness.common.errors import HarnessError
 from harness.data.sets import find
 from harness.experiments import EXPERIMENTS
 from harness.measure.evaluate import Task, measure_cell
-from harness.measure.rows import CellFile, CellId
+from harness.measure.rows import CellFile, CellId, flat
 from harness.profiles import Evaluation
 
 TABLE1 = EXPERIMENTS["table1"]
@@ -59,7 +59,8 @@ def cell_files() -> dict[str, bytes]:
 
 
 def rows() -> list[dict]:
-    return [json.loads(line) for text in cell_files().values() for line in text.splitlines()]
+    stored = cell_files().values()
+    return [flat(json.loads(line)) for text in stored for line in text.splitlines()]
 
 
 def triples() -> Counter[tuple[str, str, float]]:
@@ -104,7 +105,7 @@ def test_rows_say_where_they_are_from(job, harness: Harness):
             assert "too small" in row["reason"]
         else:
             assert row["psnr"] > 5
-            assert row["lr_height"] == int(row["hr_height"] / row["scale"])
+            assert row["lr_size"][0] == int(row["hr_size"][0] / row["scale"])
         if row["method"] == "bicubic":
             assert row["checkpoint"] == ""
             assert row["decoder_macs"] == row["parameters"] == 0

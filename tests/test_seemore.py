@@ -357,10 +357,10 @@ def test_a_measurement_counts_the_experts_that_were_chosen(harness, tmp_path):
     assert len(rows) == len(lines) == 2
     for row in rows:
         line = lines[row["image"]]
-        assert row["encoder_macs"] == line["encoder_macs"]
+        assert row["macs"]["encoder"] == line["encoder_macs"]
         assert sum(line["expert_shares"]) == pytest.approx(1)
-        costs = model.network.macs((row["lr_height"], row["lr_width"]))
-        assert min(costs) <= row["encoder_macs"] < max(costs)
+        costs = model.network.macs(tuple(row["lr_size"]))
+        assert min(costs) <= row["macs"]["encoder"] < max(costs)
 
 
 def test_an_experiment_can_have_it_as_a_row(tmp_path):

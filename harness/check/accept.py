@@ -61,8 +61,8 @@ def accept(
         reason=reason.strip(),
         experiments=tuple(sorted(reports)),
         change=_change({cell.key: cell for cell in old}, cells),
-        devices=_seen(reports, "devices"),
-        versions=_seen(reports, "versions"),
+        devices=_seen(reports, "device"),
+        versions=_seen(reports, "version"),
     )
     return Golden(
         profile=profile.name,
@@ -117,9 +117,9 @@ def _entry(name: str, report: Report) -> GoldenExperiment:
     )
 
 
-def _seen(reports: Mapping[str, Report], field: str) -> tuple[str, ...]:
+def _seen(reports: Mapping[str, Report], column: str) -> tuple[str, ...]:
     cells = [cell for report in reports.values() for cell in report.cells.values()]
-    return distinct(value for cell in cells for value in getattr(cell, field))
+    return distinct(value for cell in cells for value in cell.source(column))
 
 
 def _change(old: Mapping[CellKey, GoldenCell], new: Mapping[CellKey, GoldenCell]) -> str:

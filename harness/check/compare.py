@@ -12,10 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from harness.check.findings import Allowed, Finding, Verdict
-from harness.check.golden import CellKey, Golden, GoldenCell
+from harness.check.golden import CellKey, Golden, GoldenCell, golden_cell
 from harness.profiles import concerning
 from harness.report.aggregate import Report
-from harness.report.means import CellMean
 
 MACS_TOLERANCE = 0.01
 """Relative rise of a mixture's decoder multiply-adds that is let pass."""
@@ -89,19 +88,20 @@ def _shown(value: Any) -> str:
 
 
 def _judged(expected: GoldenCell, report: Report, allowed: Allowed) -> Finding:
-    cell = report.cells.get((expected.method, expected.role, expected.scale))
-    if cell is None:
+    mean = report.cells.get((expected.method, expected.role, expected.scale))
+    if mean is None:
         reason = f"no cell of {expected.experiment} any more"
         return _finding(expected, [(Verdict.MISSING, reason)])
-    if cell.missing or cell.psnr is None:
-        return _finding(expected, [(Verdict.MISSING, cell.missing or "no PSNR")])
+    if mean.missing or mean.psnr is None:
+        return _finding(expected, [(Verdict.MISSING, mean.missing or "no PSNR")])
+    cell = golden_cell(expected.experiment, mean)
     others = _not_comparable(expected, cell)
     if others:
         return replace(_finding(expected, others), measured=cell.psnr)
     anew = cell.checkpoints != expected.checkpoints
     tolerance = allowed.drop(anew)
     notes = _judge_psnr(expected.psnr, cell.psnr, tolerance, anew)
-    notes += _judge_macs(expected, cell, coarse=anew and allowed.coarse)
+    notes += _judge_macs(expected, cell, bool(mean.expert_depths), anew and allowed.coarse)
     finding = _finding(expected, notes)
     return replace(finding, measured=cell.psnr, tolerance=tolerance, anew=anew)
 
@@ -135,7 +135,7 @@ def _new(
             )
 
 
-def _not_comparable(expected: GoldenCell, cell: CellMean) -> _Notes:
+def _not_comparable(expected: GoldenCell, cell: GoldenCell) -> _Notes:
     """Why two PSNRs cannot be compared."""
     data = "the images of " + expected.dataset
     pairs: tuple[tuple[Verdict, str, object, object], ...] = (
@@ -177,11 +177,11 @@ def _judge_psnr(expected: float, psnr: float, tolerance: float, anew: bool) -> _
     return []
 
 
-def _judge_macs(expected: GoldenCell, cell: CellMean, coarse: bool) -> _Notes:
+def _judge_macs(expected: GoldenCell, cell: GoldenCell, routed: bool, coarse: bool) -> _Notes:
     """Exact for networks without experts; with them, the count follows how they are chosen."""
-    old, new = expected.decoder_macs, cell.decoder_macs or 0.0
+    old, new = expected.decoder_macs, cell.decoder_macs
     words = f"{new:,.0f} decoder multiply-adds in place of {old:,.0f}"
-    if not cell.expert_depths or not old:
+    if not routed or not old:
         return [(Verdict.MACS, f"{words}; they must be equal")] if old != new else []
     allowed = MACS_RETRAINED if coarse else MACS_TOLERANCE
     words += f" ({new / old - 1:+.1%}; {allowed:.0%} more are let pass)"

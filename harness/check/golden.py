@@ -149,8 +149,27 @@ class Golden(_Strict):
 
 def golden_cell(experiment: str, cell: CellMean) -> GoldenCell:
     """A measured cell as one to be accepted; it must have a PSNR."""
-    fields = {name: getattr(cell, name) for name in GoldenCell.model_fields if name != "experiment"}
-    return GoldenCell(experiment=experiment, **fields)
+    if cell.psnr is None:
+        raise ValueError(f"{cell.method} has no PSNR")
+    return GoldenCell(
+        experiment=experiment,
+        role=cell.role,
+        method=cell.method,
+        scale=cell.scale,
+        dataset=cell.dataset,
+        psnr=cell.psnr,
+        ssim=cell.metrics.get("ssim"),
+        decoder_macs=cell.part_macs.get("decoder", 0.0),
+        images=cell.images,
+        seeds=cell.seeds,
+        protocols=cell.source("protocol"),
+        lr_sources=cell.source("lr_source"),
+        fingerprints=cell.source("dataset_fingerprint"),
+        lr_fingerprints=cell.source("lr_fingerprint"),
+        precisions=cell.source("precision"),
+        recipes=cell.source("recipe"),
+        checkpoints=cell.source("checkpoint"),
+    )
 
 
 def dump(golden: Golden) -> str:

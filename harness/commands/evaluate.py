@@ -127,7 +127,7 @@ def evaluate(
             "precision": settings.evaluation.precision,
             "cells": summary,
         }
-        print_json({**content, "notes": notes, "images": rows})
+        print_json({**content, "notes": notes, "images": [store.flat(row) for row in rows]})
     else:
         used = settings.evaluation.precision
         precise = "" if used == "fp32" else f"; in {used}, not float32"
@@ -148,7 +148,7 @@ def _measure(
 ) -> list[dict[str, Any]]:
     """Rows of one dataset at one scale; what was measured before is not measured again."""
     from harness.common.progress import bar
-    from harness.measure.evaluate import Task, measure_cell, missing_images
+    from harness.measure.evaluate import Task, measure_cell
     from harness.measure.rows import CellFile, each_image_once
 
     task = Task(
@@ -164,7 +164,7 @@ def _measure(
     )
     file = CellFile(where.results / "eval" / task.cell(subject).relative_path)
     total = len(dataset.items)
-    left = total if force else len(missing_images(file, dataset.items))
+    left = total if force else len(task.missing(file.by_image()))
     with bar(f"{subject.method} {dataset.name} x{scale:g}", total, total - left) as progress:
         rows = measure_cell(
             subject,

@@ -62,7 +62,8 @@ def load(text: bytes | str, kind: type[T], schema: int) -> T:
 
     Args:
         text: JSON.
-        kind: the dataclass.
+        kind: the dataclass; `kind.upgrade`, where it has one, turns the content of an older schema
+            into that of its own.
         schema: the newest that this version knows.
 
     Raises:
@@ -78,6 +79,11 @@ def load(text: bytes | str, kind: type[T], schema: int) -> T:
             f"it was written by {f'version {version}' if version else 'a newer version'} of "
             f"moeisr-harness, in schema {written}; this version knows schemas up to {schema}"
         )
+    upgrade = getattr(kind, "upgrade", None)
+    try:
+        content = content if upgrade is None else upgrade(content)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{error} is missing or of another kind") from error
     try:
         adapter = _ADAPTERS.get(kind) or _ADAPTERS.setdefault(kind, TypeAdapter(kind))
         found: T = adapter.validate_json(json.dumps(content))

@@ -23,10 +23,10 @@ ROLES = {
 # A row of fixed-scale networks, one for each column: `rdn-xN` stands for rdn-x2, rdn-x3, rdn-x4.
 EACH_SCALE = "-xN"
 
-TableName = Literal[
+TableName = str
+"""A metric's name, or one of `OTHER_TABLES`."""
+OTHER_TABLES = (
     "overview",
-    "psnr",
-    "ssim",
     "macs",
     "other-macs",
     "latency",
@@ -34,7 +34,7 @@ TableName = Literal[
     "limits",
     "shares",
     "networks",
-]
+)
 FigureName = Literal["curves", "maps", "crops", "pareto"]
 
 
@@ -157,6 +157,12 @@ class Experiment:
     def measures_costs(self) -> bool:
         """Whether latency and peak memory are measured (`harness.costs`)."""
         return not {"latency", "memory"}.isdisjoint(self.tables)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics of every row: PSNR, SSIM, and those that it has tables of."""
+        own = (name for name in self.tables if name not in OTHER_TABLES)
+        return tuple(dict.fromkeys(("psnr", "ssim", *own)))
 
     @property
     def origin(self) -> str:

@@ -16,7 +16,6 @@ from harness.common.versions import versions
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset
 from harness.measure.cmsr_scan import LEVELS, Scan, bin_width, find_levels, run_scan
-from harness.measure.evaluate import missing_images
 from harness.measure.rows import CellFile
 
 
@@ -71,7 +70,7 @@ def make_tables(
 
 def _scan_missing(work: Sequence[tuple[Scan, CellFile]]) -> None:
     total = sum(len(scan.dataset.items) for scan, _ in work)
-    left = sum(len(missing_images(file, scan.dataset.items)) for scan, file in work)
+    left = sum(len(scan.missing(file)) for scan, file in work)
     if not left:
         return
     pairs = PairStore()

@@ -24,7 +24,6 @@ from harness.common import checksums
 from harness.data.degrade import TooSmallError, make_pair, unit
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
-from harness.measure.evaluate import missing_images
 from harness.measure.rows import CellFile
 
 SCHEMA = 1
@@ -64,6 +63,11 @@ class Scan:
     scale: float
     levels: tuple[float, ...]
     memory: int | None = None
+
+    def missing(self, file: CellFile) -> list[ImageItem]:
+        """The images that have no row yet."""
+        done = file.by_image()
+        return [item for item in self.dataset.items if item.name not in done]
 
     def file(self, results: Path) -> CellFile:
         """Where its rows lie, named by all that decides them."""
@@ -127,7 +131,7 @@ def run_scan(
     with file.claimed(wait) as mine:
         if not mine:
             return False
-        for item in missing_images(file, scan.dataset.items):
+        for item in scan.missing(file):
             file.append(scan_image(scan, item, pairs))
             done(scan)
     return True

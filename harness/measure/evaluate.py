@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -16,7 +16,6 @@ from torch import Tensor
 
 from baselines.base import SRModel
 from baselines.macs import MacCount
-from harness import metrics
 from harness.checkpoints.cmsr_table import Cmsr
 from harness.checkpoints.subject import Subject
 from harness.common.device import PeakMemory, describe, synchronise
@@ -26,8 +25,8 @@ from harness.data.degrade import Pair, TooSmallError, unit
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
 from harness.measure.macs import COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
-from harness.measure.rows import NO_SSIM, CellFile, CellId, Measurement
-from harness.metrics import too_small
+from harness.measure.rows import NO_VALUE, CellFile, CellId, Measurement
+from harness.metrics import METRICS, shaved_border, too_small
 from harness.profiles import Evaluation
 from harness.upscale.network import Upscaled, upscale
 
@@ -41,6 +40,7 @@ class Task:
         protocol: PSNR protocol, or what is counted where nothing is scored
             (`harness.measure.macs`).
         images: names of those to measure; empty for all. The cell is that of the whole set.
+        metrics: names of those that every row is to have.
         cmsr: tables by which scales above x4 are rendered; None: all at the target scale.
     """
 
@@ -54,6 +54,7 @@ class Task:
     cache: Path | None
     images: tuple[str, ...] = ()
     cmsr: Cmsr | None = None
+    metrics: tuple[str, ...] = ("psnr", "ssim")
 
     @property
     def items(self) -> tuple[ImageItem, ...]:
@@ -87,9 +88,22 @@ class Task:
             protocol=self.protocol,
             precision=self.settings.precision,
             lr_fingerprint=self.lr_fingerprint,
-            cmsr=self.cmsr_key,
+            rendering=self.cmsr_key,
             memory_mib=self.settings.memory_mib,
         )
+
+    def lacks(self, row: Mapping[str, Any] | None) -> tuple[str, ...]:
+        """The metrics that an image's row lacks: all of them without a row."""
+        return tuple(name for name in self.metrics if row is None or name not in row["metrics"])
+
+    def missing(self, found: Mapping[str, Mapping[str, Any]]) -> list[ImageItem]:
+        """Images without a row among those found (by image), or whose row lacks a metric."""
+        scored = not is_counted(self.protocol)
+        return [
+            item
+            for item in self.items
+            if item.name not in found or (scored and self.lacks(found[item.name]))
+        ]
 
 
 @dataclass(frozen=True)
@@ -145,13 +159,20 @@ def warm_up(model: SRModel, settings: Evaluation) -> None:
     ready.add(settings.precision)
 
 
-def _scores(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> tuple[float, float | None, str]:
-    """PSNR, SSIM, and why the latter is missing where it is."""
-    db = metrics.psnr(sr, hr, protocol, scale).item()
-    try:
-        return db, metrics.ssim(sr, hr, protocol, scale).item(), ""
-    except ValueError as error:
-        return db, None, f"{NO_SSIM}: {error}"
+def _scores(
+    names: Iterable[str], sr: Tensor, hr: Tensor, protocol: str, scale: float
+) -> tuple[dict[str, float | None], str]:
+    """Metrics by name, and why some are missing where they are."""
+    values: dict[str, float | None] = {}
+    reasons = []
+    for name in names:
+        metric = METRICS[name]
+        try:
+            values[name] = metric.value(sr, hr, protocol, scale).item()
+        except ValueError as error:
+            values[name] = None
+            reasons.append(f"{NO_VALUE}{metric.label}: {error}")
+    return values, "; ".join(reasons)
 
 
 def measure_image(
@@ -160,6 +181,7 @@ def measure_image(
     task: Task,
     pairs: PairStore | None = None,
     ready: SRModel | None = None,
+    earlier: Mapping[str, Any] | None = None,
 ) -> Measurement:
     """Measure a method on one image.
 
@@ -171,6 +193,7 @@ def measure_image(
         task: dataset, scale and protocol.
         pairs: images that other measurements have read or made; kept there for the next.
         ready: the method's network for this scale, if it was made before (`at_scale`).
+        earlier: a row of the image, whose metrics are kept: those that it lacks are measured.
     """
     pairs = pairs or PairStore(budget=0)
     if is_counted(task.protocol):
@@ -188,15 +211,20 @@ def measure_image(
         lr_source=pair.source,
     )
     if too_small(image.hr_size, task.protocol, task.scale):
-        border = metrics.shaved_border(task.protocol, task.scale)
+        border = shaved_border(task.protocol, task.scale)
         reason = f"too small: nothing is left inside a border of {border} pixels"
         return _row(subject, task, replace(image, reason=reason))
     model = task.model(subject)
     ready = ready or model.at_scale(task.scale)
     made = _timed_upscale(ready, subject.device, pair, task, pairs.bytes)
     macs = model.count(image.lr_size, image.hr_size, made.sr.choice)
-    db, similarity, reason = _scores(made.sr.image[0], unit(pair.hr), task.protocol, task.scale)
-    return _row(subject, task, replace(image, reason=reason), macs, made, db, similarity)
+    values, reason = _scores(
+        task.lacks(earlier), made.sr.image[0], unit(pair.hr), task.protocol, task.scale
+    )
+    if earlier is not None:
+        values = {**earlier["metrics"], **values}
+        reason = "; ".join(filter(None, (earlier["reason"], reason)))
+    return _row(subject, task, replace(image, reason=reason), macs, made, values)
 
 
 def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore) -> Measurement:
@@ -207,10 +235,13 @@ def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore
         return _row(subject, task, replace(image, reason="too small: no LR pixel is left"))
     kept = replace(item, load=lambda: pairs.image(item).pixels)
     macs = macs_of_image(subject, kept, lr, hr, task.settings.precision)
+    row = _row(subject, task, image, macs)
+    least = subject.model.least_encoder_macs(lr)
+    values = subject.model.kernel_values(task.scale)
     return replace(
-        _row(subject, task, image, macs),
-        least_encoder_macs=subject.model.least_encoder_macs(lr),
-        kernel_values=subject.model.kernel_values(task.scale),
+        row,
+        macs=row.macs if least is None else {**row.macs, "least_encoder": least},
+        parameters=row.parameters if values is None else {**row.parameters, "kernel": values},
     )
 
 
@@ -232,9 +263,11 @@ def _row(
     image: _Image,
     macs: MacCount | None = None,
     made: _Timed | None = None,
-    psnr: float | None = None,
-    ssim: float | None = None,
+    values: Mapping[str, float | None] | None = None,
 ) -> Measurement:
+    scored = {} if is_counted(task.protocol) else dict.fromkeys(task.metrics)
+    bound = task.cmsr.stored.mse if task.cmsr and task.cmsr_key else None
+    encoder = subject.encoder_parameters
     return Measurement(
         method=subject.method,
         seed=subject.seed,
@@ -248,25 +281,16 @@ def _row(
         image=image.name,
         image_sha256=image.sha256,
         scale=task.scale,
-        hr_height=image.hr_size[0],
-        hr_width=image.hr_size[1],
-        lr_height=image.lr_size[0],
-        lr_width=image.lr_size[1],
+        hr_size=image.hr_size,
+        lr_size=image.lr_size,
         lr_source=image.lr_source,
         protocol=task.protocol,
-        psnr=psnr,
-        ssim=ssim,
+        metrics=scored if values is None else dict(values),
         reason=image.reason,
-        decoder_macs=macs.decoder if macs else 0,
-        estimator_macs=macs.estimator if macs else 0,
-        encoder_macs=macs.encoder if macs else 0,
-        executed_macs=macs.executed if macs else 0,
-        kernel_macs=macs.kernels if macs else 0,
-        rendered_macs=macs.rendered if macs else None,
-        cmsr=task.cmsr_key,
-        cmsr_mse=task.cmsr.stored.mse if task.cmsr and task.cmsr_key else None,
-        parameters=subject.parameters,
-        encoder_parameters=subject.encoder_parameters,
+        macs=(macs or MacCount()).parts,
+        rendering=task.cmsr_key,
+        facts={} if bound is None else {"cmsr_mse": bound},
+        parameters={"all": subject.parameters, **({} if encoder is None else {"encoder": encoder})},
         expert_depths=subject.expert_depths,
         expert_shares=list(macs.shares) if macs and subject.model.expert_count > 1 else [],
         seconds=made.seconds if made else 0.0,
@@ -279,12 +303,6 @@ def _row(
         versions=versions(),
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-
-
-def missing_images(file: CellFile, items: Iterable[ImageItem]) -> list[ImageItem]:
-    """Images of a cell that have no row yet."""
-    done = file.by_image()
-    return [item for item in items if item.name not in done]
 
 
 def measure_cell(
@@ -318,14 +336,15 @@ def measure_cell(
         if not mine:
             return None
         found = _found(file, task.cell(subject))
-        missing = [item for item in task.items if force or item.name not in found]
+        missing = list(task.items) if force else task.missing(found)
         ready = None
         if missing and not is_counted(task.protocol):
             ready = task.model(subject).at_scale(task.scale)
             warm_up(ready, task.settings)
         try:
             for item in missing:
-                row = measure_image(subject, item, task, pairs, ready)
+                earlier = None if force else found.get(item.name)
+                row = measure_image(subject, item, task, pairs, ready, earlier)
                 file.append(row)
                 if measured is not None:
                     measured(row)

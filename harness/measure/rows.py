@@ -13,25 +13,42 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import pandas as pd
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from harness.common import checksums
 from harness.common.errors import HarnessError
 from harness.common.files import replacing
 from harness.common.locks import BusyError, held
+from harness.metrics import METRICS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-SCHEMA = 1
+SCHEMA = 2
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+Size = tuple[Count, Count]
+
+
+def _with(*names: str) -> AfterValidator:
+    """Numbers by name, of which these are there."""
+
+    def check(values: dict[str, int]) -> dict[str, int]:
+        if not values.keys() >= set(names):
+            raise ValueError(f"{', '.join(sorted(set(names) - values.keys()))} is missing")
+        return values
+
+    return AfterValidator(check)
+
+
+Macs = Annotated[dict[str, Count], _with("decoder", "estimator", "encoder")]
+Parameters = Annotated[dict[str, Count], _with("all")]
 
 
 @dataclass(frozen=True)
@@ -40,32 +57,24 @@ class Measurement:
 
     Attributes:
         role: set of the paper that the dataset stands for (equal to `dataset` if it is it).
+        hr_size, lr_size: (height, width).
         lr_source: official, matlab (made here by the MATLAB-compatible resize) or pil; hr or size
-            where multiply-adds were counted without an LR image (`harness.measure.macs`).
+            where MACs were counted without an LR image (`harness.measure.macs`).
         lr_fingerprint: changes with the dataset's own LR images; "" where they were made here.
-        protocol: PSNR and SSIM protocol; see `harness.metrics`.
-        psnr: dB; None with a reason where the image is too small for the scale, and where
-            nothing was enlarged.
-        decoder_macs: multiply-adds as the paper counts its decoder: every query through its
-            expert's whole MLP, plus the mapper.
-        estimator_macs: of LTE's amplitude, frequency and phase layers, which the paper leaves out.
-        encoder_macs: multiply-adds of the encoder.
-        least_encoder_macs: with the cheapest expert in every layer, where `encoder_macs` has the
-            dearest because the choice is not known (SeemoRe without weights); else None.
-        encoder_parameters: those of `parameters` that are the encoder's; None where a network has
-            no encoder apart, and in rows of versions that did not say.
-        kernel_macs: of making IGConv's kernels, once for a scale; in no other count.
-        kernel_values: numbers in these kernels, which take the hyper-network's place; None where
-            there are none, and in rows that score.
-        executed_macs: that the engine executes in the place of the decoder's and the estimators';
-            None in rows of versions that had no engine.
-        rendered_macs: `decoder_macs` less what CMSR saved by rendering at lower scales; None where
-            every query was rendered.
-        cmsr: identity of the tables that CMSR rendered by (`harness.cmsr`); "" where it did not.
-        cmsr_mse: bound of the error that they were made for.
-        memory_mib: of `Evaluation`, where it was set: bands round otherwise.
+        protocol: of the metrics; see `harness.metrics`.
+        metrics: value by name; None with a reason where the image is too small for one. Without
+            an entry a metric was not asked for; empty where nothing was enlarged.
+        macs: MACs of the image by part, as `baselines.macs.MacCount` has them. `decoder` is the
+            paper's count: every query through its expert's whole MLP, plus the mapper;
+            `executed` is not in rows of versions that had no engine.
+        parameters: `all`, those of the `encoder` where there is one apart, and the numbers in
+            its `kernel` where a network makes them for a scale and nothing was scored.
         expert_shares: share of the latent-code queries that each expert served, shallowest first;
             of the layers, where an expert serves a whole image (SeemoRe, the lowest rank first).
+        rendering: identity of what the network was rendered by (CMSR's tables); "" for its own
+            way.
+        facts: what else must be known of the rendering, by name.
+        memory_mib: of `Evaluation`, where it was set: bands round otherwise.
         seconds: decoding and encoding, synchronised; without reading images and scoring.
         peak_memory_bytes: of the process (CPU), without images that it keeps for other methods,
             or of the allocator (CUDA), during this image.
@@ -85,19 +94,14 @@ class Measurement:
     image: str
     image_sha256: str
     scale: float
-    hr_height: Count
-    hr_width: Count
-    lr_height: Count
-    lr_width: Count
+    hr_size: Size
+    lr_size: Size
     lr_source: str
     protocol: str
-    psnr: float | None
-    ssim: float | None
+    metrics: dict[str, float | None]
     reason: str
-    decoder_macs: Count
-    estimator_macs: Count
-    encoder_macs: Count
-    parameters: Count
+    macs: Macs
+    parameters: Parameters
     expert_depths: list[Count]
     expert_shares: list[float]
     seconds: float
@@ -108,19 +112,42 @@ class Measurement:
     lr_fingerprint: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     measured_at: str = ""
-    executed_macs: Count | None = None
-    encoder_parameters: Count | None = None
-    kernel_macs: Count = 0
-    kernel_values: Count | None = None
-    least_encoder_macs: Count | None = None
-    rendered_macs: Count | None = None
-    cmsr: str = ""
-    cmsr_mse: float | None = None
+    rendering: str = ""
+    facts: dict[str, float] = field(default_factory=dict)
     memory_mib: Count | None = None
     schema: Count = SCHEMA
 
+    @staticmethod
+    def upgrade(content: dict[str, Any]) -> dict[str, Any]:
+        """A stored row as this version has it."""
+        return _of_schema_1(content) if content.get("schema", 1) == 1 else content
 
-COLUMNS = [f.name for f in fields(Measurement)]
+
+PARTS = ("decoder", "estimator", "encoder", "executed", "kernel", "rendered", "least_encoder")
+
+
+def _of_schema_1(old: dict[str, Any]) -> dict[str, Any]:
+    """A row in which every number had a column of its own."""
+    new = {**old, "schema": SCHEMA}
+    scores = {name: new.pop(name) for name in ("psnr", "ssim")}
+    macs = {part: new.pop(f"{part}_macs", None) for part in PARTS}
+    macs["kernel"] = macs["kernel"] or None
+    parts = {"encoder": "encoder_parameters", "kernel": "kernel_values"}
+    counted = {name: new.pop(column, None) for name, column in parts.items()}
+    changed = {
+        "metrics": {} if str(new["protocol"]).startswith("macs-") else scores,
+        "macs": _known(macs),
+        "parameters": _known({"all": new.pop("parameters"), **counted}),
+        "rendering": new.pop("cmsr", ""),
+        "facts": _known({"cmsr_mse": new.pop("cmsr_mse", None)}),
+        "hr_size": [new.pop("hr_height"), new.pop("hr_width")],
+        "lr_size": [new.pop("lr_height"), new.pop("lr_width")],
+    }
+    return {**new, **changed}
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -128,7 +155,7 @@ class CellId:
     """All that decides a cell's numbers; `lr_fingerprint` stands for the official LR images.
 
     Attributes:
-        cmsr, memory_mib: as in `Measurement`.
+        rendering, memory_mib: as in `Measurement`.
     """
 
     method: str
@@ -140,17 +167,16 @@ class CellId:
     protocol: str
     precision: str
     lr_fingerprint: str = ""
-    cmsr: str = ""
+    rendering: str = ""
     memory_mib: int | None = None
-    schema: int = SCHEMA
 
     @property
     def key(self) -> str:
         """Ten hexadecimal digits that change with any attribute."""
-        decides = asdict(self)
-        for later in ("cmsr", "memory_mib"):
-            if not decides[later]:
-                del decides[later]  # cells of versions that had no such thing keep their names
+        decides = {**asdict(self), "schema": 1}
+        # Under the names that they have had since the first cells, and only where they are set.
+        later = {"cmsr": decides.pop("rendering"), "memory_mib": decides.pop("memory_mib")}
+        decides |= {name: value for name, value in later.items() if value}
         text = json.dumps(decides, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -265,16 +291,36 @@ def each_image_once(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return list({row["image"]: row for row in rows}.values())
 
 
-NO_SSIM = "no SSIM"
-"""How the reason begins that an image with a PSNR has no SSIM."""
+NO_VALUE = "no "
+"""How the reason begins that an image has one metric and lacks another."""
 
 
 def not_a_number(rows: pd.DataFrame) -> int:
     """How many scored rows have a PSNR that is no number: no size of an image explains it."""
     reasons = rows.loc[rows["psnr"].isna(), "reason"]
-    return int(((reasons == "") | reasons.str.startswith(NO_SSIM)).sum())
+    return int(((reasons == "") | reasons.str.startswith(NO_VALUE)).sum())
 
 
 def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Rows as a table with the columns of `Measurement`."""
-    return pd.DataFrame(list(rows), columns=COLUMNS)
+    """Rows as a table: a column for each field, metric, `<part>_macs` and `<part>_parameters`."""
+    lines = [flat(row) for row in rows]
+    columns = [f.name for f in fields(Measurement) if f.name not in _NESTED]
+    always = [*METRICS, *(f"{part}_macs" for part in PARTS), "parameters"]
+    found = dict.fromkeys([*columns, *always, *(name for line in lines for name in line)])
+    return pd.DataFrame(lines, columns=list(found))
+
+
+_NESTED = ("metrics", "macs", "parameters", "facts")
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with a name for each number: the columns of `frame`."""
+    counts = dict(row["parameters"])
+    return {
+        **{name: value for name, value in row.items() if name not in _NESTED},
+        **row["metrics"],
+        **{f"{part}_macs": value for part, value in row["macs"].items()},
+        "parameters": counts.pop("all"),
+        **{f"{part}_parameters": value for part, value in counts.items()},
+        **row["facts"],
+    }

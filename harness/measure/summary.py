@@ -56,9 +56,10 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
 
 def _rendering(cell: pd.DataFrame) -> str:
     """How the images of a cell were rendered, which is the same for all."""
-    tables, mse = str(cell["cmsr"].fillna("").iloc[0]), cell["cmsr_mse"].iloc[0]
+    tables = str(cell["rendering"].iloc[0])
     if not tables:
         return "plain"
+    mse = cell["cmsr_mse"].iloc[0]
     return f"CMSR {mse:g}" + " FOREIGN" * tables.endswith(FOREIGN)
 
 

@@ -19,8 +19,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from harness.metrics.base import Metric
+from harness.metrics.protocols import channels, checked_border, shave
 
 WINDOW = 11
 _SIGMA = 1.5
@@ -95,3 +99,48 @@ def mean_ssim(
         channels = parts[0].shape[-3]
         total += _index_sum(*parts)
     return total / (channels * (height - last) * (width - last))
+
+
+def ssim(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
+    """Structural similarity (Wang et al., 2004), one number per image, in float64.
+
+    Gaussian window of 11 pixels, sigma 1.5, population covariance, data range 1, on the
+    channels and borders of the protocol; mean over channels. Luma is in [16, 235] / 255.
+
+    Args, Raises: as `psnr`; also ValueError where less than a window is left.
+
+    Example:
+        >>> hr = torch.rand(3, 20, 20)
+        >>> round(ssim(hr, hr, "full", 2).item(), 6)
+        1.0
+    """
+    border = checked_border(sr, hr, protocol, scale)
+    offset = 16 / 255 if protocol == "benchmark" else 0.0
+
+    def compared(rows: Tensor) -> Tensor:
+        return channels(rows.clamp(0, 1), protocol) + offset
+
+    inside = [shave(image, border) for image in (sr, hr)]
+    images = sr.shape[:-3].numel()
+    pairs = zip(*(x.reshape(images, *x.shape[-3:]) for x in inside), strict=True)
+    values = [mean_ssim(x, y, compared) for x, y in pairs]
+    return torch.stack(values).reshape(sr.shape[:-3])
+
+
+def _oracle(sr: np.ndarray, hr: np.ndarray) -> float:
+    from skimage.metrics import structural_similarity
+
+    return float(
+        structural_similarity(  # type: ignore[no-untyped-call]
+            sr,
+            hr,
+            channel_axis=-1,
+            data_range=1,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+    )
+
+
+METRIC = Metric("ssim", "SSIM", ssim, _oracle, digits=4)

@@ -232,7 +232,9 @@ def page_caption(report: Report, role: str, row: str = "") -> str:
 def lr_note(report: Report, role: str) -> str:
     """Which LR images the columns were measured on."""
     scored = any(not c.unscored for c in report.cells.values() if c.role == role and c.images)
-    groups = _by_scale(report, role, lambda c: () if scored and c.unscored else c.lr_sources)
+    groups = _by_scale(
+        report, role, lambda c: () if scored and c.unscored else c.source("lr_source")
+    )
     listed = "; ".join(
         f"{where} {source} ({_LR_SOURCES.get(source, 'not described')})"
         for source, where in groups.items()
@@ -241,8 +243,8 @@ def lr_note(report: Report, role: str) -> str:
 
 
 def protocol_note(report: Report, role: str) -> str:
-    """How PSNR and SSIM were taken."""
-    groups = _by_scale(report, role, lambda cell: () if cell.unscored else cell.protocols)
+    """How metrics were taken."""
+    groups = _by_scale(report, role, lambda cell: () if cell.unscored else cell.source("protocol"))
     listed = "; ".join(
         f"protocol {name} ({_PROTOCOLS.get(name, 'not described')})"
         + (f" at {where}" if len(groups) > 1 else "")
@@ -257,7 +259,7 @@ def published_notes(report: Report, role: str, table: str) -> list[str]:
     found: dict[str, list[str]] = {}
     for cell in (*report.cells.values(), *report.printed.values()):
         if cell.role == role:
-            notes = [n for name, n in cell.published_notes if name in _PRINTED.get(table, ())]
+            notes = [n for name, n in cell.printed_notes if name in _PRINTED.get(table, (table,))]
             for note in dict.fromkeys(notes):
                 found.setdefault(note, []).append(f"{report.label(cell.method)} {_at(cell)}")
     return [*general, *(f"Published {listed(where)}: {n}." for n, where in found.items())]
@@ -268,12 +270,8 @@ def listed(places: Sequence[str]) -> str:
     return ", ".join(places) if len(places) <= _FEW else f"({len(places)} values)"
 
 
-_PRINTED = {
-    "psnr": ("published",),
-    "ssim": ("published_ssim",),
-    "macs": ("published_macs", "published_percent"),
-}
-"""Fields of `CellMean` that a table shows."""
+_PRINTED = {"macs": ("macs", "percent")}
+"""What a table shows of `CellMean.printed`; that of a metric, the metric's."""
 
 _FEW = 3
 """Values that a note names one by one."""
@@ -313,11 +311,11 @@ def _mixtures(report: Report, role: str, scale: float) -> list[str]:
     # Counting has neither: a multiply-add is the same under every protocol.
     cells = [cell for cell in report.measured(role, scale) if not cell.unscored]
     notes = []
-    if len(distinct(s for c in cells for s in c.lr_sources)) > 1:
+    if len(distinct(s for c in cells for s in c.source("lr_source"))) > 1:
         notes.append("this column mixes LR sources")
-    if len(distinct(p for c in cells for p in c.protocols)) > 1:
+    if len(distinct(p for c in cells for p in c.source("protocol"))) > 1:
         notes.append("this column mixes protocols")
-    if len(distinct(f for c in cells for f in c.fingerprints)) > 1:
+    if len(distinct(f for c in cells for f in c.source("dataset_fingerprint"))) > 1:
         notes.append("this column was measured on different versions of the data")
     if len({c.images for c in cells}) > 1:
         notes.append("the methods of this column were scored on different numbers of images")

@@ -152,21 +152,22 @@ _Counts = tuple[int | None, int | None, int | None]
 
 
 def _all(row: Mapping[str, Any]) -> _Counts:
-    behind = row["decoder_macs"] + row["estimator_macs"]
-    fewest = row["least_encoder_macs"]
+    macs = row["macs"]
+    behind = macs["decoder"] + macs["estimator"]
+    fewest = macs.get("least_encoder")
     least = None if fewest is None else behind + fewest
-    return row["parameters"], behind + row["encoder_macs"], least
+    return row["parameters"]["all"], behind + macs["encoder"], least
 
 
 def _behind_the_encoder(row: Mapping[str, Any]) -> _Counts:
-    inside = row["encoder_parameters"]
-    parameters = None if inside is None else row["parameters"] - inside
-    return parameters, row["decoder_macs"] + row["estimator_macs"], None
+    inside = row["parameters"].get("encoder")
+    parameters = None if inside is None else row["parameters"]["all"] - inside
+    return parameters, row["macs"]["decoder"] + row["macs"]["estimator"], None
 
 
 def _made_kernels(row: Mapping[str, Any]) -> _Counts:
-    values = row["kernel_values"]
-    return values, None if values is None else row["decoder_macs"], None
+    values = row["parameters"].get("kernel")
+    return values, None if values is None else row["macs"]["decoder"], None
 
 
 _COUNTS: Mapping[Part, Callable[[Mapping[str, Any]], _Counts]] = {

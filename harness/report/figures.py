@@ -144,7 +144,7 @@ def _differences(axis: Any, report: Report, role: str, block: Block, seen: dict[
         for scale in report.scales:
             ours, base = report.at(method, role, scale), report.at(baseline, role, scale)
             measured.append((scale, _minus(_psnr(ours), _psnr(base))))
-            printed.append((scale, _minus(ours.published, base.published)))
+            printed.append((scale, _minus(ours.printed.get("psnr"), base.printed.get("psnr"))))
         look = seen[method]
         _curve(axis, printed, look, ls=":", markerfacecolor="white", markeredgewidth=0.7, lw=0.8)
         _curve(axis, measured, look)
@@ -152,6 +152,10 @@ def _differences(axis: Any, report: Report, role: str, block: Block, seen: dict[
     axis.axhline(0, color=seen[next(iter(baselines))].color, lw=0.8)
     axis.set_ylabel(f"dB to {', '.join(map(report.label, baselines))}")
     axis.yaxis.set_major_locator(MaxNLocator(4))
+
+
+def _decoder(cell: CellMean) -> float:
+    return cell.part_macs.get("decoder", 0.0)
 
 
 def _minus(value: float | None, base: float | None) -> float | None:
@@ -210,7 +214,7 @@ def _over_macs(report: Report, role: str, group: _Group, folder: Path) -> Figure
 def _macs_scales(report: Report, role: str, group: _Group) -> list[float]:
     """The measured scales nearest to the wanted ones; none without a network that has a decoder."""
     cells = [c for b in group.blocks for c in _cells(report, role, b.methods)]
-    known = sorted({c.scale for c in cells if c.decoder_macs and _psnr(c) is not None})
+    known = sorted({c.scale for c in cells if _decoder(c) and _psnr(c) is not None})
     wanted = [min(known, key=lambda s: abs(math.log(s / near))) for near in _MACS_SCALES if known]
     return sorted(set(wanted))
 
@@ -219,9 +223,7 @@ def _macs_panel(axis: Any, report: Report, role: str, scale: float, group: _Grou
     for block in group.blocks:
         cells = [report.at(method, role, scale) for method in block.methods]
         drawn = [
-            (c.decoder_macs, p, c.method)
-            for c in cells
-            if c.decoder_macs and (p := _psnr(c)) is not None
+            (_decoder(c), p, c.method) for c in cells if _decoder(c) and (p := _psnr(c)) is not None
         ]
         path = sorted(drawn, reverse=True) if block.joined else []
         axis.plot([p[0] for p in path], [p[1] for p in path], color="0.75", lw=0.8, zorder=1)

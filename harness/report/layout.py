@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.experiments import method_at
+from harness.metrics import METRICS
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.means import CellMean
@@ -107,7 +108,7 @@ def scale_table(
         rows += _block_rows(report, role, block, lines, notes)
     # Lines that no method has a number in are not printed, nor a table that has none at all.
     body = any(row.kind != "info" for row in rows)
-    general = [note, captions.protocol_note(report, role) if key in ("psnr", "ssim") else ""]
+    general = [note, captions.protocol_note(report, role) if key in METRICS else ""]
     general.append(captions.lr_note(report, role))
     if any(line.name.startswith("published") for line in lines):
         general += captions.published_notes(report, role, key)
@@ -143,7 +144,7 @@ def _info_rows(report: Report, role: str, notes: Notes) -> Iterator[Row]:
         cells = report.measured(role, scale)
         # What was counted beside scored methods has no LR image of its own.
         cells = [cell for cell in cells if not cell.unscored] or cells
-        names = dict.fromkeys(name for cell in cells for name in cell.lr_sources)
+        names = dict.fromkeys(name for cell in cells for name in cell.source("lr_source"))
         sources.append(Cell("+".join(names) or MISSING))
         images = dict.fromkeys(str(cell.images) for cell in cells)
         mark = notes.mark(captions.column_notes(report, role, scale))

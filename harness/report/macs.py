@@ -17,11 +17,11 @@ def macs_table(report: Report, role: str) -> Table:
     """The multiply-adds that the experiment is about, beside the published ones."""
     exponent, letter = _macs_unit(report, role)
     unit = 10.0**exponent
-    executed = Line("executed", lambda c: _over(c.executed_macs, unit), decimals)
+    executed = Line("executed", lambda c: _over(c.executed, unit), decimals)
     lines = [
         Line(_count_name(report), lambda c: _over(c.macs, unit), decimals, min, "measured"),
         *([executed] if _answers_queries(report) else []),
-        Line("kernels, once", lambda c: _over(c.kernel_macs, unit), decimals),
+        Line("kernels, once", lambda c: _over(c.part_macs.get("kernel"), unit), decimals),
         *(_published_macs(unit) if _macs_comparable(report, role) else ()),
         *(line for name in report.baseline_names for line in _percentages(report, name)),
     ]
@@ -36,7 +36,7 @@ def _count_name(report: Report) -> str:
 
 def _published_macs(unit: float) -> tuple[Line, Line]:
     return (
-        Line("published", lambda c: _over(c.published_macs, unit), decimals),
+        Line("published", lambda c: _over(c.printed.get("macs"), unit), decimals),
         Line("difference", lambda c: _macs_difference(c, unit), signed),
     )
 
@@ -93,9 +93,11 @@ def _macs_remarks(report: Report, role: str) -> Iterator[str]:
             "what the queries of a latent code share, once. A few queries at the image's border "
             "that it answers twice are left out."
         )
-    if any(cell.kernel_macs for cell in cells):
+    if any(cell.part_macs.get("kernel") for cell in cells):
         yield "Kernels are made once for all images of a scale, and are not in the counts above."
-    highest = dict.fromkeys(report.label(c.method) for c in cells if c.least_encoder_macs)
+    highest = dict.fromkeys(
+        report.label(c.method) for c in cells if c.part_macs.get("least_encoder")
+    )
     if highest:
         yield (
             f"{', '.join(highest)}: counted without weights, with the dearest expert in every "
@@ -106,7 +108,7 @@ def _macs_remarks(report: Report, role: str) -> Iterator[str]:
 def _moeisr_macs_remark(report: Report, role: str) -> str:
     """On the MoEISR paper's own figures."""
     says = "The paper calls multiply-adds FLOPs."
-    if any(cell.published_macs is not None for cell in report.cells.values()):
+    if any("macs" in cell.printed for cell in report.cells.values()):
         if _macs_comparable(report, role):
             return says
         return f"{says} Its figures are of other images or networks, and are not shown."
@@ -125,9 +127,10 @@ def _macs_unit(report: Report, role: str) -> tuple[int, str]:
 
 
 def _macs_difference(cell: CellMean, unit: float) -> float | None:
-    if not cell.macs or cell.published_macs is None:
+    published = cell.printed.get("macs")
+    if not cell.macs or published is None:
         return None
-    return float(f"{cell.macs / unit:.2f}") - float(f"{cell.published_macs / unit:.2f}")
+    return float(f"{cell.macs / unit:.2f}") - float(f"{published / unit:.2f}")
 
 
 def _percentages(report: Report, name: str) -> tuple[Line, Line]:
@@ -140,18 +143,18 @@ def _percentages(report: Report, name: str) -> tuple[Line, Line]:
         return 100 * cell.macs / base.macs if base.macs and cell.macs else None
 
     def printed(cell: CellMean) -> float | None:
-        return cell.published_percent if report.baseline_name(cell.method) == name else None
+        return cell.printed.get("percent") if report.baseline_name(cell.method) == name else None
 
     show = partial(decimals, digits=1)
     return Line(f"% of {name}", measured, show), Line(f"published % of {name}", printed, show)
 
 
 def other_macs_table(report: Report, role: str) -> Table:
-    exponent, letter = _unit(report, role, lambda c: c.encoder_macs)
+    exponent, letter = _unit(report, role, lambda c: c.part_macs.get("encoder"))
     unit = 10.0**exponent
     lines = [
-        Line("encoder", lambda c: _over(c.encoder_macs, unit), decimals),
-        Line("estimators", lambda c: _over(c.estimator_macs, unit), decimals),
+        Line("encoder", lambda c: _over(c.part_macs.get("encoder"), unit), decimals),
+        Line("estimators", lambda c: _over(c.part_macs.get("estimator"), unit), decimals),
     ]
     note = (
         f"Mean per image, 1 {letter}MACs = 1e{exponent}. Kept apart because the paper's decoder "

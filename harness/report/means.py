@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from harness.experiments import Experiment
 from harness.measure.macs import is_counted
 from harness.measure.rows import not_a_number
+from harness.metrics import METRICS
 
 
 @dataclass(frozen=True)
@@ -21,23 +23,23 @@ class CellMean:
     Attributes:
         method: the row's name.
         missing: why there is no number; "" where there is one.
-        unscored: why there are multiply-adds but no PSNR; "" where there is one.
+        unscored: why there are MACs but no metrics; "" where there are.
         images: images that the means are over; the others of `images_planned` are too small.
         excluded: reasons of the images that were left out, each with its count.
-        psnr, ssim: means over images (and seeds) of the value of each image.
-        ssim_images: images that have an SSIM; fewer than `images` where its window does not fit.
-        psnr_seed_sd: standard deviation of the mean between seeds; None for one seed.
-        decoder_macs, estimator_macs, encoder_macs: mean multiply-adds of an image.
-        least_encoder_macs: with the cheapest experts, where `encoder_macs` has the dearest.
-        kernel_macs: of making a network's kernels, once for all images of the scale.
-        expert_shares: mean over images, in the order of `Measurement.expert_shares`.
+        metrics: mean over images (and seeds) of the value of each image, by metric.
+        metric_images: images that have the metric; fewer than `images` where some are too small.
+        seed_sd: standard deviation of the mean between seeds, by metric; empty for one seed.
+        part_macs: mean MACs of an image, by part as in `Measurement.macs`; a part that some row
+            does not have is left out.
         macs: those that the experiment is about: the decoder's, or all, as the paper counts them.
-        executed_macs: what the engine executes for `macs` (and LTE's estimators); None where a
+        executed: MACs that the engine executes for `macs` (and LTE's estimators); None where a
             row does not say.
         lr_pixels: mean number of LR pixels of an image.
-        published, published_ssim, published_macs, published_percent: what the paper prints for
-            this cell, if it does; percent are of the method's baseline.
-        published_notes: (field, what must be known of it).
+        expert_shares: mean over images, in the order of `Measurement.expert_shares`.
+        printed: what the paper prints for this cell, by metric; `macs`, and `percent` of the
+            MACs of the method's baseline.
+        printed_notes: (key of `printed`, what must be known of it).
+        sources: different values of a column of the rows, by column (`SOURCES`).
     """
 
     method: str
@@ -51,59 +53,52 @@ class CellMean:
     unscored: str = ""
     images: int = 0
     excluded: tuple[tuple[str, int], ...] = ()
-    psnr: float | None = None
-    ssim: float | None = None
-    ssim_images: int = 0
-    psnr_seed_sd: float | None = None
-    published: float | None = None
-    published_ssim: float | None = None
-    published_macs: float | None = None
-    published_percent: float | None = None
-    published_notes: tuple[tuple[str, str], ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    metric_images: Mapping[str, int] = field(default_factory=dict)
+    seed_sd: Mapping[str, float] = field(default_factory=dict)
+    part_macs: Mapping[str, float] = field(default_factory=dict)
     macs: float | None = None
-    executed_macs: float | None = None
+    executed: float | None = None
     lr_pixels: float | None = None
-    decoder_macs: float | None = None
-    estimator_macs: float | None = None
-    encoder_macs: float | None = None
-    least_encoder_macs: float | None = None
-    kernel_macs: float | None = None
     parameters: int | None = None
     trained_steps: int | None = None
     expert_depths: tuple[int, ...] = ()
     expert_shares: tuple[float, ...] = ()
-    lr_sources: tuple[str, ...] = ()
-    protocols: tuple[str, ...] = ()
-    fingerprints: tuple[str, ...] = ()
-    lr_fingerprints: tuple[str, ...] = ()
-    checkpoints: tuple[str, ...] = ()
-    recipes: tuple[str, ...] = ()
-    precisions: tuple[str, ...] = ()
-    devices: tuple[str, ...] = ()
-    versions: tuple[str, ...] = ()
+    printed: Mapping[str, float] = field(default_factory=dict)
+    printed_notes: tuple[tuple[str, str], ...] = ()
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def psnr(self) -> float | None:
+        """Mean PSNR in dB."""
+        return self.metrics.get("psnr")
 
     @property
     def difference(self) -> float | None:
         """Measured minus published PSNR at full precision."""
-        if self.psnr is None or self.published is None:
-            return None
-        return self.psnr - self.published
+        published = self.printed.get("psnr")
+        return None if self.psnr is None or published is None else self.psnr - published
 
     @property
     def too_small(self) -> int:
         """Images that were left out of the means."""
         return sum(count for _, count in self.excluded)
 
+    def source(self, column: str) -> tuple[str, ...]:
+        """Different values of a column of the rows; none without rows."""
+        return self.sources.get(column, ())
+
 
 def with_macs(experiment: Experiment, cell: CellMean) -> CellMean:
-    parts = (cell.decoder_macs, cell.encoder_macs, cell.estimator_macs)
-    if experiment.macs_of == "decoder" or any(part is None for part in parts):
-        return replace(cell, macs=cell.decoder_macs)
-    executed = cell.executed_macs
-    if executed is not None and cell.encoder_macs is not None:
-        executed += cell.encoder_macs
-    total = sum(part for part in parts if part is not None)
-    return replace(cell, macs=total, executed_macs=executed)
+    """The cell with the MACs that the experiment is about."""
+    parts = cell.part_macs
+    decoder, executed = parts.get("decoder"), parts.get("executed")
+    if experiment.macs_of == "decoder" or not {"decoder", "encoder", "estimator"} <= set(parts):
+        return replace(cell, macs=decoder, executed=executed)
+    total = parts["decoder"] + parts["encoder"] + parts["estimator"]
+    return replace(
+        cell, macs=total, executed=None if executed is None else executed + parts["encoder"]
+    )
 
 
 def means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
@@ -117,31 +112,39 @@ def means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
     reasons = left_out["reason"].value_counts()
     # Every seed sees the same images: count images, not rows.
     excluded = tuple(sorted((str(r), int(n) // seeds) for r, n in reasons.items()))
-    facts: dict[str, Any] = {"excluded": excluded, **_provenance(rows)}
+    facts: dict[str, Any] = {"excluded": excluded, "sources": _sources(rows)}
     if scored.empty:
         listed = "; ".join(f"{reason}: {count} images" for reason, count in excluded)
         return {**facts, "missing": f"no image is large enough ({listed})"}
-    ssim = scored["ssim"].dropna().astype(float)
-    by_seed = scored.groupby("seed")["psnr"].mean().astype(float)
+    values = {name: scored[name].dropna().astype(float) for name in METRICS if name in scored}
+    values = {} if counted else {name: each for name, each in values.items() if len(each)}
+    by_seed = {name: each.groupby(scored["seed"]).mean() for name, each in values.items()}
     return {
         **facts,
         "images": len(scored) // seeds,
         "unscored": _why_unscored(rows) if counted else "",
-        "psnr": None if counted else float(scored["psnr"].astype(float).mean()),
-        "lr_pixels": float((scored["lr_height"] * scored["lr_width"]).mean()),
-        "ssim": float(ssim.mean()) if len(ssim) else None,
-        "ssim_images": len(ssim) // seeds,
-        "psnr_seed_sd": float(by_seed.std(ddof=1)) if seeds > 1 and not counted else None,
-        "decoder_macs": float(scored["decoder_macs"].mean()),
-        "estimator_macs": float(scored["estimator_macs"].mean()),
-        "encoder_macs": float(scored["encoder_macs"].mean()),
-        "least_encoder_macs": _mean_of_all(scored["least_encoder_macs"]),
-        "kernel_macs": float(scored["kernel_macs"].fillna(0).mean()),
-        "executed_macs": _mean_of_all(scored["executed_macs"]),
+        "metrics": {name: float(each.mean()) for name, each in values.items()},
+        "metric_images": {name: len(each) // seeds for name, each in values.items()},
+        "seed_sd": {n: float(e.std(ddof=1)) for n, e in by_seed.items()} if seeds > 1 else {},
+        "part_macs": _part_macs(scored),
+        "lr_pixels": float(scored["lr_size"].map(math.prod).mean()),
         "parameters": int(scored["parameters"].iloc[0]),
         "trained_steps": int(scored["trained_steps"].iloc[0]),
         "expert_depths": tuple(scored["expert_depths"].iloc[0]),
         "expert_shares": _mean_shares(scored["expert_shares"].tolist()),
+    }
+
+
+def _part_macs(rows: pd.DataFrame) -> dict[str, float]:
+    """Means of the parts that every row has; kernels that a row has none of cost it nothing."""
+    names = [str(name) for name in rows if str(name).endswith("_macs")]
+    columns = {name.removesuffix("_macs"): rows[name] for name in names}
+    if "kernel" in columns:
+        columns["kernel"] = columns["kernel"].fillna(0)
+    return {
+        part: float(values.astype(float).mean())
+        for part, values in columns.items()
+        if not values.isna().any()
     }
 
 
@@ -159,24 +162,24 @@ def _mean_shares(shares: Sequence[Sequence[float]]) -> tuple[float, ...]:
     return tuple(float(share) for share in np.mean(np.array(shares, float), axis=0))
 
 
-def _mean_of_all(values: pd.Series[Any]) -> float | None:
-    """None unless every row has a value."""
-    return None if values.isna().any() else float(values.astype(float).mean())
+SOURCES = (
+    "lr_source",
+    "protocol",
+    "dataset_fingerprint",
+    "lr_fingerprint",
+    "checkpoint",
+    "recipe",
+    "precision",
+    "device",
+    "version",
+)
+"""Columns of rows that say where numbers come from, and `version`, a package with its number."""
 
 
-def _provenance(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+def _sources(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     versions = {f"{name} {number}" for row in rows["versions"] for name, number in row.items()}
-    return {
-        "lr_sources": distinct(rows["lr_source"]),
-        "protocols": distinct(rows["protocol"]),
-        "fingerprints": distinct(rows["dataset_fingerprint"]),
-        "lr_fingerprints": distinct(rows["lr_fingerprint"].fillna("")),
-        "checkpoints": distinct(rows["checkpoint"]),
-        "recipes": distinct(rows["recipe"]),
-        "precisions": distinct(rows["precision"]),
-        "devices": distinct(rows["device"]),
-        "versions": tuple(sorted(versions)),
-    }
+    columns = {name: rows[name] for name in SOURCES[:-1]} | {SOURCES[-1]: versions}
+    return {name: distinct(values) for name, values in columns.items()}
 
 
 def distinct(values: Iterable[object]) -> tuple[str, ...]:

@@ -114,7 +114,7 @@ def _image_columns(report: Report, role: str, scale: float) -> list[_Numbers]:
     return [
         _Numbers("PSNR (dB)", lambda row: cells[row].psnr, decimals, max, missing),
         _Numbers(f"{letter}MACs", lambda row: macs(cells[row].macs), decimals, min),
-        _Numbers("executed", lambda row: macs(cells[row].executed_macs), decimals, min),
+        _Numbers("executed", lambda row: macs(cells[row].executed), decimals, min),
     ]
 
 

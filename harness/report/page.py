@@ -138,7 +138,7 @@ def _absent(report: Report, figures: Sequence[FigureFile]) -> list[str]:
 def _environment(report: Report) -> list[tuple[str, str]]:
     """Versions, devices and settings behind the rows."""
     cells = list(report.cells.values())
-    versions = [v for cell in cells for v in cell.versions]
+    versions = [v for cell in cells for v in cell.source("version")]
     versions += [v for table in report.counts for cell in table.values() for v in cell.versions]
     seeds = distinct(seed for cell in cells for seed in cell.seeds)
     rows = [
@@ -152,11 +152,11 @@ def _environment(report: Report) -> list[tuple[str, str]]:
             for r in report.plan.roles
         ),
         *_costs(report),
-        ("Devices", ", ".join(distinct(d for c in cells for d in c.devices))),
-        ("Precision", ", ".join(distinct(p for c in cells for p in c.precisions))),
+        ("Devices", ", ".join(distinct(d for c in cells for d in c.source("device")))),
+        ("Precision", ", ".join(distinct(p for c in cells for p in c.source("precision")))),
         ("Seeds", ", ".join(seeds)),
         ("Versions", ", ".join(distinct(versions))),
-        ("Data", ", ".join(distinct(f for c in cells for f in c.fingerprints))),
+        ("Data", ", ".join(distinct(f for c in cells for f in c.source("dataset_fingerprint")))),
     ]
     return [(name, value) for name, value in rows if value]
 

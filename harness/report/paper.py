@@ -9,8 +9,10 @@ from typing import Any
 from harness.experiments import Experiment, methods_of
 from harness.experiments.published import Printed, System, printed_of, system, systems
 
-_METRICS = {"decoder": "decoder_flops", "all": "flops"}
+_MACS = {"decoder": "decoder_flops", "all": "flops"}
 """The papers' names of multiply-adds, by what an experiment counts."""
+_NAMES = {"psnr": "psnr_db", "percent": "flops_percent"}
+"""Other names in the files of published values; a metric has its own there."""
 
 Blocks = tuple[tuple[str, ...], ...]
 
@@ -33,18 +35,17 @@ def printed_fields(
 ) -> dict[str, Any]:
     """Fields of `CellMean` from the paper."""
     metrics = {
-        "published": "psnr_db",
-        "published_ssim": "ssim",
-        "published_macs": _METRICS[experiment.macs_of],
-        "published_percent": "flops_percent",
+        **dict.fromkeys(experiment.metrics),
+        **_NAMES,
+        "macs": _MACS[experiment.macs_of],
     }
     found: dict[str, Printed] = {}
     for name, metric in metrics.items():
-        value = printed_of(experiment.published, named, role, scale, metric)
+        value = printed_of(experiment.published, named, role, scale, metric or name)
         if value is not None:
             found[name] = value
     notes = tuple((name, p.note) for name, p in found.items() if p.note)
-    return {**{name: p.value for name, p in found.items()}, "published_notes": notes}
+    return {"printed": {name: p.value for name, p in found.items()}, "printed_notes": notes}
 
 
 def others(experiment: Experiment) -> Mapping[str, System]:

@@ -30,7 +30,7 @@ class Axis:
 
 def _macs(report: Report, row: str, role: str, scale: float) -> tuple[float, ...]:
     cell = report.at(row, role, scale)
-    return (cell.macs, cell.executed_macs) if cell.macs and cell.executed_macs else ()
+    return (cell.macs, cell.executed) if cell.macs and cell.executed else ()
 
 
 def _about_macs(report: Report) -> str:

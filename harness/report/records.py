@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,11 +12,13 @@ import pandas as pd
 
 from harness.common.escaping import spreadsheet
 from harness.experiments.counts import Reference
+from harness.measure.rows import PARTS
+from harness.metrics import METRICS
 from harness.report import captions, cost_records
 from harness.report.aggregate import Report
 from harness.report.claims import followed
 from harness.report.counts import Count
-from harness.report.means import CellMean
+from harness.report.means import SOURCES, CellMean
 
 
 def csv(report: Report) -> str:
@@ -72,9 +74,7 @@ def _is_ours(report: Report, cell: CellMean) -> bool:
 
 
 def _record(report: Report, cell: CellMean) -> dict[str, Any]:
-    record = asdict(cell)
-    record["published_notes"] = list(dict.fromkeys(n for _, n in cell.published_notes))
-    record["excluded"] = [f"{reason}: {count}" for reason, count in cell.excluded]
+    record = _flat(cell)
     ours = _is_ours(report, cell)
     return {
         "method": record.pop("method"),
@@ -85,6 +85,27 @@ def _record(report: Report, cell: CellMean) -> dict[str, Any]:
         "stand_in": ours and captions.is_stand_in(report, cell.role, cell.method),
         **cost_records.record(report, cell),
     }
+
+
+def _flat(cell: CellMean) -> dict[str, Any]:
+    """The cell's numbers and texts, a name for each."""
+    record = {name: value for name, value in asdict(cell).items() if not isinstance(value, Mapping)}
+    record["excluded"] = [f"{reason}: {count}" for reason, count in cell.excluded]
+    record["published_notes"] = list(dict.fromkeys(n for _, n in record.pop("printed_notes")))
+    record["executed_macs"] = record.pop("executed")
+    for name in METRICS:
+        record[name] = cell.metrics.get(name)
+        record[f"{name}_images"] = cell.metric_images.get(name, 0)
+        record[f"{name}_seed_sd"] = cell.seed_sd.get(name)
+        record["published" if name == "psnr" else f"published_{name}"] = cell.printed.get(name)
+    for name in ("macs", "percent"):
+        record[f"published_{name}"] = cell.printed.get(name)
+    for part in PARTS:
+        if part != "executed":
+            record[f"{part}_macs"] = cell.part_macs.get(part)
+    for name in SOURCES:
+        record[f"{name.removeprefix('dataset_')}s"] = list(cell.source(name))
+    return record
 
 
 def _kind(cell: CellMean) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from harness.experiments.base import TableName
+from harness.metrics import METRICS, Metric
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.claims import claims_table
@@ -48,8 +49,6 @@ def main_tables(report: Report) -> list[Table]:
 def _tables_of(report: Report, role: str) -> list[Table]:
     makers: dict[TableName, Callable[[Report, str], Table]] = {
         "overview": overview_table,
-        "psnr": _psnr,
-        "ssim": _ssim,
         "macs": macs_table,
         "other-macs": other_macs_table,
         "latency": lambda report, _: latency_table(report),
@@ -64,52 +63,54 @@ def _tables_of(report: Report, role: str) -> list[Table]:
     names = [
         name
         for name in report.experiment.tables
-        if (name in ("psnr", "ssim") if scores else last or name not in _OF_ALL_ROLES)
+        if (name in METRICS if scores else last or name not in _OF_ALL_ROLES)
     ]
-    tables = [makers[name](report, role) for name in names]
+    tables = [
+        metric_table(report, role, METRICS[name]) if name in METRICS else makers[name](report, role)
+        for name in names
+    ]
     return [table for table in tables if table.rows]
 
 
-def _psnr(report: Report, role: str) -> Table:
+def metric_table(report: Report, role: str, metric: Metric) -> Table:
+    """The means of a metric beside the published ones."""
+    name, best = metric.name, max if metric.larger_is_better else min
+    show = partial(decimals, digits=metric.digits)
     lines = [
-        Line("measured", lambda c: c.psnr, decimals, max, "measured"),
-        Line("published", lambda c: c.published, decimals),
-        Line("difference", _printed_difference, signed),
+        Line("measured", lambda c: c.metrics.get(name), show, best, "measured"),
+        Line("published", lambda c: c.printed.get(name), show),
     ]
-    if any(cell.psnr_seed_sd is not None for cell in report.cells.values()):
-        lines.append(Line("sd of seeds", lambda c: c.psnr_seed_sd, decimals))
-    return scale_table(report, role, "psnr", "PSNR (dB)", lines)
+    if name == "psnr":
+        lines.append(Line("difference", _printed_difference, signed))
+    if any(name in cell.seed_sd for cell in report.cells.values()):
+        lines.append(Line("sd of seeds", lambda c: c.seed_sd.get(name), show))
+    shown = (*report.cells.values(), *report.printed.values())
+    printed = any(name in cell.printed for cell in shown if cell.role == role)
+    silent = report.experiment.reproduces and not printed and name != "psnr"
+    notes = [f"The paper prints no {metric.label} here." if silent else ""]
+    notes += _small_for(report, role, metric)
+    return scale_table(report, role, name, metric.title, lines, note=" ".join(filter(None, notes)))
 
 
 def _printed_difference(cell: CellMean) -> float | None:
     """Of the printed values, so that a reader who subtracts them finds the same."""
-    if cell.psnr is None or cell.published is None:
+    published = cell.printed.get("psnr")
+    if cell.psnr is None or published is None:
         return None
-    return float(f"{cell.psnr:.2f}") - cell.published
+    return float(f"{cell.psnr:.2f}") - published
 
 
-def _ssim(report: Report, role: str) -> Table:
-    show = partial(decimals, digits=4)
-    lines = [Line("measured", lambda c: c.ssim, show, max, "measured")]
-    lines.append(Line("published", lambda c: c.published_ssim, show))
-    shown = (*report.cells.values(), *report.printed.values())
-    printed = any(cell.published_ssim is not None for cell in shown if cell.role == role)
-    silent = report.experiment.reproduces and not printed
-    notes = ["The paper prints no SSIM here." if silent else "", *_small_for_ssim(report, role)]
-    return scale_table(report, role, "ssim", "SSIM", lines, note=" ".join(filter(None, notes)))
-
-
-def _small_for_ssim(report: Report, role: str) -> list[str]:
-    """Names the columns where an image has a PSNR but is too small for SSIM's window."""
+def _small_for(report: Report, role: str, metric: Metric) -> list[str]:
+    """Name the columns where an image is large enough for a PSNR and too small for a metric."""
     counts = dict.fromkeys(
-        (scale, cell.ssim_images, cell.images)
+        (scale, cell.metric_images.get(metric.name, 0), cell.images)
         for scale in report.scales
         for cell in report.measured(role, scale)
         if not cell.unscored
     )
     return [
-        f"At {scale_text(scale)}, SSIM is over {few} of {images} images; its window does not fit "
-        "into the others."
+        f"At {scale_text(scale)}, {metric.label} is over {few} of {images} images; its window does "
+        "not fit into the others."
         for scale, few, images in counts
         if few != images
     ]
@@ -159,9 +160,9 @@ def _network_cells(cells: Sequence[CellMean]) -> Iterator[Cell]:
         [f"{cell.parameters:,}" for cell in cells],
         [f"{cell.trained_steps:,}" for cell in cells],
         [str(seed) for cell in cells for seed in cell.seeds],
-        [checkpoint[:10] for cell in cells for checkpoint in cell.checkpoints],
-        [name for cell in cells for name in cell.precisions],
-        [name for cell in cells for name in cell.devices],
+        [checkpoint[:10] for cell in cells for checkpoint in cell.source("checkpoint")],
+        [name for cell in cells for name in cell.source("precision")],
+        [name for cell in cells for name in cell.source("device")],
     )
     for texts in values:
         yield Cell(", ".join(dict.fromkeys(texts)) or MISSING)

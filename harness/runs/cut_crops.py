@@ -71,7 +71,7 @@ def _method_sample(
     return MethodSample(
         method=subject.method,
         crop=f"{name}.png",
-        psnr=row["psnr"] if row else None,
+        psnr=row["metrics"].get("psnr") if row else None,
         expert_map=expert_map,
         expert_depths=tuple(subject.expert_depths),
     )

@@ -16,7 +16,6 @@ from harness import checkpoints
 from harness.checkpoints.subject import Subject
 from harness.data.degrade import lr_size
 from harness.data.sets import ImageItem
-from harness.measure.evaluate import missing_images
 from harness.profiles import Profile
 from harness.runs.execute import subjects
 from harness.runs.job import Job
@@ -129,7 +128,7 @@ def _method_cost(
 
 def _left(job: Job, subject: Subject) -> Left:
     tasks = job.tasks(subject)
-    return [(t.scale, missing_images(job.cell_file(subject, t), t.items)) for t in tasks]
+    return [(t.scale, t.missing(job.cell_file(subject, t).by_image())) for t in tasks]
 
 
 def _cells(job: Job, method: str) -> Left:

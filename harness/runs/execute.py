@@ -17,7 +17,7 @@ from harness.common.stopping import stoppable
 from harness.data.pairs import PairStore
 from harness.data.sets import SPECS, Dataset
 from harness.data.sets.sizes import FIXED_SIZES
-from harness.measure.evaluate import measure_cell, missing_images
+from harness.measure.evaluate import measure_cell
 from harness.measure.rows import Measurement
 from harness.profiles import description
 from harness.runs.job import Job, needs_weights
@@ -165,7 +165,7 @@ def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) 
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
     """
     work = [(s, t, job.cell_file(s, t)) for s in measured for t in job.tasks(s)]
-    left = sum(len(t.items if force else missing_images(f, t.items)) for _, t, f in work)
+    left = sum(len(t.items if force else t.missing(f.by_image())) for _, t, f in work)
     total = sum(len(t.items) for _, t, _ in work)
     if left == 0:
         return 0

@@ -132,6 +132,7 @@ class Job:
                 settings=self.profile.evaluation,
                 cache=self.places.lr_cache,
                 images=self.images(role),
+                metrics=self.experiment.metrics,
             )
             for role, scale in self.cells(subject.method)
         ]
