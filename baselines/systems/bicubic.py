@@ -134,6 +134,7 @@ class Bicubic(SRModel):
     """
 
     input_range: Range = "unit"
+    any_size: bool = True
 
     def forward(self, lr: Tensor, scale: float) -> Tensor:
         """(B, 3, h, w) to (B, 3, round(h*scale), round(w*scale))."""

@@ -17,6 +17,7 @@ from baselines.cmsr import TRAINED_SCALE, Level, Tables, serves, table_for
 from baselines.decoders.lmf import LMDecoder
 from baselines.registry import DECODERS
 from baselines.systems.implicit import ImplicitSR
+from harness.checkpoints.rendering import Budget, Rendering
 from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import write_text
@@ -185,8 +186,9 @@ class Cmsr:
     stored: CmsrTables
     foreign: bool = False
 
-    def rendering(self, model: SRModel) -> SRModel:
+    def of(self, model: SRModel, scale: float) -> SRModel:
         """The network, rendered by these tables."""
+        del scale
         assert isinstance(model, ImplicitSR)  # `check_modulated`
         return cmsr.Cmsr(model, self.stored.levels)
 
@@ -195,6 +197,10 @@ class Cmsr:
         if not serves(scale):
             return ""
         return self.stored.identity + FOREIGN * self.foreign
+
+    def facts(self, scale: float) -> dict[str, float]:
+        """The bound of the error that the tables were made for, where they are used."""
+        return {"cmsr_mse": self.stored.mse} if self.key(scale) else {}
 
     def notes(self, scales: list[float]) -> list[str]:
         """What must be known of images rendered at these scales."""
@@ -252,3 +258,19 @@ def cmsr_for(path: Path, subject: Subject, foreign: bool = False) -> Cmsr:
             "nevertheless; their bound of the error is then void, and said to be.",
         )
     return Cmsr(stored, foreign=True)
+
+
+def rendering_of(
+    subject: Subject, tables: Path | None, foreign: bool, budget: float | None
+) -> Rendering | None:
+    """The way of rendering that options ask for; None for the network's own.
+
+    Raises:
+        UsageError: tables and a budget, or a network that they are not for.
+        HarnessError: see `cmsr_for`.
+    """
+    if tables is not None and budget is not None:
+        raise UsageError("Name --cmsr or --budget, not both.")
+    if tables is not None:
+        return cmsr_for(tables, subject, foreign)
+    return None if budget is None else Budget(budget)

@@ -9,7 +9,6 @@ import click
 
 from harness.commands.options import (
     checkpoint_option,
-    cmsr_options,
     data_root_option,
     device_option,
     echo,
@@ -17,6 +16,7 @@ from harness.commands.options import (
     precision_option,
     print_json,
     profile_option,
+    rendering_options,
     results_option,
     scale_factor,
 )
@@ -24,7 +24,7 @@ from harness.commands.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.checkpoints.cmsr_table import Cmsr
+    from harness.checkpoints.rendering import Rendering
     from harness.checkpoints.subject import Subject
     from harness.data.pairs import PairStore
     from harness.data.sets import Dataset
@@ -59,7 +59,7 @@ NOTES = {
 @click.option("--protocol", help="benchmark, div2k or full. Default: the dataset's own.")
 @profile_option
 @precision_option
-@cmsr_options
+@rendering_options
 @data_root_option
 @device_option
 @results_option
@@ -75,6 +75,7 @@ def evaluate(
     precision: str | None,
     cmsr: Path | None,
     foreign_tables: bool,
+    budget: float | None,
     data_root: Path | None,
     device: str,
     results: Path,
@@ -86,7 +87,7 @@ def evaluate(
     Rows are kept in the results folder; what was measured before is not measured again.
     """
     from harness import profiles
-    from harness.checkpoints.cmsr_table import cmsr_for
+    from harness.checkpoints.cmsr_table import rendering_of
     from harness.checkpoints.trained import find_subject
     from harness.common import device as devices
     from harness.data.pairs import PairStore
@@ -103,7 +104,7 @@ def evaluate(
     if protocol is not None:
         shaved_border(protocol, 2)
     subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
-    tables = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
+    tables = rendering_of(subject, cmsr, foreign_tables, budget)
     scales = scales or tuple(map(float, subject.model.scales or (2, 3, 4)))
     rows: list[dict[str, Any]] = []
     incomplete: dict[str, str] = {}
@@ -144,7 +145,7 @@ def _measure(
     where: Places,
     force: bool,
     pairs: PairStore,
-    tables: Cmsr | None,
+    tables: Rendering | None,
 ) -> list[dict[str, Any]]:
     """Rows of one dataset at one scale; what was measured before is not measured again."""
     from harness.common.progress import bar
@@ -160,7 +161,7 @@ def _measure(
         profile=subject.profile,
         settings=settings.evaluation,
         cache=where.lr_cache,
-        cmsr=tables,
+        rendering=tables,
     )
     file = CellFile(where.results / "eval" / task.cell(subject).relative_path)
     total = len(dataset.items)
@@ -194,7 +195,7 @@ def _notes(frame: pd.DataFrame) -> list[str]:
 def _print(summary: list[dict[str, Any]], notes: list[str]) -> None:
     from tabulate import tabulate
 
-    by_cmsr = any(line["rendered_macs"] is not None for line in summary)
+    rendered = any(line["rendering"] != "plain" for line in summary)
     lines = [
         {
             "dataset": line["dataset"],
@@ -208,7 +209,7 @@ def _print(summary: list[dict[str, Any]], notes: list[str]) -> None:
             # Zero is a network without a decoder, or none.
             "decoder GMACs": line["decoder_macs"] / 1e9 if line["decoder_macs"] else None,
             "s/image": line["seconds_per_image"],
-            **(_rendered(line) if by_cmsr else {}),
+            **(_rendered(line) if rendered else {}),
         }
         for line in summary
     ]

@@ -110,8 +110,8 @@ def precision_option(function: F) -> F:
     )(function)
 
 
-def cmsr_options(function: F) -> F:
-    """`--cmsr` and `--foreign-tables`."""
+def rendering_options(function: F) -> F:
+    """`--cmsr`, `--foreign-tables` and `--budget`."""
     tables = click.option(
         "--cmsr",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -124,7 +124,14 @@ def cmsr_options(function: F) -> F:
         is_flag=True,
         help="Take TABLES that were made for other weights; said wherever numbers are.",
     )
-    return tables(foreign(function))
+    budget = click.option(
+        "--budget",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SHARE",
+        help="Choose MoEISR's experts so that the decoder takes this share of its baseline's MACs "
+        "on each image; another measurement.",
+    )
+    return tables(foreign(budget(function)))
 
 
 def results_option(function: F) -> F:

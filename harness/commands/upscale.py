@@ -1,33 +1,57 @@
-"""`harness upscale`: enlarge an image file."""
+"""`harness upscale`: enlarge image files."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.commands.options import (
     checkpoint_option,
-    cmsr_options,
     data_root_option,
     device_option,
     echo,
     force_option,
     precision_option,
     profile_option,
+    rendering_options,
     results_option,
     scale_factor,
 )
+
+if TYPE_CHECKING:
+    from harness.checkpoints.rendering import Rendering
+    from harness.checkpoints.subject import Subject
+    from harness.common.progress import Bar
+    from harness.profiles import Evaluation
+    from harness.upscale.batch import Factor
+    from harness.upscale.image_files import Source
+
+
+def _size(value: str) -> tuple[int, int]:
+    """(H, W) of `WIDTHxHEIGHT`."""
+    try:
+        width, height = (int(part) for part in str(value).lower().split("x"))
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is no WIDTHxHEIGHT.") from None
+    if min(width, height) < 1:
+        raise click.BadParameter("at least one pixel per side is needed.")
+    return height, width
 
 
 @click.command(
     epilog="Example: harness upscale photo.png photo_large.png --scale 3.7 --method edsr-lte",
     no_args_is_help=True,
 )
-@click.argument("source", type=click.Path(path_type=Path), metavar="IN")
-@click.argument("target", type=click.Path(path_type=Path), metavar="OUT")
-@click.option("--scale", type=scale_factor, required=True, help="Any real factor from 1 up.")
+@click.argument(
+    "paths", type=click.Path(path_type=Path), metavar="IN... [OUT]", nargs=-1, required=True
+)
+@click.option("--scale", type=scale_factor, help="Any real factor from 1 up.")
+@click.option("--size", type=_size, metavar="WxH", help="Width and height, instead of a factor.")
 @click.option("--method", help="A trained method, or bicubic.")
 @checkpoint_option
 @click.option(
@@ -42,33 +66,40 @@ from harness.commands.options import (
     metavar="N",
     help="Of JPEG, WebP and AVIF, from 1 to 100.  [default: 95]",
 )
-@cmsr_options
+@rendering_options
 @precision_option
 @profile_option
 @data_root_option
 @device_option
 @results_option
 @force_option
+@click.option("--skip-existing", is_flag=True, help="Leave out images whose result is there.")
 @click.option("--verbose", "-v", is_flag=True, help="Say also how the network was trained.")
 def upscale(
-    source: Path,
-    target: Path,
-    scale: float,
+    paths: tuple[Path, ...],
+    scale: float | None,
+    size: tuple[int, int] | None,
     method: str | None,
     checkpoint: Path | None,
     memory: int | None,
     quality: int | None,
     cmsr: Path | None,
     foreign_tables: bool,
+    budget: float | None,
     precision: str | None,
     profile: str,
     data_root: Path | None,
     device: str,
     results: Path,
     force: bool,
+    skip_existing: bool,
     verbose: bool,
 ) -> None:
-    """Enlarge the image IN by any factor and write it to OUT.
+    """Enlarge the image IN by any factor, or to a size, and write it to OUT.
+
+    Without OUT the result lies beside IN, with the factor in its name. Several images, a folder or
+    a pattern ('*.png') are written into the folder OUT, under their names; the same command with
+    --skip-existing goes on where it was stopped.
 
     Grey images stay grey; transparency is kept (enlarged by bicubic), and so are the colour
     profile, EXIF (the image is turned upright as it says) and DPI. The type of OUT follows its
@@ -77,31 +108,93 @@ def upscale(
     134 million pixels. OUT is there when it is complete; IN is never replaced.
     """
     from harness import profiles
-    from harness.checkpoints.cmsr_table import cmsr_for
+    from harness.checkpoints.cmsr_table import rendering_of
     from harness.checkpoints.trained import find_subject
     from harness.common import device as devices
-    from harness.common.errors import InterruptedWorkError, UsageError
+    from harness.common.errors import UsageError
     from harness.common.files import check_output
-    from harness.common.stopping import interruptible
     from harness.profiles import places
-    from harness.upscale import enlarge, image_files
-    from harness.upscale.writers import LOSSY, QUALITY
+    from harness.upscale.batch import Factor, files_of
 
+    if (scale is None) == (size is None):
+        raise UsageError("Name --scale or --size, one of them.")
+    if cmsr is not None and scale is None:
+        raise UsageError("--cmsr needs a --scale; its tables are for factors.")
     settings = profiles.load(profile).at_precision(precision)
     where = places.resolve(data_root, results, profile=settings)
-    opened = image_files.open_source(source)
-    kind = image_files.check_target(target, opened, scale)
+    factor = Factor(scale, size)
+    sources, target = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, None)
+    files = files_of(sources, target, factor)
+    left = [(s, place) for s, place in files if not (skip_existing and place.exists())]
+    if len(files) == 1 and left:  # what is wrong with the only image is said before all else
+        _opened(*left[0], factor, quality)
+    for source, place in left:
+        check_output(place, source, force)
+    subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
+    rendering = rendering_of(subject, cmsr, foreign_tables, budget)
+    evaluation = settings.evaluation.model_copy(update={"memory_mib": memory} if memory else {})
+    one = partial(_enlarge, subject, evaluation, factor, rendering, quality, verbose)
+    if len(files) == 1:
+        for pair in left:
+            one(*pair)
+    else:
+        _enlarge_all(one, left, len(files), factor)
+    # The first says what the rendering is, others what must be known of the image.
+    for note in rendering.notes([scale or 1])[0 if verbose else 1 :] if rendering else []:
+        echo(note)
+
+
+def _opened(
+    source: Path, target: Path, factor: Factor, quality: int | None
+) -> tuple[Source, float, str]:
+    """The image, its factor, and the type of the result, which can hold it."""
+    from harness.common.errors import UsageError
+    from harness.upscale.image_files import check_target, open_source
+    from harness.upscale.writers import LOSSY
+
+    image = open_source(source)
+    scale = factor.of((image.rgb.shape[-2], image.rgb.shape[-1]))
+    kind = check_target(target, image, scale, factor.size)
     if quality is not None and kind not in LOSSY:
         raise UsageError(f"--quality is for {', '.join(LOSSY)}; {kind} files lose nothing.")
-    check_output(target, source, force)
-    subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
-    tables = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
-    evaluation = settings.evaluation.model_copy(update={"memory_mib": memory} if memory else {})
+    return image, scale, kind
+
+
+def _enlarge(
+    subject: Subject,
+    evaluation: Evaluation,
+    factor: Factor,
+    rendering: Rendering | None,
+    quality: int | None,
+    verbose: bool,
+    source: Path,
+    target: Path,
+    progress: Bar | None = None,
+) -> None:
+    """Write one image, and say what was made."""
+    from harness.common.errors import InterruptedWorkError, UsageError
+    from harness.common.stopping import interruptible
+    from harness.upscale.enlarge import enlarge_file
+    from harness.upscale.image_files import enlarged_size
+    from harness.upscale.writers import QUALITY
+
+    image, scale, kind = _opened(source, target, factor, quality)
+    if factor.size not in (None, enlarged_size(image, scale)) and not subject.model.any_size:
+        raise UsageError(f"{subject.method} enlarges both sides by one factor; use --scale.")
     start = time.monotonic()
     try:
         with interruptible():
-            made = enlarge.enlarge_file(
-                subject, opened, scale, evaluation, target, kind, tables, quality or QUALITY
+            made = enlarge_file(
+                subject,
+                image,
+                scale,
+                evaluation,
+                target,
+                kind,
+                rendering,
+                quality or QUALITY,
+                factor.size,
+                progress,
             )
     except KeyboardInterrupt:
         raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
@@ -109,17 +202,43 @@ def upscale(
     network = f"{subject.method}{'' if subject.finished else ' (UNFINISHED)'}"
     seconds = time.monotonic() - start
     echo(f"{target}: {width}x{height} by {network} in {seconds:.1f} s")
-    if made.layout.bits < opened.bits:
+    if made.layout.bits < image.bits:
         echo(f"{kind} files have 8 bits per channel; .png and .tif keep the image's 16.")
     if verbose:
         how = "" if evaluation.precision == "fp32" else f", {evaluation.precision}"
         echo(f"{subject.origin}{how}")
     if verbose and made.macs is not None and made.macs.rendered is not None:
-        whole, left = made.macs.decoder, made.macs.rendered
+        whole, rest = made.macs.decoder, made.macs.rendered
         echo(
-            f"decoder: {left / 1e9:.2f} GMACs rendered of {whole / 1e9:.2f} without CMSR, "
-            f"{1 - left / whole:.1%} saved"
+            f"decoder: {rest / 1e9:.2f} GMACs rendered of {whole / 1e9:.2f} without CMSR, "
+            f"{1 - rest / whole:.1%} saved"
         )
-    # The first says what the tables are, others what must be known of the image.
-    for note in tables.notes([scale])[0 if verbose else 1 :] if tables else []:
-        echo(note)
+
+
+def _enlarge_all(
+    one: Callable[..., None], left: list[tuple[Path, Path]], total: int, factor: Factor
+) -> None:
+    """Write several images; one that cannot be enlarged is named, and the others go on."""
+    from harness.common.errors import HarnessError, InterruptedWorkError
+    from harness.common.progress import bar, say
+
+    for folder in {place.parent for _, place in left}:
+        if not folder.exists() and folder.parent.is_dir():
+            folder.mkdir()
+    failed = []
+    with bar("upscale", max(1, sum(factor.pixels(source) for source, _ in left))) as progress:
+        for number, (source, place) in enumerate(left, start=1):
+            progress.note = f"{number} of {len(left)} images"
+            try:
+                one(source, place, progress)
+            except InterruptedWorkError as error:
+                raise InterruptedWorkError(
+                    f"Stopped after {number - 1} of {len(left)} images.",
+                    "The same command with --skip-existing goes on.",
+                ) from error
+            except HarnessError as error:
+                say(f"{source}: {error}")
+                failed.append(source)
+    echo(f"{len(left) - len(failed)} of {total} images written, {total - len(left)} left out.")
+    if failed:
+        raise HarnessError(f"{len(failed)} of {len(left)} images could not be enlarged.")

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from baselines.base import SRModel
 from baselines.macs import MacCount
-from harness.checkpoints.cmsr_table import Cmsr
+from harness.checkpoints.rendering import Rendering
 from harness.checkpoints.subject import Subject
 from harness.common.device import PeakMemory, describe, synchronise
 from harness.common.errors import HarnessError
@@ -41,7 +41,7 @@ class Task:
             (`harness.measure.macs`).
         images: names of those to measure; empty for all. The cell is that of the whole set.
         metrics: names of those that every row is to have.
-        cmsr: tables by which scales above x4 are rendered; None: all at the target scale.
+        rendering: another way of rendering than the network's own.
     """
 
     dataset: Dataset
@@ -53,7 +53,7 @@ class Task:
     settings: Evaluation
     cache: Path | None
     images: tuple[str, ...] = ()
-    cmsr: Cmsr | None = None
+    rendering: Rendering | None = None
     metrics: tuple[str, ...] = ("psnr", "ssim")
 
     @property
@@ -68,13 +68,14 @@ class Task:
         return "" if is_counted(self.protocol) else self.dataset.lr_fingerprint(self.scale)
 
     @property
-    def cmsr_key(self) -> str:
-        """Of the tables, where they are used."""
-        return self.cmsr.key(self.scale) if self.cmsr else ""
+    def rendering_key(self) -> str:
+        """Identity of the rendering; "" for the network's own."""
+        return self.rendering.key(self.scale) if self.rendering else ""
 
     def model(self, subject: Subject) -> SRModel:
-        """The subject's network, rendered by CMSR where there are tables."""
-        return self.cmsr.rendering(subject.model) if self.cmsr else subject.model
+        """The subject's network, as it is rendered."""
+        rendering = self.rendering
+        return rendering.of(subject.model, self.scale) if rendering else subject.model
 
     def cell(self, subject: Subject) -> CellId:
         """Identity of the cell."""
@@ -88,7 +89,7 @@ class Task:
             protocol=self.protocol,
             precision=self.settings.precision,
             lr_fingerprint=self.lr_fingerprint,
-            rendering=self.cmsr_key,
+            rendering=self.rendering_key,
             memory_mib=self.settings.memory_mib,
         )
 
@@ -266,7 +267,6 @@ def _row(
     values: Mapping[str, float | None] | None = None,
 ) -> Measurement:
     scored = {} if is_counted(task.protocol) else dict.fromkeys(task.metrics)
-    bound = task.cmsr.stored.mse if task.cmsr and task.cmsr_key else None
     encoder = subject.encoder_parameters
     return Measurement(
         method=subject.method,
@@ -288,8 +288,8 @@ def _row(
         metrics=scored if values is None else dict(values),
         reason=image.reason,
         macs=(macs or MacCount()).parts,
-        rendering=task.cmsr_key,
-        facts={} if bound is None else {"cmsr_mse": bound},
+        rendering=task.rendering_key,
+        facts=task.rendering.facts(task.scale) if task.rendering else {},
         parameters={"all": subject.parameters, **({} if encoder is None else {"encoder": encoder})},
         expert_depths=subject.expert_depths,
         expert_shares=list(macs.shares) if macs and subject.model.expert_count > 1 else [],

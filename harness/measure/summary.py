@@ -56,11 +56,13 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
 
 def _rendering(cell: pd.DataFrame) -> str:
     """How the images of a cell were rendered, which is the same for all."""
-    tables = str(cell["rendering"].iloc[0])
-    if not tables:
+    key = str(cell["rendering"].iloc[0])
+    if not key:
         return "plain"
+    if "cmsr_mse" not in cell:
+        return key.replace("-", " ")
     mse = cell["cmsr_mse"].iloc[0]
-    return f"CMSR {mse:g}" + " FOREIGN" * tables.endswith(FOREIGN)
+    return f"CMSR {mse:g}" + " FOREIGN" * key.endswith(FOREIGN)
 
 
 def _saving(scored: pd.DataFrame) -> float | None:

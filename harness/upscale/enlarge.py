@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from baselines.base import Streamed
 from baselines.macs import MacCount
 from baselines.systems.bicubic import Resize
-from harness.checkpoints.cmsr_table import Cmsr
+from harness.checkpoints.rendering import Rendering
 from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError
 from harness.common.files import replacing
@@ -28,11 +29,13 @@ from harness.upscale.writers import QUALITY, STREAMED, Layout, Rows, write_rows
 _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
 
 
-def layout_of(source: Source, scale: float, kind: str) -> Layout:
-    """Of the enlarged image: grey, transparent and of 16 bits as the source is, if `kind` can."""
+def layout_of(
+    source: Source, scale: float, kind: str, size: tuple[int, int] | None = None
+) -> Layout:
+    """Layout of the enlarged image: grey, transparent, of 16 bits as the source, if `kind` can."""
     mode = ("L" if source.grey else "RGB") + ("A" if source.alpha is not None else "")
     bits = source.bits if kind in STREAMED else 8
-    return Layout(enlarged_size(source, scale), mode, bits, source.metadata)
+    return Layout(size or enlarged_size(source, scale), mode, bits, source.metadata)
 
 
 def begin(
@@ -40,13 +43,15 @@ def begin(
     source: Source,
     scale: float,
     settings: Evaluation,
-    cmsr: Cmsr | None = None,
+    rendering: Rendering | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Streamed:
     """The enlarged image in the making. Args: as `enlarge_file`."""
     return stream(
-        cmsr.rendering(subject.model) if cmsr else subject.model,
+        rendering.of(subject.model, scale) if rendering else subject.model,
         unit(source.rgb)[None],
         scale,
+        size,
         precision=settings.precision,
         memory=settings.memory,
         stored=source.rgb.dtype,
@@ -101,8 +106,10 @@ def enlarge_file(
     settings: Evaluation,
     path: Path,
     kind: str,
-    cmsr: Cmsr | None = None,
+    rendering: Rendering | None = None,
     quality: int = QUALITY,
+    size: tuple[int, int] | None = None,
+    progress: Bar | None = None,
 ) -> Enlarged:
     """Write the enlarged image, whole or not at all.
 
@@ -113,27 +120,31 @@ def enlarge_file(
         settings: precision and memory.
         path: the file that is made, or replaced at the end.
         kind: its type, of `harness.upscale.image_files.check_target`.
-        cmsr: tables by which scales above x4 are rendered.
+        rendering: another way than the network's own.
         quality: of JPEG, WebP and AVIF, from 1 to 100.
+        size: (H, W) of the result, where the scale does not decide it (`harness.upscale.batch`).
+        progress: to be moved on by every pixel; a bar of its own if None.
 
     Raises:
         HarnessError: the folder cannot be written, or the type cannot hold the image.
     """
-    layout = layout_of(source, scale, kind)
+    layout = layout_of(source, scale, kind, size)
     height, width = layout.size
     with (
         replacing(path) as temporary,
-        bar(f"{subject.method} x{scale:g}", height * width) as progress,
+        nullcontext(progress)
+        if progress is not None
+        else bar(f"{subject.method} x{scale:g}", height * width) as shown,
     ):
-        made = begin(subject, source, scale, settings, cmsr)
-        rows = enlarged_rows(made, source, layout, progress)
+        made = begin(subject, source, scale, settings, rendering, size)
+        rows = enlarged_rows(made, source, layout, shown)
         try:
             write_rows(temporary, kind, layout, rows, quality)
         except (ValueError, KeyError) as error:
             raise HarnessError(
                 f"{path}: a {kind} file cannot hold this image ({error}).", "Use .png."
             ) from error
-    if cmsr is None or made.choice is None:
+    if rendering is None or made.choice is None:
         return Enlarged(layout, None)
-    rendering = cmsr.rendering(subject.model)
-    return Enlarged(layout, rendering.count(enlarged_size(source, 1), layout.size, made.choice))
+    network = rendering.of(subject.model, scale)
+    return Enlarged(layout, network.count(enlarged_size(source, 1), layout.size, made.choice))

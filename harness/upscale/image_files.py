@@ -182,15 +182,29 @@ def enlarged_size(source: Source, scale: float) -> tuple[int, int]:
     return round(source.rgb.shape[-2] * scale), round(source.rgb.shape[-1] * scale)
 
 
-def check_target(path: Path, source: Source, scale: float) -> str:
+def is_writable(path: Path) -> bool:
+    """Whether images can be written in the type of a file name."""
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    return kind in _KINDS and kind in Image.SAVE
+
+
+def check_target(
+    path: Path, source: Source, scale: float, size: tuple[int, int] | None = None
+) -> str:
     """Pillow's format for a file name, before any work is done.
+
+    Args:
+        path: of the enlarged image.
+        source: the image.
+        scale: factor.
+        size: (H, W) of the enlarged image, where the factor does not decide it.
 
     Raises:
         HarnessError: unknown suffix, missing folder, a type without transparency, or one that
             cannot hold an image of that size (or not without holding it in memory).
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
-    if kind not in _KINDS or kind not in Image.SAVE:
+    if kind is None or not is_writable(path):
         raise HarnessError(
             f"{path.name} has no suffix of an image type that can be written "
             f"({', '.join(known for known in _KINDS if known in Image.SAVE)}).",
@@ -208,7 +222,7 @@ def check_target(path: Path, source: Source, scale: float) -> str:
         )
     if kind == "JPEG" and len(source.metadata.exif or b"") > _LARGEST_JPEG_EXIF:
         raise HarnessError("The EXIF data is larger than JPEG files can hold.", "Use .png.")
-    size = enlarged_size(source, scale)
+    size = size or enlarged_size(source, scale)
     reason = objection(kind, size)
     if reason:
         raise HarnessError(

@@ -83,14 +83,14 @@ def stream(
     h, w = lr.shape[-2:]
     rounded = (round(h * scale), round(w * scale))
     target = size or rounded
-    if target != rounded and not model.any_size:
-        raise ValueError(f"{type(model).__name__} makes {rounded}, not {target}")
-    region = box or Box(0, 0, *target)
-    if region.top + region.height > target[0] or region.left + region.width > target[1]:
-        raise ValueError(f"{region} leaves the image of {target}")
     reason = model.refusal(scale)
     if reason:
         raise UsageError(f"This network {reason}.")
+    if target != rounded and not model.any_size:
+        raise ValueError(f"this network makes {rounded}, not {target}")
+    region = box or Box(0, 0, *target)
+    if region.top + region.height > target[0] or region.left + region.width > target[1]:
+        raise ValueError(f"{region} leaves the image of {target}")
     device = device_of(model)
     seen = model.seen((h, w), target)
     with autocast(device, precision), band_memory(memory):

@@ -1,0 +1,126 @@
+"""Which image files are enlarged, to what size, and into which files."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.common.errors import HarnessError, UsageError
+from harness.data.images import opened
+from harness.upscale.image_files import is_writable
+
+Size = tuple[int, int]
+_PATTERN = set("*?[")
+
+
+@dataclass(frozen=True)
+class Factor:
+    """How much an image is enlarged: by a factor, or to a size.
+
+    Attributes:
+        scale: the factor; None where the size is given.
+        size: (H, W) of every result.
+    """
+
+    scale: float | None = None
+    size: Size | None = None
+
+    def of(self, lr_size: Size) -> float:
+        """The factor for an LR image of (h, w): of the area's side, where two sides differ.
+
+        Raises:
+            UsageError: the size is smaller than the image.
+        """
+        if self.size is None:
+            assert self.scale is not None
+            return self.scale
+        if self.size[0] < lr_size[0] or self.size[1] < lr_size[1]:
+            raise UsageError(
+                f"The image has {lr_size[1]}x{lr_size[0]} pixels, which is more than "
+                f"{self.size[1]}x{self.size[0]} on a side; images are enlarged, never reduced."
+            )
+        return math.sqrt(math.prod(self.size) / math.prod(lr_size))
+
+    def pixels(self, path: Path) -> int:
+        """Pixels of the result of an image file; 0 where it cannot be read."""
+        try:
+            with opened(path) as image:
+                pixels = math.prod(image.size)
+        except HarnessError:
+            return 0
+        return math.prod(self.size) if self.size else round(pixels * self.of((1, 1)) ** 2)
+
+    @property
+    def suffix(self) -> str:
+        """For the names of results.
+
+        Example:
+            >>> Factor(3.7).suffix, Factor(size=(720, 1280)).suffix
+            ('_x3.7', '_1280x720')
+        """
+        return f"_{self.size[1]}x{self.size[0]}" if self.size else f"_x{self.scale:g}"
+
+
+def files_of(given: Sequence[Path], target: Path | None, factor: Factor) -> list[tuple[Path, Path]]:
+    """Pairs of an image file and the file of its enlarged image.
+
+    Args:
+        given: image files, folders (the images in them) and patterns (`*.png`).
+        target: a file for one image; a folder for several, which is made; None: beside the image,
+            with the factor in its name.
+        factor: for that name.
+
+    Raises:
+        HarnessError: nothing matches, or two results would have one name.
+        UsageError: several images and no target.
+    """
+    sources = [path for each in given for path in _images(each)]
+    several = len(sources) > 1 or given[0].is_dir()
+    if target is None:
+        if several:
+            raise UsageError(f"{len(sources)} images need a folder to be written to: name it last.")
+        return [(sources[0], _named(sources[0].parent, sources[0], factor.suffix))]
+    if not several and not target.is_dir():
+        return [(sources[0], target)]
+    if target.exists() and not target.is_dir():
+        raise HarnessError(
+            f"{target} is a file, and {len(sources)} images are to be written.",
+            "Name a folder last.",
+        )
+    pairs = [(path, _named(target, path, "")) for path in sources]
+    twice = [place for place, n in Counter(place for _, place in pairs).items() if n > 1]
+    if twice:
+        raise HarnessError(
+            f"Several images would be written to {twice[0]}.", "Enlarge them into two folders."
+        )
+    return pairs
+
+
+def _images(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(each for each in path.iterdir() if each.is_file() and _may_be_image(each))
+    elif _PATTERN & set(str(path)) and not path.exists():
+        found = sorted(each for each in _matching(path) if each.is_file())
+    else:
+        return [path]
+    if not found:
+        raise HarnessError(f"There is no image in {path}.", "Check the path.")
+    return found
+
+
+def _matching(pattern: Path) -> list[Path]:
+    root = Path(pattern.anchor or ".")
+    return list(root.glob(str(pattern.relative_to(pattern.anchor))))
+
+
+def _may_be_image(path: Path) -> bool:
+    """Files of known types; what lies beside images in a folder is passed over."""
+    return not path.name.startswith(".") and (is_writable(path) or path.suffix.lower() == ".gif")
+
+
+def _named(folder: Path, source: Path, suffix: str) -> Path:
+    ending = source.suffix if is_writable(source) else ".png"
+    return folder / f"{source.stem}{suffix}{ending}"
