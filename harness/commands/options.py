@@ -174,6 +174,14 @@ def print_json(content: Any) -> None:
     echo(json.dumps(_finite(content), indent=1, allow_nan=False))
 
 
+def show(content: Any, text: str, as_json: bool) -> None:
+    """Print a result: as JSON, or in words."""
+    if as_json:
+        print_json(content)
+    else:
+        echo(text)
+
+
 def _finite(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
