@@ -326,6 +326,19 @@ def test_the_first_update_makes_the_file(harness):
     assert (entry["reason"], entry["versions"]) == ("first", ["torch 0.0.0"])
 
 
+def test_an_experiment_without_a_psnr_is_not_accepted_with_the_others(harness):
+    """Of which multiply-adds alone are counted, say: there is nothing to compare."""
+    store()
+    path = plan_path(Path("results"), "quick", "table2")
+    save_plan(replace(STORED, experiment="table2", cells=[]), path)
+    assert harness.good("check", "--update", "--reason", "first") == f"{FILE}: 14 cells added.\n"
+    golden = load_golden(FILE)
+    assert (golden.names, golden.history[0].experiments) == (["table1"], ("table1",))
+    assert "Stored, but never accepted: table2." in harness.good("check")
+    status, _, err = harness("check", "table2", "--update", "--reason", "x")
+    assert (status, "no cell of table2 has a number" in err) == (1, True)
+
+
 def test_an_update_says_what_changed(accepted):
     before = load_golden(FILE)
     store(changed(psnr=lower(0.05)), scales=(2, 4, 30))

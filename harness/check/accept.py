@@ -133,7 +133,7 @@ def _accept(
     done = Acceptance(
         date=datetime.now(timezone.utc).date().isoformat(),
         reason=reason,
-        experiments=tuple(sorted(reports)),
+        experiments=tuple(sorted(named & reports.keys())),
         change=_change(before, cells),
         devices=distinct(device for mean in means for device in mean.devices),
         versions=distinct(version for mean in means for version in mean.versions),

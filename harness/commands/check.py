@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import echo, json_option, profile_option, results_option, show
+from harness.commands.options import FILE, Setup, echo, json_option, show, with_setup
 
 
 def _decibels(value: str) -> float:
@@ -27,11 +27,10 @@ def _decibels(value: str) -> float:
     epilog="Example: harness check table1 --tolerance 0.01 --github --junit check.xml",
 )
 @click.argument("names", metavar="[EXPERIMENT]...", nargs=-1)
-@profile_option
-@results_option
+@with_setup("profile", "results")
 @click.option(
     "--baseline",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help="Accepted numbers.  [default: results/golden/PROFILE.json]",
 )
@@ -39,13 +38,13 @@ def _decibels(value: str) -> float:
     "--tolerance",
     type=_decibels,
     metavar="DB",
-    help="Tolerance: the drop of a cell's PSNR that passes.  [default: 0.02; where a network "
-    "was trained anew, what the accepted numbers say]",
+    help="Drop of a cell's PSNR that passes.  [default: 0.02; where a network was trained anew, "
+    "what the accepted numbers say]",
 )
 @click.option("--all", "-v", "everything", is_flag=True, help="List also the cells that are ok.")
 @click.option(
     "--junit",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="FILE",
     help="Write JUnit XML, a test case per cell.",
 )
@@ -70,8 +69,7 @@ def _decibels(value: str) -> float:
 @json_option
 def check(
     names: tuple[str, ...],
-    profile: str,
-    results: Path,
+    setup: Setup,
     baseline: Path | None,
     tolerance: float | None,
     everything: bool,
@@ -90,7 +88,7 @@ def check(
     EXPERIMENT, every experiment that the accepted numbers have is compared. docs/check.md says
     what is compared, and how to accept new numbers.
     """
-    from harness import check, profiles
+    from harness import check
     from harness.check import outputs
     from harness.common.errors import HarnessError, UsageError
     from harness.common.files import write_text
@@ -102,14 +100,14 @@ def check(
         if value is not None and value is not False:
             accepts = "a check; --update accepts what is stored" if update else "--update"
             raise UsageError(f"{name} belongs to {accepts}.")
-    settings = profiles.load(profile)
-    file = baseline or places.RESULTS / "golden" / f"{settings.name}.json"
+    profile, results = setup.profile, setup.places.results
+    file = baseline or places.RESULTS / "golden" / f"{profile.name}.json"
     if update:
         why = os.fsencode(reason or "").decode(errors="backslashreplace")  # on any terminal
-        made = check.run_update(names, settings, results, file, why, retrained, keep_networks)
+        made = check.run_update(names, profile, results, file, why, retrained, keep_networks)
         show(outputs.update_content(made, file), outputs.update_text(made, file), as_json)
         return
-    found = check.run_check(names, settings, results, file, tolerance)
+    found = check.run_check(names, profile, results, file, tolerance)
     show(outputs.content(found), outputs.text(found, everything), as_json)
     if junit:
         write_text(junit, outputs.junit(found))
@@ -120,7 +118,7 @@ def check(
             with Path(job_summary).open("a", encoding="utf-8") as written:
                 written.write(outputs.markdown(found))
     if found.failed:
-        again = ["--profile", settings.source, "--results", results, "--baseline", file]
+        again = ["--profile", profile.source, "--results", results, "--baseline", file]
         command = ["harness", "check", *names, *again, "--update", "--reason", "WHY"]
         raise HarnessError(
             f"The check failed: {len(found.failed)} of {len(found.findings)} comparisons with "
