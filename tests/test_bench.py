@@ -172,7 +172,7 @@ def test_experts_of_the_benchmark_have_even_shares():
     [
         (("--methods", "edsr-x2"), "decodes nothing"),
         (("--methods", "edsr-lif"), "Did you mean 'edsr-liif'"),
-        (("--lr", "48"), "--lr takes HEIGHTxWIDTH"),
+        (("--lr", "48"), "'--lr': it takes HEIGHTxWIDTH"),
         (("--scale", "0.5"), "out of range"),
     ],
 )

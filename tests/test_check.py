@@ -21,10 +21,9 @@ from tiny import files_below, network
 
 from harness import checkpoints, experiments, profiles
 from harness.check import load_golden, run_check, run_update
-from harness.check.findings import Allowed, Finding, Verdict
-from harness.check.github import SHOWN, workflow_commands
-from harness.check.junit import junit
-from harness.check.table import markdown
+from harness.check.comparison import Check, Finding
+from harness.check.golden import dump
+from harness.check.outputs import SHOWN, github, junit, markdown
 from harness.checkpoints.subject import open_subject
 from harness.cli import cli
 from harness.measure.evaluate import measure_cell
@@ -104,7 +103,7 @@ def findings(harness, *options: object) -> tuple[int, dict[str, list[str]], dict
 
 def test_unchanged_results_pass(accepted):
     out = accepted.good("check")
-    assert "14 cells: 14 ok; drops up to 0.02 dB are let pass.\n" in out
+    assert "14 cells: 14 ok; tolerance 0.02 dB.\n" in out
     assert out.startswith("Stand-in, not the paper's setting (profile quick): measured on made-up")
     assert "edsr-liif" not in out
     assert accepted.good("check", "table1", "--all").count("edsr-liif") == 2
@@ -119,7 +118,7 @@ def test_a_planted_drop(drop, status, accepted):
     assert found == status, err
     if status:
         assert "13 ok, 1 drop" in out
-        assert f"x2: drop: {drop:.4f} dB, 0.02 dB are let pass; the weights are the accepted" in out
+        assert f"x2: drop: {drop:.4f} dB, tolerance 0.02 dB; the weights are the accepted" in out
         assert err.startswith("Error: The check failed: 1 of 14 comparisons with ")
         assert "--update --reason" in err
     else:
@@ -170,6 +169,7 @@ def test_what_is_not_comparable_fails(name, accepted):
         store(changed(**moved))
         status, found, content = findings(accepted)
         assert (status, found) == (1, {verdict: ["edsr-liif x2"]})
+        assert f"14 cells: 13 ok, 1 {verdict}; " in content["summary"]
         assert reason in json.dumps(content)
     assert f"{verdict}: " in accepted("check")[1]
 
@@ -291,14 +291,16 @@ def test_training_anew_has_the_tolerance_that_was_accepted(accepted):
     store(anew(0.3))
     status, out, _ = accepted("check")
     assert status == 1
-    assert "let pass; the network was trained anew" in out
+    assert "tolerance 0.02 dB; the network was trained anew" in out
     store()
     accepted.good("check", "--update", "--retrained", 0.5, "--reason", "measured spread")
     for drop, expected in ((0.3, 0), (0.6, 1)):
         store(anew(drop))
         assert findings(accepted)[0] == expected
     store(anew(0.3))
-    assert "up to 0.5 dB in 1 cells of networks trained anew" in accepted.good("check")
+    assert "tolerance 0.02 dB, 0.5 dB in 1 cells of networks trained anew." in accepted.good(
+        "check"
+    )
     assert findings(accepted, "--tolerance", 0.02)[0] == 1, "asked for, so it holds everywhere"
     store(changed(psnr=lower(0.05)))
     assert findings(accepted)[0] == 1, "the same weights"
@@ -323,6 +325,19 @@ def test_the_first_update_makes_the_file(harness):
     )
     (entry,) = strict(FILE.read_text())["history"]
     assert (entry["reason"], entry["versions"]) == ("first", ["torch 0.0.0"])
+
+
+def test_an_experiment_without_a_psnr_is_not_accepted_with_the_others(harness):
+    """Of which multiply-adds alone are counted, say: there is nothing to compare."""
+    store()
+    path = plan_path(Path("results"), "quick", "table2")
+    save_plan(replace(STORED, experiment="table2", cells=[]), path)
+    assert harness.good("check", "--update", "--reason", "first") == f"{FILE}: 14 cells added.\n"
+    golden = load_golden(FILE)
+    assert (golden.names, golden.history[0].experiments) == (["table1"], ("table1",))
+    assert "Stored, but never accepted: table2." in harness.good("check")
+    status, _, err = harness("check", "table2", "--update", "--reason", "x")
+    assert (status, "no cell of table2 has a number" in err) == (1, True)
 
 
 def test_an_update_says_what_changed(accepted):
@@ -551,7 +566,7 @@ def test_junit(accepted):
 
 
 ODD = '<a & b> "q" 100%\r\n\x00\x1b\ud800 ::error::, |x|'
-ODD_FINDING = Finding("table1", "m", "r", "d", 2.5, ((Verdict.DROP, ODD),), 30.0, 29.0, 0.02)
+ODD_FINDING = Finding("table1", "m", "r", "d", 2.5, (("drop", ODD),), 30.0, 29.0, 0.02)
 
 
 def test_junit_goes_into_a_pipe_which_stays(accepted):
@@ -566,14 +581,14 @@ def test_junit_goes_into_a_pipe_which_stays(accepted):
 
 
 def test_junit_is_xml_whatever_the_text():
-    root = ET.fromstring(junit([ODD_FINDING], ODD, {"key": ODD}))
+    root = ET.fromstring(junit(Check(Path("x"), ODD, [ODD], 0.02, 0.02, [ODD_FINDING])))
     message = root[0].findall("testcase")[0][0].get("message")
     assert '<a & b> "q" 100%' in str(message)
     assert "\N{REPLACEMENT CHARACTER}" * 3 in str(message)
 
 
 def test_annotations_are_one_line_each():
-    (line,) = workflow_commands([ODD_FINDING])
+    (line,) = github([ODD_FINDING])
     assert len(line.splitlines()) == 1
     assert line.startswith(
         "::error title=harness check%3A drop::table1: m on d in place of r x2.5%0A"
@@ -582,17 +597,18 @@ def test_annotations_are_one_line_each():
 
 
 def test_no_annotation_is_lost_without_a_word():
-    lines = workflow_commands([ODD_FINDING] * (SHOWN + 3))
+    lines = github([ODD_FINDING] * (SHOWN + 3))
     assert len(lines) == SHOWN
     assert "4 more cells" in lines[-1]
-    assert len(workflow_commands([ODD_FINDING] * SHOWN)) == SHOWN
-    better = replace(ODD_FINDING, notes=((Verdict.BETTER, "good"),))
-    assert workflow_commands([better])[0].startswith("::notice ")
-    assert workflow_commands([replace(better, notes=())]) == []
+    assert len(github([ODD_FINDING] * SHOWN)) == SHOWN
+    better = replace(ODD_FINDING, notes=(("better", "good"),))
+    assert github([better])[0].startswith("::notice ")
+    assert github([replace(better, notes=())]) == []
 
 
 def test_markdown_cannot_be_broken_by_names():
-    text = markdown([replace(ODD_FINDING, method="a|b")], Allowed(0.02, 0.02), ["<b>label"])
+    found = replace(ODD_FINDING, method="a|b")
+    text = markdown(Check(Path("x"), "quick", ["<b>label"], 0.02, 0.02, [found]))
     assert "a\\|b" in text
     assert "\\<b\\>label" in text
     assert text.startswith("### harness check failed\n\n1 cells: 1 drop; ")
@@ -660,6 +676,7 @@ def rows_of_golden(drop: float = 0, cell: tuple[str, float] = ("", 0)) -> Path:
 
 def test_golden_numbers_cover_table1_under_the_quick_profile():
     golden = load_golden(GOLDEN / "quick.json")
+    assert dump(golden) == (GOLDEN / "quick.json").read_text(encoding="utf-8")
     entry = golden.experiment("table1")
     refresh = "see docs/check.md on how to refresh the golden numbers"
     assert entry is not None
@@ -675,7 +692,7 @@ def test_golden_numbers_cover_table1_under_the_quick_profile():
 def test_a_planted_drop_fails_the_project_s_own_check(cell):
     check = run_check((), QUICK, rows_of_golden(0.05, cell), GOLDEN / "quick.json")
     failed = [(finding.method, finding.scale, finding.verdict) for finding in check.failed]
-    assert failed == ([(*cell, Verdict.DROP)] if cell[0] else [])
+    assert failed == ([(*cell, "drop")] if cell[0] else [])
 
 
 def test_golden_numbers_are_of_the_recipes_that_are_trained_now():

@@ -1,33 +1,11 @@
-"""Regression checks: stored results against accepted ones, cell by cell.
+"""Regression checks: stored results against accepted numbers, cell by cell.
 
-`golden` is the file of accepted numbers, `stored` reads what it is compared with, `compare` finds
-what differs; `accept` takes numbers over, and `networks` keeps the weights behind them. `table`,
-`junit` and `github` write findings for readers and for CI. `checking` and `updating` are what the
-command calls.
+`golden` is the file of accepted numbers, `comparison` finds what differs from it, `outputs` writes
+that for readers and for CI, and `accept` takes stored numbers over.
 """
 
-from __future__ import annotations
+from harness.check.accept import run_update
+from harness.check.comparison import run_check
+from harness.check.golden import load_golden
 
-from harness.check.checking import TOLERANCE, Check, run_check
-from harness.check.findings import Finding, Verdict, record
-from harness.check.github import workflow_commands
-from harness.check.golden import Golden, load_golden, save_golden
-from harness.check.table import shown, text_table
-from harness.check.updating import Update, run_update
-
-__all__ = [
-    "TOLERANCE",
-    "Check",
-    "Finding",
-    "Golden",
-    "Update",
-    "Verdict",
-    "load_golden",
-    "record",
-    "run_check",
-    "run_update",
-    "save_golden",
-    "shown",
-    "text_table",
-    "workflow_commands",
-]
+__all__ = ["load_golden", "run_check", "run_update"]

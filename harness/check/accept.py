@@ -2,103 +2,165 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
 
+from harness import checkpoints
+from harness.check.comparison import Finding, compare, read_stored, stored_names
 from harness.check.golden import (
     Acceptance,
-    CellKey,
     Golden,
     GoldenCell,
     GoldenExperiment,
+    Key,
+    dump,
     golden_cell,
+    load_golden,
 )
 from harness.common.errors import HarnessError, UsageError
+from harness.common.files import check_writable, write_text
+from harness.experiments import get
 from harness.profiles import Profile, concerning
 from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.means import distinct
 
 
-def accept(
-    golden: Golden | None,
-    reports: Mapping[str, Report],
+@dataclass(frozen=True)
+class Update:
+    """What became of the accepted numbers.
+
+    Attributes:
+        findings: the new numbers against the old ones, with no tolerance; empty the first time.
+        networks: those behind the new numbers, beside the file; empty unless asked for.
+        stale: others there, that no accepted number needs; whoever keeps them removes them.
+    """
+
+    done: Acceptance
+    findings: Sequence[Finding]
+    networks: Sequence[Path] = ()
+    stale: Sequence[Path] = ()
+
+
+def run_update(
+    names: Sequence[str],
     profile: Profile,
+    results: Path,
+    file: Path,
     reason: str,
     retrained: float | None = None,
-) -> Golden:
-    """The accepted numbers after taking over those of some experiments.
+    networks: bool = False,
+) -> Update:
+    """Accept what is stored; the file is replaced as a whole, or stays as it was.
 
     Args:
-        golden: what was accepted so far; None for the first time.
-        reports: stored results of the experiments to take over; other experiments stay.
-        profile: that they must have been measured under.
+        names: experiments; if empty those already accepted, or all stored ones the first time.
+        profile, results, file: as for a check.
         reason: why, for the history.
-        retrained: drop in dB to let pass where a network is trained anew; None keeps the old one.
+        retrained: drop in dB that passes where a network is trained anew; None keeps the old one.
+        networks: keep the trained networks beside the file.
 
     Raises:
-        UsageError: without a reason.
-        HarnessError: when cells are incomplete, or were measured under other settings.
+        UsageError: no reason, an unknown experiment, or another profile's file.
+        HarnessError: incomplete or damaged results, or files that cannot be written.
     """
     if not reason.strip():
         raise UsageError("Accepting numbers needs a reason: --reason TEXT.")
-    if golden and retrained is None:
-        retrained = golden.retrained_tolerance
-    old = golden.cells if golden else ()
-    cells = {cell.key: cell for cell in old if cell.experiment not in reports}
+    old = load_golden(file, profile.name) if file.exists() else None
+    known = old.names if old else stored_names(results, profile.name)
+    wanted = [get(name).name for name in dict.fromkeys(names)] or known
+    reports: dict[str, Report] = {}
+    for name, report in read_stored(results, profile.name, wanted).items():
+        if isinstance(report, str):
+            raise HarnessError(
+                f"Nothing to accept of {name}: {report}.",
+                f"Run `harness run {name} --profile {profile.source}` first.",
+            )
+        reports[name] = report
+    if not reports:
+        raise HarnessError(
+            f"Nothing to accept: nothing was measured in {results / profile.name}.",
+            f"Run `harness run table1 --profile {profile.source}` first.",
+        )
+    new = _accept(old, reports, profile, reason.strip(), retrained)
+    findings = compare(old, reports, profile) if old else []
+    check_writable(file.parent)
+    kept = _keep_networks(new, reports, results, file.parent) if networks else ()
+    write_text(file, dump(new))
+    return Update(new.history[-1], findings, *kept)
+
+
+def _accept(
+    old: Golden | None,
+    reports: Mapping[str, Report],
+    profile: Profile,
+    reason: str,
+    retrained: float | None,
+) -> Golden:
+    """The accepted numbers with those of some experiments taken over; the others stay."""
+    if old is None:
+        summary = profile.summary
+        old = Golden(profile=profile.name, summary=summary, experiments=(), cells=(), history=())
+    before = {cell.key: cell for cell in old.cells}
+    cells = {key: cell for key, cell in before.items() if cell.experiment not in reports}
+    entries = {entry.experiment: entry for entry in old.experiments}
     for name, report in reports.items():
-        _check_settings(report, profile)
-        cells |= {cell.key: cell for cell in _complete(golden, name, report)}
-    if not any(key[0] in reports for key in cells):
+        methods = report.experiment.methods
+        settings = report.plan.profile_settings
+        if concerning(settings, methods) != concerning(profile.numbers(), methods):
+            raise HarnessError(
+                f"The stored results of {name} were measured under other settings than profile "
+                f"'{profile.name}' has now.",
+                f"Run `harness run {name} --profile {profile.source}` first.",
+            )
+        cells |= _complete(name, report, old.of(name))
+        entries[name] = GoldenExperiment(
+            experiment=name,
+            stand_in=report.plan.stand_in or any(note.substitute for note in report.plan.roles),
+            provenance={role: captions.provenance(report, role) for role in report.roles},
+            settings=settings,
+        )
+    named = {experiment for experiment, *_ in cells}
+    if not named & reports.keys():
         raise HarnessError(
             f"Nothing to accept: no cell of {', '.join(reports)} has a number.",
             "Run the experiment first.",
         )
-    entries = {e.experiment: e for e in golden.experiments} if golden else {}
-    entries |= {name: _entry(name, report) for name, report in reports.items()}
+    means = [mean for report in reports.values() for mean in report.cells.values()]
     done = Acceptance(
         date=datetime.now(timezone.utc).date().isoformat(),
-        reason=reason.strip(),
-        experiments=tuple(sorted(reports)),
-        change=_change({cell.key: cell for cell in old}, cells),
-        devices=_seen(reports, "device"),
-        versions=_seen(reports, "version"),
+        reason=reason,
+        experiments=tuple(sorted(named & reports.keys())),
+        change=_change(before, cells),
+        devices=distinct(device for mean in means for device in mean.source("device")),
+        versions=distinct(version for mean in means for version in mean.source("version")),
     )
     return Golden(
         profile=profile.name,
         summary=profile.summary,
-        retrained_tolerance=retrained,
-        experiments=tuple(entries[name] for name in sorted(entries)),
+        retrained_tolerance=old.retrained_tolerance if retrained is None else retrained,
+        experiments=tuple(entries[name] for name in sorted(named)),
         cells=tuple(cells[key] for key in sorted(cells)),
-        history=(*(golden.history if golden else ()), done),
+        history=(*old.history, done),
     )
 
 
-def _check_settings(report: Report, profile: Profile) -> None:
-    stored, now = report.plan.profile_settings, profile.numbers()
-    methods = report.experiment.methods
-    if concerning(stored, methods) != concerning(now, methods):
-        name = report.experiment.name
-        raise HarnessError(
-            f"The stored results of {name} were measured under other settings than profile "
-            f"'{profile.name}' has now.",
-            f"Run `harness run {name} --profile {profile.source}` first.",
-        )
-
-
-def _complete(golden: Golden | None, name: str, report: Report) -> Iterator[GoldenCell]:
+def _complete(name: str, report: Report, known: Collection[Key]) -> dict[Key, GoldenCell]:
     """Every cell that has a number; refuses where one is only half measured, or was lost."""
-    known = golden.of(name) if golden else {}
-    incomplete = []
-    for cell in report.cells.values():
-        key = (name, cell.role, cell.method, cell.scale)
-        if not cell.missing and cell.psnr is not None:
-            yield golden_cell(name, cell)
-        elif key in known or (cell.seeds and not cell.excluded):
-            reason = cell.missing or "no PSNR"
-            incomplete.append(f"{cell.method} on {cell.role} x{cell.scale:g}: {reason}")
-    lost = known.keys() - {(name, c.role, c.method, c.scale) for c in report.cells.values()}
-    incomplete += [f"{key[2]} on {key[1]} x{key[3]:g}: gone from {name}" for key in sorted(lost)]
+    means = {(name, c.role, c.method, c.scale): c for c in report.cells.values()}
+    found, incomplete = {}, []
+    for key, mean in means.items():
+        cell = golden_cell(name, mean)
+        if cell is not None:
+            found[key] = cell
+        elif key in known or (mean.seeds and not mean.excluded):
+            reason = mean.missing or "no PSNR"
+            incomplete.append(f"{mean.method} on {mean.role} x{mean.scale:g}: {reason}")
+    for _, role, method, scale in sorted(set(known) - means.keys()):
+        incomplete.append(f"{method} on {role} x{scale:g}: gone from {name}")
     if incomplete:
         raise HarnessError(
             f"{len(incomplete)} cells of {name} have no number, nothing is accepted:\n  "
@@ -106,32 +168,72 @@ def _complete(golden: Golden | None, name: str, report: Report) -> Iterator[Gold
             f"Run `harness run {name}`. If a cell is gone for good, delete its line from the file "
             "of accepted numbers.",
         )
+    return found
 
 
-def _entry(name: str, report: Report) -> GoldenExperiment:
-    return GoldenExperiment(
-        experiment=name,
-        stand_in=report.plan.stand_in or any(note.substitute for note in report.plan.roles),
-        provenance={role: captions.provenance(report, role) for role in report.roles},
-        settings=report.plan.profile_settings,
-    )
-
-
-def _seen(reports: Mapping[str, Report], column: str) -> tuple[str, ...]:
-    cells = [cell for report in reports.values() for cell in report.cells.values()]
-    return distinct(value for cell in cells for value in cell.source(column))
-
-
-def _change(old: Mapping[CellKey, GoldenCell], new: Mapping[CellKey, GoldenCell]) -> str:
-    """How many cells were added, and how far the others moved."""
-    both = [key for key in new if key in old]
-    parts = {
-        "added": len(new.keys() - old.keys()),
-        "removed": len(old.keys() - new.keys()),
-        "changed": sum(old[key] != new[key] for key in both),
+def _change(old: Mapping[Key, GoldenCell], new: Mapping[Key, GoldenCell]) -> str:
+    """How many cells were added, removed and changed, and how far PSNR moved."""
+    pairs = [(old[key], new[key]) for key in new if key in old]
+    counts = {
+        "added": len(new) - len(pairs),
+        "removed": len(old) - len(pairs),
+        "changed": sum(was != now for was, now in pairs),
     }
-    listed = [f"{count} cells {what}" for what, count in parts.items() if count]
-    moves = [new[key].psnr - old[key].psnr for key in both if new[key].psnr != old[key].psnr]
+    listed = [f"{count} cells {what}" for what, count in counts.items() if count]
+    moves = [now.psnr - was.psnr for was, now in pairs if now.psnr != was.psnr]
     if moves:
         listed.append(f"PSNR {min(moves):+.4f} to {max(moves):+.4f} dB")
     return ", ".join(listed) or "nothing"
+
+
+def _keep_networks(
+    golden: Golden, names: Collection[str], results: Path, folder: Path
+) -> tuple[list[Path], list[Path]]:
+    """Copy the networks of accepted cells; all of them, or none where one is not as accepted.
+
+    CI can then measure instead of train: training again on another processor, or with another
+    number of threads, ends at other weights (docs/check.md has numbers), measuring the same weights
+    does not depend on that. They lie in the layout of a results folder, so that `harness run
+    --results` that folder finds them trained; without the optimiser's state, two thirds of a file.
+
+    Returns:
+        the networks of `names` in `folder`, which may be `results` itself, and the stale ones.
+    """
+    trained = Path(golden.profile) / "training"
+    runs: dict[Path, GoldenCell] = {}
+    for cell in golden.cells:
+        if cell.experiment not in names:
+            continue
+        patterns = [f"{cell.method}/s*-{recipe}/checkpoint.pt" for recipe in cell.recipes]
+        found = [path for each in patterns for path in (results / trained).glob(each)]
+        if len(found) < len(patterns):
+            raise HarnessError(
+                f"The networks of {cell.method} are not in {results / trained}.",
+                "Name the folder that they were trained in with --results.",
+            )
+        runs |= {path.relative_to(results): cell for path in found}
+    for run, cell in runs.items():
+        _read(results / run, cell)
+    for run, cell in runs.items():
+        if (results / run).resolve() != (folder / run).resolve():
+            content = _read(results / run, cell)
+            # Its groups stay: resuming a finished run reads them.
+            content["optimizer"] = {**content["optimizer"], "state": {}}
+            checkpoints.save(folder / run, {k: v for k, v in content.items() if k != "format"})
+    needed = {(cell.method, recipe) for cell in golden.cells for recipe in cell.recipes}
+    stale = [
+        path
+        for path in sorted((folder / trained).glob("*/*/checkpoint.pt"))
+        if (path.parts[-3], path.parts[-2].partition("-")[2]) not in needed
+    ]
+    return [folder / run for run in sorted(runs)], stale
+
+
+def _read(path: Path, cell: GoldenCell) -> dict[str, Any]:
+    content = checkpoints.read(path)
+    if checkpoints.weights_hash(content["state_dict"]) not in cell.checkpoints:
+        raise HarnessError(
+            f"{path} has other weights than those whose numbers are accepted.",
+            f"Run `harness run {cell.experiment}` again.",
+        )
+    return content

@@ -1,4 +1,4 @@
-"""The accepted numbers that `harness check` compares with: a JSON file that is committed.
+"""Accepted numbers: the committed JSON file that `harness check` compares with.
 
 One cell per line, sorted, so that a review of a change shows the cells that moved. Every number
 lies beside what it was measured on, and the history says who accepted what, and why.
@@ -8,20 +8,37 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeFloat,
+    NonNegativeInt,
+    ValidationError,
+    model_validator,
+)
 
-from harness.common.errors import HarnessError
-from harness.common.files import plain_name, write_text
+from harness.common.errors import HarnessError, UsageError
+from harness.common.files import plain_name
 from harness.report.means import CellMean
 
 SCHEMA = 1
-CellKey = tuple[str, str, str, float]
+Key = tuple[str, str, str, float]
 """Experiment, role, method, scale."""
 
-_Count = Annotated[int, Field(ge=0)]
+
+def _number(value: float) -> float:
+    if math.isnan(value):
+        raise ValueError("must be a number")
+    return value
+
+
 _Name = Annotated[str, AfterValidator(plain_name)]
 
 
@@ -31,12 +48,12 @@ class _Strict(BaseModel):
 
 
 class GoldenCell(_Strict):
-    """The accepted mean of one method on one set at one scale; fields as in `CellMean`.
+    """The accepted mean of one method on one set at one scale; from a `CellMean`.
 
     Attributes:
         experiment: whose cell it is.
         psnr, ssim: means over images and seeds, full precision; SSIM is stored, not judged.
-        decoder_macs: mean multiply-adds of an image.
+        decoder_macs: mean MACs of an image.
         images: that the means are over.
         recipes: fingerprints of network, schedule and training data.
         checkpoints: hashes of the weights, for telling other weights from other measuring.
@@ -47,11 +64,11 @@ class GoldenCell(_Strict):
     method: _Name
     scale: float
     dataset: str
-    psnr: float
+    psnr: Annotated[float, AfterValidator(_number)]
     ssim: float | None
-    decoder_macs: float
-    images: _Count
-    seeds: tuple[_Count, ...]
+    decoder_macs: FiniteFloat
+    images: NonNegativeInt
+    seeds: tuple[NonNegativeInt, ...]
     protocols: tuple[str, ...]
     lr_sources: tuple[str, ...]
     fingerprints: tuple[str, ...]
@@ -60,14 +77,8 @@ class GoldenCell(_Strict):
     recipes: tuple[_Name, ...]
     checkpoints: tuple[str, ...]
 
-    @model_validator(mode="after")
-    def _is_a_number(self) -> GoldenCell:
-        if math.isnan(self.psnr) or not math.isfinite(self.decoder_macs):
-            raise ValueError("psnr and decoder_macs must be numbers")
-        return self
-
     @property
-    def key(self) -> CellKey:
+    def key(self) -> Key:
         """What makes it this cell; files are sorted by it."""
         return (self.experiment, self.role, self.method, self.scale)
 
@@ -105,31 +116,29 @@ class Acceptance(_Strict):
 
 
 class Golden(_Strict):
-    """A baseline file.
+    """The accepted numbers of a profile.
 
     Attributes:
         summary: of the profile.
-        retrained_tolerance: drop in dB that is let pass where a network was trained anew; None
-            where it is judged as the accepted weights are.
+        retrained_tolerance: drop in dB that passes where a network was trained anew; None where
+            it is judged as the accepted weights are.
         history: every acceptance, the first one first.
     """
 
     version: int = Field(alias="schema", default=SCHEMA)
     profile: _Name
     summary: str
-    retrained_tolerance: Annotated[float, Field(ge=0)] | None = None
+    retrained_tolerance: NonNegativeFloat | None = None
     experiments: tuple[GoldenExperiment, ...]
     cells: tuple[GoldenCell, ...]
     history: tuple[Acceptance, ...]
 
     @model_validator(mode="after")
     def _consistent(self) -> Golden:
-        keys = [cell.key for cell in self.cells]
-        twice = {key for key in keys if keys.count(key) > 1} if len(set(keys)) < len(keys) else ()
+        twice = [key for key, count in Counter(c.key for c in self.cells).items() if count > 1]
         if twice:
-            raise ValueError(f"cells are there twice: {sorted(twice)}")
-        named = [entry.experiment for entry in self.experiments]
-        if len(set(named)) < len(named) or {cell.experiment for cell in self.cells} != set(named):
+            raise ValueError(f"cells are there twice: {twice}")
+        if sorted(self.names) != sorted({cell.experiment for cell in self.cells}):
             raise ValueError("`experiments` must name the experiments of `cells`, each once")
         return self
 
@@ -142,68 +151,60 @@ class Golden(_Strict):
         """What an experiment was obtained on; None if there is nothing of it."""
         return next((e for e in self.experiments if e.experiment == name), None)
 
-    def of(self, experiment: str) -> dict[CellKey, GoldenCell]:
+    def of(self, experiment: str) -> dict[Key, GoldenCell]:
         """The cells of an experiment."""
         return {cell.key: cell for cell in self.cells if cell.experiment == experiment}
 
 
-def golden_cell(experiment: str, cell: CellMean) -> GoldenCell:
-    """A measured cell as one to be accepted; it must have a PSNR."""
-    if cell.psnr is None:
-        raise ValueError(f"{cell.method} has no PSNR")
+def golden_cell(experiment: str, mean: CellMean) -> GoldenCell | None:
+    """A measured cell as it is accepted and compared; None where it has no PSNR."""
+    if mean.missing or mean.psnr is None:
+        return None
     return GoldenCell(
         experiment=experiment,
-        role=cell.role,
-        method=cell.method,
-        scale=cell.scale,
-        dataset=cell.dataset,
-        psnr=cell.psnr,
-        ssim=cell.metrics.get("ssim"),
-        decoder_macs=cell.part_macs.get("decoder", 0.0),
-        images=cell.images,
-        seeds=cell.seeds,
-        protocols=cell.source("protocol"),
-        lr_sources=cell.source("lr_source"),
-        fingerprints=cell.source("dataset_fingerprint"),
-        lr_fingerprints=cell.source("lr_fingerprint"),
-        precisions=cell.source("precision"),
-        recipes=cell.source("recipe"),
-        checkpoints=cell.source("checkpoint"),
+        role=mean.role,
+        method=mean.method,
+        scale=mean.scale,
+        dataset=mean.dataset,
+        psnr=mean.psnr,
+        ssim=mean.metrics.get("ssim"),
+        decoder_macs=mean.part_macs.get("decoder", 0.0),
+        images=mean.images,
+        seeds=mean.seeds,
+        protocols=mean.source("protocol"),
+        lr_sources=mean.source("lr_source"),
+        fingerprints=mean.source("dataset_fingerprint"),
+        lr_fingerprints=mean.source("lr_fingerprint"),
+        precisions=mean.source("precision"),
+        recipes=mean.source("recipe"),
+        checkpoints=mean.source("checkpoint"),
     )
 
 
 def dump(golden: Golden) -> str:
     """The file's text."""
-    content = json.loads(golden.model_dump_json(by_alias=True))
-    parts = [f' "{key}": {_one_per_line(value)}' for key, value in content.items()]
+
+    def text(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+    parts = []
+    for key, value in json.loads(golden.model_dump_json(by_alias=True)).items():
+        listed = isinstance(value, list) and value
+        lines = ",\n".join(f"  {text(item)}" for item in value) if listed else ""
+        parts.append(f' "{key}": ' + (f"[\n{lines}\n ]" if listed else text(value)))
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def _one_per_line(value: Any) -> str:
-    if not isinstance(value, list) or not value:
-        return _text(value)
-    listed = ",\n".join(f"  {_text(item)}" for item in value)
-    return f"[\n{listed}\n ]"
+def load_golden(path: Path, profile: str | None = None) -> Golden:
+    """Read accepted numbers.
 
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def save_golden(golden: Golden, path: Path) -> None:
-    """Replace the file as a whole.
+    Args:
+        path: of the file.
+        profile: whose numbers they must be; None for any.
 
     Raises:
-        HarnessError: when it cannot be written.
-    """
-    write_text(path, dump(golden))
-
-
-def load_golden(path: Path) -> Golden:
-    """Read a baseline file.
-
-    Raises:
-        HarnessError: when there is none, it is damaged, or of another schema.
+        HarnessError: when there is no file, it is damaged, or of another schema.
+        UsageError: when the numbers are another profile's.
     """
     if not path.exists():
         raise HarnessError(
@@ -211,12 +212,11 @@ def load_golden(path: Path) -> Golden:
             'Run `harness check --update --reason "first numbers"` to accept what is stored, or '
             "name a file with --baseline.",
         )
+    restore = "Restore it from version control."
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise HarnessError(
-            f"{path} cannot be read: {error}", "Restore it from version control."
-        ) from error
+        raise HarnessError(f"{path} cannot be read: {error}", restore) from error
     found = content.get("schema") if isinstance(content, dict) else None
     if found != SCHEMA:
         raise HarnessError(
@@ -225,10 +225,14 @@ def load_golden(path: Path) -> Golden:
             "numbers anew with --update.",
         )
     try:
-        return Golden.model_validate(content)
+        golden = Golden.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise HarnessError(
-            f"{path} is damaged: {where}: {first['msg']}", "Restore it from version control."
-        ) from error
+        raise HarnessError(f"{path} is damaged: {where}: {first['msg']}", restore) from error
+    if profile not in (None, golden.profile):
+        raise UsageError(
+            f"{path} has numbers of profile '{golden.profile}', not of '{profile}'.\n"
+            "Name the profile with --profile."
+        )
+    return golden

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.commands.options import (
+    Setup,
     checkpoint_option,
-    data_root_option,
-    device_option,
-    echo,
     force_option,
     json_option,
-    parts,
-    print_json,
-    profile_option,
-    results_option,
+    listed,
     scale_factor,
+    show,
+    table,
+    with_setup,
 )
 
 if TYPE_CHECKING:
     from harness.checkpoints.cmsr_table import CmsrTables
-
-TARGETS = "6,8,12,18,24,30"
 
 
 @click.command(
@@ -44,7 +40,9 @@ TARGETS = "6,8,12,18,24,30"
 )
 @click.option(
     "--scales",
-    default=TARGETS,
+    "targets",
+    type=listed(scale_factor),
+    default="6,8,12,18,24,30",
     show_default=True,
     metavar="A,B,...",
     help="Target scales, above x4. Others use the table of the next larger one.",
@@ -53,23 +51,17 @@ TARGETS = "6,8,12,18,24,30"
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="A file."
 )
-@profile_option
-@data_root_option
-@device_option
-@results_option
+@with_setup("profile", "data_root", "device", "results")
 @force_option
 @json_option
 def cmsr(
     method: str | None,
     checkpoint: Path | None,
     mse: float,
-    scales: str,
+    targets: list[float],
     dataset: str | None,
     output: Path,
-    profile: str,
-    data_root: Path | None,
-    device: str,
-    results: Path,
+    setup: Setup,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -83,77 +75,58 @@ def cmsr(
     What was found on an image is kept in the results folder: the command may be stopped, and for
     another --mse nothing is rendered again.
     """
-    from harness import profiles
     from harness.checkpoints.cmsr_table import check_modulated, save_tables
-    from harness.checkpoints.trained import find_subject
-    from harness.common import device as devices
     from harness.common.errors import UsageError
     from harness.common.files import check_output, check_writable, is_stream
-    from harness.data.sets import check_name, find
+    from harness.data.sets import check_name
     from harness.measure.cmsr_making import make_tables
-    from harness.profiles import places
 
-    targets = _targets(scales)
+    _check(targets)
     if not math.isfinite(mse):
         raise UsageError(f"--mse takes a number from 0 up, not {mse}.")
-    settings = profiles.load(profile)
-    where = places.resolve(data_root, results, profile=settings)
-    name = check_name(dataset or settings.training.dataset)
-    subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
+    profile = setup.profile
+    name = check_name(dataset or profile.training.dataset)
+    subject = setup.subject(method, checkpoint)
     check_modulated(subject)
     check_output(output, checkpoint, force)
     if not is_stream(output):
         check_writable(output.parent)
-    data = find(name, where.data_root)
-    made = make_tables(subject, data, targets, mse, where.results, settings.evaluation.memory)
+    data, wanted = setup.dataset(name), tuple(sorted(set(targets)))
+    memory = profile.evaluation.memory
+    made = make_tables(subject, data, wanted, mse, setup.places.results, memory)
     save_tables(made, output)
-    if as_json:
-        print_json({"file": str(output), **made.model_dump(mode="json")})
-    else:
-        _print(output, made)
+    content = {"file": str(output), **made.model_dump(mode="json")}
+    show(content, _in_words(output, made), as_json)
 
 
-def _targets(text: str) -> tuple[float, ...]:
+def _check(targets: list[float]) -> None:
     from baselines.cmsr import TRAINED_SCALE, serves
     from harness.common.errors import UsageError
 
-    found = sorted({scale_factor(part) for part in parts(text)})
-    if not found:
+    if not targets:
         raise UsageError("--scales names no scale.")
-    for scale in found:
+    for scale in sorted(targets):
         if not serves(scale):
             raise UsageError(
                 f"--scales: x{scale:g} is within the training range, where everything is rendered "
                 f"at the target scale; CMSR is for scales above x{TRAINED_SCALE:g}."
             )
-    return tuple(found)
 
 
-def _print(output: Path, made: CmsrTables) -> None:
-    from tabulate import tabulate
-
-    scales = sorted({level.scale for table in made.tables for level in table.levels})
-    lines: list[dict[str, Any]] = [
-        {
-            "target": f"x{table.scale:g}",
-            "images": table.images,
-            **{
-                f"x{scale:g} below": next(
-                    (
-                        "all" if level.below is None else f"{level.below:g}"
-                        for level in table.levels
-                        if level.scale == scale
-                    ),
-                    "-",
-                )
-                for scale in scales
-            },
+def _in_words(output: Path, made: CmsrTables) -> str:
+    scales = sorted({level.scale for target in made.tables for level in target.levels})
+    rows = []
+    for target in made.tables:
+        bounds = {
+            level.scale: "all" if level.below is None else f"{level.below:g}"
+            for level in target.levels
         }
-        for table in made.tables
-    ]
+        row = {"target": f"x{target.scale:g}", "images": target.images}
+        rows.append({**row, **{f"x{s:g} below": bounds.get(s, "-") for s in scales}})
     data = made.data
     stand_in = "STAND-IN for all of DIV2K's training set: " if data.stand_in else ""
-    echo(f"{made.method}: {made.origin}")
-    echo(f"made on {stand_in}{data.caption}; MSE {made.mse:g}\n")
-    echo(tabulate(lines, headers="keys", tablefmt="simple", disable_numparse=True))
-    echo(f"\n{output}: intensities below a bound are rendered at its scale; '-': at another")
+    return (
+        f"{made.method}: {made.origin}\n"
+        f"made on {stand_in}{data.caption}; MSE {made.mse:g}\n\n{table(rows)}\n\n"
+        f"{output}: intensities below a bound are rendered at its scale; '-': at another"
+    )

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import click
 
-from harness.commands.options import data_root_option, echo, json_option, print_json, scale_factor
+from harness.commands.options import (
+    FOLDER,
+    data_root_option,
+    echo,
+    json_option,
+    needs_data_root,
+    scale_factor,
+    show,
+    table,
+)
 
 
 @click.group(
@@ -23,10 +31,6 @@ def data() -> None:
     """
 
 
-_FOLDER = click.Path(path_type=Path, file_okay=False)
-needs_data_root = partial(data_root_option, required=True)
-
-
 @data.command("list", epilog="Example: harness data list --data-root ~/data")
 @data_root_option
 @json_option
@@ -35,27 +39,28 @@ def list_datasets(data_root: Path | None, as_json: bool) -> None:
 
     Images are counted, not read; `verify` reads them.
     """
-    from tabulate import tabulate
-
     from harness.data.sets import SPECS
     from harness.data.verify import describe
 
     lines = [describe(spec, data_root) for spec in SPECS.values()]
-    if as_json:
-        print_json({"data_root": data_root and str(data_root), "datasets": lines})
-        return
-    table = []
+    rows, missing = [], []
     for line in lines:
-        lr = [f"{each['scale']} ({each['images']} {each['kind']})" for each in line["lr"]]
-        count = "-" if line["images"] is None else f"{line['images']}/{line['expected']}"
-        table.append((line["dataset"], line["state"], count, ", ".join(lr), line["description"]))
-    echo(f"data root: {data_root or 'none named (--data-root DIR or HARNESS_DATA)'}\n")
-    headers = ("dataset", "state", "images", "LR images", "what it is")
-    echo(tabulate(table, headers, tablefmt="simple") + "\n")
-    for line in lines:
+        lr = (f"{each['scale']} ({each['images']} {each['kind']})" for each in line["lr"])
+        rows.append(
+            {
+                "dataset": line["dataset"],
+                "state": line["state"],
+                "images": "-" if line["images"] is None else f"{line['images']}/{line['expected']}",
+                "LR images": ", ".join(lr),
+                "what it is": line["description"],
+            }
+        )
         if line["state"] not in ("complete", "built in"):
             size = f" ({line['download_bytes'] / 2**20:,.0f} MiB)" if line["download_bytes"] else ""
-            echo(f"{line['dataset']}{size}: {line['how_to_get']}")
+            missing.append(f"{line['dataset']}{size}: {line['how_to_get']}")
+    root = f"data root: {data_root or 'none named (--data-root DIR or HARNESS_DATA)'}\n"
+    content = {"data_root": data_root and str(data_root), "datasets": lines}
+    show(content, "\n".join([root, table(rows), "", *missing]), as_json)
 
 
 @data.command(
@@ -105,8 +110,6 @@ def verify(names: tuple[str, ...], data_root: Path, no_resize: bool, as_json: bo
     Status 1 if there are any. Without NAME, every dataset of which something is below the data
     root.
     """
-    from tabulate import tabulate
-
     from harness.common.errors import HarnessError, UsageError
     from harness.data import verify as checks
     from harness.data.sets import SPECS, check_name
@@ -121,21 +124,23 @@ def verify(names: tuple[str, ...], data_root: Path, no_resize: bool, as_json: bo
         raise HarnessError(
             f"There is no dataset below {data_root}.", "`harness data list` says where they belong."
         )
-    problems = 0
-    table, lines = [], []
+    rows, lines = [], []
     for each in results:
         found = Counter(finding["level"] for finding in each["findings"])
-        lr = ", ".join(f"{folder} ({kind})" for folder, kind in each["lr"].items()) or "-"
-        count = f"{each['images']}/{each['expected']}"
-        table.append((each["dataset"], count, lr, found["problem"], found["note"]))
+        lr = (f"{folder} ({kind})" for folder, kind in each["lr"].items())
+        rows.append(
+            {
+                "dataset": each["dataset"],
+                "images": f"{each['images']}/{each['expected']}",
+                "LR folders": ", ".join(lr) or "-",
+                "problems": found["problem"],
+                "notes": found["note"],
+            }
+        )
         lines += ["{level}: {path} {what}. {remedy}".format(**f).rstrip() for f in each["findings"]]
-        problems += found["problem"]
-    if as_json:
-        print_json({"data_root": str(data_root), "datasets": results})
-    else:
-        headers = ("dataset", "images", "LR folders", "problems", "notes")
-        echo("\n".join([tabulate(table, headers, tablefmt="simple"), *lines]))
-    return 1 if problems else 0
+    content = {"data_root": str(data_root), "datasets": results}
+    show(content, "\n".join([table(rows, disable_numparse=False), *lines]), as_json)
+    return 1 if any(row["problems"] for row in rows) else 0
 
 
 @data.command(
@@ -148,7 +153,7 @@ def verify(names: tuple[str, ...], data_root: Path, no_resize: bool, as_json: bo
 )
 @needs_data_root
 @click.option(
-    "--out", type=_FOLDER, metavar="DIR", help="Write below this folder instead of the data root."
+    "--out", type=FOLDER, metavar="DIR", help="Write below this folder instead of the data root."
 )
 @click.option("--force", is_flag=True, help="Replace prepared files that are wrong.")
 def prepare(

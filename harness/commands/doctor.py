@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from harness.commands.options import (
-    data_root_option,
-    echo,
-    json_option,
-    print_json,
-    reports_option,
-    results_option,
-)
+from harness.commands.options import Setup, json_option, show, table, with_setup
 
 if TYPE_CHECKING:
     from harness.profiles.places import Places
@@ -26,6 +19,11 @@ if TYPE_CHECKING:
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 _PROJECT = "moeisr-harness"
 _LEAST_FREE = 1 << 30
+# What is said of a temporary file, by whether its writer is known to have ended.
+_TEMPORARY = {
+    True: ("left by a killed process", "It goes when a command next writes there; or delete it."),
+    False: ("being written, or left by another machine", ""),
+}
 
 
 class Finding(NamedTuple):
@@ -39,39 +37,24 @@ class Finding(NamedTuple):
 
 @click.command(epilog="Example: harness doctor --data-root ~/data")
 @click.argument("folders", metavar="[FOLDER]...", nargs=-1, type=click.Path(path_type=Path))
-@data_root_option
-@results_option
-@reports_option
+@with_setup("data_root", "results", "reports")
 @json_option
-def doctor(
-    folders: tuple[Path, ...],
-    data_root: Path | None,
-    results: Path,
-    reports: Path | None,
-    as_json: bool,
-) -> int:
+def doctor(folders: tuple[Path, ...], setup: Setup, as_json: bool) -> int:
     """Look for what is wrong with this installation and its folders; changes nothing.
 
     Versions, data, folders and their free space, locks, and temporary files that killed processes
     left: in the folders of results, reports, data and cache, in the current folder, and in every
     FOLDER. Status 1 if something is wrong; `harness data verify` looks at the images themselves.
     """
-    from tabulate import tabulate
-
-    from harness.profiles import places
-
-    where = places.resolve(data_root, results, reports)
+    where = setup.places
     found = [*_software(), *_data(where), *_folders(where), *_locks(where), *_left(where, folders)]
-    problems = [each for each in found if each.state == PROBLEM]
-    if as_json:
-        print_json({"findings": [each._asdict() for each in found], "problems": len(problems)})
-        return 1 if problems else 0
-    echo(tabulate([each[:3] for each in found], ("", "what", "found"), tablefmt="simple"))
-    echo("")
-    for each in found:
-        if each.remedy:
-            echo(f"{each.state}: {each.what}: {each.remedy}")
-    echo(f"Problems: {len(problems)}." if problems else "Nothing is wrong.")
+    problems = sum(each.state == PROBLEM for each in found)
+    rows = [{"": each.state, "what": each.what, "found": each.found} for each in found]
+    remedies = [f"{each.state}: {each.what}: {each.remedy}" for each in found if each.remedy]
+    end = f"Problems: {problems}." if problems else "Nothing is wrong."
+    text = "\n".join([table(rows, disable_numparse=False), "", *remedies, end])
+    content = {"findings": [each._asdict() for each in found], "problems": problems}
+    show(content, text, as_json)
     return 1 if problems else 0
 
 
@@ -83,9 +66,11 @@ def _software() -> Iterator[Finding]:
     from packaging.specifiers import SpecifierSet
 
     asked = SpecifierSet(metadata(_PROJECT)["Requires-Python"] or "")
-    fits = platform.python_version() in asked
-    remedy = "" if fits else f"Install Python {asked}."
-    yield Finding(OK if fits else PROBLEM, "python", platform.python_version(), remedy)
+    here = platform.python_version()
+    if here in asked:
+        yield Finding(OK, "python", here)
+    else:
+        yield Finding(PROBLEM, "python", here, f"Install Python {asked}.")
     pinned, good = _pinned(), 0
     for requirement in map(Requirement, requires(_PROJECT) or ()):
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
@@ -159,51 +144,51 @@ def _folders(where: Places) -> Iterator[Finding]:
             yield Finding(PROBLEM, what, *str(error).split("\n"))
             continue
         free = shutil.disk_usage(there).free
-        state = OK if free >= _LEAST_FREE else PROBLEM
-        remedy = "" if state == OK else "Free some space or choose another folder."
-        yield Finding(state, what, f"{folder}: {free / 2**30:.1f} GiB free", remedy)
+        text = f"{folder}: {free / 2**30:.1f} GiB free"
+        if free >= _LEAST_FREE:
+            yield Finding(OK, what, text)
+        else:
+            yield Finding(PROBLEM, what, text, "Free some space or choose another folder.")
 
 
-def _below(folder: Path | None) -> Iterator[tuple[Path, list[str]]]:
-    """A folder and those below it, each with the names of its files."""
-    for place, _, files in os.walk(folder) if folder else ():
-        yield Path(place), files
-
-
-def _locks(where: Places) -> Iterator[Finding]:
-    """Locks that are held, and markers that stay where the file system cannot lock."""
-    free = 0
-    for tree in (where.results, _downloads(where)):
-        for place, files in _below(tree):
-            for name in files:
-                if name == "lock" or name.endswith(".lock"):
-                    finding = _lock(place / name)
-                    free += finding is None
-                    yield from [finding] if finding else []
-    yield Finding(OK, "locks", f"{free} that nobody holds")
-
-
-def _lock(path: Path) -> Finding | None:
-    """What is to be said of a lock; it is taken for a moment to see whether it is free."""
-    import fcntl
-
-    from harness.common.locks import holder
-
-    try:
-        with path.open("rb+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return Finding(NOTE, "lock", f"{path} is held ({holder(path)})")
-    except (FileNotFoundError, PermissionError):
-        pass
-    except OSError as error:  # no locks there: that the file is there is the lock
-        remedy = f"If that process has ended, delete {path} to go on."
-        return Finding(NOTE, "lock", f"{path} ({holder(path)}): {error.strerror}", remedy)
-    return None
+def _below(*folders: Path | None) -> Iterator[tuple[Path, list[str]]]:
+    """Folders and those below them, each with the names of its files."""
+    for folder in filter(None, folders):
+        for place, _, files in os.walk(folder):
+            yield Path(place), files
 
 
 def _downloads(where: Places) -> Path | None:
     return where.data_root and where.data_root / ".harness-data"
+
+
+def _locks(where: Places) -> Iterator[Finding]:
+    """Locks that are held, and markers that stay where the file system cannot lock.
+
+    Each is taken for a moment to see whether it is free.
+    """
+    import fcntl
+
+    from harness.common.locks import holder
+
+    free = 0
+    for place, files in _below(where.results, _downloads(where)):
+        for path in (place / name for name in files if name == "lock" or name.endswith(".lock")):
+            try:
+                with path.open("rb+") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield Finding(NOTE, "lock", f"{path} is held ({holder(path)})")
+                continue
+            except (FileNotFoundError, PermissionError):
+                pass
+            except OSError as error:  # no locks there: that the file is there is the lock
+                remedy = f"If that process has ended, delete {path} to go on."
+                text = f"{path} ({holder(path)}): {error.strerror}"
+                yield Finding(NOTE, "lock", text, remedy)
+                continue
+            free += 1
+    yield Finding(OK, "locks", f"{free} that nobody holds")
 
 
 def _left(where: Places, folders: tuple[Path, ...]) -> Iterator[Finding]:
@@ -215,20 +200,15 @@ def _left(where: Places, folders: tuple[Path, ...]) -> Iterator[Finding]:
     tops = {Path(spec.layout.hr).parts[0] for spec in SPECS.values() if spec.layout}
     trees = {where.results, where.reports, where.cache, *folders}
     trees |= {root / top for top in tops} if root else set()
-    places = {Path(), *(place for tree in trees for place, _ in _below(tree))}
+    places = {Path(), *(place for place, _ in _below(*trees))}
     found = {os.path.realpath(path): path for place in places for path in temporary_files(place)}
-    for path in sorted(found.values()):
-        if is_abandoned(path):
-            remedy = "It goes when a command next writes there; or delete it."
-            yield Finding(NOTE, "left by a killed process", _sized(path), remedy)
-        else:
-            yield Finding(NOTE, "being written, or left by another machine", _sized(path))
-    for place, files in _below(_downloads(where)):
-        for path in (place / name for name in files if name.endswith(".part")):
-            remedy = "`harness data fetch` goes on with it."
-            yield Finding(NOTE, "unfinished download", _sized(path), remedy)
-
-
-def _sized(path: Path) -> str:
-    size = path.stat().st_size if path.exists() else 0
-    return f"{path}, {size / 2**20:.1f} MiB"
+    left = [(path, *_TEMPORARY[is_abandoned(path)]) for _, path in sorted(found.items())]
+    left += [
+        (place / name, "unfinished download", "`harness data fetch` goes on with it.")
+        for place, files in _below(_downloads(where))
+        for name in files
+        if name.endswith(".part")
+    ]
+    for path, what, remedy in left:
+        size = path.stat().st_size if path.exists() else 0
+        yield Finding(NOTE, what, f"{path}, {size / 2**20:.1f} MiB", remedy)

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.commands.options import (
+    Setup,
     checkpoint_option,
-    data_root_option,
-    device_option,
-    echo,
     json_option,
-    precision_option,
-    print_json,
-    profile_option,
     rendering_options,
-    results_option,
     scale_factor,
+    show,
+    table,
+    with_setup,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.checkpoints.rendering import Rendering
     from harness.checkpoints.subject import Subject
     from harness.data.pairs import PairStore
-    from harness.data.sets import Dataset
-    from harness.profiles import Profile
-    from harness.profiles.places import Places
+    from harness.measure.evaluate import Task
 
 NOTES = {
     "bicubic": "SR is made by the MATLAB-compatible bicubic resize, rounded to 8 bits.",
@@ -57,12 +52,8 @@ NOTES = {
     help="Several by repeating. Default: 2, 3 and 4; a fixed-scale network's own.",
 )
 @click.option("--protocol", help="benchmark, div2k or full. Default: the dataset's own.")
-@profile_option
-@precision_option
+@with_setup("profile", "precision", "data_root", "device", "results")
 @rendering_options
-@data_root_option
-@device_option
-@results_option
 @click.option("--force", is_flag=True, help="Measure finished cells again.")
 @json_option
 def evaluate(
@@ -71,14 +62,10 @@ def evaluate(
     names: tuple[str, ...],
     scales: tuple[float, ...],
     protocol: str | None,
-    profile: str,
-    precision: str | None,
+    setup: Setup,
     cmsr: Path | None,
     foreign_tables: bool,
     budget: float | None,
-    data_root: Path | None,
-    device: str,
-    results: Path,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -86,87 +73,72 @@ def evaluate(
 
     Rows are kept in the results folder; what was measured before is not measured again.
     """
-    from harness import profiles
     from harness.checkpoints.cmsr_table import rendering_of
-    from harness.checkpoints.trained import find_subject
-    from harness.common import device as devices
     from harness.data.pairs import PairStore
-    from harness.data.sets import check_name, find
+    from harness.data.sets import check_name
     from harness.measure import rows as store
+    from harness.measure.evaluate import Task
     from harness.measure.summary import summarise
     from harness.metrics import shaved_border
-    from harness.profiles import places
 
-    settings = profiles.load(profile).at_precision(precision)
-    where = places.resolve(data_root, results, profile=settings)
+    settings = setup.profile.evaluation
     for name in names:
         check_name(name)
     if protocol is not None:
         shaved_border(protocol, 2)
-    subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
-    tables = rendering_of(subject, cmsr, foreign_tables, budget)
-    scales = scales or tuple(map(float, subject.model.scales or (2, 3, 4)))
+    subject = setup.subject(method, checkpoint)
+    rendering = rendering_of(subject, cmsr, foreign_tables, budget)
+    factors = list(dict.fromkeys(scales or map(float, subject.model.scales or (2, 3, 4))))
     rows: list[dict[str, Any]] = []
     incomplete: dict[str, str] = {}
     for name in dict.fromkeys(names):
-        dataset = find(name, where.data_root)
+        dataset = setup.dataset(name)
         if not dataset.complete:
             incomplete[name] = dataset.about()
         pairs = PairStore()
-        for scale in dict.fromkeys(scales):
-            rows += _measure(
-                subject, dataset, scale, protocol, settings, where, force, pairs, tables
+        for scale in factors:
+            task = Task(
+                dataset=dataset,
+                fingerprint=dataset.fingerprint(),
+                role=dataset.name,
+                scale=scale,
+                protocol=protocol or dataset.protocol,
+                profile=subject.profile,
+                settings=settings,
+                cache=setup.places.lr_cache,
+                rendering=rendering,
             )
+            rows += _measure(subject, task, setup.places.results, force, pairs)
     frame = store.frame(rows)
     summary = summarise(frame, incomplete)
-    notes = [*_incomplete_notes(incomplete), *_notes(frame)]
-    notes += tables.notes(list(dict.fromkeys(scales))) if tables else []
-    if as_json:
-        content = {
-            "method": subject.method,
-            "origin": subject.origin,
-            "precision": settings.evaluation.precision,
-            "cells": summary,
-        }
-        print_json({**content, "notes": notes, "images": [store.flat(row) for row in rows]})
-    else:
-        used = settings.evaluation.precision
-        precise = "" if used == "fp32" else f"; in {used}, not float32"
-        echo(f"{subject.method}: {subject.origin}{precise}\n")
-        _print(summary, notes)
+    notes = [f"{name}: {about}; not comparable." for name, about in incomplete.items()]
+    notes += [*_notes(frame), *(rendering.notes(factors) if rendering else [])]
+    precise = "" if settings.precision == "fp32" else f"; in {settings.precision}, not float32"
+    content = {
+        "method": subject.method,
+        "origin": subject.origin,
+        "precision": settings.precision,
+        "cells": summary,
+        "notes": notes,
+        "images": [store.flat(row) for row in rows],
+    }
+    head = f"{subject.method}: {subject.origin}{precise}\n\n"
+    show(content, head + "\n".join([_table(summary), *_gaps(summary), *notes]), as_json)
 
 
 def _measure(
-    subject: Subject,
-    dataset: Dataset,
-    scale: float,
-    protocol: str | None,
-    settings: Profile,
-    where: Places,
-    force: bool,
-    pairs: PairStore,
-    tables: Rendering | None,
+    subject: Subject, task: Task, results: Path, force: bool, pairs: PairStore
 ) -> list[dict[str, Any]]:
     """Rows of one dataset at one scale; what was measured before is not measured again."""
     from harness.common.progress import bar
-    from harness.measure.evaluate import Task, measure_cell
+    from harness.measure.evaluate import measure_cell
     from harness.measure.rows import CellFile, each_image_once
 
-    task = Task(
-        dataset=dataset,
-        fingerprint=dataset.fingerprint(),
-        role=dataset.name,
-        scale=scale,
-        protocol=protocol or dataset.protocol,
-        profile=subject.profile,
-        settings=settings.evaluation,
-        cache=where.lr_cache,
-        rendering=tables,
-    )
-    file = CellFile(where.results / "eval" / task.cell(subject).relative_path)
-    total = len(dataset.items)
+    file = CellFile(results / "eval" / task.cell(subject).relative_path)
+    total = len(task.dataset.items)
     left = total if force else len(task.missing(file.by_image()))
-    with bar(f"{subject.method} {dataset.name} x{scale:g}", total, total - left) as progress:
+    title = f"{subject.method} {task.dataset.name} x{task.scale:g}"
+    with bar(title, total, total - left) as progress:
         rows = measure_cell(
             subject,
             task,
@@ -179,10 +151,6 @@ def _measure(
     return each_image_once(rows or [])
 
 
-def _incomplete_notes(incomplete: dict[str, str]) -> list[str]:
-    return [f"{name}: {about}; not comparable." for name, about in incomplete.items()]
-
-
 def _notes(frame: pd.DataFrame) -> list[str]:
     notes = [NOTES[source] for source in sorted(set(frame["lr_source"]) - {""})]
     if (frame["method"] == "bicubic").any():
@@ -192,11 +160,8 @@ def _notes(frame: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _print(summary: list[dict[str, Any]], notes: list[str]) -> None:
-    from tabulate import tabulate
-
-    rendered = any(line["rendering"] != "plain" for line in summary)
-    lines = [
+def _table(summary: list[dict[str, Any]]) -> str:
+    rows = [
         {
             "dataset": line["dataset"],
             "scale": f"x{line['scale']:g}",
@@ -209,32 +174,27 @@ def _print(summary: list[dict[str, Any]], notes: list[str]) -> None:
             # Zero is a network without a decoder, or none.
             "decoder GMACs": line["decoder_macs"] / 1e9 if line["decoder_macs"] else None,
             "s/image": line["seconds_per_image"],
-            **(_rendered(line) if rendered else {}),
         }
         for line in summary
     ]
+    if any(line["rendering"] != "plain" for line in summary):
+        # How it was rendered, and what of the decoder's MACs CMSR leaves.
+        for row, line in zip(rows, summary, strict=True):
+            macs, saving = line["rendered_macs"], line["saving"]
+            row["rendering"] = line["rendering"]
+            row["rendered GMACs"] = None if macs is None else macs / 1e9
+            row["saving"] = None if saving is None else f"{saving:.1%}"
     formats = ("", "", "", ".3f", ".2f", ".4f", "", "", ".2f", ".3f", "", ".2f", "")
-    echo(tabulate(lines, headers="keys", tablefmt="simple", floatfmt=formats, missingval="-"))
+    return table(rows, disable_numparse=False, floatfmt=formats, missingval="-")
+
+
+def _gaps(summary: list[dict[str, Any]]) -> Iterator[str]:
+    """Images that are in no mean, and why."""
     for line in summary:
+        where = f"{line['dataset']} x{line['scale']:g}"
         if line["too_small"]:
-            echo(
-                f"{line['dataset']} x{line['scale']:g}: {line['too_small']} images left out: "
-                + "; ".join(line["reasons"])
-            )
+            reasons = "; ".join(line["reasons"])
+            yield f"{where}: {line['too_small']} images left out: {reasons}"
         if line["not_a_number"]:
-            echo(
-                f"{line['dataset']} x{line['scale']:g}: no mean, as PSNR is not a number for "
-                f"{line['not_a_number']} images."
-            )
-    for note in notes:
-        echo(note)
-
-
-def _rendered(line: dict[str, Any]) -> dict[str, Any]:
-    """Columns of CMSR: how it was rendered, what of the decoder's multiply-adds is left."""
-    macs, saving = line["rendered_macs"], line["saving"]
-    return {
-        "rendering": line["rendering"],
-        "rendered GMACs": None if macs is None else macs / 1e9,
-        "saving": None if saving is None else f"{saving:.1%}",
-    }
+            count = line["not_a_number"]
+            yield f"{where}: no mean, as PSNR is not a number for {count} images."

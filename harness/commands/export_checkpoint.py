@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import echo, force_option, json_option, print_json
+from harness.commands.options import FILE, force_option, json_option, show
 
 
 @click.command(
@@ -14,7 +14,7 @@ from harness.commands.options import echo, force_option, json_option, print_json
     epilog="Example: harness export-checkpoint checkpoint.pt edsr-baseline-liif.pth",
     no_args_is_help=True,
 )
-@click.argument("checkpoint", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("checkpoint", type=FILE)
 @click.argument("out", type=click.Path(path_type=Path))
 @force_option
 @json_option
@@ -36,11 +36,9 @@ def export_checkpoint(checkpoint: Path, out: Path, force: bool, as_json: bool) -
             "Finish its training first.",
         )
     content = importing.save_export(loaded, out)
-    if as_json:
-        print_json({"file": str(out), "checkpoint": str(checkpoint), **content})
-    else:
-        echo(
-            f"{out}: {content['network']} as '{content['architecture']}' of the "
-            f"{content['project']} ({content['layout']}); {content['keys']} keys, "
-            f"{content['constructed']} of them made here (masks, tables, colour shifts)"
-        )
+    text = (
+        f"{out}: {content['network']} as '{content['architecture']}' of the "
+        f"{content['project']} ({content['layout']}); {content['keys']} keys, "
+        f"{content['constructed']} of them made here (masks, tables, colour shifts)"
+    )
+    show({"file": str(out), "checkpoint": str(checkpoint), **content}, text, as_json)

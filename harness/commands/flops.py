@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.options import (
-    data_root_option,
-    device_option,
-    echo,
+    FILE,
+    Setup,
     json_option,
-    parse_size,
-    print_json,
+    pixels,
     scale_factor,
+    show,
+    with_setup,
 )
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from baselines.base import SRModel
@@ -27,6 +26,16 @@ if TYPE_CHECKING:
 AS_LR = {
     "hr": "the HR images are the LR input, as in the paper's Table 3",
     "lr": "the LR input is the HR image divided by the scale, as in the paper's Table 4",
+}
+# Mean counts, each with the attribute of `MacCount` and what it is called.
+COUNTS = {
+    "decoder_macs": ("decoder", "decoder, as the paper counts it"),
+    "mapper_macs": ("mapper", "  of these, mapper"),
+    "estimator_macs": ("estimator", "estimator (LTE, Meta-SR), not in the paper's count"),
+    "kernel_macs": ("kernels", "kernels (IGConv), once for all images of a scale"),
+    "executed_macs": ("executed", "executed by the engine for decoder and estimator"),
+    "encoder_macs": ("encoder", "encoder (a fixed-scale network as a whole)"),
+    "total_macs": ("total", "all of one call, kernels included"),
 }
 
 
@@ -37,7 +46,9 @@ AS_LR = {
 @click.argument("method")
 @click.option("--scale", type=scale_factor, required=True)
 @click.option("--dataset", help="Count for every image of a dataset.")
-@click.option("--size", metavar="HxW", help="Count for one LR image of this size instead.")
+@click.option(
+    "--size", type=pixels, metavar="HxW", help="Count for one LR image of this size instead."
+)
 @click.option(
     "--as-lr",
     type=click.Choice(list(AS_LR)),
@@ -53,22 +64,20 @@ AS_LR = {
 )
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="MoEISR, SeemoRe, with --dataset: count the experts that this network chooses.",
 )
-@data_root_option
-@device_option
+@with_setup("data_root", "device")
 @json_option
 def flops(
     method: str,
     scale: float,
     dataset: str | None,
-    size: str | None,
+    size: tuple[int, int] | None,
     as_lr: str,
     shares: str | None,
     checkpoint: Path | None,
-    data_root: Path | None,
-    device: str,
+    setup: Setup,
     as_json: bool,
 ) -> None:
     """Multiply-adds of METHOD at the paper's network sizes (or of a checkpoint).
@@ -78,68 +87,49 @@ def flops(
     are listed as "estimator". Of IGConv the decoder is what its kernels do for every LR pixel; the
     network that makes them, once for a scale, is listed as "kernels".
     """
-    from harness.common import device as devices
     from harness.common.errors import UsageError
-    from harness.data.sets import check_name, find
-    from harness.profiles import places
+    from harness.data.degrade import lr_size
+    from harness.data.sets import check_name
 
     if (dataset is None) == (size is None):
         raise UsageError("Give either --dataset or --size.")
-    model, origin = _network(method, checkpoint, devices.resolve(device))
+    model, origin = _network(method, checkpoint, setup)
     reason = model.refusal(scale)
     if reason:
         raise UsageError(f"{method} {reason}.")
     expert_shares, assumption = _shares(model, shares, checkpoint, dataset)
-    if size is not None:
-        sizes: list[tuple[str, tuple[int, int], ImageItem | None]] = [
-            ("", parse_size(size, "--size"), None)
-        ]
-    else:
-        assert dataset is not None
-        found = find(check_name(dataset), places.resolve(data_root).data_root)
-        sizes = [(item.name, item.size(), item) for item in found.items]
     lines = []
-    for name, image_size, item in sizes:
-        lr = _lr_size(image_size, scale, as_lr if item is not None else "hr")
-        chosen = checkpoint is not None and expert_shares is None
-        choice = _choice(model, item, scale, as_lr, lr) if chosen and item else None
-        lines.append(_line(model, name, lr, scale, choice, expert_shares))
+    if size is not None:
+        lines.append(_line(model, "", size, scale, None, expert_shares))
+    if dataset is not None:
+        for item in setup.dataset(check_name(dataset)).items:
+            h, w = item.size() if as_lr == "hr" else lr_size(item.size(), scale)
+            lr = max(1, h), max(1, w)
+            chosen = checkpoint is not None and expert_shares is None and model.expert_count > 1
+            choice = _choice(model, item, scale, as_lr, lr) if chosen else None
+            lines.append(_line(model, item.name, lr, scale, choice, expert_shares))
     content = {
         "method": method,
         "scale": scale,
         "dataset": dataset,
-        "input": AS_LR[as_lr] if dataset else f"one LR image of {size}",
+        "input": "one LR image of {}x{}".format(*size) if size else AS_LR[as_lr],
         "network": origin,
         "experts": assumption,
         "images": len(lines),
-        **{key: sum(line[key] for line in lines) / len(lines) for key in _KINDS},
+        **{key: sum(line[key] for line in lines) / len(lines) for key in COUNTS},
         "per_image": lines,
     }
-    if as_json:
-        print_json(content)
-    else:
-        _print(content)
+    show(content, _in_words(content), as_json)
 
 
-_KINDS = (
-    "decoder_macs",
-    "mapper_macs",
-    "estimator_macs",
-    "kernel_macs",
-    "executed_macs",
-    "encoder_macs",
-    "total_macs",
-)
-
-
-def _network(method: str, checkpoint: Path | None, device: torch.device) -> tuple[SRModel, str]:
+def _network(method: str, checkpoint: Path | None, setup: Setup) -> tuple[SRModel, str]:
     """The network, and where it comes from."""
     from baselines import build
     from baselines.shapes import shapes_only
     from harness.checkpoints.subject import open_subject
 
     if checkpoint is not None:
-        subject = open_subject(checkpoint, device, method)
+        subject = open_subject(checkpoint, setup.device, method)
         return subject.model, subject.origin
     with shapes_only():
         return build(method).eval(), "the paper's sizes"
@@ -156,11 +146,11 @@ def _shares(
         if shares is not None:
             raise UsageError("This method has no experts; leave out --shares.")
         return None, "none"
-    if checkpoint is not None and dataset is not None and shares is None:
-        return None, f"chosen by {checkpoint.name}"
-    if shares is None and not model.needs_choice:
-        return None, "ASSUMED the dearest in every layer; no image costs more"
     if shares is None:
+        if checkpoint is not None and dataset is not None:
+            return None, f"chosen by {checkpoint.name}"
+        if not model.needs_choice:
+            return None, "ASSUMED the dearest in every layer; no image costs more"
         raise UsageError(
             f"The work of {experts} experts depends on which are chosen. Name a trained network "
             "(--checkpoint, with --dataset), or assume shares (--shares even)."
@@ -174,15 +164,6 @@ def _shares(
     return values, "ASSUMED shares " + ", ".join(f"{v:.4g}" for v in values)
 
 
-def _lr_size(size: tuple[int, int], scale: float, as_lr: str) -> tuple[int, int]:
-    from harness.data.degrade import lr_size
-
-    if as_lr == "hr":
-        return size
-    h, w = lr_size(size, scale)
-    return max(1, h), max(1, w)
-
-
 def _choice(
     model: SRModel, item: ImageItem, scale: float, as_lr: str, lr_size: tuple[int, int]
 ) -> Tensor | None:
@@ -191,15 +172,10 @@ def _choice(
     from harness.data.degrade import make_pair, unit
     from harness.upscale.network import expert_map, upscale
 
-    if model.expert_count == 1:
-        return None
     say(f"{item.name} {lr_size[1]}x{lr_size[0]}")
     hr = item.load()
-    lr = hr if as_lr == "hr" else make_pair(item, hr, scale, None).lr
-    if model.needs_choice:
-        return expert_map(model, unit(lr)[None])
-    chosen: Tensor = upscale(model, unit(lr)[None], scale).choice
-    return chosen
+    lr = unit(hr if as_lr == "hr" else make_pair(item, hr, scale, None).lr)[None]
+    return expert_map(model, lr) if model.needs_choice else upscale(model, lr, scale).choice
 
 
 def _line(
@@ -216,32 +192,19 @@ def _line(
         "image": name,
         "lr_size": list(lr_size),
         "hr_size": list(hr_size),
-        "decoder_macs": macs.decoder,
-        "mapper_macs": macs.mapper,
-        "estimator_macs": macs.estimator,
-        "kernel_macs": macs.kernels,
-        "executed_macs": macs.executed,
-        "encoder_macs": macs.encoder,
-        "total_macs": macs.total,
+        **{key: getattr(macs, attribute) for key, (attribute, _) in COUNTS.items()},
         "expert_shares": list(macs.shares),
     }
 
 
-def _print(content: dict[str, Any]) -> None:
+def _in_words(content: dict[str, Any]) -> str:
     where = f" {content['dataset']}, {content['images']} images" if content["dataset"] else ""
-    echo(f"{content['method']} x{content['scale']:g}{where}: {content['input']}")
-    echo(f"network: {content['network']}")
-    if content["experts"] != "none":
-        echo(f"experts: {content['experts']}")
-    echo("mean multiply-adds per image (the paper prints them as FLOPs):")
-    names = {
-        "decoder_macs": "decoder, as the paper counts it",
-        "mapper_macs": "  of these, mapper",
-        "estimator_macs": "estimator (LTE, Meta-SR), not in the paper's count",
-        "kernel_macs": "kernels (IGConv), once for all images of a scale",
-        "executed_macs": "executed by the engine for decoder and estimator",
-        "encoder_macs": "encoder (a fixed-scale network as a whole)",
-        "total_macs": "all of one call, kernels included",
-    }
-    for key, name in names.items():
-        echo(f"  {name:<50}{content[key] / 1e9:>16,.2f} G")
+    experts = f"\nexperts: {content['experts']}" if content["experts"] != "none" else ""
+    return "\n".join(
+        [
+            f"{content['method']} x{content['scale']:g}{where}: {content['input']}",
+            f"network: {content['network']}{experts}",
+            "mean multiply-adds per image (the paper prints them as FLOPs):",
+            *(f"  {words:<50}{content[key] / 1e9:>16,.2f} G" for key, (_, words) in COUNTS.items()),
+        ]
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.commands.options import echo, force_option, json_option, print_json
+from harness.commands.options import FILE, force_option, json_option, show
 
 
 @click.command(
@@ -15,7 +15,7 @@ from harness.commands.options import echo, force_option, json_option, print_json
     epilog="Example: harness import-checkpoint edsr-baseline-liif.pth -o edsr-liif.pt",
     no_args_is_help=True,
 )
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=FILE)
 @click.option(
     "-o",
     "--output",
@@ -37,7 +37,7 @@ from harness.commands.options import echo, force_option, json_option, print_json
 )
 @click.option(
     "--options",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="The IGConv project's option file (YAML) of the network, for what no state dict says: "
     "whether kernels are averaged, EDSR's residual scale, the largest scale.",
 )
@@ -73,28 +73,26 @@ def import_checkpoint(
     if output is not None:
         importing.save_import(loaded, file, output, name)
         content["written"] = str(output)
-    if as_json:
-        print_json(content)
-    else:
-        _print(content)
+    show(content, _in_words(content), as_json)
 
 
-def _print(content: dict[str, Any]) -> None:
+def _in_words(content: dict[str, Any]) -> str:
     from baselines.base import in_words
 
     scales = content["scales"]
     scale = "any scale" if scales is None else f"{in_words([f'x{s}' for s in scales])} only"
     project = f"layout of the {content['project']}" if content["project"] else "our format"
-    echo(f"{content['file']}: {content['layout']}, {project}")
-    echo(f"network:     {content['network']}")
-    none = f"none at these sizes; measured as {content['name']}"
-    echo(f"method:      {content['method'] or none}")
-    echo(f"enlarges by: {scale}, images in {content['values']}")
-    echo(f"parameters:  {content['parameters']:,}")
-    echo(f"weights:     {content['weights']}")
-    if content["origin"]:
-        echo(f"origin:      {content['origin']}")
-    for entry in content["not_needed"]:
-        echo(f"not needed:  {len(entry['keys'])} keys: {entry['why']}")
-    if content["written"]:
-        echo(f"written:     {content['written']}")
+    method = content["method"] or f"none at these sizes; measured as {content['name']}"
+    unused = (f"{len(entry['keys'])} keys: {entry['why']}" for entry in content["not_needed"])
+    lines = [
+        ("network", content["network"]),
+        ("method", method),
+        ("enlarges by", f"{scale}, images in {content['values']}"),
+        ("parameters", f"{content['parameters']:,}"),
+        ("weights", content["weights"]),
+        ("origin", content["origin"]),
+        *(("not needed", each) for each in unused),
+        ("written", content["written"]),
+    ]
+    head = f"{content['file']}: {content['layout']}, {project}"
+    return "\n".join([head, *(f"{f'{name}:':<13}{value}" for name, value in lines if value)])

@@ -1,18 +1,32 @@
-"""Options that several commands share."""
+"""Options that several commands share, what they mean together, and printing."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, partial, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from harness.common.escaping import printable
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    import torch
+
+    from harness.checkpoints.subject import Subject
+    from harness.data.sets import Dataset
+    from harness.profiles import Profile
+    from harness.profiles.places import Places
+
+T = TypeVar("T")
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+# Types of options, called with what was typed
 
 
 def scale_factor(value: str) -> float:
@@ -26,95 +40,96 @@ def scale_factor(value: str) -> float:
     return scale
 
 
-def parse_size(text: str, option: str) -> tuple[int, int]:
-    """(h, w) of `HEIGHTxWIDTH`.
-
-    Raises:
-        UsageError: anything else; `option` is named in it.
-    """
-    from harness.common.errors import UsageError
-
+def pixels(text: str) -> tuple[int, int]:
+    """(h, w) of `HEIGHTxWIDTH`."""
     try:
         h, w = (int(part) for part in text.lower().split("x"))
     except ValueError:
-        raise UsageError(f"{option} takes HEIGHTxWIDTH, not '{text}'.") from None
+        raise click.BadParameter(f"it takes HEIGHTxWIDTH, not '{text}'.") from None
     if min(h, w) < 1:
-        raise UsageError(f"{option} needs at least one pixel per side.")
+        raise click.BadParameter("it needs at least one pixel per side.")
     return h, w
 
 
-def parts(text: str) -> list[str]:
-    """What commas separate in `A,B`; none of an empty text.
-
-    Raises:
-        click.BadParameter: commas and nothing else.
+def listed(kind: Callable[[str], T]) -> Callable[[str], list[T]]:
+    """The type of `A,B`, each part of a type of its own; none of an empty text.
 
     Example:
-        >>> parts("edsr-liif, edsr-lte,")
-        ['edsr-liif', 'edsr-lte']
+        >>> listed(scale_factor)("x2, 3.5,")
+        [2.0, 3.5]
     """
-    found = [part.strip() for part in text.split(",") if part.strip()]
-    if text and not found:
-        raise click.BadParameter(f"'{text}' lists nothing.")
-    return found
+
+    def parts(text: str) -> list[T]:
+        found = [part.strip() for part in text.split(",") if part.strip()]
+        if text and not found:
+            raise click.BadParameter(f"'{text}' lists nothing.")
+        return [kind(part) for part in found]
+
+    return parts
 
 
-PROFILES = "quick, bsds, paper, sizes, or the path of a .yaml file."
+# Options
+
+checkpoint_option = click.option(
+    "--checkpoint",
+    type=FILE,
+    help="Ours or an official one (see import-checkpoint). Default: METHOD's under the profile.",
+)
+profile_option = click.option(
+    "--profile",
+    default="quick",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="quick, bsds, paper, sizes, or the path of a .yaml file.",
+)
+_data_root = partial(
+    click.option,
+    "--data-root",
+    type=FOLDER,
+    envvar="HARNESS_DATA",
+    metavar="DIR",
+    help="Folder that holds benchmark/, DIV2K/ and train/ (also: HARNESS_DATA).",
+)
+data_root_option, needs_data_root = _data_root(), _data_root(required=True)
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or cuda:N; auto takes CUDA where there is one.",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    help="Of the network's products; not fp32 is another measurement. Default: the profile's.",
+)
+results_option = click.option(
+    "--results",
+    type=FOLDER,
+    default=Path("results"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder of checkpoints and measurements.",
+)
+reports_option = click.option(
+    "--reports",
+    type=FOLDER,
+    metavar="DIR",
+    help="Folder of tables and figures.  [default: reports, or reports/PROFILE if not quick]",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON on standard output instead of a table."
+)
+# Of commands that write one file (`harness.common.files.check_output`).
+force_option = click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+no_figures_option = click.option("--no-figures", is_flag=True, help="Write tables only.")
+methods_option = partial(click.option, "--methods", metavar="A,B", default="", type=listed(str))
 
 
-def checkpoint_option(function: F) -> F:
-    """`--checkpoint`: another network than the method's own."""
-    return click.option(
-        "--checkpoint",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Ours or an official one (see import-checkpoint). Default: METHOD's under the "
-        "profile.",
-    )(function)
-
-
-def profile_option(function: F) -> F:
-    """`--profile`."""
-    return click.option(
-        "--profile", default="quick", show_default=True, metavar="NAME|FILE", help=PROFILES
-    )(function)
-
-
-def data_root_option(function: F, required: bool = False) -> F:
-    """`--data-root`."""
-    return click.option(
-        "--data-root",
-        required=required,
-        type=click.Path(path_type=Path, file_okay=False),
-        envvar="HARNESS_DATA",
-        metavar="DIR",
-        help="Folder that holds benchmark/, DIV2K/ and train/ (also: HARNESS_DATA).",
-    )(function)
-
-
-def device_option(function: F) -> F:
-    """`--device`."""
-    return click.option(
-        "--device",
-        default="auto",
-        show_default=True,
-        help="auto, cpu, cuda or cuda:N; auto takes CUDA where there is one.",
-    )(function)
-
-
-def precision_option(function: F) -> F:
-    """`--precision`."""
-    return click.option(
-        "--precision",
-        type=click.Choice(["fp32", "bf16", "fp16"]),
-        help="Of the network's products; not fp32 is another measurement. Default: the profile's.",
-    )(function)
-
-
-def rendering_options(function: F) -> F:
-    """`--cmsr`, `--foreign-tables` and `--budget`."""
+def rendering_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--cmsr`, `--foreign-tables` and `--budget`."""
     tables = click.option(
         "--cmsr",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=FILE,
         metavar="TABLES",
         help="Render the weakly modulated pixels of an LMF network at lower scales, by the tables "
         "of `harness cmsr`; above x4, and another measurement.",
@@ -134,38 +149,79 @@ def rendering_options(function: F) -> F:
     return tables(foreign(budget(function)))
 
 
-def results_option(function: F) -> F:
-    """`--results`."""
-    return click.option(
-        "--results",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=Path("results"),
-        show_default=True,
-        metavar="DIR",
-        help="Folder of checkpoints and measurements.",
-    )(function)
+_SETUP = {
+    "profile": profile_option,
+    "precision": precision_option,
+    "data_root": data_root_option,
+    "device": device_option,
+    "results": results_option,
+    "reports": reports_option,
+}
 
 
-def reports_option(function: F) -> F:
-    """`--reports`."""
-    return click.option(
-        "--reports",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="DIR",
-        help="Folder of tables and figures.  [default: reports, or reports/PROFILE if not quick]",
-    )(function)
+class Setup:
+    """What the options of profile, folders and device mean; each looked up when it is asked for.
+
+    Args:
+        given: values of options, by the names of `with_setup`; others have their defaults.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        self._given = given
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The profile of `--profile`, at `--precision`."""
+        from harness import profiles
+
+        return profiles.load(self._given["profile"]).at_precision(self._given.get("precision"))
+
+    @cached_property
+    def places(self) -> Places:
+        """Folders of data, results and reports; without `--profile`, of no profile."""
+        from harness.profiles import places
+
+        root, results, reports = map(self._given.get, ("data_root", "results", "reports"))
+        profile = self.profile if "profile" in self._given else None
+        return places.resolve(root, results, reports, profile)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """The device of `--device`."""
+        from harness.common import device
+
+        return device.resolve(self._given["device"])
+
+    def dataset(self, name: str) -> Dataset:
+        """A dataset below the data root."""
+        from harness.data.sets import find
+
+        return find(name, self.places.data_root)
+
+    def subject(self, method: str | None, checkpoint: Path | None) -> Subject:
+        """The network of a checkpoint, or a method's own."""
+        from harness.checkpoints.trained import find_subject
+
+        return find_subject(method, checkpoint, self.profile, self.places, self.device)
 
 
-def json_option(function: F) -> F:
-    """`--json`."""
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Print JSON on standard output instead of a table."
-    )(function)
+def with_setup(*names: str) -> Callable[..., Any]:
+    """Give a command options of profile, folders and device, which it gets as one `setup`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def command(**given: Any) -> Any:
+            setup = Setup(**{name: given.pop(name) for name in names})
+            return function(setup=setup, **given)
+
+        for name in reversed(names):
+            command = _SETUP[name](command)
+        return command
+
+    return decorate
 
 
-def force_option(function: F) -> F:
-    """`--force`, of commands that write one file (`harness.common.files.check_output`)."""
-    return click.option("--force", is_flag=True, help="Replace OUT if it is there.")(function)
+# Printing
 
 
 def echo(text: object, err: bool = False) -> None:
@@ -176,9 +232,17 @@ def echo(text: object, err: bool = False) -> None:
     click.echo(printable(str(text)), err=err)  # noqa: TID251
 
 
-def print_json(content: Any) -> None:
-    """Print JSON on standard output; infinite PSNR, which JSON has no number for, as text."""
-    echo(json.dumps(_finite(content), indent=1, allow_nan=False))
+def show(content: Any, text: object, as_json: bool) -> None:
+    """Print a result in words or as JSON; infinite PSNR, which JSON has no number for, is text."""
+    echo(json.dumps(_finite(content), indent=1, allow_nan=False) if as_json else text)
+
+
+def table(rows: Iterable[Mapping[str, Any]], **options: Any) -> str:
+    """Rows of the same columns for the terminal; text that looks like a number stays as it is."""
+    from tabulate import tabulate
+
+    asked = {"headers": "keys", "tablefmt": "simple", "disable_numparse": True, **options}
+    return str(tabulate(list(rows), **asked))
 
 
 def _finite(content: Any) -> Any:

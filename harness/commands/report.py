@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from harness.commands.options import echo, profile_option, reports_option, results_option
+from harness.commands.options import Setup, echo, no_figures_option, with_setup
 
 
 @click.command(epilog="Example: harness report table1 --format latex --stdout > table1.tex")
@@ -18,17 +16,13 @@ from harness.commands.options import echo, profile_option, reports_option, resul
     metavar="FORMAT",
     help="markdown, latex, html, csv or json; several by repeating. Default: all.",
 )
-@profile_option
-@results_option
-@reports_option
-@click.option("--no-figures", is_flag=True, help="Write tables only.")
+@with_setup("profile", "results", "reports")
+@no_figures_option
 @click.option("--stdout", is_flag=True, help="Print one format instead of writing files.")
 def report(
     experiment: str | None,
     formats: tuple[str, ...],
-    profile: str,
-    results: Path,
-    reports: Path | None,
+    setup: Setup,
     no_figures: bool,
     stdout: bool,
 ) -> None:
@@ -36,15 +30,12 @@ def report(
 
     Without EXPERIMENT, every experiment that was run under the profile is written.
     """
-    from harness import experiments, profiles
+    from harness import experiments
     from harness import report as reporting
     from harness.common.errors import HarnessError, UsageError
-    from harness.profiles import places
     from harness.runs.plan import plan_path
 
-    settings = profiles.load(profile)
-    name = settings.name
-    out = reports or places.reports_of(settings)
+    results, name = setup.places.results, setup.profile.name
     if experiment is not None:
         chosen = [experiments.get(experiment).name]
     else:
@@ -52,16 +43,15 @@ def report(
     if not chosen:
         raise HarnessError(
             f"Nothing has been measured in {results / name} yet.",
-            f"Run `harness run table1 --profile {profile}` first.",
+            f"Run `harness run table1 --profile {setup.profile.source}` first.",
         )
-    if stdout:
-        if len(formats) != 1:
-            raise UsageError("--stdout needs exactly one --format.")
-        for each in chosen:
-            echo(reporting.render(results, name, each, formats[0]))
-        return
+    if stdout and len(formats) != 1:
+        raise UsageError("--stdout needs exactly one --format.")
     for each in chosen:
-        wanted = formats or reporting.ALL_FORMATS
+        if stdout:
+            echo(reporting.render(results, name, each, formats[0]))
+            continue
+        wanted, out = formats or reporting.ALL_FORMATS, setup.places.reports
         paths = reporting.write_report(results, name, each, out, wanted, figures=not no_figures)
         for path in paths:
             echo(path)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.commands.options import (
-    data_root_option,
-    device_option,
+    Setup,
     echo,
     json_option,
-    parts,
-    print_json,
-    profile_option,
-    reports_option,
-    results_option,
+    methods_option,
+    no_figures_option,
+    show,
+    table,
+    with_setup,
 )
 
 if TYPE_CHECKING:
@@ -28,14 +26,8 @@ if TYPE_CHECKING:
     epilog="Example: harness run table1 --profile bsds --data-root ~/data", no_args_is_help=True
 )
 @click.argument("experiment")
-@profile_option
-@data_root_option
-@device_option
-@results_option
-@reports_option
-@click.option(
-    "--methods", "only", metavar="A,B", default="", help="Only these; patterns too: 'edsr-*'."
-)
+@with_setup("profile", "data_root", "device", "results", "reports")
+@methods_option(help="Only these; patterns too: 'edsr-*'.")
 @click.option(
     "--no-train",
     is_flag=True,
@@ -43,16 +35,12 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="Measure finished cells again (training is kept).")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its cost; do nothing.")
-@click.option("--no-figures", is_flag=True, help="Write tables only.")
+@no_figures_option
 @json_option
 def run(
     experiment: str,
-    profile: str,
-    data_root: Path | None,
-    device: str,
-    results: Path,
-    reports: Path | None,
-    only: str,
+    setup: Setup,
+    methods: list[str],
     no_train: bool,
     force: bool,
     dry_run: bool,
@@ -71,26 +59,22 @@ def run(
     Finished training and finished cells are not repeated; a run that was stopped, by whatever,
     goes on where it was. Several processes may work on one results folder.
     """
-    from harness import experiments, profiles
-    from harness.common import device as devices
-    from harness.profiles import places
+    from harness import experiments
     from harness.runs.job import prepare
 
-    declared = experiments.get(experiment)
-    settings = profiles.load(profile)
     job = prepare(
-        declared,
-        settings,
-        places.resolve(data_root, results, reports, settings),
-        devices.resolve(device),
-        parts(only),
+        experiments.get(experiment),
+        setup.profile,
+        setup.places,
+        setup.device,
+        methods,
         trains=not no_train,
         sizes_suffice=dry_run,
     )
     if dry_run:
         _dry_run(job, as_json)
-        return
-    _run(job, force, figures=not no_figures, as_json=as_json)
+    else:
+        _run(job, force, figures=not no_figures, as_json=as_json)
 
 
 def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
@@ -139,12 +123,9 @@ def _dry_run(job: Job, as_json: bool) -> None:
     found = estimate.method_costs(job)
     found.append(sum(found, estimate.MethodCost("total")))
     speed = matrix_product_speed(job.device)
-    if as_json:
-        *plan, total = (_plan_line(each, speed) for each in found)
-        told = {"device": str(job.device), "macs_per_second": speed, "plan": plan, "total": total}
-        print_json({**told, "not_here": job.absent()})
-        return
-    _print_plan(found, speed)
+    *plan, total = (_plan_line(each, speed) for each in found)
+    told = {"device": str(job.device), "macs_per_second": speed, "plan": plan, "total": total}
+    show({**told, "not_here": job.absent()}, _plan_in_words(found, speed), as_json)
 
 
 def _plan_line(cost: MethodCost, speed: float) -> dict[str, object]:
@@ -160,26 +141,24 @@ def _plan_line(cost: MethodCost, speed: float) -> dict[str, object]:
     }
 
 
-def _print_plan(costs: list[MethodCost], speed: float) -> None:
-    from tabulate import tabulate
-
+def _plan_in_words(costs: list[MethodCost], speed: float) -> str:
     from harness.runs.estimate import duration
 
-    lines = [
-        [
-            cost.method,
-            f"{cost.trained} of {cost.networks}" if cost.networks else "",
-            f"{cost.measured} of {cost.cells}",
-            f"{cost.training:.2e}" if cost.training else "",
-            f"{cost.evaluation:.2e}" if cost.evaluation else "",
-            duration(macs / speed) if (macs := cost.training + cost.evaluation) else "",
-        ]
+    rows = [
+        {
+            "method": cost.method,
+            "trained": f"{cost.trained} of {cost.networks}" if cost.networks else "",
+            "measured": f"{cost.measured} of {cost.cells}",
+            "training": f"{cost.training:.2e}" if cost.training else "",
+            "measuring": f"{cost.evaluation:.2e}" if cost.evaluation else "",
+            "time left, at least": duration(macs / speed)
+            if (macs := cost.training + cost.evaluation)
+            else "",
+        }
         for cost in costs
     ]
-    head = ["method", "trained", "measured", "training", "measuring", "time left, at least"]
-    align = ["left", *["right"] * 5]
-    echo(tabulate(lines, head, tablefmt="simple", disable_numparse=True, colalign=align))
-    echo(
+    return (
+        f"{table(rows, colalign=['left', *['right'] * 5])}\n"
         "\nTraining and measuring are the multiply-adds that are left; what is finished is "
         f"subtracted. Times are a lower bound: at the {speed / 1e9:.0f} GMAC/s that a plain matrix "
         "product reaches here now. Real training reaches a fraction of it. MoEISR's evaluation is "

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.options import (
+    Setup,
     checkpoint_option,
-    data_root_option,
-    device_option,
     echo,
     force_option,
-    precision_option,
-    profile_option,
     rendering_options,
-    results_option,
     scale_factor,
+    with_setup,
 )
 
 if TYPE_CHECKING:
@@ -67,11 +64,7 @@ def _size(value: str) -> tuple[int, int]:
     help="Of JPEG, WebP and AVIF, from 1 to 100.  [default: 95]",
 )
 @rendering_options
-@precision_option
-@profile_option
-@data_root_option
-@device_option
-@results_option
+@with_setup("precision", "profile", "data_root", "device", "results")
 @force_option
 @click.option("--skip-existing", is_flag=True, help="Leave out images whose result is there.")
 @click.option("--verbose", "-v", is_flag=True, help="Say also how the network was trained.")
@@ -86,11 +79,7 @@ def upscale(
     cmsr: Path | None,
     foreign_tables: bool,
     budget: float | None,
-    precision: str | None,
-    profile: str,
-    data_root: Path | None,
-    device: str,
-    results: Path,
+    setup: Setup,
     force: bool,
     skip_existing: bool,
     verbose: bool,
@@ -107,21 +96,15 @@ def upscale(
     result, with 16 bits per channel if IN has them; other types are put together in memory, up to
     134 million pixels. OUT is there when it is complete; IN is never replaced.
     """
-    from harness import profiles
     from harness.checkpoints.cmsr_table import rendering_of
-    from harness.checkpoints.trained import find_subject
-    from harness.common import device as devices
     from harness.common.errors import UsageError
     from harness.common.files import check_output
-    from harness.profiles import places
     from harness.upscale.batch import Factor, files_of
 
     if (scale is None) == (size is None):
         raise UsageError("Name --scale or --size, one of them.")
     if cmsr is not None and scale is None:
         raise UsageError("--cmsr needs a --scale; its tables are for factors.")
-    settings = profiles.load(profile).at_precision(precision)
-    where = places.resolve(data_root, results, profile=settings)
     factor = Factor(scale, size)
     sources, target = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, None)
     files = files_of(sources, target, factor)
@@ -130,9 +113,11 @@ def upscale(
         _opened(*left[0], factor, quality)
     for source, place in left:
         check_output(place, source, force)
-    subject = find_subject(method, checkpoint, settings, where, devices.resolve(device))
+    subject = setup.subject(method, checkpoint)
     rendering = rendering_of(subject, cmsr, foreign_tables, budget)
-    evaluation = settings.evaluation.model_copy(update={"memory_mib": memory} if memory else {})
+    evaluation = setup.profile.evaluation.model_copy(
+        update={"memory_mib": memory} if memory else {}
+    )
     one = partial(_enlarge, subject, evaluation, factor, rendering, quality, verbose)
     if len(files) == 1:
         for pair in left:

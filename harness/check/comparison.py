@@ -1,0 +1,304 @@
+"""Comparing stored results with accepted numbers, cell by cell; measures nothing.
+
+Numbers are only compared where they are comparable: a cell under another protocol, on other LR
+images, data, images, seeds, precision or recipe fails by that, whatever its PSNR.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.check.golden import Golden, GoldenCell, golden_cell, load_golden
+from harness.common.errors import HarnessError
+from harness.experiments import EXPERIMENTS, get
+from harness.profiles import Profile, concerning
+from harness.report.aggregate import Report, load_report
+from harness.report.means import CellMean
+from harness.runs.plan import plan_path
+
+TOLERANCE = 0.02
+"""Drop of PSNR in dB that passes unless another is asked for."""
+MACS_TOLERANCE = 0.01
+"""Relative rise of a mixture's decoder MACs that passes."""
+MACS_RETRAINED = 0.5
+"""The same where networks that were trained anew have a wider tolerance."""
+_FLOAT_NOISE = 1e-9
+
+# Fields of cells that must be equal, the verdict where they are not, and the field in words.
+_COMPARABLE = {
+    "protocols": ("other protocol", "protocol"),
+    "lr_sources": ("other LR source", "LR source"),
+    "dataset": ("other data", "dataset"),
+    "fingerprints": ("other data", "fingerprint of the images of {dataset}"),
+    "lr_fingerprints": ("other data", "fingerprint of its LR images"),
+    "images": ("other images", "images that have a PSNR"),
+    "seeds": ("other seeds", "seeds"),
+    "precisions": ("other precision", "precision"),
+    "recipes": ("other settings", "recipe (network, schedule, training data)"),
+}
+PASSING = ("ok", "new", "other routing", "better")
+"""Verdicts that are information; the check fails by every other."""
+VERDICTS = (
+    *PASSING,
+    *("other MACs", "drop", "other precision", "other seeds", "other images"),
+    *("other data", "other LR source", "other protocol", "missing", "other settings"),
+)
+"""All of them, the gravest last, in the words that users see."""
+
+Notes = tuple[tuple[str, str], ...]
+"""Each verdict with its reason in words, gravest first; empty if all is well."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found for one cell, or for an experiment as a whole.
+
+    Attributes:
+        method, role, dataset: "" where the finding is about the experiment; scale: None likewise.
+        expected, measured: PSNR in dB; None where there is none.
+        tolerance: drop in dB that passes.
+        anew: whether the network was trained anew, to other weights than the accepted ones.
+    """
+
+    experiment: str
+    method: str = ""
+    role: str = ""
+    dataset: str = ""
+    scale: float | None = None
+    notes: Notes = ()
+    expected: float | None = None
+    measured: float | None = None
+    tolerance: float | None = None
+    anew: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """The gravest of its verdicts."""
+        return self.notes[0][0] if self.notes else "ok"
+
+    @property
+    def fails(self) -> bool:
+        """Whether the check fails by it."""
+        return self.verdict not in PASSING
+
+    @property
+    def change(self) -> float | None:
+        """Measured minus accepted PSNR in dB at full precision."""
+        if self.expected is None or self.measured is None:
+            return None
+        return _change(self.expected, self.measured)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was compared with what, and what was found.
+
+    Attributes:
+        baseline: file of the accepted numbers.
+        profile: whose numbers.
+        provenance: on what the accepted numbers were obtained, each caption once.
+        tolerance: drop in dB that passes where the weights are the accepted ones.
+        retrained_tolerance: the same where a network was trained anew.
+        findings: one per accepted cell and per new one, and one per experiment whose settings
+            are others.
+        unchecked: experiments that are stored, but were never accepted.
+    """
+
+    baseline: Path
+    profile: str
+    provenance: Sequence[str]
+    tolerance: float
+    retrained_tolerance: float
+    findings: Sequence[Finding]
+    unchecked: Sequence[str] = ()
+
+    @property
+    def failed(self) -> list[Finding]:
+        """What the check fails by."""
+        return [finding for finding in self.findings if finding.fails]
+
+
+def run_check(
+    names: Sequence[str],
+    profile: Profile,
+    results: Path,
+    file: Path,
+    tolerance: float | None = None,
+) -> Check:
+    """Compare what is stored with what was accepted.
+
+    Args:
+        names: experiments; all that were accepted if empty.
+        profile: whose results.
+        results: folder of measurements.
+        file: of the accepted numbers.
+        tolerance: drop in dB that passes in every cell. None: `TOLERANCE`, and what the file says
+            where a network was trained anew.
+
+    Raises:
+        UsageError: unknown experiment, or another profile's file.
+        HarnessError: damaged files, or nothing to compare with.
+    """
+    golden = load_golden(file, profile.name)
+    if not names and not golden.names:
+        raise HarnessError(
+            "The file of accepted numbers has no cells: nothing would be checked.",
+            "Name an experiment and accept its stored numbers with --update.",
+        )
+    for name in names:
+        if get(name).name not in golden.names:
+            raise HarnessError(
+                f"There are no accepted numbers of {name}; there are of {', '.join(golden.names)}.",
+                f'Accept them with `harness check {name} --update --reason "first numbers"`.',
+            )
+    compared = list(dict.fromkeys(names)) or golden.names
+    retrained = tolerance
+    if tolerance is None or retrained is None:
+        tolerance, retrained = TOLERANCE, max(TOLERANCE, golden.retrained_tolerance or 0)
+    stored = read_stored(results, profile.name, compared)
+    entries = [entry for entry in golden.experiments if entry.experiment in compared]
+    return Check(
+        file,
+        golden.profile,
+        list(dict.fromkeys(text for entry in entries for text in entry.provenance.values())),
+        tolerance,
+        retrained,
+        compare(golden, stored, profile, tolerance, retrained),
+        sorted(set(stored_names(results, profile.name)) - set(golden.names)),
+    )
+
+
+def stored_names(results: Path, profile: str) -> list[str]:
+    """Experiments that were run under a profile."""
+    return [name for name in EXPERIMENTS if plan_path(results, profile, name).exists()]
+
+
+def read_stored(results: Path, profile: str, names: Iterable[str]) -> dict[str, Report | str]:
+    """The stored results of experiments; where there are none, why."""
+    found: dict[str, Report | str] = {}
+    for name in names:
+        path = plan_path(results, profile, name)
+        if name not in EXPERIMENTS:
+            found[name] = f"this version has no experiment {name}"
+        elif not path.exists():
+            found[name] = f"nothing was measured, {path} is not there"
+        else:
+            found[name] = load_report(results, profile, name)
+    return found
+
+
+def compare(
+    golden: Golden,
+    stored: Mapping[str, Report | str],
+    profile: Profile,
+    tolerance: float = 0,
+    retrained: float = 0,
+) -> list[Finding]:
+    """The findings of a `Check`: accepted numbers, and what `read_stored` found of experiments."""
+    findings: list[Finding] = []
+    for name, report in stored.items():
+        accepted = golden.of(name)
+        if isinstance(report, str):
+            findings += [_finding(cell, (("missing", report),)) for cell in accepted.values()]
+            continue
+        notes = tuple(_other_settings(golden, name, report, profile))
+        findings += [Finding(name, notes=notes)] if notes else []
+        means = {(name, c.role, c.method, c.scale): c for c in report.cells.values()}
+        findings += [_judge(a, means.get(k), tolerance, retrained) for k, a in accepted.items()]
+        new = (("new", "measured, but not among the accepted numbers"),)
+        findings += [
+            Finding(name, c.method, c.role, c.dataset, c.scale, new, measured=c.psnr)
+            for key, c in means.items()
+            if key not in accepted and not c.missing
+        ]
+    return findings
+
+
+def _other_settings(
+    golden: Golden, name: str, report: Report, profile: Profile
+) -> Iterator[tuple[str, str]]:
+    """Settings that differ: stored ones from the accepted, then today's from the stored."""
+    entry, stored = golden.experiment(name), report.plan.profile_settings
+    for old, new, words in (
+        (entry.settings if entry else stored, stored, "{} was accepted, {} stored"),
+        # Results of an earlier state of the profile are no check of it.
+        (stored, profile.numbers(), "stored results have {}, the profile now {}"),
+    ):
+        was, now = (concerning(each, report.experiment.methods) for each in (old, new))
+        found = [f"{key}: {words.format(*values)}" for key, *values in _changes(was, now)]
+        if found:
+            yield "other settings", "; ".join(found)
+
+
+def _changes(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str, str]]:
+    """(dotted name, old, new) of every setting that differs."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            yield from _changes(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
+    elif old != new:
+        was, now = ("nothing" if value is None else json.dumps(value) for value in (old, new))
+        yield name, was, now
+
+
+def _finding(old: GoldenCell, notes: Notes, **found: Any) -> Finding:
+    cell = (old.experiment, old.method, old.role, old.dataset, old.scale)
+    return Finding(*cell, notes, old.psnr, **found)
+
+
+def _judge(old: GoldenCell, mean: CellMean | None, tolerance: float, retrained: float) -> Finding:
+    if mean is None:
+        return _finding(old, (("missing", f"no cell of {old.experiment} any more"),))
+    new = golden_cell(old.experiment, mean)
+    if new is None:
+        return _finding(old, (("missing", mean.missing or "no PSNR"),))
+    others = tuple(
+        (
+            verdict,
+            f"{what.format(dataset=old.dataset)} {_listed(was)} was accepted, "
+            f"{_listed(now)} measured",
+        )
+        for field, (verdict, what) in _COMPARABLE.items()
+        if (was := getattr(old, field)) != (now := getattr(new, field))
+    )
+    if others:
+        return _finding(old, others, measured=new.psnr)
+    anew = new.checkpoints != old.checkpoints
+    allowed = retrained if anew else tolerance
+    coarse = MACS_RETRAINED if anew and retrained > tolerance else MACS_TOLERANCE
+    notes = _judge_psnr(old.psnr, new.psnr, allowed, anew)
+    # With experts, the count follows how they are chosen.
+    notes += _judge_macs(old.decoder_macs, new.decoder_macs, coarse if mean.expert_depths else 0)
+    return _finding(old, notes, measured=new.psnr, tolerance=allowed, anew=anew)
+
+
+def _listed(value: object) -> str:
+    return "+".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+
+
+def _change(old: float, new: float) -> float:
+    return 0.0 if old == new else new - old  # both may be infinite
+
+
+def _judge_psnr(old: float, new: float, tolerance: float, anew: bool) -> Notes:
+    change = _change(old, new)
+    # Written so that NaN would fail.
+    if not change >= -tolerance - _FLOAT_NOISE:
+        cause = "the network was trained anew" if anew else "the weights are the accepted ones"
+        return (("drop", f"{-change:.4f} dB, tolerance {tolerance:g} dB; {cause}"),)
+    if change > tolerance + _FLOAT_NOISE:
+        return (("better", f"{change:.4f} dB; accept it with --update"),)
+    return ()
+
+
+def _judge_macs(old: float, new: float, tolerance: float) -> Notes:
+    words = f"{new:,.0f} decoder multiply-adds in place of {old:,.0f}"
+    if not tolerance or not old:
+        return (("other MACs", f"{words}; they must be equal"),) if old != new else ()
+    words += f" ({new / old - 1:+.1%}; tolerance {tolerance:.0%})"
+    if new > old * (1 + tolerance):
+        return (("other MACs", words),)
+    return (("other routing", words),) if new < old * (1 - tolerance) else ()
