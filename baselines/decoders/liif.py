@@ -1,5 +1,17 @@
 """LIIF (Chen, Liu, Wang: Learning continuous image representation with local implicit image
-function, CVPR 2021; sec. 3): unfolded code, relative coordinate and cell into one MLP."""
+function, CVPR 2021).
+
+An image is a grid of latent codes z, the encoder's features, and one function f for all of them
+(sec. 3, eq. 1): the colour at x is s = f(z, x - v), where v is the place of the code nearest to x.
+Three things make it work (sec. 3.1):
+
+- *feature unfolding*: a code is the 3x3 neighbourhood of a feature (`codes`);
+- *cell decoding*: f is told the size of the pixel that is asked for (`feed`);
+- *local ensemble*: the four codes around x all predict, and each prediction counts by the area
+  between x and the opposite code (`baselines.geometry.latent_queries`, `Composition.decode`).
+
+f is an MLP (`Decoder.own_mlp`), trained on random pixels at random scales by their L1 error.
+"""
 
 from __future__ import annotations
 
@@ -51,10 +63,14 @@ class LIIFDecoder(Decoder):
         return rows[:, :, 1:-1].flatten(2).transpose(1, 2).contiguous()
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
+        """z, x - v and the cell, the latter two in units in which an LR pixel spans 2."""
         return torch.cat([code, rel_coord, *([rel_cell] if self.cell else [])], dim=-1)
 
+    # That is the method. What follows makes it fast: the MLP's first layer is linear, so it is a
+    # sum of parts of the code, the row, the column and the cell, each made once for all that share
+    # it.
+
     def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
-        """The MLP's first layer is linear in code, offsets and cell."""
         return Additive(self, mlps, dtype, along=offset, side=3 if self.unfold else 1)
 
 
