@@ -5,7 +5,8 @@ decoder into what the head is fed -> head -> weighted sum over the codes.
 
 A *decoder* (LIIF, LTE) knows how codes, relative coordinates and cells become the head's input.
 A *head* turns that input into RGB: one MLP in the baselines, a mapper and experts in MoEISR.
-Neither knows the other, so every decoder has its MoEISR variant.
+Neither knows the other, so every decoder has its MoEISR variant. A *split* says what a decoder's
+queries share; `baselines.fast` decodes regular grids and training's random queries by it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.base import Encoder, SRModel
-from baselines.fast.factors import Factors, PlainFactors
 from baselines.geometry import (
     AxisLookup,
     LatentQuery,
@@ -108,15 +108,9 @@ class Decoder(nn.Module, ABC):
         del cell
         return axis_lookup(coord, n, ensemble)
 
-    def factors(self, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> Factors:
-        """This decoder with one MLP of its head, for the queries of a regular grid.
-
-        Args:
-            mlp: from what is fed to `out_dim`.
-            rel_cell: (2,) cell in units in which an LR pixel spans 2, the same for all queries.
-            dtype: of the matrix products.
-        """
-        return PlainFactors(self, mlp, rel_cell, dtype)
+    def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
+        """What the queries of a code share, with MLPs of the head; see `Split`."""
+        return Split(self, mlps, dtype)
 
     def skip(self, lr: Tensor, coord: Tensor) -> Tensor | None:
         """Addition to the prediction, (B, Q, 3), such as LTE's bilinear skip; None for nothing."""
@@ -138,6 +132,114 @@ class Decoder(nn.Module, ABC):
         LTE's estimators; Meta-SR's application of the kernels.
         """
         return 0, 0
+
+
+@dataclass(frozen=True)
+class SplitMacs:
+    """Multiply-adds of a `Split` with one MLP.
+
+    Attributes:
+        code: per latent code.
+        row: per latent code and row of its queries, on a regular grid.
+        column: per latent code and column of its queries.
+        query: per latent code and query.
+    """
+
+    code: int
+    row: int
+    column: int
+    query: int
+
+
+class Split:
+    """A decoder with MLPs of its head, by what each part of the work depends on.
+
+    What depends on a latent code alone is computed once per LR pixel (`prepare`), and only the
+    rest for every query: of training's random queries in `decode`, of a regular grid, where a
+    code's queries are rows times columns, in `on_grid`. Nothing is approximated.
+
+    This one shares nothing: any decoder's `feed`, MLPs and `finish` for every query.
+
+    Args:
+        decoder: whose queries these are.
+        mlps: the MLP, or the experts that `decode` mixes; one MLP for `on_grid`.
+        dtype: of the matrix products of `on_grid`.
+    """
+
+    def __init__(
+        self, decoder: Decoder, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.decoder = decoder
+        self.mlps = mlps
+        self.dtype = dtype
+
+    @property
+    def prepared_dim(self) -> int:
+        """Width of what `prepare` makes."""
+        return self.decoder.code_dim
+
+    def macs(self) -> SplitMacs:
+        """Multiply-adds with the first MLP."""
+        return SplitMacs(0, 0, 0, self.mlps[0].macs + self.decoder.estimator_macs()[1])
+
+    def prepare(self, code: Tensor) -> Tensor:
+        """Compute what depends on the code alone: (N, code_dim) to (N, prepared_dim)."""
+        return code
+
+    def tabulate(self, latent: Tensor, rel_cell: Tensor) -> Tensor:
+        """Prepare all codes (B * h * w, prepared_dim) of features (B, C, h, w), cells (B, 2)."""
+        codes = self.decoder.codes(F.pad(latent, (0, 0, 1, 1)), rel_cell)
+        return self.prepare(codes.flatten(0, 1))
+
+    def decode(
+        self, prepared: Tensor, rel_coord: Tensor, rel_cell: Tensor, gates: Tensor | None = None
+    ) -> Tensor:
+        """RGB (N, 3) of queries with a code each.
+
+        Args:
+            prepared: (N, prepared_dim); may be overwritten.
+            rel_coord: (N, 2).
+            rel_cell: (N, 2).
+            gates: (N, J) shares of the MLPs in the answer; None where there is one.
+        """
+        fed = self.decoder.feed(prepared, rel_coord, rel_cell)
+        return self.decoder.finish(prepared, mixed([mlp(fed) for mlp in self.mlps], gates))
+
+    def on_grid(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, rel_cell: Tensor) -> Tensor:
+        """RGB (N, R, C, 3) of R times C queries of each of N codes, without gradients.
+
+        Args:
+            prepared: (N, prepared_dim).
+            rel_y: (N, R) vertical relative coordinates.
+            rel_x: (N, C) horizontal ones.
+            rel_cell: (2,), the same for all.
+        """
+        coord = grid_coords(rel_y, rel_x)
+        code = prepared[:, None].expand(-1, coord.shape[1], -1).flatten(0, 1)
+        coord = coord.flatten(0, 1)
+        with self.reduced():
+            rgb = self.decode(code, coord, rel_cell.expand_as(coord))
+        return rgb.view(*rel_y.shape, -1, 3)
+
+    def reduced(self) -> torch.autocast:
+        """Matrix products in `dtype`."""
+        device = next(self.mlps[0].parameters()).device.type
+        return torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32)
+
+
+def grid_coords(rel_y: Tensor, rel_x: Tensor) -> Tensor:
+    """Relative coordinates (N, R*C, 2) of rows (N, R) times columns (N, C)."""
+    size = (*rel_y.shape, rel_x.shape[1])
+    pair = [rel_y[:, :, None].expand(size), rel_x[:, None].expand(size)]
+    return torch.stack(pair, dim=-1).flatten(1, 2)
+
+
+def mixed(answers: Sequence[Tensor], gates: Tensor | None) -> Tensor:
+    """Sum of J answers (N, M) by gates (N, J); the only answer without gates."""
+    if gates is None:
+        (answer,) = answers
+        return answer
+    return (torch.stack(list(answers), dim=1) * gates.unsqueeze(2)).sum(dim=1)
 
 
 @dataclass(frozen=True)
@@ -180,7 +282,7 @@ class Head(nn.Module, ABC):
     def mixed(self) -> Sequence[MLP] | None:
         """The perceptrons whose answers, summed by the gates, are the head's in its present mode.
 
-        None where the answer is of another form; `baselines.fast.queries` then takes the plain way.
+        None where the answer is of another form; training then decodes by `Composition.decode`.
         """
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -51,3 +52,9 @@ class MLP(nn.Module):
         """(N, in_dim) to (N, out_dim)."""
         out: Tensor = self.layers(x)
         return out
+
+    def rest(self, hidden: Tensor, overwrite: bool = True) -> Tensor:
+        """From the first layer's answer, which may be overwritten, to the last's."""
+        for layer in self.linears[1:]:
+            hidden, overwrite = layer(F.relu(hidden, inplace=overwrite)), True
+        return hidden

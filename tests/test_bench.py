@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tiny import PROFILE, network, profile_with, write_profile
 
 from baselines import build
-from baselines.fast.stacked import stacked
 from baselines.shapes import shapes_only
 from harness.common.allocator import keep_freed_memory
 from harness.profiles import Training
 from harness.profiling.bench.decoding import make_case
 from harness.profiling.bench.pillow_training import PlainSamples, plain_loader
+from harness.profiling.bench.training import spared_macs
 from harness.profiling.machine import machine
 from harness.profiling.timing import Times, alternate, spread
 
@@ -68,15 +68,14 @@ def test_what_the_multiply_adds_promise(method, promised):
     settings = Training(dataset="x")
     with shapes_only():
         model = build(method).train()
-        spared = stacked(model).spared_macs(48**2, 4 * 2304)
+        spared = spared_macs(model, 48**2, 4 * 2304)
     plain = model.training_macs(settings.patch, settings.queries, settings.scales, settings.batch)
     assert plain / (plain - spared) == pytest.approx(promised, abs=0.06)
 
 
 def test_spared_multiply_adds_are_those_of_the_code():
     """One code of 9 x 8 values into 16, 40 times instead of 10 times more often than a pixel."""
-    stack = stacked(network("edsr-liif"))
-    assert stack.spared_macs(10, 40) == 30 * 72 * 16
+    assert spared_macs(network("edsr-liif"), 10, 40) == 30 * 72 * 16
 
 
 def test_keeping_memory_is_harmless_anywhere(monkeypatch):

@@ -14,15 +14,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import profile_with, write_data, write_profile
+from tiny import network, profile_with, write_data, write_profile
 from torch import Tensor, nn
 
 from baselines import Method, registry
 from baselines.base import Request, SRModel, Streamed, cut
+from baselines.composition import Decoder
+from baselines.fast.queries import l1_loss
 from baselines.geometry import make_coord, nearest_index, table_rows
 from baselines.macs import MacCount
+from baselines.plain import decode_plain
+from baselines.systems.implicit import ImplicitSR
 from harness import experiments, metrics
 from harness.measure.rows import flat
+from harness.upscale.network import upscale
 
 
 class Splat(SRModel):
@@ -240,3 +245,75 @@ def test_every_metric_equals_its_oracle(name):
 def test_a_metric_s_name_is_its_own(mae):
     with pytest.raises(ValueError, match="mae already"):
         metrics.register(replace(MAE, label="Another"))
+
+
+class Nearby(Decoder):
+    """A decoder with nothing but codes and what it feeds: the feature, damped by distance."""
+
+    label = "Nearby"
+
+    def __init__(self, channels: int, width: int = 8, depth: int = 3) -> None:
+        super().__init__()
+        self.width, self.depth = width, depth
+        self.code_dim, self.fed_dim = channels, channels + 2
+
+    def codes(self, rows: Tensor, rel_cell: Tensor) -> Tensor:
+        return rows[:, :, 1:-1].flatten(2).transpose(1, 2)
+
+    def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
+        distance = rel_coord.square().sum(dim=-1, keepdim=True)
+        return torch.cat([code * (-distance).exp(), rel_coord], dim=-1)
+
+
+@pytest.fixture
+def nearby(monkeypatch) -> Iterator[None]:
+    """The decoder in the list, as the one line in `DECODERS` would have it."""
+
+    def read_again() -> None:
+        registry._names.cache_clear()
+        registry.parse.cache_clear()
+
+    with monkeypatch.context() as patch:
+        patch.setitem(registry.DECODERS, "nearby", Nearby)
+        read_again()
+        yield
+    read_again()
+
+
+@pytest.mark.parametrize("method", ["edsr-nearby", "edsr-moeisr-nearby-s", "edsr-moeisr-nearby-b"])
+def test_a_decoder_of_codes_and_feed_is_fast_in_both(method, nearby, monkeypatch):
+    """The engine and training's pieces take it unasked, with experts too; MACs are right."""
+    model = network(method)
+    mlps = model.head.mlps
+    lr, size = torch.rand(1, 3, 5, 6), (15, 18)
+    with torch.no_grad():
+        features = model.encode(lr * 2 - 1)
+        plain = decode_plain(model, features, size) / 2 + 0.5
+    with monkeypatch.context() as patch:
+        patch.setattr(ImplicitSR, "decode", None)  # nobody takes the plain path
+        assert torch.allclose(upscale(model, lr, 3).image[0], plain.clamp(0, 1), atol=1e-5)
+
+    counts = model.count((5, 6), size, shares=[1 / len(mlps)] * len(mlps))
+    assert mlps[-1].macs == sum(a * b for a, b in widths(mlps[-1]))
+    assert counts.head == sum(4 * 15 * 18 * mlp.macs / len(mlps) for mlp in mlps)
+
+    model.train()
+    coord, target = torch.rand(2, 40, 2) * 2 - 1, torch.rand(2, 40, 3)
+    cell, patches = torch.full((2, 40, 2), 0.1), torch.rand(2, 3, 5, 6) * 2 - 1
+    grads = []
+    for way in ("plain", "fast"):
+        model.zero_grad()
+        torch.manual_seed(0)
+        features = model.encode(patches)
+        if way == "plain":
+            loss = (model.decode(features, coord, cell) - target).abs().mean()
+        else:
+            monkeypatch.setattr(ImplicitSR, "decode", None)
+            loss = l1_loss(model, features, coord, cell, target)
+        loss.backward()
+        grads.append([loss.detach(), *(p.grad for p in model.parameters())])
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*grads, strict=True))
+
+
+def widths(mlp: nn.Module) -> list[tuple[int, int]]:
+    return [(layer.in_features, layer.out_features) for layer in mlp.linears]

@@ -13,11 +13,10 @@ from tiny import DECODER, ENCODER, network
 from torch import Tensor, nn
 
 from baselines import build
-from baselines.composition import Decoder, Features, MLPHead, Routing
+from baselines.composition import Decoder, Features, MLPHead, Routing, Split
 from baselines.fast import engine
 from baselines.fast.axes import make_axis
 from baselines.fast.engine import GridDecoder, GridJob, decode_grid
-from baselines.fast.factors import FUSED, Factors, Workspace, linear_relu
 from baselines.fast.pool import Pool
 from baselines.geometry import axis_lookup, make_cell, make_coord, pixel_centers
 from baselines.plain import decode_plain
@@ -30,7 +29,7 @@ SCALES = st.one_of(st.sampled_from([1.0, 2.0, 3.0, 4.0, 12.0]), st.floats(1, 8))
 
 
 class OwnDecoder(Decoder):
-    """A decoder that says nothing of factors: a product of its code and the distance."""
+    """A decoder that has no split of its own: a product of its code and the distance."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -95,7 +94,7 @@ KINDS = {
     "ipe": lambda: network("edsr-ipe"),
     "moeisr-ipe-s": lambda: network("edsr-moeisr-ipe-s"),
     "ipe, one layer": lambda: without("edsr-ipe", depth=1),
-    "a decoder without factors": own_network,
+    "a decoder without a split": own_network,
 }
 
 
@@ -136,7 +135,7 @@ def test_engine_equals_the_plain_path(kind, lr, scales, batch, seed, pairs, memo
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_change_nothing(kind, threads, monkeypatch):
-    monkeypatch.setattr(engine, "pool_for", lambda device: Pool(device, threads))
+    monkeypatch.setattr(engine, "pool_for", lambda _: Pool(threads))
     assert_equal_to_plain(KINDS[kind](), (7, 9), (3.3, 4.0), 1, 0, 60, None)
 
 
@@ -187,7 +186,7 @@ def test_the_queries_of_some_pixels_alone(kind, lr, scales, share, seed, memory,
 
 @pytest.mark.parametrize("kind", ["lm-liif", "moeisr-liif-s", "liif, by pixel", "metasr"])
 def test_what_nobody_asks_is_not_computed(kind):
-    """As many (query, code) pairs reach the factors as the asked pixels have."""
+    """As many (query, code) pairs reach the split as the asked pixels have."""
     model, asked = KINDS[kind](), torch.zeros(6, 5, dtype=torch.bool)
     asked[2:4, 3] = True
     seen: list[tuple[int, int]] = []
@@ -195,7 +194,7 @@ def test_what_nobody_asks_is_not_computed(kind):
         features = model.encode(torch.rand(1, 3, 6, 5) * 2 - 1)
         job = GridJob((24, 20), (0, 24), (0, 20), asked=asked, pairs=1)
         decoder = GridDecoder(model, features, job)
-        decoder.factors = [Counting(factors, seen) for factors in decoder.factors]
+        decoder.splits = [Counting(split, seen) for split in decoder.splits]
         list(decoder.strips())
     codes = 4 if model.ensemble else 1
     assert sum(queries for _, queries in seen) == 2 * 4 * 4 * codes
@@ -247,27 +246,30 @@ def test_each_part_of_the_work_is_done_once():
         features = model.encode(torch.rand(1, 3, 6, 5) * 2 - 1)
         # In chunks of one query, so that border codes are not filled up to join the others.
         decoder = GridDecoder(model, features, GridJob((24, 20), (0, 24), (0, 20), pairs=1))
-        decoder.factors = [Counting(factors, asked) for factors in decoder.factors]
+        decoder.splits = [Counting(split, asked) for split in decoder.splits]
         list(decoder.strips())
     assert sum(codes for codes, _ in asked) == 6 * 5
     # Border pixels have their code once, not once for each direction: 2 * 24 - 4 pairs of rows.
     assert sum(queries for _, queries in asked) == (2 * 24 - 4) * (2 * 20 - 4)
 
 
-class Counting(Factors):
+class Counting(Split):
     """Notes how many codes are prepared and how many queries answered."""
 
-    def __init__(self, factors: Factors, asked: list[tuple[int, int]]) -> None:
-        self.factors, self.asked = factors, asked
-        self.prepared_dim = factors.prepared_dim
+    def __init__(self, split: Split, asked: list[tuple[int, int]]) -> None:
+        self.split, self.asked = split, asked
+
+    @property
+    def prepared_dim(self) -> int:
+        return self.split.prepared_dim
 
     def prepare(self, code: Tensor) -> Tensor:
         self.asked.append((code.shape[0], 0))
-        return self.factors.prepare(code)
+        return self.split.prepare(code)
 
-    def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Any) -> Tensor:
+    def on_grid(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, rel_cell: Tensor) -> Tensor:
         self.asked.append((0, rel_y.numel() * rel_x.shape[1]))
-        return self.factors.evaluate(prepared, rel_y, rel_x, work)
+        return self.split.on_grid(prepared, rel_y, rel_x, rel_cell)
 
 
 @given(n_hr=st.integers(1, 60), n_lr=st.integers(1, 12), ensemble=st.booleans())
@@ -336,31 +338,22 @@ def test_cuda_decodes_what_the_cpu_decodes(kind):
     assert (found - expected).abs().max() < 1e-3
 
 
-@pytest.mark.skipif(not FUSED, reason="this torch has no fused linear layer")
-@given(rows=st.integers(1, 70), into=st.integers(1, 40), out=st.integers(1, 40))
-def test_the_fused_layer_is_a_linear_layer_with_relu(rows, into, out):
-    x, weight, bias = torch.randn(rows, into), torch.randn(out, into), torch.randn(out)
-    with torch.no_grad():
-        fused = linear_relu(x, weight, bias, fused=True)
-    assert torch.allclose(fused, (x @ weight.T + bias).relu(), atol=1e-4)
-
-
 def test_border_codes_join_the_others_where_they_would_not_fill_a_chunk():
     """One group per expert at an integer scale; each short run has its last pair again."""
     model, asked = network("edsr-liif"), []
     with torch.no_grad():
         features = model.encode(torch.rand(1, 3, 6, 5) * 2 - 1)
         decoder = GridDecoder(model, features, GridJob((24, 20), (0, 24), (0, 20)))
-        decoder.factors = [Counting(factors, asked) for factors in decoder.factors]
+        decoder.splits = [Counting(split, asked) for split in decoder.splits]
         list(decoder.strips())
     assert [queries for _, queries in asked if queries] == [6 * 5 * 8 * 8]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_an_error_in_a_piece_ends_the_work_and_is_raised(threads):
-    pool, done = Pool(torch.device("cpu"), threads), []
+    pool, done = Pool(threads), []
 
-    def work(piece: int, _: Workspace) -> None:
+    def work(piece: int) -> None:
         if piece == 3:
             raise RuntimeError("piece 3")
         done.append(piece)
@@ -368,23 +361,15 @@ def test_an_error_in_a_piece_ends_the_work_and_is_raised(threads):
     with pytest.raises(RuntimeError, match="piece 3"):
         pool.run(work, range(100))
     assert len(done) < 100
-    pool.run(lambda piece, _: done.append(piece), [1000, 1001, 1002])
+    pool.run(done.append, [1000, 1001, 1002])
     assert sorted(done)[-3:] == [1000, 1001, 1002]
-
-
-def test_buffers_serve_callers_in_and_out_of_inference_mode():
-    """They outlive a call: what is made in inference mode could not be written to outside."""
-    pool, pieces = Pool(torch.device("cpu"), 1), [1]
-    for mode in (torch.inference_mode, torch.no_grad, torch.inference_mode):
-        with mode():
-            pool.run(lambda _, work: work.take("it", (3,), torch.float32).add_(1), pieces)
 
 
 def test_threads_that_start_later_keep_their_setting():
     before, seen = torch.get_num_threads(), []
     torch.set_num_threads(2)
     try:
-        Pool(torch.device("cpu"), 2)
+        Pool(2)
         later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
         later.start()
         later.join()
@@ -394,10 +379,10 @@ def test_threads_that_start_later_keep_their_setting():
 
 
 def test_threads_have_one_thread_for_an_operation_and_no_gradients():
-    pool, seen = Pool(torch.device("cpu"), 2), []
+    pool, seen = Pool(2), []
     before = torch.get_num_threads()
     pool.run(
-        lambda *_: seen.append((torch.get_num_threads(), torch.is_inference_mode_enabled())),
+        lambda _: seen.append((torch.get_num_threads(), torch.is_inference_mode_enabled())),
         range(8),
     )
     assert set(seen) == {(1, True)}

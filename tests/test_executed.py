@@ -10,7 +10,7 @@ from tiny import network
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines import build
-from baselines.fast import counting, engine, factors
+from baselines.fast import counting, engine
 from baselines.fast.pool import Pool
 from baselines.shapes import shapes_only
 from harness.upscale.network import expert_map, upscale
@@ -23,17 +23,18 @@ from harness.upscale.network import expert_map, upscale
         ("edsr-moeisr-liif-s", (5, 7), (18, 23)),
         ("rdn-moeisr-liif-b", (4, 4), (12, 12)),
         ("swinir-liif", (5, 6), (15, 18)),
+        ("edsr-moeisr-ipe-b", (5, 7), (18, 23)),
     ],
 )
 def test_executed_matrix_products_are_those_that_run(method, lr, hr, monkeypatch):
-    """PyTorch counts the products of a real run; rows' and columns' parts are no products.
+    """PyTorch counts the products of a real run.
 
-    In this thread, where the counter is, and in chunks of one query, so that border codes are not
-    filled up to join the others (the few queries more are not in the count).
+    In this thread, where the counter is, and without filling up border codes to join the others
+    (the few queries more are not in the count).
     """
-    monkeypatch.setattr(engine, "pool_for", lambda device: Pool(device, 1))
-    monkeypatch.setitem(engine.PAIRS, "cpu", 1)
-    monkeypatch.setattr(factors, "FUSED", False)  # a kernel that the counter does not know
+    monkeypatch.setattr(engine, "pool_for", lambda _: Pool(1))
+    by_shape = engine._by_shape
+    monkeypatch.setattr(engine, "_by_shape", lambda rows, columns, _: by_shape(rows, columns, 0))
     model, image = network(method), torch.rand(1, 3, *lr)
     # The encoder's own products, the mapper among them, are counted apart.
     with FlopCounterMode(display=False) as encoding:
@@ -44,13 +45,8 @@ def test_executed_matrix_products_are_those_that_run(method, lr, hr, monkeypatch
         upscale(model, image, hr[0] / lr[0], hr)
     ran = (counter.get_total_flops() - encoding.get_total_flops()) // 2
     seen = model.seen(lr, hr)
-    executed = counting.executed_macs(model, seen, hr, choice)
-    width = model.head.mlps[0].linears[0].out_features
-    axes = [counting._axis(model, seen, hr, axis) for axis in (0, 1)]
-    runs = [axis.code.numel() for axis in axes]
-    sums = axes[0].pairs * runs[1] + axes[1].pairs * runs[0]
     mapper = model.head.routing_macs() * math.prod(seen.lr)
-    assert executed == ran + sums * width + mapper
+    assert counting.executed_macs(model, seen, hr, choice) == ran + mapper
 
 
 def test_executed_macs_at_the_papers_size():

@@ -11,15 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import NETWORKS, network
 
-from baselines.composition import Features
+from baselines.composition import Features, Split
 from baselines.fast import queries as sampled
-from baselines.fast.queries import decode_queries, l1_loss
-from baselines.fast.stacked import LIIFStack, LTEStack, stacked
+from baselines.fast.queries import decode_queries, l1_loss, training_split
+from baselines.fast.split import Additive
 from baselines.geometry import make_coord
 from baselines.systems.implicit import ImplicitSR
 
 LIIF = ("edsr-liif", "edsr-liif-3layer", "edsr-moeisr-liif-s", "edsr-moeisr-liif-b")
-LTE = ("edsr-lte", "edsr-moeisr-lte-s", "edsr-moeisr-lte-b")
+OTHERS = (
+    *("edsr-lte", "edsr-moeisr-lte-s", "edsr-moeisr-lte-b"),
+    *("edsr-ipe", "edsr-moeisr-ipe-b", "edsr-metasr", "edsr-lmliif", "edsr-lmlte"),
+)
 VARIANTS: list[dict[str, Any]] = [
     {"ensemble": False},
     {"decoder": {"width": 8, "unfold": False}},
@@ -71,9 +74,9 @@ def assert_same(model: ImplicitSR, data: tuple[torch.Tensor, ...], **tolerance: 
             assert (found[key] - gradient).norm() < 1e-3 * scale, (name, key)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(
-    method=st.sampled_from(LIIF + LTE),
+    method=st.sampled_from(LIIF + OTHERS),
     options=st.sampled_from([{}, *VARIANTS[:1]]),
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     samples=st.integers(1, 4),
@@ -83,7 +86,7 @@ def assert_same(model: ImplicitSR, data: tuple[torch.Tensor, ...], **tolerance: 
 )
 def test_fast_is_plain(method, options, size, samples, queries, piece, seed):
     model = network(method, seed, **options).train()
-    assert stacked(model) is not None
+    assert type(training_split(model, 1, 1)) is not Split
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sampled.PIECE_BYTES, "cpu", piece)
         assert_same(model, batch(model, size, samples, queries, seed))
@@ -93,7 +96,7 @@ def test_fast_is_plain(method, options, size, samples, queries, piece, seed):
 @pytest.mark.parametrize("method", LIIF)
 def test_variants_of_liif(method, options):
     model = network(method, **options).train()
-    assert isinstance(stacked(model), LIIFStack)
+    assert isinstance(training_split(model, 1, 1), Additive)
     assert_same(model, batch(model, (6, 7), 2, 30))
 
 
@@ -103,7 +106,7 @@ def test_variants_of_liif(method, options):
 @pytest.mark.parametrize("method", ["edsr-moeisr-liif-s", "edsr-moeisr-lte-b"])
 def test_variants_of_the_mixture(method, head):
     model = network(method, head=head).train()
-    assert stacked(model) is not None
+    assert type(training_split(model, 1, 1)) is not Split
     assert_same(model, batch(model, (6, 7), 2, 30))
 
 
@@ -117,23 +120,42 @@ def test_queries_between_codes(method):
     assert_same(model, (lr, coord, cell, torch.zeros(2, 192, 3)))
 
 
-def test_what_is_not_of_this_form_goes_the_plain_way():
-    assert stacked(network("edsr-metasr").train()) is None
-    assert stacked(network("edsr-moeisr-liif-s")) is None, "evaluation chooses one expert"
-    assert stacked(network("edsr-liif", decoder={"depth": 1})) is None
-    assert isinstance(stacked(network("edsr-lte")), LTEStack)
-    for method, mode in (("edsr-metasr", True), ("edsr-moeisr-liif-s", False)):
-        model = network(method).train(mode)
-        lr, coord, cell, target = batch(model, (5, 6), 2, 9)
-        features = model.encode(lr)
-        plain = model.decode(features, coord, cell)
-        assert torch.equal(decode_queries(model, features, coord, cell), plain)
-        assert torch.equal(
-            l1_loss(model, features, coord, cell, target), (plain - target).abs().mean()
-        )
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("edsr-liif", {"depth": 1}),
+        ("edsr-metasr", {"depth": 1}),
+        ("edsr-metasr", {"depth": 4}),
+        ("edsr-lmliif", {"unfold": False, "cell": False, "compressed": False, "depth": 3}),
+        ("edsr-lmlte", {"cell": False, "depth": 2}),
+    ],
+)
+def test_options_of_decoders(method, options):
+    model = network(method, decoder={"width": 16, **options}).train()
+    assert_same(model, batch(model, (6, 7), 2, 30))
 
 
-@pytest.mark.parametrize("method", ["edsr-liif", "edsr-moeisr-liif-b", "edsr-moeisr-lte-s"])
+def test_fewer_codes_than_pixels_share_nothing():
+    """What is made once per LR pixel would be made more often than for every query."""
+    model = network("edsr-metasr").train()
+    assert type(training_split(model, 30, 29)) is Split
+    assert_same(model, batch(model, (6, 5), 2, 29))
+
+
+def test_a_mixture_in_evaluation_goes_the_plain_way():
+    """There each query goes to one expert."""
+    model = network("edsr-moeisr-liif-s")
+    assert training_split(model, 1, 1) is None
+    lr, coord, cell, target = batch(model, (5, 6), 2, 9)
+    features = model.encode(lr)
+    plain = model.decode(features, coord, cell)
+    assert torch.equal(decode_queries(model, features, coord, cell), plain)
+    assert torch.equal(l1_loss(model, features, coord, cell, target), (plain - target).abs().mean())
+
+
+@pytest.mark.parametrize(
+    "method", ["edsr-liif", "edsr-moeisr-liif-b", "edsr-moeisr-lte-s", "edsr-lmliif", "edsr-metasr"]
+)
 def test_bf16_stays_close(method):
     model = network(method).train()
     lr, coord, cell, target = batch(model, (6, 7), 2, 30)

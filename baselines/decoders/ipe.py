@@ -9,12 +9,14 @@ without knowing anything of it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from baselines.composition import Decoder
-from baselines.fast.factors import FactorMacs, Factors, Tail, Workspace
+from baselines.composition import Decoder, Split
+from baselines.fast.split import Additive
 from baselines.geometry import unfolded
 from baselines.mlp import MLP
 
@@ -49,8 +51,10 @@ class IPEDecoder(Decoder):
         along = [integrated(rel_coord[:, a], rel_cell[:, a], self.frequencies) for a in (0, 1)]
         return torch.cat([code, *along], dim=-1)
 
-    def factors(self, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> Factors:
-        return IPEFactors(self, mlp, rel_cell, dtype)
+    def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
+        """The first layer is linear, and the encoding is one of rows beside one of columns."""
+        encoded = partial(integrated, frequencies=self.frequencies)
+        return Additive(self, mlps, dtype, along=encoded, side=3)
 
 
 def integrated(centre: Tensor, side: Tensor, frequencies: int) -> Tensor:
@@ -70,37 +74,3 @@ def integrated(centre: Tensor, side: Tensor, frequencies: int) -> Tensor:
     faded = torch.sinc(side.unsqueeze(-1) / 2 * rate)
     angle = math.pi * centre.unsqueeze(-1) * rate
     return torch.cat([angle.sin() * faded, angle.cos() * faded], dim=-1)
-
-
-class IPEFactors(Factors):
-    """The first layer is linear, and the encoding is one of rows beside one of columns."""
-
-    def __init__(self, decoder: IPEDecoder, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> None:
-        first, *others = mlp.linears
-        encoded = 2 * decoder.frequencies
-        parts = torch.split(first.weight, [decoder.code_dim, encoded, encoded], dim=1)
-        self.on_code, self.on_y, self.on_x = (part.t() for part in parts)
-        self.bias = first.bias
-        self.rel_cell = rel_cell
-        self.frequencies = decoder.frequencies
-        self.tail = Tail(others, dtype)
-        self.dtype = dtype
-        width = self.prepared_dim = first.out_features
-        self.macs = FactorMacs(
-            decoder.code_dim * width, encoded * width, encoded * width, self.tail.macs
-        )
-
-    def prepare(self, code: Tensor) -> Tensor:
-        return torch.addmm(self.bias, code.to(self.bias.dtype), self.on_code)
-
-    def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Workspace) -> Tensor:
-        n, rows, columns = prepared.shape[0], rel_y.shape[1], rel_x.shape[1]
-        by_row = integrated(rel_y, self.rel_cell[0], self.frequencies) @ self.on_y
-        by_column = integrated(rel_x, self.rel_cell[1], self.frequencies) @ self.on_x
-        by_column += prepared[:, None]
-        hidden = work.take("hidden", (n, rows, columns, self.prepared_dim), self.dtype)
-        torch.add(by_row[:, :, None], by_column[:, None], out=hidden)
-        if self.tail.layers:
-            hidden.relu_()
-        out = self.tail(hidden.view(-1, self.prepared_dim), work)
-        return out.view(n, rows, columns, -1)

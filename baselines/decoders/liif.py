@@ -1,13 +1,27 @@
 """LIIF (Chen, Liu, Wang: Learning continuous image representation with local implicit image
-function, CVPR 2021; sec. 3): unfolded code, relative coordinate and cell into one MLP."""
+function, CVPR 2021).
+
+An image is a grid of latent codes z, the encoder's features, and one function f for all of them
+(sec. 3, eq. 1): the colour at x is s = f(z, x - v), where v is the place of the code nearest to x.
+Three things make it work (sec. 3.1):
+
+- *feature unfolding*: a code is the 3x3 neighbourhood of a feature (`codes`);
+- *cell decoding*: f is told the size of the pixel that is asked for (`feed`);
+- *local ensemble*: the four codes around x all predict, and each prediction counts by the area
+  between x and the opposite code (`baselines.geometry.latent_queries`, `Composition.decode`).
+
+f is an MLP (`Decoder.own_mlp`), trained on random pixels at random scales by their L1 error.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from baselines.composition import Decoder
-from baselines.fast.factors import FactorMacs, Factors, Tail, Workspace
+from baselines.composition import Decoder, Split
+from baselines.fast.split import Additive
 from baselines.geometry import unfolded
 from baselines.mlp import MLP
 
@@ -49,44 +63,18 @@ class LIIFDecoder(Decoder):
         return rows[:, :, 1:-1].flatten(2).transpose(1, 2).contiguous()
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
+        """z, x - v and the cell, the latter two in units in which an LR pixel spans 2."""
         return torch.cat([code, rel_coord, *([rel_cell] if self.cell else [])], dim=-1)
 
-    def factors(self, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> Factors:
-        return LIIFFactors(self, mlp, rel_cell, dtype)
+    # That is the method. What follows makes it fast: the MLP's first layer is linear, so it is a
+    # sum of parts of the code, the row, the column and the cell, each made once for all that share
+    # it.
+
+    def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
+        return Additive(self, mlps, dtype, along=offset, side=3 if self.unfold else 1)
 
 
-class LIIFFactors(Factors):
-    """The first layer is linear: code, row and column each add their part to it.
-
-    The part of the code is a 3x3 convolution over the features where they are unfolded.
-    """
-
-    def __init__(
-        self, decoder: LIIFDecoder, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype
-    ) -> None:
-        first, *others = mlp.linears
-        on_code, on_y, on_x, on_cell = torch.split(
-            first.weight, [decoder.code_dim, 1, 1, first.in_features - decoder.code_dim - 2], dim=1
-        )
-        self.constant = first.bias + (on_cell @ rel_cell if decoder.cell else 0)
-        self.on_code = on_code.t()
-        self.on_y = on_y[:, 0].contiguous()
-        self.on_x = on_x[:, 0].contiguous()
-        self.tail = Tail(others, dtype)
-        self.dtype = dtype
-        width = self.prepared_dim = first.out_features
-        self.macs = FactorMacs(decoder.code_dim * width, width, width, self.tail.macs)
-
-    def prepare(self, code: Tensor) -> Tensor:
-        return torch.addmm(self.constant, code.to(self.constant.dtype), self.on_code)
-
-    def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Workspace) -> Tensor:
-        n, rows, columns = prepared.shape[0], rel_y.shape[1], rel_x.shape[1]
-        by_row = torch.mul(rel_y[..., None], self.on_y)
-        by_column = torch.addcmul(prepared[:, None], rel_x[..., None], self.on_x)
-        hidden = work.take("hidden", (n, rows, columns, self.prepared_dim), self.dtype)
-        torch.add(by_row[:, :, None], by_column[:, None], out=hidden)
-        if self.tail.layers:
-            hidden.relu_()
-        out = self.tail(hidden.view(-1, self.prepared_dim), work)
-        return out.view(n, rows, columns, -1)
+def offset(rel: Tensor, side: Tensor) -> Tensor:
+    """What is fed of an offset along one axis: itself."""
+    del side
+    return rel.unsqueeze(-1)

@@ -17,10 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.composition import Decoder
-from baselines.decoders.lte import bilinear_skip, by_direction, fourier_features, fourier_macs
+from baselines.composition import Decoder, Split, mixed
+from baselines.decoders.liif import offset
+from baselines.decoders.lte import FourierSplit, bilinear_skip
 from baselines.encoders.edsr import conv3x3
-from baselines.fast.factors import FactorMacs, Factors, Workspace
+from baselines.fast.split import Additive
 from baselines.geometry import unfolded
 from baselines.mlp import MLP
 
@@ -38,6 +39,21 @@ class ModulatedMLP(MLP):
         super().__init__(in_dim, width, depth)
         self.in_dim = in_dim
         self.width = width
+
+    def modulated(self, hidden: Tensor, modulations: Tensor) -> Tensor:
+        """From the first layer's answer to the last's.
+
+        Args:
+            hidden: (N, Q, width) of Q queries of each of N codes.
+            modulations: (N, 2 * hidden layers * width), all scales before all shifts.
+        """
+        layers = self.linears[1:]
+        scales, shifts = modulations.view(-1, 1, 2, len(layers), self.width).unbind(2)
+        for layer, scale, shift in zip(
+            layers, (1 + scales).unbind(2), shifts.unbind(2), strict=True
+        ):
+            hidden = layer(torch.addcmul(shift, hidden, scale).relu_())
+        return hidden
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_dim + modulations) to (N, 3).
@@ -167,8 +183,9 @@ class LMLIIFDecoder(LMDecoder):
         cells = [rel_cell] if self.cell else []
         return torch.cat([own, rel_coord, *cells, modulations], dim=-1)
 
-    def factors(self, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> Factors:
-        return LMLIIFFactors(self, mlp, rel_cell, dtype)
+    def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
+        """The first layer is linear, as LIIF's; the code's modulations scale and shift it."""
+        return LMLIIFSplit(self, mlps, dtype)
 
 
 class LMLTEDecoder(LMDecoder):
@@ -246,8 +263,9 @@ class LMLTEDecoder(LMDecoder):
     def estimator_macs(self) -> tuple[int, int]:
         return 2 * 9 * self.channels * self.fourier_width, self.width * self.cell
 
-    def factors(self, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> Factors:
-        return LMLTEFactors(self, mlp, rel_cell, dtype)
+    def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
+        """Fourier features as LTE's; every hidden layer is modulated."""
+        return LMLTESplit(self, mlps, dtype)
 
 
 def _waves(angle: Tensor) -> Tensor:
@@ -256,97 +274,79 @@ def _waves(angle: Tensor) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
 
-class _Modulated:
-    """Hidden layers with each code's modulations in their weights, and the output layer.
+class LMLIIFSplit(Additive):
+    """LIIF's with the compressed code; prepared are its part of the first layer and modulations."""
 
-    (1 + s) * (W h + b) + t is a linear layer of the code's own, so that all queries of a code go
-    through one product.
-    """
+    decoder: LMLIIFDecoder
+    mlps: Sequence[ModulatedMLP]
 
-    def __init__(self, layers: Sequence[nn.Linear], dtype: torch.dtype) -> None:
-        *hidden, last = layers
-        self.count = len(hidden)
-        self.weights = [(layer.weight, layer.bias) for layer in hidden]
-        self.last = (last.weight.to(dtype), last.bias.to(dtype))
-        self.dtype = dtype
-        self.macs = sum(layer.in_features * layer.out_features for layer in layers)
+    def __init__(self, decoder: LMLIIFDecoder, mlps: Sequence[MLP], dtype: torch.dtype) -> None:
+        super().__init__(decoder, mlps, dtype, offset, code_dim=decoder.compressed_dim)
 
-    def __call__(self, x: Tensor, scales: Tensor, shifts: Tensor) -> Tensor:
-        """(n, queries, in) of n codes, (n, layers * width) twice, to (n, queries, 3)."""
-        n, _, width = x.shape
-        given = torch.stack([scales, shifts]).view(2, n, self.count, width).unbind(2)
-        for (weight, bias), (scale, shift) in zip(self.weights, given, strict=True):
-            own_weight = ((1 + scale).unsqueeze(2) * weight).to(self.dtype)
-            own_bias = torch.addcmul(shift + bias, scale, bias).to(self.dtype)
-            x = torch.baddbmm(own_bias.unsqueeze(1), x, own_weight.mT).relu_()
-        return F.linear(x, *self.last)
+    @property
+    def prepared_dim(self) -> int:
+        return super().prepared_dim + self.decoder.modulation_dim
 
+    def prepare(self, code: Tensor) -> Tensor:
+        modulations, own = torch.split(code, [self.decoder.modulation_dim, self.code_dim], dim=1)
+        return torch.cat([super().prepare(own), modulations], dim=1)
 
-class LMLIIFFactors(Factors):
-    """The render MLP's first layer is linear: code, row and column add their parts to it, and
-    the code's modulations scale all three."""
+    def decode(
+        self, prepared: Tensor, rel_coord: Tensor, rel_cell: Tensor, gates: Tensor | None = None
+    ) -> Tensor:
+        own, modulations = self._parts(prepared)
+        hidden = self.first(own, rel_coord, rel_cell)
+        return mixed([self.mlps[0].modulated(hidden[:, None], modulations)[:, 0]], gates)
 
-    def __init__(
-        self, decoder: LMLIIFDecoder, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype
-    ) -> None:
-        first, *others = mlp.linears
-        own = decoder.compressed_dim
-        self.on_code, on_coord, on_cell = torch.split(
-            first.weight, [own, 2, first.in_features - own - 2], dim=1
+    def on_grid(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, rel_cell: Tensor) -> Tensor:
+        own, modulations = self._parts(prepared)
+        by_row, by_column = self.first_on_grid(own, rel_y, rel_x, rel_cell)
+        with self.reduced():
+            rgb = self.mlps[0].modulated((by_row + by_column).flatten(1, 2), modulations)
+        return rgb.view(*rel_y.shape, -1, 3)
+
+    def _parts(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        own, modulations = torch.split(
+            prepared, [self.widths[0], self.decoder.modulation_dim], dim=1
         )
-        self.on_y, self.on_x = on_coord.t()
-        self.constant = first.bias + (on_cell @ rel_cell if decoder.cell else 0)
-        self.split = [decoder.modulation_dim, own]
-        self.rest = _Modulated(others, dtype)
-        self.width, self.dtype = decoder.width, dtype
-        self.prepared_dim = 3 * self.width + 2 * self.width * self.rest.count
-        self.macs = FactorMacs(own * self.width, self.width, self.width, self.rest.macs)
+        return own.clone(), modulations
+
+
+class LMLTESplit(FourierSplit):
+    """LTE's; prepared are amplitudes, frequencies and modulations."""
+
+    decoder: LMLTEDecoder
+    mlps: Sequence[ModulatedMLP]
+
+    @property
+    def half(self) -> int:  # type: ignore[override]
+        return self.decoder.width // 2
+
+    def phases(self, rel_cell: Tensor) -> Tensor:
+        decoder = self.decoder
+        return decoder.imphase(rel_cell) if decoder.cell else rel_cell.new_zeros(self.half)
 
     def prepare(self, code: Tensor) -> Tensor:
-        """The first layer's part of the code, of rows and of columns; modulations of the rest."""
-        modulations, own = torch.split(code.float(), self.split, dim=1)
-        scales, shifts = modulations.chunk(2, dim=1)
-        scale, shift = 1 + scales[:, : self.width], shifts[:, : self.width]
-        of_code = torch.addmm(self.constant, own, self.on_code.t()) * scale + shift
-        first = [of_code, scale * self.on_y, scale * self.on_x]
-        return torch.cat([*first, scales[:, self.width :], shifts[:, self.width :]], dim=1)
+        modulations, fourier = torch.split(code, self._parts, dim=1)
+        return torch.cat([self.by_direction(fourier), modulations], dim=1)
 
-    def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Workspace) -> Tensor:
-        n, rows, columns, width = prepared.shape[0], rel_y.shape[1], rel_x.shape[1], self.width
-        first, modulations = prepared[:, : 3 * width], prepared[:, 3 * width :]
-        of_code, on_y, on_x = first.unsqueeze(1).chunk(3, dim=2)
-        by_row = torch.addcmul(of_code, rel_y[..., None], on_y)
-        by_column = rel_x[..., None] * on_x
-        hidden = work.take("hidden", (n, rows, columns, width), self.dtype)
-        torch.add(by_row[:, :, None], by_column[:, None], out=hidden)
-        rgb = self.rest(hidden.view(n, -1, width).relu_(), *modulations.chunk(2, dim=1))
-        return rgb.view(n, rows, columns, 3)
+    def decode(
+        self, prepared: Tensor, rel_coord: Tensor, rel_cell: Tensor, gates: Tensor | None = None
+    ) -> Tensor:
+        fourier, modulations = torch.split(prepared, self._parts[::-1], dim=1)
+        fed = self.features(fourier, rel_coord, rel_cell)
+        return mixed([self._render(fed[:, None], modulations)[:, 0]], gates)
 
+    def on_grid(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, rel_cell: Tensor) -> Tensor:
+        fourier, modulations = torch.split(prepared, self._parts[::-1], dim=1)
+        fed = self.features_on_grid(fourier, rel_y, rel_x, rel_cell)
+        with self.reduced():
+            return self._render(fed.flatten(1, 2), modulations).view(*rel_y.shape, -1, 3)
 
-class LMLTEFactors(Factors):
-    """Fourier features by the angle-sum identities, as LTE's; every hidden layer is modulated."""
+    @property
+    def _parts(self) -> list[int]:
+        return [self.decoder.modulation_dim, self.decoder.compressed_dim]
 
-    def __init__(
-        self, decoder: LMLTEDecoder, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype
-    ) -> None:
-        self.half = decoder.width // 2
-        phase = decoder.imphase.weight @ rel_cell if decoder.cell else rel_cell.new_zeros(self.half)
-        self.phase = math.pi * phase
-        self.split = [decoder.modulation_dim, decoder.compressed_dim]
-        self.render = _Modulated(mlp.linears, dtype)
-        self.dtype = dtype
-        self.prepared_dim = decoder.code_dim
-        self.macs = fourier_macs(self.half, self.render.macs)
-
-    def prepare(self, code: Tensor) -> Tensor:
-        """Amplitudes, vertical and horizontal frequencies, modulations."""
-        modulations, fourier = torch.split(code.float(), self.split, dim=1)
-        return torch.cat([by_direction(fourier), modulations], dim=1)
-
-    def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Workspace) -> Tensor:
-        n, rows, columns = prepared.shape[0], rel_y.shape[1], rel_x.shape[1]
-        fourier, modulations = torch.split(prepared, self.split[::-1], dim=1)
-        fed = work.take("fed", (n, rows, columns, 2 * self.half), self.dtype)
-        fourier_features(fourier, self.phase, rel_y, rel_x, work, fed)
-        rgb = self.render(fed.view(n, -1, 2 * self.half), *modulations.chunk(2, dim=1))
-        return rgb.view(n, rows, columns, 3)
+    def _render(self, fed: Tensor, modulations: Tensor) -> Tensor:
+        (mlp,) = self.mlps
+        return mlp.modulated(mlp.linears[0](fed), modulations)

@@ -4,15 +4,15 @@ sec. 3): amplitudes, frequencies and a cell-dependent phase make Fourier feature
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.composition import Decoder
+from baselines.composition import Decoder, Split, SplitMacs, mixed
 from baselines.encoders.edsr import conv3x3
-from baselines.fast.factors import FactorMacs, Factors, Tail, Workspace
 from baselines.mlp import MLP
 
 
@@ -70,8 +70,9 @@ class LTEDecoder(Decoder):
     def estimator_macs(self) -> tuple[int, int]:
         return 2 * 9 * self.channels * self.width, 2 * (self.width // 2)
 
-    def factors(self, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> Factors:
-        return LTEFactors(self, mlp, rel_cell, dtype)
+    def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
+        """Fourier features of rows times those of columns."""
+        return LTESplit(self, mlps, dtype)
 
 
 def bilinear_skip(lr: Tensor, coord: Tensor) -> Tensor:
@@ -81,71 +82,78 @@ def bilinear_skip(lr: Tensor, coord: Tensor) -> Tensor:
     return sampled[:, :, 0].permute(0, 2, 1)
 
 
-def by_direction(fourier: Tensor) -> Tensor:
-    """Codes [amplitudes, frequencies (y, x in turn)], (N, 4 * half), for `fourier_features`.
+class FourierSplit(Split):
+    """A * [cos(a + b), sin(a + b)], where a is of the row and the cell, and b of the column.
 
-    Returns:
-        amplitudes of cosines and sines, pi times the vertical, pi times the horizontal frequencies
+    On a grid they follow from cosines and sines of a and of b (angle-sum identities). What is
+    prepared begins with amplitudes, pi times the vertical, pi times the horizontal frequencies.
     """
-    amplitude, frequency = fourier.chunk(2, dim=1)
-    frequency = math.pi * frequency
-    return torch.cat([amplitude, frequency[:, ::2], frequency[:, 1::2]], dim=1)
+
+    half: int
+    """Number of frequencies."""
+
+    def phases(self, rel_cell: Tensor) -> Tensor:
+        """Phases (..., half) of cells (..., 2), in half turns."""
+        raise NotImplementedError
+
+    def by_direction(self, fourier: Tensor) -> Tensor:
+        """Prepare codes [amplitudes, frequencies (y, x in turn)], (N, 4 * half)."""
+        amplitude, frequency = fourier.chunk(2, dim=1)
+        directions = frequency.reshape(-1, self.half, 2).mT.flatten(1)
+        return torch.cat([amplitude, math.pi * directions], dim=1)
+
+    def features(self, fourier: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
+        """Fourier features (N, 2 * half) of queries with a code each."""
+        even, odd, f_y, f_x = fourier.chunk(4, dim=1)
+        angle = torch.addcmul(math.pi * self.phases(rel_cell), f_y, rel_coord[:, :1])
+        angle = torch.addcmul(angle, f_x, rel_coord[:, 1:])
+        return torch.cat([even * angle.cos(), odd * angle.sin()], dim=1)
+
+    def features_on_grid(
+        self, fourier: Tensor, rel_y: Tensor, rel_x: Tensor, rel_cell: Tensor
+    ) -> Tensor:
+        """Fourier features (N, R, C, 2 * half)."""
+        amplitude, frequency = fourier.chunk(2, dim=1)
+        f_y, f_x = frequency[:, None].chunk(2, dim=2)
+        a = torch.addcmul(math.pi * self.phases(rel_cell), rel_y[..., None], f_y)
+        b = rel_x[..., None] * f_x
+        cos, sin = a.cos(), a.sin()
+        amplitude = amplitude.view(-1, 1, 2, self.half)
+        # What cos(b) is multiplied by, and what sin(b) is.
+        on_cos = torch.stack([cos, sin], dim=2) * amplitude
+        on_sin = torch.stack([-sin, cos], dim=2) * amplitude
+        fed = on_cos[:, :, None] * b.cos()[:, None, :, None]
+        fed.addcmul_(on_sin[:, :, None], b.sin()[:, None, :, None])
+        return fed.flatten(3)
+
+    def macs(self) -> SplitMacs:
+        return SplitMacs(0, 5 * self.half, self.half, 4 * self.half + self.mlps[0].macs)
 
 
-def fourier_features(
-    prepared: Tensor, phase: Tensor, rel_y: Tensor, rel_x: Tensor, work: Workspace, out: Tensor
-) -> None:
-    """Cosines and sines of a + b from those of a and of b, with their amplitudes.
-
-    a is a vertical frequency times the row's offset, the phase included; b is a horizontal
-    frequency times the column's offset. Amplitudes are multiplied into the row's part.
-
-    Args:
-        prepared: (N, 4 * half) of `by_direction`.
-        phase: (half,), pi included.
-        rel_y: (N, R).
-        rel_x: (N, C).
-        work: for the rows' part.
-        out: (N, R, C, 2 * half), written.
-    """
-    n, rows, half = prepared.shape[0], rel_y.shape[1], phase.shape[0]
-    amplitude, f_y, f_x = torch.split(prepared, [2 * half, half, half], dim=1)
-    a = torch.addcmul(phase, rel_y[..., None], f_y[:, None])
-    b = rel_x[..., None] * f_x[:, None]
-    # What cos(b) is multiplied by, and what sin(b) is.
-    by_row = work.take("rows", (2, n, rows, 2, half), torch.float32)
-    on_cos, on_sin = by_row
-    torch.cos(a, out=on_cos[:, :, 0])
-    torch.sin(a, out=on_cos[:, :, 1])
-    torch.neg(on_cos[:, :, 1], out=on_sin[:, :, 0])
-    on_sin[:, :, 1] = on_cos[:, :, 0]
-    by_row *= amplitude.view(n, 1, 2, half)
-    fed = out.view(*out.shape[:3], 2, half)
-    torch.mul(on_cos[:, :, None], b.cos()[:, None, :, None], out=fed)
-    fed.addcmul_(on_sin[:, :, None], b.sin()[:, None, :, None])
-
-
-def fourier_macs(half: int, tail: int) -> FactorMacs:
-    """Split of `fourier_features` and an MLP behind them."""
-    return FactorMacs(0, 5 * half, half, 4 * half + tail)
-
-
-class LTEFactors(Factors):
+class LTESplit(FourierSplit):
     """Fourier features by row and by column; the MLP on every query."""
 
-    def __init__(self, decoder: LTEDecoder, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> None:
-        # Angles come in half turns; pi is multiplied in here and with the frequencies.
-        self.phase = math.pi * (decoder.phase.weight @ rel_cell)
-        self.tail = Tail(mlp.linears, dtype)
-        self.dtype = dtype
-        self.prepared_dim = 2 * decoder.width
-        self.macs = fourier_macs(decoder.width // 2, self.tail.macs)
+    decoder: LTEDecoder
+
+    @property
+    def half(self) -> int:  # type: ignore[override]
+        return self.decoder.width // 2
+
+    def phases(self, rel_cell: Tensor) -> Tensor:
+        phases: Tensor = self.decoder.phase(rel_cell)
+        return phases
 
     def prepare(self, code: Tensor) -> Tensor:
-        return by_direction(code.float())
+        return self.by_direction(code)
 
-    def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Workspace) -> Tensor:
-        n, rows, columns = prepared.shape[0], rel_y.shape[1], rel_x.shape[1]
-        fed = work.take("fed", (n, rows, columns, self.prepared_dim // 2), self.dtype)
-        fourier_features(prepared, self.phase, rel_y, rel_x, work, fed)
-        return self.tail(fed.view(-1, fed.shape[-1]), work).view(n, rows, columns, -1)
+    def decode(
+        self, prepared: Tensor, rel_coord: Tensor, rel_cell: Tensor, gates: Tensor | None = None
+    ) -> Tensor:
+        fed = self.features(prepared, rel_coord, rel_cell)
+        return mixed([mlp.rest(mlp.linears[0](fed)) for mlp in self.mlps], gates)
+
+    def on_grid(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, rel_cell: Tensor) -> Tensor:
+        fed = self.features_on_grid(prepared, rel_y, rel_x, rel_cell)
+        (mlp,) = self.mlps
+        with self.reduced():
+            return mlp.rest(mlp.linears[0](fed))

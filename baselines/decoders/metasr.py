@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.composition import Decoder
-from baselines.fast.factors import FactorMacs, Factors, PlainFactors, Tail, Workspace
+from baselines.composition import Decoder, Split, SplitMacs, grid_coords, mixed
 from baselines.geometry import AxisLookup, LatentQuery, corner_lookup, corner_queries, unfolded
 from baselines.mlp import MLP
 
@@ -67,49 +68,58 @@ class MetaSRDecoder(Decoder):
     def estimator_macs(self) -> tuple[int, int]:
         return 0, self.out_dim
 
-    def factors(self, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype) -> Factors:
-        # Without a hidden layer there is nothing that a code could be multiplied by beforehand.
-        known = MetaSRFactors if mlp.depth > 1 else PlainFactors
-        return known(self, mlp, rel_cell, dtype)
+    def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
+        """Without a hidden layer there is nothing that a code could be multiplied by beforehand."""
+        known = MetaSRSplit if len(mlps) == 1 and mlps[0].depth > 1 else Split
+        return known(self, mlps, dtype)
 
 
-class MetaSRFactors(Factors):
+class MetaSRSplit(Split):
     """A kernel is linear in the last hidden layer, and so is the colour that it makes of a code.
 
     So the code is multiplied by the last layer's weights once (three vectors as wide as the
-    hidden layer, one for each colour), and a query needs three scalar products with its hidden
-    layer instead of a whole kernel.
+    hidden layer, one for each colour, and a constant), and a query needs three scalar products
+    with its hidden layer instead of a whole kernel.
     """
 
-    def __init__(
-        self, decoder: MetaSRDecoder, mlp: MLP, rel_cell: Tensor, dtype: torch.dtype
-    ) -> None:
-        first, *between, last = mlp.linears
-        self.first = (first.weight, first.bias + first.weight[:, 2] * (rel_cell[0] / 2))
-        self.tail = Tail(between, dtype)
-        self.dtype = dtype
-        self.width, code_dim = last.in_features, decoder.code_dim
-        kernel = last.weight.reshape(code_dim, 3, self.width)
-        weights = torch.cat([kernel, last.bias.reshape(code_dim, 3, 1)], dim=2)
-        self.on_code = weights.flatten(1)
-        self.prepared_dim = 3 * (self.width + 1)
-        per_query = 2 * first.out_features + self.tail.macs + 3 * self.width
-        self.macs = FactorMacs(code_dim * self.prepared_dim, 0, 0, per_query)
+    @property
+    def width(self) -> int:
+        """Width of the last hidden layer."""
+        return self.mlps[0].linears[-1].in_features
+
+    @property
+    def prepared_dim(self) -> int:
+        return 3 * (self.width + 1)
+
+    def macs(self) -> SplitMacs:
+        code_dim, first = self.decoder.code_dim, self.mlps[0].linears[0]
+        between = self.mlps[0].macs - 3 * first.out_features - self.width * 3 * code_dim
+        per_query = 2 * first.out_features + between + 3 * self.width
+        return SplitMacs(code_dim * self.prepared_dim, 0, 0, per_query)
 
     def prepare(self, code: Tensor) -> Tensor:
-        return code.to(self.on_code.dtype) @ self.on_code
+        last = self.mlps[0].linears[-1]
+        weights = torch.cat([last.weight, last.bias.unsqueeze(1)], dim=1)
+        return code @ weights.view(self.decoder.code_dim, -1)
 
-    def evaluate(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, work: Workspace) -> Tensor:
-        n, rows, columns = prepared.shape[0], rel_y.shape[1], rel_x.shape[1]
-        weight, bias = self.first
-        hidden = work.take("hidden", (n, rows, columns, weight.shape[0]), self.dtype)
-        by_row = torch.addcmul(bias, rel_y[..., None], weight[:, 0])
-        by_column = rel_x[..., None] * weight[:, 1]
-        torch.add(by_row[:, :, None], by_column[:, None], out=hidden)
-        last = self.tail(hidden.view(n * rows * columns, -1).relu_(), work)
-        if self.tail.layers:
-            last.relu_()
-        answer = prepared.view(n, 3, self.width + 1)
-        on_hidden, constant = answer[..., :-1].to(self.dtype), answer[..., -1]
-        rgb = torch.bmm(last.view(n, rows * columns, -1), on_hidden.transpose(1, 2))
-        return rgb.view(n, rows, columns, 3) + constant[:, None, None]
+    def decode(
+        self, prepared: Tensor, rel_coord: Tensor, rel_cell: Tensor, gates: Tensor | None = None
+    ) -> Tensor:
+        first = self.mlps[0].linears[0]
+        hidden = first(self.decoder.feed(prepared, rel_coord, rel_cell))
+        return mixed([self._colours(prepared, hidden.unsqueeze(1)).squeeze(1)], gates)
+
+    def on_grid(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, rel_cell: Tensor) -> Tensor:
+        first = self.mlps[0].linears[0]
+        constant = first.bias + first.weight[:, 2] * (rel_cell[0] / 2)
+        hidden = F.linear(grid_coords(rel_y, rel_x), first.weight[:, :2], constant)
+        with self.reduced():
+            return self._colours(prepared, hidden).view(*rel_y.shape, -1, 3)
+
+    def _colours(self, prepared: Tensor, hidden: Tensor) -> Tensor:
+        """Colours (N, Q, 3) of N codes' queries, from the first layer's answer (N, Q, W)."""
+        for layer in self.mlps[0].linears[1:-1]:
+            hidden = layer(hidden.relu())
+        answer = prepared.view(len(prepared), 3, -1)
+        on_hidden, constant = torch.split(answer, [self.width, 1], dim=2)
+        return torch.bmm(hidden.relu(), on_hidden.mT) + constant.mT

@@ -5,8 +5,8 @@ regular grid that number is, for one LR pixel, (HR rows that look it up) x (HR c
 summed over the four directions of the local ensemble; so counting takes O(H + W + h w).
 
 What the engine executes is less: what the queries of a latent code share is computed once
-(`baselines.fast.factors`), and a code that a border pixel finds twice is asked once. It is counted
-beside the paper's figure and never in its place.
+(`baselines.composition.Split`), and a code that a border pixel finds twice is asked once. It is
+counted beside the paper's figure and never in its place.
 
 SwinIR sees an extended LR image (`baselines.windows`): encoder and mapper count all of it, the
 decoder only the queries of the SR image that is kept, which are those that are computed here.
@@ -20,9 +20,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from baselines.composition import Composition, Decoder
+from baselines.composition import Composition, Decoder, SplitMacs
 from baselines.fast.axes import Axis, axis_pairs, run_experts
-from baselines.fast.factors import FactorMacs
 from baselines.geometry import make_cell, pixel_centers
 from baselines.windows import Grid
 
@@ -91,7 +90,7 @@ class _Work:
     columns: float
     queries: float
 
-    def macs(self, cost: FactorMacs) -> float:
+    def macs(self, cost: SplitMacs) -> float:
         return (
             self.codes * cost.code
             + self.rows * cost.row
@@ -133,19 +132,17 @@ def executed_queries(
 
     Args: as `expert_pairs`; `asked` as in `baselines.fast.engine.GridJob`, with a choice.
     """
-    device = next(model.parameters()).device
-    rel_cell = torch.zeros(2, device=device)
-    factors = [model.decoder.factors(mlp, rel_cell, torch.float32) for mlp in model.head.mlps]
+    costs = [model.decoder.split([mlp]).macs() for mlp in model.head.mlps]
     some = asked is not None
     rows, columns = (_axis(model, seen, hr_size, axis, some) for axis in (0, 1))
     if choice is None:
         runs = torch.ones(rows.code.numel(), columns.code.numel(), dtype=torch.float64)
-        served = [share * runs for share in shares or [1.0] * len(factors)]
+        served = [share * runs for share in shares or [1.0] * len(costs)]
     else:
         chosen = run_experts(model, choice.reshape(seen.lr).cpu(), rows, columns, asked)
-        served = [(chosen == expert).double() for expert in range(len(factors))]
+        served = [(chosen == expert).double() for expert in range(len(costs))]
     work = [_work(part, rows.count.double(), columns.count.double()) for part in served]
-    return round(sum(w.macs(f.macs) for w, f in zip(work, factors, strict=True)))
+    return round(sum(w.macs(cost) for w, cost in zip(work, costs, strict=True)))
 
 
 def _work(served: Tensor, rows: Tensor, columns: Tensor) -> _Work:

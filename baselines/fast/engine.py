@@ -3,7 +3,7 @@
 The same function as `Composition.decode` on the centres of an image's pixels. That is the
 reference, query by query; here queries are grouped by latent code and by expert, so that each
 expert is a dense product per chunk, what a code's queries share is computed once
-(`baselines.fast.factors`), and no expert is asked for another's queries. (A few queries at the
+(`baselines.composition.Split`), and no expert is asked for another's queries. (A few queries at the
 border are answered twice, where that fills a chunk; see `_by_shape`.)
 
 Latent codes are worked on in bands of LR rows, whose number follows from a memory budget; each
@@ -19,9 +19,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from baselines.composition import CodeTable, Composition, Features
+from baselines.composition import CodeTable, Composition, Features, Split
 from baselines.fast.axes import Axis, axis_pairs, nearest_codes, run_experts
-from baselines.fast.factors import Factors, Workspace
 from baselines.fast.pool import pool_for
 from baselines.geometry import AREA_EPS, make_cell, pixel_centers
 
@@ -127,10 +126,8 @@ class GridDecoder:
         self.table = table
         self.device = features.latent.device
         self.cell = make_cell(job.size, self.device) * job.stretch
-        rel_cell = self.cell * self.cell.new_tensor(features.size)
-        self.factors: list[Factors] = [
-            model.decoder.factors(mlp, rel_cell, job.dtype) for mlp in model.head.mlps
-        ]
+        self.rel_cell = self.cell * self.cell.new_tensor(features.size)
+        self.splits = [model.decoder.split([mlp], job.dtype) for mlp in model.head.mlps]
         self.coords = [
             pixel_centers(n, device=self.device)[first:end]
             for n, (first, end) in zip(job.size, (job.rows, job.columns), strict=True)
@@ -173,7 +170,7 @@ class GridDecoder:
         """[first, end) runs of rows, as many as the memory allows."""
         budget = self.job.memory or MEMORY[self.device.type]
         made = 0 if self.table else self.features.size[1] * self.model.decoder.working_dim
-        codes = made + self.columns.code.numel() * max(f.prepared_dim for f in self.factors)
+        codes = made + self.columns.code.numel() * max(s.prepared_dim for s in self.splits)
         most = int(self.rows.count.max())
         # Answers of the pairs, twice while they are joined; rows, their parts and weights.
         pairs = most * (6 * self.columns.pairs + 16 * self.columns.where.shape[1])
@@ -194,15 +191,15 @@ class GridDecoder:
         runs = rows.runs(start, end)
         chosen = run_experts(self.model, self.choice, runs, columns, self.job.asked)
         chunks: list[_Chunk] = []
-        for expert, factors in enumerate(self.factors):
+        for expert, split in enumerate(self.splits):
             y, x = torch.nonzero(chosen == expert, as_tuple=True)
             y = y + start
             for group in _by_shape(rows.count[y], columns.count[x], self.chunk):
                 its_y, its_x = y[group.members], x[group.members]
                 code = (rows.code[its_y] - rows.code[start]) * width + columns.code[its_x]
                 asked = _Asked(
-                    factors=factors,
-                    prepared=factors.prepare(table.index_select(0, code)),
+                    split=split,
+                    prepared=split.prepare(table.index_select(0, code).float()),
                     rows=_pairs(rows, its_y, group.rows),
                     columns=_pairs(columns, its_x, group.columns),
                 )
@@ -218,13 +215,12 @@ class GridDecoder:
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             return self.model.tabulate(self.features, self.cell[None], first, end).codes[0]
 
-    def _answer(self, chunk: _Chunk, work: Workspace, answers: Tensor, first_pair: int) -> None:
+    def _answer(self, chunk: _Chunk, answers: Tensor, first_pair: int) -> None:
         """The answers of one chunk; chunks write to different places."""
         asked, codes = chunk.asked, chunk.codes
         row_pairs, column_pairs = asked.rows[codes, chunk.rows], asked.columns[codes]
         rel_y, rel_x = self.rows.rel[row_pairs], self.columns.rel[column_pairs]
-        work.full = chunk.full
-        rgb = asked.factors.evaluate(asked.prepared[codes], rel_y, rel_x, work)
+        rgb = asked.split.on_grid(asked.prepared[codes], rel_y, rel_x, self.rel_cell)
         at = ((row_pairs - first_pair)[:, :, None], column_pairs[:, None])
         answers.index_put_(at, rgb.to(answers.dtype))
 
@@ -263,7 +259,7 @@ class GridDecoder:
 class _Asked:
     """Codes with as many rows (N, R) and columns (N, C) of pairs each, asked of one expert."""
 
-    factors: Factors
+    split: Split
     prepared: Tensor
     rows: Tensor
     columns: Tensor
@@ -275,19 +271,16 @@ class _Asked:
         codes = max(1, most // (at_once * columns))
         for n in range(0, self.prepared.shape[0], codes):
             for r in range(0, rows, at_once):
-                yield _Chunk(
-                    self, slice(n, n + codes), slice(r, r + at_once), codes * at_once * columns
-                )
+                yield _Chunk(self, slice(n, n + codes), slice(r, r + at_once))
 
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Some codes, and some of the rows of each; `full` queries where it is not the last one."""
+    """Some codes, and some of the rows of each."""
 
     asked: _Asked
     codes: slice
     rows: slice
-    full: int
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 PyTorch splits every operation over its threads, and all wait for each other after each. Pieces
 that do not depend on each other are quicker side by side: a thread works through a piece alone,
-with buffers that stay in its own cache.
+in its own cache.
 """
 
 from __future__ import annotations
@@ -16,37 +16,32 @@ from typing import Generic, TypeVar
 
 import torch
 
-from baselines.fast.factors import Workspace
-
 T = TypeVar("T")
 
 
 class Pool:
-    """Runs pieces of work on a device.
+    """Runs pieces of work.
 
     Args:
-        device: of the work.
         threads: that take pieces; 1: the calling thread, whose operations are split as usual.
     """
 
-    def __init__(self, device: torch.device, threads: int) -> None:
-        self.device = device
+    def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._own = threading.local()
         self._executor = None
         if threads > 1:
             self._executor = _single_threaded(threads)
 
-    def run(self, work: Callable[[T, Workspace], None], pieces: Sequence[T]) -> None:
+    def run(self, work: Callable[[T], None], pieces: Sequence[T]) -> None:
         """Do all pieces, in any order; an error is raised when every thread has stopped.
 
         Args:
-            work: called with a piece and the buffers of its thread, without gradients.
+            work: called with a piece, without gradients.
             pieces: what there is to do.
         """
         if self._executor is None or len(pieces) < 2:
             for piece in pieces:
-                work(piece, self._workspace())
+                work(piece)
             return
         left = _Left(pieces)
         futures = [self._executor.submit(self._take, work, left) for _ in range(self.threads)]
@@ -57,20 +52,14 @@ class Pool:
             left.drop()
             wait(futures)
 
-    def _take(self, work: Callable[[T, Workspace], None], left: _Left[T]) -> None:
+    def _take(self, work: Callable[[T], None], left: _Left[T]) -> None:
         try:
             with torch.inference_mode():
                 while (piece := left.next()) is not None:
-                    work(piece, self._workspace())
+                    work(piece)
         except BaseException:
             left.drop()  # nobody needs the others' answers any more
             raise
-
-    def _workspace(self) -> Workspace:
-        if not hasattr(self._own, "work"):
-            self._own.work = Workspace(self.device)
-        work: Workspace = self._own.work
-        return work
 
 
 def _single_threaded(threads: int) -> ThreadPoolExecutor:
@@ -111,11 +100,11 @@ def pool_for(device: torch.device) -> Pool:
     Those of a CPU are kept; another process, forked from this one, has its own.
     """
     if device.type != "cpu":
-        return Pool(device, 1)
+        return Pool(1)
     return _cpu_pool(torch.get_num_threads(), os.getpid())
 
 
 @cache
 def _cpu_pool(threads: int, process: int) -> Pool:
     del process
-    return Pool(torch.device("cpu"), threads)
+    return Pool(threads)

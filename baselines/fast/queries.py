@@ -1,29 +1,31 @@
 """Random queries decoded for training: exact, and with little traffic through memory.
 
-`Composition.decode` is the plain and readable reference; these functions compute the same from
-`baselines.fast.stacked`. `decode_queries` is differentiable like any other operation. `l1_loss`
-goes further: the mean absolute error is a sum over queries, so each piece of the queries can be
-taken forward and back at once, and is forgotten before the next. On a CPU a piece stays in the
-cache; with all queries at once, about a third of a full-size step goes into page faults of fresh
-memory.
+`Composition.decode` is the plain and readable reference; these functions compute the same from the
+decoder's split (`baselines.composition.Split`). `decode_queries` is differentiable like any other
+operation. `l1_loss` goes further: the mean absolute error is a sum over queries, so each piece of
+the queries can be taken forward and back at once, and is forgotten before the next. On a CPU a
+piece stays in the cache; with all queries at once, about a third of a full-size step goes into
+page faults of fresh memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from baselines.composition import Composition, Features
-from baselines.fast.stacked import Gather, Stack, stacked
+from baselines.composition import Composition, Features, Split
 from baselines.geometry import latent_queries
 
 # Bytes of one hidden layer of all experts for a piece of the queries. Measured on a CPU at the
 # papers' sizes; a GPU wants large pieces, as long as they fit.
 PIECE_BYTES = {"cpu": 5_000_000, "cuda": 500_000_000}
+
+Reader = Callable[[Tensor], Tensor]
+"""Rows (N, P) of a table at indices (N,)."""
 
 
 @dataclass(frozen=True)
@@ -74,57 +76,72 @@ def _locate(model: Composition, features: Features, coord: Tensor, cell: Tensor)
     )
 
 
+def _counts(features: Features, queries: _Queries) -> tuple[int, int]:
+    """LR pixels of a sample, and latent codes of its queries."""
+    return features.size[0] * features.size[1], queries.index[0].numel()
+
+
 def _through(index: Tensor, pixels: int) -> Tensor:
     """Pixels (B, S, Q) of each sample, counted through the batch, flat."""
     first = torch.arange(index.shape[0], device=index.device) * pixels
     return (index + first.reshape(-1, 1, 1)).flatten()
 
 
+def training_split(model: Composition, pixels: int, pairs: int) -> Split | None:
+    """The decoder with all MLPs that the head mixes.
+
+    None where it does not mix: in evaluation, a mixture's queries go to one expert each.
+
+    Args:
+        model: in training mode, as a rule.
+        pixels: LR pixels of a sample.
+        pairs: latent codes of all its queries. Of fewer codes than pixels nothing is shared.
+    """
+    mlps = model.head.mixed()
+    if mlps is None:
+        return None
+    return model.decoder.split(mlps) if pairs >= pixels else Split(model.decoder, mlps)
+
+
 def _predict(
-    stack: Stack,
-    tensors: Sequence[Tensor],
-    table: Tensor,
-    gates: Tensor | None,
-    queries: _Queries,
-    pixels: int,
-    gather: Gather,
+    split: Split, prepared: Reader, gates: Reader | None, queries: _Queries, pixels: int
 ) -> Tensor:
     """RGB (B, Q, 3) of queries.
 
     Args:
-        stack: decoder and head.
-        tensors: its weights.
-        table: of `stack.table`, for these samples.
-        gates: (B * pixels, J); None without experts.
+        split: decoder and MLPs.
+        prepared: reads what the split's `tabulate` made for these samples.
+        gates: reads theirs, (B * pixels, J); None without experts.
         queries: of these samples.
         pixels: LR pixels of a sample.
-        gather: reads table and gates.
     """
-    index = _through(queries.index, pixels)
-    x = stack.first(tensors, table, index, queries.rel.flatten(0, 2), gather)
-    answers = stack.rest(tensors, x)
-    share = None if queries.weight is None else queries.weight.reshape(1, -1)
-    if gates is not None:
-        chosen = gather(gates, _through(queries.choice, pixels)).T
-        share = chosen if share is None else chosen * share
-    parts = answers if share is None else answers * share.unsqueeze(-1)
-    rgb = parts.reshape(stack.experts, *queries.index.shape, -1).sum(dim=(0, 2))
+    codes = prepared(_through(queries.index, pixels))
+    chosen = None if gates is None else gates(_through(queries.choice, pixels))
+    rel_coord, rel_cell = torch.split(queries.rel.flatten(0, 2), 2, dim=1)
+    parts = split.decode(codes, rel_coord, rel_cell, chosen).view(*queries.index.shape, 3)
+    if queries.weight is not None:
+        parts = parts * queries.weight.unsqueeze(-1)
+    rgb = parts.sum(dim=1)
     return rgb if queries.skip is None else rgb + queries.skip
 
 
 def decode_queries(model: Composition, features: Features, coord: Tensor, cell: Tensor) -> Tensor:
     """Decode random queries: RGB (B, Q, 3) of (B, Q, 2), equal to `Composition.decode` to rounding.
 
-    Models that are not of the form of `baselines.fast.stacked` are decoded by `Composition.decode`.
+    A head that does not mix its MLPs is decoded by `Composition.decode`.
     """
-    stack = stacked(model)
-    if stack is None:
-        return model.decode(features, coord, cell)
-    table = stack.table(stack.tensors, features.latent)
-    gates = None if features.routing is None else features.routing.gates.flatten(0, 1)
     queries = _locate(model, features, coord, cell)
-    pixels = features.size[0] * features.size[1]
-    return _predict(stack, stack.tensors, table, gates, queries, pixels, _rows)
+    split = training_split(model, *_counts(features, queries))
+    if split is None:
+        return model.decode(features, coord, cell)
+    prepared = split.tabulate(features.latent, queries.rel[:, 0, 0, 2:])
+    routing = features.routing
+    gates = None if routing is None else _reader(routing.gates.flatten(0, 1))
+    return _predict(split, _reader(prepared), gates, queries, features.size[0] * features.size[1])
+
+
+def _reader(table: Tensor) -> Reader:
+    return lambda index: table.index_select(0, index)
 
 
 def l1_loss(
@@ -148,78 +165,75 @@ def l1_loss(
     Raises:
         ValueError: where a gradient by image, coordinates, cells or target is wanted.
     """
-    stack = stacked(model)
-    if stack is None or not torch.is_grad_enabled():
+    queries = _locate(model, features, coord, cell)
+    split = training_split(model, *_counts(features, queries))
+    if split is None or not torch.is_grad_enabled():
         return (decode_queries(model, features, coord, cell).float() - target).abs().mean()
     if any(given.requires_grad for given in (features.lr, coord, cell, target)):
         raise ValueError("l1_loss has gradients by weights and features only; use decode_queries")
-    pieces = _Pieces(stack, _locate(model, features, coord, cell), target)
+    pieces = _Pieces(split, features, queries, target)
     gates = None if features.routing is None else features.routing.gates
     loss: Tensor = _Piecewise.apply(  # type: ignore[no-untyped-call]
-        pieces, features.latent, gates, *stack.tensors
+        pieces, features.latent, gates, *pieces.weights
     )
     return loss
 
 
-@dataclass(frozen=True)
 class _Pieces:
     """The work of `l1_loss`."""
 
-    stack: Stack
-    queries: _Queries
-    target: Tensor
+    def __init__(self, split: Split, features: Features, queries: _Queries, target: Tensor) -> None:
+        self.split, self.features, self.queries, self.target = split, features, queries, target
+        parts = [split.decoder, *split.mlps]
+        self.weights = [w for part in parts for w in part.parameters() if w.requires_grad]
 
     def sizes(self) -> tuple[int, int]:
         """Samples, and queries of each, that are taken at once."""
         batch, codes, queries = self.queries.index.shape
-        rows = PIECE_BYTES[self.target.device.type] // (4 * self.stack.experts * self.stack.width)
-        at_once = max(1, rows // codes)
+        width = sum(mlp.linears[0].out_features for mlp in self.split.mlps)
+        at_once = PIECE_BYTES[self.target.device.type] // (4 * width * codes)
+        at_once = max(1, at_once)
         return min(batch, max(1, at_once // queries)), min(queries, at_once)
 
-    def run(
-        self, latent: Tensor, gates: Tensor | None, weights: Sequence[Tensor]
-    ) -> tuple[Tensor, list[Tensor | None]]:
+    def run(self) -> tuple[Tensor, list[Tensor | None]]:
         """The loss, and its gradients by latent, gates and weights."""
-        by_latent = torch.empty_like(latent)
+        by_weight: dict[Tensor, Tensor] = {}
+        by_latent = torch.zeros_like(self.features.latent)
+        routing = self.features.routing
+        gates = None if routing is None else routing.gates
         by_gates = None if gates is None else torch.zeros_like(gates)
-        inner = [weight.detach().requires_grad_() for weight in weights]
-        by_weights = [torch.zeros_like(weight) for weight in weights]
-        total = torch.zeros((), device=latent.device)
-        samples, _ = self.sizes()
-        for chosen in _slices(latent.shape[0], samples):
-            some = None if gates is None or by_gates is None else (gates[chosen], by_gates[chosen])
-            total += self._samples(chosen, latent, some, inner, by_weights, by_latent[chosen])
-        return total, [by_latent, by_gates, *by_weights]
+        total = torch.zeros((), device=self.target.device)
+        for some in _slices(len(by_latent), self.sizes()[0]):
+            read = None
+            if gates is not None and by_gates is not None:
+                read = _Shared(gates[some].flatten(0, 1), by_gates[some].flatten(0, 1))
+            own = self.features.latent[some].detach().requires_grad_()
+            total += self._samples(some, own, read, by_weight)
+            if own.grad is not None:
+                by_latent[some] = own.grad
+        return total, [by_latent, by_gates, *map(by_weight.get, self.weights)]
 
     def _samples(
-        self,
-        chosen: slice,
-        latent: Tensor,
-        gates: tuple[Tensor, Tensor] | None,
-        weights: list[Tensor],
-        by_weights: list[Tensor],
-        by_latent: Tensor,
+        self, some: slice, latent: Tensor, gates: _Shared | None, by_weight: dict[Tensor, Tensor]
     ) -> Tensor:
-        """The loss of some samples; gradients are added to the others, and set in the last."""
+        """The loss of some samples; adds up gradients by weights, leaves that by latent on it."""
         with torch.enable_grad():
-            own = latent[chosen].detach().requires_grad_()
-            table = self.stack.table(weights, own)
-        read = _Reader(table, gates)
+            made = self.split.tabulate(latent, self.queries.rel[some, 0, 0, 2:])
+        prepared = _Shared(made, torch.zeros_like(made))
+        shared = [prepared] if gates is None else [prepared, gates]
+        wanted = [*self.weights, *(table.rows for table in shared)]
         total = torch.zeros((), device=latent.device)
-        pixels = latent.shape[-2] * latent.shape[-1]
-        for some in _slices(self.target.shape[1], self.sizes()[1]):
-            part = self.queries.part(chosen, some)
+        for chosen in _slices(self.target.shape[1], self.sizes()[1]):
+            part = self.queries.part(some, chosen)
             with torch.enable_grad():
-                rgb = _predict(
-                    self.stack, weights, read.table, read.gates, part, pixels, read.gather
-                )
-                error = (rgb.float() - self.target[chosen, some]).abs().sum()
+                readers = prepared.read, None if gates is None else gates.read
+                rgb = _predict(self.split, *readers, part, latent[0, 0].numel())
+                error = (rgb.float() - self.target[some, chosen]).abs().sum()
                 loss = error / self.target.numel()
-            _add(by_weights, _gradients(loss, [*weights, *read.leaves])[: len(weights)])
+            _add(by_weight, self.weights, _gradients(loss, wanted))
             total += loss.detach()
-        found = _gradients(table, [own, *weights], read.by_table)
-        by_latent.copy_(found[0])  # type: ignore[arg-type]
-        _add(by_weights, found[1:])
+        latent.grad, *found = _gradients(made, [latent, *self.weights], prepared.sum)
+        _add(by_weight, self.weights, found)
         return total
 
 
@@ -237,66 +251,48 @@ def _gradients(
         return torch.autograd.grad(of, by, given, allow_unused=True)
 
 
-def _add(sums: Sequence[Tensor], found: Sequence[Tensor | None]) -> None:
-    pairs = [(total, part) for total, part in zip(sums, found, strict=True) if part is not None]
-    if pairs:
-        torch._foreach_add_([total for total, _ in pairs], [part for _, part in pairs])
+def _add(
+    sums: dict[Tensor, Tensor], weights: Sequence[Tensor], found: Sequence[Tensor | None]
+) -> None:
+    for weight, part in zip(weights, found, strict=False):
+        if part is not None and weight in sums:
+            sums[weight] += part
+        elif part is not None:
+            sums[weight] = part.clone()
 
 
-class _Reader:
-    """Tables of some samples, with the gradients by them, which all pieces add to."""
+class _Shared:
+    """A table that all pieces read, and the sum of the gradients by it, which all add to."""
 
-    def __init__(self, table: Tensor, gates: tuple[Tensor, Tensor] | None) -> None:
-        self.table = table.detach().requires_grad_()
-        self.by_table = torch.zeros_like(table)
-        self.gates: Tensor | None = None
-        self.sums = {id(self.table): self.by_table}
-        self.leaves = [self.table]
-        if gates is not None:
-            self.gates = gates[0].flatten(0, 1).detach().requires_grad_()
-            self.sums[id(self.gates)] = gates[1].flatten(0, 1)
-            self.leaves.append(self.gates)
+    def __init__(self, table: Tensor, total: Tensor) -> None:
+        self.rows = table.detach().requires_grad_()
+        self.sum = total
 
-    def gather(self, table: Tensor, index: Tensor) -> Tensor:
+    def read(self, index: Tensor) -> Tensor:
         """Rows whose gradient goes into the sum, instead of a fresh table of zeros."""
-        rows: Tensor = _Rows.apply(  # type: ignore[no-untyped-call]
-            table, index, self.sums[id(table)]
-        )
+        rows: Tensor = _Rows.apply(self.rows, index, self.sum)  # type: ignore[no-untyped-call]
         return rows
 
 
 class _Rows(torch.autograd.Function):
-    """Rows (..., C) of a table at indices (...); the gradient is added to a sum, if one is given.
-
-    Fresh memory, not a view, so that it may be written over.
-    """
+    """Rows of a table at indices; their gradient is added to a sum."""
 
     @staticmethod
-    def forward(ctx: Any, table: Tensor, index: Tensor, total: Tensor | None) -> Tensor:
-        ctx.index, ctx.total, ctx.length = index, total, table.shape[0]
-        rows = table.new_empty(*index.shape, table.shape[1])
-        torch.index_select(table, 0, index.flatten(), out=rows.view(-1, table.shape[1]))
-        return rows
+    def forward(ctx: Any, table: Tensor, index: Tensor, total: Tensor) -> Tensor:
+        ctx.index, ctx.total = index, total
+        return table.index_select(0, index)
 
     @staticmethod
-    def backward(ctx: Any, by_rows: Tensor) -> tuple[Tensor | None, None, None]:
-        given = ctx.total is not None
-        total = ctx.total if given else by_rows.new_zeros(ctx.length, by_rows.shape[-1])
-        total.index_add_(0, ctx.index.flatten(), by_rows.flatten(0, -2))
-        return None if given else total, None, None
-
-
-def _rows(table: Tensor, index: Tensor) -> Tensor:
-    rows: Tensor = _Rows.apply(table, index, None)  # type: ignore[no-untyped-call]
-    return rows
+    def backward(ctx: Any, by_rows: Tensor) -> tuple[None, None, None]:
+        ctx.total.index_add_(0, ctx.index, by_rows)
+        return None, None, None
 
 
 class _Piecewise(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, pieces: _Pieces, latent: Tensor, gates: Tensor | None, *weights: Tensor
-    ) -> Tensor:
-        loss, ctx.found = pieces.run(latent, gates, weights)
+    def forward(ctx: Any, pieces: _Pieces, *wanted: Tensor | None) -> Tensor:
+        del wanted  # those that `found` are the gradients by
+        loss, ctx.found = pieces.run()
         return loss
 
     @staticmethod
