@@ -78,7 +78,7 @@ class Block:
     Attributes:
         methods: the rows.
         group: blocks of one group share the panels of a figure (an encoder's, say).
-        joined: whether a line joins them where PSNR is drawn over multiply-adds.
+        joined: whether a line joins them where PSNR is drawn over MACs.
         name: of what the rows have in common, in legends and sentences.
     """
 
@@ -110,10 +110,10 @@ class Experiment:
             otherwise than elsewhere.
         tables: which tables the report has, in order.
         figures: which figures.
-        scores: False where only multiply-adds are counted, and no SR image is made.
-        macs_input: LR input of multiply-adds: the LR image, or ("hr") the HR image itself.
+        scores: False where only MACs are counted, and no SR image is made.
+        macs_input: LR input of MACs: the LR image, or ("hr") the HR image itself.
         macs_of: "decoder", or ("all") encoder, decoder and everything else.
-        macs_unit: letter of the unit of multiply-adds; "" for the one that suits the numbers.
+        macs_unit: letter of the unit of MACs; "" for the one that suits the numbers.
         regions_only: measure only the images that the profile's regions name.
         best_of: what the bold number is the best of: its block, or its column.
         notes: by role and table, what must be known to compare with the published numbers.
@@ -186,7 +186,7 @@ class Experiment:
 
     @property
     def counting_protocol(self) -> str:
-        """What stands for the protocol where multiply-adds are counted and nothing is scored."""
+        """What stands for the protocol where MACs are counted and nothing is scored."""
         return f"macs-{self.macs_input}"
 
 

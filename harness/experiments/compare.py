@@ -5,7 +5,7 @@ EDSR-baseline, so that what is compared is what follows the encoder, but for tho
 encoder of their own.
 
 DIV2K's validation set is the one role: the papers on arbitrary scales report every scale on it,
-and its images are large enough for x12. Multiply-adds are all of a system's: a fixed-scale
+and its images are large enough for x12. MACs are all of a system's: a fixed-scale
 network has no decoder whose share could be told apart.
 """
 

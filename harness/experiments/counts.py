@@ -38,14 +38,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class Counts:
-    """Parameters and multiply-adds of networks of the published sizes, whatever is trained.
+    """Parameters and MACs of networks of the published sizes, whatever is trained.
 
     Attributes:
-        size: that multiply-adds are counted at; of `harness.data.sets.sizes.FIXED_SIZES`.
+        size: that MACs are counted at; of `harness.data.sets.sizes.FIXED_SIZES`.
         part: "all" of a network; "decoder": everything behind the encoder; "upsampler": the
             kernels of a network for several scales, made for one, and what they do.
         parameters, macs: what the counts stand beside.
-        unit: multiply-adds that are one in the table, and what it is called there.
+        unit: MACs that are one in the table, and what it is called there.
         note: what is counted, and what must be known to compare it.
     """
 

@@ -1,4 +1,4 @@
-"""What LMF's latent modulation saves: its figure of multiply-adds, parameters, and its claims."""
+"""What LMF's latent modulation saves: its figure of MACs, parameters, and its claims."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Table 3 of the MoEISR paper: decoder multiply-adds on Set14."""
+"""Table 3 of the MoEISR paper: decoder MACs on Set14."""
 
 from __future__ import annotations
 

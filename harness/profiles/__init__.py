@@ -81,7 +81,7 @@ class Networks(Strict):
             raise ValueError(f"{parts.name}: {error}") from error
 
     def differ(self, parts: Method) -> bool:
-        """Whether a method's network has other sizes or settings than the paper's."""
+        """Tell whether a method's network has other sizes or settings than the paper's."""
         return any(self.options(parts).values())
 
     def options(self, parts: Method) -> dict[str, Any]:
@@ -188,7 +188,7 @@ class Profile(Strict):
         return self
 
     def stand_in(self, names: Iterable[str]) -> bool:
-        """Whether sizes, precision or training of some of these methods are not the published."""
+        """Tell whether sizes, precision or training of some of these methods are not the published."""
         return any(
             self.networks.differ(parts)
             or self.evaluation.precision != "fp32"

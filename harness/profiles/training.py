@@ -189,7 +189,7 @@ class Training(Strict):
         return {**self.outcome(), "overrides": to_jsonable_python(said)}
 
     def departs(self, parts: Method) -> bool:
-        """Whether one method's training is not the published one.
+        """Tell whether one method's training is not the published one.
 
         What departs in words in the profile `paper` does so under every profile with its settings.
         """

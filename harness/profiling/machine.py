@@ -60,7 +60,7 @@ def in_words(content: dict[str, Any]) -> str:
 def matrix_product_speed(
     device: torch.device, seconds: float = 0.5, dtype: torch.dtype = torch.float32
 ) -> float:
-    """Multiply-adds per second of a plain matrix product on this device."""
+    """MACs per second of a plain matrix product on this device."""
     side = 1024 if device.type == "cpu" else 8192
     a = torch.randn(side, side, device=device, dtype=dtype)
     a @ a

@@ -98,7 +98,7 @@ class Report:
         return list(dict.fromkeys(filter(None, names)))
 
     def is_other(self, row: str) -> bool:
-        """Whether a row is a system that only the paper has."""
+        """Tell whether a row is a system that only the paper has."""
         return row in others(self.experiment)
 
     def role(self, name: str) -> RoleNote:

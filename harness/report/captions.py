@@ -37,7 +37,7 @@ _PROTOCOLS = {
 
 
 def is_stand_in(report: Report, role: str, row: str = "") -> bool:
-    """Whether data, networks or training behind a role's numbers are not the paper's.
+    """Tell whether data, networks or training behind a role's numbers are not the paper's.
 
     Of a row, or of all of them; where some rows alone depart, it is these that are marked.
     """
@@ -119,7 +119,7 @@ def _sentences(*parts: str) -> str:
 
 
 def _opening(report: Report, role: str, row: str = "") -> str:
-    """Whether numbers are stand-ins, as the beginning of a sentence."""
+    """Tell whether numbers are stand-ins, as the beginning of a sentence."""
     plan = report.plan
     if report.role(role).substitute:
         return f"Stand-in, not the paper's setting (profile {plan.profile}): "

@@ -120,7 +120,7 @@ def _savings(report: Report, count: Callable[[CountedCell], int | None]) -> Iter
 
 
 def _limits(report: Report) -> Iterator[_Saving]:
-    """Of what each HR pixel adds: multiply-adds are a constant and a multiple of scale squared."""
+    """Of what each HR pixel adds: MACs are a constant and a multiple of scale squared."""
     cells, low, high = report.counts[0], report.scales[0], report.scales[-1]
 
     def growth(row: str) -> float | None:

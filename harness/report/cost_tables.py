@@ -40,7 +40,7 @@ def memory_table(report: Report) -> Table:
 
 
 def turns_note(measured: Measured, scales: Sequence[float]) -> str:
-    """Whether systems were timed beside each other, as a sentence; "" where nothing was timed."""
+    """Tell whether systems were timed beside each other, as a sentence; "" where nothing was timed."""
     if not measured.rows:
         return ""
     apart = measured.apart(scales)

@@ -80,7 +80,7 @@ class Measured:
         return None if found is None else found.median
 
     def in_turns(self, scale: float) -> bool:
-        """Whether all that is shown of a scale was measured in turns with each other."""
+        """Tell whether all that is shown of a scale was measured in turns with each other."""
         return len({row["timing"] for (_, s), row in self.rows.items() if s == scale}) < 2
 
     def apart(self, scales: Collection[float]) -> list[float]:

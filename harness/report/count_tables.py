@@ -40,7 +40,7 @@ _PARTS: dict[Part, str] = {
 
 
 def count_tables(report: Report) -> list[Table]:
-    """Parameters and multiply-adds, for each of the experiment's `Counts`."""
+    """Parameters and MACs, for each of the experiment's `Counts`."""
     tables = []
     for number, counts in enumerate(report.experiment.counts):
         made = [_parameters(report, counts, number), _macs(report, counts, number)]

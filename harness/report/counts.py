@@ -1,4 +1,4 @@
-"""From stored rows to counts: parameters and multiply-adds beside the published figures."""
+"""From stored rows to counts: parameters and MACs beside the published figures."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Count:
         return EQUAL if all(figure.agrees(end) for end in self.ends) else IN_RANGE
 
     def agrees(self, figure: Printed) -> bool:
-        """Whether some image costs as much as is printed, rounded to the printed digit."""
+        """Tell whether some image costs as much as is printed, rounded to the printed digit."""
         if not self.ends or figure.digit is None:
             return False
         least, *_, most = (round(n / figure.digit) for n in (self.ends[0], *self.ends))

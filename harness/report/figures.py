@@ -1,4 +1,4 @@
-"""Curves: PSNR over scale and PSNR over multiply-adds."""
+"""Curves: PSNR over scale and PSNR over MACs."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def is_best(
     show: Callable[[float], str],
     better: Callable[[Sequence[float]], float],
 ) -> bool:
-    """Whether no rival is better at printed precision; nothing is best alone.
+    """Tell whether no rival is better at printed precision; nothing is best alone.
 
     With a value missing, which one is best is not known.
     """

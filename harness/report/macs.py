@@ -1,4 +1,4 @@
-"""Tables of multiply-adds: what the experiment is about, and what is kept apart from it."""
+"""Tables of MACs: what the experiment is about, and what is kept apart from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.report.units import UNITS, unit_of
 
 
 def macs_table(report: Report, role: str) -> Table:
-    """The multiply-adds that the experiment is about, beside the published ones."""
+    """The MACs that the experiment is about, beside the published ones."""
     exponent, letter = _macs_unit(report, role)
     unit = 10.0**exponent
     executed = Line("executed", lambda c: _over(c.executed, unit), decimals)
@@ -61,12 +61,12 @@ def _macs_note(report: Report, role: str, exponent: int) -> str:
 
 
 def _answers_queries(report: Report) -> bool:
-    """Whether some method has a decoder, so that an engine computes less than is counted."""
+    """Tell whether some method has a decoder, so that an engine computes less than is counted."""
     return any(parse(method).decoder for method in report.experiment.methods)
 
 
 def _is_moeisr(report: Report) -> bool:
-    """Whether the experiment is one of the MoEISR paper's."""
+    """Tell whether the experiment is one of the MoEISR paper's."""
     experiment = report.experiment
     return experiment.reproduces and any(parse(method).head for method in experiment.methods)
 
@@ -134,7 +134,7 @@ def _macs_difference(cell: CellMean, unit: float) -> float | None:
 
 
 def _percentages(report: Report, name: str) -> tuple[Line, Line]:
-    """Multiply-adds relative to a baseline of this name, for the methods whose own it is."""
+    """MACs relative to a baseline of this name, for the methods whose own it is."""
 
     def measured(cell: CellMean) -> float | None:
         if report.baseline_name(cell.method) != name:

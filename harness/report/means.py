@@ -149,7 +149,7 @@ def _part_macs(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _why_unscored(rows: pd.DataFrame) -> str:
-    """Of rows whose multiply-adds were counted without enlarging anything."""
+    """Of rows whose MACs were counted without enlarging anything."""
     if all(str(checkpoint).startswith("shapes-") for checkpoint in rows["checkpoint"]):
         return "not trained: its multiply-adds alone are counted"
     return "multiply-adds are counted, nothing is enlarged"

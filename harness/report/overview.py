@@ -68,7 +68,7 @@ def reference_scale(report: Report) -> float:
 
 
 def overview_table(report: Report, role: str) -> Table:
-    """Parameters, PSNR, multiply-adds, latency and peak memory at the reference scale."""
+    """Parameters, PSNR, MACs, latency and peak memory at the reference scale."""
     scale = reference_scale(report)
     images, costs = _image_columns(report, role, scale), _cost_columns(report, scale)
     marks, rows = Notes(), []

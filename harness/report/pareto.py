@@ -1,6 +1,6 @@
 """The Pareto figure: PSNR over what it costs, every system, a panel for each scale.
 
-Over multiply-adds each system has two points: the papers' count is hollow, what the engine
+Over MACs each system has two points: the papers' count is hollow, what the engine
 executes is filled, and a thin line joins them. Over latency it has one.
 """
 
@@ -56,7 +56,7 @@ class _Point:
 
 
 def draw_pareto(report: Report, folder: Path) -> list[FigureFile]:
-    """PSNR over multiply-adds and over latency, where there is something to draw."""
+    """PSNR over MACs and over latency, where there is something to draw."""
     if "pareto" not in report.experiment.figures:
         return []
     drawn = [_draw(report, role, axis, folder) for role in report.roles for axis in AXES]

@@ -1,4 +1,4 @@
-"""What PSNR is drawn over in Pareto figures: multiply-adds, and latency."""
+"""What PSNR is drawn over in Pareto figures: MACs, and latency."""
 
 from __future__ import annotations
 

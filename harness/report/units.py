@@ -1,4 +1,4 @@
-"""Units of multiply-adds."""
+"""Units of MACs."""
 
 from __future__ import annotations
 

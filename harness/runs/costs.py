@@ -52,7 +52,7 @@ class CostCell:
         return latest(stored_rows(self.file), kind)
 
     def lacks_memory(self) -> bool:
-        """Whether peak memory was not measured yet, or could not be."""
+        """Tell whether peak memory was not measured yet, or could not be."""
         row = self.latest("memory")
         return row is None or bool(row["reason"])
 

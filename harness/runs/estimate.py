@@ -31,9 +31,9 @@ class MethodCost:
         trained: of these, finished.
         cells: to be measured, one for each dataset, scale and seed.
         measured: of these, finished.
-        training: multiply-adds of the training steps that are left; backward counted as twice the
+        training: MACs of the training steps that are left; backward counted as twice the
             forward pass.
-        evaluation: multiply-adds of the images that are left, encoder included; experts in even
+        evaluation: MACs of the images that are left, encoder included; experts in even
             shares.
     """
 

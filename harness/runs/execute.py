@@ -86,7 +86,7 @@ def _training_set(job: Job) -> Dataset:
 def subjects(job: Job, finished_only: bool = False) -> list[Subject]:
     """Every method and seed, ready to be measured.
 
-    Where nothing is trained, methods without a finished network have their multiply-adds counted
+    Where nothing is trained, methods without a finished network have their MACs counted
     if their shapes suffice for it, and are left out if not. Costs are counted of every network.
 
     Args:
@@ -145,7 +145,7 @@ def existing_networks(job: Job, method: str) -> list[Path]:
 
 
 def shapes_suffice(job: Job, method: str) -> bool:
-    """Whether the job can count a method's multiply-adds without its weights."""
+    """Tell whether the job can count a method's MACs without its weights."""
     parts = parse(method)
     return bool(parts.encoder) and not parts.head and "macs" in job.experiment.tables
 

@@ -158,7 +158,7 @@ class Job:
 
 
 def needs_weights(experiment: Experiment, method: str) -> bool:
-    """Whether an experiment needs a method's weights, and not its shapes alone."""
+    """Tell whether an experiment needs a method's weights, and not its shapes alone."""
     parts = parse(method)
     return bool(parts.encoder) and (experiment.scores or bool(parts.head))
 

@@ -118,7 +118,7 @@ class Run:
         return self.folder / "checkpoint.pt"
 
     def is_finished(self) -> bool:
-        """Whether the run has reached its last step."""
+        """Tell whether the run has reached its last step."""
         return self.checkpoint.exists() and bool(checkpoints.read(self.checkpoint).get("finished"))
 
 

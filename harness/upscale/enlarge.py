@@ -87,7 +87,7 @@ class Enlarged:
 
     Attributes:
         layout: of the image in it.
-        macs: multiply-adds by CMSR, and without; None where the rendering is plain.
+        macs: MACs by CMSR, and without; None where the rendering is plain.
     """
 
     layout: Layout

@@ -48,7 +48,7 @@ class Printed:
     digit: float | None = None
 
     def agrees(self, counted: float) -> bool:
-        """Whether a number is the same, rounded to the printed digit."""
+        """Tell whether a number is the same, rounded to the printed digit."""
         return self.digit is not None and round(counted / self.digit) == round(
             self.value / self.digit
         )

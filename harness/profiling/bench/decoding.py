@@ -46,9 +46,9 @@ class Case:
         lr_size: (h, w) of the LR image.
         size: (H, W) of the SR image.
         stretch: factor of the cell.
-        executed: multiply-adds of the engine, without the mapper, which belongs to encoding, and
+        executed: MACs of the engine, without the mapper, which belongs to encoding, and
             without the few border queries that are answered twice to fill a chunk.
-        counted: multiply-adds of the decoder as the paper counts them.
+        counted: MACs of the decoder as the paper counts them.
     """
 
     method: str
@@ -133,8 +133,8 @@ class Line:
         saving: engine over the plain path of the baseline (`baseline_of`).
         saving_official: the same, over the baseline's plain path in chunks as large as those of
             the official evaluation (`OFFICIAL_CHUNK`).
-        executed, counted: multiply-adds of the decoder for one image.
-        rate: executed multiply-adds per second of the engine.
+        executed, counted: MACs of the decoder for one image.
+        rate: executed MACs per second of the engine.
     """
 
     method: str

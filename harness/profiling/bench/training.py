@@ -112,8 +112,8 @@ class Result:
         plain: steps per second of the plain way.
         fast: of ours.
         ratio: how many times as fast ours is.
-        promised: that ratio if nothing but multiply-adds took time, encoder included.
-        macs: multiply-adds of our step, forward and backward.
+        promised: that ratio if nothing but MACs took time, encoder included.
+        macs: MACs of our step, forward and backward.
         peak: share of the device's bf16 matrix products that our step reaches; None on a CPU.
     """
 
@@ -127,7 +127,7 @@ class Result:
 
     @staticmethod
     def of(setting: Setting, method: str, times: Times, speed: float | None) -> Result:
-        """From times named "plain" and "fast", and multiply-adds per second."""
+        """From times named "plain" and "fast", and MACs per second."""
         settings = setting.training(method)
         model = _network(setting, method)
         plain = model.training_macs(
