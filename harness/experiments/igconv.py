@@ -1,4 +1,4 @@
-"""IGConv's tables: one network for three scales, against upsamplers for one."""
+"""Tables of IGConv: one network for three scales, against upsamplers for one scale."""
 
 from __future__ import annotations
 

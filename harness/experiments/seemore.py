@@ -1,4 +1,4 @@
-"""SeemoRe's Table 1: efficient networks for one scale each, PSNR and costs."""
+"""Table 1 of SeemoRe: efficient networks for one scale each, PSNR and costs."""
 
 from __future__ import annotations
 

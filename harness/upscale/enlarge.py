@@ -1,4 +1,4 @@
-"""From one image file to a larger one, in strips: memory does not grow with the result."""
+"""Enlargement of one image file in strips: memory does not grow with the result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
 
 
 def layout_of(source: Source, scale: float, kind: str) -> Layout:
-    """Of the enlarged image: grey, transparent and of 16 bits as the source is, if `kind` can."""
+    """Choose the layout of the enlarged image: that of the source, as far as `kind` can hold it."""
     mode = ("L" if source.grey else "RGB") + ("A" if source.alpha is not None else "")
     bits = source.bits if kind in STREAMED else 8
     return Layout(enlarged_size(source, scale), mode, bits, source.metadata)
@@ -42,7 +42,7 @@ def begin(
     settings: Evaluation,
     cmsr: Cmsr | None = None,
 ) -> Streamed:
-    """The enlarged image in the making. Args: as `enlarge_file`."""
+    """Start the enlarged image, which is made strip by strip. Args: as `enlarge_file`."""
     return stream(
         cmsr.rendering(subject.model) if cmsr else subject.model,
         unit(source.rgb)[None],
@@ -56,7 +56,7 @@ def begin(
 def enlarged_rows(
     made: Streamed, source: Source, layout: Layout, progress: Bar | None = None
 ) -> Iterator[Rows]:
-    """The enlarged image from top to bottom, (rows, width, channels) of `layout` at a time."""
+    """Yield the enlarged image from top to bottom, as (rows, width, channels) of `layout`."""
     alpha = None if source.alpha is None else Resize(source.alpha, layout.size)
     top = 0
     for strip in made.strips:
@@ -75,7 +75,7 @@ def enlarged_rows(
 
 
 def _stored(strip: Tensor, bits: int) -> Rows:
-    """(channels, rows, width) in [0, 1] as (rows, width, channels) of a file."""
+    """Convert (channels, rows, width) in [0, 1] to (rows, width, channels) of a file."""
     values = quantise(strip).cpu() if bits == 8 else quantise(strip.cpu(), torch.uint16)
     rows: Rows = values.permute(1, 2, 0).contiguous().numpy()
     return rows
@@ -83,11 +83,11 @@ def _stored(strip: Tensor, bits: int) -> Rows:
 
 @dataclass(frozen=True)
 class Enlarged:
-    """A file that was written.
+    """Enlarged file that was written.
 
     Attributes:
-        layout: of the image in it.
-        macs: MACs by CMSR, and without; None where the rendering is plain.
+        layout: layout of the image in it.
+        macs: MACs with CMSR, and without; None where the rendering is plain.
     """
 
     layout: Layout
@@ -104,17 +104,17 @@ def enlarge_file(
     cmsr: Cmsr | None = None,
     quality: int = QUALITY,
 ) -> Enlarged:
-    """Write the enlarged image, whole or not at all.
+    """Write the enlarged image, all or nothing.
 
     Args:
         subject: the method.
         source: the image.
-        scale: at least 1.
+        scale: scale factor, at least 1.
         settings: precision and memory.
         path: the file that is made, or replaced at the end.
-        kind: its type, of `harness.upscale.image_files.check_target`.
+        kind: its type, from `harness.upscale.image_files.check_target`.
         cmsr: tables by which scales above x4 are rendered.
-        quality: of JPEG, WebP and AVIF, from 1 to 100.
+        quality: quality of JPEG, WebP and AVIF, from 1 to 100.
 
     Raises:
         HarnessError: the folder cannot be written, or the type cannot hold the image.
