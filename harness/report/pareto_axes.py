@@ -1,4 +1,4 @@
-"""What PSNR is drawn over in Pareto figures: MACs, and latency."""
+"""Cost axes of Pareto figures: MACs, and latency."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from harness.report.cost_tables import turns_note
 
 @dataclass(frozen=True)
 class Axis:
-    """What PSNR is drawn over.
+    """Cost axis that PSNR is drawn over.
 
     Attributes:
-        costs: of a row on a set at a scale, one for each of `counts`; empty where there are none.
-        counts: in words; the last is drawn filled, one before it hollow.
-        explained: for the note under the figure.
+        costs: returns the costs of a row on a set at a scale, one for each of `counts`; empty where
+            there are none.
+        counts: ways of counting in words; the last is drawn filled, one before it hollow.
+        explained: explanation for the note under the figure.
     """
 
     name: str

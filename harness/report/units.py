@@ -9,7 +9,7 @@ UNITS = ((12, "T"), (9, "G"), (6, "M"))
 
 
 def unit_of(values: Iterable[float | None]) -> tuple[int, str]:
-    """The largest unit in which the smallest number is at least one.
+    """Find the largest unit in which the smallest number is at least one.
 
     Example:
         >>> unit_of([3e9, None, 2e12])
