@@ -195,7 +195,7 @@ class MultiScaleSR(SRModel):
 
 
 class Instantiated(Encoder):
-    """`MultiScaleSR` at one scale, its kernels as plain weights.
+    """Network of a `MultiScaleSR` at one scale, with its kernels as plain weights.
 
     Args:
         encoder: encoder of the network.

@@ -31,7 +31,7 @@ class _Strict(BaseModel):
 
 
 class StoredLevel(_Strict):
-    """`baselines.cmsr.Level`; `below` is None where there is no bound."""
+    """Stored form of `baselines.cmsr.Level`; `below` is None where there is no bound."""
 
     scale: float = Field(ge=1)
     below: float | None = Field(ge=0)

@@ -177,12 +177,12 @@ class Experiment:
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """Every row once, in order of appearance."""
+        """Rows of all groups, each once, in order of appearance."""
         return tuple(dict.fromkeys(row for group in self.groups for row in group))
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Every method once, in the order of the rows."""
+        """Methods of all rows, each once, in the order of the rows."""
         return tuple(method for row in self.rows for method in methods_of(row))
 
     @property

@@ -29,7 +29,7 @@ class Box:
 
     @property
     def centre(self) -> tuple[float, float]:
-        """(x, y)."""
+        """Centre of the rectangle, (x, y)."""
         return (self.left + self.right) / 2, (self.bottom + self.top) / 2
 
     def common(self, other: Box) -> float:
