@@ -48,7 +48,7 @@ class Level:
 
 
 Tables = Mapping[float, Sequence[Level]]
-"""Levels below the target scale, scales and bounds ascending, by target scale."""
+"""Levels below each target scale, by target scale; scales and bounds ascend."""
 
 
 def serves(scale: float) -> bool:

@@ -90,7 +90,7 @@ def network_macs(network: nn.Module, window: int, lr_size: Size) -> int:
 
 
 _COUNTED: WeakKeyDictionary[nn.Module, tuple[int, int]] = WeakKeyDictionary()
-"""MACs of networks that live; their layers do not change."""
+"""MACs of living networks, whose layers do not change."""
 
 
 def _once_and_each(network: nn.Module, window: int) -> tuple[int, int]:

@@ -38,7 +38,7 @@ from baselines.upsamplers.igconv import IGConv, IGConvPlus
 
 SYSTEMS: dict[str, Callable[..., Encoder]] = {**SIZES}
 ENCODERS: dict[str, Callable[..., Encoder]] = {**parts.ENCODERS, **SYSTEMS}
-"""Encoders, and systems, which have nothing that a decoder could read."""
+"""Encoders and systems; systems have no features that a decoder could read."""
 LABELS = {
     **parts.LABELS,
     "seemore-t": "SeemoRe-T",
@@ -379,7 +379,7 @@ def parse(method: str) -> Method:
 
 
 SHORT = 20
-"""Names that an error message lists in full."""
+"""Largest number of names that an error message lists in full."""
 
 
 def unknown(what: str, name: str, available: Iterable[str], listed: str = "") -> str:

@@ -147,7 +147,7 @@ def _without_weights(method: str, profile: Profile, options: Mapping[str, Any]) 
         seed=profile.seeds[0],
         checkpoint=f"shapes-{digest}",
         profile=profile.name,
-        origin="not trained: its multiply-adds follow from its shapes"
+        origin="not trained: its MACs follow from its shapes"
         + (", the dearest expert in every layer" if model.expert_count > 1 else ""),
         counts_only=True,
     )

@@ -17,7 +17,7 @@ class Stop:
 
 
 _STOP: ContextVar[Stop | None] = ContextVar("stop", default=None)
-"""That of the block of `stoppable` that is running."""
+"""Request of the running block of `stoppable`."""
 
 
 @contextmanager

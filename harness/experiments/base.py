@@ -24,7 +24,7 @@ ROLES = {
 EACH_SCALE = "-xN"
 
 TableName = str
-"""A metric's name, or one of `OTHER_TABLES`."""
+"""Name of a metric, or one of `OTHER_TABLES`."""
 OTHER_TABLES = (
     "overview",
     "macs",

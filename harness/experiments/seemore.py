@@ -26,7 +26,7 @@ def _printed(metric: str, dataset: str) -> Reference:
 def _official(metric: str, dataset: str) -> Reference:
     return Reference(
         "official code",
-        "counted in the authors' code, not printed anywhere; multiply-adds on a small image with "
+        "counted in the authors' code, not printed anywhere; MACs on a small image with "
         "random weights, scaled by area (docs/fidelity.md)",
         ("seemore_computed.csv", "computed"),
         metric,

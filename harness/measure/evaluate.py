@@ -137,7 +137,7 @@ def _timed_upscale(
 
 
 _WARM: WeakKeyDictionary[SRModel, set[str]] = WeakKeyDictionary()
-"""Precisions in which networks that live have run."""
+"""Precisions in which living networks have run."""
 
 
 def warm_up(model: SRModel, settings: Evaluation) -> None:

@@ -20,8 +20,8 @@ from harness.data.sets import ImageItem
 from harness.upscale.network import expert_map
 
 COUNTING_PROTOCOLS = {
-    "macs-hr": "multiply-adds with the HR images as LR input, enlarged by the scale",
-    "macs-lr": "multiply-adds with LR images of HR size over scale",
+    "macs-hr": "MACs with the HR images as LR input, enlarged by the scale",
+    "macs-lr": "MACs with LR images of HR size over scale",
 }
 
 # What stands for the source of the LR image in such rows.
@@ -61,7 +61,7 @@ def macs_of_image(
 
 
 _MAPS: OrderedDict[tuple[str, str, str], Tensor] = OrderedDict()
-"""Expert maps of HR images: all scales of a cell's image have the same."""
+"""Expert maps of HR images, shared by all scales of an image."""
 _KEPT = 128
 
 

@@ -296,7 +296,7 @@ def each_image_once(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 NO_VALUE = "no "
-"""How the reason begins that an image has one metric and lacks another."""
+"""Beginning of the reason why an image has one metric and lacks another."""
 
 
 def not_a_number(rows: pd.DataFrame) -> int:

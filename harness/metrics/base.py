@@ -49,7 +49,7 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {}
-"""Every metric by name."""
+"""All metrics by name."""
 
 
 def register(metric: Metric) -> None:

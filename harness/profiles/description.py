@@ -11,7 +11,7 @@ from harness.profiles.training import ADAM_BETAS, published
 from moeisr.losses import BETA
 
 PAPER_IMAGES = 800
-"""Of DIV2K's training set."""
+"""Number of images of DIV2K's training set."""
 
 
 def networks(profile: Profile, methods: Sequence[str]) -> str:

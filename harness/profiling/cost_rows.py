@@ -26,7 +26,7 @@ from harness.profiling.machine import machine
 SCHEMA = 1
 Kind = Literal["latency", "memory"]
 OWN_MEMORY = "process, without files"
-"""Whose peak it is on Linux; elsewhere `kind` of `harness.common.device.PeakMemory`."""
+"""Kind of a peak on Linux; elsewhere `kind` of `harness.common.device.PeakMemory`."""
 
 # Of `harness.profiling.machine`: what must be the same for two costs to be compared.
 _IDENTITY = ("cpu", "cores", "threads", "device", "system", "torch")

@@ -16,9 +16,9 @@ from harness.runs.plan import MethodNote, RoleNote
 
 COUNTED = (
     "Counted on networks of the published sizes, whatever sizes a profile trains: parameters and "
-    "multiply-adds follow from the architecture and need neither weights nor images."
+    "MACs follow from the architecture and need neither weights nor images."
 )
-"""The caption of tables of such counts."""
+"""Caption of tables of counts."""
 
 PATH_WARNING = "these numbers show the path, not the methods"
 
@@ -26,8 +26,8 @@ _LR_SOURCES = {
     "official": "the set's own LR images, MATLAB bicubic",
     "matlab": "made here by the MATLAB-compatible bicubic resize",
     "pil": "made here by PIL bicubic after cropping HR to whole LR pixels",
-    "hr": "the HR image itself; multiply-adds are counted, nothing is enlarged",
-    "size": "HR size over scale; multiply-adds are counted, nothing is enlarged",
+    "hr": "the HR image itself; MACs are counted, nothing is enlarged",
+    "size": "HR size over scale; MACs are counted, nothing is enlarged",
 }
 _PROTOCOLS = {
     "benchmark": "on Y (limited-range BT.601), scale pixels shaved from each border",
@@ -273,10 +273,10 @@ def listed(places: Sequence[str]) -> str:
 
 
 _PRINTED = {"macs": ("macs", "percent")}
-"""What a table shows of `CellMean.printed`; that of a metric, the metric's."""
+"""Keys of `CellMean.printed` that a table shows; a metric's table shows the metric."""
 
 _FEW = 3
-"""Values that a note names one by one."""
+"""Largest number of values that a note names one by one."""
 
 
 def _at(cell: CellMean) -> str:
@@ -310,7 +310,7 @@ def gaps_note(report: Report, role: str, rows: Sequence[str]) -> str:
 
 def _mixtures(report: Report, role: str, scale: float) -> list[str]:
     """List why the cells of a column may not be comparable with each other."""
-    # Counting has neither: a multiply-add is the same under every protocol.
+    # Counting has neither: a MAC is the same under every protocol.
     cells = [cell for cell in report.measured(role, scale) if not cell.unscored]
     notes = []
     if len(distinct(s for c in cells for s in c.source("lr_source"))) > 1:

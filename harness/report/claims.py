@@ -36,7 +36,7 @@ class Followed:
 
 
 _Saving = tuple[float, str]
-"""Percent, and of what."""
+"""Percentage, and the row and scale that it belongs to."""
 
 
 def followed(report: Report) -> list[Followed]:
@@ -75,8 +75,8 @@ def claims_table(report: Report) -> list[Table]:
 
 def _macs(report: Report, claim: Claim) -> Iterator[Followed]:
     """Return the MACs at the scales of the table, and where the scale grows without bound."""
-    yield _most(claim, "multiply-adds saved", _savings(report, lambda cell: cell.macs.counted))
-    yield _most(claim, "multiply-adds saved", _limits(report))
+    yield _most(claim, "MACs saved", _savings(report, lambda cell: cell.macs.counted))
+    yield _most(claim, "MACs saved", _limits(report))
 
 
 def _parameters(report: Report, claim: Claim) -> Iterator[Followed]:

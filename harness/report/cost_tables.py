@@ -45,9 +45,9 @@ def turns_note(measured: Measured, scales: Sequence[float]) -> str:
         return ""
     apart = measured.apart(scales)
     if not apart:
-        return "They take turns, so that what else the machine does falls on all of them."
+        return "Their calls are interleaved, so that other load of the machine affects all of them."
     listed = ", ".join(map(scale_text, apart))
-    return f"NOT all of {listed} were timed in turns with each other, but at different times."
+    return f"NOT all of {listed} were timed in interleaved runs, but at different times."
 
 
 def milliseconds(seconds: float) -> str:

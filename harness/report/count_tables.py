@@ -63,7 +63,7 @@ def _macs(report: Report, counts: Counts, number: int) -> Table:
         return cell.macs
 
     unit, name = counts.unit
-    part = f"Multiply-adds{_PARTS[counts.part]}"
+    part = f"MACs{_PARTS[counts.part]}"
     lines = _lines(
         count, counts.macs, lambda n: decimals(n / unit), lambda value: f"{value / unit:g}"
     )

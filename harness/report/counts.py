@@ -152,7 +152,7 @@ def _counted(cell: CountedCell, row: Mapping[str, Any], part: Part) -> CountedCe
 
 
 _Counts = tuple[int | None, int | None, int | None]
-"""Parameters, multiply-adds, and the least of them where they depend on the image."""
+"""Parameters, MACs, and the least MACs where they depend on the image."""
 
 
 def _all(row: Mapping[str, Any]) -> _Counts:

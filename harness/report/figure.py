@@ -20,7 +20,7 @@ from harness.report.aggregate import Report
 
 COLUMN_WIDTH = 3.5
 PAGE_WIDTH = 7.16
-"""Inches, of one and of two columns of a conference paper."""
+"""Widths in inches of one and of two columns of a conference paper."""
 
 DPI = 240
 _NOTE_SIZE = 5.5

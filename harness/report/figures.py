@@ -28,7 +28,7 @@ from harness.report.means import CellMean
 from harness.report.text import decimals, scale_text
 
 _MACS_SCALES = (2, 4, 12)
-"""A scale in training's range, its end, and one far outside."""
+"""Scales to show: one in the training range, its end, and one far outside."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _over_macs(report: Report, role: str, group: _Group, folder: Path) -> Figure
     legends = [axis.get_legend_handles_labels() for axis in axes]
     named = {name: handle for pair in legends for handle, name in zip(*pair, strict=True)}
     figure.legend(named.values(), named.keys(), loc="outside right upper", labelspacing=0.7)
-    title = f"PSNR over decoder multiply-adds{_of(group)}, {captions.shown_set(report, role)}"
+    title = f"PSNR over decoder MACs{_of(group)}, {captions.shown_set(report, role)}"
     return save(figure, folder, _name(report, role, group, "psnr_over_macs"), title, text)
 
 

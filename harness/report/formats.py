@@ -93,7 +93,7 @@ def latex(table: Table, label: str) -> str:
 
 
 _PAGE_ROWS = 48
-"""Rows of a table in footnotesize that leave room for its caption and notes on a page."""
+"""Number of rows in footnotesize that leave room for caption and notes on a page."""
 
 
 def _pages(table: Table) -> list[list[Row]]:

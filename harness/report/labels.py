@@ -8,9 +8,9 @@ from math import cos, hypot, pi, sin
 
 _DIRECTIONS = 16
 _DISTANCES = (1.0, 2.0, 3.5, 5.5, 8.0, 11.0)
-"""Of a label's edge from its point, in units of the least."""
+"""Distances of a label's edge from its point, in units of the smallest."""
 _COVERED = 1000.0
-"""What it costs to cover as much as a whole label, in the unit of distances."""
+"""Cost of covering as much as a whole label, in the unit of distances."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def macs_table(report: Report, role: str) -> Table:
         *(_published_macs(unit) if _macs_comparable(report, role) else ()),
         *(line for name in report.baseline_names for line in _percentages(report, name)),
     ]
-    what = "Decoder multiply-adds" if report.experiment.macs_of == "decoder" else "Multiply-adds"
+    what = "Decoder MACs" if report.experiment.macs_of == "decoder" else "MACs"
     title = f"{what} ({letter}MACs)"
     return scale_table(report, role, "macs", title, lines, note=_macs_note(report, role, exponent))
 
@@ -51,7 +51,7 @@ def _macs_note(report: Report, role: str, exponent: int) -> str:
     """Say what is counted, and why published figures are not shown where they are not."""
     letter = dict(UNITS)[exponent]
     notes = [
-        f"Multiply-adds (MACs), mean per image, 1 {letter}MACs = 1e{exponent}: "
+        f"MACs (multiply-adds), mean per image, 1 {letter}MACs = 1e{exponent}: "
         f"{_counted(report, role)}.",
         *_macs_remarks(report, role),
     ]
@@ -107,7 +107,7 @@ def _macs_remarks(report: Report, role: str) -> Iterator[str]:
 
 def _moeisr_macs_remark(report: Report, role: str) -> str:
     """Comment on the MoEISR paper's own figures."""
-    says = "The paper calls multiply-adds FLOPs."
+    says = "The paper calls MACs FLOPs."
     if any("macs" in cell.printed for cell in report.cells.values()):
         if _macs_comparable(report, role):
             return says
@@ -161,7 +161,7 @@ def other_macs_table(report: Report, role: str) -> Table:
         f"Mean per image, 1 {letter}MACs = 1e{exponent}. Kept apart because the paper's decoder "
         "figures leave them out; estimators are LTE's amplitude, frequency and phase layers."
     )
-    title = f"Multiply-adds outside the decoder ({letter}MACs)"
+    title = f"MACs outside the decoder ({letter}MACs)"
     return scale_table(report, role, "other-macs", title, lines, note=note)
 
 

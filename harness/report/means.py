@@ -153,8 +153,8 @@ def _part_macs(rows: pd.DataFrame) -> dict[str, float]:
 def _why_unscored(rows: pd.DataFrame) -> str:
     """Return the reason of rows whose MACs were counted without enlarging anything."""
     if all(str(checkpoint).startswith("shapes-") for checkpoint in rows["checkpoint"]):
-        return "not trained: its multiply-adds alone are counted"
-    return "multiply-adds are counted, nothing is enlarged"
+        return "not trained: its MACs alone are counted"
+    return "MACs are counted, nothing is enlarged"
 
 
 def _mean_shares(shares: Sequence[Sequence[float]]) -> tuple[float, ...]:
@@ -175,7 +175,7 @@ SOURCES = (
     "device",
     "version",
 )
-"""Columns of rows that say where numbers come from, and `version`, a package with its number."""
+"""Columns of rows on the origin of numbers, and `version`, a package with its number."""
 
 
 def _sources(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:

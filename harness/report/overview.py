@@ -146,7 +146,7 @@ def _size(report: Report) -> str:
 def _notes(report: Report) -> list[str]:
     latency, memory = report.costs.latency.setting, report.costs.memory.setting
     notes = [
-        "One model: the one that does this scale. Multiply-adds (MACs): all of a system's, encoder "
+        "One model: the one that does this scale. MACs (multiply-adds): all of a system's, encoder "
         "included, the mean per image of the set, as the papers count and as executed here. "
         "Latency and memory are of one LR image."
     ]

@@ -10,9 +10,9 @@ from harness.experiments import Experiment, methods_of
 from harness.experiments.published import Printed, System, printed_of, system, systems
 
 _MACS = {"decoder": "decoder_flops", "all": "flops"}
-"""The papers' names of multiply-adds, by what an experiment counts."""
+"""Names of MACs in the files of published values, by the part that an experiment counts."""
 _NAMES = {"psnr": "psnr_db", "percent": "flops_percent"}
-"""Other names in the files of published values; a metric has its own there."""
+"""Names in the files of published values where they differ; a metric keeps its name."""
 
 Blocks = tuple[tuple[str, ...], ...]
 

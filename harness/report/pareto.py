@@ -31,13 +31,13 @@ from harness.report.text import decimals, scale_text
 
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "*")
 _SIZE = 4.0
-"""Of a marker, in points."""
+"""Size of a marker, in points."""
 _COLUMNS = 3
 _PANEL_HEIGHT = 1.75
 _LABEL_SIZE = 5.5
 _FRONT = "0.55"
 _TICK_STEP = 0.2
-"""Between two labels of an axis at least, as a share of it."""
+"""Smallest distance between two labels of an axis, as a share of the axis."""
 
 
 @dataclass(frozen=True)

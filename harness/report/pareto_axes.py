@@ -37,7 +37,7 @@ def _macs(report: Report, row: str, role: str, scale: float) -> tuple[float, ...
 def _about_macs(report: Report) -> str:
     del report
     return (
-        "Every system's multiply-adds, encoder included: as the papers count, and what our engine "
+        "Every system's MACs, encoder included: as the papers count, and what our engine "
         "executes for the same pixels; of networks without queries they are the same. IGConv's "
         "kernels, made once for a scale, are in neither. s, b: MoEISR in the place of the MLP. "
         "Bicubic costs none, so what lies under it is on no front."
@@ -63,8 +63,8 @@ def _about_latency(report: Report) -> str:
 AXES = (
     Axis(
         name="pareto",
-        title="PSNR over multiply-adds",
-        label="multiply-adds per image",
+        title="PSNR over MACs",
+        label="MACs per image",
         unit="",
         counts=("papers' count", "executed"),
         costs=_macs,

@@ -22,13 +22,13 @@ from harness.report.figure import PAGE_WIDTH, FigureFile, new_figure, note, save
 from harness.report.text import decimals, scale_text
 
 EXPERT_COLORS = ("#f2d13c", "#3fa45b", "#3b6fd4", "#d8392f", "#8c4bb8", "#3cc2c9")
-"""Shallowest expert first: yellow, green, blue, red as in the paper, and two more."""
+"""Colours of experts, shallowest first: yellow, green, blue, red as in the paper, and two more."""
 
 _MAP_ROWS = 3
 _MAP_COLUMNS = 4
 _CROP_COLUMNS = 6
 _TEXT = 0.24
-"""Inches for two lines under a crop."""
+"""Height in inches of two lines under a crop."""
 
 
 def draw_pictures(report: Report, folder: Path) -> list[FigureFile]:

@@ -27,7 +27,7 @@ from harness.report.overview import overview_table
 from harness.report.text import MISSING, decimals, scale_text, signed
 
 _OF_ALL_ROLES: tuple[TableName, ...] = ("latency", "memory", "limits")
-"""Tables that have nothing to do with a set of images."""
+"""Tables that do not depend on a set of images."""
 
 
 def build_tables(report: Report) -> list[Table]:

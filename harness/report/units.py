@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 UNITS = ((12, "T"), (9, "G"), (6, "M"))
-"""Exponents of ten and their letters."""
+"""Units as exponents of ten and their letters."""
 
 
 def unit_of(values: Iterable[float | None]) -> tuple[int, str]:

@@ -44,8 +44,7 @@ _HR_OF_THAT_SIZE = "macs-lr"
 def _no_image(dataset: str, name: str) -> NoReturn:
     raise HarnessError(
         f"{dataset} knows the size of {name} alone.",
-        "Multiply-adds of networks without experts can be counted so; anything else needs the "
-        "images.",
+        "MACs of networks without experts can be counted so; anything else needs the images.",
     )
 
 

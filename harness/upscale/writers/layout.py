@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 Rows = npt.NDArray[np.unsignedinteger[Any]]
-"""uint8 or uint16 (n, width, channels), some rows of an image."""
+"""Some rows of an image, uint8 or uint16 (n, width, channels)."""
 
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 
