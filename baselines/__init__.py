@@ -1,4 +1,4 @@
-"""The networks the MoEISR paper starts from; imports nothing of `moeisr` or `harness`."""
+"""Networks that the MoEISR paper builds on; imports nothing of `moeisr` or `harness`."""
 
 from baselines.registry import HeadFamily, Method, UnknownMethodError, build, methods, parse
 

@@ -1,10 +1,10 @@
-"""Controllable multi-scale rendering (CMSR) of LMF (He, Jin, CVPR 2024): pixels that are hardly
-modulated are rendered at a lower scale and enlarged bilinearly.
+"""Controllable multi-scale rendering (CMSR) of LMF (He, Jin, CVPR 2024).
 
-A *table* says for a target scale up to which modulation intensity which scale will do. An image is
-rendered from the lowest of these scales to the highest; in between, what is there is enlarged to
-the next one, where the pixels of the next intensities take their places. Intensities and
-modulations are those of the target scale, made once.
+CMSR renders weakly modulated pixels at a lower scale and enlarges them bilinearly. For each target
+scale, a *table* says up to which modulation intensity a lower scale is good enough. An image is
+rendered from the lowest of these scales to the highest. Between two scales, the image so far is
+enlarged to the next scale, and the pixels of the next range of intensities are rendered there.
+Intensities and modulations are computed once, at the target scale.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _ROW_BYTES = 48
 
 @dataclass(frozen=True)
 class Level:
-    """A scale to render at, for intensities from the bound of the level before up to its own.
+    """Scale to render at, for intensities from the bound of the level before up to its own bound.
 
     Attributes:
-        scale: of the rendered image.
-        below: bound of the intensities, itself not among them; infinite for none.
+        scale: scale of the rendered image.
+        below: exclusive upper bound of the intensities; infinite for no bound.
     """
 
     scale: float
@@ -48,31 +48,31 @@ class Level:
 
 
 Tables = Mapping[float, Sequence[Level]]
-"""Levels below the target scale, scales and bounds ascending, by target scale."""
+"""Levels below each target scale, by target scale; scales and bounds ascend."""
 
 
 def serves(scale: float) -> bool:
-    """Tell whether a scale is above those of training; else CMSR is the plain rendering."""
+    """Tell whether a scale is above the training scales; at others, CMSR is plain rendering."""
     return scale > TRAINED_SCALE
 
 
 def stretch_of(scale: float) -> float:
-    """Factor of the cell of an image rendered at a scale: above x4 it stays that of x4."""
+    """Compute the cell's factor for an image rendered at a scale: above x4 it stays as at x4."""
     return max(scale / TRAINED_SCALE, 1.0)
 
 
 def level_size(lr_size: Size, scale: float) -> Size:
-    """(H, W) of the image that is rendered at a lower scale; rounded down, as officially."""
+    """Compute (H, W) of the image rendered at a lower scale, rounded down as officially."""
     return int(lr_size[0] * scale), int(lr_size[1] * scale)
 
 
 def table_for(tables: Tables, scale: float) -> float:
-    """Target scale of the table that serves a scale: the next one, else the largest."""
+    """Find the target scale of the table for a scale: the next higher one, else the largest."""
     return min((target for target in tables if target >= scale), default=max(tables))
 
 
 def levels_at(tables: Tables, scale: float) -> tuple[Level, ...]:
-    """The levels that an image of a scale is rendered at, lowest first; the last has no bound.
+    """List the levels that an image of a scale is rendered at, lowest first; the last has no bound.
 
     Example:
         >>> levels_at({6: [Level(2, 0.3)]}, 5)
@@ -90,13 +90,13 @@ def levels_at(tables: Tables, scale: float) -> tuple[Level, ...]:
 
 @dataclass(frozen=True)
 class Step:
-    """One rendering, at the scale of one level.
+    """Rendering of one image at the scale of one level.
 
     Attributes:
-        size: (H, W) of the whole image at its scale.
-        used: rows and columns of it, from the top left, that the next step reads.
+        size: (H, W) of the whole image at this scale.
+        used: numbers of rows and columns, from the top left, that the next step reads.
         stretch: factor of the cell.
-        asked: (h, w) bool, the LR pixels of its intensities.
+        asked: (h, w) bool, True for the LR pixels whose intensity belongs to this level.
     """
 
     size: Size
@@ -106,21 +106,21 @@ class Step:
 
     @property
     def some(self) -> Tensor | None:
-        """`asked`, where not all are: what the engine is given."""
+        """Mask `asked`, or None where all LR pixels are asked; the form that the engine takes."""
         return None if self.asked.all() else self.asked
 
 
 def plan(
     intensity: Tensor, levels: Sequence[Level], scale: float, size: Size, used: Size
 ) -> tuple[Step, ...]:
-    """The steps of an image; levels that no LR pixel belongs to have none.
+    """List the rendering steps of an image; levels without any LR pixel have no step.
 
     Args:
         intensity: (h, w), see `LMDecoder.intensity`.
-        levels: of `levels_at` for the scale.
+        levels: levels for the scale, from `levels_at`.
         scale: target scale.
         size: (H, W) of the SR image.
-        used: rows and columns of it, from the top left, that are wanted.
+        used: numbers of rows and columns to make, from the top left.
     """
     steps: list[Step] = []
     above, lr_size = size, (intensity.shape[0], intensity.shape[1])
@@ -147,13 +147,13 @@ def _read(small: Size, large: Size, used: Size) -> Size:
 def code_table(
     model: ImplicitSR, features: Features, cell: Tensor, dtype: torch.dtype
 ) -> CodeTable:
-    """All rows of `ImplicitSR.tabulate`, made in bands; what is made on the way is larger.
+    """Compute all rows of `ImplicitSR.tabulate` in bands, because intermediate results are larger.
 
     Args:
-        model: with an LMF decoder.
-        features: of one image.
-        cell: (2,) of the SR image's pixels.
-        dtype: of the matrix products.
+        model: network with an LMF decoder.
+        features: features of one image.
+        cell: (2,) height and width of the SR image's pixels.
+        dtype: type of the matrix products.
     """
     rows, width = features.size
     bands = spans(features.latent, rows, 4 * width * model.decoder.working_dim, halo=1)
@@ -163,17 +163,17 @@ def code_table(
 
 
 def intensity_of(model: ImplicitSR, table: CodeTable, size: Size) -> Tensor:
-    """(h, w) float64 modulation intensity of the codes of a whole LR image."""
+    """Compute the (h, w) float64 modulation intensities of the codes of a whole LR image."""
     return cast(LMDecoder, model.decoder).intensity(table.codes[0].float()).view(size).double()
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """An SR image in the making.
+    """SR image that is rendered strip by strip.
 
     Attributes:
-        steps: what is rendered for it.
-        strips: its rows from top to bottom, (rows, columns, 3) in [-1, 1], not clamped.
+        steps: renderings that the image is made of.
+        strips: rows of the image from top to bottom, (rows, columns, 3) in [-1, 1], not clamped.
     """
 
     steps: tuple[Step, ...]
@@ -190,17 +190,17 @@ def render(
     dtype: torch.dtype = torch.float32,
     memory: int | None = None,
 ) -> Rendered:
-    """The SR image by CMSR.
+    """Render an SR image by CMSR.
 
     Args:
-        model: in evaluation mode, with an LMF decoder.
-        features: of one image.
-        tables: made for this network.
+        model: network with an LMF decoder, in evaluation mode.
+        features: features of one image.
+        tables: CMSR tables that were made for this network.
         scale: target scale, above x4.
         size: (H, W) of the SR image.
-        used: rows and columns of it, from the top left, that are wanted; all if None.
-        dtype: of the matrix products.
-        memory: bytes that a band of LR rows may take; None: what suits the device.
+        used: numbers of rows and columns to make, from the top left; None for all.
+        dtype: type of the matrix products.
+        memory: bytes that a band of LR rows may take; None: a value that suits the device.
     """
     used = used or size
     cell = make_cell(size, features.latent.device) * stretch_of(scale)
@@ -222,11 +222,11 @@ def render(
 
 
 class Cmsr(SRModel):
-    """An LMF network whose SR images above x4 are rendered by CMSR.
+    """LMF network whose SR images above x4 are rendered by CMSR.
 
     Args:
-        model: with an LMF decoder, in evaluation mode.
-        tables: made for this network.
+        model: network with an LMF decoder, in evaluation mode.
+        tables: CMSR tables that were made for this network.
     """
 
     any_size = True
@@ -239,11 +239,11 @@ class Cmsr(SRModel):
 
     @property
     def encoder_parameters(self) -> int | None:
-        """Trainable parameters of the network's encoder."""
+        """Count the trainable parameters of the network's encoder."""
         return self.model.encoder_parameters
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """A region of the SR image; see `SRModel.stream`."""
+        """Make a region of the SR image; see `SRModel.stream`."""
         if not serves(request.scale):
             return self.model.stream(lr, request)
         box, features = request.box, self.model.encode(lr * 2 - 1)
@@ -267,7 +267,7 @@ class Cmsr(SRModel):
         choice: Sequence[Step] | None = None,
         shares: Sequence[float] | None = None,
     ) -> MacCount:
-        """MACs of one image; with its steps, also what is rendered and executed by them."""
+        """Count the MACs of one image; given its steps, also those rendered and executed."""
         del shares
         plain = self.model.count(lr_size, hr_size)
         if choice is None:
@@ -286,12 +286,12 @@ class Cmsr(SRModel):
 
 
 def rendered_queries(model: ImplicitSR, lr_size: Size, steps: Sequence[Step]) -> int:
-    """Pixels that are rendered, at whatever scale.
+    """Count the pixels that are rendered, over all scales.
 
     Args:
-        model: knows which LR pixel is the nearest.
+        model: network, which knows the nearest LR pixel of each query.
         lr_size: (h, w) of the LR image as the network saw it.
-        steps: that it was rendered in.
+        steps: steps in which the image was rendered.
     """
     total = 0
     for step in steps:
@@ -302,7 +302,7 @@ def rendered_queries(model: ImplicitSR, lr_size: Size, steps: Sequence[Step]) ->
 
 @torch.inference_mode()
 def _within(made: Iterator[Tensor], box: Box) -> Iterator[Tensor]:
-    """A region of what is rendered from the top left; yields as `Streamed`."""
+    """Cut a region out of strips that start at the top left; yields as `Streamed`."""
     end = 0
     for strip in made:
         end += strip.shape[0]
@@ -312,7 +312,7 @@ def _within(made: Iterator[Tensor], box: Box) -> Iterator[Tensor]:
 
 
 def _merged(decoder: GridDecoder, below: _Enlarged) -> Iterator[Tensor]:
-    """Strips of a level: what it answers, and else the level below."""
+    """Merge the strips of a level with the level below, which fills the other pixels."""
     top = 0
     for strip in decoder.strips():
         end = top + strip.shape[0]
@@ -325,14 +325,14 @@ class _Between:
     """Positions of an enlarged axis's pixels between those of the smaller one; borders repeated.
 
     Args:
-        small: pixels of the axis.
-        large: pixels of the enlarged axis.
-        used: of those, the first ones that count.
-        device: of the attributes.
+        small: number of pixels of the small axis.
+        large: number of pixels of the enlarged axis.
+        used: number of pixels of the enlarged axis that are used, from the first.
+        device: device of the attributes.
 
     Attributes:
-        low, high: (used,) pixels on both sides.
-        weight: (used,) share of the higher one.
+        low, high: (used,) neighbouring pixels on both sides.
+        weight: (used,) share of the higher neighbour.
     """
 
     def __init__(
@@ -346,14 +346,14 @@ class _Between:
 
 
 class _Enlarged:
-    """An image that comes in strips, enlarged bilinearly; no more of it is held than is read.
+    """Image that arrives in strips and is enlarged bilinearly, holding only the needed rows.
 
     Args:
         strips: (rows, columns, 3) from top to bottom.
-        small: (h, w) of the whole image that they belong to.
+        small: (h, w) of the whole image that the strips belong to.
         large: (H, W) of the enlarged image.
-        used: rows and columns of it that are read.
-        device: of the strips.
+        used: numbers of rows and columns of the enlarged image that are read.
+        device: device of the strips.
     """
 
     def __init__(
@@ -367,7 +367,7 @@ class _Enlarged:
         self._first = 0
 
     def rows(self, first: int, end: int) -> Tensor:
-        """(end - first, columns, 3); every call goes on where the last one ended."""
+        """Return rows `first` to `end`, (end - first, columns, 3), continuing the last call."""
         y, x, span = self._y, self._x, slice(first, end)
         held = self._hold(int(y.low[first]), int(y.high[end - 1]) + 1)
         low, high = (held[at[span] - self._first] for at in (y.low, y.high))
@@ -375,7 +375,7 @@ class _Enlarged:
         return torch.lerp(tall[:, x.low], tall[:, x.high], x.weight[:, None])
 
     def _hold(self, first: int, end: int) -> Tensor:
-        """The rows from the first one needed now, which no later call goes back from."""
+        """Return the small image's rows from the first needed one; earlier ones are dropped."""
         until = self._first + sum(strip.shape[0] for strip in self._held)
         while until < end:
             self._held.append(next(self._strips))
@@ -385,7 +385,7 @@ class _Enlarged:
         return held
 
     def strips(self, high: int) -> Iterator[Tensor]:
-        """All of it, so many rows at a time."""
+        """Yield the whole image, `high` rows at a time."""
         rows = self._y.low.numel()
         for first in range(0, rows, high):
             yield self.rows(first, min(first + high, rows))

@@ -1,8 +1,8 @@
 """Query geometry of implicit super-resolution: where a query lies among the latent codes.
 
-Coordinates are (y, x) in [-1, 1]; pixel i of n has its centre at -1 + (2 i + 1) / n. The
-constants and the order of the float32 operations are those of the LIIF code (Chen et al.,
-CVPR 2021), because a query on the border between two codes is decided by rounding.
+Coordinates are (y, x) in [-1, 1], and pixel i of n has its centre at -1 + (2 i + 1) / n. The
+constants and the order of the float32 operations are those of the LIIF code (Chen et al., CVPR
+2021), because a query on the border between two codes is decided by rounding.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ AREA_EPS = 1e-9
 def pixel_centers(
     n: int, low: float = -1.0, high: float = 1.0, device: torch.device | None = None
 ) -> Tensor:
-    """Centres of n pixels that tile [low, high], float32, shape (n,)."""
+    """Compute the centres of n pixels that tile [low, high]: float32, shape (n,)."""
     half = (high - low) / (2 * n)
     return low + half + (2 * half) * torch.arange(n, device=device).float()
 
@@ -34,7 +34,7 @@ def make_coord(
     ranges: Sequence[tuple[float, float]] | None = None,
     device: torch.device | None = None,
 ) -> Tensor:
-    """Row-major pixel centres of an image of this size, shape (product of size, len(size)).
+    """Compute the pixel centres of an image of this size, row by row: (product of size, len(size)).
 
     Example:
         >>> make_coord((2, 1)).tolist()
@@ -46,26 +46,26 @@ def make_coord(
 
 
 def make_cell(size: tuple[int, int], device: torch.device | None = None) -> Tensor:
-    """Height and width of one pixel of an image of this size in [-1, 1] units, shape (2,)."""
+    """Compute height and width of one pixel of an image of this size, in [-1, 1] units: (2,)."""
     return torch.tensor([2 / size[0], 2 / size[1]], device=device)
 
 
 def nearest_index(coord: Tensor, n: int) -> Tensor:
-    """Index of the pixel of n that nearest-neighbour `grid_sample` reads at `coord`.
+    """Find the pixel among n that nearest-neighbour `grid_sample` reads at `coord`.
 
-    Ties go to the even index, as there (align_corners=False). Any shape; int64.
+    Ties go to the even index, as in `grid_sample` (align_corners=False). Any shape; int64.
     """
     return torch.round(((coord + 1) * n - 1) / 2).long().clamp_(0, n - 1)
 
 
 @dataclass(frozen=True)
 class LatentQuery:
-    """One latent code for each query.
+    """Latent code of each query.
 
     Attributes:
         index: (B, Q) position of the code on the flattened LR grid.
         rel_coord: (B, Q, 2) query minus code centre, in units in which an LR pixel spans 2.
-        weight: (B, Q) share of this code in the prediction; None without ensemble.
+        weight: (B, Q) share of this code in the prediction, in [0, 1]; None without ensemble.
     """
 
     index: Tensor
@@ -74,9 +74,9 @@ class LatentQuery:
 
 
 def corner_queries(coord: Tensor, cell: Tensor, size: tuple[int, int]) -> list[LatentQuery]:
-    """The latent code that holds the top left corner of each query pixel (Meta-SR).
+    """Find the latent code that holds the top left corner of each query pixel (Meta-SR).
 
-    Here `rel_coord` is the way from the code's own top left corner, in LR pixels: 0 to 1.
+    Here `rel_coord` is the offset from the top left corner of the code, in LR pixels: 0 to 1.
 
     Args:
         coord: (B, Q, 2) queries.
@@ -90,14 +90,14 @@ def corner_queries(coord: Tensor, cell: Tensor, size: tuple[int, int]) -> list[L
 
 
 def corner_lookup(coord: Tensor, cell: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Row (or column) in which the corners of query pixels lie, and their way from its own corner.
+    """Find the row (or column) that holds the corner of each query pixel, and the offset inside it.
 
-    A corner between two belongs to the second.
+    A corner on the border between two rows belongs to the second.
 
     Args:
         coord: queries along one axis, any shape.
-        cell: their pixels' side along it, any shape that broadcasts.
-        n: rows (or columns) of the latent grid.
+        cell: side of the query pixels along that axis, any shape that broadcasts.
+        n: number of rows (or columns) of the latent grid.
     """
     corner = coord - cell / 2
     index = nearest_index((corner + SHIFT_EPS).clamp(-CLAMP, CLAMP), n)
@@ -106,12 +106,12 @@ def corner_lookup(coord: Tensor, cell: Tensor, n: int) -> tuple[Tensor, Tensor]:
 
 
 def shifts(ensemble: bool) -> list[tuple[int, int]]:
-    """Directions (y, x) in which a query looks for its latent codes."""
+    """List the directions (y, x) in which a query looks for its latent codes."""
     return [(-1, -1), (-1, 1), (1, -1), (1, 1)] if ensemble else [(0, 0)]
 
 
 def _axis_lookup(coord: Tensor, n: int, shift: int) -> tuple[Tensor, Tensor]:
-    """Index of the nearest code after the shift, and the distance to its centre, one axis."""
+    """Find the nearest code after the shift, and the distance to its centre, along one axis."""
     moved = coord + (shift / n + SHIFT_EPS) if shift else coord
     index = nearest_index(moved.clamp(-CLAMP, CLAMP), n)
     centers = pixel_centers(n, device=coord.device)
@@ -124,7 +124,7 @@ class AxisLookup:
 
     Attributes:
         index: (D, n) int64, row or column of the latent grid; the lowest direction first.
-        rel: (D, n) relative coordinate to that row or column, as in `LatentQuery`.
+        rel: (D, n) coordinate relative to that row or column, as in `LatentQuery`.
     """
 
     index: Tensor
@@ -132,7 +132,7 @@ class AxisLookup:
 
 
 def axis_lookup(coord: Tensor, n: int, ensemble: bool) -> AxisLookup:
-    """Locate (m,) coordinates on n rows or columns, one axis of `latent_queries`."""
+    """Locate (m,) coordinates on n rows or columns: one axis of `latent_queries`."""
     directions = sorted({y for y, _ in shifts(ensemble)})
     found = [_axis_lookup(coord, n, direction) for direction in directions]
     index, rel = (torch.stack(parts) for parts in zip(*found, strict=True))
@@ -140,15 +140,15 @@ def axis_lookup(coord: Tensor, n: int, ensemble: bool) -> AxisLookup:
 
 
 def latent_queries(coord: Tensor, size: tuple[int, int], ensemble: bool) -> list[LatentQuery]:
-    """The latent codes around each query (one, or four with the local ensemble).
+    """Find the latent codes around each query: one, or four with the local ensemble.
 
-    A code's weight is the area between the query and the diagonally opposite code (LIIF,
-    sec. 3, eq. 4), so that weights sum to one and grow towards the nearest code.
+    A code's weight is the area between the query and the diagonally opposite code (LIIF, sec. 3,
+    eq. 4), so that weights sum to one and grow towards the nearest code.
 
     Args:
         coord: (B, Q, 2) queries.
         size: (h, w) of the latent grid.
-        ensemble: four codes instead of the nearest one.
+        ensemble: whether to find four codes instead of the nearest one.
     """
     h, w = size
     found = []
@@ -168,15 +168,15 @@ def latent_queries(coord: Tensor, size: tuple[int, int], ensemble: bool) -> list
 
 
 def unfolded(rows: Tensor) -> Tensor:
-    """3x3 neighbourhoods of r rows of features, as `F.unfold`: channel by channel, zeros outside.
+    """Unfold r rows of features into 3x3 neighbourhoods, zero padded, channel by channel.
 
     `F.unfold` and turning its result takes twice as long.
 
     Args:
-        rows: (B, C, r + 2, w), with the row above and the row below.
+        rows: (B, C, r + 2, w), including the row above and the row below.
 
     Returns:
-        (B, r*w, 9*C)
+        Unfolded features (B, r*w, 9*C).
     """
     batch, channels, height, width = rows.shape
     # Columns are padded here; rows come with their neighbours.
@@ -186,7 +186,7 @@ def unfolded(rows: Tensor) -> Tensor:
 
 
 def table_rows(table: Tensor, index: Tensor) -> Tensor:
-    """Rows (B*Q, M) of a (B, h*w, M) table at (B, Q) indices."""
+    """Read rows (B, Q) of a table (B, h*w, M) as (B*Q, M)."""
     batch, length, width = table.shape
     offset = torch.arange(batch, device=index.device).unsqueeze(1) * length
     return table.reshape(batch * length, width).index_select(0, (index + offset).flatten())

@@ -1,8 +1,8 @@
 """MACs (multiply-adds) of one SR image, by part, and how they are counted on shapes.
 
 The paper's "FLOPs" are MACs of the decoder: every (query, latent code) pair through its expert's
-whole MLP, plus the mapper. LTE's amplitude, frequency and phase layers are not in them (its Table 3
-follows exactly from the MLP alone); they are kept apart as `estimator`.
+whole MLP, plus the mapper. They do not include LTE's amplitude, frequency and phase layers (its
+Table 3 follows exactly from the MLP alone); those are kept apart as `estimator`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ class MacCount:
     """MACs of one SR image.
 
     Attributes:
-        encoder: of the encoder (a fixed-scale network counts as encoder as a whole).
-        estimator: of LTE's amplitude, frequency and phase layers; of applying Meta-SR's kernels.
-        mapper: of the expert choice.
-        head: of the MLP, or of the experts that were chosen; of what IGConv's kernels do.
-        shares: share of the (query, latent code) pairs of each expert, shallowest first; of the
-            layers, where an expert serves a whole image. Empty where the choice is not known.
-        rendered: of the decoder, where CMSR renders a part of the image at lower scales
-            (`executed` is then that of CMSR); None where it does not.
-        executed: by the engine, in the place of all but `encoder`.
-        kernels: of IGConv's hyper-network, once for all images of a scale; not in `executed`.
-        latent: of LMF's latent MLP, once per LR pixel; part of the decoder.
+        encoder: MACs of the encoder; a fixed-scale network counts as encoder as a whole.
+        estimator: MACs of LTE's amplitude, frequency and phase layers; of applying Meta-SR's
+            kernels.
+        mapper: MACs of choosing the experts.
+        head: MACs of the MLP, or of the experts that were chosen; of applying IGConv's kernels.
+        shares: share of the (query, latent code) pairs of each expert, shallowest first; share of
+            the layers, where an expert serves a whole image. Empty where the choice is unknown.
+        rendered: MACs of the decoder, where CMSR renders a part of the image at lower scales
+            (`executed` is then that of CMSR); None without CMSR.
+        executed: MACs that the engine executes in place of all parts but `encoder`.
+        kernels: MACs of IGConv's hyper-network, once for all images of a scale; not in `executed`.
+        latent: MACs of LMF's latent MLP, once per LR pixel; a part of the decoder.
     """
 
     encoder: int = 0
@@ -49,12 +50,12 @@ class MacCount:
 
     @property
     def decoder(self) -> int:
-        """The decoder's MACs ("FLOPs" in the papers): head and mapper; LMF's latent MLP."""
+        """MACs of the decoder ("FLOPs" in the papers): head, mapper and LMF's latent MLP."""
         return self.mapper + self.head + self.latent
 
     @property
     def parts(self) -> dict[str, int]:
-        """By name, as rows have them; `kernel` and `rendered` only where there are any."""
+        """MACs by the names of parts in rows; `kernel` and `rendered` only where there are any."""
         found = {
             "decoder": self.decoder,
             "estimator": self.estimator,
@@ -67,20 +68,21 @@ class MacCount:
 
     @property
     def total(self) -> int:
-        """Every matrix product and convolution of one call."""
+        """MACs of every matrix product and convolution of one call."""
         return self.encoder + self.estimator + self.kernels + self.decoder
 
 
 def network_macs(network: nn.Module, window: int, lr_size: Size) -> int:
-    """MACs of a network for one LR image; counted on shapes, nothing is computed.
+    """Count the MACs of a network for one LR image, from shapes and without computing anything.
 
-    Every layer works on whole windows of the LR image (a window may be a pixel), each at the same
-    cost, or once on the image (RCAN's channel attention). So one and two windows are counted.
+    Every layer works either on whole windows of the LR image (a window may be a pixel), each at the
+    same cost, or once on the image (RCAN's channel attention). So it is enough to count one and two
+    windows.
 
     Args:
-        network: called with (1, 3, h, w).
+        network: module that takes (1, 3, h, w).
         window: side of its windows.
-        lr_size: (h, w).
+        lr_size: (h, w) of the LR image.
     """
     windows = math.ceil(lr_size[0] / window) * math.ceil(lr_size[1] / window)
     once, each = _once_and_each(network, window)
@@ -88,11 +90,11 @@ def network_macs(network: nn.Module, window: int, lr_size: Size) -> int:
 
 
 _COUNTED: WeakKeyDictionary[nn.Module, tuple[int, int]] = WeakKeyDictionary()
-"""MACs of networks that live; their layers do not change."""
+"""MACs of living networks, whose layers do not change."""
 
 
 def _once_and_each(network: nn.Module, window: int) -> tuple[int, int]:
-    """MACs of an image, and of each of its windows."""
+    """Count the MACs that are spent once for an image, and those for each of its windows."""
     known = _COUNTED.get(network)
     if known is None:
         ghost = copy.deepcopy(network).to("meta").eval()

@@ -1,4 +1,4 @@
-"""The perceptron that implicit decoders end in."""
+"""Multilayer perceptron (MLP) at the end of implicit decoders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class MLP(nn.Module):
     Args:
         in_dim: width of the input.
         width: width of the hidden layers.
-        depth: number of linear layers, the output layer included (at least 1).
+        depth: number of linear layers, including the output layer (at least 1).
         out_dim: width of the output; three for RGB.
         hidden: widths of the hidden layers instead of `width` and `depth`, where they differ.
 
@@ -45,11 +45,11 @@ class MLP(nn.Module):
 
     @property
     def linears(self) -> list[nn.Linear]:
-        """The linear layers, in order."""
+        """Linear layers, in order."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_dim) to (N, out_dim)."""
+        """Map (N, in_dim) to (N, out_dim)."""
         out: Tensor = self.layers(x)
         return out
 

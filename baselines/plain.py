@@ -1,8 +1,8 @@
 """Decoding query by query, in chunks: the reference that the engine is checked against.
 
-`ImplicitSR.decode` on the pixels of an image, as the official codes do it: for each query the four
-codes around it are gathered, joined with coordinates and cell, and sent through the MLP. Nothing
-but tests and benchmarks needs it.
+Runs `ImplicitSR.decode` on the pixels of an image, as the official codes do: for each query, the
+four codes around it are gathered, joined with coordinates and cell, and sent through the MLP. Only
+tests and benchmarks need it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TABLE_BYTES = {"cpu": 64_000_000, "cuda": 1_000_000_000}
 
 
 def queries_per_chunk(model: ImplicitSR) -> int:
-    """How many queries to decode at once on the model's device."""
+    """Choose how many queries to decode at once on the model's device."""
     decoder = model.decoder
     per_query = 4 * (decoder.code_dim + decoder.fed_dim + decoder.out_dim)
     device = next(model.parameters()).device
@@ -34,7 +34,7 @@ def queries_per_chunk(model: ImplicitSR) -> int:
 
 
 def chunks(box: Box, chunk: int) -> Iterator[Box]:
-    """Parts of a region of at most `chunk` pixels, whole rows where a row fits."""
+    """Split a region into parts of at most `chunk` pixels, of whole rows where a row fits."""
     width = min(box.width, chunk)
     height = max(1, chunk // width)
     for top in range(box.top, box.top + box.height, height):
@@ -44,14 +44,14 @@ def chunks(box: Box, chunk: int) -> Iterator[Box]:
 
 
 def grid_coord(size: tuple[int, int], box: Box, device: torch.device) -> Tensor:
-    """(1, Q, 2) centres of a region's pixels in an image of this size, row by row."""
+    """Compute the (1, Q, 2) centres of a region's pixels in an image of this size, row by row."""
     y = pixel_centers(size[0], device=device)[box.top : box.top + box.height]
     x = pixel_centers(size[1], device=device)[box.left : box.left + box.width]
     return torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1).reshape(1, -1, 2)
 
 
 class _Tables:
-    """Code tables for chunks of a grid, top to bottom, of bounded size."""
+    """Code tables of bounded size for the chunks of a grid, from top to bottom."""
 
     def __init__(self, model: ImplicitSR, features: Features, height: int, cell: Tensor) -> None:
         self.model = model
@@ -67,7 +67,7 @@ class _Tables:
         self.until = 0
 
     def get(self, part: Box) -> CodeTable:
-        """A table with every row that the queries of a part look up."""
+        """Return a table with every row that the queries of a part look up."""
         first = int(self.lowest[part.top])
         needed = int(self.highest[part.top + part.height - 1]) + 1
         if self.table is None or first < self.table.first or needed > self.until:
@@ -85,18 +85,18 @@ def decode_plain(
     stretch: float = 1.0,
     chunk: int | None = None,
 ) -> Tensor:
-    """A region of the SR image.
+    """Decode a region of the SR image query by query.
 
     Args:
-        model: whose features these are.
-        features: of one image.
+        model: network that made the features.
+        features: features of one image.
         size: (H, W) of the whole SR image.
-        box: the region; all of it if None.
+        box: region to decode; None for the whole image.
         stretch: factor of the cell; see `ImplicitSR.cell_stretch`.
-        chunk: queries decoded at once; None: as many as suit the device.
+        chunk: number of queries decoded at once; None: a value that suits the device.
 
     Returns:
-        (3, height, width), float32 in [-1, 1] nominally, not clamped.
+        (3, height, width) float32, nominally in [-1, 1] but not clamped.
     """
     device = features.lr.device
     box = box or Box(0, 0, *size)

@@ -1,8 +1,8 @@
-"""Method names and what they build.
+"""Method names and the networks that they build.
 
 `<encoder>-<decoder>` is a baseline, `<encoder>-x<scale>` the encoder with its own upsampler,
 `<encoder>-<upsampler>` one network for several integer scales (`edsr-igconv`);
-`<encoder>-<head>-<decoder>[-<variant>]` swaps the head (`edsr-moeisr-liif-s`). A suffix changes
+`<encoder>-<head>-<decoder>[-<variant>]` replaces the head (`edsr-moeisr-liif-s`). A suffix changes
 one setting for an ablation (`rdn-liif-3layer`). `<system>-x<scale>` (`seemore-t-x2`) has no
 features for decoders. Encoders, systems, decoders and upsamplers are listed in this package; heads
 come from packages that declare the entry point group `baselines.plugins` (`moeisr` here).
@@ -38,7 +38,7 @@ from baselines.upsamplers.igconv import IGConv, IGConvPlus
 
 SYSTEMS: dict[str, Callable[..., Encoder]] = {**SIZES}
 ENCODERS: dict[str, Callable[..., Encoder]] = {**parts.ENCODERS, **SYSTEMS}
-"""Encoders, and systems, which have nothing that a decoder could read."""
+"""Encoders and systems; systems have no features that a decoder could read."""
 LABELS = {
     **parts.LABELS,
     "seemore-t": "SeemoRe-T",
@@ -62,7 +62,7 @@ IMPLICIT_ENCODERS = ("edsr", "rdn", "rcan", "swinir")
 
 @dataclass(frozen=True)
 class Changes:
-    """Changes by a suffix: options of decoder and head, balance weights by expert from 1."""
+    """Changes by a suffix: options of decoder and head, and balance weights by expert from 1."""
 
     decoder: Mapping[str, Any] = field(default_factory=dict)
     head: Mapping[str, Any] = field(default_factory=dict)
@@ -71,13 +71,13 @@ class Changes:
 
 @dataclass(frozen=True)
 class Ablation:
-    """A suffix of method names that changes one setting.
+    """Suffix of method names that changes one setting.
 
     Attributes:
-        form: as users read it, `tauT`.
-        about: a line of explanation.
+        form: the suffix as users read it, such as `tauT`.
+        about: explanation in one line.
         pattern: regular expression of the suffix.
-        changes: from the match; raises ValueError for values that make no sense.
+        changes: makes the changes from a match; raises ValueError for values that make no sense.
     """
 
     form: str
@@ -96,15 +96,15 @@ DEPTH = Ablation(
 
 @dataclass(frozen=True)
 class HeadFamily:
-    """A head that replaces a decoder's MLP, under a word of its own in method names.
+    """Kind of head that replaces a decoder's MLP, with its own word in method names.
 
     Attributes:
         name: the word, as in `edsr-<name>-liif-s`.
-        variants: what may follow the decoder's name, with a line of explanation each.
-        build: called with (decoder, latent_channels, variant, **options).
+        variants: words that may follow the decoder's name, each with an explanation in one line.
+        build: makes a head from (decoder, latent_channels, variant, **options).
         options: names that `build` takes as options.
         ablations: suffixes of its methods.
-        label: of its methods in tables, with {decoder} and {variant}.
+        label: label of its methods in tables, with {decoder} and {variant}.
     """
 
     name: str
@@ -116,7 +116,7 @@ class HeadFamily:
 
 
 class UnknownMethodError(ValueError):
-    """A method name that nothing answers to; the message suggests the nearest."""
+    """Error for an unknown method name; the message suggests the nearest names."""
 
 
 def _no_network(method: Method, **options: object) -> SRModel:
@@ -126,26 +126,27 @@ def _no_network(method: Method, **options: object) -> SRModel:
 
 @dataclass(frozen=True)
 class Method:
-    """A method: what it is called, what it can do, and how its network is made.
+    """Method: its name, its abilities and how its network is made.
 
     Attributes:
-        name: as commands take it.
-        label: what the papers' tables call it: `MoEISR(LIIF)-s` over an encoder.
-        over: what they call its encoder there; "none" where they name none.
-        make: called with the method and the keywords of `build` that are set, of which it takes
-            those that concern it; answers with the network.
-        encoder: of the name, or system: what it is listed under in a profile's networks; empty for
-            methods without a network.
-        decoder: empty for networks that answer with whole images.
-        head: of the head family; empty for the decoder's own MLP.
-        variant: of the head family.
-        scale: of a fixed-scale network.
-        upsampler: of a network for several integer scales.
-        suffix: of an ablation, with what it changes.
-        scales: whole scales of a network that makes images at several, `model(lr, scale)`; empty
-            for all others.
-        dense: whether its own project trains a fixed-scale network on whole HR crops. Networks of
-            several scales know no other way; the LIIF project draws random pixels of the crops.
+        name: name that commands take.
+        label: name in the papers' tables: `MoEISR(LIIF)-s` over an encoder.
+        over: the encoder's name in the papers' tables; "none" where they name none.
+        make: makes the network from the method and those keywords of `build` that are set and
+            concern it.
+        encoder: name of the encoder or system, under which a profile lists its network options;
+            empty for methods without a network.
+        decoder: name of the decoder; empty for networks that make whole images.
+        head: name of the head family; empty for the decoder's own MLP.
+        variant: variant of the head family.
+        scale: scale of a fixed-scale network.
+        upsampler: name of the upsampler for several integer scales.
+        suffix: suffix of an ablation, which `changes` belongs to.
+        scales: integer scales of a network that makes images at several scales, `model(lr, scale)`;
+            empty for all other networks.
+        dense: whether the original project trains a fixed-scale network on whole HR crops. Networks
+            of several scales are always trained so; the LIIF project draws random pixels of the
+            crops.
     """
 
     name: str
@@ -165,12 +166,12 @@ class Method:
 
     @property
     def makes_images(self) -> bool:
-        """Tell whether the network makes whole images at whole scales; others answer queries."""
+        """Whether the network makes whole images at integer scales; others answer queries."""
         return self.scale is not None or bool(self.scales)
 
     @property
     def only_scales(self) -> tuple[int, ...] | None:
-        """The scales that the method can do, the smallest first; None for any.
+        """The only scales that the method can do, in ascending order; None for any scale.
 
         Example:
             >>> parse("edsr-x3").only_scales, parse("edsr-liif").only_scales
@@ -186,7 +187,7 @@ class Method:
 
     @property
     def baseline(self) -> str:
-        """The method that this one is a change of, which it is compared with; "" for none.
+        """Name of the method that this one changes and is compared with; "" for none.
 
         Example:
             >>> parse("edsr-moeisr-lte-s").baseline, parse("rdn-lmliif").baseline
@@ -199,9 +200,9 @@ class Method:
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Names of the groups that a method belongs to, the largest first.
+        """Names of the groups that a method belongs to, the largest group first.
 
-        The first words of its name, and the baseline whose head is replaced.
+        They are made of the first words of its name, and of the baseline whose head is replaced.
 
         Example:
             >>> parse("edsr-moeisr-lte-s").families
@@ -216,7 +217,7 @@ class Method:
 
 @cache
 def heads() -> dict[str, HeadFamily]:
-    """Head families of the installed plugins, by name."""
+    """List the head families of the installed plugins, by name."""
     found: dict[str, HeadFamily] = {}
     for entry in entry_points(group="baselines.plugins"):
         family: HeadFamily = entry.load().HEAD_FAMILY
@@ -279,14 +280,14 @@ def _bicubic(method: Method, **options: object) -> SRModel:
 
 
 def register(method: Method) -> Method:
-    """Add a method of your own, of any kind of network; it is then measured like all others.
+    """Add a method with any kind of network; it is then measured like all others.
 
     Args:
-        method: whose `make` answers with an `SRModel`; `encoder` is what its options are listed
-            under in a profile's networks (its name, if left empty).
+        method: method whose `make` returns an `SRModel`; `encoder` is the name under which a
+            profile lists its options (the method's name, if left empty).
 
     Raises:
-        ValueError: for a name that is taken, or a network that does not say what it costs.
+        ValueError: the name is taken, or the network does not say what it costs.
 
     Example:
         >>> from baselines.systems.bicubic import Bicubic
@@ -307,12 +308,12 @@ def register(method: Method) -> Method:
 
 
 def encoder_names() -> list[str]:
-    """Every encoder and system, those of registered methods among them."""
+    """List every encoder and system, including those of registered methods."""
     return list(dict.fromkeys([*ENCODERS, *(m.encoder for m in _names().values() if m.encoder)]))
 
 
 def unregister(name: str) -> None:
-    """Take back a method that was registered."""
+    """Remove a method that was registered."""
     del _names()[name]
     parse.cache_clear()
 
@@ -331,12 +332,12 @@ def _check_costs(name: str, model: SRModel) -> None:
 
 
 def methods() -> list[str]:
-    """Every method name without suffix, baselines before the variants of their decoder."""
+    """List all method names without suffix; baselines come before variants of their decoder."""
     return list(_names())
 
 
 def ablations(method: Method) -> tuple[Ablation, ...]:
-    """The suffixes that a method may have."""
+    """List the suffixes that a method may have."""
     if method.head:
         return heads()[method.head].ablations
     return (DEPTH,) if method.decoder and DECODERS[method.decoder].routable else ()
@@ -344,10 +345,11 @@ def ablations(method: Method) -> tuple[Ablation, ...]:
 
 @cache
 def parse(method: str) -> Method:
-    """The parts of a method name.
+    """Find the method of a name.
 
     Raises:
-        UnknownMethodError: with the nearest names, and what lists all.
+        UnknownMethodError: the name is unknown; the message has the nearest names and how to list
+            all.
 
     Example:
         >>> parse("rdn-liif-3layer").changes.decoder
@@ -377,17 +379,17 @@ def parse(method: str) -> Method:
 
 
 SHORT = 20
-"""Names that an error message lists in full."""
+"""Largest number of names that an error message lists in full."""
 
 
 def unknown(what: str, name: str, available: Iterable[str], listed: str = "") -> str:
-    """A sentence on a name that nothing answers to: the nearest ones, and where all are.
+    """Write a sentence about an unknown name: the nearest names, and where to find all.
 
     Args:
-        what: it is the name of.
-        name: that is unknown.
-        available: names that there are. A long list of them is not printed.
-        listed: what prints a long list.
+        what: kind of thing that the name should belong to.
+        name: the unknown name.
+        available: known names. A long list of them is not printed.
+        listed: command that prints a long list.
 
     Example:
         >>> unknown("encoder", "esdr", ["edsr", "rdn"])
@@ -403,7 +405,7 @@ def unknown(what: str, name: str, available: Iterable[str], listed: str = "") ->
 
 
 def _nearest(name: str, options: Sequence[str], count: int) -> list[str]:
-    """Names that have this one as a part, the plainest first; else those spelled like it."""
+    """Find names that contain this one, the plainest first; else names with a similar spelling."""
     inside = [option for option in options if f"-{name.lower()}-" in f"-{option}-"]
     inside.sort(key=lambda option: option.count("-"))
     return inside[:count] or difflib.get_close_matches(name, options, n=count, cutoff=0.5)
@@ -422,7 +424,7 @@ def _check_options(part: str, given: Mapping[str, object], allowed: Iterable[str
 def _changed(
     parts: Method, given: Mapping[str, Any] | None, changes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Options with those that the method's suffix stands for."""
+    """Merge options with those that the method's suffix stands for."""
     for key in given or ():
         if key in changes:
             raise TypeError(f"{parts.name} says itself what {key} is: {changes[key]}")
@@ -440,23 +442,24 @@ def build(
     lookup: bool = False,
     encoders: Mapping[str, Callable[..., Encoder]] = ENCODERS,
 ) -> SRModel:
-    """The untrained network of a method, at the paper's sizes unless overridden.
+    """Build the untrained network of a method, at the paper's sizes unless overridden.
 
     Args:
         method: a name of `methods()`, with or without a suffix.
         encoder: options of the encoder (EDSR: blocks, features) or system.
         decoder: options of the decoder (width, depth; LIIF: unfold, cell).
-        head: options of the head family (MoEISR: those of `moeisr.model.build_head`), or of a
-            plain MLP: `hidden`, the widths of its layers where they differ from one another.
+        head: options of the head family (MoEISR: those of `moeisr.model.build_head`), or of a plain
+            MLP: `hidden`, the widths of its layers where they differ from one another.
         upsampler: options of the upsampler for several scales (IGConv: width, layers, scales).
-        ensemble: local ensemble of four latent codes.
-        lookup: a fixed-scale network in the LIIF project's wrapper, `FixedScaleLookup`.
-        encoders: what makes them, by name. Networks that are never run may have one in common.
+        ensemble: whether to use the local ensemble of four latent codes.
+        lookup: whether to wrap a fixed-scale network as in the LIIF project, `FixedScaleLookup`.
+        encoders: makers of encoders by name. Networks that are never run may share an encoder.
 
     Raises:
-        UnknownMethodError: for an unknown name, or a suffix about an expert that is not there.
-        TypeError: for an unknown option, naming the nearest, one that the name decides, or one
-            that does not concern the method.
+        UnknownMethodError: the name is unknown, or its suffix is about an expert that does not
+            exist.
+        TypeError: an option is unknown (the message names the nearest), is decided by the name, or
+            does not concern the method.
 
     Example:
         >>> model = build("edsr-liif", encoder={"blocks": 1, "features": 8})
@@ -481,7 +484,7 @@ def _encoder(
     encoders: Mapping[str, Callable[..., Encoder]],
     *others: tuple[str, Mapping[str, Any] | None],
 ) -> Callable[..., Encoder]:
-    """Find what makes a method's encoder, and check its options and those of other parts."""
+    """Find the maker of a method's encoder, and check its options and those of other parts."""
     make: Callable[..., Encoder] = encoders[method.encoder]
     _check_options("encoder", given, _options_of(make, {"scale"}))
     for part, options in others:

@@ -1,4 +1,4 @@
-"""Networks of which nothing but shapes is wanted: their sizes, their multiply-adds."""
+"""Networks with shapes but without values, to read their sizes and count their MACs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch.overrides import TorchFunctionMode
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves weights as they were allocated: drawing them is half of the time of a network.
+    """Mode that leaves weights uninitialised: drawing them takes half of the time of building.
 
     Args:
-        limit: operations on tensors; None for any number.
+        limit: largest number of tensor operations; None for no limit.
     """
 
     def __init__(self, limit: int | None = None) -> None:
@@ -41,7 +41,7 @@ class _Unfilled(TorchFunctionMode):
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """A network is thousands of objects that stay; a third of the time went into visiting them."""
+    """Pause garbage collection: visiting a network's many objects took a third of the time."""
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -53,13 +53,13 @@ def _uncollected() -> Iterator[None]:
 
 @contextmanager
 def shapes_only(limit: int | None = None) -> Iterator[None]:
-    """Whatever is built inside has shapes and no values, and costs no memory.
+    """Build networks that have shapes but no values and take no memory.
 
     Args:
-        limit: operations on tensors that building may take, seven or eight for each weight.
+        limit: tensor operations that building may take, seven or eight for each weight.
 
     Raises:
-        ValueError: when it takes more.
+        ValueError: building takes more operations.
 
     Example:
         >>> from baselines import build

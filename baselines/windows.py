@@ -1,11 +1,11 @@
 """LR images extended to whole windows, as the official evaluation of SwinIR does.
 
 The test scripts of SwinIR, LTE and LMF extend the LR image at the bottom and right by its mirror
-image, the edge pixel repeated, up to the next multiple of the window; a side that is a multiple
-already gains a whole window. Queries and cells then belong to the extended image, and the
-prediction is cut back. Other encoders take the image as it is. So do networks for several scales:
-IGConv's project pads by reflection to whole windows, and only where there are none, which its
-networks do themselves (`baselines.systems.multiscale`).
+image, with the edge pixel repeated, up to the next multiple of the window. A side that is already a
+multiple is extended by a whole window. Queries and cells then belong to the extended image, and the
+prediction is cropped. Other encoders take the image as it is. Networks for several scales do so
+too: IGConv's project pads by reflection to whole windows, and only where needed, which its networks
+do themselves (`baselines.systems.multiscale`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Grid:
-    """The LR image that a network sees, and the SR image that belongs to it.
+    """Sizes of the LR image that a network sees and of the SR image that belongs to it.
 
     Attributes:
         lr: (h, w), extended.
@@ -32,10 +32,10 @@ class Grid:
 
 
 def grid(window: int, lr_size: Size, hr_size: Size) -> Grid:
-    """Sizes that a network sees and makes of an LR image of (h, w) that is to become (H, W).
+    """Compute the sizes that a network sees and makes when an LR image (h, w) is to become (H, W).
 
-    The extended SR image keeps the ratio of the two sizes, rounded to whole pixels: at integer
-    scales it is the official one.
+    The extended SR image keeps the ratio of the two sizes, rounded to whole pixels. At integer
+    scales it has the official size.
 
     Args:
         window: side of the windows that the network's evaluation extends images to; 1 for none.
@@ -54,7 +54,7 @@ def grid(window: int, lr_size: Size, hr_size: Size) -> Grid:
 
 
 def whole_windows(size: tuple[int, int], window: int) -> tuple[int, int]:
-    """(h, w) rounded up to multiples of a window's side.
+    """Round (h, w) up to multiples of a window's side.
 
     Example:
         >>> whole_windows((22, 30), 22)
@@ -65,13 +65,13 @@ def whole_windows(size: tuple[int, int], window: int) -> tuple[int, int]:
 
 
 def mirrored(image: Tensor, size: tuple[int, int], repeat_edge: bool) -> Tensor:
-    """(..., h, w) extended at the bottom and right to (..., H, W), mirrored as often as needed.
+    """Mirror (..., h, w) at the bottom and right up to (..., H, W), repeatedly where needed.
 
-    `F.pad` refuses more than one reflection, which images smaller than the padding need.
+    `F.pad` allows only one reflection, but images smaller than the padding need more.
 
     Args:
         image: any dtype.
-        size: (H, W); a side that is there already stays.
+        size: (H, W); a side that is already large enough is kept.
         repeat_edge: whether the edge pixel stands on both sides of the edge.
     """
     for axis, side in zip((-2, -1), size, strict=True):
@@ -85,9 +85,9 @@ def mirrored(image: Tensor, size: tuple[int, int], repeat_edge: bool) -> Tensor:
 
 
 def extend(image: Tensor, size: Size) -> Tensor:
-    """(B, C, h, w) mirrored at the bottom and right, edge pixel repeated, up to (H, W).
+    """Mirror (B, C, h, w) at the bottom and right up to (H, W), with the edge pixel repeated.
 
-    Images smaller than half of that, which the official scripts cannot do, are mirrored again.
-    The encoder's own padding finds whole windows then, and does nothing.
+    Images smaller than half of that, which the official scripts cannot handle, are mirrored again.
+    The encoder's own padding then finds whole windows, and does nothing.
     """
     return mirrored(image, size, repeat_edge=True)

@@ -1,4 +1,4 @@
-"""The `harness` command: thin, every command lives in `harness.commands`."""
+"""The `harness` command group; every command is defined in `harness.commands`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _fail(message: str, status: int) -> int:
 
 
 def _run() -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         # What a terminal of few letters, or no UTF-8 in a file's name, cannot show is escaped.
         if isinstance(stream, io.TextIOWrapper):
@@ -111,5 +111,5 @@ def _run() -> int:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the console script."""
     sys.exit(_run())

@@ -20,14 +20,14 @@ def decoder_macs(
     """Count the decoder's MACs of a method at the paper's sizes, as the paper counts them.
 
     Args:
-        method: its name.
+        method: name of the method.
         lr_size: (h, w) of the LR image.
-        scale: the SR image is round(h * scale) x round(w * scale).
+        scale: scale factor; the SR image has round(h * scale) x round(w * scale) pixels.
         choice: expert of each LR pixel (MoEISR).
         shares: share of each expert (MoEISR), where there is no choice to count.
 
     Raises:
-        ValueError: for a scale that the method cannot do; as `SRModel.count`.
+        ValueError: the method cannot do the scale; see also `SRModel.count`.
 
     Example:
         >>> decoder_macs("edsr-liif", (10, 10), 2) == 4 * 400 * 345_856

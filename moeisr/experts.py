@@ -1,4 +1,4 @@
-"""Experts of different depth, and the head that routes to them (MoEISR, sec. 3.2)."""
+"""Experts of different depth, and the head that routes queries to them (MoEISR, sec. 3.2)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from moeisr.mapper import Mapper
 
 
 class ExpertHead(Head):
-    """Mapper and experts in the place of one MLP.
+    """Head of mapper and experts that replaces a single MLP.
 
-    Training mixes all experts with Gumbel-softmax weights (eq. 5); the noise is drawn once per
-    LR pixel, since g(D_k) is indexed by the LR pixel k. Evaluation runs the most probable
-    expert alone (eq. 4): queries are grouped by expert, so an unused expert costs nothing.
+    Training mixes all experts with Gumbel-softmax weights (eq. 5); the noise is drawn once per LR
+    pixel, since g(D_k) is indexed by the LR pixel k. Evaluation runs only the most probable expert
+    (eq. 4): queries are grouped by expert, so an unused expert costs nothing.
 
     Args:
-        mapper: scores of the experts from the encoder's features.
-        in_dim: width of what the decoder feeds.
+        mapper: network that scores the experts from the encoder's features.
+        in_dim: width of the decoder's output, which the experts take.
         width: hidden width of every expert.
-        depths: linear layers of each expert, shallowest first.
+        depths: number of linear layers of each expert, shallowest first.
         temperature: tau of the Gumbel-softmax.
-        straight_through: one-hot weights forward, soft gradient backward, instead of eq. 5.
-        routing_unit: "latent", each code of the local ensemble by its own choice, or "pixel",
-            the choice of the nearest code for all codes of an output pixel.
+        straight_through: whether to use one-hot weights forward and the soft gradient backward,
+            instead of eq. 5.
+        routing_unit: "latent": each code of the local ensemble has its own choice; "pixel": all
+            codes of an output pixel take the choice of the nearest code.
         out_dim: width of the experts' output.
     """
 
@@ -54,7 +55,7 @@ class ExpertHead(Head):
         self.out_dim = out_dim
 
     def route(self, latent: Tensor) -> Routing:
-        """Expert map D, and the weights that `forward` takes (g(D) in training)."""
+        """Compute the expert map D, and the weights that `forward` takes (g(D) in training)."""
         scores = self.mapper(latent)
         probabilities = scores.softmax(dim=-1)
         if not self.training:
@@ -63,17 +64,17 @@ class ExpertHead(Head):
         return Routing(probabilities, gates)
 
     def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
-        """(N, in_dim) and (N, J) to (N, out_dim)."""
+        """Map (N, in_dim) with weights (N, J) to (N, out_dim)."""
         assert gates is not None
         return self._mix(fed, gates) if self.training else self._choose(fed, gates)
 
     def _mix(self, fed: Tensor, gates: Tensor) -> Tensor:
-        """Weighted sum over all experts (eq. 5)."""
+        """Compute the weighted sum over all experts (eq. 5)."""
         outputs = torch.stack([expert(fed) for expert in self.experts], dim=-1)
         return (outputs * gates.unsqueeze(1)).sum(dim=-1)
 
     def _choose(self, fed: Tensor, gates: Tensor) -> Tensor:
-        """The most probable expert of each query, and no other (eq. 4)."""
+        """Run only the most probable expert of each query (eq. 4)."""
         choice = gates.argmax(dim=-1)
         out: Tensor | None = None
         for j, expert in enumerate(self.experts):
@@ -88,10 +89,13 @@ class ExpertHead(Head):
 
     @property
     def mlps(self) -> Sequence[MLP]:
+        """MLPs of the experts, shallowest first."""
         return [expert for expert in self.experts if isinstance(expert, MLP)]
 
     def mixed(self) -> Sequence[MLP] | None:
+        """Return the MLPs that training mixes; None in evaluation, where one expert answers."""
         return self.mlps if self.training else None
 
     def routing_macs(self) -> int:
+        """Count the MACs of the mapper per LR pixel."""
         return self.mapper.macs

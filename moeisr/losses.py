@@ -1,4 +1,4 @@
-"""MoEISR's loss: 3000 * L1 + 1 * balance (sec. 3.3, eqs. 6 and 7)."""
+"""Loss of MoEISR: 3000 * L1 + 1 * balance (sec. 3.3, eqs. 6 and 7)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ BETA = 1.0
 def balance_loss(
     probabilities: Tensor, weights: Sequence[float] | None = None, unit: BalanceUnit = "batch"
 ) -> Tensor:
-    """Eq. 7: sum_j | w_j * sum_k D_kj - K / J |, for one image of K latent codes.
+    """Compute eq. 7: sum_j | w_j * sum_k D_kj - K / J |, for one image of K latent codes.
 
-    The paper does not say how a batch enters. Both units are scaled to one image, so that
-    alpha and beta mean the same for every batch size:
+    The paper does not define the loss of a batch. Both units are scaled to one image, so that alpha
+    and beta mean the same for every batch size:
 
-    - "batch" (default): the absolute value is taken of the batch's totals, divided by the batch
-      size. The paper asks for E[D_k] = 1/J of a random input pixel, and the losses it cites
-      (sparsely-gated mixture of experts, ClassSR) balance batches: a smooth patch may go to the
-      shallow experts as a whole.
+    - "batch" (default): the absolute value of the batch's totalsis divided by the batch size. The
+      paper asks for E[D_k] = 1/J of a random input pixel, and the losses it cites (sparsely-gated
+      mixture of experts, ClassSR) balance batches: a smooth patch may use shallow experts only.
     - "image": each patch is balanced on its own; the mean over the batch.
 
     Args:
@@ -55,5 +54,5 @@ def moeisr_loss(
     weights: Sequence[float] | None = None,
     unit: BalanceUnit = "batch",
 ) -> Tensor:
-    """Eq. 6: alpha * L1 + beta * balance."""
+    """Compute eq. 6: alpha * L1 + beta * balance."""
     return alpha * l1 + beta * balance_loss(probabilities, weights, unit)

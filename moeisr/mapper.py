@@ -1,4 +1,4 @@
-"""The mapper: which expert suits which latent code (MoEISR, sec. 3.2, eq. 3)."""
+"""Mapper that decides which expert suits which latent code (MoEISR, sec. 3.2, eq. 3)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 
 class Mapper(nn.Module):
-    """Convolutions from encoder features to one score per expert, once per LR image.
+    """Convolutions from encoder features to one score per expert, run once per LR image.
 
     Args:
-        channels: of the encoder's features.
+        channels: channels of the encoder's features.
         experts: number of experts J.
-        layers: convolutional layers; five in the paper, one in its ablation (Table 5).
-        width: channels between them. The paper is silent; the increments of its Table 3 over
-            scales leave 21.7 to 25.9 thousand multiply-adds per LR pixel for the mapper, which
-            3x3 layers of width 20 meet (23,040 for 64 features and four experts).
+        layers: number of convolutional layers; five in the paper, one in its ablation (Table 5).
+        width: channels between the layers. The paper does not say it; the increments of its Table 3
+            over scales leave 21.7 to 25.9 thousand MACs per LR pixel for the mapper, which 3x3
+            layers of width 20 meet (23,040 for 64 features and four experts).
         kernel: side of the convolutions (odd; zero padding).
     """
 
@@ -38,6 +38,6 @@ class Mapper(nn.Module):
         self.macs = sum(a * b * kernel * kernel for a, b in pairs)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """(B, C, h, w) to scores (B, h*w, J); their softmax over J is the expert map D."""
+        """Map (B, C, h, w) to scores (B, h*w, J); their softmax over J is the expert map D."""
         scores: Tensor = self.layers(latent)
         return scores.flatten(2).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""MoEISR over any implicit decoder: the head family behind `<encoder>-moeisr-<decoder>-<size>`."""
+"""MoEISR over any implicit decoder: the head family of `<encoder>-moeisr-<decoder>-<size>`."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def build_head(
     straight_through: bool = False,
     routing_unit: RoutingUnit = "latent",
 ) -> ExpertHead:
-    """Mapper and experts for a decoder, at the paper's settings (sec. 4) unless given.
+    """Build mapper and experts for a decoder, at the paper's settings (sec. 4) unless overridden.
 
-    There is one expert for each depth from two linear layers up to the decoder's own: four
-    for LIIF, three for LTE. Everything but the expert's width keeps the decoder's size, LTE's
-    Fourier features too (the -s rows of the paper's Table 3 fit 256-128-...-3 only).
+    There is one expert for each depth from two linear layers up to the decoder's own: four for
+    LIIF, three for LTE. Except for the expert's width, everything keeps the decoder's size,
+    including LTE's Fourier features (the -s rows of the paper's Table 3 fit 256-128-...-3 only).
 
     Args:
-        decoder: what feeds the head.
-        latent_channels: of the encoder's features, which the mapper reads.
+        decoder: decoder whose output the head takes.
+        latent_channels: channels of the encoder's features, which the mapper reads.
         variant: "s" or "b".
-        mapper_layers: 5; 1 in the ablation of Table 5.
+        mapper_layers: number of mapper layers: 5; 1 in the ablation of Table 5.
         mapper_width: see `Mapper`.
         mapper_kernel: see `Mapper`.
         temperature: tau of the Gumbel-softmax (1; 3 and 5 in Table 5).
@@ -66,7 +66,7 @@ _Number = TypeVar("_Number", int, float)
 
 
 def _other(value: _Number, default: _Number) -> _Number:
-    """A value that deserves a suffix: one name for one network."""
+    """Check that a value differs from the usual one, so that each network has only one name."""
     if value == default:
         raise ValueError(f"{default:g} is the default; leave the suffix out")
     return value

@@ -328,7 +328,9 @@ def test_a_network_without_memory_is_a_cell_with_a_reason(
     short[0] = False
     second = found()
     assert second["edsr-liif", 4]["latency_s"] > 0
-    assert second["bicubic", 4]["latency_s"] != first["bicubic", 4]["latency_s"], "in turns again"
+    assert second["bicubic", 4]["latency_s"] != first["bicubic", 4]["latency_s"], (
+        "interleaved again"
+    )
     assert second["bicubic", 2]["latency_s"] == first["bicubic", 2]["latency_s"]
 
 
@@ -542,7 +544,7 @@ def test_what_was_not_timed_in_turns_is_said(tmp_path):
         tmp_path, only(lambda r: (r.kind, r.method, r.scale) == ("latency", "edsr-lte", 8), alone)
     )
     text = render(tmp_path, "quick", "compare", "markdown")
-    apart = f"NOT all of {TIMES}8 were timed in turns with each other"
+    apart = f"NOT all of {TIMES}8 were timed in interleaved runs"
     assert apart in text[text.index("## Latency") :]
     assert apart not in text[: text.index("## Latency")], "the overview is of another scale"
     write_report(tmp_path, "quick", "compare", tmp_path / "out", ["json"])

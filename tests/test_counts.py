@@ -96,8 +96,8 @@ def test_claims_stand_beside_what_follows(document):
     found = [(c["words"], c["claim"]["printed"]["text"], c["percent"]) for c in document["claims"]]
     at_most = 1 - 1648 / 345_856
     assert found == [
-        ("multiply-adds saved", "99.9%", pytest.approx(99.34, abs=0.005)),
-        ("multiply-adds saved", "99.9%", pytest.approx(100 * at_most)),
+        ("MACs saved", "99.9%", pytest.approx(99.34, abs=0.005)),
+        ("MACs saved", "99.9%", pytest.approx(100 * at_most)),
         ("speed", "57 times", None),
         ("parameters saved", "76%", pytest.approx(100 * (1 - 165_651 / 346_883))),
     ]
@@ -184,7 +184,7 @@ def test_costs_beside_scores(tiny, harness: Harness, monkeypatch: pytest.MonkeyP
     assert found["EDSR", 2]["parameters"] == 1_369_859
     assert found["CARN-M", 4]["published_macs"] == 33e9
     text = Path("reports/tiny/neighbour.md").read_text()
-    rows = {row[0]: row for row in lines(text, "Multiply-adds (GMACs), 1280x720 output")}
+    rows = {row[0]: row for row in lines(text, "MACs (GMACs), 1280x720 output")}
     assert rows["EDSR"] == ["EDSR", "counted", "316.25", "160.06", "114.23"]
     assert rows["SAFMN \N{DAGGER}"] == ["SAFMN \N{DAGGER}", "published", "52", "23", "14"]
     rows = {row[0]: row for row in lines(text, "Parameters")}

@@ -85,7 +85,7 @@ def test_neighbours_are_not_captioned_as_moeisr(experiment: str, harness: Harnes
     for words in (
         "mapper",
         "Table 3 takes",
-        "calls multiply-adds FLOPs",
+        "calls MACs FLOPs",
         "SSIM is over 0",
         "+size",
     ):
@@ -100,7 +100,7 @@ def test_a_part_that_was_not_counted_says_so(harness: Harness):
     """Rows that a run leaves out keep their line, with the reason."""
     harness.good("run", "seemore-table1", "--no-train", "--no-figures", "--methods", "seemore-t-*")
     text = Path("reports/seemore-table1.md").read_text()
-    section = text.partition("## Multiply-adds (GMACs)")[2].partition("\n## ")[0]
+    section = text.partition("## MACs (GMACs)")[2].partition("\n## ")[0]
     rows = [[c.strip() for c in r.split("|")[1:-1]] for r in section.splitlines() if r[:1] == "|"]
     (lost,) = [row for row in rows if row[0] == "SeemoRe-B"]
     assert lost[1:] == ["counted", *["\N{EN DASH} [a]"] * 3]

@@ -112,7 +112,7 @@ def test_ties_at_printed_precision_are_all_bold_and_bicubic_never(tmp_path: Path
 
 def test_the_least_multiply_adds_are_bold(results: Path) -> None:
     text = render(results, "quick", "table1", "markdown")
-    title = "Decoder multiply-adds"
+    title = "Decoder MACs"
     assert set(line(text, "EDSR-LIIF", "paper's count", title)) == {"400.00"}
     assert set(line(text, "EDSR-MoEISR(LIIF)-b", "paper's count", title)) == {"**105.26**"}
     assert set(line(text, "EDSR-MoEISR(LIIF)-b", "% of LIIF", title)) == {"26.3"}
@@ -252,7 +252,7 @@ def test_csv_says_what_was_counted_alone(tmp_path: Path) -> None:
     root = write_results(tmp_path, plan=replace(PLAN, methods=notes), edit=edit)
     row = table_of(render(root, "quick", "table1", "csv"))["edsr-lte", 4]
     assert (row["kind"], row["training"], row["networks"]) == ("counted", "", PLAN.networks)
-    assert row["unscored"] == "not trained: its multiply-adds alone are counted"
+    assert row["unscored"] == "not trained: its MACs alone are counted"
 
 
 def test_methods_under_bicubic_are_called_a_path(results: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Encoders: an LR image to features on the LR grid. One file each; listed in `ENCODERS`."""
+"""Encoders from an LR image to features on the LR grid: one file each, listed in `ENCODERS`."""
 
 from __future__ import annotations
 

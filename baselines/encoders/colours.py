@@ -1,4 +1,4 @@
-"""Colour values that networks with their own upsampler were made for: each project has its own."""
+"""Colour values of networks with their own upsampler, which differ between projects."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Values = Literal["signed", "unit", "bytes"]
 
 
 class Colours(nn.Module):
-    """From an image to what a network's layers see of it, and back.
+    """Conversion from an image to the values that a network's layers see, and back.
 
     Args:
-        values: of the layers: "signed", [-1, 1] (LIIF's project); "unit", [0, 1]; "bytes",
-            [0, 255] (EDSR's project).
-        shifted: the layers see the difference from DIV2K's mean colour.
+        values: value range of the layers: "signed", [-1, 1] (LIIF's project); "unit", [0, 1];
+            "bytes", [0, 255] (EDSR's project).
+        shifted: whether the layers see the difference from DIV2K's mean colour.
     """
 
     def __init__(self, values: Values = "signed", shifted: bool = False) -> None:
@@ -40,19 +40,19 @@ class Colours(nn.Module):
         self.outside: Range = "signed" if values == "signed" else "unit"
 
     def enter(self, image: Tensor) -> Tensor:
-        """(B, 3, h, w) in [-1, 1] or [0, 1], as `outside` says, to the layers' values."""
+        """Convert (B, 3, h, w) in [-1, 1] or [0, 1], as `outside` says, to the layers' values."""
         return image if self.plain else image * self.peak - self.mean
 
     def leave(self, image: Tensor) -> Tensor:
-        """The inverse of `enter`."""
+        """Invert `enter`."""
         return image if self.plain else (image + self.mean) / self.peak
 
 
 def colours_of(scale: int | None, values: Values, shifted: bool = False) -> Colours:
-    """The colours of a network with its own upsampler, or of an encoder (scale None).
+    """Make the colours of a network with its own upsampler, or of an encoder (scale None).
 
     Raises:
-        ValueError: for an encoder of other values than decoders hand it, [-1, 1].
+        ValueError: an encoder has another value range than [-1, 1], which decoders need.
     """
     if scale is None and (values != "signed" or shifted):
         raise ValueError("an encoder works on [-1, 1]; only upsampling networks have `values`")

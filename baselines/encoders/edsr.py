@@ -1,4 +1,4 @@
-"""EDSR (Lim et al., CVPR Workshops 2017), as encoder or with its own upsampler."""
+"""EDSR (Lim et al., CVPR Workshops 2017), as an encoder or with its own upsampler."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from baselines.fast.banding import in_bands
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """A 3x3 convolution that keeps height and width (zero padding)."""
+    """Make a 3x3 convolution that keeps height and width (zero padding)."""
     return nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
 
 class ResidualBlock(nn.Module):
-    """conv, ReLU, conv, times a constant, plus the input; EDSR has no batch normalisation."""
+    """Residual block: convolution, ReLU, convolution, times a constant; no batch normalisation."""
 
     def __init__(self, channels: int, scale: float = 1) -> None:
         super().__init__()
@@ -28,12 +28,13 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to the same shape."""
         inner: Tensor = self.body(x)
         return x + (inner if self.scale == 1 else inner * self.scale)
 
 
 def upsampling_steps(scale: int) -> list[int]:
-    """Pixel shuffles that make a scale: x2 steps for powers of two, one step for x3.
+    """List the pixel shuffles that make a scale: x2 steps for powers of two, one step for x3.
 
     Raises:
         ValueError: for another scale.
@@ -46,7 +47,7 @@ def upsampling_steps(scale: int) -> list[int]:
 
 
 def pixel_shuffle_upsampler(channels: int, scale: int) -> nn.Sequential:
-    """Sub-pixel upsampler of EDSR."""
+    """Make EDSR's sub-pixel upsampler."""
     layers: list[nn.Module] = []
     for step in upsampling_steps(scale):
         layers += [conv3x3(channels, step * step * channels), nn.PixelShuffle(step)]
@@ -54,13 +55,13 @@ def pixel_shuffle_upsampler(channels: int, scale: int) -> nn.Sequential:
 
 
 def upsample(tail: Callable[[Tensor], Tensor], x: Tensor, scale: int | None) -> Tensor:
-    """A sub-pixel upsampler's answer, in bands of rows where an image would not fit.
+    """Run a sub-pixel upsampler, in bands of rows where a whole image would need too much memory.
 
     Args:
-        tail: convolutions and pixel shuffles; one convolution on the LR grid and fewer than two
-            rows of it in all others.
+        tail: convolutions and pixel shuffles; at most one convolution on the LR grid, and fewer
+            than two rows of it in all others.
         x: (B, C, h, w).
-        scale: of the tail; None for none.
+        scale: scale of the tail; None for an encoder without one.
     """
     if scale is None:
         return tail(x)
@@ -72,12 +73,13 @@ class EDSR(Encoder):
     """EDSR-baseline; by default without its colour shift, as the LIIF family uses it.
 
     Args:
-        blocks: residual blocks.
+        blocks: number of residual blocks.
         features: channels of every hidden layer.
-        residual_scale: of what a block adds to its input; 0.1 in the large EDSR (sec. 3.3).
-        scale: None gives the encoder (LR features); an integer adds EDSR's own upsampler.
-        values: with the upsampler, the values that its layers see (`Colours`).
-        shifted: less the mean colour; EDSR's own project has "bytes", shifted.
+        residual_scale: factor of the output that a block adds to its input; 0.1 in the large EDSR
+            (sec. 3.3).
+        scale: None makes the encoder (LR features); an integer adds EDSR's own upsampler.
+        values: value range of the layers with the upsampler (`Colours`).
+        shifted: whether the mean colour is subtracted; EDSR's own project has "bytes", shifted.
 
     Example:
         >>> import torch
@@ -113,6 +115,6 @@ class EDSR(Encoder):
         )
 
     def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
+        """Map (B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
         x = self.head(self.colours.enter(lr))
         return self.colours.leave(upsample(self.tail, x + self.body(x), self.scale))

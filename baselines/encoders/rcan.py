@@ -1,4 +1,4 @@
-"""RCAN (Zhang et al., ECCV 2018), as encoder or with its own upsampler."""
+"""RCAN (Zhang et al., ECCV 2018), as an encoder or with its own upsampler."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler, upsample
 
 
 class ChannelAttention(nn.Module):
-    """Each channel times a weight that the mean of every channel over the image decides."""
+    """Weighting of each channel, decided by the means of all channels over the image."""
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
@@ -23,24 +23,26 @@ class ChannelAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to the same shape."""
         out: Tensor = x * self.gate(x.mean(dim=(2, 3), keepdim=True))
         return out
 
 
 class Residual(nn.Module):
-    """Layers, plus their input: RCAN's blocks and its groups of them."""
+    """Layers with a skip connection: RCAN's blocks and its groups of blocks."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
         self.body = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to the same shape."""
         out: Tensor = self.body(x) + x
         return out
 
 
 def attention_block(channels: int, reduction: int) -> Residual:
-    """Residual channel attention block."""
+    """Make a residual channel attention block."""
     return Residual(
         conv3x3(channels, channels),
         nn.ReLU(inplace=True),
@@ -50,7 +52,7 @@ def attention_block(channels: int, reduction: int) -> Residual:
 
 
 def group(channels: int, reduction: int, blocks: int) -> Residual:
-    """Residual group: blocks and a convolution."""
+    """Make a residual group: blocks and a convolution."""
     inner = (attention_block(channels, reduction) for _ in range(blocks))
     return Residual(*inner, conv3x3(channels, channels))
 
@@ -61,11 +63,11 @@ class RCAN(Encoder):
     Its channel attention looks at the whole image, so every feature depends on every pixel.
 
     Args:
-        groups: residual groups.
-        blocks: residual channel attention blocks of a group.
+        groups: number of residual groups.
+        blocks: number of residual channel attention blocks in a group.
         features: channels of every hidden layer.
-        reduction: channels over those inside the channel attention.
-        scale: None gives the encoder (LR features); 2, 3 or 4 adds RCAN's own upsampler.
+        reduction: ratio of the channels to those inside the channel attention.
+        scale: None makes the encoder (LR features); 2, 3 or 4 adds RCAN's own upsampler.
 
     Example:
         >>> import torch
@@ -99,6 +101,6 @@ class RCAN(Encoder):
         )
 
     def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
+        """Map (B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
         x = self.head(lr)
         return upsample(self.tail, self.body(x) + x, self.scale)

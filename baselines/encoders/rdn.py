@@ -1,4 +1,4 @@
-"""RDN (Zhang et al., CVPR 2018), as encoder or with its own upsampler."""
+"""RDN (Zhang et al., CVPR 2018), as an encoder or with its own upsampler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from baselines.fast.banding import in_bands
 
 
 class DenseBlock(nn.Module):
-    """Residual dense block: every layer reads all before it; a 1x1 convolution fuses them."""
+    """Residual dense block: every layer reads all earlier outputs; a 1x1 convolution fuses them."""
 
     def __init__(self, channels: int, growth: int, layers: int) -> None:
         super().__init__()
@@ -23,6 +23,7 @@ class DenseBlock(nn.Module):
         self.fusion = nn.Conv2d(channels + layers * growth, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to the same shape."""
         if not torch.is_grad_enabled():
             # All that the block knows, as it is and as the convolution wants it.
             row_bytes = 2 * self.fusion.in_channels * x.shape[3] * x.element_size()
@@ -51,11 +52,11 @@ class RDN(Encoder):
 
     Args:
         features: channels between the blocks.
-        blocks: residual dense blocks.
-        layers: convolutions of a block.
-        growth: channels that each of them adds.
-        scale: None gives the encoder (LR features); 2, 3 or 4 adds RDN's own upsampler.
-        values: with the upsampler, the values that its layers see (`Colours`).
+        blocks: number of residual dense blocks.
+        layers: number of convolutions in a block.
+        growth: channels that each convolution adds.
+        scale: None makes the encoder (LR features); 2, 3 or 4 adds RDN's own upsampler.
+        values: value range of the layers with the upsampler (`Colours`).
 
     Example:
         >>> RDN(8, blocks=2, layers=2, growth=4)(torch.zeros(1, 3, 5, 4)).shape
@@ -87,14 +88,14 @@ class RDN(Encoder):
         self.tail = nn.Identity() if scale is None else _upsampler(features, growth, scale)
 
     def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
+        """Map (B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
         first = self.shallow1(self.colours.enter(lr))
         x = self.shallow2(first)
         fused = self._fused(x) if torch.is_grad_enabled() else self._fused_in_turn(x)
         return self.colours.leave(upsample(self.tail, fused + first, self.scale))
 
     def _fused(self, x: Tensor) -> Tensor:
-        """Global feature fusion of all blocks' outputs."""
+        """Fuse the outputs of all blocks (global feature fusion)."""
         outputs = []
         for block in self.blocks:
             x = block(x)
@@ -103,7 +104,7 @@ class RDN(Encoder):
         return out
 
     def _fused_in_turn(self, x: Tensor) -> Tensor:
-        """The same: the 1x1 convolution is a sum over blocks, so no output need be kept."""
+        """Fuse block by block: the 1x1 convolution is a sum, so no output has to be kept."""
         mixing: nn.Module = self.fusion[0]
         assert isinstance(mixing, nn.Conv2d)
         bias, total = mixing.bias, None
@@ -118,7 +119,7 @@ class RDN(Encoder):
 
 
 def _upsampler(features: int, growth: int, scale: int) -> nn.Sequential:
-    """RDN's sub-pixel upsampler, `growth` channels wide inside."""
+    """Make RDN's sub-pixel upsampler, `growth` channels wide inside."""
     layers: list[nn.Module] = []
     channels = features
     for step in upsampling_steps(scale):

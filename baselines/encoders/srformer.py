@@ -1,8 +1,8 @@
 """SRFormer (Zhou et al., ICCV 2023): SwinIR's layout with permuted self-attention.
 
-Every pixel of a window attends to as many keys as there are patches of 2x2 pixels in it: keys and
-values have a quarter of the channels, and those of the four pixels of a patch stand side by side.
-So windows can be large (22x22) at the cost of small ones.
+Every pixel of a window attends to as many keys as the window has patches of 2x2 pixels. Keys and
+values have a quarter of the channels, and those of the four pixels of a patch are concatenated.
+Large windows (22x22) therefore cost as little as small ones.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PATCH = 2  # side of the patches of pixels that share a key
 @lru_cache(maxsize=4)
 @torch.inference_mode(False)
 def patch_positions(window: int) -> Tensor:
-    """(N, N / 4) index into the bias table of the offset between a pixel's patch and a key's."""
+    """Compute the (N, N / 4) bias table index of the offset between a pixel's patch and a key."""
     side = window // PATCH
     by_patch = relative_positions(side).reshape(side, side, -1)
     by_pixel = by_patch.repeat_interleave(PATCH, dim=0).repeat_interleave(PATCH, dim=1)
@@ -43,9 +43,9 @@ def patch_positions(window: int) -> Tensor:
 
 
 def patch_mask(size: tuple[int, int], window: int, shift: int, device: torch.device) -> Tensor:
-    """(windows, N, N / 4), -100 between a pixel and a key that only the cyclic shift joins.
+    """Make the (windows, N, N / 4) mask: -100 between a pixel and a key that only the shift joins.
 
-    Where the shift is odd, a patch has pixels of both sides; it counts to the far one.
+    With an odd shift, a patch has pixels of both sides; it is counted with the far side.
     """
     pixels = shift_regions(size, window, shift, device)
     patches = (size[0] // PATCH, size[1] // PATCH)
@@ -71,7 +71,7 @@ class PermutedAttention(nn.Module):
         self.proj = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(windows, N, C); `mask` (windows of one image, N, N / 4) is added to the scores."""
+        """Map (windows, N, C) to the same; `mask` (windows, N, N / 4) is added to the scores."""
         n, length, channels = x.shape
         size = channels // self.heads
         q = self.q(x).reshape(n, length, self.heads, size).transpose(1, 2)
@@ -85,7 +85,7 @@ class PermutedAttention(nn.Module):
         return out
 
     def _keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(windows, heads, N / 4, C / heads) each; a patch's channels are ordered by its pixels."""
+        """Compute (windows, heads, N / 4, C / heads) keys and values, channels by pixel."""
         n, _, channels = x.shape
         quarter = channels // PATCH**2
         pixels = self.kv(x).reshape(n, self.side, PATCH, self.side, PATCH, 2, quarter)
@@ -104,13 +104,13 @@ class ConvolutionalMLP(nn.Module):
         self.fc2 = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C)."""
+        """Map (B, H, W, C) to the same shape."""
         row_bytes = 5 * self.fc1.out_features * x.shape[2] * x.element_size()
         banded = in_bands(self._by_channel, x.permute(0, 3, 1, 2), 2, row_bytes)
         return banded.permute(0, 2, 3, 1)
 
     def _by_channel(self, x: Tensor) -> Tensor:
-        """(B, C, H, W)."""
+        """Map (B, C, H, W) to the same shape."""
         hidden = F.gelu(self.fc1(x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
         hidden = hidden + F.gelu(self.depthwise(hidden))
         out: Tensor = self.fc2(hidden.permute(0, 2, 3, 1))
@@ -120,7 +120,7 @@ class ConvolutionalMLP(nn.Module):
 class SRFormerBlock(nn.Module):
     """Permuted attention and convolutional MLP, each with layer norm before and a skip around.
 
-    `rate` of the samples go without each of them in training (`drop_path`).
+    In training, each of the two is dropped for a share `rate` of the samples (`drop_path`).
     """
 
     def __init__(
@@ -136,13 +136,13 @@ class SRFormerBlock(nn.Module):
         self.mlp = ConvolutionalMLP(channels, ratio * channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, H, W, C)."""
+        """Map (B, H, W, C) to the same shape."""
         x = x + drop_path(self._attended(self.norm1(x), mask), self.rate, self.training)
         out: Tensor = x + drop_path(self.mlp(self.norm2(x)), self.rate, self.training)
         return out
 
     def _attended(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Attention within windows, in bands of rows of them."""
+        """Run the attention within windows, in bands of rows of windows."""
         height, width = x.shape[1:3]
         across = width // self.window
         x = x.roll((-self.shift, -self.shift), dims=(1, 2))
@@ -155,7 +155,7 @@ class SRFormerBlock(nn.Module):
         return torch.cat(parts, dim=1).roll((self.shift, self.shift), dims=(1, 2))
 
     def _row_bytes(self, x: Tensor) -> int:
-        """Bytes of a row inside: queries, keys, values twice, three copies of scores, the rest."""
+        """Compute the bytes of a row: queries, keys, values twice, three score copies, the rest."""
         pixel = 8 * x.shape[3] + 3 * self.attn.heads * self.attn.side**2
         return pixel * x.shape[2] * x.element_size()
 
@@ -163,21 +163,21 @@ class SRFormerBlock(nn.Module):
 class SRFormer(Encoder):
     """SRFormer's transformer, for upsamplers that take its features as they are.
 
-    The input is padded at the bottom and right by reflection to whole windows; the features keep
-    that padding. Without its own upsampler: no project trained it under an implicit decoder, whose
-    patches of 48 pixels are no whole windows of 22.
+    The input is padded by reflection at the bottom and right to whole windows, and the features
+    keep that padding. It has no upsampler of its own. No project trained it under an implicit
+    decoder, whose patches of 48 pixels are not whole windows of 22.
 
     Args:
         channels: width of the transformer and of the result.
-        depths: blocks of each group.
-        heads: attention heads.
+        depths: number of blocks in each group.
+        heads: number of attention heads.
         window: side of the windows; even.
-        ratio: width of the MLPs over `channels`.
+        ratio: ratio of the MLPs' width to `channels`.
         drop_path: rate of stochastic depth in the last block (`drop_rates`).
 
     Raises:
-        ValueError: for sizes that patches of 2x2 pixels or the heads do not divide, and for a rate
-            below 0 or from 1 on.
+        ValueError: a size is not divisible by the patches of 2x2 pixels or by the heads, or a rate
+            is outside [0, 1).
 
     Example:
         >>> SRFormer(channels=8, depths=[2], heads=2, window=4)(torch.zeros(1, 3, 5, 4)).shape
@@ -215,7 +215,7 @@ class SRFormer(Encoder):
         self.apply(initialise)
 
     def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) to (B, channels, H, W), H and W whole windows."""
+        """Map (B, 3, h, w) to (B, channels, H, W), where H and W are whole windows."""
         size = whole_windows((lr.shape[-2], lr.shape[-1]), self.window)
         first = self.first(mirrored(lr, size, repeat_edge=False))
         mask = patch_mask(size, self.window, self.window // 2, lr.device)

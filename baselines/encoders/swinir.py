@@ -1,4 +1,4 @@
-"""SwinIR (Liang et al., ICCV Workshops 2021), classical SR: as encoder or with its upsampler."""
+"""SwinIR (Liang et al., ICCV Workshops 2021), classical SR, as an encoder or with its upsampler."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from baselines.windows import mirrored, whole_windows
 
 
 def partition(x: Tensor, window: int) -> Tensor:
-    """(B, H, W, C) to (B * windows, window * window, C)."""
+    """Split (B, H, W, C) into windows, (B * windows, window * window, C)."""
     b, h, w, c = x.shape
     x = x.reshape(b, h // window, window, w // window, window, c)
     return x.transpose(2, 3).reshape(-1, window * window, c)
 
 
 def merge(windows: Tensor, window: int, size: tuple[int, int]) -> Tensor:
-    """Inverse of `partition` for an image of size (H, W)."""
+    """Invert `partition` for an image of size (H, W)."""
     h, w = size
     x = windows.reshape(-1, h // window, w // window, window, window, windows.shape[-1])
     return x.transpose(2, 3).reshape(-1, h, w, windows.shape[-1])
@@ -33,7 +33,7 @@ def merge(windows: Tensor, window: int, size: tuple[int, int]) -> Tensor:
 @lru_cache(maxsize=4)  # all blocks of a network have the same, many times as large as its weights
 @torch.inference_mode(False)
 def relative_positions(window: int) -> Tensor:
-    """(N, N) index into the bias table of the offset between two pixels of a window."""
+    """Compute the (N, N) bias table index of the offset between two pixels of a window."""
     # On a CPU: on the meta device this sum would import a symbolic library, for most of a second.
     axis = torch.arange(window, device="cpu")
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="ij")).flatten(1)
@@ -42,7 +42,7 @@ def relative_positions(window: int) -> Tensor:
 
 
 def shift_regions(size: tuple[int, int], window: int, shift: int, device: torch.device) -> Tensor:
-    """(windows, N) numbers of regions that were apart before the cyclic shift, by window."""
+    """Number the regions that were apart before the cyclic shift, (windows, N), by window."""
     h, w = size
     rows = torch.zeros(h, device=device)
     columns = torch.zeros(w, device=device)
@@ -54,16 +54,16 @@ def shift_regions(size: tuple[int, int], window: int, shift: int, device: torch.
 
 
 def shift_mask(size: tuple[int, int], window: int, shift: int, device: torch.device) -> Tensor:
-    """(windows, N, N), -100 between pixels that the cyclic shift has brought together."""
+    """Make the (windows, N, N) mask: -100 between pixels that only the cyclic shift joins."""
     labels = shift_regions(size, window, shift, device)
     return (labels[:, :, None] != labels[:, None, :]).float() * -100
 
 
 def drop_rates(last: float, depths: Sequence[int]) -> list[list[float]]:
-    """Rates of stochastic depth for the blocks of each group: 0 in the first, `last` in the last.
+    """Compute the stochastic depth rates of all blocks by group, from 0 (first) to `last` (last).
 
     Raises:
-        ValueError: for a rate below 0 or from 1 on.
+        ValueError: the rate is outside [0, 1).
 
     Example:
         >>> drop_rates(0.25, [2, 3])
@@ -77,10 +77,10 @@ def drop_rates(last: float, depths: Sequence[int]) -> list[list[float]]:
 
 
 def drop_path(branch: Tensor, rate: float, training: bool) -> Tensor:
-    """Stochastic depth: what a skip goes around, (B, H, W, C), left out for some samples.
+    """Drop a residual branch (B, H, W, C) for some samples: stochastic depth.
 
-    Each sample draws for itself, in training alone; samples that keep the branch have it divided
-    by 1 - rate, so that its expectation is that of evaluation.
+    Each sample is drawn separately, in training only. A branch that is kept is divided by 1 - rate,
+    so that its expectation is the same as in evaluation.
     """
     if not training or not rate:
         return branch
@@ -89,7 +89,7 @@ def drop_path(branch: Tensor, rate: float, training: bool) -> Tensor:
 
 
 def initialise(module: nn.Module) -> None:
-    """Start a linear layer as the official code of SwinIR and SRFormer does."""
+    """Initialise a linear layer as the official code of SwinIR and SRFormer does."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)
@@ -110,7 +110,7 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(windows, N, C); `mask` (windows of one image, N, N) is added to the scores."""
+        """Map (windows, N, C) to the same; `mask` (windows, N, N) is added to the scores."""
         n, length, channels = x.shape
         qkv = self.qkv(x).reshape(n, length, 3, self.heads, channels // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
@@ -125,9 +125,9 @@ class WindowAttention(nn.Module):
 
 
 class SwinBlock(nn.Module):
-    """Window attention and MLP, each with layer norm before and a skip around it.
+    """Window attention and MLP, each with layer norm before it and a skip around it.
 
-    `rate` of the samples go without each of them in training (`drop_path`).
+    In training, each of the two is dropped for a share `rate` of the samples (`drop_path`).
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class SwinBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, H, W, C)."""
+        """Map (B, H, W, C) to the same shape."""
         size = (x.shape[1], x.shape[2])
         bands = spans(x, size[0], x.shape[0] * self._row_bytes(x), multiple=self.window)
         if len(bands) > 1 and not self.training:
@@ -162,7 +162,7 @@ class SwinBlock(nn.Module):
         return out
 
     def _row_bytes(self, x: Tensor) -> int:
-        """Bytes of a row inside: queries, keys, values twice, three copies of scores, the rest."""
+        """Compute the bytes of a row: queries, keys, values twice, three score copies, the rest."""
         pixel = 10 * x.shape[3] + 3 * self.attn.heads * self.window**2
         return pixel * x.shape[2] * x.element_size()
 
@@ -184,13 +184,13 @@ class SwinBlock(nn.Module):
 
 
 class ResidualGroup(nn.Module):
-    """Blocks of windows, those with and without shift in turn, then a convolution.
+    """Blocks of windows, alternately without and with shift, and then a convolution.
 
     Args:
-        block: made with the shift of its windows and its rate of stochastic depth.
-        channels: of the features.
-        window: side.
-        rates: of the blocks.
+        block: makes a block from the shift of its windows and its rate of stochastic depth.
+        channels: channels of the features.
+        window: side of the windows.
+        rates: rates of stochastic depth of the blocks.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class ResidualGroup(nn.Module):
         self.conv = conv3x3(channels, channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, H, W, C)."""
+        """Map (B, H, W, C) to the same shape."""
         y = x
         for block in self.blocks:
             y = block(y, mask)
@@ -219,19 +219,20 @@ class ResidualGroup(nn.Module):
 class SwinIR(Encoder):
     """SwinIR for classical SR.
 
-    The input is padded at the bottom and right by reflection to whole windows. As encoder the
-    features keep that padding, as in the LIIF family; with its own upsampler the result is cut.
+    The input is padded by reflection at the bottom and right to whole windows. As an encoder, the
+    features keep that padding, as in the LIIF family; with its own upsampler, the result is
+    cropped.
 
     Args:
-        features: channels of the result (encoder) or before the upsampler; None gives an encoder
+        features: channels of the result (encoder) or before the upsampler; None makes an encoder
             whose result is the transformer's, without the convolution after it.
         channels: width of the transformer.
-        depths: blocks of each group.
-        heads: attention heads.
+        depths: number of blocks in each group.
+        heads: number of attention heads.
         window: side of the windows.
-        ratio: width of the MLPs over `channels`.
+        ratio: ratio of the MLPs' width to `channels`.
         drop_path: rate of stochastic depth in the last block (`drop_rates`).
-        scale: None gives the encoder, on [-1, 1]; 2, 3 or 4 adds the upsampler, on [0, 1].
+        scale: None makes the encoder, on [-1, 1]; 2, 3 or 4 adds the upsampler, on [0, 1].
     """
 
     upsampled_range: Range = "unit"
@@ -276,7 +277,7 @@ class SwinIR(Encoder):
         self.apply(initialise)
 
     def features_of(self, x: Tensor) -> Tensor:
-        """Transformer body on (B, C, H, W), whole windows: normalised features."""
+        """Run the transformer on (B, C, H, W), whole windows; returns normalised features."""
         size = (x.shape[-2], x.shape[-1])
         mask = shift_mask(size, self.window, self.window // 2, x.device)
         y = self.embed_norm(x.permute(0, 2, 3, 1))
@@ -286,7 +287,7 @@ class SwinIR(Encoder):
         return out
 
     def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) to features on the padded grid, or to (B, 3, h*scale, w*scale)."""
+        """Map (B, 3, h, w) to features on the padded grid, or to (B, 3, h*scale, w*scale)."""
         h, w = lr.shape[-2:]
         x = mirrored(lr, whole_windows((h, w), self.window), repeat_edge=False)
         x = self.first(x - self.mean)

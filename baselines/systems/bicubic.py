@@ -1,10 +1,10 @@
-"""Bicubic interpolation as MATLAB's `imresize` does it: the method every table starts with,
-and the degradation that the field's LR images were made with.
+"""Bicubic interpolation as in MATLAB's `imresize`.
 
-Kernel a = -0.5 (Keys, 1981), widened by the scale when shrinking (antialiasing), borders
-mirrored with the edge pixel repeated, one axis after the other (the one that shrinks most
-first; rows first when equal), rounded half up and clipped to 8 bits (16, where the image has
-them) after each of the two.
+It is the first method of every table, and the degradation that the field's LR images were made
+with. The kernel has a = -0.5 (Keys, 1981) and is widened by the scale when shrinking
+(antialiasing). Borders are mirrored with the edge pixel repeated. The axes are resized one after
+the other (the one that shrinks most first; rows first when equal), and each result is rounded half
+up and clipped to 8 bits (16, where the image has them).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _keys_cubic(x: Tensor) -> Tensor:
 
 
 def _contributions(n_in: int, n_out: int, scale: float) -> tuple[Tensor, Tensor]:
-    """Input indices (n_out, P) and weights (n_out, P) of each output pixel, float64."""
+    """Compute input indices (n_out, P) and weights (n_out, P) of each output pixel, float64."""
     stretch = min(scale, 1.0)
     support = 4 / stretch
     center = (torch.arange(n_out, dtype=torch.float64) + 0.5) / scale - 0.5
@@ -41,7 +41,7 @@ def _contributions(n_in: int, n_out: int, scale: float) -> tuple[Tensor, Tensor]
 
 
 def _weighted(image: Tensor, contributions: tuple[Tensor, Tensor], span: slice) -> Tensor:
-    """Resize axis 0 of whole numbers, back to such; of the result, the rows of `span`."""
+    """Resize axis 0 of integer values, rounded to integers; returns the rows of `span`."""
     index, weight = (part[span] for part in contributions)
     used = weight.abs().amax(dim=0) > 0
     first, end = int(index.min()), int(index.max()) + 1
@@ -59,7 +59,7 @@ _AT_ONCE = 24 << 20
 
 
 class Resize:
-    """`imresize` of which any rows can be had by themselves. Args: as there."""
+    """Form of `imresize` that makes any range of rows by itself; same arguments."""
 
     def __init__(
         self, image: Tensor, size: tuple[int, int], scale: tuple[float, float] | None = None
@@ -79,7 +79,7 @@ class Resize:
         self.image = image
 
     def rows(self, first: int, end: int) -> Tensor:
-        """(..., end - first, width), those rows of the result."""
+        """Return rows `first` to `end` of the result, (..., end - first, width)."""
         return self._in_steps(self._rows, end - first, first)
 
     def _rows(self, span: slice) -> Tensor:
@@ -90,7 +90,7 @@ class Resize:
         return _weighted(part.movedim(-1, 0), self.horizontal, slice(None)).movedim(0, -1)
 
     def _in_steps(self, make: Callable[[slice], Tensor], rows: int, first: int = 0) -> Tensor:
-        """A tensor whose rows are made some at a time."""
+        """Make the rows of a tensor some at a time."""
         out = torch.empty(0)
         for start in range(0, rows, self.step):
             end = min(start + self.step, rows)
@@ -104,12 +104,12 @@ class Resize:
 def imresize(
     image: Tensor, size: tuple[int, int], scale: tuple[float, float] | None = None
 ) -> Tensor:
-    """MATLAB-compatible bicubic resize of 8-bit values (or of 16-bit ones).
+    """Resize 8-bit (or 16-bit) values as MATLAB's bicubic `imresize`.
 
     Args:
         image: uint8 or uint16 (..., H, W).
         size: output (height, width).
-        scale: (vertical, horizontal) factors; default output over input size.
+        scale: (vertical, horizontal) factors; default: output size over input size.
 
     Returns:
         (..., *size) of the same type, on the CPU.
@@ -118,7 +118,7 @@ def imresize(
 
 
 def as_stored(lr: Tensor, dtype: torch.dtype = torch.uint8) -> Tensor:
-    """[0, 1] to the 8-bit or 16-bit values of a file."""
+    """Convert [0, 1] to the 8-bit or 16-bit values of a file."""
     top = torch.iinfo(dtype).max
     return (lr * top).round().clamp(0, top).to(dtype)
 
@@ -130,19 +130,19 @@ _MEMORY = 16 << 20
 class Bicubic(SRModel):
     """Bicubic enlargement as a method: `model(lr, scale) -> sr` on [0, 1].
 
-    Works on 8-bit values and answers 8-bit values, as `imresize` of an LR file does.
+    It works on 8-bit values and returns 8-bit values, as `imresize` of an LR file does.
     """
 
     input_range: Range = "unit"
     any_size: bool = True
 
     def forward(self, lr: Tensor, scale: float) -> Tensor:
-        """(B, 3, h, w) to (B, 3, round(h*scale), round(w*scale))."""
+        """Map (B, 3, h, w) to (B, 3, round(h*scale), round(w*scale))."""
         size = (round(lr.shape[-2] * scale), round(lr.shape[-1] * scale))
         return imresize(as_stored(lr), size).to(lr) / 255
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """A region of the SR image; see `SRModel.stream`."""
+        """Make a region of the SR image; see `SRModel.stream`."""
         return Streamed(self._strips(lr, request), (lr.shape[-2], lr.shape[-1]))
 
     def _strips(self, lr: Tensor, request: Request) -> Iterator[Tensor]:
@@ -162,6 +162,6 @@ class Bicubic(SRModel):
         choice: Tensor | None = None,
         shares: Sequence[float] | None = None,
     ) -> MacCount:
-        """Nothing: interpolation is not counted."""
+        """Count no MACs: interpolation is not counted."""
         del lr_size, hr_size, choice, shares
         return MacCount()

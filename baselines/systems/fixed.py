@@ -1,4 +1,4 @@
-"""Networks of one scale, with an upsampler of their own."""
+"""Networks of one scale, with their own upsampler."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from baselines.windows import Size
 
 
 class ImageRouted(Encoder):
-    """A network with its own upsampler in whose layers one of several experts serves an image.
+    """Network with its own upsampler, whose layers each choose one of several experts per image.
 
-    Where nobody knows the choice, the dearest expert of every layer is counted, which no image
-    exceeds.
+    Where the choice is unknown, the most expensive expert of every layer is counted, which is an
+    upper bound for every image.
 
     Args:
-        experts: to choose from, as many in each layer.
-        layers: that choose.
+        experts: number of experts in each layer.
+        layers: number of layers with experts.
     """
 
     def __init__(self, experts: int, layers: int) -> None:
@@ -32,7 +32,7 @@ class ImageRouted(Encoder):
 
     @abstractmethod
     def enlarge(self, lr: Tensor) -> tuple[Tensor, Tensor]:
-        """SR images, and the experts that made them.
+        """Make SR images, and return the experts that made them.
 
         Args:
             lr: (B, 3, h, w).
@@ -43,19 +43,20 @@ class ImageRouted(Encoder):
 
     @abstractmethod
     def macs(self, lr_size: tuple[int, int]) -> list[int]:
-        """Multiply-adds of one image of (h, w), for each expert as if all layers chose it.
+        """Count the MACs of one image of (h, w), for each expert as if all layers chose it.
 
-        No layer's cost depends on another's choice, so a mixed choice costs the mean over layers.
+        The cost of a layer does not depend on the choices of others, so a mixed choice costs the
+        mean over layers.
         """
 
     def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) to (B, 3, h*scale, w*scale)."""
+        """Map (B, 3, h, w) to (B, 3, h*scale, w*scale)."""
         return self.enlarge(lr)[0]
 
     def count(
         self, lr_size: Size, choice: Tensor | None = None, shares: Sequence[float] | None = None
     ) -> MacCount:
-        """MACs of one LR image: of the (layers,) experts, of these shares, or of the dearest."""
+        """Count the MACs of one LR image: with these experts, these shares, or the costliest."""
         costs = self.macs(lr_size)
         if choice is not None:
             served = choice.long().cpu().bincount(minlength=self.expert_count)
@@ -66,16 +67,16 @@ class ImageRouted(Encoder):
         return MacCount(encoder=mixed, shares=tuple(shares))
 
     def least_macs(self, lr_size: Size) -> int:
-        """MACs with the cheapest expert in every layer."""
+        """Count the MACs with the cheapest expert in every layer."""
         return min(self.macs(lr_size))
 
 
 class _OneScale(SRModel):
-    """Base of networks of one scale.
+    """Base class of networks of one scale.
 
     Args:
-        network: does the work.
-        scale: the only one it can do.
+        network: network that does the work.
+        scale: the only scale that it can do.
     """
 
     def __init__(self, network: Encoder, scale: int) -> None:
@@ -87,7 +88,7 @@ class _OneScale(SRModel):
         self.expert_count = network.expert_count
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """A region of the SR image, which is made as a whole; see `SRModel.stream`."""
+        """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
         unit = self.input_range == "unit"
         sr, chosen = self.network.enlarge(lr if unit else lr * 2 - 1)
         sr = sr.float().cpu()
@@ -102,26 +103,26 @@ class _OneScale(SRModel):
         choice: Tensor | None = None,
         shares: Sequence[float] | None = None,
     ) -> MacCount:
-        """MACs of one image, all of them the network's; see `SRModel.count`."""
+        """Count the MACs of one image, all in the `encoder` part; see `SRModel.count`."""
         self.own_scale(lr_size, hr_size)
         return self.network.count(self.seen(lr_size, hr_size).lr, choice, shares)
 
     def training_macs(self, patch: int, queries: int, scales: Sequence[int], batch: int) -> int:
-        """MACs of one sample, whose whole crop is made however it is trained."""
+        """Count the MACs of one sample: its whole crop is made in both kinds of training."""
         del queries, scales, batch
         return self.network.count((patch, patch)).encoder
 
     def least_encoder_macs(self, lr_size: Size) -> int | None:
-        """MACs with the network's cheapest experts; see `Encoder.least_macs`."""
+        """Count the MACs with the network's cheapest experts; see `Encoder.least_macs`."""
         return self.network.least_macs(lr_size)
 
 
 class FixedScaleSR(_OneScale):
-    """A network with its own upsampler: `model(lr) -> sr`.
+    """Network with its own upsampler: `model(lr) -> sr`.
 
     Args:
-        network: does the work.
-        scale: the only one it can do.
+        network: network that does the work.
+        scale: the only scale that it can do.
         input_range: "signed", lr and sr in [-1, 1] (LIIF's project), or "unit", in [0, 1].
     """
 
@@ -130,27 +131,27 @@ class FixedScaleSR(_OneScale):
         self.input_range = input_range
 
     def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) to (B, 3, h*scale, w*scale)."""
+        """Map (B, 3, h, w) to (B, 3, h*scale, w*scale)."""
         out: Tensor = self.network(lr)
         return out
 
     def image(self, lr: Tensor, scale: int) -> Tensor:
-        """Whole SR images in [0, 1], whatever the network works on; see `SRModel.image`."""
+        """Make whole SR images in [0, 1], whatever the network's range; see `SRModel.image`."""
         del scale
         if self.input_range == "unit":
             return self(lr)  # type: ignore[no-any-return]
         return self(lr * 2 - 1) / 2 + 0.5  # type: ignore[no-any-return]
 
     def query(self, lr: Tensor, coord: Tensor, cell: Tensor, target: Tensor) -> tuple[Tensor, None]:
-        """Mean absolute error of the pixels that queries lie in, as the LIIF project trains."""
+        """Compute the mean absolute error of the pixels of queries, as the LIIF project trains."""
         del cell
         return (self.pixels(lr, coord).float() - target).abs().mean(), None
 
     def pixels(self, lr: Tensor, coord: Tensor) -> Tensor:
-        """The SR pixel that each query lies in.
+        """Read the SR pixel that holds each query.
 
         Args:
-            lr: (B, 3, h, w) in [-1, 1] whatever the network works on.
+            lr: (B, 3, h, w) in [-1, 1], whatever the network's own range is.
             coord: (B, Q, 2).
 
         Returns:
@@ -164,14 +165,14 @@ class FixedScaleSR(_OneScale):
 
 
 class FixedScaleLookup(_OneScale):
-    """A fixed-scale network queried at coordinates: the nearest pixel of its output.
+    """Fixed-scale network that answers queries with the nearest pixel of its output.
 
-    The LIIF code trains and stores fixed-scale networks in this form. Coordinates are not
-    clamped: a query at exactly +1 may fall outside and reads zero, as there.
+    The LIIF code trains and stores fixed-scale networks in this form. Coordinates are not clamped:
+    a query at exactly +1 may fall outside and reads zero, as in the LIIF code.
     """
 
     def forward(self, lr: Tensor, coord: Tensor, cell: Tensor) -> Tensor:
-        """(B, 3, h, w), (B, Q, 2) and an unused cell to (B, Q, 3)."""
+        """Map (B, 3, h, w), (B, Q, 2) and an unused cell to (B, Q, 3)."""
         del cell
         grid = coord.flip(-1).unsqueeze(1)
         sampled = F.grid_sample(self.network(lr), grid, mode="nearest", align_corners=False)

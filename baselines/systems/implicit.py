@@ -1,4 +1,4 @@
-"""Arbitrary-scale networks: encoder, decoder and head, decoded fast and counted exactly."""
+"""Arbitrary-scale networks of encoder, decoder and head, with fast decoding and exact MACs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from baselines.windows import Size
 
 
 class ImplicitSR(Composition):
-    """LIIF, LTE and their like, with one MLP or with experts; see `Composition`."""
+    """Network such as LIIF or LTE, with one MLP or with experts; see `Composition`."""
 
     any_size = True
 
@@ -28,12 +28,12 @@ class ImplicitSR(Composition):
 
     @property
     def expert_count(self) -> int:  # type: ignore[override]
-        """Experts of the head."""
+        """Number of experts of the head."""
         return len(self.head.mlps)
 
     @property
     def expert_depths(self) -> tuple[int, ...]:  # type: ignore[override]
-        """Linear layers of the experts, shallowest first; empty for a single MLP."""
+        """Number of linear layers of each expert, shallowest first; empty for a single MLP."""
         return tuple(mlp.depth for mlp in self.head.mlps) if self.expert_count > 1 else ()
 
     @property
@@ -43,27 +43,27 @@ class ImplicitSR(Composition):
 
     @property
     def modulated(self) -> bool:  # type: ignore[override]
-        """Tell whether the decoder has modulation intensities."""
+        """Whether the decoder has modulation intensities."""
         return self.decoder.modulated
 
     @property
     def needs_choice(self) -> bool:  # type: ignore[override]
-        """Tell whether there are experts of different cost."""
+        """Whether there are experts of different cost."""
         return self.expert_count > 1
 
     def cell_stretch(self, scale: float) -> float:
-        """Factor of the cell: LTE keeps the cell of x4 above it (LTE, test.py)."""
+        """Compute the factor of the cell: above x4, LTE keeps the cell of x4 (LTE, test.py)."""
         return max(scale / 4, 1.0) if self.decoder.clips_cell else 1.0
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """A region of the SR image, by the engine; see `SRModel.stream`."""
+        """Make a region of the SR image by the engine; see `SRModel.stream`."""
         features = self.encode(lr * 2 - 1)
         strips = self.strips(features, request)
         return Streamed(strips, features.size, chosen(features.routing, features.size))
 
     @torch.inference_mode()
     def strips(self, features: Features, request: Request) -> Iterator[Tensor]:
-        """A region of the SR image from the features of one image; yields as `Streamed`."""
+        """Make a region of the SR image from the features of one image; yields as `Streamed`."""
         box = request.box
         job = GridJob(
             size=request.size,
@@ -77,7 +77,7 @@ class ImplicitSR(Composition):
             yield strip.permute(2, 0, 1) * 0.5 + 0.5
 
     def experts(self, lr: Tensor) -> Tensor | None:
-        """Expert of each LR pixel as the network sees it; None (and no work) without experts."""
+        """Choose the expert of each LR pixel that the network sees; None without experts."""
         if self.expert_count == 1:
             return None
         features = self.encode(self.extend(lr) * 2 - 1)
@@ -86,7 +86,7 @@ class ImplicitSR(Composition):
     def query(
         self, lr: Tensor, coord: Tensor, cell: Tensor, target: Tensor
     ) -> tuple[Tensor, Routing | None]:
-        """Mean absolute error of queries, piece by piece; see `SRModel.query`."""
+        """Compute the mean absolute error of queries in pieces; see `SRModel.query`."""
         features = self.encode(_as_convolved(lr))
         if torch.compiler.is_compiling():  # a compiler saves the traffic that pieces save
             rgb = decode_queries(self, features, coord, cell)
@@ -100,7 +100,7 @@ class ImplicitSR(Composition):
         choice: Tensor | None = None,
         shares: Sequence[float] | None = None,
     ) -> MacCount:
-        """MACs of one image, exact for any size without decoding; see `SRModel.count`."""
+        """Count the MACs of one image, exact for any size without decoding; see `SRModel.count`."""
         seen = self.seen(lr_size, hr_size)
         pairs = expert_pairs(self, seen, hr_size, choice, shares)
         pixels = seen.lr[0] * seen.lr[1]
@@ -116,7 +116,7 @@ class ImplicitSR(Composition):
         )
 
     def training_macs(self, patch: int, queries: int, scales: Sequence[int], batch: int) -> int:
-        """MACs of one sample, decoded the plain way; see `SRModel.training_macs`."""
+        """Count the MACs of one sample, decoded query by query; see `SRModel.training_macs`."""
         del scales, batch
         pairs = queries * (4 if self.ensemble else 1)
         per_pair = self.decoder.estimator_macs()[1]
@@ -128,15 +128,16 @@ class ImplicitSR(Composition):
 
 
 def chosen(routing: Routing | None, size: Size) -> Tensor | None:
-    """(h, w) most probable expert of each LR pixel, from 0; None without experts."""
+    """Find the (h, w) most probable expert of each LR pixel, from 0; None without experts."""
     return None if routing is None else routing.probabilities[0].argmax(dim=-1).reshape(size)
 
 
 def _as_convolved(lr: Tensor) -> Tensor:
-    """LR patches in the memory order that convolutions like best.
+    """Arrange LR patches in the memory order that is fastest for convolutions.
 
-    On a CPU, channels last: a 3x3 convolution of 64 channels takes 0.78 of the time forward and
-    back, the mapper's of 20 channels half (EPYC, one thread). Not measured on a GPU.
+    On a CPU this is channels last: a 3x3 convolution of 64 channels takes 0.78 of the time for
+    forward and backward pass, and the mapper's convolutions of 20 channels take half (EPYC, one
+    thread). Not measured on a GPU.
     """
     on_cpu = lr.device.type == "cpu"
     return lr.contiguous(memory_format=torch.channels_last) if on_cpu else lr

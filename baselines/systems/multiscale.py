@@ -1,7 +1,7 @@
-"""One network for several integer scales: encoder -> features -> upsampler for the scale asked for.
+"""Network for several integer scales: encoder, features, and an upsampler for the given scale.
 
-An *upsampler* knows how a scale becomes kernels, and what these make of the features. Kernels
-depend on the scale alone, so they are made once for an image of any size, or once for all
+An *upsampler* makes kernels from a scale, and applies them to the features. Kernels depend on the
+scale alone, so they are made once for an image of any size, or once for all images
 (`MultiScaleSR.at_scale`).
 """
 
@@ -29,12 +29,12 @@ Enlarge = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Backbone:
-    """An encoder as an upsampler was published with it.
+    """Encoder as it was published with an upsampler.
 
     Attributes:
-        encoder: its options there.
+        encoder: options of the encoder there.
         upsampler: options of the upsampler there.
-        label: what its paper calls the encoder, where not as others do.
+        label: the encoder's name in the paper, where it differs from the usual name.
         shifted: whether its layers see the difference from DIV2K's mean colour.
     """
 
@@ -45,14 +45,14 @@ class Backbone:
 
 
 class Upsampler(nn.Module, ABC):
-    """From features to an image, at several integer scales.
+    """Module that turns features into an image, at several integer scales.
 
     Attributes:
-        scales: that it can do, the smallest first.
-        label: what tables call it.
+        scales: scales that it can do, in ascending order.
+        label: name in tables.
         backbones: encoders that it has methods with.
-        usual_scales: where a backbone has no others.
-        baseline: name of the upsampler that this one is a change of; "" for none.
+        usual_scales: scales of backbones that do not define their own.
+        baseline: name of the upsampler that this one changes; "" for none.
     """
 
     label: ClassVar[str]
@@ -68,7 +68,7 @@ class Upsampler(nn.Module, ABC):
 
     @classmethod
     def scales_with(cls, encoder: str) -> tuple[int, ...]:
-        """The scales that it was published with over one of its backbones.
+        """List the scales that the upsampler was published with over one of its backbones.
 
         Example:
             >>> from baselines.upsamplers.igconv import IGConv
@@ -84,37 +84,38 @@ class Upsampler(nn.Module, ABC):
     @staticmethod
     @abstractmethod
     def enlarge(kernels: Sequence[Tensor], image: Tensor, features: Tensor, scale: int) -> Tensor:
-        """The SR image.
+        """Make the SR image.
 
         Args:
-            kernels: of `kernels` for this scale.
+            kernels: kernels for this scale, from `kernels`.
             image: (B, 3, h, w) in [0, 1], before any colour shift.
             features: (B, C, h, w).
-            scale: factor.
+            scale: scale factor.
 
         Returns:
-            (B, 3, h*scale, w*scale)
+            SR image (B, 3, h*scale, w*scale).
         """
 
     @abstractmethod
     def macs(self, scale: int) -> tuple[int, int]:
-        """Multiply-adds: of the kernels, once for an image, and per LR pixel."""
+        """Count the MACs of making the kernels, once for an image, and the MACs per LR pixel."""
 
     def forward(self, image: Tensor, features: Tensor, scale: int) -> Tensor:
-        """The SR image; see `enlarge`."""
+        """Make the SR image; see `enlarge`."""
         return self.enlarge(self.kernels(scale), image, features, scale)
 
 
 class MultiScaleSR(SRModel):
-    """A network for several integer scales: `model(lr, scale) -> sr`, both in [0, 1].
+    """Network for several integer scales: `model(lr, scale) -> sr`, both in [0, 1].
 
-    The LR image is padded at the bottom and right by reflection to whole windows of the encoder,
-    and the answer is cut back.
+    The LR image is padded by reflection at the bottom and right to whole windows of the encoder,
+    and the result is cropped.
 
     Args:
-        encoder: image to features, with `out_channels` and `window`.
-        upsampler: decides the scales.
-        colours: from the image to what the encoder sees, and from the upsampler's answer back.
+        encoder: network from image to features, with `out_channels` and `window`.
+        upsampler: upsampler, which decides the scales.
+        colours: conversion from the image to the encoder's input, and from the upsampler's output
+            back.
     """
 
     input_range: Range = "unit"
@@ -129,39 +130,35 @@ class MultiScaleSR(SRModel):
         self.scales = upsampler.scales
 
     def forward(self, lr: Tensor, scale: int) -> Tensor:
-        """(B, 3, h, w) to (B, 3, h*scale, w*scale).
+        """Map (B, 3, h, w) to (B, 3, h*scale, w*scale).
 
         Raises:
-            ValueError: for another scale than the network's, naming these.
+            ValueError: the network does not have this scale; the message names those it has.
         """
         scale = self._checked(scale)
         enlarge = partial(self.upsampler, scale=scale)
         return _enlarged(lr, self.encoder, self.colours, enlarge, scale)
 
     def image(self, lr: Tensor, scale: int) -> Tensor:
-        """Whole SR images; see `forward`."""
+        """Make whole SR images; see `forward`."""
         return self(lr, scale)  # type: ignore[no-any-return]
 
     def at_scale(self, scale: float) -> SRModel:
-        """Make the kernels of one scale; the network itself where it has no such scale."""
+        """Make the kernels of one scale; the network itself where it does not have the scale."""
         if scale not in self.scales:
             return self
         with torch.no_grad():
             return self.instantiated(int(scale)).requires_grad_(False)
 
     def instantiated(self, scale: int) -> FixedScaleSR:
-        """Copy the network for one scale, with its kernels as plain weights.
-
-        Raises:
-            ValueError: for another scale than the network's, naming these.
-        """
+        """Copy the network for one scale, with its kernels as plain weights."""
         scale = self._checked(scale)
         encoder, colours = copy.deepcopy(self.encoder), copy.deepcopy(self.colours)
         network = Instantiated(encoder, self.upsampler, colours, scale)
         return FixedScaleSR(network.train(self.training), scale, self.input_range)
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """A region of the SR image, which is made as a whole; see `SRModel.stream`."""
+        """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
         sr = self(lr, int(request.scale)).float().cpu()
         return Streamed(iter([cut(sr, request.box)]), (lr.shape[-2], lr.shape[-1]))
 
@@ -172,20 +169,20 @@ class MultiScaleSR(SRModel):
         choice: Tensor | None = None,
         shares: Sequence[float] | None = None,
     ) -> MacCount:
-        """MACs at the scale between the sizes; see `SRModel.count`."""
+        """Count the MACs at the scale between the two sizes; see `SRModel.count`."""
         del choice, shares
         once, per_pixel = self.upsampler.macs(self.own_scale(lr_size, hr_size))
         return replace(_applied(self.encoder, lr_size, per_pixel), kernels=once)
 
     def training_macs(self, patch: int, queries: int, scales: Sequence[int], batch: int) -> int:
-        """Mean over the scales that a batch may have; a batch makes its kernels once."""
+        """Count the mean MACs over the scales of a batch, which makes its kernels once."""
         del queries
         drawn = [n for n in self.scales if n in scales] or list(self.scales)
         counts = [self.count((patch, patch), (n * patch, n * patch)) for n in drawn]
         return sum(c.total - c.kernels + c.kernels // batch for c in counts) // len(counts)
 
     def kernel_values(self, scale: float) -> int | None:
-        """Numbers in the kernels of one of the network's scales."""
+        """Count the numbers in the kernels of one of the network's scales."""
         if scale not in self.scales:
             return None
         with torch.no_grad():
@@ -198,12 +195,13 @@ class MultiScaleSR(SRModel):
 
 
 class Instantiated(Encoder):
-    """A `MultiScaleSR` at one scale, its kernels as plain weights.
+    """Network of a `MultiScaleSR` at one scale, with its kernels as plain weights.
 
     Args:
-        encoder, colours: as there.
+        encoder: encoder of the network.
         upsampler: makes the kernels; is not kept.
-        scale: factor.
+        colours: colours of the network.
+        scale: scale factor.
 
     Attributes:
         per_pixel: MACs of the upsampler per LR pixel.
@@ -224,20 +222,20 @@ class Instantiated(Encoder):
         self._enlarge = upsampler.enlarge
 
     def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, h, w) to (B, 3, h*scale, w*scale)."""
+        """Map (B, 3, h, w) to (B, 3, h*scale, w*scale)."""
         enlarge = partial(self._enlarge, list(self.kernels), scale=self.scale)
         return _enlarged(lr, self.encoder, self.colours, enlarge, self.scale)
 
     def count(
         self, lr_size: Size, choice: Tensor | None = None, shares: Sequence[float] | None = None
     ) -> MacCount:
-        """MACs of encoder and kernels; see `Encoder.count`."""
+        """Count the MACs of encoder and kernels; see `Encoder.count`."""
         del choice, shares
         return _applied(self.encoder, lr_size, self.per_pixel)
 
 
 def _applied(encoder: Encoder, lr_size: Size, per_pixel: int) -> MacCount:
-    """MACs of an encoder and of kernels on its features, which are padded to whole windows."""
+    """Count the MACs of an encoder and of kernels on its features, padded to whole windows."""
     work = per_pixel * math.prod(whole_windows(lr_size, encoder.window))
     whole = network_macs(encoder, encoder.window, lr_size)
     return MacCount(encoder=whole, head=work, executed=work)
@@ -250,13 +248,14 @@ def compose(
     encoder: Mapping[str, Any],
     upsampler: Mapping[str, Any],
 ) -> MultiScaleSR:
-    """A network, with the backbone's options where none are given.
+    """Compose a network, with the backbone's options where none are given.
 
     Args:
-        make_encoder: called with options; answers with a module that has `out_channels`.
-        make_upsampler: called with these channels and options.
-        backbone: the encoder as it was published with the upsampler.
-        encoder, upsampler: options.
+        make_encoder: makes a module with `out_channels` from options.
+        make_upsampler: makes the upsampler from these channels and options.
+        backbone: encoder as it was published with the upsampler.
+        encoder: options of the encoder.
+        upsampler: options of the upsampler.
     """
     network = make_encoder(**{**backbone.encoder, **encoder})
     made = make_upsampler(network.out_channels, **{**backbone.upsampler, **upsampler})

@@ -1,10 +1,11 @@
 """SeemoRe (Zamfir et al., ICML 2024, arXiv 2402.03412): efficient SR at one scale, three sizes.
 
-Residual groups (Fig. 2) of two blocks each: the rank modulating expert (RME, Sec. 3.1) adds what
-one of several low-rank experts makes of local features and their context, the spatial modulating
-expert (SME, Sec. 3.2) weighs features by a large striped kernel. A router chooses the expert, for
-the whole image, in each group. It has no features for implicit decoders. Where the paper is short,
-names and order of layers are those of the authors' code (`docs/fidelity.md` says where).
+Residual groups (Fig. 2) consist of two blocks each. The rank modulating expert (RME, Sec. 3.1) adds
+the output of one of several low-rank experts, made from local features and their context. The
+spatial modulating expert (SME, Sec. 3.2) weighs features by a large striped kernel. In each group,
+a router chooses the expert for the whole image. It has no features for implicit decoders. Where the
+paper is short, names and order of layers are those of the authors' code (`docs/fidelity.md` says
+where).
 """
 
 from __future__ import annotations
@@ -34,16 +35,17 @@ class ChannelNorm(nn.LayerNorm):
         super().__init__(channels, eps=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, h, w) over C."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def pointwise(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """A linear layer in every pixel."""
+    """Make a linear layer that works on every pixel (1x1 convolution)."""
     return nn.Conv2d(in_channels, out_channels, 1)
 
 
 def stripes(channels: int, kernel: int) -> nn.Sequential:
-    """A row and then a column of `kernel` taps in every channel; keeps height and width."""
+    """Make a row and then a column convolution per channel, `kernel` taps each; sizes are kept."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, (1, kernel), padding=(0, kernel // 2), groups=channels),
         nn.Conv2d(channels, channels, (kernel, 1), padding=(kernel // 2, 0), groups=channels),
@@ -51,12 +53,12 @@ def stripes(channels: int, kernel: int) -> nn.Sequential:
 
 
 def per_pixel(layers: nn.Module) -> int:
-    """Multiply-adds of convolutions for a pixel of their output: each weight is used once."""
+    """Count the MACs of convolutions per output pixel: each weight is used once."""
     return sum(m.weight.numel() for m in layers.modules() if isinstance(m, nn.Conv2d))
 
 
 class GatedFFN(nn.Module):
-    """Feed-forward block: one half of the channels is multiplied by a convolution of the other."""
+    """Feed-forward block: half of the channels is multiplied by a convolution of the other half."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -65,7 +67,7 @@ class GatedFFN(nn.Module):
         self.gate = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to the same."""
+        """Map (B, C, h, w) to the same shape."""
         value, gate = F.gelu(self.widen(x)).chunk(2, dim=1)
         return F.gelu(self.merge(value * self.gate(gate)))
 
@@ -74,7 +76,7 @@ class LowRankExpert(nn.Module):
     """Product of local features and context in a few channels (eq. 3).
 
     Args:
-        channels: of both, and of the answer.
+        channels: channels of both inputs and of the output.
         rank: channels of the product, R_i.
     """
 
@@ -85,7 +87,7 @@ class LowRankExpert(nn.Module):
         self.expand = pointwise(rank, channels)
 
     def forward(self, local: Tensor, context: Tensor) -> Tensor:
-        """(B, C, h, w), twice, to the same."""
+        """Map local features and context, (B, C, h, w) each, to the same shape."""
         out: Tensor = self.expand(self.local(local) * self.context(context))
         return out
 
@@ -94,10 +96,10 @@ class LowRankMixture(nn.Module):
     """Mixture of low-rank expertise (MoRE; Fig. 3, Algorithm 1).
 
     Args:
-        channels: of input and output.
-        ranks: of the experts, R_i.
+        channels: channels of input and output.
+        ranks: ranks of the experts, R_i.
         recursion: how often the context is gathered, t.
-        shuffle: the two views of the input share each half of the projection's channels.
+        shuffle: whether the two views of the input share each half of the projection's channels.
     """
 
     def __init__(self, channels: int, ranks: Sequence[int], recursion: int, shuffle: bool) -> None:
@@ -118,7 +120,7 @@ class LowRankMixture(nn.Module):
         self.merge = pointwise(channels, channels)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, h, w), sides of at least STRIDE**recursion, to the same and (B,) its expert."""
+        """Map (B, C, h, w), sides of at least STRIDE**recursion, to the same and (B,) experts."""
         views = self.project(x)
         if self.shuffle:
             views = F.channel_shuffle(views, 2)
@@ -140,7 +142,7 @@ class LowRankMixture(nn.Module):
         return F.interpolate(self.refine(x), size=size, mode="bilinear", align_corners=False)
 
     def _chosen(self, local: Tensor, context: Tensor, shares: Tensor, chosen: Tensor) -> Tensor:
-        """Each image by its own expert, times its share (eq. 4 with the others' weights zero)."""
+        """Run each image's own expert, times its share (eq. 4, the others' weights zero)."""
         answers = [
             self.experts[number](local[i : i + 1], context[i : i + 1]) * shares[i, number]
             for i, number in enumerate(chosen.tolist())
@@ -150,8 +152,8 @@ class LowRankMixture(nn.Module):
     def _all(self, local: Tensor, context: Tensor, shares: Tensor, chosen: Tensor) -> Tensor:
         """Run every expert, as Algorithm 1 trains.
 
-        Those that are not chosen have gradients of zero rather than none, so that Adam moves
-        them on by its momentum. The router learns through the share of the chosen one.
+        Experts that are not chosen get gradients of zero instead of none, so that Adam's momentum
+        still moves them. The router learns through the share of the chosen expert.
         """
         gates = shares * F.one_hot(chosen, len(self.experts)).to(shares)
         answers = [
@@ -161,7 +163,7 @@ class LowRankMixture(nn.Module):
         return torch.stack(answers).sum(dim=0)
 
     def macs(self, size: tuple[int, int]) -> list[int]:
-        """Multiply-adds of one (h, w) image in evaluation, for each expert that may serve it."""
+        """Count the MACs of one (h, w) image in evaluation, for each expert."""
         pixels = math.prod(size)
         total = pixels * sum(map(per_pixel, (self.project, self.local, self.merge)))
         for _ in range(self.recursion):
@@ -172,7 +174,7 @@ class LowRankMixture(nn.Module):
 
 
 class RankModulatingExpert(nn.Module):
-    """RME (Sec. 3.1): mixture of low-rank experts and feed-forward block. Args: as the mixture."""
+    """RME (Sec. 3.1): mixture of low-rank experts and feed-forward block; arguments as there."""
 
     def __init__(self, channels: int, ranks: Sequence[int], recursion: int, shuffle: bool) -> None:
         super().__init__()
@@ -182,7 +184,7 @@ class RankModulatingExpert(nn.Module):
         self.ffn = GatedFFN(channels)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, h, w) to the same, and (B,) its expert."""
+        """Map (B, C, h, w) to the same shape, and return its (B,) experts."""
         mixed, chosen = self.mixture(self.norm1(x))
         x = x + mixed
         return x + self.ffn(self.norm2(x)), chosen
@@ -192,8 +194,8 @@ class SpatialEnhancement(nn.Module):
     """Spatial enhancement expertise (SEE, eq. 5): features times a striped convolution of others.
 
     Args:
-        channels: of input and output.
-        kernel: taps of a stripe; odd.
+        channels: channels of input and output.
+        kernel: number of taps of a stripe; odd.
     """
 
     def __init__(self, channels: int, kernel: int) -> None:
@@ -203,14 +205,14 @@ class SpatialEnhancement(nn.Module):
         self.stripes = stripes(channels, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to the same."""
+        """Map (B, C, h, w) to the same shape."""
         around, value = F.gelu(self.project(x)).chunk(2, dim=1)
         out: Tensor = self.merge(self.stripes(around) * value)
         return out
 
 
 class SpatialModulatingExpert(nn.Module):
-    """SME (Sec. 3.2): spatial enhancement and feed-forward block. Args: as the enhancement."""
+    """SME (Sec. 3.2): spatial enhancement and feed-forward block; arguments as there."""
 
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
@@ -220,14 +222,14 @@ class SpatialModulatingExpert(nn.Module):
         self.ffn = GatedFFN(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to the same."""
+        """Map (B, C, h, w) to the same shape."""
         x = x + self.enhance(self.norm1(x))
         out: Tensor = x + self.ffn(self.norm2(x))
         return out
 
 
 class ResidualGroup(nn.Module):
-    """RME, then SME (Fig. 2)."""
+    """RME followed by SME (Fig. 2)."""
 
     def __init__(self, rank: RankModulatingExpert, space: SpatialModulatingExpert) -> None:
         super().__init__()
@@ -235,12 +237,12 @@ class ResidualGroup(nn.Module):
         self.space = space
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, h, w) to the same, and (B,) the expert of its mixture."""
+        """Map (B, C, h, w) to the same shape, and return the (B,) experts of its mixture."""
         x, chosen = self.rank(x)
         return self.space(x), chosen
 
     def macs(self, size: tuple[int, int]) -> list[int]:
-        """MACs by expert, as of the mixture."""
+        """Count the MACs for each expert of the mixture."""
         rest = math.prod(size) * (per_pixel(self.rank.ffn) + per_pixel(self.space))
         return [rest + served for served in self.rank.mixture.macs(size)]
 
@@ -249,16 +251,16 @@ class SeemoRe(ImageRouted):
     """SeemoRe; the defaults are size T.
 
     Images smaller than the context needs, STRIDE**recursion pixels a side, are mirrored up to that
-    and the answer is cut; the authors' code refuses them.
+    size and the result is cropped; the authors' code refuses them.
 
     Args:
-        groups: residual groups.
-        channels: of every feature map between them.
+        groups: number of residual groups.
+        channels: channels of every feature map between them.
         recursion: how often a group gathers context, t.
-        ranks: of each group's experts, R_i.
-        kernel: taps of a stripe in SEE; odd.
-        shuffle: mix the channels of a mixture's two views.
-        scale: factor of the upsampler.
+        ranks: ranks of each group's experts, R_i.
+        kernel: number of taps of a stripe in SEE; odd.
+        shuffle: whether to mix the channels of a mixture's two views.
+        scale: scale of the upsampler.
 
     Example:
         >>> SeemoRe(groups=1, channels=8)(torch.zeros(1, 3, 5, 4)).shape
@@ -300,7 +302,7 @@ class SeemoRe(ImageRouted):
         self.tail = nn.Sequential(conv3x3(channels, 3 * scale**2), nn.PixelShuffle(scale))
 
     def features_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """All groups on shallow features (B, C, h, w).
+        """Run all groups on shallow features (B, C, h, w).
 
         Returns:
             (B, C, h, w), not normalised, and (B, groups) the expert of each image and group.
@@ -312,7 +314,7 @@ class SeemoRe(ImageRouted):
         return x, torch.stack(chosen, dim=1)
 
     def enlarge(self, lr: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, h, w) in [0, 1] to (B, 3, h*scale, w*scale), and (B, groups) its experts."""
+        """Map (B, 3, h, w) in [0, 1] to (B, 3, h*scale, w*scale) and its (B, groups) experts."""
         h, w = lr.shape[-2:]
         shallow = self.first(self.colours.enter(mirrored(lr, self._seen((h, w)), repeat_edge=True)))
         x, chosen = self.features_of(shallow)
@@ -320,13 +322,14 @@ class SeemoRe(ImageRouted):
         return sr[..., : h * self.scale, : w * self.scale], chosen
 
     def macs(self, lr_size: tuple[int, int]) -> list[int]:
+        """Count the MACs of one (h, w) image, for each expert as if all groups chose it."""
         seen = self._seen(lr_size)
         rest = math.prod(seen) * sum(map(per_pixel, (self.first, self.after, self.tail)))
         groups = [group.macs(seen) for group in self.groups if isinstance(group, ResidualGroup)]
         return [rest + sum(by_group) for by_group in zip(*groups, strict=True)]
 
     def _seen(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(h, w), or what a smaller image is mirrored up to."""
+        """Return (h, w), or the size that a smaller image is mirrored up to."""
         least = STRIDE**self.recursion
         return max(size[0], least), max(size[1], least)
 

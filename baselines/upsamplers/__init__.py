@@ -1,0 +1,1 @@
+"""Upsamplers for several integer scales: one file each."""

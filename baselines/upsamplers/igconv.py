@@ -1,11 +1,11 @@
 """IGConv and IGConv+ (Lee et al., arXiv 2408.09674): sub-pixel convolution at several scales.
 
-A sub-pixel convolution gives every sub-pixel of the SR image a 3x3 kernel over the features. Here
-a hyper-network answers for the kernel of any sub-pixel of any scale: Fourier features of where it
-lies in its LR pixel, with learnt frequencies and amplitudes for every tap, go through an MLP.
+A sub-pixel convolution has a 3x3 kernel over the features for every sub-pixel of the SR image. Here
+a hyper-network computes the kernel of any sub-pixel of any scale: Fourier features of its position
+in the LR pixel, with learnt frequencies and amplitudes for every tap, go through an MLP.
 
 IGConv+ adds a second path, `baselines.upsamplers.igsample`, and averages all kernels over flips and
-turns; in training also a loss on frequencies, `baselines.frequency`.
+turns; training adds a frequency loss, `baselines.frequency`.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def geometric_average(kernels: Tensor) -> Tensor:
-    """The mean of (N, C, 3, 3) kernels over their eight flips and quarter turns.
+    """Average (N, C, 3, 3) kernels over their eight flips and quarter turns.
 
-    Only taps are moved, sub-pixels stay: three different values are left of each nine, those of the
-    centre, the edges and the corners.
+    Only taps are moved, sub-pixels stay. Of each nine values, three different ones are left: those
+    of the centre, the edges and the corners.
     """
     for axis in (-2, -1):
         kernels = (kernels + kernels.flip(axis)) / 2
@@ -54,25 +54,25 @@ def geometric_average(kernels: Tensor) -> Tensor:
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """No mixed precision for a block of code: kernels are made once, and used for every pixel."""
+    """Disable mixed precision for a block: kernels are made once and used for every pixel."""
     if device.type == "meta":  # has none, and says so
         return nullcontext()
     return torch.autocast(device.type, enabled=False)
 
 
 class KernelNetwork(nn.Module):
-    """The hyper-network: kernels of a convolution for all sub-pixels of a scale.
+    """Hyper-network that makes the kernels of a convolution for all sub-pixels of a scale.
 
     Args:
-        channels: of the features, C.
-        outputs: kernels of each sub-pixel.
-        width: Fourier features of a tap, and hidden width; even.
-        layers: hidden layers.
-        groups: networks side by side that share nothing but the phase layer, each of this width.
-        bias: of the last layer.
+        channels: channels of the features, C.
+        outputs: number of kernels for each sub-pixel.
+        width: number of Fourier features of a tap, and hidden width; even.
+        layers: number of hidden layers.
+        groups: number of parallel networks that share only the phase layer, each of this width.
+        bias: whether the last layer has a bias.
 
     Raises:
-        ValueError: for an odd width.
+        ValueError: the width is odd.
     """
 
     def __init__(
@@ -100,17 +100,17 @@ class KernelNetwork(nn.Module):
         self.layers = nn.Sequential(*hidden, last)
 
     def forward(self, scale: int) -> Tensor:
-        """(outputs * scale * scale, C, 3, 3): output, then sub-pixel row and column."""
+        """Make the kernels (outputs * scale * scale, C, 3, 3): output, sub-pixel row, column."""
         with _full_precision(self.freq.device):
             kernels: Tensor = self.layers(self._basis(scale) * self.amplitude)
         by_tap = kernels.reshape(-1, SIDE, SIDE, *kernels.shape[1:])
         return by_tap.permute(3, 4, 5, 0, 1, 2).flatten(0, 2)
 
     def _basis(self, scale: int) -> Tensor:
-        """(C * 9, width, scale, scale) waves of each tap at the centres of the sub-pixels.
+        """Compute (C * 9, width, scale, scale) waves of each tap at the centres of the sub-pixels.
 
-        The official code bounds the scale in the phase by the largest of the training; no other
-        is made here.
+        The official code bounds the scale in the phase by the largest training scale; no other
+        scale is made here.
         """
         place = pixel_centers(scale, device=self.freq.device)
         along_x, along_y = self.freq.chunk(2, dim=1)
@@ -122,14 +122,14 @@ class KernelNetwork(nn.Module):
         return in_turns.transpose(1, 2).reshape(waves.shape)
 
     def macs(self, scale: int) -> int:
-        """Multiply-adds for the kernels of a scale."""
+        """Count the MACs for the kernels of a scale."""
         convolutions = [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
         tap = sum(c.out_channels * c.in_channels // c.groups for c in convolutions)
         return scale**2 * (self.freq.shape[0] * tap + self.phase.out_channels)
 
 
 def convolved(features: Tensor, kernels: Tensor, scale: int) -> Tensor:
-    """Sub-pixel convolution of (B, C, h, w) features: (B, 3, h*scale, w*scale)."""
+    """Apply a sub-pixel convolution to (B, C, h, w) features: (B, 3, h*scale, w*scale)."""
 
     def layers(rows: Tensor) -> Tensor:
         return F.pixel_shuffle(F.conv2d(rows, kernels, padding=SIDE // 2), scale)
@@ -142,11 +142,11 @@ class IGConv(Upsampler):
     """IGConv; the defaults are the paper's.
 
     Args:
-        channels: of the features.
-        width: of the hyper-network.
-        layers: hidden ones of the hyper-network.
-        average: kernels are averaged over flips and turns (`geometric_average`).
-        scales: that it is trained for.
+        channels: channels of the features.
+        width: width of the hyper-network.
+        layers: number of hidden layers of the hyper-network.
+        average: whether kernels are averaged over flips and turns (`geometric_average`).
+        scales: scales that it is trained for.
     """
 
     label = "IGConv"
@@ -167,7 +167,7 @@ class IGConv(Upsampler):
         self.convolution = KernelNetwork(channels, COLOURS, width, layers)
 
     def kernels(self, scale: int) -> tuple[Tensor, ...]:
-        """Kernels of the convolution, (3*scale*scale, C, 3, 3): colour, sub-pixel row, column."""
+        """Make the kernels (3*scale*scale, C, 3, 3), ordered by colour, sub-pixel row, column."""
         return (self._finished(self.convolution(scale)),)
 
     def _finished(self, kernels: Tensor) -> Tensor:
@@ -175,17 +175,19 @@ class IGConv(Upsampler):
 
     @staticmethod
     def enlarge(kernels: Sequence[Tensor], image: Tensor, features: Tensor, scale: int) -> Tensor:
+        """Make the SR image by the convolution; see `Upsampler.enlarge`."""
         del image
         (convolution,) = kernels
         return convolved(features, convolution, scale)
 
     def macs(self, scale: int) -> tuple[int, int]:
+        """Count the MACs of kernels and convolution; see `Upsampler.macs`."""
         channels = self.convolution.freq.shape[0]
         return self.convolution.macs(scale), COLOURS * scale**2 * channels
 
 
 class IGConvPlus(IGConv):
-    """IGConv+: IGConv, plus IGSample with half of its width and layers.
+    """IGConv+: IGConv plus IGSample, which has half of its width and layers.
 
     Args: as `IGConv`.
     """
@@ -208,16 +210,18 @@ class IGConvPlus(IGConv):
         _start_sampling(self.sampling)
 
     def kernels(self, scale: int) -> tuple[Tensor, ...]:
-        """Kernels of IGConv, and of IGSample's offsets and scopes; see `resampled`."""
+        """Make the kernels of IGConv, and of IGSample's offsets and scopes; see `resampled`."""
         return (*super().kernels(scale), self._finished(self.sampling(scale)))
 
     @staticmethod
     def enlarge(kernels: Sequence[Tensor], image: Tensor, features: Tensor, scale: int) -> Tensor:
+        """Make the SR image as sum of convolution and moved samples; see `Upsampler.enlarge`."""
         convolution, sampling = kernels
         base = convolved(features, convolution, scale)
         return base + resampled(image, features, sampling, scale)
 
     def macs(self, scale: int) -> tuple[int, int]:
+        """Count the MACs of both paths; see `Upsampler.macs`."""
         once, per_pixel = super().macs(scale)
         channels = self.sampling.freq.shape[0]
         sampling = 2 * COORDINATES * scale**2 * channels
@@ -225,7 +229,7 @@ class IGConvPlus(IGConv):
 
 
 def _start_sampling(network: KernelNetwork) -> None:
-    """The official start: small layers, two different offsets in turns, scopes of zero."""
+    """Initialise as the official code: small layers, two alternating offsets, scopes of zero."""
     for parameter in network.layers.parameters():
         nn.init.trunc_normal_(parameter, std=_START_SAMPLING)
     last = network.layers[-1]

@@ -1,8 +1,8 @@
-"""IGSample (IGConv+, Lee et al., arXiv 2408.09674): the image resampled where its features say.
+"""IGSample (IGConv+, Lee et al., arXiv 2408.09674): resampling of the image guided by features.
 
-After DySample (Liu et al., ICCV 2023): every colour of every sub-pixel is read from the LR image,
-bilinearly, at its own place moved by a shift. A convolution of the features makes the shift: its
-direction and size (offset), and how much of that is taken (scope).
+It follows DySample (Liu et al., ICCV 2023): every colour of every sub-pixel is read bilinearly from
+the LR image, at its own position plus a shift. A convolution of the features makes the shift: its
+direction and size (offset), and how much of it is used (scope).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FLOATS = 5 * COORDINATES
 
 
 def offsets_and_scopes(features: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor]:
-    """Offsets and scopes from the convolution, float32 (B, 6*scale*scale, h, w) each.
+    """Compute offsets and scopes by convolution, float32 (B, 6*scale*scale, h, w) each.
 
     Args:
         features: (B, C, h, w).
@@ -35,14 +35,15 @@ def offsets_and_scopes(features: Tensor, kernels: Tensor) -> tuple[Tensor, Tenso
 
 
 def places(offset: Tensor, scope: Tensor, scale: int) -> Tensor:
-    """Positions at which sub-pixels are read, in LR pixels from the top left of the offsets' grid.
+    """Compute where sub-pixels are read, in LR pixels from the top left of the offsets' grid.
 
     Args:
-        offset, scope: (B, 6*scale*scale, h, w).
-        scale: factor.
+        offset: (B, 6*scale*scale, h, w).
+        scope: (B, 6*scale*scale, h, w).
+        scale: scale factor.
 
     Returns:
-        (B, 3, h*scale, w*scale, 2), as (x, y)
+        (B, 3, h*scale, w*scale, 2), as (x, y).
     """
     shift = F.pixel_shuffle(_REACH * scope.sigmoid() * offset, scale)
     h, w = shift.shape[-2:]
@@ -53,9 +54,9 @@ def places(offset: Tensor, scope: Tensor, scale: int) -> Tensor:
 
 
 def sampled(image: Tensor, place: Tensor) -> Tensor:
-    """(B, 3, h, w) read bilinearly at (B, 3, H, W, 2) places (x, y), each colour at its own.
+    """Read (B, 3, h, w) bilinearly at (B, 3, H, W, 2) positions (x, y), separately for each colour.
 
-    The border colour is read beyond the centres of the outermost pixels.
+    Beyond the centres of the outermost pixels, the border colour is read.
     """
     batch, colours, h, w = image.shape
     grid = 2 * place / place.new_tensor([w, h]) - 1
@@ -67,16 +68,16 @@ def sampled(image: Tensor, place: Tensor) -> Tensor:
 
 
 def resampled(image: Tensor, features: Tensor, kernels: Tensor, scale: int) -> Tensor:
-    """The image, enlarged by reading it at moved places.
+    """Enlarge the image by reading it at moved positions.
 
     Args:
         image: (B, 3, h, w).
         features: (B, C, h, w).
         kernels: see `offsets_and_scopes`.
-        scale: factor.
+        scale: scale factor.
 
     Returns:
-        (B, 3, h*scale, w*scale), float32
+        (B, 3, h*scale, w*scale), float32.
     """
     rows, width = features.shape[-2:]
     row_bytes = _FLOATS * scale**2 * width * 4 * features.shape[0]

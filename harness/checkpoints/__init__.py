@@ -1,4 +1,4 @@
-"""Checkpoints: our own and official ones, and the networks that are measured from them."""
+"""Checkpoints, our own and official ones, and the networks that are measured from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far an LMF network's rendering at a lower scale is from that at the target scale."""
+"""Errors of rendering an LMF network at a lower scale instead of the target scale."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Size = tuple[int, int]
 
 
 def intensity_bins(intensity: Tensor, width: float) -> Tensor:
-    """The bin of each intensity; bin n is [n * width, (n + 1) * width)."""
+    """Find the bin of each intensity; bin n is [n * width, (n + 1) * width)."""
     count = int(intensity.max() / width) + 2
     edges = torch.arange(1, count + 1, dtype=intensity.dtype, device=intensity.device) * width
     return torch.bucketize(intensity, edges, right=True)
 
 
 def sum_to_lr(model: ImplicitSR, image: Tensor, lr_size: Size) -> Tensor:
-    """(h, w) sums of an (H, W) image over the pixels that each LR pixel is the nearest of."""
+    """Sum an (H, W) image over the pixels whose nearest LR pixel is the same: (h, w)."""
     for axis, n in enumerate(lr_size):
         pixels = image.shape[axis]
         coord = pixel_centers(pixels, device=image.device)
@@ -49,15 +49,15 @@ def level_errors(
     levels: Sequence[float],
     memory: int | None = None,
 ) -> dict[float, Tensor]:
-    """MSE in each bin of intensity, on values in [-1, 1], of rendering lower and enlarging.
+    """Compute the MSE in each bin of intensity of rendering lower and enlarging, in [-1, 1] units.
 
     Args:
-        model: in evaluation mode, with an LMF decoder.
-        features: of one image.
+        model: network with an LMF decoder, in evaluation mode.
+        features: features of one image.
         scale: target scale.
         size: (H, W) of the SR image.
-        levels: scales below it.
-        memory: as in `GridJob`.
+        levels: scales below the target scale.
+        memory: bytes of a band, as in `GridJob`.
 
     Returns:
         (bins,) float64 for each level; NaN where a bin has no pixel.
@@ -88,7 +88,7 @@ def _decode(
     size: Size,
     memory: int | None,
 ) -> Tensor:
-    """(1, 3, H, W) in [-1, 1], not clamped, of a whole image at one scale."""
+    """Decode a whole image at one scale: (1, 3, H, W) in [-1, 1], not clamped."""
     job = GridJob(size, (0, size[0]), (0, size[1]), stretch_of(scale), memory=memory)
     strips = GridDecoder(model, features, job, table).strips()
     return torch.cat(list(strips)).permute(2, 0, 1)[None]

@@ -1,4 +1,4 @@
-"""CMSR tables as files: what they were made of, and for whom they are good."""
+"""CMSR tables as files: the data they were made from, and the network they are valid for."""
 
 from __future__ import annotations
 
@@ -32,22 +32,23 @@ class _Strict(BaseModel):
 
 
 class StoredLevel(_Strict):
-    """`baselines.cmsr.Level`; `below` is None where there is no bound."""
+    """Stored form of `baselines.cmsr.Level`; `below` is None where there is no bound."""
 
     scale: float = Field(ge=1)
     below: float | None = Field(ge=0)
 
     @property
     def bound(self) -> float:
-        """`below` as a number."""
+        """Value of `below` as a number."""
         return math.inf if self.below is None else self.below
 
 
 class StoredTable(_Strict):
-    """The levels below one target scale.
+    """Levels below one target scale.
 
     Attributes:
-        images: that the bounds were found on; fewer than the data set's where some are too small.
+        images: number of images that the bounds were found on; fewer than the dataset's where some
+            are too small.
     """
 
     scale: float = Field(gt=TRAINED_SCALE)
@@ -70,7 +71,7 @@ PAPER_SET = "DIV2K_train"
 
 
 class MadeOn(_Strict):
-    """The images that tables were made on."""
+    """Images that tables were made on."""
 
     dataset: str
     caption: str
@@ -79,20 +80,20 @@ class MadeOn(_Strict):
 
     @property
     def stand_in(self) -> bool:
-        """Whether they are not the paper's: all of DIV2K's training set."""
+        """Whether the images are not the paper's: all of DIV2K's training set."""
         return self.dataset != PAPER_SET or not self.complete
 
 
 class CmsrTables(_Strict):
-    """The tables of one network for one bound of the error.
+    """Tables of one network for one bound of the error.
 
     Attributes:
-        method: of the network.
+        method: method of the network.
         checkpoint: hash of its weights, as in measurements.
-        origin: where the network comes from, in words.
+        origin: origin of the network, in words.
         mse: bound of the mean squared error, of values in [-1, 1], in every bin of intensity.
-        bin_width: of these bins.
-        tables: by target scale, ascending.
+        bin_width: width of these bins.
+        tables: tables by target scale, ascending.
     """
 
     format: Literal["cmsr-tables/1"]
@@ -116,7 +117,7 @@ class CmsrTables(_Strict):
 
     @property
     def levels(self) -> Tables:
-        """For `baselines.cmsr.render`."""
+        """Return the levels in the form that `baselines.cmsr.render` takes."""
         return {t.scale: [Level(v.scale, v.bound) for v in t.levels] for t in self.tables}
 
     @property
@@ -135,7 +136,7 @@ def load_tables(path: Path) -> CmsrTables:
     """Read tables.
 
     Raises:
-        HarnessError: no such file, or one of another kind.
+        HarnessError: there is no such file, or it holds something else.
     """
     try:
         return CmsrTables.model_validate_json(path.read_bytes())
@@ -154,7 +155,7 @@ def load_tables(path: Path) -> CmsrTables:
 
 
 def lmf_methods() -> list[str]:
-    """The methods that CMSR is for."""
+    """List the methods that CMSR can render."""
     return [
         name
         for name in methods()
@@ -166,7 +167,7 @@ def check_modulated(subject: Subject) -> None:
     """Refuse a network without modulations.
 
     Raises:
-        UsageError: naming the methods that have them.
+        UsageError: the network has none; the message names the methods that have them.
     """
     if not subject.model.modulated:
         raise UsageError(
@@ -177,7 +178,7 @@ def check_modulated(subject: Subject) -> None:
 
 @dataclass(frozen=True)
 class Cmsr:
-    """Tables that a network is rendered by.
+    """Tables by which a network is rendered.
 
     Attributes:
         foreign: whether they were made for other weights; their bound of the error is then void.
@@ -193,7 +194,7 @@ class Cmsr:
         return cmsr.Cmsr(model, self.stored.levels)
 
     def key(self, scale: float) -> str:
-        """What measurements call the rendering; "" at scales that are rendered plainly."""
+        """Return the name of the rendering in measurements; "" at scales without CMSR."""
         if not serves(scale):
             return ""
         return self.stored.identity + FOREIGN * self.foreign
@@ -203,7 +204,7 @@ class Cmsr:
         return {"cmsr_mse": self.stored.mse} if self.key(scale) else {}
 
     def notes(self, scales: list[float]) -> list[str]:
-        """What must be known of images rendered at these scales."""
+        """Write the notes that images rendered at these scales need."""
         plain = [scale for scale in scales if not serves(scale)]
         beyond = [s for s in scales if serves(s) and s > self.stored.tables[-1].scale]
         found = [f"CMSR: MSE {self.stored.mse:g} in every bin; tables of {self._made_on()}"]
@@ -235,16 +236,16 @@ def _listed(scales: list[float]) -> str:
 
 
 def cmsr_for(path: Path, subject: Subject, foreign: bool = False) -> Cmsr:
-    """The tables of a file for a network.
+    """Read the tables of a file for a network.
 
     Args:
-        path: of `harness cmsr`.
+        path: file of `harness cmsr`.
         subject: the network.
-        foreign: take tables that were made for other weights.
+        foreign: whether to accept tables that were made for other weights.
 
     Raises:
-        HarnessError: no tables, or of other weights.
-        UsageError: a network without modulations.
+        HarnessError: there are no tables, or they are for other weights.
+        UsageError: the network has no modulations.
     """
     check_modulated(subject)
     stored = load_tables(path)

@@ -1,4 +1,4 @@
-"""Official files into checkpoints of ours and back, with what each says of itself."""
+"""Conversion of official files to our checkpoints and back, with what each says about itself."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _RANGES = {"signed": "[-1, 1]", "unit": "[0, 1]"}
 
 
 def describe(loaded: Loaded) -> dict[str, Any]:
-    """What a checkpoint is, as plain values.
+    """Describe a checkpoint as plain values.
 
     Returns:
-        layout, project, method ("" for none), network in words, scale (the only one, or None) and
-        scales (None for any), values of input and output, parameters, weights hash, origin, what
-        is assumed, and the official keys that were not needed with the reason.
+        Layout, project, method ("" for none), network in words, scale (the only one, or None) and
+        scales (None for any), values of input and output, parameters, weights hash, origin, what is
+        assumed, and the official keys that were not needed with the reason.
     """
     official, meta, model = loaded.official, loaded.meta, loaded.model
     scales = model.scales
@@ -57,11 +57,11 @@ def _parameters(model: nn.Module) -> int:
 
 
 def network_of(options: Path) -> Spec:
-    """Name and arguments of the network that a BasicSR option file is about.
+    """Read name and arguments of the network from a BasicSR option file.
 
     Raises:
-        HarnessError: when the file cannot be read.
-        UsageError: when it is about none.
+        HarnessError: the file cannot be read.
+        UsageError: the file describes no network.
     """
     try:
         content = yaml.safe_load(options.read_text(encoding="utf-8"))
@@ -74,10 +74,10 @@ def network_of(options: Path) -> Spec:
 
 
 def check_name(name: str, loaded: Loaded) -> None:
-    """Refuse a name for a network that has one, or that another has.
+    """Refuse a name for a network that already has one, or a name that is taken.
 
     Raises:
-        UsageError: saying which.
+        UsageError: the name is refused; the message says which case it is.
     """
     if loaded.method:
         raise UsageError(f"This network is {loaded.method}; --name is for those without a method.")
@@ -96,13 +96,13 @@ def save_import(loaded: Loaded, source: Path, target: Path, name: str | None = N
     """Write a checkpoint in our format, from which it loads unchanged.
 
     Args:
-        loaded: of the source; one of ours is copied with all that it holds.
+        loaded: network of the source; one of our checkpoints is copied with all that it holds.
         source: the file it was read from.
         target: the file to write.
-        name: what measurements call a network that is none of the harness's methods.
+        name: name in measurements, for a network that is none of the harness's methods.
 
     Raises:
-        HarnessError: when the file cannot be written.
+        HarnessError: the file cannot be written.
     """
     if loaded.official is None:
         content = {k: v for k, v in checkpoints.read(source).items() if k != "format"}
@@ -118,10 +118,10 @@ def save_export(loaded: Loaded, target: Path) -> dict[str, Any]:
     """Write a network in the layout of its official project.
 
     Returns:
-        what was written, as plain values.
+        Description of the file, as plain values.
 
     Raises:
-        HarnessError: when no official project has such a network, or the file cannot be written.
+        HarnessError: no official project has such a network, or the file cannot be written.
     """
     meta = loaded.meta
     memory = (meta.get("imported") or {}).get("memory") or {}

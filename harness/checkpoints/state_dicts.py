@@ -1,4 +1,4 @@
-"""Loading weights that must fit exactly."""
+"""Loading of weights that must fit exactly."""
 
 from __future__ import annotations
 
@@ -32,18 +32,22 @@ def built_to_fit(
     extra: Sequence[str] = (),
     name: Callable[[str], str] = str,
 ) -> SRModel:
-    """The network of a method, with weights that must fit exactly.
+    """Build the network of a method with weights that must fit exactly.
 
-    Sizes in the options may come from anywhere: they are compared with the weights on a network
-    without values, so that none is made that is larger than its weights.
+    Sizes in the options may come from anywhere. They are compared with the weights on a network
+    without values, so that no network is made that is larger than its weights.
 
     Args:
-        method, options: for `baselines.build`.
-        state, what, extra, name: as in `load_strictly`.
+        method: method for `baselines.build`.
+        options: options for `baselines.build`.
+        state: as in `load_strictly`.
+        what: as in `load_strictly`.
+        extra: as in `load_strictly`.
+        name: as in `load_strictly`.
 
     Raises:
         HarnessError: see `load_strictly`.
-        DAMAGE: options that no network has.
+        DAMAGE: no network has these options.
     """
     if len(state) > _LARGEST:
         raise ValueError(f"it has {len(state):,} weights")
@@ -65,10 +69,10 @@ def check_sizes(value: Any, of: str = "options") -> None:
 
     Args:
         value: options of `baselines.build`, or a part of them.
-        of: its name.
+        of: name of the value.
 
     Raises:
-        ValueError: naming it.
+        ValueError: a size is impossible; the message names it.
     """
     if isinstance(value, Mapping):
         for key, part in value.items():
@@ -97,14 +101,14 @@ def load_strictly(
 
     Args:
         network: receives the weights.
-        state: by our names.
-        what: the file, for the message.
-        extra: names in the file that nothing of ours answers to.
-        name: of a key in the file, where that has names of its own.
+        state: state dict by our names.
+        what: description of the file, for the message.
+        extra: names in the file that have no counterpart in our network.
+        name: makes the file's name of a key, where the file has its own names.
 
     Raises:
-        HarnessError: listing missing keys, unexpected keys, wrong shapes and types; or values that
-            are not finite in the network's own type.
+        HarnessError: keys are missing or unexpected, or shapes or types are wrong (all are listed);
+            or values are not finite in the network's own type.
     """
     _check(_misfits(network, state, extra, name), what)
     wanted = network.state_dict()
@@ -123,7 +127,7 @@ def _misfits(
     extra: Sequence[str],
     name: Callable[[str], str],
 ) -> list[str]:
-    """What of names, shapes and types is not as the network has it; values are not looked at."""
+    """List where names, shapes and types differ from the network's; values are not compared."""
     wanted = network.state_dict()
     problems = [f"unexpected {key}" for key in extra]
     problems += [f"unexpected {name(key)}" for key in state if key not in wanted]

@@ -1,4 +1,4 @@
-"""Checkpoints: written atomically, read without executing anything from the file."""
+"""Checkpoints, written atomically and read without executing anything from the file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FORMAT = "moeisr-harness/1"
 
 
 class _Part(BaseModel):
-    """Fields that are read of a checkpoint of ours; whatever else there is stays as it is."""
+    """Fields that are read from one of our checkpoints; other fields stay as they are."""
 
     model_config = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
 
@@ -61,7 +61,7 @@ class _TrainedOn(_Part):
 
 
 class _Memory(_Part):
-    """What an export writes again; see `Official.memory`."""
+    """Content that an export writes again; see `Official.memory`."""
 
     key: str = "params"
     epoch: int = 0
@@ -114,16 +114,16 @@ class _Content(_Part):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network with what its file says of it.
+    """Network with what its file says about it.
 
     Attributes:
-        model: in evaluation mode, on the CPU.
+        model: network in evaluation mode, on the CPU.
         method: our name; "" for official networks that have none.
-        weights: hash of the weights, and of settings that change the answers without showing in
+        weights: hash of the weights, and of settings that change the results without showing in
             them (colour values, no ensemble); names the checkpoint in measurements.
         meta: everything else in our own format (method and options of `baselines.build`, recipe,
-            step, ...). Of an official file it is what an import keeps: `imported`, `origin`.
-        official: what an official file says of itself; None for our own.
+            step, ...). For an official file it is what an import keeps: `imported`, `origin`.
+        official: what an official file says about itself; None for our own.
     """
 
     model: SRModel
@@ -134,7 +134,7 @@ class Loaded:
 
 
 def weights_hash(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, shapes and values of a state dict."""
+    """Compute the SHA-256 over names, shapes and values of a state dict."""
     digest = hashlib.sha256()
     for name, value in sorted(state.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
@@ -144,7 +144,7 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
 
 
 def _identity(network: SRModel, options: Mapping[str, Any]) -> str:
-    """The weights' hash; with settings that they do not show, a hash of both."""
+    """Return the weights' hash; with settings that the weights do not show, a hash of both."""
     weights = weights_hash(network.state_dict())
     settings = beyond_weights(options)
     if not settings:
@@ -161,16 +161,16 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The dictionary in a checkpoint file; that of our own format has the fields that it needs.
+    """Read the dictionary in a checkpoint file; one of our own format has the fields that it needs.
 
     Raises:
-        HarnessError: no file, no checkpoint, a damaged one, or one that wants to execute code.
+        HarnessError: there is no file, it is no checkpoint, is damaged, or wants to execute code.
     """
     return _read(path)[0]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], bool]:
-    """And whether checksums vouch for it."""
+    """Read the dictionary, and tell whether checksums cover it."""
     content, checksums = read_torch(path)
     if not isinstance(content, dict):
         raise HarnessError(f"{path} holds a {type(content).__name__}, not a checkpoint.")
@@ -249,7 +249,7 @@ def _from_official(
 
 
 def _kept(path: Path, official: Official) -> dict[str, Any]:
-    """What our format keeps of an official file."""
+    """Select what our format keeps of an official file."""
     layout = f"{path.name}, in the layout of the {official.project}"
     note = f" ({official.note})" if official.note else ""
     return {
@@ -293,21 +293,22 @@ def open_checkpoint(
     values: str | None = None,
     network: Spec | None = None,
 ) -> Loaded:
-    """The network of one of our checkpoints or of an official one.
+    """Open the network of one of our checkpoints or of an official one.
 
     Args:
         path: the file.
-        method: refuse a checkpoint that belongs to another method.
-        scale: refuse a network that cannot do it.
-        values: that the layers of an official network see, for files that do not say it (state
-            dicts of EDSR and RDN): signed, unit or bytes. None: as the LIIF project's, signed.
+        method: method that the checkpoint must belong to.
+        scale: scale that the network must be able to do.
+        values: colour values that the layers of an official network see, for files that do not say
+            it (state dicts of EDSR and RDN): signed, unit or bytes. None: as the LIIF project's,
+            signed.
         network: {"name", "args"} of an official network, for files that do not say them (IGConv's):
             what its project's option file has as `type` and beside it under `network_g`. None: as
             the released files have them.
 
     Raises:
-        HarnessError: unreadable, unknown, damaged or unfitting files.
-        UnknownMethodError: for an unknown method.
+        HarnessError: the file is unreadable, unknown, damaged or does not fit.
+        UnknownMethodError: the method is unknown.
     """
     path = Path(path)
     content, checksums = _read(path)
@@ -329,12 +330,12 @@ def load_model(
     scale: float | None = None,
     network: Spec | None = None,
 ) -> SRModel:
-    """The network of a checkpoint, ours or official, in evaluation mode on the CPU.
+    """Load the network of a checkpoint, ours or official, in evaluation mode on the CPU.
 
-    It is called as the official network is: LIIF family `model(lr, coord, cell)`, lr (B, 3, h,
-    w) and the result (B, Q, 3) in [-1, 1], coord and cell (B, Q, 2) as (y, x); fixed-scale
-    networks `model(lr)` (those of the LIIF project on [-1, 1] too, `model.input_range` says it);
-    networks for several integer scales `model(lr, scale)` on [0, 1].
+    It is called as the official network is: LIIF family `model(lr, coord, cell)`, lr (B, 3, h, w)
+    and the result (B, Q, 3) in [-1, 1], coord and cell (B, Q, 2) as (y, x); fixed-scale networks
+    `model(lr)` (those of the LIIF project on [-1, 1] too, `model.input_range` says it); networks
+    for several integer scales `model(lr, scale)` on [0, 1].
 
     Args, Raises: as `open_checkpoint`.
     """

@@ -1,4 +1,4 @@
-"""What is measured: a method with its network and where that comes from."""
+"""Subjects of measurements: a method with its network and the network's origin."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from harness.profiles import Profile
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """The training set of a network.
+    """Training set of a network.
 
     Attributes:
         caption: name, number of images and description.
-        images: how many.
+        images: number of images.
         complete: whether it has as many images as the published set.
-        fingerprint: of the images.
+        fingerprint: fingerprint of the images.
     """
 
     caption: str
@@ -39,20 +39,20 @@ class TrainedOn:
 
 @dataclass(frozen=True)
 class Subject:
-    """A method ready to be measured.
+    """Method that is ready to be measured.
 
     Attributes:
-        model: in evaluation mode, on its device.
+        model: network in evaluation mode, on its device.
         checkpoint: hash of the weights, or of the shapes where there are no weights; "" where there
             is no network (bicubic).
         recipe: fingerprint of how it was trained; "" for official checkpoints and bicubic.
         finished: whether its training reached the last step.
-        profile: that it was trained under; "" for official checkpoints and bicubic.
-        origin: where it comes from, in words.
-        training: what it was trained on.
-        counts_only: there are no weights, so that multiply-adds are all that can be measured.
-        published_sizes: the network has the published sizes, whatever the profile's: its costs are
-            counted at the experiment's fixed sizes, and nothing else is measured of it.
+        profile: profile that it was trained under; "" for official checkpoints and bicubic.
+        origin: origin of the network, in words.
+        training: training set.
+        counts_only: whether there are no weights, so that only MACs can be measured.
+        published_sizes: whether the network has the published sizes, whatever the profile's: its
+            costs are counted at the experiment's fixed sizes, and nothing else is measured of it.
     """
 
     method: str
@@ -71,22 +71,22 @@ class Subject:
 
     @cached_property  # asked for every image
     def parameters(self) -> int:
-        """Trainable parameters."""
+        """Number of trainable parameters."""
         return sum(p.numel() for p in self.model.parameters())
 
     @property
     def encoder_parameters(self) -> int | None:
-        """Those of the encoder; None for a network that has none apart."""
+        """Number of the encoder's trainable parameters; None without a separate encoder."""
         return self.model.encoder_parameters
 
     @property
     def expert_depths(self) -> list[int]:
-        """Linear layers of the experts; empty without experts."""
+        """Number of linear layers of each expert; empty without experts."""
         return list(self.model.expert_depths)
 
 
 def open_subject(path: Path, device: torch.device, method: str | None = None) -> Subject:
-    """The subject of a checkpoint.
+    """Open the subject of a checkpoint.
 
     Raises:
         HarnessError: see `harness.checkpoints.open_checkpoint`.
@@ -116,22 +116,22 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
 
 
 def _trained_on(meta: Mapping[str, Any]) -> TrainedOn | None:
-    """As the checkpoint says; None for official ones and for those that do not say."""
+    """Read the training set from a checkpoint; None where it does not say, as official ones."""
     said = meta.get("trained_on")
     return TrainedOn(**said) if isinstance(said, dict) else None
 
 
 def shapes_subject(method: str, profile: Profile) -> Subject:
-    """A method's network under a profile without weights, whose multiply-adds can be counted.
+    """Make a method's network under a profile without weights, to count its MACs.
 
-    Decoders with experts do not suit: what they cost depends on the weights. Of a network that
-    chooses experts for whole images, the dearest ones are counted.
+    Decoders with experts do not suit: their cost depends on the weights. For a network that chooses
+    experts for whole images, the most expensive ones are counted.
     """
     return _without_weights(method, profile, profile.networks.options(parse(method)))
 
 
 def published_subject(method: str, profile: Profile) -> Subject:
-    """A method's network at the published sizes, without weights, whose costs can be counted."""
+    """Make a method's network at the published sizes, without weights, to count its costs."""
     return replace(_without_weights(method, profile, {}), published_sizes=True)
 
 
@@ -147,7 +147,7 @@ def _without_weights(method: str, profile: Profile, options: Mapping[str, Any]) 
         seed=profile.seeds[0],
         checkpoint=f"shapes-{digest}",
         profile=profile.name,
-        origin="not trained: its multiply-adds follow from its shapes"
+        origin="not trained: its MACs follow from its shapes"
         + (", the dearest expert in every layer" if model.expert_count > 1 else ""),
         counts_only=True,
     )

@@ -1,7 +1,7 @@
 """Files of `torch.save`, checked before PyTorch reads them.
 
-PyTorch does not look at the checksums that it writes, and makes whatever size a file asks for. Here
-nothing in a file is executed or unpacked, every record must have its checksum, and what is read
+PyTorch ignores the checksums that it writes, and allocates whatever size a file asks for. Here
+nothing in a file is executed or decompressed, every record must have its checksum, and reading
 takes no more memory than the file has bytes.
 """
 
@@ -38,13 +38,13 @@ _MOST = 1_000_000  # values in a file; a network with its optimiser has some ten
 
 
 def read_torch(path: Path) -> tuple[Any, bool]:
-    """What a file of `torch.save` holds, on the CPU.
+    """Read the content of a `torch.save` file, on the CPU.
 
     Returns:
-        the content, and whether checksums vouch for it: PyTorch before 1.6 wrote none.
+        The content, and whether checksums cover it: PyTorch before 1.6 wrote none.
 
     Raises:
-        HarnessError: no file, a damaged or compressed one, or one that holds something else than
+        HarnessError: there is no file, it is damaged or compressed, or it holds something else than
             tensors and plain values.
     """
     if not path.is_file():
@@ -85,7 +85,7 @@ def _of_zip(file: IO[bytes], path: Path) -> Any:
 
 
 def _check_records(records: list[zipfile.ZipInfo], size: int, path: Path) -> None:
-    """Refuse what PyTorch and Python's reader of zip files could take for different things."""
+    """Refuse what PyTorch and Python's reader of zip files could interpret differently."""
     names = {record.filename.lower() for record in records}
     if not records or len(names) < len(records) or min(r.header_offset for r in records):
         raise _damaged(path, "its directory")
@@ -101,7 +101,7 @@ def _check_records(records: list[zipfile.ZipInfo], size: int, path: Path) -> Non
 
 
 def _of_old(file: IO[bytes], path: Path) -> Any:
-    """Of PyTorch before 1.6: no checksums, but every byte has its place."""
+    """Read a file of PyTorch before 1.6: no checksums, but every byte has its place."""
     file.seek(0)
     keys: list[str] = []
     for _ in range(_PICKLES_OF_OLD_FILES):
@@ -113,7 +113,7 @@ def _of_old(file: IO[bytes], path: Path) -> Any:
 
 
 def _loaded(file: IO[bytes]) -> tuple[Any, list[int]]:
-    """The content, and the bytes of each storage in it."""
+    """Return the content, and the bytes of each storage in it."""
     sizes: list[int] = []
 
     def on_cpu(storage: Any, place: str) -> Any:
@@ -126,7 +126,7 @@ def _loaded(file: IO[bytes]) -> tuple[Any, list[int]]:
 
 
 def _check_named(pickled: bytes | IO[bytes], path: Path) -> list[str]:
-    """Refuse a pickle that names anything else than tensors are made of; returns its strings."""
+    """Refuse a pickle that names anything that tensors do not need; returns its strings."""
     strings = []
     for operation, argument, _ in pickletools.genops(pickled):
         if operation.name == "GLOBAL" and argument not in _KNOWN:
@@ -137,10 +137,10 @@ def _check_named(pickled: bytes | IO[bytes], path: Path) -> list[str]:
 
 
 def _check_sizes(content: Any, size: int, contiguous: bool) -> None:
-    """Refuse tensors that are larger than what is stored of them.
+    """Refuse tensors that are larger than their stored values.
 
     Raises:
-        ValueError: saying how.
+        ValueError: a tensor is too large; the message says how.
     """
     total = 0
     for value in _values(content):
@@ -155,7 +155,7 @@ def _check_sizes(content: Any, size: int, contiguous: bool) -> None:
 
 
 def _values(content: Any) -> Iterator[Any]:
-    """All values in containers, again for each time that they are reached."""
+    """Yield all values in containers, once for each way to reach them."""
     level: Iterable[Any] = [content]
     count = 0
     for _ in range(_DEEPEST):
@@ -183,7 +183,7 @@ def _size(file: IO[bytes]) -> int:
 
 
 def _refused(path: Path, message: str) -> HarnessError:
-    """With what was not loaded; the rest of PyTorch's message tells how to load it nevertheless."""
+    """Make the error for refused content, without PyTorch's advice on how to load it anyway."""
     found = re.search(r"(?:GLOBAL|Unsupported class) (\S+)", message)
     named = f" (it names {found[1].rstrip(',.')})" if found else ""
     return HarnessError(

@@ -1,4 +1,4 @@
-"""Finding the network that a command is to use."""
+"""Search for the network that a command is to use."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from harness.profiles.recipe import make_recipe
 
 
 def _checkpoints(method: str, profile: Profile, places: Places, seed: int) -> dict[Path, bool]:
-    """The checkpoints of a method under a profile, on whatever data, and whether each is finished.
+    """List a method's checkpoints under a profile, on any data, and whether each is finished.
 
-    The training data need not be there: recipes are compared without its fingerprint.
+    The training data need not be available: recipes are compared without its fingerprint.
     """
     folder = places.results / profile.name / "training" / method
     wanted = asdict(make_recipe(profile, method, seed, data=""))
@@ -33,10 +33,10 @@ def _checkpoints(method: str, profile: Profile, places: Places, seed: int) -> di
 
 
 def finished_checkpoints(method: str, profile: Profile, places: Places, seed: int) -> list[Path]:
-    """The checkpoint of a method that was trained to its end; an empty list where there is none.
+    """List the checkpoint of a method that was trained to its end; empty where there is none.
 
     Raises:
-        HarnessError: when there are several, on different data.
+        HarnessError: there are several, on different data.
     """
     found = _checkpoints(method, profile, places, seed)
     finished = [path for path, ended in found.items() if ended]
@@ -54,10 +54,10 @@ def _several(method: str, profile: Profile, found: Sequence[Path]) -> HarnessErr
 
 
 def trained_checkpoint(method: str, profile: Profile, places: Places) -> Path:
-    """The checkpoint of a method under a profile, on whatever data it was trained.
+    """Find the checkpoint of a method under a profile, on any training data.
 
     Raises:
-        HarnessError: when there is none, or several on different data; says what to do.
+        HarnessError: there is none, or there are several on different data; says what to do.
     """
     folder = places.results / profile.name / "training" / method
     found = list(_checkpoints(method, profile, places, profile.seeds[0]))
@@ -79,13 +79,13 @@ def find_subject(
     places: Places,
     device: torch.device,
 ) -> Subject:
-    """The network named by a method, a checkpoint file, or both.
+    """Find the network named by a method, a checkpoint file, or both.
 
     A method without a file means its checkpoint under the profile; nothing else is tried.
 
     Raises:
         UsageError: neither is given.
-        HarnessError: not trained, half trained, or a file of another method.
+        HarnessError: it is not trained, half trained, or a file of another method.
     """
     if method is None and checkpoint is None:
         raise UsageError("Name a method, or a file with --checkpoint.")

@@ -1,1 +1,1 @@
-"""Files, locks, errors, progress and devices: what every room needs."""
+"""Files, locks, errors, progress and devices: helpers that every room needs."""

@@ -1,4 +1,4 @@
-"""Memory that a training step frees is kept for the next one."""
+"""Setting of the C library that keeps the memory a training step frees for the next step."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _KEPT = 512 * 2**20
 
 
 def keep_freed_memory() -> None:
-    """Ask glibc to keep up to 512 MB that are free, of blocks below 32 MB.
+    """Ask glibc to keep up to 512 MB of free memory, in blocks below 32 MB.
 
-    By itself it gives memory back whenever a few blocks are free at the end of the heap, which
-    is after every step, and the next step pays a page fault for each 4 kB: at the quick
-    profile's sizes, a fifth of a step. Does nothing where the C library is another.
+    By default it returns memory whenever a few blocks are free at the end of the heap, which is
+    after every step, and the next step pays a page fault for each 4 kB: at the quick profile's
+    sizes, a fifth of a step. Does nothing where the C library is another.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

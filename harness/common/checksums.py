@@ -1,4 +1,4 @@
-"""JSON objects with a checksum: damage that leaves them readable is found, and never a number.
+"""JSON objects with a checksum, so that damage is found even where the file still parses.
 
 Files of versions that wrote no checksums are read as they are.
 """
@@ -21,11 +21,11 @@ _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
 class NewerError(ValueError):
-    """Content of a newer version of the harness, which may mean other things by the same names."""
+    """Error for content of a newer harness version, where the same names may mean other things."""
 
 
 def checksum(content: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits of a JSON object, whatever its layout and order.
+    """Compute sixteen hexadecimal digits of a JSON object, whatever its layout and order.
 
     Example:
         >>> checksum({"psnr": 30.5, "seed": 0})
@@ -35,15 +35,15 @@ def checksum(content: Mapping[str, Any]) -> str:
 
 
 def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content with its checksum, to be written as JSON."""
+    """Add the checksum to content that is to be written as JSON."""
     return {**content, _KEY: checksum(content)}
 
 
 def parse(text: bytes | str) -> dict[str, Any]:
-    """A JSON object without its checksum, which is compared where there is one.
+    """Parse a JSON object, compare its checksum if there is one, and return it without.
 
     Raises:
-        ValueError: no JSON object, or another one than was written.
+        ValueError: the text is no JSON object, or does not match its checksum.
     """
     try:
         content = json.loads(text)
@@ -58,17 +58,18 @@ def parse(text: bytes | str) -> dict[str, Any]:
 
 
 def load(text: bytes | str, kind: type[T], schema: int) -> T:
-    """A stored dataclass with the configuration `STORED`.
+    """Load a stored dataclass with the configuration `STORED`.
 
     Args:
         text: JSON.
         kind: the dataclass; `kind.upgrade`, where it has one, turns the content of an older schema
             into that of its own.
-        schema: the newest that this version knows.
+        schema: the newest schema that this version knows.
 
     Raises:
-        NewerError: content of a newer schema; says which version wrote it, where that is known.
-        ValueError: damaged content; says where.
+        NewerError: the content has a newer schema; says which version wrote it, where that is
+            known.
+        ValueError: the content is damaged; says where.
     """
     content = parse(text)
     written = content.get("schema", schema)

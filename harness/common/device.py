@@ -1,4 +1,4 @@
-"""Which device does the work, and how much memory it took."""
+"""Devices that do the work, and the memory that it takes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from harness.common.errors import UsageError
 
 
 def resolve(name: str) -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU.
+    """Find the device of a name; `auto` is CUDA where there is one, else the CPU.
 
     Raises:
-        UsageError: for an unknown device, or CUDA where there is none.
+        UsageError: the device is unknown, or is CUDA where there is none.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -39,14 +39,14 @@ def resolve(name: str) -> torch.device:
 
 
 def describe(device: torch.device) -> str:
-    """Name of the device for provenance."""
+    """Describe the device for provenance."""
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
     return f"cpu: {platform.machine()}, {torch.get_num_threads()} threads"
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait for the device, so that clocks are right."""
+    """Wait for the device, so that clock readings are right."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -56,7 +56,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def process_peak() -> int:
-    """Bytes of this process at most: since its program was started, where the system tells that."""
+    """Return the peak bytes of this process, since its start where the system tells."""
     return _status().get("VmHWM") or _peak_since_start()
 
 
@@ -69,7 +69,7 @@ class Resident:
 
 
 def resident() -> Resident | None:
-    """What the process has in memory, where the system tells it (Linux)."""
+    """Return the memory of the process, where the system tells it (Linux)."""
     found = _status()
     try:
         return Resident(found["RssAnon"], found["RssFile"] + found["RssShmem"])
@@ -78,7 +78,7 @@ def resident() -> Resident | None:
 
 
 def _status() -> dict[str, int]:
-    """Bytes by name, of the lines of /proc/self/status that are in kB."""
+    """Read the lines of /proc/self/status that are in kB, as bytes by name."""
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError:
@@ -88,20 +88,20 @@ def _status() -> dict[str, int]:
 
 
 def _peak_since_start() -> int:
-    """As every Unix tells it; on Linux it may be that of the program that started this one."""
+    """Return the peak that every Unix tells; on Linux it may include the parent program's."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 class PeakMemory:
-    """Peak memory from its making on.
+    """Peak memory since this object was created.
 
-    `kind` says what is measured: the CUDA allocator's peak, the process's peak since then
-    (Linux lets it be reset), or, elsewhere, the process's peak since its start.
+    `kind` says what is measured: the CUDA allocator's peak, the process's peak since then (Linux
+    can reset it), or, elsewhere, the process's peak since its start.
     """
 
     def __init__(self, device: torch.device, beside: int = 0) -> None:
-        """Args: beside: bytes that the process holds for another purpose; left out of its peak."""
+        """Start measuring; `beside` bytes that the process holds otherwise are left out."""
         self.device = device
         self.beside = beside
         if device.type == "cuda":
@@ -119,7 +119,7 @@ class PeakMemory:
         return True
 
     def read(self) -> int:
-        """Bytes."""
+        """Return the peak in bytes."""
         if self.device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(self.device))
         if self.kind == "process":

@@ -1,4 +1,4 @@
-"""Errors that are a user's to mend: one message, no traceback."""
+"""Errors that the user can fix: one message, no traceback."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 class HarnessError(Exception):
-    """Something outside the program is wrong; the command ends with status 1.
+    """Error outside the program; the command ends with status 1.
 
     Args:
         message: what is wrong, and where.
@@ -26,7 +26,7 @@ class InterruptedWorkError(HarnessError):
 
 
 class UsageError(HarnessError):
-    """The command itself is wrong (unknown name, impossible value); status 2."""
+    """Error in the command itself (unknown name, impossible value); status 2."""
 
     exit_code = 2
 
@@ -40,6 +40,6 @@ _SHORTAGE = re.compile(
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether memory ran out: Python's, a GPU's, or PyTorch's on the CPU."""
+    """Tell whether memory ran out: Python's, a GPU's, or PyTorch's on the CPU."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or bool(_SHORTAGE.search(str(error)))

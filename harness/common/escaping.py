@@ -22,7 +22,7 @@ _FORMULA = re.compile(r"\s*[=+\-@](?![\d.]+( ?%)?$)")  # a number with its sign 
 
 
 def printable(text: str) -> str:
-    r"""Text whose control characters are seen, not obeyed.
+    r"""Make control characters in a text visible instead of effective.
 
     Example:
         >>> printable("a\x1b[31mb")
@@ -32,7 +32,7 @@ def printable(text: str) -> str:
 
 
 def in_a_line(value: Any) -> Any:
-    """A value, dataclass or collection with every text in it `printable` and on one line."""
+    """Make every text in a value, dataclass or collection `printable` and put it on one line."""
     if isinstance(value, str):
         return printable(value.replace("\n", " ").replace("\t", " "))
     if is_dataclass(value) and not isinstance(value, type):
@@ -46,7 +46,7 @@ def in_a_line(value: Any) -> Any:
 
 
 def markdown(text: str) -> str:
-    r"""Text that Markdown shows as it is, also between the bars of a table.
+    r"""Escape text for Markdown, also inside the cells of a table.
 
     Example:
         >>> print(markdown("# a|b <b> DIV2K_valid _c_"))
@@ -56,7 +56,7 @@ def markdown(text: str) -> str:
 
 
 def spreadsheet(text: str) -> str:
-    """Text of a CSV file that no spreadsheet takes for a formula.
+    """Escape text of a CSV file, so that no spreadsheet takes it for a formula.
 
     Example:
         >>> spreadsheet("=1+1"), spreadsheet("a=1"), spreadsheet("+0.26 %")

@@ -1,8 +1,9 @@
-"""Writing files so that a crash, Ctrl-C or a full disk never leaves half of one; and their names.
+"""File writing that is safe against crashes, Ctrl-C and full disks; and checks of file names.
 
 A file is written under a hidden name beside its place and then renamed. Its writer holds a lock on
-it, and the name says on which machine: what a killed process left is told from what is being
-written, and removed by the next process that writes to the folder. See docs/reliability.md.
+it, and the name says on which machine. So files that a killed process left can be told from files
+that are being written, and the next process that writes to the folder removes them. See
+docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -27,18 +28,19 @@ _TEMPORARY = re.compile(r"\..*-(?P<host>\w*)-[0-9a-f]{8}\.part(\..*)?", re.ASCII
 
 
 def plain_name(name: str, longest: int = 150) -> str:
-    """A name that came from a file, checked before it becomes a part of a path.
+    """Check a name that came from a file before it becomes a part of a path.
 
     Args:
-        name: of whatever type the file has there.
-        longest: in bytes; file systems take 255, and names of cells have more than the method's.
+        name: value of any type.
+        longest: largest length in bytes; file systems take 255, and names of cells contain more
+            than the method's name.
 
     Returns:
-        the same.
+        The same name.
 
     Raises:
-        ValueError: for anything but one visible name: separators, `..`, hidden and temporary files,
-            control characters, what no file system takes.
+        ValueError: the value is not one visible name: it has separators, `..` or control
+            characters, is hidden or temporary, or no file system accepts it.
 
     Example:
         >>> plain_name("edsr-liif.pth")
@@ -56,7 +58,7 @@ def plain_name(name: str, longest: int = 150) -> str:
 
 
 def plain_path(path: str) -> str:
-    """The same for a path below some folder, of plain names with `/` between them."""
+    """Check a path below some folder: plain names with `/` between them; see `plain_name`."""
     if not isinstance(path, str):
         raise ValueError(f"{path!r:.200} is no path")
     for part in path.split("/"):
@@ -66,12 +68,13 @@ def plain_path(path: str) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block succeeds.
+    """Give a temporary path beside `path` that replaces it when the block succeeds.
 
-    Of a link, its target is replaced. Pipes and devices are not: they are given as they are.
+    For a link, its target is replaced. Pipes and devices are not replaced: they are returned as
+    they are.
 
     Raises:
-        HarnessError: when the folder cannot be written, the disk is full, or a folder is there.
+        HarnessError: the folder cannot be written, the disk is full, or the path is a folder.
     """
     try:
         if is_stream(path):
@@ -97,7 +100,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether a path is a pipe, or a device such as /dev/null: written to, never replaced."""
+    """Tell whether a path is a pipe, or a device such as /dev/null: written to, never replaced."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -111,10 +114,10 @@ def check_output(target: Path, source: Path | None, force: bool) -> None:
     Args:
         target: the file that will be made.
         source: the file that is read; never replaced.
-        force: replace another file.
+        force: whether another file may be replaced.
 
     Raises:
-        HarnessError: when the file is there, or is the one that is read.
+        HarnessError: the file is there, or is the one that is read.
     """
     if target.is_dir():
         raise HarnessError(f"{target} is a folder.", "Name a file in it.")
@@ -128,7 +131,7 @@ def check_output(target: Path, source: Path | None, force: bool) -> None:
 
 
 def _place_of(path: Path) -> Path:
-    """The file that a path leads to; there need not be one yet."""
+    """Follow a path to its file, which need not exist yet."""
     place = Path(os.path.realpath(path))
     if place.is_symlink():
         raise HarnessError(f"{path} is a link that leads to itself.", "Remove it.")
@@ -138,7 +141,7 @@ def _place_of(path: Path) -> Path:
 
 
 def _begin(place: Path) -> tuple[Path, int]:
-    """A new temporary file beside a file, and a descriptor that holds a lock on it."""
+    """Create a temporary file beside a file, and a descriptor that holds a lock on it."""
     while True:
         name = f".{place.stem[:40]}-{_HOST}-{secrets.token_hex(4)}.part{place.suffix[:16]}"
         temporary = place.with_name(name)
@@ -152,7 +155,7 @@ def _begin(place: Path) -> tuple[Path, int]:
 
 
 def temporary_files(folder: Path) -> list[Path]:
-    """Files of a folder that are being written, or that killed processes left."""
+    """List the files of a folder that are being written, or that killed processes left."""
     try:
         return sorted(path for path in folder.iterdir() if _TEMPORARY.fullmatch(path.name))
     except OSError:
@@ -160,14 +163,14 @@ def temporary_files(folder: Path) -> list[Path]:
 
 
 def is_abandoned(temporary: Path, remove: bool = False) -> bool:
-    """Whether the writer of a temporary file is known to have ended.
+    """Tell whether the writer of a temporary file is known to have ended.
 
-    It is where the file was written on this machine and nobody holds the lock on it. Locks of other
-    machines are not seen on every file system.
+    This is known where the file was written on this machine and nobody holds the lock on it. Locks
+    of other machines are not visible on every file system.
 
     Args:
-        temporary: of `temporary_files`.
-        remove: remove it then.
+        temporary: a file of `temporary_files`.
+        remove: whether to remove it then.
     """
     found = _TEMPORARY.fullmatch(temporary.name)
     if found is None or found["host"] != _HOST:
@@ -195,10 +198,10 @@ def _sweep(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Make a folder and a file in it, before hours of work that are to end there.
+    """Create a folder and a file in it, before hours of work whose result goes there.
 
     Raises:
-        HarnessError: when that fails.
+        HarnessError: the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -211,7 +214,7 @@ def check_writable(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file as a whole; bytes of file names that are no UTF-8 are escaped."""
+    """Replace a text file as a whole; bytes of file names that are not UTF-8 are escaped."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
@@ -227,7 +230,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file of any size."""
+    """Compute the SHA-256 of a file of any size."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(2**20):

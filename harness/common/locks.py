@@ -1,7 +1,8 @@
 """Locks between processes, also on several machines that share a folder.
 
-A lock is a file that the system locks for as long as its holder lives. On a file system that cannot
-do that (without flock), the file itself is the lock, and stays behind when its machine dies.
+A lock is a file that the system locks for as long as its holder lives. On a file system without
+such locks (without flock), the existence of the file is the lock, and it stays behind when its
+machine dies.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ QUIET = 1.0
 
 
 class BusyError(HarnessError):
-    """Another process holds a lock."""
+    """Error for a lock that another process holds."""
 
 
 @contextmanager
@@ -37,14 +38,14 @@ def held(path: Path, doing: str, wait: bool = True) -> Iterator[None]:
     """Hold a lock for a block of code.
 
     Args:
-        path: of its file.
+        path: file of the lock.
         doing: what its holder is doing, for messages: "training in ...".
-        wait: for another process that holds it, and say so.
+        wait: whether to wait for another process that holds it, and say so.
 
     Raises:
-        BusyError: another process holds it, and is not waited for.
+        BusyError: another process holds it, and `wait` is false.
         HarnessError: the file cannot be locked.
-        KeyboardInterrupt: on the first Ctrl-C or SIGTERM while it is waited for.
+        KeyboardInterrupt: on the first Ctrl-C or SIGTERM while waiting.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +70,7 @@ def held(path: Path, doing: str, wait: bool = True) -> Iterator[None]:
 
 
 def _has_flock(folder: Path) -> bool:
-    """Whether files of a folder can be locked by the system."""
+    """Tell whether the system can lock files of a folder."""
     if sys.platform == "win32":
         return True  # with locks of its own
     import fcntl
@@ -108,12 +109,12 @@ def _wait(lock: BaseFileLock, path: Path, doing: str) -> None:
 
 
 def _stays(lock: BaseFileLock) -> bool:
-    """Whether a lock stays when its machine dies."""
+    """Tell whether a lock stays when its machine dies."""
     return isinstance(lock, SoftFileLock)
 
 
 def holder(path: Path) -> str:
-    """Who holds a lock, and since when, as far as its file says."""
+    """Describe who holds a lock, and since when, as far as its file says."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace")[:400].splitlines()
         since = datetime.fromtimestamp(path.stat().st_mtime)
@@ -126,7 +127,7 @@ def holder(path: Path) -> str:
 
 
 def _remedy(lock: BaseFileLock, path: Path) -> str:
-    """What to do about a lock whose holder may be gone; nothing where it goes with its holder."""
+    """Say what to do about a lock that its holder may have left; "" where it cannot stay."""
     if not _stays(lock):
         return ""
     return f"If that process has ended (there is no flock here), delete {path} to go on."

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with time left on a terminal, a line now and then elsewhere."""
+"""Progress on stderr: a bar with the time left on a terminal, occasional lines elsewhere."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Bar:
     printed: float = field(default_factory=time.monotonic)
 
     def advance(self, n: int = 1) -> None:
-        """`n` more units are done; `note` is shown behind the bar."""
+        """Count `n` more units as done; `note` is shown behind the bar."""
         self.done += n
         if self.live is not None and self.task is not None:
             self.live.update(self.task, completed=self.done, note=printable(self.note))
@@ -63,7 +63,7 @@ def _clock(seconds: float) -> str:
 
 @contextmanager
 def bar(label: str, total: int, done: int = 0) -> Iterator[Bar]:
-    """A progress bar for a block of code.
+    """Show a progress bar for a block of code.
 
     Args:
         label: what is being done.
@@ -88,5 +88,5 @@ def bar(label: str, total: int, done: int = 0) -> Iterator[Bar]:
 
 
 def say(text: str) -> None:
-    """A line for the user, on stderr, with control characters escaped."""
+    """Print a line for the user on stderr, with control characters escaped."""
     console.print(printable(text), markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: long work ends between two steps, a file is finished or not there."""
+"""Ctrl-C and SIGTERM: long work ends between two steps, and files are complete or absent."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from types import FrameType
 
 
 class Stop:
-    """Whether somebody asked to stop."""
+    """Request to stop, as seen by the work."""
 
     requested = False
 
 
 _STOP: ContextVar[Stop | None] = ContextVar("stop", default=None)
-"""That of the block of `stoppable` that is running."""
+"""Request of the running block of `stoppable`."""
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM interrupts the block as Ctrl-C does, so that it can tidy up."""
+    """Make SIGTERM interrupt the block as Ctrl-C does, so that it can clean up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -40,10 +40,10 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Turns the first Ctrl-C or SIGTERM into a request; the second one interrupts at once.
+    """Turn the first Ctrl-C or SIGTERM into a request; the second one interrupts at once.
 
-    The block is expected to save its work and raise KeyboardInterrupt when it sees the request.
-    A block inside such a block sees the same request.
+    The block is expected to save its work and raise KeyboardInterrupt when it sees the request. A
+    block inside such a block sees the same request.
     """
     outer = _STOP.get()
     if outer is not None or threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Versions for provenance."""
+"""Versions of software, for provenance."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _PACKAGES = {"harness": "moeisr-harness", "torch": "torch", "pillow": "Pillow", 
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of Python and the packages that can change a number, and the code's commit."""
+    """List versions of Python and of packages that can change a number, and the code's commit."""
     found = {name: version(package) for name, package in _PACKAGES.items()}
     return {"python": platform.python_version(), **found, "commit": _commit()}
 
 
 def _commit() -> str:
-    """Commit of this checkout, with `+` when files are changed; empty outside a checkout."""
+    """Find the commit of this checkout, with `+` for changed files; empty outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return ""

@@ -1,1 +1,1 @@
-"""Images: finding datasets, reading files, making LR images and training patches."""
+"""Images: find datasets, read files, and make LR images and training patches."""

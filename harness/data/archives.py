@@ -1,4 +1,4 @@
-"""The published archives: where they are, what they must hash to, and where their images belong."""
+"""Published archives: their URLs, their hashes and the folders that their images belong to."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Archive:
-    """A file that the authors of datasets publish.
+    """Archive file that the authors of a dataset publish.
 
     Attributes:
-        url: where it is.
-        size: in bytes.
-        sha256: its hash; never one that only we computed.
-        hash_source: who published the hash.
-        folders: from folders below the data root to those of the archive that their images lie in.
+        url: address of the file.
+        size: size in bytes.
+        sha256: published SHA-256; a hash that only this project computed is not accepted.
+        hash_source: publisher of the hash.
+        folders: folders of the archive that hold the images, by the target folder below the data
+            root.
         leave_out: name of a file that is not taken.
     """
 
@@ -27,7 +28,7 @@ class Archive:
 
     @property
     def file(self) -> str:
-        """The archive's name."""
+        """File name of the archive."""
         return self.url.rpartition("/")[2]
 
 

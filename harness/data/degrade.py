@@ -1,9 +1,9 @@
 """LR images: the official ones, MATLAB's bicubic at x2 to x4, Pillow's bicubic above.
 
 The LIIF code's configurations read ready-made LR images at x2, x3, x4 and make the others with
-Pillow. Where a ready-made folder is missing, the MATLAB-compatible resize stands in for it
-(bit for bit the same on Set5), under a name of its own. Folders that `harness data prepare` filled
-hold the same LR images; they save the resize and are never taken for ready-made ones: a file
+Pillow. Where a ready-made folder is missing, LR images are made by the MATLAB-compatible resize
+(bit for bit the same on Set5), under a separate name. Folders that `harness data prepare` filled
+hold the same LR images; they save the resize and are never taken for ready-made ones. A file
 `PREPARED.json` in the folder says so, and a text in each PNG file, which stays when the file is
 copied elsewhere. Either is enough for measurements to say `matlab`, not `official`.
 """
@@ -35,34 +35,34 @@ _KEY = "moeisr-harness"
 
 
 class TooSmallError(ValueError):
-    """An image has no LR pixel left at this scale."""
+    """Error for an image that has no LR pixel at this scale."""
 
 
 def pil_resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pillow's antialiased bicubic of a uint8 (3, H, W) tensor to (height, width)."""
+    """Resize a uint8 (3, H, W) tensor to (height, width) by Pillow's antialiased bicubic."""
     return to_tensor(to_image(image).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 
 def lr_size(hr_size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """(h, w) of the LR image of an HR image; 0 where the scale leaves no pixel."""
+    """Compute (h, w) of the LR image of an HR image; 0 where the scale leaves no pixel."""
     return math.floor(hr_size[0] / scale + 1e-9), math.floor(hr_size[1] / scale + 1e-9)
 
 
 def pil_bicubic(hr: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """LR image by Pillow, and the part of the HR image that it stands for.
+    """Make an LR image by Pillow, and cut the part of the HR image that belongs to it.
 
-    LR side = floor(HR side / scale + 1e-9); HR is cut from the top left to
-    round(LR side * scale) (LIIF, datasets/wrappers.py, evaluation form).
+    LR side = floor(HR side / scale + 1e-9); HR is cut from the top left to round(LR side * scale)
+    (LIIF, datasets/wrappers.py, evaluation form).
 
     Args:
         hr: uint8 (3, H, W).
-        scale: at least 1, any real number.
+        scale: any real number, at least 1.
 
     Returns:
         (lr, hr_cropped), both uint8.
 
     Raises:
-        TooSmallError: when no LR pixel is left.
+        TooSmallError: no LR pixel is left.
     """
     h, w = lr_size((hr.shape[-2], hr.shape[-1]), scale)
     if min(h, w) < 1:
@@ -72,23 +72,23 @@ def pil_bicubic(hr: Tensor, scale: float) -> tuple[Tensor, Tensor]:
 
 
 def matlab_imresize(image: Tensor, scale: float) -> Tensor:
-    """MATLAB's `imresize(image, scale, 'bicubic')` of a uint8 (3, H, W) tensor.
+    """Resize a uint8 (3, H, W) tensor as MATLAB's `imresize(image, scale, 'bicubic')`.
 
-    The output side is ceil(side * scale), as there; float noise of the product is ignored.
+    The output side is ceil(side * scale), as in MATLAB; float noise of the product is ignored.
     """
     h, w = (math.ceil(side * scale - 1e-9) for side in image.shape[-2:])
     return imresize(image, (h, w), (scale, scale))
 
 
 def mod_crop(hr: Tensor, scale: int) -> Tensor:
-    """The HR image cut from the top left to a multiple of the scale."""
+    """Cut the HR image from the top left to a multiple of the scale."""
     h, w = (side // scale * scale for side in hr.shape[-2:])
     return hr[:, :h, :w].contiguous()
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An LR image with the HR image that it stands for, both uint8 (3, ., .)."""
+    """LR image and the part of the HR image that belongs to it, both uint8 (3, ., .)."""
 
     lr: Tensor
     hr: Tensor
@@ -96,17 +96,17 @@ class Pair:
 
 
 def make_pair(item: ImageItem, hr: Tensor, scale: float, cache: Path | None) -> Pair:
-    """LR and HR of an image, by the rule of the LIIF code's test configurations.
+    """Make LR and HR of an image, by the rule of the LIIF code's test configurations.
 
     Args:
-        item: the image; knows where its official LR would be.
-        hr: the image itself, uint8 (3, H, W).
-        scale: at least 1.
+        item: the image, which knows the place of its official LR image.
+        hr: pixels of the image, uint8 (3, H, W).
+        scale: any real number, at least 1.
         cache: folder that keeps LR images made by the MATLAB-compatible resize.
 
     Raises:
-        TooSmallError: when no LR pixel is left.
-        HarnessError: when an official LR image is missing or does not fit.
+        TooSmallError: no LR pixel is left.
+        HarnessError: an official LR image is missing or has the wrong size.
     """
     if scale not in PAIRED_SCALES:
         lr, cropped = pil_bicubic(hr, scale)
@@ -124,7 +124,7 @@ def make_pair(item: ImageItem, hr: Tensor, scale: float, cache: Path | None) -> 
 
 
 def _official_pair(item: ImageItem, hr: Tensor, scale: int, path: Path) -> Pair:
-    """HR is cut to the LR size times the scale (LIIF's sr-implicit-paired)."""
+    """Pair the official LR image with HR cut to LR size times scale (LIIF's sr-implicit-paired)."""
     if not path.is_file():
         raise HarnessError(
             f"{path} is missing, though its folder has other LR images.",
@@ -145,7 +145,7 @@ def _official_pair(item: ImageItem, hr: Tensor, scale: int, path: Path) -> Pair:
 
 
 def _cached_matlab(cropped: Tensor, scale: int, cache: Path | None) -> Tensor:
-    """MATLAB-compatible LR image, kept under a hash of the HR pixels, with one of its own."""
+    """Make or read a MATLAB-compatible LR image, kept by the HR pixels' hash, with its own hash."""
     path = None if cache is None else cache / f"{pixel_hash(cropped)[:24]}x{scale}.png"
     kept = read_prepared(path, cropped, scale)
     if kept is not None:
@@ -162,7 +162,7 @@ def _cached_matlab(cropped: Tensor, scale: int, cache: Path | None) -> Tensor:
 
 
 def _shows(path: Path, lr: Tensor) -> bool:
-    """Whether a file has these pixels, as those have that were kept without a mark."""
+    """Tell whether a file has these pixels, as files do that were kept without a mark."""
     try:
         return torch.equal(read_rgb(path), lr)
     except HarnessError:
@@ -175,7 +175,7 @@ def _warn_once(text: str) -> None:
 
 
 def _mark(lr: Tensor, cropped: Tensor, scale: float) -> str:
-    """What a PNG file of an LR image made here says of itself, with hashes of LR and HR pixels."""
+    """Make the text in a PNG file of an LR image made here, with hashes of LR and HR pixels."""
     hashes = {"hr": pixel_hash(cropped), "lr": pixel_hash(lr)}
     return json.dumps({**hashes, "rule": RULE, "scale": scale_label(scale)})
 
@@ -183,14 +183,17 @@ def _mark(lr: Tensor, cropped: Tensor, scale: float) -> str:
 def save_prepared(
     path: Path, lr: Tensor, cropped: Tensor, scale: float, grey: bool = False
 ) -> None:
-    """Write an LR image as a PNG file that says how it was made, whole or not at all.
+    """Write an LR image as a PNG file that says how it was made; all or nothing.
 
     Args:
-        lr, cropped: the image, and the part of HR that it stands for, both uint8 (3, ., .).
-        grey: write one channel.
+        path: file to write.
+        lr: LR image, uint8 (3, h, w).
+        cropped: part of the HR image that belongs to it, uint8 (3, H, W).
+        scale: scale factor.
+        grey: whether to write one channel.
 
     Raises:
-        HarnessError: when the folder cannot be written.
+        HarnessError: the folder cannot be written.
     """
     text = PngImagePlugin.PngInfo()
     text.add_text(_KEY, _mark(lr, cropped, scale))
@@ -199,7 +202,7 @@ def save_prepared(
 
 
 def read_mark(path: Path) -> str | None:
-    """What `save_prepared` wrote about an LR image; None of other files, and of no images."""
+    """Read what `save_prepared` wrote about an LR image; None for all other files."""
     try:
         with opened(path) as image:
             mark: str | None = image.info.get(_KEY)
@@ -209,9 +212,10 @@ def read_mark(path: Path) -> str | None:
 
 
 def read_prepared(path: Path | None, cropped: Tensor, scale: float) -> Tensor | None:
-    """The LR image that `save_prepared` wrote, uint8 (3, h, w), if it would be made so now.
+    """Read the LR image of `save_prepared`, uint8 (3, h, w), if it would be the same today.
 
-    None when it is missing, damaged, altered, or was made from other pixels or by another rule.
+    Returns None when the file is missing, damaged, altered, or was made from other pixels or by
+    another rule.
     """
     mark = read_mark(path) if path else None
     if path is None or mark is None:
@@ -224,10 +228,10 @@ def read_prepared(path: Path | None, cropped: Tensor, scale: float) -> Tensor | 
 
 
 def unit(image: Tensor) -> Tensor:
-    """Values of 8 bits, or uint16, to float32 in [0, 1]."""
+    """Convert 8-bit values, or uint16, to float32 in [0, 1]."""
     return image.float() / (65535 if image.dtype == torch.uint16 else 255)
 
 
 def quantise(image: Tensor, dtype: torch.dtype = torch.uint8) -> Tensor:
-    """Float in [0, 1] to uint8 (or uint16), rounded; values outside are clamped."""
+    """Convert floats in [0, 1] to uint8 (or uint16), rounded; values outside are clamped."""
     return (image.clamp(0, 1) * torch.iinfo(dtype).max).round().to(dtype)

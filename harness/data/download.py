@@ -1,4 +1,4 @@
-"""Downloads that go on where a cut connection or Ctrl-C left them (pooch starts over)."""
+"""Downloads that continue after a lost connection or Ctrl-C (pooch starts over)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MIRROR_HINT = (
 
 
 def download(url: str, part: Path, size: int) -> None:
-    """Fetch what a file lacks of its size, until `PATIENCE` attempts in turn brought nothing new.
+    """Fetch the missing bytes of a file, until `PATIENCE` attempts in a row brought nothing new.
 
-    The pieces may be of different versions: whoever calls compares the hash.
+    The pieces may come from different versions of the file, so the caller must compare the hash.
 
     Raises:
-        HarnessError: the server refuses, stays away, or has a file of another size.
+        HarnessError: the server refuses, is unreachable, or has a file of another size.
         OSError: the disk is full.
     """
     part.touch()
@@ -56,7 +56,7 @@ def download(url: str, part: Path, size: int) -> None:
 
 
 def _receive(url: str, part: Path, start: int, size: int) -> None:
-    """Append what one connection brings; from a server without ranges, that is the whole file."""
+    """Append the bytes of one connection; a server without ranges sends the whole file."""
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
         answer = f"the server answers {response.status_code} {response.reason}"

@@ -1,4 +1,4 @@
-"""`harness data fetch`: from a dataset's name to its images in place."""
+"""Fetching of datasets by name for `harness data fetch`."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ CACHE = ".harness-data"
 def fetch(
     names: Sequence[str], root: Path, mirror: str | None = None, keep_archive: bool = False
 ) -> list[Path]:
-    """Get datasets into the data root; what is there is left alone.
+    """Get datasets into the data root; existing images are not changed.
 
     Args:
+        names: names of the datasets.
+        root: the data root.
         mirror: URL or folder that holds the archives, or one archive; None for the authors' sites.
-        keep_archive: leave downloaded archives in the data root's `.harness-data` folder.
+        keep_archive: whether to leave downloaded archives in the data root's `.harness-data`
+            folder.
 
     Returns:
         The folders that were filled.
@@ -62,7 +65,7 @@ def fetch(
 
 
 def _missing(names: Sequence[str], root: Path) -> dict[str, int]:
-    """Folders of some datasets that lack images, HR images last, and how many belong there."""
+    """Find the folders of some datasets that lack images (HR last), and their published sizes."""
     missing = {}
     known = {folder for archive in archives.ARCHIVES for folder in archive.folders}
     for name in names:
@@ -122,11 +125,11 @@ def _fetch_archive(
 
 
 def locate(archive: Archive, mirror: str | None) -> str | Path:
-    """The URL of an archive, or its path if it is on this machine.
+    """Find the URL of an archive, or its path if it is on this machine.
 
     Raises:
-        UsageError: for a mirror of another kind.
-        HarnessError: when a local mirror does not have it.
+        UsageError: the mirror is neither a URL, a folder nor an archive.
+        HarnessError: a local mirror does not have the archive.
     """
     if mirror is None:
         return archive.url
@@ -193,12 +196,12 @@ def _unpack(path: Path, archive: Archive, targets: Mapping[str, int], root: Path
 def put_in_place(folders: Mapping[Path, Path]) -> None:
     """Rename new folders, or those of their files that an existing folder lacks, to their places.
 
-    What fails or is interrupted is undone: all is in place, or nothing. HR images come last, so a
-    process that is killed in between leaves its sets absent, or incomplete as they were.
+    A failure or an interrupt is undone: either everything is in place, or nothing. HR images come
+    last, so a process that is killed in between leaves its sets absent, or incomplete as they were.
 
     Raises:
-        HarnessError: when other images of the same names are there; nothing is changed then.
-        OSError: when a folder cannot be written.
+        HarnessError: other images of the same names are there; nothing is changed then.
+        OSError: a folder cannot be written.
     """
     moves, differing = [], []
     for folder, place in folders.items():
@@ -231,7 +234,7 @@ def put_in_place(folders: Mapping[Path, Path]) -> None:
 
 
 def _same(new: Path, old: Path) -> bool:
-    """Whether two image files have the same pixels, also when packed differently."""
+    """Tell whether two image files have the same pixels, even if compressed differently."""
     try:
         return new.read_bytes() == old.read_bytes() or torch.equal(read_rgb(new), read_rgb(old))
     except HarnessError:

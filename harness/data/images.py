@@ -1,4 +1,4 @@
-"""Reading and writing image files as 8-bit tensors."""
+"""Reading and writing of image files as 8-bit tensors."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _BITS_PER_SAMPLE = 258  # TIFF
 
 @contextmanager
 def opened(path: Path) -> Iterator[ImageFile]:
-    """An image file as Pillow opens it, its pixels not read yet.
+    """Open an image file with Pillow, without reading its pixels yet.
 
     Raises:
-        HarnessError: also from the block, when the file is missing, truncated or no image.
+        HarnessError: the file is missing, truncated or no image; also raised from the block.
     """
     if path.is_dir():
         raise HarnessError(f"{path} is a folder, not an image.", "Name a file in it.")
@@ -50,10 +50,10 @@ def opened(path: Path) -> Iterator[ImageFile]:
 
 
 def open_image(path: Path) -> Image.Image:
-    """A fully read Pillow image.
+    """Read a whole Pillow image.
 
     Raises:
-        HarnessError: when the file is missing, truncated, no image, or not 8-bit.
+        HarnessError: the file is missing, truncated, no image, or not 8-bit.
     """
     with opened(path) as image:
         # Pillow reads 16-bit colour as 8 bits, without a word, and its planes one by one wrongly.
@@ -70,44 +70,44 @@ def open_image(path: Path) -> Image.Image:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) from an image file's header.
+    """Read (height, width) from an image file's header.
 
     Raises:
-        HarnessError: when the file is no image.
+        HarnessError: the file is no image.
     """
     with opened(path) as image:
         return image.height, image.width
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """uint8 (C, H, W) of an 8-bit Pillow image (C = 1, 2, 3 or 4)."""
+    """Convert an 8-bit Pillow image to uint8 (C, H, W), C = 1, 2, 3 or 4."""
     array = np.array(image)
     array = array[..., None] if array.ndim == 2 else array
     return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """Pillow image of a uint8 (C, H, W) tensor with C = 1, 2, 3 or 4."""
+    """Convert a uint8 (C, H, W) tensor, C = 1, 2, 3 or 4, to a Pillow image."""
     array = tensor.cpu().permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
 
 
 def read_rgb(path: Path) -> Tensor:
-    """uint8 (3, H, W) of an image file.
+    """Read an image file as uint8 (3, H, W).
 
-    Grey images gain three equal channels, as in the LIIF code: it opens every image as RGB.
+    Grey images get three equal channels, as in the LIIF code, which opens every image as RGB.
     """
     return to_tensor(open_image(path).convert("RGB"))
 
 
 def save_png(tensor: Tensor, path: Path) -> None:
-    """Write a uint8 (C, H, W) tensor as PNG, whole or not at all."""
+    """Write a uint8 (C, H, W) tensor as PNG, all or nothing."""
     with replacing(path) as temporary:
         to_image(tensor).save(temporary, format="PNG")
 
 
 def pixel_hash(image: Tensor) -> str:
-    """SHA-256 of size and values of a uint8 image: the same for every file format."""
+    """Compute the SHA-256 of size and values of a uint8 image: the same for every file format."""
     digest = hashlib.sha256(repr(tuple(image.shape)).encode())
     digest.update(image.contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -1,7 +1,7 @@
 """HR and LR images of a sweep, read and made once for all its methods.
 
-A store lives as long as one sweep, as the datasets do that its images are of: what changes on disk
-between two sweeps of a process is read anew by the second.
+A store lives as long as one sweep, and so do the datasets that its images belong to. What changes
+on disk between two sweeps of a process is read again by the second.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KEPT_BYTES = 3 << 29
 
 @dataclass(frozen=True)
 class HrImage:
-    """An HR image, uint8 (3, H, W), and the hash of its pixels."""
+    """HR image, uint8 (3, H, W), and the hash of its pixels."""
 
     pixels: Tensor
     sha256: str
@@ -30,23 +30,23 @@ class HrImage:
 class PairStore:
     """Images that were read and LR images that were made, up to a number of bytes.
 
-    What does not fit any more is read and made again each time, and what is kept stays: a sweep
-    goes through the same images in the same order for every method, so a store that makes room
-    by dropping the oldest would, once it is full, have dropped each image before its next turn.
+    Images beyond the budget are read and made again each time, and stored images stay. A sweep goes
+    through the same images in the same order for every method, so a full store that drops the
+    oldest image would drop each image before its next use.
     """
 
     def __init__(self, budget: int = KEPT_BYTES) -> None:
-        """Args: budget: bytes of pixels to keep at most."""
+        """Create an empty store of at most `budget` bytes of pixels."""
         self.budget = budget
         self.bytes = 0
         self._images: dict[ImageItem, HrImage] = {}
         self._pairs: dict[tuple[ImageItem, float], Pair] = {}
 
     def image(self, item: ImageItem) -> HrImage:
-        """The HR image of an item.
+        """Return the HR image of an item.
 
         Raises:
-            HarnessError: when it cannot be read.
+            HarnessError: the image cannot be read.
         """
         if item in self._images:
             return self._images[item]
@@ -57,7 +57,7 @@ class PairStore:
         return image
 
     def pair(self, item: ImageItem, image: HrImage, scale: float, cache: Path | None) -> Pair:
-        """LR and HR of an item as `make_pair` makes them; `image` is the item's.
+        """Return LR and HR of an item as `make_pair` makes them; `image` is the item's.
 
         Raises: as `make_pair`.
         """
@@ -72,7 +72,7 @@ class PairStore:
         return pair
 
     def _fits(self, pixels: Tensor) -> bool:
-        """Take the bytes of an image from the budget, if they are left."""
+        """Take the bytes of an image from the budget, if enough are left."""
         fits = self.bytes + pixels.nbytes <= self.budget
         self.bytes += pixels.nbytes * fits
         return fits

@@ -1,4 +1,4 @@
-"""`harness data prepare`: folders of LR images by the MATLAB-compatible resize, at any scale."""
+"""Folders of LR images made by the MATLAB-compatible resize, for `harness data prepare`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ABOUT = (
 
 
 def crop(hr: Tensor, scale: float) -> Tensor:
-    """The part of an HR image (3, H, W) that its LR image stands for.
+    """Cut the part of an HR image (3, H, W) that belongs to its LR image.
 
     LR side = floor(HR side / scale); HR is cut from the top left to floor(LR side * scale), which
     at an integer scale is the usual cut to a multiple of it.
@@ -35,10 +35,10 @@ def crop(hr: Tensor, scale: float) -> Tensor:
 
 
 def folders_of(name: str) -> tuple[str, str]:
-    """Where a dataset has its HR images, and its LR images with `{scale}` for the scale.
+    """Find the HR folder of a dataset, and its LR folder with `{scale}` for the scale.
 
     Raises:
-        UsageError: for an unknown dataset, and one that has no LR images.
+        UsageError: the dataset is unknown or has no LR images.
     """
     layout = SPECS[check_name(name)].layout
     if layout is None or layout.lr is None:
@@ -49,15 +49,18 @@ def folders_of(name: str) -> tuple[str, str]:
 def prepare(
     name: str, scale: float, root: Path, out: Path | None = None, force: bool = False
 ) -> tuple[Path, dict[str, list[Path]]]:
-    """Make the LR images of a dataset at a scale, of at least 1; those that are right are kept.
+    """Make the LR images of a dataset at a scale; correct ones are kept.
 
     Args:
-        out: another root for the LR images than that of the HR images.
-        force: replace files that are wrong (in folders that were made here only).
+        name: name of the dataset.
+        root: the data root.
+        scale: scale factor, at least 1.
+        out: root for the LR images, if not that of the HR images.
+        force: whether to replace wrong files (only in folders that were made by this command).
 
     Returns:
-        The folder, and the files there that were `made` or `kept`, are `wrong`, or would be
-        `too small` to have a pixel; nothing of a dataset's own LR images, which are never touched.
+        The folder, and the files that were `made` or `kept`, are `wrong`, or would be `too small`
+        to have a pixel. A dataset's own LR images are never touched and not listed.
 
     Raises:
         UsageError: see `folders_of`; or a scale that leaves no pixel of any image.
@@ -101,7 +104,7 @@ def prepare(
 
 
 def _prepare_image(path: Path, target: Path, scale: float, force: bool) -> str:
-    """Make an LR image where it has to be made; what became of it."""
+    """Make an LR image if needed, and return what was done."""
     image = open_image(path)
     cropped = crop(to_tensor(image.convert("RGB")), scale)
     if cropped.numel() == 0:

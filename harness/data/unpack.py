@@ -1,4 +1,4 @@
-"""Images out of zip and tar archives, trusting nothing that the archive says."""
+"""Extraction of images from zip and tar archives, which are not trusted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEADS_OUTSIDE = re.compile(r"/|.:|.*[\\\0]|(.*/)?\.\.(/|$)", re.DOTALL)
 
 
 class Entry(NamedTuple):
-    """One entry of an archive; its kind is "file", "folder", or "link or device"."""
+    """Entry of an archive; its kind is "file", "folder", or "link or device"."""
 
     name: str
     size: int
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 
 def _entries(packed: zipfile.ZipFile | tarfile.TarFile) -> Iterator[Entry]:
-    """Entries of either kind of archive; none gives more bytes than it claims to have."""
+    """List the entries of a zip or tar archive; none yields more bytes than its stated size."""
     if isinstance(packed, zipfile.ZipFile):
         for info in packed.infolist():
             # What made the archive on Unix put the file's mode into the upper half.
@@ -46,19 +46,19 @@ def _entries(packed: zipfile.ZipFile | tarfile.TarFile) -> Iterator[Entry]:
 
 
 def extract(archive: Path, folders: Mapping[str, Path], leave_out: str = "") -> Iterator[Path]:
-    """Write the images of some folders of an archive; every entry is checked before any is written.
+    """Write the images of some folders of an archive, after checking every entry.
 
     Args:
-        archive: zip or tar, the latter also compressed.
-        folders: from folders in the archive to empty ones here; several may share a target.
+        archive: zip or tar file; tar may be compressed.
+        folders: empty target folders, by folder in the archive; several may share a target.
         leave_out: name of a file that is not taken.
 
     Yields:
         Each file, when it is written.
 
     Raises:
-        HarnessError: for names that lead outside, links and devices among the images, sizes that no
-            image set has, damage.
+        HarnessError: names that lead outside, links and devices among the images, sizes that no
+            image set has, or damage.
         OSError: the disk is full.
     """
     try:
@@ -87,7 +87,7 @@ def extract(archive: Path, folders: Mapping[str, Path], leave_out: str = "") -> 
 def _wanted(
     entries: Iterator[Entry], folders: Mapping[str, Path], leave_out: str
 ) -> dict[Path, Entry]:
-    """Images to write, by target; the whole archive is looked through first."""
+    """List the images to write, by target, after looking through the whole archive."""
     wanted: dict[Path, Entry] = {}
     total = 0
     for number, entry in enumerate(entries):

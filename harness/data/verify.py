@@ -1,4 +1,4 @@
-"""What lies below a data root: counted for `harness data list`, read for `harness data verify`."""
+"""Contents of a data root: counted for `harness data list`, read for `harness data verify`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EXACT = ("Set5",)
 
 
 class LRFolder(NamedTuple):
-    """The LR images of one scale: `own` (the dataset's) or `prepared` (`harness data prepare`)."""
+    """LR images of one scale: `own` (the dataset's) or `prepared` (`harness data prepare`)."""
 
     folder: Path
     scale: float
@@ -34,7 +34,7 @@ class LRFolder(NamedTuple):
 
 
 def lr_folders(layout: Layout, root: Path) -> list[LRFolder]:
-    """The LR folders of a dataset that are there, by scale: `X2`, `X2.5`."""
+    """List the existing LR folders of a dataset, by scale: `X2`, `X2.5`."""
     found = []
     for folder in (root / layout.lr).parent.glob("X*") if layout.lr else ():
         try:
@@ -47,7 +47,7 @@ def lr_folders(layout: Layout, root: Path) -> list[LRFolder]:
 
 
 def describe(spec: DatasetSpec, root: Path | None) -> dict[str, Any]:
-    """A dataset's line of `harness data list`; images are counted, not read."""
+    """Describe a dataset for `harness data list`; images are counted, not read."""
     layout, state, images, lr = spec.layout, "no data root", None, []
     if layout is None:
         state, images = "built in", len(spec.find(spec, None).items)
@@ -79,19 +79,19 @@ def describe(spec: DatasetSpec, root: Path | None) -> dict[str, Any]:
 
 
 class Findings(list[dict[str, str]]):
-    """What is found: level, path, the rest of a sentence that begins with it, what to do."""
+    """Findings about a dataset: level, path, the rest of a sentence that begins with it, remedy."""
 
     def problem(self, path: Path, what: str, remedy: str) -> None:
-        """Add what makes the set unfit for measurements."""
+        """Add a finding that makes the set unfit for measurements."""
         self.append({"level": "problem", "path": str(path), "what": what, "remedy": remedy})
 
     def note(self, path: Path, what: str, remedy: str = "") -> None:
-        """Add what a reader should know of."""
+        """Add a finding that a reader should know."""
         self.append({"level": "note", "path": str(path), "what": what, "remedy": remedy})
 
 
 def verify(name: str, root: Path, resize: bool = True) -> dict[str, Any]:
-    """Read every image of a dataset of files; compare LR images with a `resize` of HR.
+    """Read every image of a dataset of files, and compare LR images with a `resize` of HR.
 
     Returns:
         `dataset`, `folder` of its HR images, `images` there and `expected`, `lr` (LR folders and
@@ -133,7 +133,7 @@ def verify(name: str, root: Path, resize: bool = True) -> dict[str, Any]:
 
 
 def _check_names(spec: DatasetSpec, files: list[Path], findings: Findings) -> None:
-    """Find images that are missing, twice there, or not of the set."""
+    """Find images that are missing, duplicated, or not of the set."""
     folder, suffix = files[0].parent, files[0].suffix
     found = Counter(path.stem for path in files)
     known = manifest.names(spec.name)
@@ -146,7 +146,7 @@ def _check_names(spec: DatasetSpec, files: list[Path], findings: Findings) -> No
 
 
 def _read(path: Path, remedy: str, findings: Findings) -> Tensor | None:
-    """Pixels of an image, uint8 (3, H, W); None, and a problem, where it cannot be read."""
+    """Read an image as uint8 (3, H, W); None, and a problem, where it cannot be read."""
     try:
         image = open_image(path)
     except HarnessError as error:
@@ -166,10 +166,10 @@ def _check_lr(
     exact: bool,
     findings: Findings,
 ) -> None:
-    """Look at the LR images of one scale.
+    """Check the LR images of one scale.
 
-    `sizes` has (height, width) of the HR images that could be read. `exact`: the set's own LR
-    images, and not only prepared ones, must be the MATLAB-compatible resize.
+    `sizes` has (height, width) of the HR images that could be read. With `exact`, the set's own LR
+    images, and not only prepared ones, must equal the MATLAB-compatible resize.
     """
     label, own = scale_label(lr.scale), lr.kind == "own"
     again = f"harness data prepare with --scale {label} --force."

@@ -1,4 +1,4 @@
-"""Experiments: one table or figure of a paper each, as data. One file each; listed here."""
+"""Experiments: one table or figure of a paper each, as data; one file each, listed here."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ EXPERIMENTS = {e.name: e for e in (*_MOEISR, *_NEIGHBOURS, COMPARE)}
 
 
 def get(name: str) -> Experiment:
-    """The experiment of this name.
+    """Return the experiment of this name.
 
     Raises:
-        UsageError: for an unknown name.
+        UsageError: the name is unknown.
     """
     if name not in EXPERIMENTS:
         raise UsageError(unknown("experiment", name, EXPERIMENTS))

@@ -1,4 +1,4 @@
-"""What an experiment declares."""
+"""Declaration of an experiment: its rows, sets, scales, tables and figures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROLES = {
 EACH_SCALE = "-xN"
 
 TableName = str
-"""A metric's name, or one of `OTHER_TABLES`."""
+"""Name of a metric, or one of `OTHER_TABLES`."""
 OTHER_TABLES = (
     "overview",
     "macs",
@@ -39,7 +39,7 @@ FigureName = Literal["curves", "maps", "crops", "pareto"]
 
 
 def methods_of(row: str) -> tuple[str, ...]:
-    """The methods that fill a row: itself, or one for each scale.
+    """List the methods that fill a row: the row itself, or one method for each scale.
 
     Example:
         >>> methods_of("rdn-xN")
@@ -51,12 +51,12 @@ def methods_of(row: str) -> tuple[str, ...]:
 
 
 def method_at(row: str, scale: float) -> str | None:
-    """The method that fills a row at a scale; None where none can do it."""
+    """Find the method that fills a row at a scale; None where none can do it."""
     return next((method for method in methods_of(row) if parse(method).can_do(scale)), None)
 
 
 def scales_of_row(row: str) -> tuple[int, ...] | None:
-    """The only scales that a row has a method for; None for any.
+    """List the only scales that a row has a method for; None for any scale.
 
     Example:
         >>> scales_of_row("rdn-xN")
@@ -73,13 +73,13 @@ def scales_of_row(row: str) -> tuple[int, ...] | None:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows compared with each other: the best of a block is bold.
+    """Rows that are compared with each other: the best of a block is bold.
 
     Attributes:
         methods: the rows.
-        group: blocks of one group share the panels of a figure (an encoder's, say).
-        joined: whether a line joins them where PSNR is drawn over multiply-adds.
-        name: of what the rows have in common, in legends and sentences.
+        group: name of the figure panels that the block shares with others (an encoder's, say).
+        joined: whether a line joins the rows where PSNR is drawn over MACs.
+        name: name of what the rows have in common, in legends and sentences.
     """
 
     methods: tuple[str, ...]
@@ -90,40 +90,41 @@ class Block:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One table or figure of a paper.
+    """Table or figure of a paper.
 
     Attributes:
-        name: as in `harness run <name>`.
-        title: of the report.
-        source: what of which paper it reproduces; where it comes from, if from no paper.
-        reproduces: whether it does.
-        about: what must be known of the choice of rows.
-        over: encoder that all rows with an encoder of their own choice have; names leave it out.
+        name: name in `harness run <name>`.
+        title: title of the report.
+        source: table or figure and paper that it reproduces; another origin, if it is from no
+            paper.
+        reproduces: whether it reproduces a paper.
+        about: explanation of the choice of rows.
+        over: encoder of all rows whose encoder can be chosen; names leave it out.
         blocks: rows, in the order of the paper.
         common: rows that are shown above the blocks and are never bold (bicubic).
-        roles: evaluation sets of the paper; the profile says which datasets play them.
+        roles: evaluation sets of the paper; the profile says which datasets are measured for them.
         scales: scale factors, in the order of the paper.
-        in_scale_up_to: last scale that training covers; a rule is drawn behind it.
-        published: where the paper's values are: files of `harness/published`, each with the value
-            of its `table` column; the first that has a value is used.
-        labels: method names that stand for rows in this table of the paper, where it calls them
-            otherwise than elsewhere.
+        in_scale_up_to: largest scale that training covers; a rule is drawn behind it.
+        published: files of `harness/experiments/published` with the paper's values, each with the
+            value of its `table` column; the first that has a value is used.
+        labels: method names whose labels are used for rows, where this table of the paper uses
+            other names than usual.
         tables: which tables the report has, in order.
-        figures: which figures.
-        scores: False where only multiply-adds are counted, and no SR image is made.
-        macs_input: LR input of multiply-adds: the LR image, or ("hr") the HR image itself.
-        macs_of: "decoder", or ("all") encoder, decoder and everything else.
-        macs_unit: letter of the unit of multiply-adds; "" for the one that suits the numbers.
-        regions_only: measure only the images that the profile's regions name.
-        best_of: what the bold number is the best of: its block, or its column.
-        notes: by role and table, what must be known to compare with the published numbers.
-        published_rows: whether systems of the first published table that no row is are shown with
-            their published values alone, in the order of the paper.
-        published_roles: sets of the paper that the harness has no images of; their published
-            values are shown.
-        counts: what is counted of networks of the published sizes, without images or training.
-        claims: where sentences of the paper are on what its networks save, as `published`; they
-            stand beside the first of the counts.
+        figures: which figures the report has.
+        scores: whether SR images are made and scored; False where only MACs are counted.
+        macs_input: LR input for counting MACs: the LR image, or ("hr") the HR image itself.
+        macs_of: part whose MACs are shown: "decoder"; or "all", including the encoder.
+        macs_unit: letter of the unit of MACs; "" to choose it by the numbers.
+        regions_only: whether to measure only the images that the profile's regions name.
+        best_of: range in which the bold number is the best: its block, or its column.
+        notes: notes needed to compare with the published numbers, by role and table.
+        published_rows: whether the first published table's systems without a row here are shown
+            with their published values only, in the order of the paper.
+        published_roles: sets of the paper without images in the harness; their published values are
+            shown.
+        counts: counts on networks of the published sizes, without images or training.
+        claims: files with the paper's claims on what its networks save, in the form of `published`;
+            they are shown beside the first of the counts.
     """
 
     name: str
@@ -155,7 +156,7 @@ class Experiment:
 
     @property
     def measures_costs(self) -> bool:
-        """Whether latency and peak memory are measured (`harness.costs`)."""
+        """Whether latency and peak memory are measured (`harness.runs.costs`)."""
         return not {"latency", "memory"}.isdisjoint(self.tables)
 
     @property
@@ -166,38 +167,38 @@ class Experiment:
 
     @property
     def origin(self) -> str:
-        """Where it comes from and what must be known of it, in sentences."""
+        """Origin of the experiment and notes on its rows, in sentences."""
         return f"{'Reproduces' if self.reproduces else 'From'} {self.source}. {self.about}".strip()
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
-        """The rows as tables part them: the common ones, then those of each block."""
+        """Rows in the groups that tables show: the common ones, then those of each block."""
         return (self.common, *(block.methods for block in self.blocks))
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """Every row once, in order of appearance."""
+        """Rows of all groups, each once, in order of appearance."""
         return tuple(dict.fromkeys(row for group in self.groups for row in group))
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Every method once, in the order of the rows."""
+        """Methods of all rows, each once, in the order of the rows."""
         return tuple(method for row in self.rows for method in methods_of(row))
 
     @property
     def counting_protocol(self) -> str:
-        """What stands for the protocol where multiply-adds are counted and nothing is scored."""
+        """Name that replaces the protocol where MACs are counted and nothing is scored."""
         return f"macs-{self.macs_input}"
 
 
 def family(encoder: str, decoder: str) -> tuple[str, ...]:
-    """A baseline and its MoEISR variants, the smaller first, as the paper's tables list them."""
+    """Make the block of a baseline and its MoEISR variants, smaller first, as in the papers."""
     moeisr = f"{encoder}-moeisr-{decoder}"
     return (f"{encoder}-{decoder}", f"{moeisr}-s", f"{moeisr}-b")
 
 
 def families(*encoders: str) -> tuple[Block, ...]:
-    """The blocks of tables that compare LIIF and LTE with MoEISR over encoders."""
+    """Make the blocks of tables that compare LIIF and LTE with MoEISR over encoders."""
     return tuple(
         Block(family(encoder, decoder), encoder)
         for encoder in encoders

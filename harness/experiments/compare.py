@@ -1,12 +1,12 @@
-"""The comparison that none of the papers has: every system at every scale that it can do.
+"""Comparison that none of the papers has: every system at every scale that it can do.
 
-Rows in blocks, one for each family; a system is added by its line in `SYSTEMS`. All are over
-EDSR-baseline, so that what is compared is what follows the encoder, but for those that have no
-encoder of their own.
+The rows are in blocks, one for each family; a system is added by its line in `SYSTEMS`. All are
+over EDSR-baseline, so that only what follows the encoder differs, except systems that have their
+own encoder.
 
-DIV2K's validation set is the one role: the papers on arbitrary scales report every scale on it,
-and its images are large enough for x12. Multiply-adds are all of a system's: a fixed-scale
-network has no decoder whose share could be told apart.
+DIV2K's validation set is the only role: the papers on arbitrary scales report every scale on it,
+and its images are large enough for x12. MACs are those of the whole system: a fixed-scale network
+has no decoder whose share could be separated.
 """
 
 from __future__ import annotations

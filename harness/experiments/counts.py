@@ -1,4 +1,4 @@
-"""What an experiment declares of counts that follow from the architecture alone."""
+"""Declaration of counts that follow from the architecture alone."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Part = Literal["all", "decoder", "upsampler"]
 
 @dataclass(frozen=True)
 class Reference:
-    """Published figures that a count stands beside.
+    """Published figures shown beside a count.
 
     Attributes:
-        name: of their line in a table.
-        about: what that line is, for a note.
-        source: file of `harness/published`, with the value of its `table` column.
+        name: name of their line in a table.
+        about: explanation of that line, for a note.
+        source: file of `harness/experiments/published`, with the value of its `table` column.
         metric: value of the `metric` column.
         dataset: value of the `dataset` column.
-        unit: what one of the values is worth, and what follows it in print ("K").
-        estimated: read off a figure, so that no digit can agree.
+        unit: size of the unit of the values, and the text that follows them in print ("K").
+        estimated: whether the values were read off a figure, so that no digit can agree.
         noted: whether the notes of single figures are shown; not where `about` has said it all.
         systems: rows that the file has under other names than usual: backbone and method.
     """
@@ -38,15 +38,15 @@ class Reference:
 
 @dataclass(frozen=True)
 class Counts:
-    """Parameters and multiply-adds of networks of the published sizes, whatever is trained.
+    """Parameters and MACs of networks of the published sizes, independent of training.
 
     Attributes:
-        size: that multiply-adds are counted at; of `harness.data.sets.sizes.FIXED_SIZES`.
-        part: "all" of a network; "decoder": everything behind the encoder; "upsampler": the
-            kernels of a network for several scales, made for one, and what they do.
-        parameters, macs: what the counts stand beside.
-        unit: multiply-adds that are one in the table, and what it is called there.
-        note: what is counted, and what must be known to compare it.
+        size: size that MACs are counted at, from `harness.data.sets.sizes.FIXED_SIZES`.
+        part: "all" of a network; "decoder": everything behind the encoder; "upsampler": the kernels
+            of a network for several scales, made for one, and applying them.
+        parameters, macs: references shown beside the counts.
+        unit: MACs of one unit in the table, and the unit's name there.
+        note: what is counted, and how it can be compared.
     """
 
     size: str

@@ -1,4 +1,4 @@
-"""The figures of the MoEISR paper; a profile's regions say which images they show.
+"""Figures of the MoEISR paper; a profile's regions say which images they show.
 
 The paper names none of its images. Only the images that are shown are measured.
 """

@@ -1,4 +1,4 @@
-"""IGConv's tables: one network for three scales, against upsamplers for one."""
+"""Tables of IGConv: one network for three scales, against upsamplers for one scale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WHOLE = Counts(
     note=(
         "Counted: convolutions and linear layers of the whole network for one image. Parameters "
         "are those of the one network for all scales, its hyper-network included, which makes the "
-        "kernels once for a scale and is not in the multiply-adds. At x3 the LR image is 426x240. "
+        "kernels once for a scale and is not in the MACs. At x3 the LR image is 426x240. "
         "No figures of whole networks are published."
     ),
 )

@@ -1,4 +1,4 @@
-"""What LMF's latent modulation saves: its figure of multiply-adds, parameters, and its claims."""
+"""Savings of LMF's latent modulation: its figure of MACs, its parameters and its claims."""
 
 from __future__ import annotations
 

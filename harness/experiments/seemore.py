@@ -1,4 +1,4 @@
-"""SeemoRe's Table 1: efficient networks for one scale each, PSNR and costs."""
+"""Table 1 of SeemoRe: efficient networks for one scale each, PSNR and costs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _printed(metric: str, dataset: str) -> Reference:
 def _official(metric: str, dataset: str) -> Reference:
     return Reference(
         "official code",
-        "counted in the authors' code, not printed anywhere; multiply-adds on a small image with "
+        "counted in the authors' code, not printed anywhere; MACs on a small image with "
         "random weights, scaled by area (docs/fidelity.md)",
         ("seemore_computed.csv", "computed"),
         metric,

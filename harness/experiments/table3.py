@@ -1,4 +1,4 @@
-"""Table 3 of the MoEISR paper: decoder multiply-adds on Set14."""
+"""Table 3 of the MoEISR paper: decoder MACs on Set14."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIZES = (
 
 TABLE3 = Experiment(
     name="table3",
-    title="Decoder multiply-adds on Set14, HR images as LR input",
+    title="Decoder MACs on Set14, HR images as LR input",
     source="MoEISR (arXiv 2311.12077), Table 3",
     blocks=families("edsr", "rdn", "swinir"),
     roles=("Set14",),

@@ -1,1 +1,1 @@
-"""Measuring networks on benchmarks: scores, MACs, and the rows that keep them."""
+"""Measurements of networks on benchmarks: metrics, MACs, and the rows that keep them."""

@@ -1,4 +1,4 @@
-"""From a network and images to its CMSR tables."""
+"""Making of CMSR tables from a network and images."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def make_tables(
     results: Path,
     memory: int | None = None,
 ) -> CmsrTables:
-    """The tables of a network; what earlier calls found is not made again.
+    """Make the tables of a network, reusing the rows of earlier calls.
 
     Args:
-        subject: with an LMF network.
-        data: images that it is made on.
+        subject: subject with an LMF network.
+        data: images that the tables are made on.
         targets: scales above x4, ascending.
         mse: bound of the error, of values in [-1, 1].
         results: folder of the rows.
-        memory: bytes of a band; None: what suits the device.
+        memory: bytes of a band; None: a value that suits the device.
 
     Raises:
         HarnessError: no image is large enough, or one cannot be read.

@@ -1,4 +1,4 @@
-"""Making CMSR tables: every image at every target scale, a row each, then the bounds of all."""
+"""Scan for CMSR tables: one row for every image and target scale, then the bounds over all."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ LEVELS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
 
 @dataclass(frozen=True)
 class ScanRow:
-    """One image at one target scale.
+    """Errors of one image at one target scale.
 
     Attributes:
         rises: by lower scale, [bin, MSE] of the bins of intensity whose MSE is above that of all
             bins below. The first that is above some bound is the first bin that is.
-        reason: why there is nothing; "" where there is.
+        reason: why there are no errors; "" where there are.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
@@ -50,11 +50,11 @@ class ScanRow:
 
 @dataclass(frozen=True)
 class Scan:
-    """A network on a data set at one target scale.
+    """Scan of a network on a dataset at one target scale.
 
     Attributes:
         levels: lower scales, ascending.
-        memory: bytes of a band; None: what suits the device.
+        memory: bytes of a band; None: a value that suits the device.
     """
 
     subject: Subject
@@ -65,12 +65,12 @@ class Scan:
     memory: int | None = None
 
     def missing(self, file: CellFile) -> list[ImageItem]:
-        """The images that have no row yet."""
+        """List the images that have no row yet."""
         done = file.by_image()
         return [item for item in self.dataset.items if item.name not in done]
 
     def file(self, results: Path) -> CellFile:
-        """Where its rows lie, named by all that decides them."""
+        """Return the file of its rows, named by all that decides them."""
         decides = [self.subject.checkpoint, self.fingerprint, self.scale, self.levels, SCHEMA]
         key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:10]
         name = f"{self.subject.method}.{key}.jsonl"
@@ -78,7 +78,7 @@ class Scan:
 
 
 def rises(errors: Tensor) -> list[tuple[int, float]]:
-    """See `ScanRow`; of the MSE of each bin, NaN where it is empty.
+    """Find the rises of `ScanRow` in the MSE of each bin, NaN where it is empty.
 
     Example:
         >>> rises(torch.tensor([float("nan"), 0.25, 0.125, 0.5]))
@@ -94,7 +94,7 @@ def rises(errors: Tensor) -> list[tuple[int, float]]:
 
 
 def scan_image(scan: Scan, item: ImageItem, pairs: PairStore) -> ScanRow:
-    """The errors of one image; LR by Pillow, as at all scales above x4."""
+    """Compute the errors of one image; LR by Pillow, as at all scales above x4."""
     try:
         pair = make_pair(item, pairs.image(item).pixels, scan.scale, cache=None)
     except TooSmallError as error:
@@ -116,14 +116,14 @@ def run_scan(
     pairs: PairStore,
     wait: bool = False,
 ) -> bool:
-    """Write the rows that are missing.
+    """Write the missing rows.
 
     Args:
-        scan: what to do.
-        file: of its rows.
+        scan: the scan.
+        file: file of its rows.
         done: called after each row.
         pairs: images that other scans have read.
-        wait: wait for another process that writes them.
+        wait: whether to wait for another process that writes the rows.
 
     Returns:
         False when another process is writing them.
@@ -138,9 +138,9 @@ def run_scan(
 
 
 def bound(rows: Iterable[dict[str, Any]], level: float, mse: float, bin_width: float) -> float:
-    """Intensity below which a level's error stays within `mse` in every bin of every image.
+    """Find the intensity below which a level's error is at most `mse` in all bins of all images.
 
-    Infinite where no bin fails; 0 where the lowest bin of all that have pixels does.
+    Infinite where no bin fails; 0 where the lowest bin that has pixels fails.
     """
     found = [rise for row in rows for rise in row["rises"][f"{level:g}"]]
     failing = min((n for n, error in found if error > mse), default=None)
@@ -153,13 +153,13 @@ def bound(rows: Iterable[dict[str, Any]], level: float, mse: float, bin_width: f
 def find_levels(
     rows: Sequence[dict[str, Any]], levels: Sequence[float], mse: float, bin_width: float
 ) -> tuple[StoredLevel, ...]:
-    """The levels of one target scale, less those that would render nothing.
+    """Find the levels of one target scale, without those that would render nothing.
 
     Args:
-        rows: of images that are large enough.
+        rows: rows of images that are large enough.
         levels: lower scales, ascending.
         mse: bound of the error.
-        bin_width: of the intensities.
+        bin_width: width of the bins of intensity.
     """
     found: list[StoredLevel] = []
     reached = 0.0
@@ -173,5 +173,5 @@ def find_levels(
 
 
 def bin_width(subject: Subject) -> float:
-    """Of the bins of intensity."""
+    """Return the width of the bins of intensity."""
     return cast(LMDecoder, cast(ImplicitSR, subject.model).decoder).intensity_bin

@@ -1,4 +1,4 @@
-"""Crops and expert maps: the raw material of figures, kept apart from how they are drawn.
+"""Crops and expert maps: the data of figures, kept apart from how they are drawn.
 
 A sample is one region of one image at one scale. Its folder holds `sample.json` and PNG files;
 figures are composed from it without networks or datasets.
@@ -16,14 +16,14 @@ from harness.common.files import plain_name
 
 @dataclass(frozen=True)
 class MethodSample:
-    """What one method made of the region.
+    """Result of one method for the region.
 
     Attributes:
-        method: its name.
+        method: name of the method.
         crop: PNG of the region, 8-bit RGB, as high as the HR crop.
-        psnr: of the whole image, in dB; None where it was not measured.
+        psnr: PSNR of the whole image, in dB; None where it was not measured.
         expert_map: PNG, 8-bit grey, LR size, values are expert numbers from 0; "" without experts.
-        expert_depths: linear layers of the experts, shallowest first.
+        expert_depths: number of linear layers of each expert, shallowest first.
     """
 
     method: str
@@ -35,7 +35,7 @@ class MethodSample:
 
 @dataclass(frozen=True)
 class Sample:
-    """One region of one image at one scale; file names are relative to `folder`.
+    """Region of one image at one scale; file names are relative to `folder`.
 
     Attributes:
         box: (top, left, height, width) of the region in HR pixels.
@@ -60,7 +60,7 @@ class Sample:
 
 
 def load_samples(folder: Path) -> list[Sample]:
-    """Every sample below a folder, by name; an empty list where there is none."""
+    """Load every sample below a folder, by name; an empty list where there is none."""
     return [_load(path) for path in sorted(folder.glob("*/sample.json"))]
 
 

@@ -1,4 +1,4 @@
-"""Measuring: methods on images, one row each, under the paper's protocol."""
+"""Measurement of methods on images, one row each, under the paper's protocol."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from harness.upscale.network import Upscaled, upscale
 
 @dataclass(frozen=True)
 class Task:
-    """One cell to measure.
+    """Cell to measure.
 
     Attributes:
-        role: set of the paper that the dataset stands for.
-        protocol: PSNR protocol, or what is counted where nothing is scored
+        role: set of the paper that the dataset is measured for.
+        protocol: PSNR protocol, or the kind of counting where nothing is scored
             (`harness.measure.macs`).
         images: names of those to measure; empty for all. The cell is that of the whole set.
         metrics: names of those that every row is to have.
@@ -58,13 +58,13 @@ class Task:
 
     @property
     def items(self) -> tuple[ImageItem, ...]:
-        """The images to measure."""
+        """Images to measure."""
         items = self.dataset.items
         return tuple(i for i in items if i.name in self.images) if self.images else items
 
     @cached_property
     def lr_fingerprint(self) -> str:
-        """Of the official LR images, where they are read; taken once, not for every row."""
+        """Fingerprint of the official LR images, where they are read; computed only once."""
         return "" if is_counted(self.protocol) else self.dataset.lr_fingerprint(self.scale)
 
     @property
@@ -78,7 +78,7 @@ class Task:
         return rendering.of(subject.model, self.scale) if rendering else subject.model
 
     def cell(self, subject: Subject) -> CellId:
-        """Identity of the cell."""
+        """Return the identity of the cell."""
         return CellId(
             method=subject.method,
             seed=subject.seed,
@@ -94,11 +94,11 @@ class Task:
         )
 
     def lacks(self, row: Mapping[str, Any] | None) -> tuple[str, ...]:
-        """The metrics that an image's row lacks: all of them without a row."""
+        """List the metrics that an image's row lacks: all of them without a row."""
         return tuple(name for name in self.metrics if row is None or name not in row["metrics"])
 
     def missing(self, found: Mapping[str, Mapping[str, Any]]) -> list[ImageItem]:
-        """Images without a row among those found (by image), or whose row lacks a metric."""
+        """List the images without a row among those found (by image), or that lack a metric."""
         scored = not is_counted(self.protocol)
         return [
             item
@@ -109,7 +109,7 @@ class Task:
 
 @dataclass(frozen=True)
 class _Timed:
-    """An SR image and what making it took."""
+    """SR image, with the time and memory that it took."""
 
     sr: Upscaled
     seconds: float
@@ -138,11 +138,11 @@ def _timed_upscale(
 
 
 _WARM: WeakKeyDictionary[SRModel, set[str]] = WeakKeyDictionary()
-"""Precisions in which networks that live have run."""
+"""Precisions in which living networks have run."""
 
 
 def warm_up(model: SRModel, settings: Evaluation) -> None:
-    """Enlarge a small image, so that the first measured one is not charged for start-up.
+    """Enlarge a small image, so that the start-up time is not counted for the first image.
 
     Once is enough for a network and a precision, whatever is measured with it.
     """
@@ -163,7 +163,7 @@ def warm_up(model: SRModel, settings: Evaluation) -> None:
 def _scores(
     names: Iterable[str], sr: Tensor, hr: Tensor, protocol: str, scale: float
 ) -> tuple[dict[str, float | None], str]:
-    """Metrics by name, and why some are missing where they are."""
+    """Compute the metrics by name, with the reasons for missing ones."""
     values: dict[str, float | None] = {}
     reasons = []
     for name in names:
@@ -186,15 +186,15 @@ def measure_image(
 ) -> Measurement:
     """Measure a method on one image.
 
-    An image that the scale is too large for gets a row without PSNR that says so.
+    If the scale is too large for the image, its row has no PSNR and says so.
 
     Args:
         subject: the method.
         item: the image.
         task: dataset, scale and protocol.
-        pairs: images that other measurements have read or made; kept there for the next.
+        pairs: images that other measurements have read or made; new ones are added.
         ready: the method's network for this scale, if it was made before (`at_scale`).
-        earlier: a row of the image, whose metrics are kept: those that it lacks are measured.
+        earlier: earlier row of the image; its metrics are kept and the missing ones measured.
     """
     pairs = pairs or PairStore(budget=0)
     if is_counted(task.protocol):
@@ -229,7 +229,7 @@ def measure_image(
 
 
 def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore) -> Measurement:
-    """Multiply-adds alone; an image without an LR pixel at this scale has none."""
+    """Count MACs only; an image without an LR pixel at this scale has none."""
     lr, hr = lr_sizes(item.size(), task.scale, task.protocol)
     image = _Image(item.name, "", hr, lr, COUNTED_INPUT[task.protocol])
     if min(lr) < 1:
@@ -248,7 +248,7 @@ def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore
 
 @dataclass(frozen=True)
 class _Image:
-    """What a row says of its image."""
+    """Fields of a row that describe its image."""
 
     name: str
     sha256: str
@@ -314,16 +314,16 @@ def measure_cell(
     pairs: PairStore | None = None,
     force: bool = False,
 ) -> list[dict[str, Any]] | None:
-    """Measure what a cell still lacks, a row at a time.
+    """Measure what a cell still lacks, one row at a time.
 
     Args:
         subject: the method.
         task: the cell.
-        file: where its rows go.
-        wait: wait for another process that is measuring the cell.
+        file: file of its rows.
+        wait: whether to wait for another process that is measuring the cell.
         measured: called after each row.
         pairs: see `measure_image`.
-        force: measure all images again. Each keeps its row until it has the new one.
+        force: whether to measure all images again. Each keeps its row until it has the new one.
 
     Returns:
         The row of each image, as found or measured while the cell was held; None when another
@@ -355,7 +355,7 @@ def measure_cell(
 
 
 def _found(file: CellFile, cell: CellId) -> dict[str, dict[str, Any]]:
-    """The rows of a cell, by image; refuses those of another one."""
+    """Read the rows of a cell, by image; refuses those of another cell."""
     found = file.by_image()
     for row in found.values():
         other = [name for name, value in asdict(cell).items() if row[name] != value]

@@ -1,6 +1,6 @@
-"""Counting multiply-adds of images that nobody enlarges.
+"""Count MACs without running super-resolution.
 
-In place of a PSNR protocol, such a cell says what the LR input is:
+Instead of a PSNR protocol, such a cell names the LR input:
 
 - `macs-hr`: the HR image itself, enlarged by the scale (the paper's Table 3);
 - `macs-lr`: the LR image of the scale (the paper's Table 4).
@@ -20,8 +20,8 @@ from harness.data.sets import ImageItem
 from harness.upscale.network import expert_map
 
 COUNTING_PROTOCOLS = {
-    "macs-hr": "multiply-adds with the HR images as LR input, enlarged by the scale",
-    "macs-lr": "multiply-adds with LR images of HR size over scale",
+    "macs-hr": "MACs with the HR images as LR input, enlarged by the scale",
+    "macs-lr": "MACs with LR images of HR size over scale",
 }
 
 # What stands for the source of the LR image in such rows.
@@ -31,12 +31,12 @@ Size = tuple[int, int]
 
 
 def is_counted(protocol: str) -> bool:
-    """Whether a protocol means counting, and nothing is scored."""
+    """Tell whether a protocol stands for counting MACs without scoring."""
     return protocol in COUNTING_PROTOCOLS
 
 
 def lr_sizes(size: Size, scale: float, protocol: str) -> tuple[Size, Size]:
-    """(h, w) that goes in and (H, W) that comes out for an HR image of this size."""
+    """Compute the input size (h, w) and the output size (H, W) for an HR image of this size."""
     lr = size if protocol == "macs-hr" else lr_size(size, scale)
     return lr, (round(lr[0] * scale), round(lr[1] * scale))
 
@@ -44,13 +44,13 @@ def lr_sizes(size: Size, scale: float, protocol: str) -> tuple[Size, Size]:
 def macs_of_image(
     subject: Subject, item: ImageItem, lr: Size, hr: Size, precision: str = "fp32"
 ) -> MacCount:
-    """Multiply-adds of enlarging one image.
+    """Count the MACs of enlarging one image.
 
-    The experts of a network with experts are those that it chooses on the HR image; where the LR
-    input is another image, `measure_image` counts while it enlarges.
+    A network with experts chooses them on the HR image. Where the LR input is another image,
+    `measure_image` counts while it enlarges.
 
     Raises:
-        ValueError: for a network with experts and an LR input that is not the HR image.
+        ValueError: the network has experts and the LR input is not the HR image.
     """
     experts = None
     if subject.expert_depths:
@@ -61,7 +61,7 @@ def macs_of_image(
 
 
 _MAPS: OrderedDict[tuple[str, str, str], Tensor] = OrderedDict()
-"""Expert maps of HR images: all scales of a cell's image have the same."""
+"""Expert maps of HR images, shared by all scales of an image."""
 _KEPT = 128
 
 

@@ -1,11 +1,11 @@
-"""What was measured: one row per image, one append-only file per cell.
+"""Measurements: one row per image, one append-only file per cell.
 
-A cell is (method, dataset, scale, seed) with everything that can change its numbers; its file
-is named by a hash of all that, so a cell measured once is found again, and a changed
-checkpoint, dataset or protocol is another cell. Rows are JSON lines with a checksum. A writer
-holds a lock on the cell, so that several processes, also on several machines with one file
-system, can share a sweep; a line cut off by a crash is dropped by the next writer. An image that
-is measured again keeps its row until it has the new one, and of two rows the last counts.
+A cell is (method, dataset, scale, seed) with everything that can change its numbers. Its file is
+named by a hash of all that: a cell that was measured is found again, and a changed checkpoint,
+dataset or protocol is another cell. Rows are JSON lines with a checksum. A writer holds a lock on
+the cell, so that several processes, also on several machines with one file system, can share a
+sweep; a line cut off by a crash is dropped by the next writer. An image that is measured again
+keeps its row until it has the new one, and of two rows the last counts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Size = tuple[Count, Count]
 
 
 def _with(*names: str) -> AfterValidator:
-    """Numbers by name, of which these are there."""
+    """Select the numbers that exist, by name."""
 
     def check(values: dict[str, int]) -> dict[str, int]:
         if not values.keys() >= set(names):
@@ -53,31 +53,34 @@ Parameters = Annotated[dict[str, Count], _with("all")]
 
 @dataclass(frozen=True)
 class Measurement:
-    """One method on one image at one scale.
+    """Measurement of one method on one image at one scale.
 
     Attributes:
-        role: set of the paper that the dataset stands for (equal to `dataset` if it is it).
+        role: set of the paper that the dataset is measured for (equal to `dataset` if it is that
+            set).
         hr_size, lr_size: (height, width).
         lr_source: official, matlab (made here by the MATLAB-compatible resize) or pil; hr or size
             where MACs were counted without an LR image (`harness.measure.macs`).
-        lr_fingerprint: changes with the dataset's own LR images; "" where they were made here.
-        protocol: of the metrics; see `harness.metrics`.
-        metrics: value by name; None with a reason where the image is too small for one. Without
-            an entry a metric was not asked for; empty where nothing was enlarged.
-        macs: MACs of the image by part, as `baselines.macs.MacCount` has them. `decoder` is the
-            paper's count: every query through its expert's whole MLP, plus the mapper;
-            `executed` is not in rows of versions that had no engine.
-        parameters: `all`, those of the `encoder` where there is one apart, and the numbers in
-            its `kernel` where a network makes them for a scale and nothing was scored.
+        lr_fingerprint: text that changes with the dataset's own LR images; "" where they were made
+            here.
+        protocol: protocol of the metrics; see `harness.metrics`.
+        metrics: value by name; None with a reason where the image is too small for one. A metric
+            without an entry was not asked for; empty where nothing was enlarged.
+        macs: MACs of the image by part, as in `baselines.macs.MacCount`. `decoder` is the paper's
+            count: every query through its expert's whole MLP, plus the mapper; `executed` is
+            missing in rows of versions without the engine.
+        parameters: number of parameters: `all`; those of the `encoder` where it is separate; and
+            the numbers in its `kernel` where a network makes kernels for a scale and nothing was
+            scored.
         expert_shares: share of the latent-code queries that each expert served, shallowest first;
-            of the layers, where an expert serves a whole image (SeemoRe, the lowest rank first).
-        rendering: identity of what the network was rendered by (CMSR's tables); "" for its own
-            way.
-        facts: what else must be known of the rendering, by name.
-        memory_mib: of `Evaluation`, where it was set: bands round otherwise.
-        seconds: decoding and encoding, synchronised; without reading images and scoring.
-        peak_memory_bytes: of the process (CPU), without images that it keeps for other methods,
-            or of the allocator (CUDA), during this image.
+            share of the layers, where an expert serves a whole image (SeemoRe, the lowest rank
+            first).
+        rendering: identity of the CMSR tables that the network was rendered by; "" without CMSR.
+        facts: other facts about the rendering, by name.
+        memory_mib: value in `Evaluation`, where it was set: other bands round differently.
+        seconds: time of encoding and decoding, synchronised, without reading images and scoring.
+        peak_memory_bytes: peak of the process (CPU), without images that it keeps for other
+            methods, or of the allocator (CUDA), during this image.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
@@ -119,7 +122,7 @@ class Measurement:
 
     @staticmethod
     def upgrade(content: dict[str, Any]) -> dict[str, Any]:
-        """A stored row as this version has it."""
+        """Convert a stored row to this version."""
         return _of_schema_1(content) if content.get("schema", 1) == 1 else content
 
 
@@ -127,7 +130,7 @@ PARTS = ("decoder", "estimator", "encoder", "executed", "kernel", "rendered", "l
 
 
 def _of_schema_1(old: dict[str, Any]) -> dict[str, Any]:
-    """A row in which every number had a column of its own."""
+    """Convert a row in which every number had a separate column."""
     new = {**old, "schema": SCHEMA}
     scores = {name: new.pop(name) for name in ("psnr", "ssim")}
     macs = {part: new.pop(f"{part}_macs", None) for part in PARTS}
@@ -152,9 +155,10 @@ def _known(values: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class CellId:
-    """All that decides a cell's numbers; `lr_fingerprint` stands for the official LR images.
+    """Identity of a cell: all that decides its numbers.
 
     Attributes:
+        lr_fingerprint: fingerprint of the official LR images.
         rendering, memory_mib: as in `Measurement`.
     """
 
@@ -182,18 +186,18 @@ class CellId:
 
     @property
     def relative_path(self) -> Path:
-        """Where the cell's rows lie below the folder of measurements."""
+        """Path of the cell's rows below the folder of measurements."""
         return (
             Path(self.dataset) / f"x{self.scale:g}" / f"{self.method}.s{self.seed}.{self.key}.jsonl"
         )
 
 
 class CellFile:
-    """The rows of one cell.
+    """File with the rows of one cell.
 
     Args:
-        path: of the file.
-        kind: what a row is.
+        path: path of the file.
+        kind: class of a row.
     """
 
     def __init__(self, path: Path, kind: type[DataclassInstance] = Measurement) -> None:
@@ -201,7 +205,7 @@ class CellFile:
         self.kind = kind
 
     def rows(self) -> list[dict[str, Any]]:
-        """Complete rows so far; a last line without its newline is not one.
+        """Read the complete rows so far; a last line without its newline is not complete.
 
         Raises:
             HarnessError: a row is damaged, or of a newer version.
@@ -209,11 +213,11 @@ class CellFile:
         return [row for _, row in self._lines()]
 
     def by_image(self) -> dict[str, dict[str, Any]]:
-        """The row of each image that counts: the last. Raises: as `rows`."""
+        """Read the row of each image that counts: the last. Raises: as `rows`."""
         return {row["image"]: row for row in self.rows()}
 
     def _lines(self) -> list[tuple[bytes, dict[str, Any]]]:
-        """Each line with the row that it is."""
+        """Read each line with its row."""
         if not self.path.exists():
             return []
         *lines, _ = self.path.read_bytes().split(b"\n")
@@ -235,10 +239,10 @@ class CellFile:
         return {field.name: getattr(row, field.name) for field in fields(self.kind)}
 
     def append(self, row: DataclassInstance) -> None:
-        """Add a row and flush it to disk; dropping what a crash left unfinished.
+        """Add a row and flush it to disk, dropping what a crash left unfinished.
 
         Raises:
-            HarnessError: the row cannot be written; those before it are kept.
+            HarnessError: the row cannot be written; earlier rows are kept.
         """
         content = checksums.with_checksum(asdict(row))
         line = (json.dumps(content, sort_keys=True) + "\n").encode()
@@ -266,7 +270,7 @@ class CellFile:
                 raise
 
     def drop_superseded(self) -> None:
-        """Drop rows of images that have a later one, all at once."""
+        """Drop rows of images that have a later row, all at once."""
         lines = self._lines()
         last = {row["image"]: line for line, row in lines}
         if len(last) < len(lines):
@@ -287,22 +291,22 @@ class CellFile:
 
 
 def each_image_once(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The newest row of each image: one that was written twice must not weigh twice."""
+    """Select the newest row of each image, so that none counts twice."""
     return list({row["image"]: row for row in rows}.values())
 
 
 NO_VALUE = "no "
-"""How the reason begins that an image has one metric and lacks another."""
+"""Beginning of the reason why an image has one metric and lacks another."""
 
 
 def not_a_number(rows: pd.DataFrame) -> int:
-    """How many scored rows have a PSNR that is no number: no size of an image explains it."""
+    """Count the scored rows whose PSNR is NaN, which no size of an image explains."""
     reasons = rows.loc[rows["psnr"].isna(), "reason"]
     return int(((reasons == "") | reasons.str.startswith(NO_VALUE)).sum())
 
 
 def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Rows as a table: a column for each field, metric, `<part>_macs` and `<part>_parameters`."""
+    """Make a table of rows: columns for fields, metrics, `<part>_macs`, `<part>_parameters`."""
     lines = [flat(row) for row in rows]
     columns = [f.name for f in fields(Measurement) if f.name not in _NESTED]
     always = [*METRICS, *(f"{part}_macs" for part in PARTS), "parameters"]
@@ -314,7 +318,7 @@ _NESTED = ("metrics", "macs", "parameters", "facts")
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with a name for each number: the columns of `frame`."""
+    """Flatten a row to a name for each number: the columns of `frame`."""
     counts = dict(row["parameters"])
     return {
         **{name: value for name, value in row.items() if name not in _NESTED},

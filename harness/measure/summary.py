@@ -13,13 +13,13 @@ from harness.measure.rows import not_a_number
 
 
 def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Means over the images of each (dataset, scale); images too small are counted apart.
+    """Average over the images of each (dataset, scale); images too small are counted separately.
 
-    There is no mean of scores of which one is not a number.
+    There is no mean of scores where one of them is NaN.
 
     Args:
-        frame: rows.
-        incomplete: datasets without a published value beside them, as images are missing.
+        frame: rows as a table.
+        incomplete: datasets shown without a published value, because images are missing.
     """
     lines = []
     for (dataset, scale), cell in frame.groupby(["dataset", "scale"], sort=False):
@@ -66,7 +66,7 @@ def _rendering(cell: pd.DataFrame) -> str:
 
 
 def _saving(scored: pd.DataFrame) -> float | None:
-    """Share of the decoder's multiply-adds that CMSR saves; None without CMSR."""
+    """Compute the share of the decoder's MACs that CMSR saves; None without CMSR."""
     if not len(scored) or scored["rendered_macs"].isna().any():
         return None
     return float(1 - scored["rendered_macs"].sum() / scored["decoder_macs"].sum())

@@ -1,4 +1,4 @@
-"""Metrics, one file each, and the protocols that they are taken under.
+"""Metrics, one file each, and their protocols.
 
 SR images are clamped to [0, 1] and not rounded to 8 bits (LIIF, utils.py and test.py).
 """

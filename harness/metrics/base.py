@@ -1,4 +1,4 @@
-"""What a metric is, and the metrics that are known."""
+"""Definition of a metric, and the registry of metrics."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ Oracle = Callable[[np.ndarray, np.ndarray], float]
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that compares an SR image with its HR image.
+    """Number that compares an SR image with its HR image.
 
     Attributes:
-        name: of its column in rows.
-        label: of its tables.
-        value: (SR image, HR image, protocol, scale) to one number per image, as
-            `harness.metrics.psnr`; ValueError where an image is too small for it.
+        name: name in rows.
+        label: label in tables.
+        value: computes one number per image from (SR image, HR image, protocol, scale), as
+            `harness.metrics.psnr`; raises ValueError where an image is too small.
         oracle: an independent implementation that tests compare `value` with: two float64 arrays
             (H, W, 3) in [0, 1], everything of which is compared.
-        unit: behind its numbers; "" for none.
-        digits: printed behind the point.
-        larger_is_better: its direction.
+        unit: unit printed behind its numbers; "" for none.
+        digits: number of decimals in print.
+        larger_is_better: whether a larger value is better.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Metric:
 
     @property
     def title(self) -> str:
-        """Label and unit, as over a table.
+        """Label and unit, as in the heading of a table.
 
         Example:
             >>> from harness.metrics import METRICS
@@ -49,11 +49,11 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {}
-"""Every metric by name."""
+"""All metrics by name."""
 
 
 def register(metric: Metric) -> None:
-    """Make a metric known: experiments may then have a table of its name.
+    """Register a metric: experiments may then have a table of its name.
 
     Raises:
         ValueError: another metric has the name.
@@ -63,5 +63,5 @@ def register(metric: Metric) -> None:
 
 
 def unregister(name: str) -> None:
-    """Forget a metric."""
+    """Remove a metric that was registered."""
     METRICS.pop(name, None)

@@ -1,4 +1,4 @@
-"""PSNR protocols of the field: which channels and which pixels are compared.
+"""Protocols of the field for PSNR: which channels and which pixels are compared.
 
 - `benchmark` (Set5, Set14, B100, Urban100): limited-range BT.601 luma, `scale` pixels shaved from
   each border.
@@ -20,10 +20,10 @@ _LUMA = (65.738 / 256, 129.057 / 256, 25.064 / 256)
 
 
 def shaved_border(protocol: str, scale: float) -> int:
-    """Pixels that a protocol leaves out on each side; a broken scale counts as the next integer.
+    """Compute the pixels that a protocol leaves out on each side; scales are rounded up.
 
     Raises:
-        UsageError: for an unknown protocol.
+        UsageError: the protocol is unknown.
     """
     whole = math.ceil(scale - 1e-9)
     borders = {"benchmark": whole, "div2k": whole + 6, "full": 0}
@@ -33,12 +33,12 @@ def shaved_border(protocol: str, scale: float) -> int:
 
 
 def too_small(size: tuple[int, int], protocol: str, scale: float) -> bool:
-    """Whether nothing of an HR image of (height, width) is left to score."""
+    """Tell whether nothing of an HR image of (height, width) is left to score."""
     return min(size) <= 2 * shaved_border(protocol, scale)
 
 
 def channels(image: Tensor, protocol: str) -> Tensor:
-    """RGB as it is, or luma without its offset (which cancels in a difference)."""
+    """Return RGB as it is, or luma without its offset (which cancels in a difference)."""
     if protocol != "benchmark":
         return image
     weights = torch.tensor(_LUMA, device=image.device, dtype=image.dtype)
@@ -46,16 +46,16 @@ def channels(image: Tensor, protocol: str) -> Tensor:
 
 
 def shave(image: Tensor, border: int) -> Tensor:
-    """An image without so many pixels on each side."""
+    """Cut so many pixels from each side of an image."""
     return image[..., border : image.shape[-2] - border, border : image.shape[-1] - border]
 
 
 def checked_border(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> int:
-    """The border of two images that can be compared.
+    """Compute the border of two images that can be compared.
 
     Raises:
-        ValueError: for shapes that differ, or an image smaller than the borders.
-        UsageError: for an unknown protocol.
+        ValueError: the shapes differ, or an image is smaller than the borders.
+        UsageError: the protocol is unknown.
     """
     if sr.shape != hr.shape or sr.dim() < 3 or sr.shape[-3] != 3:
         raise ValueError(

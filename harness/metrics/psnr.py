@@ -11,17 +11,17 @@ from harness.metrics.protocols import channels, checked_border, shave
 
 
 def psnr(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
-    """Peak signal-to-noise ratio in dB, one number per image (infinite for equal images).
+    """Compute the peak signal-to-noise ratio in dB, one number per image (infinite if equal).
 
     Args:
         sr: prediction, float (..., 3, H, W), clamped to [0, 1] here.
-        hr: ground truth in [0, 1], the same shape.
+        hr: ground truth in [0, 1], of the same shape.
         protocol: benchmark, div2k or full.
-        scale: decides the border.
+        scale: scale factor, which decides the border.
 
     Raises:
-        ValueError: for shapes that differ, or an image smaller than the borders.
-        UsageError: for an unknown protocol.
+        ValueError: the shapes differ, or an image is smaller than the borders.
+        UsageError: the protocol is unknown.
 
     Example:
         >>> hr = torch.zeros(3, 20, 20)

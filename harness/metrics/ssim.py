@@ -36,7 +36,7 @@ BAND = {"cpu": 1 << 15, "cuda": 1 << 22}
 
 
 def _taps() -> list[float]:
-    """The Gaussian, from its middle outwards."""
+    """Compute the Gaussian, from its middle outwards."""
     weights = [math.exp(-0.5 * (k / _SIGMA) ** 2) for k in range(WINDOW // 2 + 1)]
     total = weights[0] + 2 * sum(weights[1:])
     return [weight / total for weight in weights]
@@ -46,7 +46,7 @@ TAPS = _taps()
 
 
 def _filtered(image: Tensor, axis: int) -> Tensor:
-    """Gaussian means of whole windows along an axis, which loses WINDOW - 1."""
+    """Compute Gaussian means of whole windows along an axis, which shrinks by WINDOW - 1."""
     middle = WINDOW // 2
     length = image.shape[axis] - 2 * middle
     out = image.narrow(axis, middle, length) * TAPS[0]
@@ -57,7 +57,7 @@ def _filtered(image: Tensor, axis: int) -> Tensor:
 
 
 def _index_sum(x: Tensor, y: Tensor) -> Tensor:
-    """Sum of the index over all whole windows of two images, float64 (C, h, w) in [0, 1]."""
+    """Sum the index over all whole windows of two images, float64 (C, h, w) in [0, 1]."""
     s, d = x + y, x - y
     maps = _filtered(_filtered(torch.stack((s, d, s * s, d * d)), -2), -1)
     mean_s2, mean_d2 = maps[0].square_(), maps[1].square_()
@@ -74,16 +74,17 @@ def _same(image: Tensor) -> Tensor:
 def mean_ssim(
     x: Tensor, y: Tensor, prepare: Callable[[Tensor], Tensor] = _same, band: int | None = None
 ) -> Tensor:
-    """Mean index of two images over whole windows and channels, as a float64 scalar.
+    """Compute the mean index of two images over whole windows and channels, as float64 scalar.
 
     Args:
-        x, y: (C, H, W) on one device, of any floating type.
-        prepare: makes the compared channels in [0, 1] of some rows of an image (..., H, W);
-            it is applied band by band, so that it needs no memory for whole images.
-        band: values of an image that are worked on at once; None: as many as suit the device.
+        x: (C, H, W) of any floating type.
+        y: image of the same shape on the same device.
+        prepare: makes the compared channels in [0, 1] of some rows of an image (..., H, W); it is
+            applied band by band, so that it needs no memory for whole images.
+        band: number of values of an image processed at once; None: a value that suits the device.
 
     Raises:
-        ValueError: for a side shorter than the window.
+        ValueError: a side is shorter than the window.
     """
     height, width = x.shape[-2:]
     if min(height, width) < WINDOW:
@@ -102,12 +103,12 @@ def mean_ssim(
 
 
 def ssim(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
-    """Structural similarity (Wang et al., 2004), one number per image, in float64.
+    """Compute the structural similarity (Wang et al., 2004), one number per image, in float64.
 
-    Gaussian window of 11 pixels, sigma 1.5, population covariance, data range 1, on the
-    channels and borders of the protocol; mean over channels. Luma is in [16, 235] / 255.
+    Gaussian window of 11 pixels, sigma 1.5, population covariance, data range 1, on the channels
+    and borders of the protocol; mean over channels. Luma is in [16, 235] / 255.
 
-    Args, Raises: as `psnr`; also ValueError where less than a window is left.
+    Args, Raises: as `psnr`; also ValueError where an image is smaller than a window.
 
     Example:
         >>> hr = torch.rand(3, 20, 20)

@@ -1,6 +1,7 @@
-"""Profiles: on what data, with which networks, how long and how precisely.
+"""Profiles: the data, network sizes, training length and precision of a run.
 
-One YAML file each; users write their own. Every key is checked, unknown ones are refused.
+A profile is one YAML file; users write their own. Every key is checked, and unknown ones are
+refused.
 """
 
 from __future__ import annotations
@@ -81,11 +82,11 @@ class Networks(Strict):
             raise ValueError(f"{parts.name}: {error}") from error
 
     def differ(self, parts: Method) -> bool:
-        """Whether a method's network has other sizes or settings than the paper's."""
+        """Tell whether a method's network has other sizes or settings than the paper's."""
         return any(self.options(parts).values())
 
     def options(self, parts: Method) -> dict[str, Any]:
-        """Keyword arguments for `baselines.build` of a method."""
+        """Return the keyword arguments for `baselines.build` of a method."""
         found: dict[str, Any] = {"encoder": self.encoder.get(parts.encoder, {})}
         if parts.decoder:
             given = self.decoder.get(parts.decoder, {})
@@ -98,16 +99,16 @@ class Networks(Strict):
 
 
 def _without(options: dict[str, Any], decided: Mapping[str, Any]) -> dict[str, Any]:
-    """Options less those that an ablation's name decides."""
+    """Remove the options that an ablation's name decides."""
     return {key: value for key, value in options.items() if key not in decided}
 
 
 class Evaluation(Strict):
-    """How measurements are taken.
+    """Settings of measurements.
 
     Attributes:
-        memory_mib: what a band of LR rows may take in the encoder and the decoder, besides the
-            encoder's features and the result; None: what suits the device.
+        memory_mib: MiB that a band of LR rows may take in the encoder and the decoder, besides the
+            encoder's features and the result; None: a value that suits the device.
     """
 
     precision: Precision = "fp32"
@@ -115,7 +116,7 @@ class Evaluation(Strict):
 
     @property
     def memory(self) -> int | None:
-        """`memory_mib` in bytes."""
+        """Value of `memory_mib` in bytes."""
         return None if self.memory_mib is None else self.memory_mib << 20
 
 
@@ -124,7 +125,7 @@ _Side = Annotated[int, Field(ge=1)]
 
 
 class Region(Strict):
-    """A region of one image that figures show; box is (top, left, height, width)."""
+    """Region of one image that figures show; box is (top, left, height, width)."""
 
     role: str
     image: Annotated[str, AfterValidator(plain_name)]
@@ -139,8 +140,8 @@ class Profile(Strict):
     """Everything a run depends on besides the code and the data root.
 
     Attributes:
-        roles: which dataset plays each evaluation set of the paper.
-        regions: what the figures show, by experiment.
+        roles: dataset that is measured for each evaluation set of the paper.
+        regions: regions that figures show, by experiment.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -156,7 +157,7 @@ class Profile(Strict):
     _source: str = PrivateAttr(default="")
 
     def at_precision(self, precision: str | None) -> Profile:
-        """The same profile, measuring at this precision; its own if None."""
+        """Return the same profile with this precision of measurements; its own if None."""
         if precision is None:
             return self
         evaluation = self.evaluation.model_copy(update={"precision": precision})
@@ -166,7 +167,7 @@ class Profile(Strict):
 
     @property
     def source(self) -> str:
-        """What `--profile` was given, for hints."""
+        """Argument that was given as `--profile`, for hints."""
         return self._source or self.name
 
     @model_validator(mode="after")
@@ -188,7 +189,7 @@ class Profile(Strict):
         return self
 
     def stand_in(self, names: Iterable[str]) -> bool:
-        """Whether sizes, precision or training of some of these methods are not the published."""
+        """Tell whether sizes, precision or training of some methods differ from the published."""
         return any(
             self.networks.differ(parts)
             or self.evaluation.precision != "fp32"
@@ -198,7 +199,7 @@ class Profile(Strict):
         )
 
     def numbers(self) -> dict[str, Any]:
-        """The settings that can change a number; `concerning` has those of some methods."""
+        """Return the settings that can change a number; `concerning` selects by method."""
         return {
             "networks": self.networks.model_dump(mode="json"),
             "training": self.training.settings(),
@@ -208,10 +209,10 @@ class Profile(Strict):
         }
 
     def dataset_for(self, role: str) -> str:
-        """The dataset that plays a set of the paper.
+        """Return the dataset that is measured for a set of the paper.
 
         Raises:
-            UsageError: when the profile names none.
+            UsageError: the profile names none.
         """
         if role in self.roles:
             return self.roles[role]
@@ -222,7 +223,7 @@ class Profile(Strict):
 
 
 def concerning(numbers: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """The part of `Profile.numbers` that can change a number of these methods.
+    """Select the part of `Profile.numbers` that can change a number of these methods.
 
     Stored results are compared by it, so that a profile may gain settings of other methods.
     """
@@ -247,7 +248,7 @@ def _only(options: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
 
 
 def shipped() -> list[str]:
-    """Names of the profiles that come with the package."""
+    """List the names of the profiles that come with the package."""
     folder = files(__package__)
     return sorted(
         p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml")
@@ -255,11 +256,11 @@ def shipped() -> list[str]:
 
 
 def load(name_or_path: str) -> Profile:
-    """A shipped profile by name, or one from a YAML file.
+    """Load a shipped profile by name, or one from a YAML file.
 
     Raises:
-        UsageError: unknown name, or a file with wrong keys or values (all are listed).
-        HarnessError: a file that cannot be read.
+        UsageError: the name is unknown, or the file has wrong keys or values (all are listed).
+        HarnessError: the file cannot be read.
     """
     is_file = name_or_path.endswith((".yaml", ".yml"))
     if not is_file and name_or_path not in shipped():
@@ -306,7 +307,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 
 
 def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    """One problem in words; an unknown key comes with the nearest known one."""
+    """Describe one problem in words; an unknown key comes with the nearest known one."""
     where = ".".join(str(part) for part in location) or "the profile"
     if kind != "extra_forbidden":
         return f"{where}: {message.removeprefix('Value error, ')}"

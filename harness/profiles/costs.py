@@ -1,4 +1,4 @@
-"""The section of a profile on latency and peak memory."""
+"""Section of a profile on latency and peak memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _Side = Annotated[int, Field(ge=1)]
 
 
 class Costs(Strict):
-    """How latency and peak memory are measured (`harness.costs`).
+    """Settings for measuring latency and peak memory (`harness.runs.costs`).
 
     Attributes:
         lr_size: (height, width) of the LR image that every method enlarges.
-        rounds: timed calls of each method at each scale.
-        warm_up: calls of each before these.
+        rounds: number of timed calls of each method at each scale.
+        warm_up: number of untimed calls of each before these.
     """
 
     lr_size: tuple[_Side, _Side] = (128, 128)

@@ -1,4 +1,4 @@
-"""What a profile trains, in words: for the start of a run, checkpoints and captions."""
+"""Descriptions of what a profile trains, for the start of a run, checkpoints and captions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from harness.profiles.training import ADAM_BETAS, published
 from moeisr.losses import BETA
 
 PAPER_IMAGES = 800
-"""Of DIV2K's training set."""
+"""Number of images of DIV2K's training set."""
 
 
 def networks(profile: Profile, methods: Sequence[str]) -> str:
-    """Sizes of the networks of some methods."""
+    """Describe the sizes of the networks of some methods."""
     settings, names = profile.networks, [parse(method) for method in methods]
     changed = {
         f"{name} {part}": options
@@ -36,7 +36,7 @@ def networks(profile: Profile, methods: Sequence[str]) -> str:
 
 
 def full_size(profile: Profile, methods: Sequence[str]) -> list[str]:
-    """Encoders, decoders and upsamplers that keep the paper's size while the profile sets others'.
+    """List the parts of the paper's size where the profile reduces others of their kind.
 
     Beside networks that were made small they take longer and look better.
     """
@@ -53,7 +53,7 @@ def full_size(profile: Profile, methods: Sequence[str]) -> list[str]:
 
 
 def full_size_warning(profile: Profile, methods: Sequence[str]) -> list[str]:
-    """The same as a sentence, for the start of a run and every report; nothing where none does."""
+    """Write `full_size` as a sentence, for the start of a run and every report; none if empty."""
     left = full_size(profile, methods)
     return left and [
         f"FULL SIZE: {', '.join(left)}. Profile {profile.name} sets sizes of other networks "
@@ -62,7 +62,7 @@ def full_size_warning(profile: Profile, methods: Sequence[str]) -> list[str]:
 
 
 def _parts(methods: Sequence[str]) -> dict[str, list[str]]:
-    """Encoders (and systems), decoders and upsamplers of some methods, by name."""
+    """List encoders (and systems), decoders and upsamplers of some methods, by name."""
     names = [parse(method) for method in methods]
     return {
         part: [used for used in dict.fromkeys(getattr(name, part) for name in names) if used]
@@ -71,11 +71,10 @@ def _parts(methods: Sequence[str]) -> dict[str, list[str]]:
 
 
 def schedule(profile: Profile, images: int, methods: Sequence[str]) -> str:
-    """Length and precision of training some methods on so many images.
+    """Describe length and precision of training some methods on so many images.
 
-    Methods whose settings are overridden are told apart from the others, and those that are
-    trained on whole HR patches from those trained on random pixels; what comes out the same is said
-    once.
+    Methods whose settings are overridden are described separately, and so are methods that are
+    trained on whole HR patches and those on random pixels; equal descriptions are given once.
     """
     ours: dict[str, list[str]] = {}
     for label, names in _groups(profile.training, methods):
@@ -91,7 +90,7 @@ def schedule(profile: Profile, images: int, methods: Sequence[str]) -> str:
 
 
 def _groups(training: Training, methods: Sequence[str]) -> list[tuple[str, list[Method]]]:
-    """Methods that have a schedule in common, and what they are called."""
+    """List the methods that share a schedule, with a name for each group."""
     groups: dict[tuple[tuple[str, ...], bool], list[Method]] = {}
     for name in filter(lambda name: name.encoder, map(parse, methods)):
         overridden = tuple(family for family in name.families if family in training.overrides)
@@ -103,7 +102,7 @@ def _groups(training: Training, methods: Sequence[str]) -> list[tuple[str, list[
 
 
 def _published(methods: Sequence[str]) -> str:
-    """The published schedules of methods, those that have their own told apart."""
+    """Describe the published schedules of methods; those of their own are given separately."""
     theirs: dict[str, list[str]] = {}
     for label, names in _groups(published(), methods):
         s = published().for_method(names[0])
@@ -117,7 +116,7 @@ def _published(methods: Sequence[str]) -> str:
 
 
 def _settings(profile: Profile, images: int, names: Sequence[Method]) -> str:
-    """The schedule of methods that have the same."""
+    """Describe the schedule of methods that share it."""
     free = [name for name in names if name.scale is None]
     s = profile.training.for_method((free or list(names))[0])
     samples = _dense_samples(s, bool(free)) if s.dense else _samples(s, len(free), len(names))
@@ -139,7 +138,7 @@ def _settings(profile: Profile, images: int, names: Sequence[Method]) -> str:
 
 
 def _samples(s: Training, free: int, count: int) -> str:
-    """Random queries; `free` of `count` methods have no scale of their own."""
+    """Describe training on random queries; `free` of `count` methods have no scale of their own."""
     scales = f"x{s.scale_min:g} to x{s.scale_max:g}" if free else "at their own scale"
     if 0 < free < count:
         scales += ", fixed-scale networks at their own"
@@ -147,14 +146,14 @@ def _samples(s: Training, free: int, count: int) -> str:
 
 
 def _dense_samples(s: Training, free: bool) -> str:
-    """Whole HR patches; `free` methods have no scale of their own."""
+    """Describe training on whole HR patches; `free` methods have no scale of their own."""
     scales = ", ".join(f"x{scale}" for scale in s.scales)
     which = f"one of {scales} for each batch" if free else "at their own scale"
     return f"LR patches {_square(s.patch)} by Pillow's bicubic, whole HR patches, {which}"
 
 
 def _balance(s: Training, mixtures: set[str]) -> str:
-    """Settings of the balance loss for these decoders under experts, where not the paper's."""
+    """Describe the balance loss of these decoders under experts, where it is not the paper's."""
     text = ""
     if mixtures and s.beta != BETA:
         text += f", balance loss weighted {s.beta:g} instead of {BETA:g}"
@@ -169,7 +168,7 @@ def _square(side: int) -> str:
 
 
 def origin(profile: Profile, data: Dataset, method: str) -> str:
-    """Where a network trained under a profile comes from."""
+    """Describe where a network trained under a profile comes from."""
     label = (
         "STAND-IN, not the paper's training: "
         if profile.stand_in([method]) or not data.complete

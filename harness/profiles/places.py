@@ -1,4 +1,4 @@
-"""Where data is looked for, and where results, reports and cached files go."""
+"""Folders of data, results, reports and cached files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Places:
     """Folders of a command.
 
     Attributes:
-        data_root: of datasets; None if none was named.
-        results: checkpoints and measurements.
-        reports: tables and figures.
-        cache: files that can be made again (LR images).
+        data_root: folder of datasets; None if none was named.
+        results: folder of checkpoints and measurements.
+        reports: folder of tables and figures.
+        cache: folder of files that can be made again (LR images).
     """
 
     data_root: Path | None
@@ -31,7 +31,7 @@ class Places:
 
     @property
     def lr_cache(self) -> Path:
-        """LR images made by the MATLAB-compatible resize."""
+        """Folder of LR images made by the MATLAB-compatible resize."""
         return self.cache / "lr-matlab-1"  # another number when the resize changes
 
 
@@ -41,7 +41,7 @@ def resolve(
     reports: Path | None = None,
     profile: Profile | None = None,
 ) -> Places:
-    """Folders from options, environment (HARNESS_DATA, HARNESS_CACHE), profile and defaults."""
+    """Find the folders by options, environment (HARNESS_DATA, HARNESS_CACHE), profile, defaults."""
     named = os.environ.get("HARNESS_DATA")
     root = data_root or (Path(named) if named else None)
     if root is None and profile is not None:
@@ -52,8 +52,8 @@ def resolve(
 
 
 def reports_of(profile: Profile | None) -> Path:
-    """Default folder of reports: `reports/` for the default profile, else one of its own.
+    """Return the default folder of reports: `reports/` for the default profile, else its own.
 
-    A report of another profile must not take the place of this one's files.
+    A report of another profile must not replace the files of this one.
     """
     return REPORTS if profile is None or profile.name == DEFAULT_PROFILE else REPORTS / profile.name

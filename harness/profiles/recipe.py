@@ -46,7 +46,7 @@ class Recipe:
 
 
 def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:
-    """The recipe of a method under a profile, on training data with this fingerprint.
+    """Make the recipe of a method under a profile, on training data with this fingerprint.
 
     Raises:
         UsageError: the seed is too large.
@@ -64,7 +64,7 @@ def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:
 
 
 def _explicit(build: dict[str, Any], parts: Method) -> dict[str, Any]:
-    """Options with the rate of stochastic depth, where the encoder has one, even if it is usual.
+    """Add the rate of stochastic depth to the options, where the encoder has one, even if usual.
 
     Networks that were trained before encoders had it must not be taken for trained with it.
     """
@@ -76,6 +76,6 @@ def _explicit(build: dict[str, Any], parts: Method) -> dict[str, Any]:
 
 
 def run_dir(results: Path, profile: str, recipe: Recipe) -> Path:
-    """Folder of a training run: a changed recipe trains elsewhere."""
+    """Return the folder of a training run: a changed recipe trains elsewhere."""
     name = f"s{recipe.seed}-{recipe.fingerprint}"
     return results / profile / "training" / recipe.method / name

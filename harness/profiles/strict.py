@@ -1,4 +1,4 @@
-"""What all sections of a profile have in common."""
+"""Base class of all sections of a profile."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Strict(BaseModel):
-    """Unknown keys are refused, nothing is changed later, numbers are finite."""
+    """Section that refuses unknown keys and infinite numbers, and cannot be changed later."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""The training section of a profile: what is drawn, what is minimised, for how long."""
+"""Training section of a profile: samples, losses and length of training."""
 
 from __future__ import annotations
 
@@ -42,31 +42,34 @@ _Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Training(Strict):
-    """Schedule of LIIF and LTE, which MoEISR takes over (sec. 4); the defaults are the paper's.
+    """Schedule of LIIF and LTE, which MoEISR also uses (sec. 4); the defaults are the paper's.
 
     Attributes:
-        scale_min, scale_max: of samples with random queries, each of a scale between them.
-        queries: random pixels of a sample's HR crop.
+        scale_min, scale_max: range of scales for random queries; each sample has a random scale in
+            it.
+        queries: number of random pixels of a sample's HR crop.
         epochs: length of a run, and the unit of `milestones`.
-        iterations: the same in steps, in the place of `epochs`; then milestones count steps too,
-            and an epoch matters to `validation` alone.
-        balance_weights: w_j of the balance loss by decoder, shallowest expert first; ones if
-            left out.
-        dense: whole HR crops instead of random queries, for every network that makes whole images;
-            some methods always have them (`Method.dense`, `Method.scales`).
-        scales: whole scales that a dense batch of a multi-scale network draws one of; empty: the
-            method's own.
+        iterations: length in steps, instead of `epochs`; then milestones count steps too, and
+            epochs matter only to `validation`.
+        balance_weights: w_j of the balance loss by decoder, shallowest expert first; ones if left
+            out.
+        dense: whether to use whole HR crops instead of random queries, for every network that makes
+            whole images; some methods always do (`Method.dense`, `Method.scales`).
+        scales: integer scales from which a dense batch of a multi-scale network draws one; empty:
+            the method's own.
         frequency: weight of the frequency loss in dense training, `baselines.frequency`.
-        betas: of Adam.
-        ema: decay, at each step, of a running average of the weights that is measured instead of
-            them; 0 for none.
-        compile: the forward pass and the loss through torch.compile, which needs a C++ compiler
-            on a CPU, Triton on a GPU.
-        in_memory: all images are held on the training device; else they are read when needed.
-        departure: how this is not the published training, where settings do not tell (other
-            data, other LR images); in words, for captions.
+        betas: betas of Adam.
+        ema: decay per step of a running average of the weights that is measured instead of them; 0
+            for none.
+        compile: whether to run the forward pass and the loss through torch.compile, which needs a
+            C++ compiler on a CPU, Triton on a GPU.
+        in_memory: whether to hold all images on the training device; else they are read when
+            needed.
+        departure: how the training differs from the published one where settings do not show it
+            (other data, other LR images); in words, for captions.
         overrides: other settings for some methods, by the first words of their names (`edsr`,
-            `edsr-liif`, `edsr-x2`); more words count more. MoEISR takes those of its backbone.
+            `edsr-liif`, `edsr-x2`); longer names take precedence. MoEISR takes those of its
+            backbone.
     """
 
     dataset: str
@@ -101,7 +104,7 @@ class Training(Strict):
     @model_validator(mode="before")
     @classmethod
     def _one_length(cls, given: Any) -> Any:
-        """Iterations in the place of epochs, with milestones in the same unit."""
+        """Check that iterations replace epochs, with milestones in the same unit."""
         if not isinstance(given, Mapping) or given.get("iterations") is None:
             return given
         if given.get("epochs") is not None:
@@ -128,7 +131,7 @@ class Training(Strict):
         return self
 
     def for_method(self, parts: Method) -> Training:
-        """The schedule of one method: overrides applied, its own scales, its kind of batches."""
+        """Make the schedule of one method: overrides, its own scales, its kind of batches."""
         found: dict[str, Any] = self.model_dump(exclude={"overrides"})
         for family in parts.families:
             found = _changed(found, self.overrides.get(family, {}))
@@ -163,13 +166,13 @@ class Training(Strict):
         return self
 
     def outcome(self) -> dict[str, Any]:
-        """The settings that change the weights, without the overrides."""
+        """Return the settings that change the weights, without the overrides."""
         left_out = {*_INCIDENTAL, "overrides"}
         found = self.model_dump(mode="json", exclude={*left_out, *_ADDED}, exclude_none=True)
         return found | self.model_dump(mode="json", include=_ADDED, exclude_defaults=True)
 
     def decisive(self, parts: Method) -> dict[str, Any]:
-        """What decides the weights of one method: its settings, less those without effect on it."""
+        """Return what decides the weights of one method: its settings that have an effect on it."""
         own = self.for_method(parts)
         idle = _FOR_QUERIES if own.dense else _FOR_DENSE
         if not parts.head:
@@ -180,7 +183,7 @@ class Training(Strict):
         return found
 
     def settings(self) -> dict[str, Any]:
-        """The settings that change any network's weights."""
+        """Return the settings that change any network's weights."""
         overrides = {
             family: {key: value for key, value in changes.items() if key not in _INCIDENTAL}
             for family, changes in self.overrides.items()
@@ -189,16 +192,17 @@ class Training(Strict):
         return {**self.outcome(), "overrides": to_jsonable_python(said)}
 
     def departs(self, parts: Method) -> bool:
-        """Whether one method's training is not the published one.
+        """Tell whether one method's training is not the published one.
 
-        What departs in words in the profile `paper` does so under every profile with its settings.
+        A departure in words in the profile `paper` also holds under every profile with its
+        settings.
         """
         said = self.for_method(parts).departure or published().for_method(parts).departure
         return bool(said) or self.decisive(parts) != published().decisive(parts)
 
     @property
     def length(self) -> tuple[int, str]:
-        """Of a run, and its unit."""
+        """Length of a run, and its unit."""
         if self.iterations is not None:
             return self.iterations, "step"
         if self.epochs is None:
@@ -206,21 +210,21 @@ class Training(Strict):
         return self.epochs, "epoch"
 
     def steps_per_epoch(self, images: int) -> int:
-        """Full batches of an epoch over a training set of so many images."""
+        """Count the full batches of an epoch over a training set of so many images."""
         return images * self.repeat // self.batch
 
     def total_steps(self, images: int) -> int:
-        """Steps of a whole training run on so many images."""
+        """Count the steps of a whole training run on so many images."""
         length, unit = self.length
         return length if unit == "step" else length * self.steps_per_epoch(images)
 
     def passed(self, step: int, per_epoch: int) -> int:
-        """How much of `length` lies before a step, in its unit."""
+        """Compute how much of `length` lies before a step, in its unit."""
         return step if self.iterations is not None else step // per_epoch
 
 
 def _check_override(family: str, changes: Mapping[str, Any], meant: Sequence[Method]) -> None:
-    """Its keys; the values are checked in the schedules that they lead to."""
+    """Check the keys of an override; the values are checked in the resulting schedules."""
     allowed = [key for key in Training.model_fields if key not in _FOR_ALL]
     for key in changes:
         if key not in allowed:
@@ -230,7 +234,7 @@ def _check_override(family: str, changes: Mapping[str, Any], meant: Sequence[Met
 
 
 def _changed(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with others; a length in the other unit replaces the length and its milestones."""
+    """Replace settings; a length in the other unit replaces the length and its milestones."""
     in_steps = settings.get("iterations") is not None
     unit, other = ("iterations", "epochs") if in_steps else ("epochs", "iterations")
     gone = set() if changes.get(other) is None else {unit, "milestones"}
@@ -239,6 +243,6 @@ def _changed(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[st
 
 @cache
 def published() -> Training:
-    """The published training of every method: that of the profile `paper`."""
+    """Return the published training of every method: that of the profile `paper`."""
     text = (files(__package__) / "paper.yaml").read_text(encoding="utf-8")
     return Training.model_validate(yaml.safe_load(text)["training"])

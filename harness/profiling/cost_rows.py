@@ -1,4 +1,4 @@
-"""What was measured of latency and memory: append-only rows, one file for each cell.
+"""Measurements of latency and memory: append-only rows, one file for each cell.
 
 A cell is a method with its weights, a scale and an LR size on a machine. Its file is named by a
 hash of all that, so that the same network on another machine, device or number of threads is
@@ -26,7 +26,7 @@ from harness.profiling.machine import machine
 SCHEMA = 1
 Kind = Literal["latency", "memory"]
 OWN_MEMORY = "process, without files"
-"""Whose peak it is on Linux; elsewhere `kind` of `harness.common.device.PeakMemory`."""
+"""Kind of a peak on Linux; elsewhere `kind` of `harness.common.device.PeakMemory`."""
 
 # Of `harness.profiling.machine`: what must be the same for two costs to be compared.
 _IDENTITY = ("cpu", "cores", "threads", "device", "system", "torch")
@@ -40,14 +40,15 @@ class Cost:
         kind: "latency", `values` in seconds, one for each timed call, from the LR image to the SR
             image in memory; or "memory", one value in bytes.
         checkpoint: hash of the weights; "" where there are none.
-        lr_height, lr_width: of the LR image, in pixels.
+        lr_height, lr_width: size of the LR image, in pixels.
         values: see `kind`.
-        timing: of all rows whose calls took turns; "" for memory.
+        timing: identity shared by all rows whose calls were interleaved; "" for memory.
         reason: why there are no values, where measuring failed; such a cell is measured again.
-        baseline_bytes: of the process before the network was loaded, which has only imported; left
-            out of the peak.
-        memory_kind: whose peak: see `harness.profiling.peak_memory`; "" for latency.
-        machine: of `harness.profiling.machine`, its load before the measurement included.
+        baseline_bytes: memory of the process before the network was loaded, when it had only
+            imported; not included in the peak.
+        memory_kind: kind of the peak, see `harness.profiling.peak_memory`; "" for latency.
+        machine: description from `harness.profiling.machine`, including its load before the
+            measurement.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
@@ -75,21 +76,21 @@ class Cost:
 
 
 def identity(of: dict[str, Any]) -> dict[str, Any]:
-    """The part of a machine's description that decides which costs may be compared."""
+    """Select the part of a machine's description that decides which costs may be compared."""
     return {key: of[key] for key in _IDENTITY}
 
 
 def this_machine(device: torch.device) -> dict[str, Any]:
-    """`identity` of this machine with a device of it."""
+    """Return the `identity` of this machine with one of its devices."""
     return identity(machine(device))
 
 
 @dataclass(frozen=True)
 class CostId:
-    """All that decides a cell's costs.
+    """Identity of a cell of costs.
 
     Attributes:
-        machine: of `identity`.
+        machine: the machine's `identity`.
     """
 
     method: str
@@ -105,19 +106,19 @@ class CostId:
 
     @property
     def relative_path(self) -> Path:
-        """Where the cell's rows lie below the folder of costs."""
+        """Path of the cell's rows below the folder of costs."""
         text = json.dumps(asdict(self), sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:10]
         return Path(f"x{self.scale:g}") / f"{self.method}.s{self.seed}.{key}.jsonl"
 
 
 def costs_dir(results: Path, profile: str) -> Path:
-    """Folder of a profile's costs, shared by its experiments."""
+    """Return the folder of a profile's costs, shared by its experiments."""
     return results / profile / "costs"
 
 
 def stored_rows(file: CellFile) -> list[dict[str, Any]]:
-    """The rows of a cell of costs, which say what they were measured on.
+    """Read the rows of a cell of costs, which say what they were measured on.
 
     Raises:
         HarnessError: a row is damaged, or has neither numbers nor a reason why there are none.
@@ -143,5 +144,5 @@ def _is_load(value: object) -> bool:
 
 
 def latest(rows: list[dict[str, Any]], kind: Kind) -> dict[str, Any] | None:
-    """The row that counts: the last of its kind (`--force` measures again and appends)."""
+    """Return the row that counts: the last of its kind (`--force` measures again and appends)."""
     return next((row for row in reversed(rows) if row["kind"] == kind), None)

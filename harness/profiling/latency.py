@@ -1,4 +1,4 @@
-"""Latency: warm calls of all methods of a scale, in turns, in this process."""
+"""Latency: interleaved warm calls of all methods of a scale, in this process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.upscale.network import upscale
 
 @dataclass(frozen=True)
 class Calls:
-    """Seconds of each timed call, by method, and why others could not be called."""
+    """Seconds of each timed call, by method, and why other methods could not be called."""
 
     seconds: dict[str, list[float]]
     failed: dict[str, str] = field(default_factory=dict)
@@ -33,16 +33,16 @@ def seconds_of_calls(
     device: torch.device,
     done: Callable[[], None],
 ) -> Calls:
-    """Times of all methods; their n-th calls follow each other.
+    """Time all methods; their n-th calls follow each other.
 
-    Each is tried once before; one that needs more memory than there is, is left out.
+    Each is tried once before; a method that needs more memory than there is, is left out.
 
     Args:
         subjects: methods that can do the scale.
         lr: (1, 3, h, w) in [0, 1].
-        scale: factor.
+        scale: scale factor.
         profile: number of calls, precision and memory.
-        device: of the networks.
+        device: device of the networks.
         done: called after each round, the trial and warm-up included.
     """
     settings = profile.evaluation
@@ -69,7 +69,7 @@ def seconds_of_calls(
 
 
 def _refusal(call: Callable[[], object]) -> str:
-    """Why something cannot be called for want of memory; "" where it can."""
+    """Say why something cannot be called for lack of memory; "" where it can."""
     try:
         call()
     except (MemoryError, RuntimeError) as error:

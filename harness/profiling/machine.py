@@ -1,4 +1,4 @@
-"""The machine that something was timed on."""
+"""Description of the machine that something was timed on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def _cpu() -> str:
-    """Model of the CPU, as far as the system tells it."""
+    """Find the model of the CPU, as far as the system tells it."""
     try:
         lines = _CPU_INFO.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -28,14 +28,14 @@ def _cpu() -> str:
 
 
 def _cores() -> int:
-    """Cores that this process may use."""
+    """Count the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """What decides how fast something runs; `load` is the average before, cores in use."""
+    """Describe what decides the speed; `load` is the average before, in cores in use."""
     return {
         "cpu": _cpu(),
         "cores": _cores(),
@@ -49,7 +49,7 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def in_words(content: dict[str, Any]) -> str:
-    """One line of it."""
+    """Describe the machine in one line."""
     load = "" if content["load"] is None else f"; load before: {content['load']}"
     return (
         f"{content['cpu']}, {content['cores']} cores, {content['threads']} threads, "
@@ -60,7 +60,7 @@ def in_words(content: dict[str, Any]) -> str:
 def matrix_product_speed(
     device: torch.device, seconds: float = 0.5, dtype: torch.dtype = torch.float32
 ) -> float:
-    """Multiply-adds per second of a plain matrix product on this device."""
+    """Measure the MACs per second of a plain matrix product on this device."""
     side = 1024 if device.type == "cpu" else 8192
     a = torch.randn(side, side, device=device, dtype=dtype)
     a @ a

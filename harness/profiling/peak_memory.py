@@ -1,10 +1,10 @@
-"""Peak memory: each case in a process of its own, which is forked from one that only imports.
+"""Peak memory: each case in a process of its own, forked from a process that has only imported.
 
 Starting an interpreter for every case would take longer than most cases. A forked process has the
-memory of the one that it comes from, but its libraries' code enters its resident memory page by
-page as it runs. So on Linux the memory of files is left out: what counts is the process's own
-memory while the image is enlarged, weights and SR image included, less what it had when it had only
-imported. On CUDA it is the allocator's peak.
+memory of its parent, but its libraries' code enters its resident memory page by page as it runs. So
+on Linux the memory of files is left out: what counts is the process's own memory while the image is
+enlarged, weights and SR image included, minus its memory when it had only imported. On CUDA it is
+the allocator's peak.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 
 @dataclass(frozen=True)
 class Case:
-    """One method at one scale.
+    """Method at one scale.
 
     Attributes:
         network: checkpoint; "" for methods without a network.
         image: LR image file.
-        threads: of PyTorch.
+        threads: number of PyTorch's threads.
     """
 
     method: str
@@ -59,10 +59,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Peak:
-    """Bytes of a case above the baseline, the baseline, and whose they are.
+    """Bytes of a case above the baseline, the baseline, and the kind of the peak.
 
     Attributes:
-        reason: why there is none; "" where there is one.
+        reason: why there is no peak; "" where there is one.
     """
 
     bytes: int
@@ -72,10 +72,10 @@ class Peak:
 
 
 def peaks(cases: Sequence[Case]) -> Iterator[Peak]:
-    """The peaks of some cases, one after the other; one that fails says why.
+    """Measure the peaks of some cases, one after the other; a case that fails says why.
 
     Raises:
-        HarnessError: when the process that cases are forked from has ended.
+        HarnessError: the process that cases are forked from has ended.
     """
     server = subprocess.Popen(
         [sys.executable, "-c", _SERVER],
@@ -125,7 +125,7 @@ def serve() -> None:
 
 
 def _answer(case: Case) -> None:
-    """In the child: measure, print and end, without what the parent would do at its end."""
+    """Measure, print and end in the child, without the parent's work at its end."""
     try:
         print(json.dumps(asdict(_measured(case))), flush=True)
     finally:

@@ -1,4 +1,4 @@
-"""The image that is enlarged where times and memory are measured."""
+"""Image that is enlarged where times and memory are measured."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ NAME = "astronaut of scikit-image"
 
 
 def photograph(size: tuple[int, int]) -> Tensor:
-    """uint8 (3, h, w): a photograph that ships inside scikit-image, at this size.
+    """Make a photograph that ships inside scikit-image, uint8 (3, h, w), at this size.
 
-    No noise: which experts a network chooses, and with that its cost, depends on the image.
+    It is not noise, because the experts that a network chooses, and so its cost, depend on the
+    image.
     """
     from PIL import Image
     from skimage.data import astronaut

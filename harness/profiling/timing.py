@@ -1,5 +1,4 @@
-"""Times of things that are to be compared: measured in turns, so that what else the machine
-does falls on all of them."""
+"""Interleaved timing of things that are compared, so that other load affects all of them alike."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from harness.common.device import synchronise
 
 @dataclass(frozen=True)
 class Spread:
-    """A median with its quartiles."""
+    """Median with its quartiles."""
 
     median: float
     low: float
@@ -23,7 +22,7 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median and quartiles of at least one value.
+    """Compute median and quartiles of at least one value.
 
     Example:
         >>> spread([3.0, 1.0, 2.0])
@@ -42,17 +41,17 @@ class Times:
     seconds: dict[str, list[float]]
 
     def of(self, name: str) -> Spread:
-        """Seconds of one call."""
+        """Compute the spread of the seconds of one call."""
         return spread(self.seconds[name])
 
     def rate(self, name: str) -> Spread:
-        """Calls per second."""
+        """Compute the spread of calls per second."""
         return spread([1 / value for value in self.seconds[name]])
 
     def ratio(self, slow: str, fast: str) -> Spread:
-        """How many times as fast one is as another.
+        """Compute how many times as fast one is as another.
 
-        Of each turn, in which what else the machine did fell on both.
+        The ratio is taken in each round, in which other load of the machine affects both.
         """
         pairs = zip(self.seconds[slow], self.seconds[fast], strict=True)
         return spread([a / b for a, b in pairs])
@@ -65,13 +64,13 @@ def alternate(
     warm_up: int = 2,
     done: Callable[[], None] | None = None,
 ) -> Times:
-    """Time several things in turns.
+    """Time several things in interleaved runs.
 
     Args:
-        work: what to call, by name.
-        rounds: timed calls of each.
-        device: waited for before a clock is read.
-        warm_up: calls of each before that.
+        work: functions to call, by name.
+        rounds: number of timed calls of each.
+        device: device to wait for before a clock is read.
+        warm_up: number of untimed calls of each before.
         done: called after each round, warm-up included.
     """
     seconds: dict[str, list[float]] = {name: [] for name in work}

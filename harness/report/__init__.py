@@ -1,7 +1,7 @@
 """Reports: stored plan, rows and samples become tables, figures and a page.
 
-Only what is stored is read, so a report can be written on a machine without data or networks,
-and is the same, byte for byte, when it is written again.
+Only stored files are read, so a report can be written on a machine without data or networks, and is
+the same, byte for byte, when it is written again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Writer = Callable[[Report, Sequence[FigureFile]], str]
 
 
 def _figure_folder(experiment: str) -> PurePosixPath:
-    """Where the figures lie, seen from the documents."""
+    """Return the folder of the figures, relative to the documents."""
     return PurePosixPath(experiment) / "figures"
 
 
@@ -52,18 +52,22 @@ def write_report(
     *,
     figures: bool = True,
 ) -> list[Path]:
-    """Write the tables, figures and page of an experiment from what is stored.
+    """Write the tables, figures and page of an experiment from stored files.
 
     Args:
+        experiment: name of the experiment.
+        profile: name of the profile.
         results: folder that plans, measurements and samples were written to.
         out: receives `<experiment>.<format>` and `<experiment>/figures/*.png` and `*.pdf`.
+        formats: formats to write.
+        figures: whether to draw figures.
 
     Returns:
         The files that were written.
 
     Raises:
-        UsageError: for an unknown experiment or format.
-        HarnessError: when nothing is stored, or `out` cannot be written.
+        UsageError: the experiment or a format is unknown.
+        HarnessError: nothing is stored, or `out` cannot be written.
     """
     for fmt in formats:
         _check(fmt)
@@ -88,25 +92,25 @@ def write_report(
 
 
 def _remove_stale(folder: Path, current: set[Path]) -> None:
-    """Figures of an earlier report, which would otherwise lie beside the new ones."""
+    """Remove figures of an earlier report, which would otherwise stay beside the new ones."""
     for path in (*folder.glob("*.png"), *folder.glob("*.pdf")):
         if path not in current:
             path.unlink(missing_ok=True)
 
 
 def render(results: Path, profile: str, experiment: str, fmt: str) -> str:
-    """One format as text, without figures.
+    """Return one format as text, without figures.
 
     Raises:
-        UsageError: for an unknown experiment or format.
-        HarnessError: when nothing is stored, or it is damaged.
+        UsageError: the experiment or the format is unknown.
+        HarnessError: nothing is stored, or it is damaged.
     """
     _check(fmt)
     return _FORMATS[fmt][1](load_report(results, profile, experiment), ())
 
 
 def headline(results: Path, profile: str, experiment: str) -> str:
-    """The main table of each set, with its caption and notes, for the terminal."""
+    """Return the main table of each set, with its caption and notes, for the terminal."""
     report = load_report(results, profile, experiment)
     return "\n\n".join(markdown(table).strip() for table in main_tables(report))
 

@@ -1,8 +1,8 @@
-"""From a stored plan and its rows to one mean per (method, set of the paper, scale).
+"""Aggregation of a stored plan's rows to one mean per (method, set of the paper, scale).
 
-Nothing is read but the plan, the rows it points to and the samples. A mean is only formed when
-every image of the cell has its row, so that two methods are never compared on different images;
-otherwise the cell says what is missing.
+Only the plan, the rows it points to and the samples are read. A mean is formed only when every
+image of the cell has its row, so that two methods are never compared on different images; otherwise
+the cell says what is missing.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ Key = tuple[str, str, float]
 
 @dataclass(frozen=True)
 class Report:
-    """All that a report is made of.
+    """Data that a report is made from.
 
     Attributes:
-        cells: by row, role and scale.
+        cells: cells by row, role and scale.
         printed: cells that only the paper has, in the same way.
-        counts: by row and scale, for each `Counts` of the experiment.
+        counts: counts by row and scale, for each `Counts` of the experiment.
     """
 
     experiment: Experiment
@@ -74,38 +74,38 @@ class Report:
 
     @property
     def blocks(self) -> Blocks:
-        """The rows of a table, with the paper's others; see `harness.report.paper.blocks`."""
+        """Rows of a table, with the paper's others; see `harness.report.paper.blocks`."""
         return blocks(self.experiment)
 
     def label(self, row: str) -> str:
-        """The paper's name of a row, or of a method."""
+        """Return the paper's name of a row, or of a method."""
         return row if self.is_other(row) else row_label(self.experiment, row)
 
     def baseline(self, row: str) -> str:
-        """The row of its method's own baseline; "" where the experiment has none."""
+        """Return the row of the method's own baseline; "" where the experiment has none."""
         own = "" if self.is_other(row) else parse(methods_of(row)[0]).baseline
         return own if own in self.experiment.rows else ""
 
     def baseline_name(self, row: str) -> str:
-        """The paper's name of a row's baseline, without an encoder, which both have."""
+        """Return the paper's name of a row's baseline, without an encoder, which both have."""
         own = self.baseline(row)
         return paper_system(self.experiment, own).method if own else ""
 
     @property
     def baseline_names(self) -> list[str]:
-        """Every name of a baseline, in the order of the rows."""
+        """List every name of a baseline, in the order of the rows."""
         names = (self.baseline_name(row) for row in self.experiment.rows)
         return list(dict.fromkeys(filter(None, names)))
 
     def is_other(self, row: str) -> bool:
-        """Whether a row is a system that only the paper has."""
+        """Tell whether a row is a system that only the paper has."""
         return row in others(self.experiment)
 
     def role(self, name: str) -> RoleNote:
-        """What played a set of the paper.
+        """Return the dataset that was measured for a set of the paper.
 
         Raises:
-            HarnessError: when the plan does not say.
+            HarnessError: the plan does not say.
         """
         for note in self.plan.roles:
             if note.role == name:
@@ -116,12 +116,12 @@ class Report:
         )
 
     def at(self, method: str, role: str, scale: float) -> CellMean:
-        """The cell of a row, which may be a missing one, or one that only the paper has."""
+        """Return the cell of a row, which may be a missing one, or one that only the paper has."""
         key = (method, role, scale)
         return self.cells[key] if key in self.cells else self.printed[key]
 
     def measured(self, role: str, scale: float) -> list[CellMean]:
-        """The cells of one column that have numbers."""
+        """List the cells of one column that have numbers."""
         column = [self.at(row, role, scale) for row in self.experiment.rows]
         return [cell for cell in column if not cell.missing]
 
@@ -130,8 +130,8 @@ def load_report(results: Path, profile: str, experiment: str) -> Report:
     """Read plan, rows and samples of an experiment.
 
     Raises:
-        UsageError: for an unknown experiment.
-        HarnessError: when nothing is stored, or it is damaged.
+        UsageError: the experiment is unknown.
+        HarnessError: nothing is stored, or it is damaged.
     """
     declared = get(experiment)
     plan = load_plan(plan_path(results, profile, experiment))
@@ -158,7 +158,7 @@ def load_report(results: Path, profile: str, experiment: str) -> Report:
 
 
 def _published_alone(report: Report) -> Iterator[CellMean]:
-    """What the paper has that nothing can be measured for here: other systems, other sets."""
+    """List the paper's cells that cannot be measured here: other systems, other sets."""
     experiment, unknown = report.experiment, others(report.experiment)
     named = {row: paper_system(experiment, row) for row in experiment.rows} | dict(unknown)
     for role in (*report.roles, *experiment.published_roles):
@@ -206,7 +206,7 @@ def _cell_mean(report: Report, folder: Path, row: str, role: str, scale: float) 
 
 
 def under_common(report: Report) -> tuple[int, int]:
-    """How many cells of trained methods lie under a common method (bicubic), and of how many."""
+    """Count the cells of trained methods below a common method (bicubic), and all of them."""
     compared = under = 0
     for role in report.roles:
         for scale in report.scales:

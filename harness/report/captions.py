@@ -1,6 +1,6 @@
-"""Where numbers come from, in words: what every caption and note says.
+"""Texts of captions and notes, which say where numbers come from.
 
-The wording is made of the plan's fields and the rows alone; nothing is added from elsewhere.
+The wording is made only from the plan's fields and the rows; nothing is added from elsewhere.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from harness.runs.plan import MethodNote, RoleNote
 
 COUNTED = (
     "Counted on networks of the published sizes, whatever sizes a profile trains: parameters and "
-    "multiply-adds follow from the architecture and need neither weights nor images."
+    "MACs follow from the architecture and need neither weights nor images."
 )
-"""The caption of tables of such counts."""
+"""Caption of tables of counts."""
 
 PATH_WARNING = "these numbers show the path, not the methods"
 
@@ -26,8 +26,8 @@ _LR_SOURCES = {
     "official": "the set's own LR images, MATLAB bicubic",
     "matlab": "made here by the MATLAB-compatible bicubic resize",
     "pil": "made here by PIL bicubic after cropping HR to whole LR pixels",
-    "hr": "the HR image itself; multiply-adds are counted, nothing is enlarged",
-    "size": "HR size over scale; multiply-adds are counted, nothing is enlarged",
+    "hr": "the HR image itself; MACs are counted, nothing is enlarged",
+    "size": "HR size over scale; MACs are counted, nothing is enlarged",
 }
 _PROTOCOLS = {
     "benchmark": "on Y (limited-range BT.601), scale pixels shaved from each border",
@@ -37,9 +37,9 @@ _PROTOCOLS = {
 
 
 def is_stand_in(report: Report, role: str, row: str = "") -> bool:
-    """Whether data, networks or training behind a role's numbers are not the paper's.
+    """Tell whether data, networks or training behind a role's numbers are not the paper's.
 
-    Of a row, or of all of them; where some rows alone depart, it is these that are marked.
+    It is told for one row, or for all of them; where only some rows depart, these are marked.
     """
     if role in report.experiment.published_roles:
         return False
@@ -51,19 +51,19 @@ def _all_depart(report: Report) -> bool:
 
 
 def _departing(report: Report) -> list[str]:
-    """Rows whose networks or training are not the paper's, where others' are."""
+    """List rows whose networks or training are not the paper's, where others' are."""
     if _all_depart(report):
         return []
     return [row for row in report.experiment.rows if any(n.stand_in for n in _notes(report, row))]
 
 
 def _notes(report: Report, row: str) -> list[MethodNote]:
-    """Where the networks of a row come from."""
+    """List where the networks of a row come from."""
     return [note for note in report.plan.methods if note.method in methods_of(row)]
 
 
 def departing_note(report: Report) -> str:
-    """Names the rows that alone are stand-ins; "" where none is, or all are."""
+    """Name the rows that alone are stand-ins; "" where none is, or all are."""
     rows = _departing(report)
     if not rows:
         return ""
@@ -75,7 +75,7 @@ def departing_note(report: Report) -> str:
 
 
 def shown_set(report: Report, role: str) -> str:
-    """What was measured, for titles: never the paper's set alone where another one plays it."""
+    """Name what was measured, for titles: never the paper's set alone where another one was."""
     if role in report.experiment.published_roles:
         return f"{role}, published values alone"
     played = report.role(role)
@@ -84,12 +84,12 @@ def shown_set(report: Report, role: str) -> str:
 
 
 def _only(note: RoleNote) -> str:
-    """The images of a set that a figure shows."""
+    """List the images of a set that a figure shows."""
     return f"image{'s' * (len(note.only) > 1)} {' and '.join(note.only)} only"
 
 
 def provenance(report: Report, role: str, row: str = "") -> str:
-    """On what data, with which networks and schedule numbers were obtained; those of a row."""
+    """Say on what data, with which networks and schedule the numbers (of a row) were obtained."""
     note = report.role(role)
     count = _only(note) if note.only else f"{note.images} images"
     data = f"{note.dataset} ({_phrase(note.description)}; {count})"
@@ -101,7 +101,7 @@ def provenance(report: Report, role: str, row: str = "") -> str:
 
 
 def brief(report: Report, role: str) -> str:
-    """`provenance` in a line or two, where the whole of it stands at the top of the report."""
+    """Shorten `provenance` to a line or two, where the whole is at the top of the report."""
     plan, played = report.plan, report.role(role)
     count = _only(played) if played.only else f"{played.images} images"
     parts = [f"measured on {played.dataset} ({count})"]
@@ -119,7 +119,7 @@ def _sentences(*parts: str) -> str:
 
 
 def _opening(report: Report, role: str, row: str = "") -> str:
-    """Whether numbers are stand-ins, as the beginning of a sentence."""
+    """Say whether numbers are stand-ins, as the beginning of a sentence."""
     plan = report.plan
     if report.role(role).substitute:
         return f"Stand-in, not the paper's setting (profile {plan.profile}): "
@@ -129,7 +129,7 @@ def _opening(report: Report, role: str, row: str = "") -> str:
 
 
 def _training(report: Report, row: str = "") -> Iterator[str]:
-    """What was trained, as parts of a sentence."""
+    """Say what was trained, as parts of a sentence."""
     said = trained_as(report, row)
     training = said["training"]
     yield f"trained on {_phrase(training)}" if training else "nothing was trained"
@@ -139,7 +139,7 @@ def _training(report: Report, row: str = "") -> Iterator[str]:
 
 
 def trained_as(report: Report, row: str = "") -> dict[str, str]:
-    """Training set, networks and schedule in words, of all rows or of one; "" where it has none."""
+    """Describe training set, networks and schedule of all rows or of one; "" where it has none."""
     plan = report.plan
     if not row:
         return {"training": plan.training, "networks": plan.networks, "schedule": plan.schedule}
@@ -153,8 +153,10 @@ def trained_as(report: Report, row: str = "") -> dict[str, str]:
 
 
 def costs_provenance(report: Report, measured: Measured, whole: bool = True) -> str:
-    """On what machine and image, and of which networks, costs were measured; these left out where
-    a document begins with them."""
+    """Say on what machine and image, and for which networks, costs were measured.
+
+    Networks are left out where a document begins with them.
+    """
     plan = report.plan
     opening = f"Profile {plan.profile}"
     if _all_depart(report):
@@ -165,7 +167,7 @@ def costs_provenance(report: Report, measured: Measured, whole: bool = True) -> 
 
 
 def comparison_note(report: Report, role: str, row: str = "") -> str:
-    """What the difference to the published numbers is worth; "" where it is a comparison."""
+    """Say what the difference to the published numbers means; "" where it is a comparison."""
     if not report.experiment.published:
         return ""
     if report.role(role).substitute:
@@ -182,7 +184,7 @@ def comparison_note(report: Report, role: str, row: str = "") -> str:
 
 
 def path_warning(report: Report) -> str:
-    """Says that trained methods lie under bicubic; "" where none does."""
+    """Warn that trained methods are below bicubic; "" where none is."""
     under, compared = under_common(report)
     if not under:
         return ""
@@ -191,7 +193,7 @@ def path_warning(report: Report) -> str:
 
 
 def caption(report: Report, role: str, row: str = "") -> str:
-    """The provenance that stands in the caption of every table and figure, or that of a row."""
+    """Write the provenance in the caption of every table and figure, or that of a row."""
     if role in report.experiment.published_roles:
         return f"Nothing is measured on {role}: it is not among the datasets of this harness."
     return _sentences(
@@ -200,37 +202,37 @@ def caption(report: Report, role: str, row: str = "") -> str:
 
 
 def brief_caption(report: Report, role: str) -> str:
-    """`caption` for tables of a document that begins with the whole of it."""
+    """Shorten `caption` for tables of a document that begins with the whole of it."""
     if role in report.experiment.published_roles:
         return caption(report, role)
     return _sentences(brief(report, role), comparison_note(report, role))
 
 
 def row_name(report: Report, row: str) -> str:
-    """The paper's name of a row, marked where the paper alone has it."""
+    """Return the paper's name of a row, marked where only the paper has it."""
     return f"{report.label(row)} {DAGGER}" if report.is_other(row) else report.label(row)
 
 
 def measured_name(report: Report, row: str) -> str:
-    """As `row_name`, marked too where the row is a stand-in beside others that are none."""
+    """Return `row_name`, also marked where only some rows are stand-ins and this is one."""
     return row_name(report, row) + f" {DOUBLE_DAGGER}" * (row in _departing(report))
 
 
 def others_note(names: Sequence[str]) -> str:
-    """What the mark of `row_name` means; "" where none of the names of a table has it."""
+    """Explain the mark of `row_name`; "" where no name of a table has it."""
     if not any(name.endswith(DAGGER) for name in names):
         return ""
     return f"{DAGGER} Not a system of this harness: its published numbers stand alone."
 
 
 def page_caption(report: Report, role: str, row: str = "") -> str:
-    """As `caption`, with the plan's warnings."""
+    """Write `caption` with the plan's warnings."""
     warnings = (_phrase(warning) + "." for warning in report.plan.warnings)
     return _sentences(caption(report, role, row), *warnings)
 
 
 def lr_note(report: Report, role: str) -> str:
-    """Which LR images the columns were measured on."""
+    """Say which LR images the columns were measured on."""
     scored = any(not c.unscored for c in report.cells.values() if c.role == role and c.images)
     groups = _by_scale(
         report, role, lambda c: () if scored and c.unscored else c.source("lr_source")
@@ -243,7 +245,7 @@ def lr_note(report: Report, role: str) -> str:
 
 
 def protocol_note(report: Report, role: str) -> str:
-    """How metrics were taken."""
+    """Say how metrics were taken."""
     groups = _by_scale(report, role, lambda cell: () if cell.unscored else cell.source("protocol"))
     listed = "; ".join(
         f"protocol {name} ({_PROTOCOLS.get(name, 'not described')})"
@@ -254,7 +256,7 @@ def protocol_note(report: Report, role: str) -> str:
 
 
 def published_notes(report: Report, role: str, table: str) -> list[str]:
-    """What must be known of the published numbers: of the table, then of single ones."""
+    """List the notes on the published numbers: on the table, then on single numbers."""
     general = [n for key, n in report.experiment.notes.items() if key == (role, table)]
     found: dict[str, list[str]] = {}
     for cell in (*report.cells.values(), *report.printed.values()):
@@ -266,15 +268,15 @@ def published_notes(report: Report, role: str, table: str) -> list[str]:
 
 
 def listed(places: Sequence[str]) -> str:
-    """The places of some values, or how many there are."""
+    """List the places of some values, or how many there are."""
     return ", ".join(places) if len(places) <= _FEW else f"({len(places)} values)"
 
 
 _PRINTED = {"macs": ("macs", "percent")}
-"""What a table shows of `CellMean.printed`; that of a metric, the metric's."""
+"""Keys of `CellMean.printed` that a table shows; a metric's table shows the metric."""
 
 _FEW = 3
-"""Values that a note names one by one."""
+"""Largest number of values that a note names one by one."""
 
 
 def _at(cell: CellMean) -> str:
@@ -282,7 +284,7 @@ def _at(cell: CellMean) -> str:
 
 
 def column_notes(report: Report, role: str, scale: float) -> list[str]:
-    """What must be said of a column before its numbers are compared."""
+    """List the notes on a column that a comparison of its numbers needs."""
     reasons = dict.fromkeys(
         f"{count} of {cell.images_planned} images left out: {reason}"
         for cell in report.measured(role, scale)
@@ -292,7 +294,7 @@ def column_notes(report: Report, role: str, scale: float) -> list[str]:
 
 
 def gaps_note(report: Report, role: str, rows: Sequence[str]) -> str:
-    """As the column notes of all scales, in a sentence or two for a figure of some rows."""
+    """Combine the column notes of all scales in a sentence or two, for a figure of some rows."""
     cells = [report.at(row, role, s) for s in report.scales for row in rows]
     missing = sum(bool(cell.missing) for cell in cells)
     parts = [f"{missing} of {len(cells)} cells have no value."] if missing else []
@@ -307,8 +309,8 @@ def gaps_note(report: Report, role: str, rows: Sequence[str]) -> str:
 
 
 def _mixtures(report: Report, role: str, scale: float) -> list[str]:
-    """Why the cells of a column may not be comparable with each other."""
-    # Counting has neither: a multiply-add is the same under every protocol.
+    """List why the cells of a column may not be comparable with each other."""
+    # Counting has neither: a MAC is the same under every protocol.
     cells = [cell for cell in report.measured(role, scale) if not cell.unscored]
     notes = []
     if len(distinct(s for c in cells for s in c.source("lr_source"))) > 1:
@@ -325,7 +327,7 @@ def _mixtures(report: Report, role: str, scale: float) -> list[str]:
 def _by_scale(
     report: Report, role: str, values: Callable[[CellMean], tuple[str, ...]]
 ) -> dict[str, str]:
-    """The scales at which each value occurs, as text."""
+    """List the scales at which each value occurs, as text."""
     found: dict[str, list[str]] = {}
     for scale in report.scales:
         for value in distinct(v for cell in report.measured(role, scale) for v in values(cell)):
@@ -334,5 +336,5 @@ def _by_scale(
 
 
 def _phrase(text: str) -> str:
-    """Part of a sentence: without the full stop of its own."""
+    """Make a part of a sentence: without its own full stop."""
     return text.strip().rstrip(".") or "not stated"

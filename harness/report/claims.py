@@ -1,4 +1,4 @@
-"""What a paper claims in a sentence, beside what follows from the counts of its networks."""
+"""Claims of a paper, beside what follows from the counts of its networks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from harness.report.text import MISSING, decimals, scale_text
 
 @dataclass(frozen=True)
 class Followed:
-    """A claim and the most that follows from the counts.
+    """Claim, and the largest saving that follows from the counts.
 
     Attributes:
-        words: what is claimed.
-        percent: the most of it here; None where no count tells.
-        where: of which row and scale that is; why there is nothing, where nothing is.
+        words: text of the claim.
+        percent: largest saving here; None where no count tells.
+        where: row and scale of that saving; the reason, where there is none.
     """
 
     claim: Claim
@@ -30,17 +30,17 @@ class Followed:
 
     @property
     def printed(self) -> str:
-        """As the paper has it."""
+        """Value as the paper prints it."""
         bound = "up to " if self.claim.metric.endswith("_max") else ""
         return bound + self.claim.printed.text
 
 
 _Saving = tuple[float, str]
-"""Percent, and of what."""
+"""Percentage, and the row and scale that it belongs to."""
 
 
 def followed(report: Report) -> list[Followed]:
-    """Every claim of the experiment, with what follows; savings are against a row's baseline."""
+    """List the experiment's claims, with what follows; savings are against a row's baseline."""
     return [
         each
         for source in report.experiment.claims
@@ -50,7 +50,7 @@ def followed(report: Report) -> list[Followed]:
 
 
 def claims_table(report: Report) -> list[Table]:
-    """The claims as a table; nothing where an experiment has none."""
+    """Make the table of claims; None where an experiment has none."""
     found = followed(report)
     if not found:
         return []
@@ -74,9 +74,9 @@ def claims_table(report: Report) -> list[Table]:
 
 
 def _macs(report: Report, claim: Claim) -> Iterator[Followed]:
-    """At the scales of the table, and where the scale grows without bound."""
-    yield _most(claim, "multiply-adds saved", _savings(report, lambda cell: cell.macs.counted))
-    yield _most(claim, "multiply-adds saved", _limits(report))
+    """Return the MACs at the scales of the table, and where the scale grows without bound."""
+    yield _most(claim, "MACs saved", _savings(report, lambda cell: cell.macs.counted))
+    yield _most(claim, "MACs saved", _limits(report))
 
 
 def _parameters(report: Report, claim: Claim) -> Iterator[Followed]:
@@ -102,7 +102,7 @@ def _most(claim: Claim, words: str, savings: Iterator[_Saving]) -> Followed:
 
 
 def _pairs(report: Report) -> Iterator[tuple[str, str, str]]:
-    """(row, its baseline, both by name)."""
+    """List (row, its baseline, both by name)."""
     for row in report.experiment.rows:
         base = report.baseline(row)
         if base:
@@ -110,7 +110,7 @@ def _pairs(report: Report) -> Iterator[tuple[str, str, str]]:
 
 
 def _savings(report: Report, count: Callable[[CountedCell], int | None]) -> Iterator[_Saving]:
-    """Of each row and scale against the row's baseline."""
+    """Compute the savings of each row and scale against the row's baseline."""
     cells = report.counts[0]
     for row, baseline, names in _pairs(report):
         for scale in report.scales:
@@ -120,7 +120,7 @@ def _savings(report: Report, count: Callable[[CountedCell], int | None]) -> Iter
 
 
 def _limits(report: Report) -> Iterator[_Saving]:
-    """Of what each HR pixel adds: multiply-adds are a constant and a multiple of scale squared."""
+    """Compute the savings in the part of the MACs that grows with the square of the scale."""
     cells, low, high = report.counts[0], report.scales[0], report.scales[-1]
 
     def growth(row: str) -> float | None:

@@ -13,7 +13,7 @@ from harness.report.systems import system
 
 
 def document(report: Report) -> dict[str, Any]:
-    """What is said once: machines, and what each system is and cannot do; nothing without costs."""
+    """Return what is said once: machines, and limits of each system; empty without costs."""
     if not report.experiment.measures_costs:
         return {}
     return {
@@ -35,9 +35,9 @@ def _setting(measured: Measured) -> dict[str, Any] | None:
 
 
 def record(report: Report, cell: CellMean) -> dict[str, Any]:
-    """Columns of a row at a scale, in seconds and bytes; none where costs are not measured.
+    """Return the columns of a row at a scale, in seconds and bytes; empty without costs.
 
-    They are of one LR image, whatever the set of the record.
+    They are for one LR image, whatever the set of the record.
     """
     if not report.experiment.measures_costs:
         return {}

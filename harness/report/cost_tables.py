@@ -16,7 +16,7 @@ Show = Callable[[float], str]
 
 
 def latency_table(report: Report) -> Table:
-    """Median and quartiles of warm calls, in milliseconds."""
+    """Make the table of median and quartiles of warm calls, in milliseconds."""
     measured = report.costs.latency
     notes = [
         f"Median of {_listed(measured.calls())} warm calls, from the LR image to the SR image in "
@@ -29,7 +29,7 @@ def latency_table(report: Report) -> Table:
 
 
 def memory_table(report: Report) -> Table:
-    """Peak memory, in MiB."""
+    """Make the table of peak memory, in MiB."""
     measured = report.costs.memory
     kind = measured.setting.memory_kind if measured.setting else ""
     notes = [
@@ -40,29 +40,29 @@ def memory_table(report: Report) -> Table:
 
 
 def turns_note(measured: Measured, scales: Sequence[float]) -> str:
-    """Whether systems were timed beside each other, as a sentence; "" where nothing was timed."""
+    """Say whether systems were timed in interleaved runs; "" where nothing was timed."""
     if not measured.rows:
         return ""
     apart = measured.apart(scales)
     if not apart:
-        return "They take turns, so that what else the machine does falls on all of them."
+        return "Their calls are interleaved, so that other load of the machine affects all of them."
     listed = ", ".join(map(scale_text, apart))
-    return f"NOT all of {listed} were timed in turns with each other, but at different times."
+    return f"NOT all of {listed} were timed in interleaved runs, but at different times."
 
 
 def milliseconds(seconds: float) -> str:
-    """Three digits, or more where they stand before the point."""
+    """Format with three digits, or more where they stand before the point."""
     value = 1000 * seconds
     return decimals(value, digits=2 if value < 9.995 else 1 if value < 99.95 else 0)
 
 
 def mebibytes(count: float) -> str:
-    """Of bytes."""
+    """Format bytes in MiB."""
     return decimals(count / 2**20, digits=1)
 
 
 def memory_in_words(kind: str) -> str:
-    """Whose peak it is, as a sentence; `kind` as in stored rows."""
+    """Say which kind of peak it is, as a sentence; `kind` as in stored rows."""
     imported = "above that of a process that has only imported the program"
     return {
         OWN_MEMORY: f"Resident memory of the process without that of files (libraries), at its "
@@ -74,7 +74,7 @@ def memory_in_words(kind: str) -> str:
 
 
 def quartiles(value: Spread, show: Show) -> str:
-    """`11.9-12.8`; empty where there is one value."""
+    """Format as `11.9-12.8`; empty where there is one value."""
     return "" if value.low == value.high else f"{show(value.low)}{EN_DASH}{show(value.high)}"
 
 
@@ -83,7 +83,7 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 def load_note(measured: Measured) -> str:
-    """How busy the machine was: a timing on a busy one is an upper bound."""
+    """Say how busy the machine was: a timing on a busy one is an upper bound."""
     loads = measured.loads()
     if loads is None or measured.setting is None:
         return ""
@@ -133,7 +133,7 @@ def _empty(row: Row) -> bool:
 def _lines(
     report: Report, measured: Measured, block: Sequence[str], row: str, show: Show, marks: Notes
 ) -> tuple[list[Cell], list[Cell]]:
-    """Medians, and quartiles, of a row at every scale."""
+    """Make the lines of medians, and quartiles, of a row at every scale."""
     medians, spreads = [], []
     for scale in report.scales:
         value = measured.at(row, scale)

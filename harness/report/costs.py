@@ -1,4 +1,4 @@
-"""Latency and peak memory as a report sees them: of one machine and setting, or not at all.
+"""Latency and peak memory in a report: all of one machine and setting, or not shown.
 
 A plan may point to costs of several machines, when methods were added on another one. Those that
 most cells have are shown; the others' cells are empty and say where they were measured.
@@ -26,12 +26,12 @@ _Key = tuple[str, float]
 
 @dataclass(frozen=True)
 class Setting:
-    """All that must be the same for costs to be compared.
+    """Setting that must be the same for costs to be compared.
 
     Attributes:
-        machine: (name, value) of `harness.profiling.cost_rows.identity`.
+        machine: (name, value) pairs of `harness.profiling.cost_rows.identity`.
         lr_size: (h, w) of the LR image.
-        memory_kind: of peaks; "" for latency.
+        memory_kind: kind of peaks; "" for latency.
     """
 
     machine: tuple[tuple[str, Any], ...]
@@ -42,7 +42,7 @@ class Setting:
     memory_kind: str
 
     def in_words(self) -> str:
-        """Machine and what else decides the costs."""
+        """Describe the machine and what else decides the costs."""
         of = dict(self.machine)
         height, width = self.lr_size
         on_cpu = str(of["device"]).startswith("cpu")
@@ -57,12 +57,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Measured:
-    """One kind of cost of every row at every scale, all of one setting.
+    """One kind of cost of every row at every scale, all in one setting.
 
     Attributes:
         rows: stored rows by (row of the experiment, scale).
         missing: why there is none.
-        setting: of the rows; None where there are none.
+        setting: setting of the rows; None where there are none.
     """
 
     rows: Mapping[_Key, dict[str, Any]] = field(default_factory=dict)
@@ -70,37 +70,37 @@ class Measured:
     setting: Setting | None = None
 
     def at(self, row: str, scale: float) -> Spread | None:
-        """Median and quartiles, in seconds or bytes."""
+        """Return median and quartiles, in seconds or bytes."""
         found = self.rows.get((row, scale))
         return None if found is None else spread(found["values"])
 
     def median(self, row: str, scale: float) -> float | None:
-        """In seconds or bytes."""
+        """Return the median, in seconds or bytes."""
         found = self.at(row, scale)
         return None if found is None else found.median
 
     def in_turns(self, scale: float) -> bool:
-        """Whether all that is shown of a scale was measured in turns with each other."""
+        """Tell whether all that is shown of a scale was measured in interleaved runs."""
         return len({row["timing"] for (_, s), row in self.rows.items() if s == scale}) < 2
 
     def apart(self, scales: Collection[float]) -> list[float]:
-        """Those of some scales at which not all that is shown was measured in turns."""
+        """List the scales at which not all that is shown was measured in interleaved runs."""
         return [scale for scale in scales if not self.in_turns(scale)]
 
     def loads(self) -> tuple[float, float] | None:
-        """Least and greatest load of the machine before the measurements."""
+        """Return least and greatest load of the machine before the measurements."""
         known = [row["machine"]["load"] for row in self.rows.values()]
         known = [load for load in known if load is not None]
         return (min(known), max(known)) if known else None
 
     def calls(self) -> tuple[int, ...]:
-        """Different numbers of values behind a median."""
+        """List the different numbers of values behind a median."""
         return tuple(sorted({len(row["values"]) for row in self.rows.values()}))
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What a report knows of latency and memory."""
+    """Latency and memory of a report."""
 
     latency: Measured = field(default_factory=Measured)
     memory: Measured = field(default_factory=Measured)
@@ -109,7 +109,7 @@ class Costs:
 def load_costs(
     results: Path, plan: StoredPlan, experiment: Experiment, scales: Collection[float]
 ) -> Costs:
-    """The costs that a plan points to.
+    """Read the costs that a plan points to.
 
     Raises:
         HarnessError: a file is damaged, or has rows of another method or scale.
@@ -160,7 +160,7 @@ def _measured(
 
 
 def _of_setting(measured: Measured, setting: Setting | None) -> Measured:
-    """What was measured in a setting; other rows are missing, with the reason."""
+    """Select what was measured in a setting; other rows are missing, with the reason."""
     rows, missing = dict(measured.rows), dict(measured.missing)
     own = [row for row in rows.values() if _without_kind(row) == setting]
     shown = _commonest(own, setting_of)
@@ -172,7 +172,7 @@ def _of_setting(measured: Measured, setting: Setting | None) -> Measured:
 
 
 def _why_apart(other: Setting, shown: Setting | None) -> str:
-    """Why a value is not shown beside those of the setting that is."""
+    """Say why a value is not shown beside those of the setting that is shown."""
     device = dict(other.machine)["device"]
     if shown and replace(other, machine=(), memory_kind="") == replace(
         shown, machine=(), memory_kind=""
@@ -184,7 +184,7 @@ def _why_apart(other: Setting, shown: Setting | None) -> str:
 
 
 def setting_of(row: Mapping[str, Any]) -> Setting:
-    """Where and how a stored row was measured."""
+    """Return where and how a stored row was measured."""
     return Setting(
         machine=tuple(identity(row["machine"]).items()),
         lr_size=(row["lr_height"], row["lr_width"]),
@@ -196,14 +196,14 @@ def setting_of(row: Mapping[str, Any]) -> Setting:
 
 
 def _without_kind(row: Mapping[str, Any]) -> Setting:
-    """As `setting_of`, of latency and memory alike."""
+    """Return `setting_of` without the kind, alike for latency and memory."""
     return replace(setting_of(row), memory_kind="")
 
 
 def _commonest(
     rows: Iterable[dict[str, Any]], setting: Callable[[Mapping[str, Any]], Setting]
 ) -> Setting | None:
-    """The setting of most rows; of as many, the one that was measured last."""
+    """Find the setting of most rows; among equals, the one that was measured last."""
     found: dict[Setting, list[str]] = {}
     for row in rows:
         found.setdefault(setting(row), []).append(row["measured_at"])

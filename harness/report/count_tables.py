@@ -1,4 +1,4 @@
-"""Tables of counts: what was counted, the published figures under it, and whether they agree."""
+"""Tables of counts: counted numbers, the published figures under them, and whether they agree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.report.text import MISSING, decimals, scale_text
 
 @dataclass(frozen=True)
 class _Line:
-    """One line that every row may have; `text` answers None where it has nothing."""
+    """Line that every row may have; `text` returns None where it has nothing."""
 
     name: str
     text: Callable[[CountedCell], str | None]
@@ -24,7 +24,7 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Of:
-    """What a table is of: the number of its `Counts`, its count of a cell, its references."""
+    """Contents of a table: the number of its `Counts`, its count of a cell, its references."""
 
     number: int
     count: Callable[[CountedCell], Count]
@@ -40,7 +40,7 @@ _PARTS: dict[Part, str] = {
 
 
 def count_tables(report: Report) -> list[Table]:
-    """Parameters and multiply-adds, for each of the experiment's `Counts`."""
+    """Make tables of parameters and MACs, for each of the experiment's `Counts`."""
     tables = []
     for number, counts in enumerate(report.experiment.counts):
         made = [_parameters(report, counts, number), _macs(report, counts, number)]
@@ -63,7 +63,7 @@ def _macs(report: Report, counts: Counts, number: int) -> Table:
         return cell.macs
 
     unit, name = counts.unit
-    part = f"Multiply-adds{_PARTS[counts.part]}"
+    part = f"MACs{_PARTS[counts.part]}"
     lines = _lines(
         count, counts.macs, lambda n: decimals(n / unit), lambda value: f"{value / unit:g}"
     )
@@ -85,7 +85,7 @@ def _lines(
     show_count: Callable[[int], str],
     show_figure: Callable[[float], str],
 ) -> list[_Line]:
-    """The count, and for each reference its figure and whether they agree."""
+    """Make the line of the count, and for each reference its figure and whether they agree."""
 
     def counted(cell: CountedCell) -> str | None:
         return " to ".join(map(show_count, count(cell).ends)) or None
@@ -107,7 +107,7 @@ def _lines(
 
 
 def _percent(report: Report, cells: CountedTable, name: str) -> Callable[[CountedCell], str | None]:
-    """Of a baseline of this name, for the rows whose own it is."""
+    """Compute percentages of a baseline of this name, for the rows whose own it is."""
 
     def text(cell: CountedCell) -> str | None:
         if report.baseline_name(cell.method) != name:
@@ -119,7 +119,7 @@ def _percent(report: Report, cells: CountedTable, name: str) -> Callable[[Counte
 
 
 def _table(report: Report, of: _Of, key: str, title: str, lines: Sequence[_Line]) -> Table:
-    """A column for each scale, or one where no number depends on it."""
+    """Make a column for each scale, or one column where no number depends on it."""
     notes, cells = Notes(), report.counts[of.number]
     scales = _columns(report, cells, lines)
     rows: list[Row] = []
@@ -142,7 +142,7 @@ def _table(report: Report, of: _Of, key: str, title: str, lines: Sequence[_Line]
 
 
 def _columns(report: Report, cells: CountedTable, lines: Sequence[_Line]) -> Sequence[float]:
-    """The scales; the first alone where every line says the same at all of them."""
+    """List the scales; only the first where every line is the same at all of them."""
     said = (
         {line.text(cells[row, scale]) for scale in report.scales}
         for block in report.blocks
@@ -155,7 +155,7 @@ def _columns(report: Report, cells: CountedTable, lines: Sequence[_Line]) -> Seq
 def _block_rows(
     report: Report, block: Sequence[Sequence[CountedCell]], lines: Sequence[_Line], notes: Notes
 ) -> list[Row]:
-    """The lines of a block's rows; one without any text is there only to say what is lacking."""
+    """Make the lines of a block's rows; one without any text only says what is lacking."""
     rows: list[Row] = []
     for cells in block:
         named = False
@@ -173,7 +173,7 @@ def _block_rows(
 
 
 def _shown(text: str | None, cell: CountedCell, line: _Line, notes: Notes) -> Cell:
-    """A line of counts says why one is missing."""
+    """Format a cell; a line of counts says why one is missing."""
     if text is not None:
         return Cell(text)
     why = [cell.missing] if cell.missing and line.kind == "measured" else []
@@ -181,7 +181,7 @@ def _shown(text: str | None, cell: CountedCell, line: _Line, notes: Notes) -> Ce
 
 
 def _reference_notes(references: Sequence[Reference]) -> list[str]:
-    """What the lines under a count are."""
+    """Explain the lines under a count."""
     if not references:
         return []
     notes = [f"{reference.name}: {reference.about}." for reference in references]
@@ -195,7 +195,7 @@ def _reference_notes(references: Sequence[Reference]) -> list[str]:
 
 
 def _figure_notes(report: Report, of: _Of, scales: Sequence[float]) -> list[str]:
-    """What must be known of single published figures."""
+    """List the notes on single published figures."""
     found: dict[str, list[str]] = {}
     for (row, scale), cell in report.counts[of.number].items():
         if scale in scales:

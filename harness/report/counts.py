@@ -1,4 +1,4 @@
-"""From stored rows to counts: parameters and multiply-adds beside the published figures."""
+"""Counts from stored rows: parameters and MACs beside the published figures."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ IN_RANGE = "in range"
 
 @dataclass(frozen=True)
 class Count:
-    """What was counted, and the published figures beside it.
+    """Counted number, and the published figures beside it.
 
     Attributes:
-        counted: None where nothing is; the most where it depends on the image.
-        beside: in multiples of one, for each reference of the experiment; None where it has none.
-        least: what an image costs at least; None where all cost the same.
+        counted: None where nothing is counted; the largest number where it depends on the image.
+        beside: figure for each reference of the experiment, in single MACs or parameters; None
+            where it has none.
+        least: the smallest number for an image; None where all images cost the same.
     """
 
     counted: int | None
@@ -37,12 +38,15 @@ class Count:
 
     @property
     def ends(self) -> tuple[int, ...]:
-        """The least and the most, or the one number; nothing where nothing is counted."""
+        """Smallest and largest number, or the only one; empty where nothing is counted."""
         return tuple(n for n in (self.least, self.counted) if n is not None)
 
     def agreement(self, figure: Printed | None) -> str | None:
-        """In words: equal at the printed digit, in the range, or how many percent were counted
-        more; None without a count or a figure."""
+        """Say how count and figure agree; None without a count or a figure.
+
+        They are equal at the printed digit, the figure is in the range, or the count is larger by
+        so many percent.
+        """
         if self.counted is None or figure is None:
             return None
         if not self.agrees(figure):
@@ -50,7 +54,7 @@ class Count:
         return EQUAL if all(figure.agrees(end) for end in self.ends) else IN_RANGE
 
     def agrees(self, figure: Printed) -> bool:
-        """Whether some image costs as much as is printed, rounded to the printed digit."""
+        """Tell whether some image costs as much as is printed, rounded to the printed digit."""
         if not self.ends or figure.digit is None:
             return False
         least, *_, most = (round(n / figure.digit) for n in (self.ends[0], *self.ends))
@@ -59,13 +63,13 @@ class Count:
 
 @dataclass(frozen=True)
 class CountedCell:
-    """What a row costs at a scale.
+    """Counts of a row at a scale.
 
     Attributes:
-        method: the row's name.
+        method: name of the row.
         missing: why nothing was counted; "" where it was.
-        parameters, macs: of the part that the experiment counts.
-        versions: what counted.
+        parameters, macs: counts of the part that the experiment counts.
+        versions: versions of the software that counted.
     """
 
     method: str
@@ -82,7 +86,7 @@ CountedTable = Mapping[tuple[str, float], CountedCell]
 def load_counts(
     experiment: Experiment, plan: StoredPlan, folder: Path, scales: Sequence[float]
 ) -> tuple[CountedTable, ...]:
-    """The counts of every row, also of the paper's others, one mapping for each `Counts`."""
+    """Read the counts of every row, also of the paper's others, one mapping for each `Counts`."""
     found = []
     for counts in experiment.counts:
         cells: dict[tuple[str, float], CountedCell] = {}
@@ -98,7 +102,7 @@ def load_counts(
 
 
 def _beside(counts: Counts, row: str, named: System, scale: float) -> CountedCell:
-    """A row's cell with the published figures alone."""
+    """Make a row's cell with the published figures alone."""
 
     def found(references: tuple[Reference, ...]) -> Count:
         return Count(None, tuple(_printed(r, row, named, scale) for r in references))
@@ -122,7 +126,7 @@ def _printed(reference: Reference, row: str, named: System, scale: float) -> Pri
 
 
 def _cell(cell: CountedCell, counts: Counts, plan: StoredPlan, folder: Path) -> CountedCell:
-    """The cell with what is stored of it, or why there is nothing."""
+    """Make the cell with what is stored of it, or why there is nothing."""
     method = method_at(cell.method, cell.scale)
     if method is None:
         return replace(cell, missing=unable(cell.method))
@@ -137,7 +141,7 @@ def _cell(cell: CountedCell, counts: Counts, plan: StoredPlan, folder: Path) -> 
 
 
 def _counted(cell: CountedCell, row: Mapping[str, Any], part: Part) -> CountedCell:
-    """The cell with the counts of a stored row."""
+    """Make the cell with the counts of a stored row."""
     parameters, macs, least = _COUNTS[part](row)
     return replace(
         cell,
@@ -148,7 +152,7 @@ def _counted(cell: CountedCell, row: Mapping[str, Any], part: Part) -> CountedCe
 
 
 _Counts = tuple[int | None, int | None, int | None]
-"""Parameters, multiply-adds, and the least of them where they depend on the image."""
+"""Parameters, MACs, and the least MACs where they depend on the image."""
 
 
 def _all(row: Mapping[str, Any]) -> _Counts:

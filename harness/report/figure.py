@@ -1,4 +1,4 @@
-"""What all figures share: colours, type, the provenance printed under them, and their files."""
+"""Parts that all figures share: colours, type, the provenance under them, and their files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.report.aggregate import Report
 
 COLUMN_WIDTH = 3.5
 PAGE_WIDTH = 7.16
-"""Inches, of one and of two columns of a conference paper."""
+"""Widths in inches of one and of two columns of a conference paper."""
 
 DPI = 240
 _NOTE_SIZE = 5.5
@@ -52,7 +52,7 @@ _MARKERS = ("o", "v", "s", "D", "^", "P")
 
 @dataclass(frozen=True)
 class FigureFile:
-    """A figure that was written, as PNG and PDF beside each other."""
+    """Figure that was written, as PNG and PDF beside each other."""
 
     title: str
     caption: str
@@ -60,7 +60,7 @@ class FigureFile:
 
     @property
     def pdf(self) -> Path:
-        """The same as vectors."""
+        """Path of the same figure as vectors."""
         return self.png.with_suffix(".pdf")
 
 
@@ -74,7 +74,7 @@ class Look:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Type and line widths of a paper, for the figures made in this context."""
+    """Set a paper's type and line widths for the figures made in this context."""
     with mpl.rc_context():
         mpl.rcdefaults()  # not what a user's matplotlibrc says: reports look alike everywhere
         mpl.rcParams.update(_STYLE)
@@ -82,7 +82,7 @@ def style() -> Iterator[None]:
 
 
 def looks(common: Sequence[str], blocks: Sequence[Block]) -> dict[str, Look]:
-    """A hue per block, a shade and a marker per row of it; common rows are grey.
+    """Choose a hue for each block, a shade and a marker for each row; common rows are grey.
 
     The first is the darkest, so that it is found in a block of any length.
     """
@@ -97,7 +97,7 @@ def looks(common: Sequence[str], blocks: Sequence[Block]) -> dict[str, Look]:
 
 
 def new_figure(width: float, height: float, note: str) -> Figure:
-    """An empty figure, `height` high without the note that is printed under it."""
+    """Make an empty figure, `height` high without the note that is printed under it."""
     # 0.52: mean width of a character of the font, in units of its size.
     characters = int((width - 0.1) * 72 / (_NOTE_SIZE * 0.52))
     lines = textwrap.wrap(note, characters)
@@ -133,5 +133,5 @@ def save(figure: Figure, folder: Path, name: str, title: str, caption: str) -> F
 
 
 def note(report: Report, role: str, *more: str) -> str:
-    """What is printed under a figure: the provenance, and what else must be known."""
+    """Write the text under a figure: the provenance, and other notes."""
     return " ".join(part for part in (captions.caption(report, role), *more) if part)

@@ -1,4 +1,4 @@
-"""Curves: PSNR over scale and PSNR over multiply-adds."""
+"""Curves of PSNR over scale and of PSNR over MACs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from harness.report.means import CellMean
 from harness.report.text import decimals, scale_text
 
 _MACS_SCALES = (2, 4, 12)
-"""A scale in training's range, its end, and one far outside."""
+"""Scales to show: one in the training range, its end, and one far outside."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class _Group:
     """Blocks that share a figure, with the rows above them.
 
     Attributes:
-        name: added to the file's name; "" where the experiment has one group.
+        name: suffix of the file's name; "" where the experiment has one group.
         seen: colour and marker of every row.
     """
 
@@ -52,7 +52,7 @@ class _Group:
 
 
 def draw_curves(report: Report, folder: Path) -> list[FigureFile]:
-    """Every curve that there are numbers for."""
+    """Draw every curve that there are numbers for."""
     files: list[FigureFile] = []
     if "curves" not in report.experiment.figures:
         return files
@@ -87,17 +87,17 @@ def _name(report: Report, role: str, group: _Group, name: str) -> str:
 
 
 def _of(group: _Group) -> str:
-    """The group in a title, by the paper's name of its encoder."""
+    """Name the group in a title, by the paper's name of its encoder."""
     return f" ({LABELS.get(group.name, group.name)})" if group.name else ""
 
 
 def _psnr(cell: CellMean) -> float | None:
-    """The PSNR where it can be drawn; equal images have an infinite one."""
+    """Return the PSNR where it can be drawn; equal images have an infinite one."""
     return cell.psnr if cell.psnr is not None and math.isfinite(cell.psnr) else None
 
 
 def _over_scale(report: Report, role: str, group: _Group, folder: Path) -> FigureFile:
-    """PSNR of all methods, and for each block the differences to its methods' baseline."""
+    """Draw the PSNR of all methods, and for each block the differences to its methods' baseline."""
     blocks = [block for block in group.blocks if any(map(report.baseline, block.methods))]
     sources = (captions.lr_note(report, role), captions.gaps_note(report, role, group.rows))
     explained = (
@@ -128,14 +128,14 @@ def _over_scale(report: Report, role: str, group: _Group, folder: Path) -> Figur
 def _curve(
     axis: Any, points: Sequence[tuple[float, float | None]], look: Look, **options: Any
 ) -> None:
-    """A line through the points that are there; gaps stay gaps."""
+    """Draw a line through the points that are there; gaps stay gaps."""
     x = [scale for scale, _ in points]
     y = [math.nan if value is None else value for _, value in points]
     axis.plot(x, y, color=look.color, marker=look.marker, **options)
 
 
 def _differences(axis: Any, report: Report, role: str, block: Block, seen: dict[str, Look]) -> None:
-    """Measured and published difference of a block's methods to their baselines."""
+    """Draw measured and published differences of a block's methods to their baselines."""
     compared = [row for row in block.methods if report.baseline(row)]
     for method in compared:
         baseline = report.baseline(method)
@@ -163,7 +163,7 @@ def _minus(value: float | None, base: float | None) -> float | None:
 
 
 def _scale_axis(axis: Any, report: Report) -> None:
-    """Logarithmic, with the scales themselves as ticks and a rule behind the trained ones."""
+    """Set up a logarithmic axis, with the scales as ticks and a rule behind the trained ones."""
     axis.set_xscale("log", base=2)
     axis.set_xticks(report.scales)
     axis.xaxis.set_minor_locator(NullLocator())
@@ -176,7 +176,7 @@ def _scale_axis(axis: Any, report: Report) -> None:
 
 
 def _divider(report: Report) -> float | None:
-    """Between the last trained scale and the first beyond, in the middle of the log axis."""
+    """Compute the middle, on the log axis, between the last trained scale and the first beyond."""
     inside = [s for s in report.scales if s <= report.experiment.in_scale_up_to]
     outside = [s for s in report.scales if s > report.experiment.in_scale_up_to]
     return math.sqrt(inside[-1] * outside[0]) if inside and outside else None
@@ -193,7 +193,7 @@ def _name_ranges(axis: Any, report: Report) -> None:
 
 
 def _over_macs(report: Report, role: str, group: _Group, folder: Path) -> FigureFile:
-    """One panel per selected scale; a block's methods joined from the costliest to the least."""
+    """Draw one panel per selected scale, a block's methods joined by falling cost."""
     scales = _macs_scales(report, role, group)
     sources = (captions.lr_note(report, role), captions.gaps_note(report, role, group.rows))
     fixed = any(row != name for row in group.rows for name in methods_of(row))
@@ -207,12 +207,12 @@ def _over_macs(report: Report, role: str, group: _Group, folder: Path) -> Figure
     legends = [axis.get_legend_handles_labels() for axis in axes]
     named = {name: handle for pair in legends for handle, name in zip(*pair, strict=True)}
     figure.legend(named.values(), named.keys(), loc="outside right upper", labelspacing=0.7)
-    title = f"PSNR over decoder multiply-adds{_of(group)}, {captions.shown_set(report, role)}"
+    title = f"PSNR over decoder MACs{_of(group)}, {captions.shown_set(report, role)}"
     return save(figure, folder, _name(report, role, group, "psnr_over_macs"), title, text)
 
 
 def _macs_scales(report: Report, role: str, group: _Group) -> list[float]:
-    """The measured scales nearest to the wanted ones; none without a network that has a decoder."""
+    """Find the measured scales nearest to the wanted ones; none if no network has a decoder."""
     cells = [c for b in group.blocks for c in _cells(report, role, b.methods)]
     known = sorted({c.scale for c in cells if _decoder(c) and _psnr(c) is not None})
     wanted = [min(known, key=lambda s: abs(math.log(s / near))) for near in _MACS_SCALES if known]

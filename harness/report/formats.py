@@ -36,7 +36,7 @@ _LATEX = {
 
 
 def markdown(table: Table) -> str:
-    """A table with its caption in brief and notes, as GitHub and pandoc read it."""
+    """Format a table with its brief caption and notes, as GitHub and pandoc read it."""
     header = [escaping.markdown(name) for name in table.header]
     body = []
     if table.groups:
@@ -63,7 +63,7 @@ def _markdown_cell(cell: Cell) -> str:
 
 
 def markdown_figures(figures: Sequence[FigureFile], folder: PurePosixPath) -> str:
-    """Links to the figures, which lie in `folder` beside the document.
+    """Format links to the figures, which are in `folder` beside the document.
 
     The caption is printed in the figure itself; here it is the text for those who cannot see it.
     """
@@ -76,14 +76,14 @@ def markdown_figures(figures: Sequence[FigureFile], folder: PurePosixPath) -> st
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX prints as it is."""
+    """Escape text for LaTeX."""
     return "".join(_LATEX.get(character, character) for character in text)
 
 
 def latex(table: Table, label: str) -> str:
-    """`table*` environments in booktabs style; needs no package but booktabs.
+    """Format as `table*` environments in booktabs style; needs no package but booktabs.
 
-    A table that is too long for a page goes on in further ones, cut between blocks.
+    A table that is too long for a page continues in further ones, cut between blocks.
     """
     parts = _pages(table)
     return "\n".join(
@@ -93,11 +93,11 @@ def latex(table: Table, label: str) -> str:
 
 
 _PAGE_ROWS = 48
-"""Rows of a table in footnotesize that leave room for its caption and notes on a page."""
+"""Number of rows in footnotesize that leave room for caption and notes on a page."""
 
 
 def _pages(table: Table) -> list[list[Row]]:
-    """The rows by page; each begins with the rows that describe the columns."""
+    """Split the rows by page; each begins with the rows that describe the columns."""
     head = [row for row in table.rows if row.kind == "info"]
     blocks: list[list[Row]] = []
     for row in table.rows[len(head) :]:
@@ -113,7 +113,7 @@ def _pages(table: Table) -> list[list[Row]]:
 
 
 def _latex_part(table: Table, rows: Sequence[Row], label: str, last: bool) -> str:
-    """One environment; without a label it is a continuation."""
+    """Format one environment; without a label it is a continuation."""
     leading = len(table.rows[0].head)
     columns = "l" * leading + "r" * (len(table.header) - leading)
     caption = f"{table.title}. {table.caption}" if label else f"{table.title} (continued)"
@@ -140,7 +140,7 @@ def _latex_part(table: Table, rows: Sequence[Row], label: str, last: bool) -> st
 
 
 def _latex_groups(table: Table, leading: int) -> list[str]:
-    """Headings over several columns, each with a rule under it."""
+    """Format headings over several columns, each with a rule under it."""
     if not table.groups:
         return []
     heads = [rf"\multicolumn{{{width}}}{{c}}{{{escape(name)}}}" for name, width in table.groups]

@@ -1,4 +1,4 @@
-"""Pareto fronts: what is not beaten in quality at its cost."""
+"""Pareto fronts: the points that no other point dominates."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Places of the points that no other one dominates, from the least to the greatest cost.
+    """Find the points that no other one dominates, from the least to the greatest cost.
 
-    A point dominates another if it costs no more, gives no less, and is better in one of them.
-    Of equal points all are on the front.
+    A point dominates another if it costs no more, gives no less, and is better in one of them. All
+    of several equal points are on the front.
 
     Args:
-        points: (cost, gain).
+        points: (cost, gain) of each point.
 
     Example:
         >>> pareto_front([(3, 30.0), (1, 28.0), (2, 27.0), (5, 30.0)])

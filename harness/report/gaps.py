@@ -1,4 +1,4 @@
-"""Why a cell of a table is empty, in words."""
+"""Reasons in words why a cell of a table is empty."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LEFT_OUT = "left out of this run, or not trained"
 
 
 def unable(row: str) -> str:
-    """Why a row has nothing at a scale that it has no method for."""
+    """Say why a row has nothing at a scale that it has no method for."""
     listed = ", ".join(map(scale_text, scales_of_row(row) or ()))
     if len(methods_of(row)) > 1:
         return f"fixed-scale networks, one for each scale, trained for {listed} only"

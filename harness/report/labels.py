@@ -1,4 +1,4 @@
-"""Labels beside points that cover neither points nor each other."""
+"""Placement of labels beside points, so that they cover neither points nor each other."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from math import cos, hypot, pi, sin
 
 _DIRECTIONS = 16
 _DISTANCES = (1.0, 2.0, 3.5, 5.5, 8.0, 11.0)
-"""Of a label's edge from its point, in units of the least."""
+"""Distances of a label's edge from its point, in units of the smallest."""
 _COVERED = 1000.0
-"""What it costs to cover as much as a whole label, in the unit of distances."""
+"""Cost of covering as much as a whole label, in the unit of distances."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle, in any unit."""
+    """Rectangle, in any unit."""
 
     left: float
     bottom: float
@@ -29,18 +29,18 @@ class Box:
 
     @property
     def centre(self) -> tuple[float, float]:
-        """(x, y)."""
+        """Centre of the rectangle, (x, y)."""
         return (self.left + self.right) / 2, (self.bottom + self.top) / 2
 
     def common(self, other: Box) -> float:
-        """Area that both cover."""
+        """Compute the area that both cover."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.top, other.top) - max(self.bottom, other.bottom)
         return max(0.0, width) * max(0.0, height)
 
 
 def around(centre: tuple[float, float], width: float, height: float) -> Box:
-    """The rectangle of this size."""
+    """Return the rectangle of this size around a centre."""
     x, y = centre
     return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
@@ -52,17 +52,17 @@ def place(
     frame: Box,
     least: float,
 ) -> list[Box]:
-    """Where labels lie, each as near to its point as there is room.
+    """Place labels, each as near to its point as there is room.
 
-    Those in the densest places choose first. Where nothing is free, the place is taken that
-    covers the least.
+    Those in the densest places choose first. Where nothing is free, the place is taken that covers
+    the least.
 
     Args:
         anchors: (x, y) of the points.
         sizes: (width, height) of the labels.
-        taken: what must not be covered.
-        frame: what must not be left.
-        least: distance of a label's edge from its point.
+        taken: rectangles that must not be covered.
+        frame: rectangle that must not be left.
+        least: smallest distance of a label's edge from its point.
     """
     near = 12 * least
     crowd = [sum(hypot(x - u, y - v) < near for u, v in anchors) for x, y in anchors]
@@ -80,7 +80,7 @@ def place(
 def _candidates(
     anchor: tuple[float, float], size: tuple[float, float], least: float
 ) -> Iterator[tuple[float, Box]]:
-    """Places around a point with their distance from it, nearest first."""
+    """List places around a point with their distance from it, nearest first."""
     width, height = size
     for distance in _DISTANCES:
         for turn in range(_DIRECTIONS):
@@ -91,6 +91,6 @@ def _candidates(
 
 
 def _spoiled(box: Box, blocked: Sequence[Box], frame: Box) -> float:
-    """Share of a label that covers something or lies outside."""
+    """Compute the share of a label that covers something or is outside."""
     covered = sum(box.common(other) for other in blocked)
     return (covered + box.area - box.common(frame)) / box.area

@@ -1,4 +1,4 @@
-"""What a table is, and the layout that most have: a column per scale, a few lines per method."""
+"""Tables, and the layout that most have: a column per scale, a few lines per method."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.report.text import MISSING, scale_text
 
 @dataclass(frozen=True)
 class Cell:
-    """What is printed at one place; `mark` refers to a note of the table."""
+    """Printed text of one table cell; `mark` refers to a note of the table."""
 
     text: str
     bold: bool = False
@@ -24,7 +24,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table.
+    """Line of a table.
 
     Attributes:
         head: texts of the leading columns.
@@ -40,14 +40,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its caption and notes.
+    """Table with its caption and notes.
 
     Attributes:
         key: short name, for labels and anchors.
         groups: headings over the columns after the leading ones, each with its width.
         header: all column names, leading columns first.
         notes: (mark, text); general notes have no mark.
-        brief: the caption in documents that begin with what it says at length; "" for the same.
+        brief: caption in documents that begin with the long form; "" for the same caption.
     """
 
     key: str
@@ -73,7 +73,7 @@ class Notes:
     marks: dict[str, str] = field(default_factory=dict)
 
     def mark(self, texts: Sequence[str]) -> str:
-        """The marks of these notes, in one string."""
+        """Return the marks of these notes, in one string."""
         for text in texts:
             self.marks.setdefault(text, _letters(len(self.marks)))
         return ",".join(self.marks[text] for text in texts)
@@ -84,11 +84,11 @@ Value = Callable[[CellMean], float | None]
 
 @dataclass(frozen=True)
 class Line:
-    """One line that every method may have: a number per scale.
+    """Line that every method may have: a number per scale.
 
     Attributes:
-        better: min or max; None for lines that nothing is best in.
-        kind: of its `Row`.
+        better: min or max; None for lines without a best value.
+        kind: kind of its `Row`.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Line:
 def scale_table(
     report: Report, role: str, key: str, title: str, lines: Sequence[Line], *, note: str = ""
 ) -> Table:
-    """A table with a column per scale and the given lines for each method."""
+    """Make a table with a column per scale and the given lines for each method."""
     notes = Notes()
     rows = list(_info_rows(report, role, notes)) if role in report.roles else []
     for block in report.blocks:
@@ -131,14 +131,14 @@ def scale_table(
 
 
 def scale_groups(report: Report) -> tuple[tuple[str, int], ...]:
-    """Headings over the columns of the scales: those that training covers, and the others."""
+    """Make headings over the columns of the scales: those that training covers, and the others."""
     inside = sum(scale <= report.experiment.in_scale_up_to for scale in report.scales)
     groups = (("in-scale", inside), ("out-of-scale", len(report.scales) - inside))
     return tuple(group for group in groups if group[1])
 
 
 def _info_rows(report: Report, role: str, notes: Notes) -> Iterator[Row]:
-    """LR source and number of images of each column."""
+    """Make the rows with LR source and number of images of each column."""
     sources, counts = [], []
     for scale in report.scales:
         cells = report.measured(role, scale)
@@ -156,7 +156,7 @@ def _info_rows(report: Report, role: str, notes: Notes) -> Iterator[Row]:
 def _block_rows(
     report: Report, role: str, block: Sequence[str], lines: Sequence[Line], notes: Notes
 ) -> list[Row]:
-    """The lines of a block's methods."""
+    """Make the lines of a block's methods."""
     rows: list[Row] = []
     for method in block:
         named, other = False, report.is_other(method)
@@ -197,18 +197,18 @@ def is_best(
     show: Callable[[float], str],
     better: Callable[[Sequence[float]], float],
 ) -> bool:
-    """Whether no rival is better at printed precision; nothing is best alone.
+    """Tell whether no rival is better at printed precision; without rivals nothing is best.
 
-    With a value missing, which one is best is not known.
+    If a value is missing, the best one is unknown.
     """
     known = [value for value in rivals if value is not None]
     return 1 < len(known) == len(rivals) and show(better(known)) == text
 
 
 def rivals_of(report: Report, block: Sequence[str], scale: float) -> list[str]:
-    """The rows that the rows of a block are compared with at a scale; none for common rows.
+    """List the rows that a block's rows are compared with at a scale; none for common rows.
 
-    Of a whole column, only those that can do the scale: others leave no gap.
+    For a whole column, only rows that can do the scale: others leave no gap.
     """
     experiment = report.experiment
     if block == experiment.common:
@@ -220,12 +220,12 @@ def rivals_of(report: Report, block: Sequence[str], scale: float) -> list[str]:
 
 
 def table_key(report: Report, role: str, key: str) -> str:
-    """A key that is unique in the report."""
+    """Make a key that is unique in the report."""
     return key if len(report.roles) == 1 else f"{key}-{role}"
 
 
 def _letters(number: int) -> str:
-    """a, b, ..., z, aa, ab, ..."""
+    """Yield a, b, ..., z, aa, ab, ..."""
     text = ""
     while True:
         text = chr(ord("a") + number % 26) + text

@@ -1,4 +1,4 @@
-"""What each system cannot do: a table, and the same in sentences."""
+"""Limits of each system: a table, and the same in sentences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TITLE = "What each system cannot do"
 
 
 def limits_table(report: Report) -> Table:
-    """Scales, models and their parameters, and on what the cost depends."""
+    """Make the table of scales, models and their parameters, and of what the cost depends on."""
     rows = []
     for block in report.experiment.groups:
         for number, row in enumerate(block):
@@ -50,7 +50,7 @@ def _cells(of: System) -> Iterator[Cell]:
 
 
 def limits(report: Report) -> list[str]:
-    """What each system cannot do: a sentence for each family and kind of limit.
+    """Describe what each system cannot do: a sentence for each family and kind of limit.
 
     Empty for experiments that do not have the table.
     """
@@ -62,7 +62,7 @@ def limits(report: Report) -> list[str]:
 
 
 def _of_block(report: Report, block: Block) -> Iterator[str]:
-    """Rows of a family that can do the same share a sentence."""
+    """Describe rows of a family; those that can do the same share a sentence."""
     found = [system(report, row) for row in block.methods]
     for _, alike in groupby(found, key=lambda s: (s.scales, len(s.parameters), s.learns)):
         group = list(alike)
@@ -73,7 +73,7 @@ def _of_block(report: Report, block: Block) -> Iterator[str]:
 
 
 def _limits(report: Report, group: Sequence[System]) -> Iterator[str]:
-    """Of systems that can do the same."""
+    """Describe the limits of systems that can do the same."""
     first = group[0]
     if not first.learns:
         yield "any scale, but nothing is learnt"

@@ -1,4 +1,4 @@
-"""Tables of multiply-adds: what the experiment is about, and what is kept apart from it."""
+"""Tables of MACs: those that the experiment is about, and those that are kept apart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.report.units import UNITS, unit_of
 
 
 def macs_table(report: Report, role: str) -> Table:
-    """The multiply-adds that the experiment is about, beside the published ones."""
+    """Make the table of the MACs that the experiment is about, beside the published ones."""
     exponent, letter = _macs_unit(report, role)
     unit = 10.0**exponent
     executed = Line("executed", lambda c: _over(c.executed, unit), decimals)
@@ -25,7 +25,7 @@ def macs_table(report: Report, role: str) -> Table:
         *(_published_macs(unit) if _macs_comparable(report, role) else ()),
         *(line for name in report.baseline_names for line in _percentages(report, name)),
     ]
-    what = "Decoder multiply-adds" if report.experiment.macs_of == "decoder" else "Multiply-adds"
+    what = "Decoder MACs" if report.experiment.macs_of == "decoder" else "MACs"
     title = f"{what} ({letter}MACs)"
     return scale_table(report, role, "macs", title, lines, note=_macs_note(report, role, exponent))
 
@@ -42,16 +42,16 @@ def _published_macs(unit: float) -> tuple[Line, Line]:
 
 
 def _macs_comparable(report: Report, role: str) -> bool:
-    """Other images or networks of other sizes cost something else by design."""
+    """Tell whether MACs can be compared: other images or network sizes cost something else."""
     networks: dict[str, object] = report.plan.profile_settings.get("networks", {})
     return not report.role(role).substitute and not any(networks.values())
 
 
 def _macs_note(report: Report, role: str, exponent: int) -> str:
-    """What is counted, and why published figures are not shown where they are not."""
+    """Say what is counted, and why published figures are not shown where they are not."""
     letter = dict(UNITS)[exponent]
     notes = [
-        f"Multiply-adds (MACs), mean per image, 1 {letter}MACs = 1e{exponent}: "
+        f"MACs (multiply-adds), mean per image, 1 {letter}MACs = 1e{exponent}: "
         f"{_counted(report, role)}.",
         *_macs_remarks(report, role),
     ]
@@ -61,18 +61,18 @@ def _macs_note(report: Report, role: str, exponent: int) -> str:
 
 
 def _answers_queries(report: Report) -> bool:
-    """Whether some method has a decoder, so that an engine computes less than is counted."""
+    """Tell whether some method has a decoder, so that an engine executes less than is counted."""
     return any(parse(method).decoder for method in report.experiment.methods)
 
 
 def _is_moeisr(report: Report) -> bool:
-    """Whether the experiment is one of the MoEISR paper's."""
+    """Tell whether the experiment is one of the MoEISR paper's."""
     experiment = report.experiment
     return experiment.reproduces and any(parse(method).head for method in experiment.methods)
 
 
 def _counted(report: Report, role: str) -> str:
-    """What is counted, in words."""
+    """Say what is counted."""
     counted = "every query through its expert's MLP, and the mapper"
     if report.experiment.macs_of == "all":
         counted = "convolutions and linear layers of the whole network"
@@ -85,7 +85,7 @@ def _counted(report: Report, role: str) -> str:
 
 
 def _macs_remarks(report: Report, role: str) -> Iterator[str]:
-    """What must be known of single lines or rows."""
+    """List remarks on single lines or rows."""
     cells = [cell for cell in report.cells.values() if cell.role == role]
     if _answers_queries(report):
         yield (
@@ -106,8 +106,8 @@ def _macs_remarks(report: Report, role: str) -> Iterator[str]:
 
 
 def _moeisr_macs_remark(report: Report, role: str) -> str:
-    """On the MoEISR paper's own figures."""
-    says = "The paper calls multiply-adds FLOPs."
+    """Comment on the MoEISR paper's own figures."""
+    says = "The paper calls MACs FLOPs."
     if any("macs" in cell.printed for cell in report.cells.values()):
         if _macs_comparable(report, role):
             return says
@@ -119,7 +119,7 @@ def _moeisr_macs_remark(report: Report, role: str) -> str:
 
 
 def _macs_unit(report: Report, role: str) -> tuple[int, str]:
-    """The paper's unit, so that digits can be compared; else one that suits the numbers."""
+    """Return the paper's unit, so that digits can be compared; else one that suits the numbers."""
     wanted = report.experiment.macs_unit
     fixed = [unit for unit in UNITS if unit[1] == wanted]
     comparable = _macs_comparable(report, role)
@@ -134,7 +134,7 @@ def _macs_difference(cell: CellMean, unit: float) -> float | None:
 
 
 def _percentages(report: Report, name: str) -> tuple[Line, Line]:
-    """Multiply-adds relative to a baseline of this name, for the methods whose own it is."""
+    """Compute MACs relative to a baseline of this name, for the methods whose own it is."""
 
     def measured(cell: CellMean) -> float | None:
         if report.baseline_name(cell.method) != name:
@@ -150,6 +150,7 @@ def _percentages(report: Report, name: str) -> tuple[Line, Line]:
 
 
 def other_macs_table(report: Report, role: str) -> Table:
+    """Make the table of the MACs outside the decoder: encoder and LTE's estimators."""
     exponent, letter = _unit(report, role, lambda c: c.part_macs.get("encoder"))
     unit = 10.0**exponent
     lines = [
@@ -160,12 +161,12 @@ def other_macs_table(report: Report, role: str) -> Table:
         f"Mean per image, 1 {letter}MACs = 1e{exponent}. Kept apart because the paper's decoder "
         "figures leave them out; estimators are LTE's amplitude, frequency and phase layers."
     )
-    title = f"Multiply-adds outside the decoder ({letter}MACs)"
+    title = f"MACs outside the decoder ({letter}MACs)"
     return scale_table(report, role, "other-macs", title, lines, note=note)
 
 
 def _over(value: float | None, unit: float) -> float | None:
-    """In the unit; None where there is nothing to count (bicubic has no layers)."""
+    """Convert to the unit; None where there is nothing to count (bicubic has no layers)."""
     return value / unit if value else None
 
 

@@ -1,4 +1,4 @@
-"""One mean per cell: of the rows of a row of an experiment, on one set at one scale."""
+"""Mean of each cell: over the rows of one row of an experiment, on one set at one scale."""
 
 from __future__ import annotations
 
@@ -18,27 +18,29 @@ from harness.metrics import METRICS
 
 @dataclass(frozen=True)
 class CellMean:
-    """One row of an experiment on one set of the paper at one scale.
+    """Row of an experiment on one set of the paper at one scale.
 
     Attributes:
-        method: the row's name.
+        method: name of the row.
         missing: why there is no number; "" where there is one.
         unscored: why there are MACs but no metrics; "" where there are.
-        images: images that the means are over; the others of `images_planned` are too small.
+        images: number of images that the means are over; the others of `images_planned` are too
+            small.
         excluded: reasons of the images that were left out, each with its count.
         metrics: mean over images (and seeds) of the value of each image, by metric.
-        metric_images: images that have the metric; fewer than `images` where some are too small.
+        metric_images: number of images that have the metric; fewer than `images` where some are too
+            small.
         seed_sd: standard deviation of the mean between seeds, by metric; empty for one seed.
         part_macs: mean MACs of an image, by part as in `Measurement.macs`; a part that some row
             does not have is left out.
-        macs: those that the experiment is about: the decoder's, or all, as the paper counts them.
-        executed: MACs that the engine executes for `macs` (and LTE's estimators); None where a
-            row does not say.
+        macs: MACs that the experiment is about: the decoder's, or all, as the paper counts them.
+        executed: MACs that the engine executes for `macs` (and LTE's estimators); None where a row
+            does not say.
         lr_pixels: mean number of LR pixels of an image.
         expert_shares: mean over images, in the order of `Measurement.expert_shares`.
-        printed: what the paper prints for this cell, by metric; `macs`, and `percent` of the
+        printed: values that the paper prints for this cell, by metric; `macs`, and `percent` of the
             MACs of the method's baseline.
-        printed_notes: (key of `printed`, what must be known of it).
+        printed_notes: (key of `printed`, note on it).
         sources: different values of a column of the rows, by column (`SOURCES`).
     """
 
@@ -75,22 +77,22 @@ class CellMean:
 
     @property
     def difference(self) -> float | None:
-        """Measured minus published PSNR at full precision."""
+        """Compute measured minus published PSNR at full precision."""
         published = self.printed.get("psnr")
         return None if self.psnr is None or published is None else self.psnr - published
 
     @property
     def too_small(self) -> int:
-        """Images that were left out of the means."""
+        """Number of images that were left out of the means."""
         return sum(count for _, count in self.excluded)
 
     def source(self, column: str) -> tuple[str, ...]:
-        """Different values of a column of the rows; none without rows."""
+        """Return the different values of a column of the rows; none without rows."""
         return self.sources.get(column, ())
 
 
 def with_macs(experiment: Experiment, cell: CellMean) -> CellMean:
-    """The cell with the MACs that the experiment is about."""
+    """Return the cell with the MACs that the experiment is about."""
     parts = cell.part_macs
     decoder, executed = parts.get("decoder"), parts.get("executed")
     if experiment.macs_of == "decoder" or not {"decoder", "encoder", "estimator"} <= set(parts):
@@ -102,7 +104,7 @@ def with_macs(experiment: Experiment, cell: CellMean) -> CellMean:
 
 
 def means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
-    """Fields of `CellMean` from the complete rows of a cell."""
+    """Compute the fields of `CellMean` from the complete rows of a cell."""
     counted = all(is_counted(protocol) for protocol in rows["protocol"])
     scored = rows[rows["reason"] == ""] if counted else rows[rows["psnr"].notna()]
     broken = 0 if counted else not_a_number(rows)
@@ -136,7 +138,7 @@ def means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
 
 
 def _part_macs(rows: pd.DataFrame) -> dict[str, float]:
-    """Means of the parts that every row has; kernels that a row has none of cost it nothing."""
+    """Average the parts that every row has; kernels that a row has none of cost it nothing."""
     names = [str(name) for name in rows if str(name).endswith("_macs")]
     columns = {name.removesuffix("_macs"): rows[name] for name in names}
     if "kernel" in columns:
@@ -149,14 +151,14 @@ def _part_macs(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _why_unscored(rows: pd.DataFrame) -> str:
-    """Of rows whose multiply-adds were counted without enlarging anything."""
+    """Return the reason of rows whose MACs were counted without enlarging anything."""
     if all(str(checkpoint).startswith("shapes-") for checkpoint in rows["checkpoint"]):
-        return "not trained: its multiply-adds alone are counted"
-    return "multiply-adds are counted, nothing is enlarged"
+        return "not trained: its MACs alone are counted"
+    return "MACs are counted, nothing is enlarged"
 
 
 def _mean_shares(shares: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    """Of each expert; empty where a row does not say."""
+    """Average the share of each expert; empty where a row does not say."""
     if len({len(each) for each in shares}) != 1:
         return ()
     return tuple(float(share) for share in np.mean(np.array(shares, float), axis=0))
@@ -173,7 +175,7 @@ SOURCES = (
     "device",
     "version",
 )
-"""Columns of rows that say where numbers come from, and `version`, a package with its number."""
+"""Columns of rows on the origin of numbers, and `version`, a package with its number."""
 
 
 def _sources(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -183,5 +185,5 @@ def _sources(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:
 
 
 def distinct(values: Iterable[object]) -> tuple[str, ...]:
-    """Different non-empty values, sorted."""
+    """List the different non-empty values, sorted."""
     return tuple(sorted({str(value) for value in values} - {""}))

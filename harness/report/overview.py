@@ -1,4 +1,4 @@
-"""One line for each system: its size, and what it gives and costs at one scale."""
+"""Overview with one line for each system: its size, its quality and its costs at one scale."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from harness.report.units import unit_of
 
 @dataclass(frozen=True)
 class _Numbers:
-    """A column of numbers of the rows at the reference scale.
+    """Column of numbers of the rows at the reference scale.
 
     Attributes:
-        value: of a row; None where there is none.
+        value: returns the number of a row; None where there is none.
         better: min or max.
-        missing: why there is none, for a mark; None where another column says it.
+        missing: returns why there is none, for a mark; None where another column says it.
     """
 
     head: str
@@ -39,7 +39,7 @@ class _Numbers:
     missing: Callable[[str], str] | None = None
 
     def cell(self, row: str, rivals: Sequence[str], marks: Notes) -> Cell:
-        """What is printed of a row; bold if no rival is better."""
+        """Format the number of a row; bold if no rival is better."""
         value = self.value(row)
         if value is None:
             why = self.missing(row) if self.missing else ""
@@ -50,25 +50,25 @@ class _Numbers:
 
 @dataclass(frozen=True)
 class _Texts:
-    """A column that goes with the one before it."""
+    """Column that belongs to the one before it."""
 
     head: str
     text: Callable[[str], str]
 
     def cell(self, row: str, rivals: Sequence[str], marks: Notes) -> Cell:
-        """What is printed of a row."""
+        """Format the text of a row."""
         del rivals, marks
         return Cell(self.text(row))
 
 
 def reference_scale(report: Report) -> float:
-    """The last scale that training covers, which every system can do."""
+    """Return the last scale that training covers, which every system can do."""
     inside = [s for s in report.scales if s <= report.experiment.in_scale_up_to]
     return inside[-1] if inside else report.scales[0]
 
 
 def overview_table(report: Report, role: str) -> Table:
-    """Parameters, PSNR, multiply-adds, latency and peak memory at the reference scale."""
+    """Make the table of parameters, PSNR, MACs, latency and peak memory at the reference scale."""
     scale = reference_scale(report)
     images, costs = _image_columns(report, role, scale), _cost_columns(report, scale)
     marks, rows = Notes(), []
@@ -101,7 +101,7 @@ def _sizes(report: Report, row: str, scale: float) -> tuple[Cell, Cell]:
 
 
 def _image_columns(report: Report, role: str, scale: float) -> list[_Numbers]:
-    """Means over the images of a set."""
+    """Make the columns of means over the images of a set."""
     cells = {row: report.at(row, role, scale) for row in report.experiment.rows}
     exponent, letter = unit_of(cell.macs for cell in cells.values())
 
@@ -119,7 +119,7 @@ def _image_columns(report: Report, role: str, scale: float) -> list[_Numbers]:
 
 
 def _cost_columns(report: Report, scale: float) -> list[_Numbers | _Texts]:
-    """Latency with its quartiles, and memory."""
+    """Make the columns of latency with its quartiles, and memory."""
     latency, memory = report.costs.latency, report.costs.memory
 
     def column(head: str, of: Measured, show: Callable[[float], str]) -> _Numbers:
@@ -146,7 +146,7 @@ def _size(report: Report) -> str:
 def _notes(report: Report) -> list[str]:
     latency, memory = report.costs.latency.setting, report.costs.memory.setting
     notes = [
-        "One model: the one that does this scale. Multiply-adds (MACs): all of a system's, encoder "
+        "One model: the one that does this scale. MACs (multiply-adds): all of a system's, encoder "
         "included, the mean per image of the set, as the papers count and as executed here. "
         "Latency and memory are of one LR image."
     ]

@@ -1,4 +1,4 @@
-"""The whole report as one document: an HTML page that needs no other file, or Markdown."""
+"""Report as one document: an HTML page that needs no other file, or Markdown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.report.tables import build_tables
 
 
 def html(report: Report, figures: Sequence[FigureFile]) -> str:
-    """A page with the figures inside, so that it can be sent alone."""
+    """Format a page with the figures inside, so that it can be sent alone."""
     environment = Environment(
         loader=PackageLoader("harness", "report"),
         autoescape=True,
@@ -47,7 +47,7 @@ def html(report: Report, figures: Sequence[FigureFile]) -> str:
 
 
 def markdown_page(report: Report, figures: Sequence[FigureFile], folder: PurePosixPath) -> str:
-    """Headline, tables, figures (which lie in `folder`) and environment."""
+    """Format headline, tables, figures (which are in `folder`) and environment."""
     shown, plan = escaping.markdown, report.plan
     parts = [f"# {_title(report)}"]
     parts.append(shown(f"{report.experiment.origin} Profile {plan.profile}: {plan.summary}."))
@@ -66,13 +66,13 @@ def markdown_page(report: Report, figures: Sequence[FigureFile], folder: PurePos
 
 
 def _title(report: Report) -> str:
-    """The paper's title, and at once whether this is the paper's setting."""
+    """Return the paper's title, and whether this is the paper's setting."""
     stand_in = any(captions.is_stand_in(report, role) for role in report.roles)
     return report.experiment.title + " (STAND-IN)" * stand_in
 
 
 def latex_page(report: Report) -> str:
-    """The tables, to be read into a paper by `\\input`."""
+    r"""Format the tables, to be read into a paper by `\input`."""
     heads = [
         f"{report.experiment.source}, profile {report.plan.profile}",
         r"Needs \usepackage{booktabs} in the preamble.",
@@ -86,12 +86,12 @@ def latex_page(report: Report) -> str:
 
 
 def _numbered(report: Report, table: Table) -> str:
-    """With a label that is unique in a paper that reads several reports."""
+    """Add a label that is unique in a paper that reads several reports."""
     return latex(table, f"{report.experiment.name}-{table.key}")
 
 
 def _counted_banner(report: Report) -> list[dict[str, Any]]:
-    """Of an experiment that counts alone, which has no set of images to say anything of."""
+    """Write the banner of an experiment that only counts, and has no set of images."""
     if report.roles:
         return []
     lines = list(report.plan.warnings)
@@ -120,7 +120,7 @@ def _embedded(figure: FigureFile) -> dict[str, Any]:
 
 
 def _absent(report: Report, figures: Sequence[FigureFile]) -> list[str]:
-    """How to get what is not on the page."""
+    """Say how to get what is not on the page."""
     profile = report.plan.profile.replace("`", "'")  # which ends the code span
     command = f"`harness run {report.experiment.name} --profile {profile}`"
     lines = []
@@ -136,7 +136,7 @@ def _absent(report: Report, figures: Sequence[FigureFile]) -> list[str]:
 
 
 def _environment(report: Report) -> list[tuple[str, str]]:
-    """Versions, devices and settings behind the rows."""
+    """List versions, devices and settings behind the rows."""
     cells = list(report.cells.values())
     versions = [v for cell in cells for v in cell.source("version")]
     versions += [v for table in report.counts for cell in table.values() for v in cell.versions]
@@ -162,6 +162,6 @@ def _environment(report: Report) -> list[tuple[str, str]]:
 
 
 def _costs(report: Report) -> list[tuple[str, str]]:
-    """The machines behind latency and memory."""
+    """List the machines behind latency and memory."""
     costs = {"Latency": report.costs.latency, "Peak memory": report.costs.memory}
     return [(name, of.setting.in_words()) for name, of in costs.items() if of.setting is not None]

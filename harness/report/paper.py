@@ -1,4 +1,4 @@
-"""What the paper prints beside a row, and which of its rows we have nothing for."""
+"""Values that the paper prints beside a row, and its rows that have none of ours."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from harness.experiments import Experiment, methods_of
 from harness.experiments.published import Printed, System, printed_of, system, systems
 
 _MACS = {"decoder": "decoder_flops", "all": "flops"}
-"""The papers' names of multiply-adds, by what an experiment counts."""
+"""Names of MACs in the files of published values, by the part that an experiment counts."""
 _NAMES = {"psnr": "psnr_db", "percent": "flops_percent"}
-"""Other names in the files of published values; a metric has its own there."""
+"""Names in the files of published values where they differ; a metric keeps its name."""
 
 Blocks = tuple[tuple[str, ...], ...]
 
 
 def paper_system(experiment: Experiment, row: str) -> System:
-    """A row under the name that the paper's table gives it."""
+    """Find a row under the name that the paper's table gives it."""
     return system(experiment.labels.get(row, methods_of(row)[0]))
 
 
 def row_label(experiment: Experiment, row: str) -> str:
-    """The paper's name of a row; without the encoder where all have the same."""
+    """Return the paper's name of a row; without the encoder where all have the same."""
     named = paper_system(experiment, row)
     if not experiment.over:
         return named.label
@@ -33,7 +33,7 @@ def row_label(experiment: Experiment, row: str) -> str:
 def printed_fields(
     experiment: Experiment, named: System, role: str, scale: float
 ) -> dict[str, Any]:
-    """Fields of `CellMean` from the paper."""
+    """Make the fields of `CellMean` that come from the paper."""
     metrics = {
         **dict.fromkeys(experiment.metrics),
         **_NAMES,
@@ -49,7 +49,7 @@ def printed_fields(
 
 
 def others(experiment: Experiment) -> Mapping[str, System]:
-    """Systems of the paper's table that no row of ours is, by their names, in its order."""
+    """List systems of the paper's table without a row of ours, by name, in its order."""
     if not experiment.published_rows:
         return {}
     own = {paper_system(experiment, row) for row in experiment.rows}
@@ -57,7 +57,7 @@ def others(experiment: Experiment) -> Mapping[str, System]:
 
 
 def blocks(experiment: Experiment) -> Blocks:
-    """Rows that belong together: the common ones, then ours and the paper's others in its order.
+    """List the blocks of rows: the common ones, then ours and the paper's others in its order.
 
     A block of ours stays whole, and stands where the first of its rows stands in the paper; the
     paper's others that follow one another with one backbone are a block.

@@ -1,7 +1,7 @@
-"""The Pareto figure: PSNR over what it costs, every system, a panel for each scale.
+"""Pareto figure: PSNR over cost, every system, a panel for each scale.
 
-Over multiply-adds each system has two points: the papers' count is hollow, what the engine
-executes is filled, and a thin line joins them. Over latency it has one.
+Over MACs each system has two points: the papers' count is hollow, what the engine executes is
+filled, and a thin line joins them. Over latency it has one.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from harness.report.text import decimals, scale_text
 
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "*")
 _SIZE = 4.0
-"""Of a marker, in points."""
+"""Size of a marker, in points."""
 _COLUMNS = 3
 _PANEL_HEIGHT = 1.75
 _LABEL_SIZE = 5.5
 _FRONT = "0.55"
 _TICK_STEP = 0.2
-"""Between two labels of an axis at least, as a share of it."""
+"""Smallest distance between two labels of an axis, as a share of the axis."""
 
 
 @dataclass(frozen=True)
 class _Point:
-    """A system at a scale.
+    """System at a scale.
 
     Attributes:
-        tag: printed beside it.
-        costs: by how it is counted, the one that is labelled last.
+        tag: text printed beside it.
+        costs: costs by way of counting; the last one is labelled.
     """
 
     tag: str
@@ -56,7 +56,7 @@ class _Point:
 
 
 def draw_pareto(report: Report, folder: Path) -> list[FigureFile]:
-    """PSNR over multiply-adds and over latency, where there is something to draw."""
+    """Draw PSNR over MACs and over latency, where there is something to draw."""
     if "pareto" not in report.experiment.figures:
         return []
     drawn = [_draw(report, role, axis, folder) for role in report.roles for axis in AXES]
@@ -64,16 +64,16 @@ def draw_pareto(report: Report, folder: Path) -> list[FigureFile]:
 
 
 def panel_scales(report: Report) -> list[float]:
-    """The last three that training covers, the first beyond and the last."""
+    """Choose the last three scales that training covers, the first beyond and the last."""
     inside = [s for s in report.scales if s <= report.experiment.in_scale_up_to]
     outside = [s for s in report.scales if s > report.experiment.in_scale_up_to]
     return [*inside[-3:], *dict.fromkeys([*outside[:1], *outside[-1:]])]
 
 
 def family_looks(report: Report) -> dict[str, Look]:
-    """Marker and colour of each family, by the name of its block.
+    """Choose marker and colour of each family, by the name of its block.
 
-    The colours are told apart by colour-blind readers, and the markers without colours.
+    The colours can be told apart by colour-blind readers, and the markers without colours.
     """
     names = [_family(report, block) for block in report.experiment.blocks]
     colors = sns.color_palette("colorblind", len(names))
@@ -88,7 +88,7 @@ def _family(report: Report, block: Block) -> str:
 
 
 def _tag(report: Report, block: Block, row: str) -> str:
-    """What tells a row from its family's first: a variant's letter, or its name."""
+    """Return what tells a row from its family's first: a variant's letter, or its name."""
     if row == block.methods[0]:
         return ""
     return parse(methods_of(row)[0]).variant or report.label(row)
@@ -127,7 +127,7 @@ def _draw(report: Report, role: str, axis: Axis, folder: Path) -> FigureFile | N
 
 
 def _points(report: Report, role: str, scale: float, axis: Axis) -> list[_Point]:
-    """The systems that have a PSNR and a cost at a scale."""
+    """List the systems that have a PSNR and a cost at a scale."""
     seen, found = family_looks(report), []
     for block in report.experiment.blocks:
         look = seen[_family(report, block)]
@@ -155,7 +155,7 @@ def _panel(panel: Any, report: Report, role: str, scale: float, axis: Axis) -> N
 
 
 def _marker(look: Look, filled: bool) -> dict[str, Any]:
-    """Options of `plot`."""
+    """Return the options of `plot`."""
     return {
         "color": look.color,
         "marker": look.marker,
@@ -166,7 +166,7 @@ def _marker(look: Look, filled: bool) -> dict[str, Any]:
 
 
 def _floors(report: Report, role: str, scale: float) -> dict[str, float]:
-    """What costs nothing that is counted here: bicubic."""
+    """Draw what costs nothing that is counted here: bicubic."""
     cells = [report.at(row, role, scale) for row in report.experiment.common]
     return {report.label(c.method): c.psnr for c in cells if c.psnr is not None}
 
@@ -174,7 +174,7 @@ def _floors(report: Report, role: str, scale: float) -> dict[str, float]:
 def _front(
     panel: Any, points: Sequence[tuple[float, float]], floors: Iterable[float], last: bool
 ) -> None:
-    """The front as a line through its points, rising from what is cheapest."""
+    """Draw the front as a line through its points, rising from the cheapest."""
     floor = max(floors, default=-math.inf)
     above = [point for point in points if point[1] > floor]
     front = [above[i] for i in pareto_front(above)]
@@ -195,7 +195,7 @@ def _style(panel: Any, axis: Axis) -> None:
 
 
 def round_ticks(low: float, high: float) -> list[float]:
-    """Round numbers of a logarithmic axis, as many as have room beside each other.
+    """List round numbers of a logarithmic axis, as many as fit beside each other.
 
     Example:
         >>> round_ticks(8, 600)
@@ -212,7 +212,7 @@ def round_ticks(low: float, high: float) -> list[float]:
 
 
 def _legend(panel: Any, report: Report, axis: Axis, drawn: Collection[Look]) -> None:
-    """Families that are drawn, and what hollow and filled points and their lines mean."""
+    """Draw the families that occur, and the meaning of hollow and filled points and their lines."""
     seen = family_looks(report)
     handles = [
         Line2D([], [], ls="", label=_entry(report, block), **_marker(seen[name], filled=True))
@@ -230,7 +230,7 @@ def _legend(panel: Any, report: Report, axis: Axis, drawn: Collection[Look]) -> 
 
 
 def _entry(report: Report, block: Block) -> str:
-    """A family's name, and which of its rows has no tag where that is not plain."""
+    """Return a family's name, and which of its rows has no tag where that is not plain."""
     name, first = _family(report, block), report.label(block.methods[0])
     spelt = any(len(_tag(report, block, row)) > 1 for row in block.methods)
     return f"{name} ({first})" if spelt and first != name else name
@@ -239,13 +239,13 @@ def _entry(report: Report, block: Block) -> str:
 def _lines(
     spots: Sequence[Sequence[tuple[float, ...]]],
 ) -> Iterator[tuple[tuple[float, ...], float]]:
-    """The lines that join a system's points: where they begin and end, and how high they lie."""
+    """List the lines that join a system's points: their ends, and their height."""
     for spot in spots:
         yield tuple(x for x, _ in spot), spot[0][1]
 
 
 def _write_tags(figure: Figure, panel: Any, points: Sequence[_Point]) -> None:
-    """Tags beside the filled points, where they cover nothing."""
+    """Write tags beside the filled points, where they cover nothing."""
     inch = 72 / figure.dpi
     frame = panel.get_window_extent()
     inside = Box(frame.x0 * inch, frame.y0 * inch, frame.x1 * inch, frame.y1 * inch)

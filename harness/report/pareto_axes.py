@@ -1,4 +1,4 @@
-"""What PSNR is drawn over in Pareto figures: multiply-adds, and latency."""
+"""Cost axes of Pareto figures: MACs, and latency."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from harness.report.cost_tables import turns_note
 
 @dataclass(frozen=True)
 class Axis:
-    """What PSNR is drawn over.
+    """Cost axis that PSNR is drawn over.
 
     Attributes:
-        costs: of a row on a set at a scale, one for each of `counts`; empty where there are none.
-        counts: in words; the last is drawn filled, one before it hollow.
-        explained: for the note under the figure.
+        costs: returns the costs of a row on a set at a scale, one for each of `counts`; empty where
+            there are none.
+        counts: ways of counting in words; the last is drawn filled, one before it hollow.
+        explained: explanation for the note under the figure.
     """
 
     name: str
@@ -36,7 +37,7 @@ def _macs(report: Report, row: str, role: str, scale: float) -> tuple[float, ...
 def _about_macs(report: Report) -> str:
     del report
     return (
-        "Every system's multiply-adds, encoder included: as the papers count, and what our engine "
+        "Every system's MACs, encoder included: as the papers count, and what our engine "
         "executes for the same pixels; of networks without queries they are the same. IGConv's "
         "kernels, made once for a scale, are in neither. s, b: MoEISR in the place of the MLP. "
         "Bicubic costs none, so what lies under it is on no front."
@@ -62,8 +63,8 @@ def _about_latency(report: Report) -> str:
 AXES = (
     Axis(
         name="pareto",
-        title="PSNR over multiply-adds",
-        label="multiply-adds per image",
+        title="PSNR over MACs",
+        label="MACs per image",
         unit="",
         counts=("papers' count", "executed"),
         costs=_macs,

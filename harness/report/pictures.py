@@ -22,17 +22,17 @@ from harness.report.figure import PAGE_WIDTH, FigureFile, new_figure, note, save
 from harness.report.text import decimals, scale_text
 
 EXPERT_COLORS = ("#f2d13c", "#3fa45b", "#3b6fd4", "#d8392f", "#8c4bb8", "#3cc2c9")
-"""Shallowest expert first: yellow, green, blue, red as in the paper, and two more."""
+"""Colours of experts, shallowest first: yellow, green, blue, red as in the paper, and two more."""
 
 _MAP_ROWS = 3
 _MAP_COLUMNS = 4
 _CROP_COLUMNS = 6
 _TEXT = 0.24
-"""Inches for two lines under a crop."""
+"""Height in inches of two lines under a crop."""
 
 
 def draw_pictures(report: Report, folder: Path) -> list[FigureFile]:
-    """The expert maps and the crops of every sample; nothing where there are no samples."""
+    """Draw the expert maps and the crops of every sample; nothing where there are no samples."""
     files = []
     wanted = report.experiment.figures
     mapped = _mapped(report) if "maps" in wanted else []
@@ -48,7 +48,7 @@ def draw_pictures(report: Report, folder: Path) -> list[FigureFile]:
 
 
 def _mapped(report: Report) -> list[Sample]:
-    """Samples with expert maps: all that a figure shows; of a table's crops, one per image."""
+    """List samples with expert maps: all that a figure shows; of a table's crops, one per image."""
     found: dict[tuple[object, ...], Sample] = {}
     # The finest map is that of the smallest scale.
     for sample in sorted(report.samples, key=lambda s: s.scale):
@@ -72,8 +72,7 @@ def _image(sample: Sample, name: str) -> Image.Image:
 
 
 def _expert_maps(report: Report, samples: Sequence[Sample], folder: Path, name: str) -> FigureFile:
-    """For each image: the image, then the map of every method that routes, in as many rows as
-    they need."""
+    """Draw for each image the image and the map of every method that routes."""
     most = max(sum(bool(m.expert_map) for m in s.methods) for s in samples)
     columns = 1 + min(most, _MAP_COLUMNS)
     width = PAGE_WIDTH / columns
@@ -123,7 +122,7 @@ def _at(sample: Sample) -> str:
 
 
 def _bare(axis: Any, image: NDArray[np.uint8], title: str, **options: Any) -> None:
-    """An image without ticks, and not interpolated unless asked for."""
+    """Draw an image without ticks, and not interpolated unless asked for."""
     axis.imshow(image, **{"interpolation": "nearest", **options})
     axis.set_xticks([])
     axis.set_yticks([])
@@ -135,7 +134,7 @@ def _bare(axis: Any, image: NDArray[np.uint8], title: str, **options: Any) -> No
 def _map_panel(
     report: Report, axis: Any, sample: Sample, method: MethodSample, hr: Image.Image
 ) -> None:
-    """A map in the experts' colours, with their shares as legend."""
+    """Draw a map in the experts' colours, with their shares as legend."""
     experts = np.asarray(_image(sample, method.expert_map).convert("L"))
     depths = method.expert_depths
     if experts.max() >= len(depths):
@@ -171,7 +170,7 @@ def _colors(count: int) -> list[str]:
 
 
 def _crops(report: Report, sample: Sample, folder: Path) -> FigureFile:
-    """The whole image with the region's box, then the region of LR, every method and HR."""
+    """Draw the whole image with the region's box, then the region of LR, every method and HR."""
     panels = _panels(report, sample)
     rows = max(2, math.ceil(len(panels) / _CROP_COLUMNS))
     columns = math.ceil(len(panels) / rows)
@@ -202,7 +201,7 @@ def _crops(report: Report, sample: Sample, folder: Path) -> FigureFile:
 
 
 def _crop_layout(sample: Sample, hr: Image.Image, rows: int, columns: int) -> tuple[float, float]:
-    """Inches: width of the whole image's part, height of the figure."""
+    """Compute in inches the width of the whole image's part and the height of the figure."""
     crop = sample.box[2] / sample.box[3]
     whole = hr.width / hr.height
     # The whole image is as high as the crops and the text between: solved for its width.
@@ -213,7 +212,7 @@ def _crop_layout(sample: Sample, hr: Image.Image, rows: int, columns: int) -> tu
 
 
 def _panels(report: Report, sample: Sample) -> list[tuple[str, NDArray[np.uint8], bool]]:
-    """(text, image, bold) of the region in the order they are shown."""
+    """List (text, image, bold) of the region in the order they are shown."""
     hr = _image(sample, sample.hr_crop).convert("RGB")
     lr = _image(sample, sample.lr_crop).convert("RGB")
     lr = lr.resize(hr.size, Image.Resampling.NEAREST)

@@ -1,4 +1,4 @@
-"""A report's numbers at full precision, for programs: CSV and JSON."""
+"""Numbers of a report at full precision, for programs: CSV and JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.report.means import SOURCES, CellMean
 
 
 def csv(report: Report) -> str:
-    """One line per (method, role, scale); lists are joined by semicolons."""
+    """Format one line per (method, role, scale); lists are joined by semicolons."""
     records = []
     for cell in _cells(report):
         records.append({**_record(report, cell), **_plan_columns(report, cell)})
@@ -34,7 +34,7 @@ def csv(report: Report) -> str:
 
 
 def json_text(report: Report) -> str:
-    """The plan's provenance and the records; strict JSON, infinity is the text "Infinity"."""
+    """Format the plan's provenance and the records as strict JSON; infinity is "Infinity"."""
     plan = report.plan
     document = {
         "experiment": plan.experiment,
@@ -65,7 +65,7 @@ def json_text(report: Report) -> str:
 
 
 def _cells(report: Report) -> list[CellMean]:
-    """What is measured, then what the paper alone has."""
+    """List the measured cells, then those that only the paper has."""
     return [*report.cells.values(), *report.printed.values()]
 
 
@@ -88,7 +88,7 @@ def _record(report: Report, cell: CellMean) -> dict[str, Any]:
 
 
 def _flat(cell: CellMean) -> dict[str, Any]:
-    """The cell's numbers and texts, a name for each."""
+    """Flatten a cell to its numbers and texts, a name for each."""
     record = {name: value for name, value in asdict(cell).items() if not isinstance(value, Mapping)}
     record["excluded"] = [f"{reason}: {count}" for reason, count in cell.excluded]
     record["published_notes"] = list(dict.fromkeys(n for _, n in record.pop("printed_notes")))
@@ -109,14 +109,14 @@ def _flat(cell: CellMean) -> dict[str, Any]:
 
 
 def _kind(cell: CellMean) -> str:
-    """What the numbers of a cell of ours are, if it has any."""
+    """Say what kind the numbers of one of our cells are, if it has any."""
     if cell.missing:
         return "not measured"
     return "counted" if cell.unscored else "measured"
 
 
 def _count_records(report: Report) -> Iterator[dict[str, Any]]:
-    """One for each count of `Report.counts`, with the published figures that stand beside it."""
+    """Make a record for each count of `Report.counts`, with the published figures beside it."""
     for counts, cells in zip(report.experiment.counts, report.counts, strict=True):
         for cell in cells.values():
             yield {
@@ -137,7 +137,7 @@ def _count_records(report: Report) -> Iterator[dict[str, Any]]:
 
 
 def _beside(what: str, count: Count, references: Sequence[Reference]) -> dict[str, Any]:
-    """Published figures, and how the count agrees with them."""
+    """List published figures, and how the count agrees with them."""
     found: dict[str, Any] = {}
     for reference, figure in zip(references, count.beside, strict=True):
         key = f"{reference.name.replace(' ', '_')}_{what}"
@@ -147,7 +147,7 @@ def _beside(what: str, count: Count, references: Sequence[Reference]) -> dict[st
 
 
 def _plan_columns(report: Report, cell: CellMean) -> dict[str, Any]:
-    """What JSON says once, CSV says in every line: a line may be copied alone."""
+    """Make the plan's columns, repeated in every CSV line, because a line may be copied alone."""
     plan = report.plan
     if not _is_ours(report, cell):
         provenance = f"Printed by {report.experiment.source}; {cell.missing}."
@@ -168,7 +168,7 @@ def _joined(value: Any) -> Any:
 
 
 def _strict(value: Any) -> Any:
-    """The value without what JSON has no word for."""
+    """Replace values that JSON cannot express."""
     if isinstance(value, dict):
         return {key: _strict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -12,7 +12,7 @@ from harness.runs.plan import PlannedCell
 
 
 def cell_rows(folder: Path, cell: PlannedCell, only: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Rows of a planned cell, one per image; of some images, where `only` names them."""
+    """Read the rows of a planned cell, one per image; only some images, where `only` names them."""
     path = folder / cell.file
     rows = CellFile(path).rows()
     found = {tuple(row.get(k) for k in ("method", "dataset", "scale", "seed")) for row in rows}

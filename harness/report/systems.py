@@ -1,4 +1,4 @@
-"""What a row of a comparison is: its scales, its models and their sizes."""
+"""Rows of a comparison as systems: scales, models and sizes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from harness.report.aggregate import Report
 
 @dataclass(frozen=True)
 class System:
-    """A row, with facts that follow from its name and from what was measured.
+    """Row, with facts that follow from its name and from what was measured.
 
     Attributes:
-        row: of the experiment.
-        label: as tables print it.
-        scales: that it can do; None for any.
-        parameters: of each of its models; None where one was not measured.
+        row: row of the experiment.
+        label: name in tables.
+        scales: scales that it can do; None for any.
+        parameters: parameters of each of its models; None where one was not measured.
         chooses: whether experts are chosen, so that its cost depends on the image.
         learns: whether anything is trained.
-        routable: whether MoEISR's experts can take the place of its decoder's MLP.
+        routable: whether MoEISR's experts can replace its decoder's MLP.
         ensembles: whether it predicts from several latent codes.
     """
 
@@ -36,13 +36,13 @@ class System:
 
     @property
     def parameters_in_sum(self) -> int | None:
-        """Of all models; None where one was not measured."""
+        """Sum of the parameters of all models; None where one was not measured."""
         known = [number for number in self.parameters if number is not None]
         return sum(known) if len(known) == len(self.parameters) else None
 
 
 def system(report: Report, row: str) -> System:
-    """The facts of a row."""
+    """Collect the facts of a row."""
     methods = methods_of(row)
     parts = parse(methods[0])
     decoder = DECODERS.get(parts.decoder)
@@ -59,7 +59,7 @@ def system(report: Report, row: str) -> System:
 
 
 def parameters_at(report: Report, row: str, scale: float) -> int | None:
-    """Of the model that a row has for a scale; None where it has none, or it was not measured."""
+    """Return the parameters of a row's model for a scale; None if there is none or not measured."""
     method = method_at(row, scale)
     return None if method is None else _parameters(report, row, method)
 

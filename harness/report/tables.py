@@ -1,4 +1,4 @@
-"""Which tables a report has, and what stands in their lines."""
+"""Choice of the tables of a report, and contents of their lines."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from harness.report.overview import overview_table
 from harness.report.text import MISSING, decimals, scale_text, signed
 
 _OF_ALL_ROLES: tuple[TableName, ...] = ("latency", "memory", "limits")
-"""Tables that have nothing to do with a set of images."""
+"""Tables that do not depend on a set of images."""
 
 
 def build_tables(report: Report) -> list[Table]:
-    """Every table of a report, in order; what is the same for all sets, with the last one."""
+    """Make every table of a report, in order; what is the same for all sets, with the last one."""
     roles = (*report.roles, *report.experiment.published_roles)
     scores = [table for role in roles for table in _tables_of(report, role)]
     return [*count_tables(report), *claims_table(report), *scores]
 
 
 def main_tables(report: Report) -> list[Table]:
-    """Counts and claims; for each set, the first table in which anything was measured."""
+    """Select counts and claims; for each set, the first table in which anything was measured."""
     found = [*count_tables(report), *claims_table(report)]
     for role in (*report.roles, *report.experiment.published_roles):
         tables = _tables_of(report, role)
@@ -73,7 +73,7 @@ def _tables_of(report: Report, role: str) -> list[Table]:
 
 
 def metric_table(report: Report, role: str, metric: Metric) -> Table:
-    """The means of a metric beside the published ones."""
+    """Make the table of the means of a metric beside the published ones."""
     name, best = metric.name, max if metric.larger_is_better else min
     show = partial(decimals, digits=metric.digits)
     lines = [
@@ -93,7 +93,7 @@ def metric_table(report: Report, role: str, metric: Metric) -> Table:
 
 
 def _printed_difference(cell: CellMean) -> float | None:
-    """Of the printed values, so that a reader who subtracts them finds the same."""
+    """Subtract the printed values, so that a reader who subtracts them finds the same."""
     published = cell.printed.get("psnr")
     if cell.psnr is None or published is None:
         return None
@@ -117,7 +117,7 @@ def _small_for(report: Report, role: str, metric: Metric) -> list[str]:
 
 
 def _shares(report: Report, role: str) -> Table:
-    """Share of the queries that each expert served."""
+    """Make the table of the share of the queries that each expert served."""
     depths = {d for cell in report.cells.values() for d in cell.expert_depths}
 
     def share(depth: int, cell: CellMean) -> float | None:
@@ -135,7 +135,7 @@ def _shares(report: Report, role: str) -> Table:
 
 
 def _networks(report: Report, role: str) -> Table:
-    """Parameters, training and the machine of every method."""
+    """Make the table of parameters, training and the machine of every method."""
     rows = []
     for block in report.experiment.groups:
         for number, method in enumerate(block):

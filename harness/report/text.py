@@ -1,4 +1,4 @@
-"""Numbers as they are printed."""
+"""Printed form of numbers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ DOUBLE_DAGGER = "\N{DOUBLE DAGGER}"
 
 
 def scale_text(scale: float) -> str:
-    """A scale factor, as 2 or 3.7 behind a multiplication sign."""
+    """Format a scale factor, as 2 or 3.7 behind a multiplication sign."""
     return f"{TIMES}{scale:g}"
 
 
 def decimals(value: float, digits: int = 2) -> str:
-    """A number at printed precision; zero has no sign."""
+    """Format a number at printed precision; zero has no sign."""
     if math.isinf(value):
         return INFINITY if value > 0 else MINUS + INFINITY
     text = f"{value:.{digits}f}"
@@ -27,6 +27,6 @@ def decimals(value: float, digits: int = 2) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference at printed precision, with its sign unless it is zero."""
+    """Format a difference at printed precision, with its sign unless it is zero."""
     text = decimals(value)
     return f"+{text}" if value > 0 and text != "0.00" else text

@@ -1,15 +1,15 @@
-"""Units of multiply-adds."""
+"""Units of MACs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 UNITS = ((12, "T"), (9, "G"), (6, "M"))
-"""Exponents of ten and their letters."""
+"""Units as exponents of ten and their letters."""
 
 
 def unit_of(values: Iterable[float | None]) -> tuple[int, str]:
-    """The largest unit in which the smallest number is at least one.
+    """Find the largest unit in which the smallest number is at least one.
 
     Example:
         >>> unit_of([3e9, None, 2e12])

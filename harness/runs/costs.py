@@ -1,4 +1,4 @@
-"""Measuring the costs of a job: which cells there are, and those that have no row yet."""
+"""Measurement of the costs of a job: its cells of costs, and those that have no row yet."""
 
 from __future__ import annotations
 
@@ -41,26 +41,26 @@ from harness.runs.job import Job
 
 @dataclass(frozen=True)
 class CostCell:
-    """A method at a scale, and where its costs lie."""
+    """Method at a scale, and the file of its costs."""
 
     subject: Subject
     scale: float
     file: CellFile
 
     def latest(self, kind: Kind) -> dict[str, Any] | None:
-        """The row that counts; None where nothing was measured."""
+        """Return the row that counts; None where nothing was measured."""
         return latest(stored_rows(self.file), kind)
 
     def lacks_memory(self) -> bool:
-        """Whether peak memory was not measured yet, or could not be."""
+        """Tell whether peak memory was not measured yet, or could not be."""
         row = self.latest("memory")
         return row is None or bool(row["reason"])
 
 
 def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
-    """Every (method, scale) whose costs the job measures here; one seed of each method.
+    """List every (method, scale) whose costs the job measures here; one seed of each method.
 
-    What is only counted has no weights, and cannot be run.
+    Methods that are only counted have no weights, and cannot be run.
     """
     if not job.experiment.measures_costs:
         return []
@@ -97,17 +97,17 @@ def _cell_id(job: Job, subject: Subject, scale: float) -> CostId:
 def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) -> int:
     """Measure what the job's cost cells lack.
 
-    Where one lacks its latency, all of its scale are timed anew, in turns.
-    One process at a time measures in a results folder on machines of a kind: two would measure
-    each other.
+    Where one method lacks its latency, all methods of its scale are timed again, interleaved. Only
+    one process at a time measures in a results folder on machines of a kind, because two would
+    disturb each other.
 
     Args:
         job: the experiment.
-        measured: methods, ready.
-        force: measure again what is there; the new rows count.
+        measured: methods that are ready.
+        force: whether to measure again what is there; the new rows count.
 
     Returns:
-        number of rows written.
+        Number of rows written.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
@@ -128,7 +128,7 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
 
 
 def _stale_scales(job: Job, cells: Sequence[CostCell]) -> set[float]:
-    """Scales at which a method was not timed, with fewer calls, or not in turns with the others."""
+    """Find scales where a method was not timed, or with fewer calls, or not with the others."""
     timings: dict[float, set[str]] = {}
     stale = set()
     for cell in cells:
@@ -146,7 +146,7 @@ def _check(stop: Stop) -> None:
 
 
 def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
-    """All that lack it at a scale in turns; rows are written scale by scale."""
+    """Time all methods of each scale that lacks it, interleaved; rows are written by scale."""
     scales = list(dict.fromkeys(cell.scale for cell in cells))
     costs = job.profile.costs
     if scales:
@@ -176,7 +176,7 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
 
 
 def _work(scale: float) -> int:
-    """SR pixels for every LR pixel."""
+    """Count the SR pixels for every LR pixel."""
     return round(scale**2)
 
 
@@ -200,7 +200,7 @@ def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
 
 
 def _cases(profile: Profile, cells: Sequence[CostCell], folder: Path) -> list[Case]:
-    """What the measuring processes are told, with the files that they read."""
+    """Make the cases for the measuring processes, with the files that they read."""
     image = folder / "lr.png"
     save_png(photograph(profile.costs.lr_size), image)
     networks = {cell.subject.method: _stored(cell.subject, profile, folder) for cell in cells}
@@ -220,7 +220,7 @@ def _cases(profile: Profile, cells: Sequence[CostCell], folder: Path) -> list[Ca
 
 
 def _stored(subject: Subject, profile: Profile, folder: Path) -> str:
-    """A file of a network as it is in memory here; "" for methods without one."""
+    """Write a file of a network as it is in memory here; "" for methods without one."""
     parts = parse(subject.method)
     if not parts.encoder:
         return ""
@@ -238,7 +238,7 @@ def _stored(subject: Subject, profile: Profile, folder: Path) -> str:
 
 
 def _row(profile: Profile, cell: CostCell, kind: Kind, here: dict[str, Any]) -> Cost:
-    """A row that has no values yet."""
+    """Make a row that has no values yet."""
     subject, (height, width) = cell.subject, profile.costs.lr_size
     return Cost(
         kind=kind,

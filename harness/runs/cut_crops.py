@@ -1,4 +1,4 @@
-"""Making samples: the regions a profile names, by every method that was measured."""
+"""Making of samples: the regions a profile names, by every method that was measured."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _cut(image: Tensor, box: Box) -> Tensor:
 
 
 def _lr_box(box: Box, scale: float) -> Box:
-    """LR pixels that cover a region of the HR image."""
+    """Find the LR pixels that cover a region of the HR image."""
     top, left = math.floor(box.top / scale), math.floor(box.left / scale)
     bottom = math.ceil((box.top + box.height) / scale)
     right = math.ceil((box.left + box.width) / scale)
@@ -40,7 +40,7 @@ def _lr_box(box: Box, scale: float) -> Box:
 
 
 def _region(subject: Subject, pair: Pair, task: Task, box: Box) -> tuple[Tensor, Tensor | None]:
-    """The region as uint8, and the expert of each LR pixel (uint8, (1, h, w)) if any."""
+    """Make the region as uint8, and the expert of each LR pixel (uint8, (1, h, w)) if any."""
     made = upscale(
         subject.model,
         unit(pair.lr)[None],
@@ -78,7 +78,7 @@ def _method_sample(
 
 
 def _earlier(path: Path, content: dict[str, Any], kept: Collection[str]) -> list[dict[str, Any]]:
-    """What other methods made of the same region in an earlier run."""
+    """Find what other methods made of the same region in an earlier run."""
     try:
         old = json.loads(path.read_text(encoding="utf-8"))
         same = ("role", "dataset", "image", "scale", "box", "protocol")
@@ -168,6 +168,6 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
 
 
 def _folders(job: Job, root: Path) -> dict[Path, Region]:
-    """The profile's regions, each with the folder of its sample."""
+    """List the profile's regions, each with the folder of its sample."""
     regions = job.profile.regions.get(job.experiment.name, ())
     return {root / f"{n}-{r.image}_x{r.scale:g}": r for n, r in enumerate(regions)}

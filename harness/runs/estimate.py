@@ -1,4 +1,4 @@
-"""What a plan will cost, before anything runs."""
+"""Estimate of what a plan will cost, before anything runs."""
 
 from __future__ import annotations
 
@@ -24,17 +24,15 @@ from harness.training.loop import Run
 
 @dataclass(frozen=True)
 class MethodCost:
-    """What a run has to do for one method, and how much of that is done.
+    """Work of a run for one method, and how much of it is done.
 
     Attributes:
-        networks: to be trained, one for each seed.
-        trained: of these, finished.
-        cells: to be measured, one for each dataset, scale and seed.
-        measured: of these, finished.
-        training: multiply-adds of the training steps that are left; backward counted as twice the
-            forward pass.
-        evaluation: multiply-adds of the images that are left, encoder included; experts in even
-            shares.
+        networks: number of networks to train, one for each seed.
+        trained: number of them that are finished.
+        cells: number of cells to measure, one for each dataset, scale and seed.
+        measured: number of them that are finished.
+        training: MACs of the remaining training steps; backward counted as twice the forward pass.
+        evaluation: MACs of the remaining images, encoder included; experts in even shares.
     """
 
     method: str
@@ -69,7 +67,7 @@ def _evaluation_macs(model: SRModel, items: Iterable[ImageItem], scale: float) -
 
 
 def _choosing_macs(model: SRModel, items: Iterable[ImageItem]) -> int:
-    """Finding the experts of HR images, once for all scales."""
+    """Count the MACs of finding the experts of HR images, once for all scales."""
     if not model.needs_choice:
         return 0
     counts = [model.count(i.size(), i.size(), shares=_even(model)) for i in items]
@@ -86,7 +84,7 @@ Left = list[tuple[float, Sequence[ImageItem]]]
 
 
 def method_costs(job: Job) -> list[MethodCost]:
-    """What is left of a job, method by method; without those that it leaves out."""
+    """Estimate the remaining work of a job, by method; without those that it leaves out."""
     job = replace(job, device=torch.device("cpu"))
     ready, runs = subjects(job, finished_only=True), job.runs()
     found = [
@@ -132,7 +130,7 @@ def _left(job: Job, subject: Subject) -> Left:
 
 
 def _cells(job: Job, method: str) -> Left:
-    """All images of every cell of a method that is still to be trained."""
+    """List all images of every cell of a method that is still to be trained."""
     return [(scale, job.items(role)) for role, scale in job.cells(method)]
 
 
@@ -153,7 +151,7 @@ def _measuring_left(job: Job, model: SRModel, left: Left) -> int:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it.
+    """Format a duration in the largest suitable unit.
 
     Example:
         >>> [duration(s) for s in (0, 42, 5400, 3.6e5, 1e9)]

@@ -1,4 +1,4 @@
-"""Running a job: train what is missing, measure what is missing."""
+"""Execution of a job: train what is missing, measure what is missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from harness.training.loop import Run, train
 
 
 def announce(job: Job) -> None:
-    """Say which profile, data and schedule a run uses."""
+    """Print which profile, data and schedule a run uses."""
     profile = job.profile
     say(f"{job.experiment.name}: {job.experiment.title}")
     say(f"  profile    {profile.name}: {profile.summary}")
@@ -57,7 +57,7 @@ def announce(job: Job) -> None:
 
 
 def say_stand_in(departing: Sequence[str], of: Sequence[str], substitute: bool = False) -> None:
-    """Say which numbers are not comparable with the paper's: those of some methods, or all."""
+    """Print which numbers are not comparable with the paper's: those of some methods, or all."""
     if substitute or departing:
         some = not substitute and len(departing) < len(of)
         which = f" ({', '.join(departing)})" if some else ""
@@ -65,7 +65,7 @@ def say_stand_in(departing: Sequence[str], of: Sequence[str], substitute: bool =
 
 
 def train_missing(job: Job) -> None:
-    """Train every run that is not finished; those that others train are waited for, last."""
+    """Train every run that is not finished; finally wait for those that other processes train."""
     postponed = []
     for run in job.runs():
         if run.is_finished():
@@ -84,14 +84,15 @@ def _training_set(job: Job) -> Dataset:
 
 
 def subjects(job: Job, finished_only: bool = False) -> list[Subject]:
-    """Every method and seed, ready to be measured.
+    """List every method and seed, ready to be measured.
 
-    Where nothing is trained, methods without a finished network have their multiply-adds counted
-    if their shapes suffice for it, and are left out if not. Costs are counted of every network.
+    Where nothing is trained, methods without a finished network have their MACs counted if their
+    shapes suffice for it, and are left out if not. Costs are counted for every network.
 
     Args:
-        job: what is to be measured.
-        finished_only: leave out what is still to be trained, which must be finished otherwise.
+        job: the job.
+        finished_only: whether to leave out networks that are still to be trained; without it all
+            must be finished.
     """
     measured = _measured(job, finished_only) if job.datasets else []
     costly = [method for method in job.methods if job.counts(method)]
@@ -99,7 +100,7 @@ def subjects(job: Job, finished_only: bool = False) -> list[Subject]:
 
 
 def _measured(job: Job, finished_only: bool) -> list[Subject]:
-    """The methods to be measured on the job's datasets."""
+    """List the methods to be measured on the job's datasets."""
     runs = job.runs()
     found: list[Subject] = []
     for method in job.methods:
@@ -117,14 +118,14 @@ def _measured(job: Job, finished_only: bool) -> list[Subject]:
 
 
 def _finished(job: Job, method: str, own: Sequence[Run]) -> list[Path]:
-    """Checkpoints of the finished runs; where the training set is not here, those on any data."""
+    """List the checkpoints of finished runs; on any data, where the training set is absent."""
     if _training_set(job).sizes_of:
         return existing_networks(job, method)
     return [run.checkpoint for run in own if run.is_finished()]
 
 
 def _existing(job: Job, method: str) -> list[Subject]:
-    """What can be measured of a method without training it."""
+    """List what can be measured of a method without training it."""
     files = existing_networks(job, method)
     if files:
         return [open_subject(path, job.device, method) for path in files]
@@ -136,7 +137,7 @@ def _existing(job: Job, method: str) -> list[Subject]:
 
 
 def existing_networks(job: Job, method: str) -> list[Path]:
-    """Checkpoints of a method that are finished, one for each seed that has one."""
+    """List the finished checkpoints of a method, one for each seed that has one."""
     return [
         path
         for seed in job.profile.seeds
@@ -145,7 +146,7 @@ def existing_networks(job: Job, method: str) -> list[Path]:
 
 
 def shapes_suffice(job: Job, method: str) -> bool:
-    """Whether the job can count a method's multiply-adds without its weights."""
+    """Tell whether the job can count a method's MACs without its weights."""
     parts = parse(method)
     return bool(parts.encoder) and not parts.head and "macs" in job.experiment.tables
 
@@ -155,11 +156,11 @@ def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) 
 
     Args:
         job: the experiment.
-        measured: methods, ready.
-        force: measure finished cells again.
+        measured: methods that are ready.
+        force: whether to measure finished cells again.
 
     Returns:
-        number of rows written.
+        Number of rows written.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.

@@ -30,14 +30,14 @@ from harness.training.step import check_patch
 
 @dataclass(frozen=True)
 class Job:
-    """An experiment under a profile, with its datasets found.
+    """Experiment under a profile, with its datasets found.
 
     Attributes:
-        methods: of the experiment, those asked for.
-        datasets: by role of the paper.
-        fingerprints: of the datasets, by role.
-        training_set: None when nothing is to be trained.
-        training_fingerprint: of its images.
+        methods: methods of the experiment that were asked for.
+        datasets: datasets by role of the paper.
+        fingerprints: fingerprints of the datasets, by role.
+        training_set: training set; None when nothing is to be trained.
+        training_fingerprint: fingerprint of the training images.
         trains: whether missing networks are trained; else what needs them is left out.
     """
 
@@ -57,7 +57,7 @@ class Job:
         return [m for m in self.methods if needs_weights(self.experiment, m)]
 
     def runs(self) -> list[Run]:
-        """Training runs, one for each trained method and seed."""
+        """List the training runs, one for each trained method and seed."""
         if self.training_set is None:
             return []
         found = []
@@ -78,24 +78,24 @@ class Job:
         return found
 
     def absent(self) -> list[str]:
-        """Datasets that are not here, of which the sizes alone are known (a dry run's)."""
+        """Datasets that are absent and of which only the sizes are known (in a dry run)."""
         found = [*self.datasets.values(), *([self.training_set] if self.training_set else [])]
         return sorted({d.name for d in found if d.sizes_of == d.name})
 
     def images(self, role: str) -> tuple[str, ...]:
-        """Names of the images of a role that are measured; empty for all of them."""
+        """List the names of the images of a role that are measured; empty for all of them."""
         if not self.experiment.regions_only:
             return ()
         named = (r.image for r in self.profile.regions[self.experiment.name] if r.role == role)
         return tuple(sorted(set(named)))
 
     def items(self, role: str) -> tuple[ImageItem, ...]:
-        """The images of a role that are measured, in the order of the dataset."""
+        """List the images of a role that are measured, in the order of the dataset."""
         items, only = self.datasets[role].items, self.images(role)
         return tuple(item for item in items if item.name in only) if only else items
 
     def scales(self, role: str) -> list[float]:
-        """The scales at which a role is measured."""
+        """List the scales at which a role is measured."""
         if not self.experiment.regions_only:
             return list(self.experiment.scales)
         shown = {r.scale for r in self.profile.regions[self.experiment.name] if r.role == role}
@@ -106,18 +106,18 @@ class Job:
         return {(role, scale) for role in self.datasets for scale in self.scales(role)}
 
     def cells(self, method: str) -> list[tuple[str, float]]:
-        """(role, scale) of the cells of a method: of the scales that it can do."""
+        """List the (role, scale) of a method's cells, for the scales that it can do."""
         can_do = parse(method).can_do
         return [(r, s) for r in self.datasets for s in self.scales(r) if can_do(s)]
 
     def counts(self, method: str) -> list[tuple[str, float]]:
-        """Every (fixed size, scale) that a method's costs are counted at."""
+        """List every (fixed size, scale) that a method's costs are counted at."""
         parts = parse(method)
         sizes = dict.fromkeys(c.size for c in self.experiment.counts if parts.encoder)
         return [(n, s) for n in sizes for s in self.experiment.scales if parts.can_do(s)]
 
     def tasks(self, subject: Subject) -> list[Task]:
-        """Cells of a method, ready to be measured."""
+        """List the cells of a method, ready to be measured."""
         if subject.published_sizes:
             return [self._count(size, scale) for size, scale in self.counts(subject.method)]
         counts = subject.counts_only or not self.experiment.scores
@@ -138,7 +138,7 @@ class Job:
         ]
 
     def _count(self, size: str, scale: float) -> Task:
-        """Counting at a fixed size, which stands for the set of the paper."""
+        """Make the task of counting at a fixed size, which replaces the set of the paper."""
         dataset = FIXED_SIZES[size]
         return Task(
             dataset=dataset,
@@ -152,22 +152,22 @@ class Job:
         )
 
     def cell_file(self, subject: Subject, task: Task) -> CellFile:
-        """Where the rows of a cell lie."""
+        """Return the file of a cell's rows."""
         folder = measurements_dir(self.places.results, self.profile.name)
         return CellFile(folder / task.cell(subject).relative_path)
 
 
 def needs_weights(experiment: Experiment, method: str) -> bool:
-    """Whether an experiment needs a method's weights, and not its shapes alone."""
+    """Tell whether an experiment needs a method's weights, and not only its shapes."""
     parts = parse(method)
     return bool(parts.encoder) and (experiment.scores or bool(parts.head))
 
 
 def choose(experiment: Experiment, only: Sequence[str]) -> tuple[str, ...]:
-    """The methods of an experiment that are named, by name or by pattern (`edsr-*`); all if none.
+    """Select the methods of an experiment by name or by pattern (`edsr-*`); all if none is given.
 
     Raises:
-        UsageError: for a name or pattern that none of its methods answers to.
+        UsageError: no method of the experiment fits a name or pattern.
     """
     wanted: set[str] = set()
     for name in only:
@@ -184,7 +184,7 @@ def choose(experiment: Experiment, only: Sequence[str]) -> tuple[str, ...]:
 
 
 def _roles(experiment: Experiment, profile: Profile) -> tuple[str, ...]:
-    """Of the experiment; of a figure, those that the profile shows regions of."""
+    """Select the roles of an experiment; for a figure, those that the profile shows regions of."""
     if not experiment.regions_only:
         return experiment.roles
     shown = {region.role for region in profile.regions.get(experiment.name, ())}
@@ -216,18 +216,18 @@ def prepare(
     """Find every dataset, so that a missing one is known before the first training step.
 
     Args:
-        experiment: what is to be run.
-        profile: on what data, and how.
+        experiment: the experiment to run.
+        profile: data, networks and training.
         places: folders.
-        device: of networks.
+        device: device of the networks.
         only: methods or patterns; empty for all.
         trains: whether missing networks are trained.
-        sizes_suffice: whether a dataset that is not there is replaced by its published sizes.
+        sizes_suffice: whether an absent dataset is replaced by its published sizes.
 
     Raises:
-        UsageError: a method of `only` that the experiment does not have, or a figure that the
-            profile names no regions for.
-        HarnessError: a dataset or an image of a region that is not there.
+        UsageError: the experiment does not have a method of `only`, or the profile names no regions
+            for a figure.
+        HarnessError: a dataset or an image of a region is absent.
     """
     chosen = choose(experiment, only)
     played = {role: profile.dataset_for(role) for role in _roles(experiment, profile)}
@@ -275,7 +275,7 @@ def _find(name: str, places: Places, sizes_suffice: bool) -> Dataset:
 
 
 def _check_boxes(job: Job) -> None:
-    """A figure that lacks a region would name images that it does not show."""
+    """Refuse a region outside its image, which a figure would name but not show."""
     for region in job.profile.regions[job.experiment.name]:
         dataset = job.datasets[region.role]
         if dataset.sizes_of:
@@ -292,7 +292,7 @@ def _check_boxes(job: Job) -> None:
 
 
 def _check_windows(job: Job) -> None:
-    """Before the first network is trained, not when its turn comes."""
+    """Check patches against windows before the first network is trained."""
     if not job.trains:
         return
     windows: dict[tuple[str, str], int] = {}

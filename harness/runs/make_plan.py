@@ -1,4 +1,4 @@
-"""Making and storing the plan of a run."""
+"""Making and storing of the plan of a run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from harness.runs.plan import (
 
 
 def role_notes(job: Job) -> list[RoleNote]:
-    """Which dataset plays which set of the paper, for captions."""
+    """Describe which dataset is measured for each set of the paper, for captions."""
     return [
         RoleNote(
             role=role,
@@ -47,7 +47,7 @@ def role_notes(job: Job) -> list[RoleNote]:
 
 
 def _method_note(job: Job, subject: Subject) -> MethodNote:
-    """Where a subject's network comes from, and whether that is the published way."""
+    """Describe where a subject's network comes from, and whether that is the published way."""
     note, profile = _trained_on(job, subject), job.profile
     if subject.counts_only:
         return replace(note, stand_in=profile.networks.differ(parse(note.method)))
@@ -55,7 +55,7 @@ def _method_note(job: Job, subject: Subject) -> MethodNote:
 
 
 def _trained_on(job: Job, subject: Subject) -> MethodNote:
-    """As its checkpoint says, or this job's training."""
+    """Return the training set from the checkpoint, or this job's."""
     if subject.counts_only:
         return MethodNote(subject.method)
     said = subject.training
@@ -72,7 +72,7 @@ def _trained_on(job: Job, subject: Subject) -> MethodNote:
 
 
 def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
-    """The plan of the methods that a job measures."""
+    """Make the plan of the methods that a job measures."""
     cells = [
         PlannedCell(
             method=subject.method,
@@ -122,7 +122,7 @@ def _planned_costs(job: Job, measured: Sequence[Subject]) -> list[PlannedCost]:
 
 
 def described(job: Job, plan: StoredPlan) -> StoredPlan:
-    """The plan with the words that captions are made of, for all of its methods."""
+    """Add the words that captions are made of to a plan, for all of its methods."""
     profile, notes = job.profile, plan.methods
     trained = [note for note in notes if note.training]
     names = [note.method for note in notes]
@@ -145,7 +145,7 @@ def described(job: Job, plan: StoredPlan) -> StoredPlan:
 
 
 def _missing_seeds(profile: Profile, plan: StoredPlan) -> Iterator[str]:
-    """Trained methods that fewer seeds were measured of than the profile has."""
+    """List trained methods with fewer measured seeds than the profile has."""
     for note in plan.methods:
         own = [c for c in plan.cells if c.method == note.method and not _is_count(c)]
         seeds = {cell.seed for cell in own}
@@ -155,10 +155,10 @@ def _missing_seeds(profile: Profile, plan: StoredPlan) -> Iterator[str]:
 
 
 def merge(new: StoredPlan, old: StoredPlan) -> StoredPlan:
-    """The new plan with the old one's cells of methods that were left out this time.
+    """Merge the new plan with the old one's cells of methods that were left out this time.
 
-    They are kept only if they were measured under the same settings and, where both were
-    trained, on the same training data.
+    They are kept only if they were measured under the same settings and, where both were trained,
+    on the same training data.
     """
     methods = get(new.experiment).methods
     before, now = (concerning(plan.profile_settings, methods) for plan in (old, new))
@@ -194,7 +194,7 @@ def merge(new: StoredPlan, old: StoredPlan) -> StoredPlan:
 
 
 def _is_count(cell: PlannedCell) -> bool:
-    """Counted on a network of the published sizes, which no training or setting changes."""
+    """Tell whether a cell is counted at published sizes, which no training or setting changes."""
     return cell.role in FIXED_SIZES
 
 
@@ -213,7 +213,7 @@ def store_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
 
 
 def _earlier(path: Path) -> StoredPlan | None:
-    """The plan that is replaced; one that is damaged counts as none, and is named."""
+    """Read the plan that is replaced; a damaged one counts as none, and is named."""
     try:
         return load_plan(path) if path.exists() else None
     except DamagedPlanError as error:

@@ -1,7 +1,7 @@
 """Plans: the cells an experiment needs under a profile, as data.
 
-The plan is stored beside the measurements when a run starts. A report reads the plan and the
-rows that it points to, and nothing else: it can be written on a machine without the data.
+The plan is stored beside the measurements when a run starts. A report reads only the plan and the
+rows that it points to, so it can be written on a machine without the data.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ PLAN_SCHEMA = 2
 
 @dataclass(frozen=True)
 class RoleNote:
-    """Which dataset plays a set of the paper.
+    """Dataset that is measured for a set of the paper.
 
     Attributes:
         role: name of the paper's set.
         dataset: name of the dataset that was measured.
-        description: what it is, for captions.
-        images: how many are measured.
-        substitute: whether it is something else than the paper's set.
-        only: their names, where not all are measured.
+        description: description of the dataset, for captions.
+        images: number of images that are measured.
+        substitute: whether it is substitute data, not the paper's set.
+        only: names of the images, where not all are measured.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
@@ -45,7 +45,7 @@ class RoleNote:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """One cell and the file of its rows, relative to the folder of measurements."""
+    """Cell and the file of its rows, relative to the folder of measurements."""
 
     __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
 
@@ -76,11 +76,11 @@ class PlannedCost:
 
 @dataclass(frozen=True)
 class MethodNote:
-    """Where a method's network comes from.
+    """Origin of a method's network.
 
     Attributes:
-        training: what it was trained on; "" where only its shapes count.
-        images: of the training set; 0 where that is not known.
+        training: training set; "" where only the network's shapes count.
+        images: number of images of the training set; 0 where that is not known.
         complete: whether the training set has as many images as the published one.
         data: fingerprint of the training set; "" where that is not known.
         stand_in: whether its sizes, precision or training are not the paper's.
@@ -98,18 +98,19 @@ class MethodNote:
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """An experiment as it was run.
+    """Experiment as it was run.
 
     Attributes:
-        stand_in: data, networks or schedule of a method are not the paper's; tables say of which.
-        training: what the methods were trained on, for captions.
+        stand_in: whether data, networks or schedule of a method are not the paper's; tables say of
+            which method.
+        training: training sets of the methods, for captions.
         networks: sizes of the networks, for captions.
-        schedule: how long and at what precision, for captions.
+        schedule: length and precision of training, for captions.
         warnings: further lines that every report must show.
-        profile_settings: those that can change a number.
-        methods: where each network comes from; the words above are made of it.
+        profile_settings: settings of the profile that can change a number.
+        methods: origin of each network; the texts above are made from it.
         costs: latency and peak memory, where the experiment measures them.
-        versions: of what made the plan.
+        versions: versions of the software that made the plan.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
@@ -133,21 +134,21 @@ class StoredPlan:
 
 
 class DamagedPlanError(HarnessError):
-    """A stored plan that cannot be read, whoever wrote it."""
+    """Error for a stored plan that cannot be read, whoever wrote it."""
 
 
 def plan_path(results: Path, profile: str, experiment: str) -> Path:
-    """Where the plan of an experiment is stored."""
+    """Return the path of the stored plan of an experiment."""
     return results / profile / experiment / "plan.json"
 
 
 def measurements_dir(results: Path, profile: str) -> Path:
-    """Folder of a profile's measurements, shared by its experiments."""
+    """Return the folder of a profile's measurements, shared by its experiments."""
     return results / profile / "measurements"
 
 
 def samples_dir(results: Path, profile: str, experiment: str) -> Path:
-    """Folder of the crops and expert maps that an experiment's figures are made of."""
+    """Return the folder of the crops and expert maps for an experiment's figures."""
     return results / profile / experiment / "samples"
 
 

@@ -1,4 +1,4 @@
-"""A running average of a network's weights, which is measured in the place of the weights."""
+"""Running average of a network's weights, which is measured instead of the weights."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Average:
     (after 500 steps at 0.999, 0.61 of the average is still the initial weights).
 
     Args:
-        model: in training; its present weights are the first average.
-        decay: from 0 to below 1.
+        model: network in training; its present weights are the first average.
+        decay: share of the old average in each step, in [0, 1).
 
     Attributes:
         model: a network with the averaged weights, in evaluation mode.
@@ -30,7 +30,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: SRModel) -> None:
-        """Take in the weights after a step; buffers are those of the network."""
+        """Update the average with the weights after a step; buffers are copied from the network."""
         self._update(list(self.model.parameters()), list(model.parameters()), None)
         for mine, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
             mine.copy_(theirs)

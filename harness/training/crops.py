@@ -1,4 +1,4 @@
-"""Square HR crops of images that lie one behind the other: where they are, and their pixels."""
+"""Square HR crops of images that are stored one after the other: their places and pixels."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from harness.training.randomness import Crops, Ints
 
 @dataclass(frozen=True)
 class Places:
-    """Where the crops of a batch lie in the pixels of all images, (B, 1) int64 each.
+    """Places of a batch's crops in the pixels of all images, (B, 1) int64 each.
 
     Attributes:
         corner: position of the crop's first value.
-        line: values from one row to the next.
-        plane: values from one colour to the next.
-        side: of the crop.
-        horizontal, vertical, transposed: whether it is turned so, in this order.
+        line: number of values from one row to the next.
+        plane: number of values from one colour to the next.
+        side: side of the crop in pixels.
+        horizontal, vertical, transposed: whether it is mirrored left-right, mirrored up-down,
+            transposed; in this order.
     """
 
     corner: Tensor
@@ -34,13 +35,13 @@ class Places:
 
 
 def places(held: Held, images: Ints, chosen: Crops, device: torch.device) -> Places:
-    """Places of crops.
+    """Compute the places of crops.
 
     Args:
         held: the images.
-        images: (B,) which of them each crop is of.
-        chosen: where in them.
-        device: of the result.
+        images: (B,) index of the image of each crop.
+        chosen: position of each crop in its image.
+        device: device of the result.
     """
     height, width = held.sizes[images].T
     corner = held.offsets[images] + chosen.top * width + chosen.left
@@ -50,15 +51,16 @@ def places(held: Held, images: Ints, chosen: Crops, device: torch.device) -> Pla
 
 
 def cut(pixels: Tensor, at: Places, largest: int) -> Tensor:
-    """Crops as they lie in the images, not turned.
+    """Cut crops as they are in the images, without mirroring.
 
     Args:
-        pixels: of all images, with `largest` values behind the last.
+        pixels: pixels of all images, with `largest` values behind the last.
         at: the crops, none of them larger than `largest`.
         largest: side of the result.
 
     Returns:
-        (B, 3, largest, largest) uint8; rows below a crop repeat its last, columns run on.
+        (B, 3, largest, largest) uint8. Rows below a crop repeat its last row; columns to its right
+        are whatever pixels follow.
     """
     row = torch.arange(largest, device=pixels.device).unsqueeze(0).minimum(at.side - 1)
     colour = torch.arange(3, device=pixels.device).unsqueeze(0) * at.plane
@@ -69,7 +71,7 @@ def cut(pixels: Tensor, at: Places, largest: int) -> Tensor:
 
 
 def turned(images: Tensor, at: Places) -> Tensor:
-    """Square images (B, C, S, S), each mirrored and transposed as its place says."""
+    """Mirror and transpose square images (B, C, S, S), each as its place says."""
     for flip, axis in ((at.horizontal, 3), (at.vertical, 2), (at.transposed, 0)):
         other = images.flip(axis) if axis else images.mT
         images = torch.where(flip[..., None, None].bool(), other, images)

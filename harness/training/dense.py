@@ -1,12 +1,13 @@
 """Training samples for networks that make whole images: LR patches with their whole HR crops.
 
-As SeemoRe and IGConv train. All samples of a batch have one whole scale, drawn for each batch. As
-in `harness.training.patches`, a batch is a pure function of (seed, step), made on the device for
-all samples at once, and its LR patches are Pillow's bicubic of the 8-bit HR patches, bit for bit.
+SeemoRe and IGConv are trained this way. All samples of a batch have the same integer scale, drawn
+for each batch. As in `harness.training.patches`, a batch is a pure function of (seed, step), made
+on the device for all samples at once, and its LR patches are Pillow's bicubic of the 8-bit HR
+patches, bit for bit.
 
-That is what IGConv's code does (torchvision's resize of Pillow images, after turning them).
-SeemoRe's reads LR images that were made before, by MATLAB's bicubic from whole images: inside a
-patch they differ from ours by rounding, in the outermost pixels by what lies beyond the crop.
+IGConv's code does the same (torchvision's resize of Pillow images, after mirroring them). SeemoRe's
+code reads LR images that were made before, by MATLAB's bicubic from whole images: inside a patch
+they differ from ours by rounding, and in the outermost pixels by what lies beyond the crop.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class DenseBatch:
     Attributes:
         lr: (B, 3, patch, patch).
         hr: (B, 3, patch * scale, patch * scale).
-        scale: of all samples.
+        scale: scale of all samples.
     """
 
     lr: Tensor
@@ -41,7 +42,7 @@ class DenseBatch:
 
 
 class DenseSource(ImageSource):
-    """Training samples from the images of a dataset, the scale drawn for each batch.
+    """Training samples from the images of a dataset, with the scale drawn for each batch.
 
     Args, Raises: as `ImageSource`; the settings are those of a dense method.
     """
@@ -54,7 +55,7 @@ class DenseSource(ImageSource):
         self.weights = {s: resize_weights([patch * s], patch).to(device) for s in settings.scales}
 
     def batch(self, step: int) -> DenseBatch:
-        """The batch of a step (from 0)."""
+        """Make the batch of a step (from 0)."""
         patch, scales = self.settings.patch, self.settings.scales
         held, images, rng = self._of_step(step)
         scale, chosen = draw_dense(rng, held.sizes[images], patch, scales)

@@ -1,4 +1,4 @@
-"""Where training images are kept: all on the device as 8 bits, or read when they are needed."""
+"""Storage of training images: all on the device as 8 bits, or read when they are needed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ READERS = 8
 
 @dataclass(frozen=True)
 class Held:
-    """Images one behind the other.
+    """Images stored one after the other.
 
     Attributes:
-        pixels: uint8 values of all images, each as (3, H, W), and then some zeros.
-        offsets: (n,) where each image begins.
+        pixels: uint8 values of all images, each as (3, H, W), followed by some zeros.
+        offsets: (n,) position at which each image begins.
         sizes: (n, 2) height and width.
     """
 
@@ -44,12 +44,12 @@ def hold(
     Args:
         items: the images.
         check: refuses an image by name and (height, width).
-        margin: zeros behind the last image.
-        device: where they go.
-        label: what they are, for the progress bar.
+        margin: number of zeros behind the last image.
+        device: target device.
+        label: description of the images, for the progress bar.
 
     Raises:
-        HarnessError: of `check`; or when the device has no room for them.
+        HarnessError: `check` refuses an image, or the device has no room for them.
     """
     sizes = [item.size() for item in items]
     for item, size in zip(items, sizes, strict=True):
@@ -84,24 +84,24 @@ def _put(pixels: Tensor, offset: int, item: ImageItem, size: tuple[int, int]) ->
 
 
 class Everything:
-    """All images of a set on the device, read once."""
+    """Storage of all images of a set on the device, read once."""
 
     def __init__(self, images: Dataset, check: Check, margin: int, device: torch.device) -> None:
         self.held = hold(images.items, check, margin, device, images.name)
 
     def of_step(self, step: int, picked: Ints) -> tuple[Held, Ints]:
-        """Images, and the position of each picked one in them."""
+        """Return the images, and the index of each picked one in them."""
         del step
         return self.held, picked
 
 
 class OneByOne:
-    """Images that are read for each batch, by threads, those of the next batch ahead.
+    """Storage that reads images for each batch, in threads that also read ahead for the next batch.
 
     Args:
         images: the training set.
         check, margin, device: as `hold`.
-        picks: images (B,) of a step.
+        picks: returns the images (B,) of a step.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class OneByOne:
         self.ahead: dict[int, dict[int, Future[Tensor]]] = {}
 
     def of_step(self, step: int, picked: Ints) -> tuple[Held, Ints]:
-        """Images, and the position of each picked one in them."""
+        """Return the images, and the index of each picked one in them."""
         reading = self.ahead.pop(step, None) or self._start(picked)
         self.ahead = {step + 1: self._start(self.picks(step + 1))}
         images = {index: future.result() for index, future in reading.items()}

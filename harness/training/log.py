@@ -1,4 +1,4 @@
-"""`log.jsonl` of a training run."""
+"""Log of a training run, `log.jsonl`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from harness.common.progress import say
 
 
 class Log:
-    """`log.jsonl`: one line per interval; lines after the resumed step are dropped.
+    """Log with one line per interval; lines after the resumed step are dropped.
 
-    So are damaged lines at the end, which a crash leaves; others are set aside in `log.damaged`.
+    Damaged lines at the end, which a crash leaves, are dropped too; others are moved to
+    `log.damaged`.
     """
 
     def __init__(self, path: Path, step: int) -> None:
@@ -46,7 +47,7 @@ class Log:
         """Append a line.
 
         Raises:
-            HarnessError: when it cannot be written.
+            HarnessError: it cannot be written.
         """
         try:
             with self.path.open("a", encoding="utf-8") as file:
@@ -59,7 +60,7 @@ class Log:
 
 
 def _step_of(line: bytes) -> int | None:
-    """The step of a line; None where it is damaged."""
+    """Read the step of a line; None where it is damaged."""
     try:
         values: dict[str, Any] = checksums.parse(line)
     except ValueError:

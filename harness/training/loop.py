@@ -1,8 +1,8 @@
-"""The training loop: visible, resumable, exact.
+"""Training loop: visible, resumable, exact.
 
-Everything random is a function of (seed, step): samples (`harness.data`) and the Gumbel noise
-(reseeded each step). So a checkpoint needs weights, optimiser and step, and a run that was killed
-at any moment ends with the same weights, on a CPU bit for bit.
+Everything random is a function of (seed, step): samples (`harness.training`) and the Gumbel noise
+(reseeded each step). So a checkpoint needs only weights, optimiser and step, and a run that was
+killed at any moment ends with the same weights, on a CPU bit for bit.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SHOW_EVERY = 10
 
 
 def _step_seed(seed: int, step: int) -> int:
-    """Seed of a step's noise; different from the seed of the initial weights."""
+    """Make the seed of a step's noise; different from the seed of the initial weights."""
     return (seed + 1) * 1_000_003 + step
 
 
@@ -62,7 +62,7 @@ def _resume(state: State, path: Path, recipe: Recipe) -> None:
 
 
 def _facts(run: Run, data: Dataset) -> dict[str, Any]:
-    """What all checkpoints of a run say of it; putting it into words takes longer than a step."""
+    """Describe a run for all its checkpoints; once, since this takes longer than a step."""
     recipe = run.recipe
     return {
         "method": recipe.method,
@@ -98,7 +98,7 @@ def _sole_trainer(folder: Path, wait: bool) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: what, where and on which device."""
+    """Training run: recipe, folder and device."""
 
     recipe: Recipe
     profile: Profile
@@ -109,33 +109,33 @@ class Run:
 
     @property
     def settings(self) -> Training:
-        """The method's own schedule."""
+        """Schedule of the method."""
         return self.profile.training.for_method(parse(self.recipe.method))
 
     @property
     def checkpoint(self) -> Path:
-        """The run's only checkpoint, the newest."""
+        """Path of the run's only checkpoint, the newest."""
         return self.folder / "checkpoint.pt"
 
     def is_finished(self) -> bool:
-        """Whether the run has reached its last step."""
+        """Tell whether the run has reached its last step."""
         return self.checkpoint.exists() and bool(checkpoints.read(self.checkpoint).get("finished"))
 
 
 def train(run: Run, data: Dataset, wait: bool = False) -> Path:
-    """Train, or go on training, until the last step.
+    """Train, or continue training, until the last step.
 
     Args:
-        run: what and where.
+        run: the run.
         data: the training set, whose fingerprint is in the recipe.
-        wait: wait for another process that trains this, instead of raising `BusyError`.
+        wait: whether to wait for another process that trains this, instead of raising `BusyError`.
 
     Returns:
-        path of the checkpoint.
+        Path of the checkpoint.
 
     Raises:
         BusyError: another process trains this run.
-        HarnessError: unwritable folder, unsuitable images, or a loss that is not finite.
+        HarnessError: the folder is unwritable, images are unsuitable, or a loss is not finite.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with the work saved.
     """
     keep_freed_memory()
@@ -198,7 +198,7 @@ def _loop(
 
 
 class _Clock:
-    """Seconds of training, those of earlier processes included, and the speed of this one."""
+    """Seconds of training, including earlier processes, and the speed of this process."""
 
     def __init__(self, before: float, step: int) -> None:
         self.before = before
@@ -219,7 +219,7 @@ def _validates(settings: Training, step: int, per_epoch: int, total: int) -> boo
 
 
 def _check_finite(run: Run, state: State, values: dict[str, Tensor]) -> None:
-    """Before logging and saving, so that a good checkpoint is never replaced by a bad one."""
+    """Check the loss before logging and saving, so that a good checkpoint is never replaced."""
     loss = values["loss"].item()
     if math.isfinite(loss) and all(bool(p.isfinite().all()) for p in state.model.parameters()):
         return

@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""Losses that training minimises."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def losses(
     settings: Training,
     balance_weights: Sequence[float] | None = None,
 ) -> dict[str, Tensor]:
-    """What is minimised, and its parts to look at.
+    """Compute the loss, and its parts for the log.
 
     Args:
-        model: one that answers queries, or has one scale, for a `Batch`; one that makes whole
-            images, at one or several scales, for a `DenseBatch`.
-        batch: of the model's kind.
+        model: for a `Batch`, a network that answers queries or has one scale; for a `DenseBatch`,
+            one that makes whole images at one or several scales.
+        batch: batch of the kind that the model needs.
         settings: weights of the parts.
         balance_weights: w_j of the balance loss.
 
@@ -46,7 +46,7 @@ def losses(
 
 
 def _dense(model: SRModel, batch: DenseBatch, weight: float) -> dict[str, Tensor]:
-    """L1 of all pixels, and the frequency loss at a weight (SeemoRe and IGConv+)."""
+    """Compute L1 of all pixels, and the weighted frequency loss (SeemoRe and IGConv+)."""
     # In any precision of training: there is no transform of bfloat16.
     sr = model.image(batch.lr, batch.scale).float()
     l1 = (sr - batch.hr).abs().mean()
@@ -62,7 +62,7 @@ def total_loss(
     settings: Training,
     balance_weights: Sequence[float] | None,
 ) -> Tensor:
-    """L1, or MoEISR's loss where there are experts."""
+    """Compute L1, or MoEISR's loss where there are experts."""
     if routing is None:
         return l1
     return moeisr_loss(
@@ -76,7 +76,7 @@ def total_loss(
 
 
 def compiled(objective: Objective) -> Objective:
-    """The same through torch.compile, with the noise that it has without."""
+    """Run the losses through torch.compile, with the same noise as without."""
     from torch._inductor import config
 
     config.fallback_random = True

@@ -1,7 +1,7 @@
 """Training samples: LR patches with random queries (LIIF, sec. 5.1), made on the device.
 
-A batch is a pure function of (seed, step): a run that was stopped goes on with exactly the
-samples it would have seen. No step works sample by sample: crops are gathered, resized and
+A batch is a pure function of (seed, step): a run that was stopped continues with exactly the
+samples it would have seen. No operation works sample by sample: crops are gathered, resized and
 queried for the whole batch, and only the crops and the queried pixels are read.
 """
 
@@ -38,13 +38,13 @@ class Batch:
     target: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on another device."""
+        """Copy the batch to another device."""
         parts = (self.lr, self.coord, self.cell, self.target)
         return Batch(*(part.to(device, non_blocking=True) for part in parts))
 
 
 class PatchSource(ImageSource):
-    """Training samples from the images of a dataset, each of a scale of its own.
+    """Training samples from the images of a dataset, each with its own random scale.
 
     Args, Raises: as `ImageSource`.
     """
@@ -58,7 +58,7 @@ class PatchSource(ImageSource):
         self.weights = resize_weights(sides, settings.patch).to(device)
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step (from 0)."""
+        """Make the batch of a step (from 0)."""
         s = self.settings
         held, images, rng = self._of_step(step)
         chosen = draw(rng, held.sizes[images], s.patch, (s.scale_min, s.scale_max))
@@ -79,14 +79,14 @@ class PatchSource(ImageSource):
         )
 
     def _low(self, pixels: Tensor, at: Places) -> Tensor:
-        """LR patches (B, 3, patch, patch) in [-1, 1], mirrored and transposed."""
+        """Make LR patches (B, 3, patch, patch) in [-1, 1], mirrored and transposed."""
         weights = self.weights[at.side.squeeze(1) - self.smallest]
         small = resize_crops(cut(pixels, at, self.largest), weights).float()
         return unit(turned(small, at)) * 2 - 1
 
 
 def _targets(pixels: Tensor, at: Places, y: Tensor, x: Tensor) -> Tensor:
-    """(B, Q, 3) uint8 of the pixels (y, x) of the turned crops."""
+    """Read the pixels (y, x) of the mirrored and transposed crops, (B, Q, 3) uint8."""
     row = torch.where(at.transposed.bool(), x, y)
     column = torch.where(at.transposed.bool(), y, x)
     row = torch.where(at.vertical.bool(), at.side - 1 - row, row)

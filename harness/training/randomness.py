@@ -1,9 +1,9 @@
-"""What is random in a batch of training samples: a function of (seed, step).
+"""Random choices in a batch of training samples, as a function of (seed, step).
 
-The small numbers (which scale, where, which flips) come from NumPy. The queries are the first Q
-places of a permutation of a crop's pixels, in closed form: a Feistel network on pairs (y, x),
-whose round functions are random tables. It is a bijection for any side, needs neither sorting nor
-a loop over samples, and whole numbers are the same on every device.
+The small numbers (scale, position, flips) come from NumPy. The queries are the first Q places of a
+permutation of a crop's pixels, in closed form: a Feistel network on pairs (y, x), whose round
+functions are random tables. It is a bijection for any side, needs neither sorting nor a loop over
+samples, and integers are the same on every device.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Crops:
 
 @dataclass(frozen=True)
 class Draws(Crops):
-    """The random choices of B samples with queries.
+    """Random choices of B samples with queries.
 
     Attributes:
         tables: (B, ROUNDS, largest side) round functions of `permuted`, each below its side.
@@ -51,19 +51,19 @@ class Draws(Crops):
 
 
 def _below(rng: np.random.Generator, limit: Ints) -> Ints:
-    """Uniform whole numbers from 0 to limit - 1, for each limit (below 2^31)."""
+    """Draw uniform integers from 0 to limit - 1, for each limit (below 2^31)."""
     draws = rng.integers(0, 2**32, limit.shape, dtype=np.uint32).astype(np.int64)
     return (draws * limit) >> 32
 
 
 def draw(rng: np.random.Generator, sizes: Ints, patch: int, scales: tuple[float, float]) -> Draws:
-    """Choices for samples of images of these sizes.
+    """Draw the choices for samples of images of these sizes.
 
     Args:
-        rng: of the step.
+        rng: random numbers of the step.
         sizes: (B, 2) height and width of each image, at least round(patch * largest scale).
         patch: side of the LR patch.
-        scales: smallest and largest; a sample's is uniform between them.
+        scales: smallest and largest scale; each sample's is uniform between them.
     """
     batch = len(sizes)
     side = np.rint(patch * rng.uniform(*scales, batch)).astype(np.int64)
@@ -76,34 +76,34 @@ def draw(rng: np.random.Generator, sizes: Ints, patch: int, scales: tuple[float,
 def draw_dense(
     rng: np.random.Generator, sizes: Ints, patch: int, scales: Sequence[int]
 ) -> tuple[int, Crops]:
-    """One scale for all samples, each as likely, and the crop of each.
+    """Draw one scale for all samples, each equally likely, and the crop of each.
 
     Args:
-        rng: of the step.
+        rng: random numbers of the step.
         sizes: (B, 2) height and width of each image, at least patch * largest scale.
         patch: side of the LR patch.
-        scales: to choose from.
+        scales: scales to choose from.
     """
     scale = scales[int(rng.integers(len(scales)))]
     return scale, _placed(rng, sizes, np.full(len(sizes), patch * scale, dtype=np.int64))
 
 
 def _placed(rng: np.random.Generator, sizes: Ints, side: Ints) -> Crops:
-    """Crops of these sides (B,), each place and each way to turn it as likely."""
+    """Draw crops of these sides (B,), every position and every flip equally likely."""
     corner = _below(rng, sizes - side[:, None] + 1)
     return Crops(side, corner[:, 0], corner[:, 1], rng.integers(0, 2, (len(sizes), 3)))
 
 
 def permuted(queries: int, side: Tensor, tables: Tensor) -> tuple[Tensor, Tensor]:
-    """Different pixels of square crops: the first places of a permutation of each.
+    """Choose different pixels of square crops: the first places of a permutation of each.
 
     Args:
-        queries: how many, Q; at most the pixels of the smallest crop.
+        queries: number of pixels, Q; at most the pixels of the smallest crop.
         side: (B, 1) int64.
         tables: (B, rounds, largest side) int64, values from 0 to side - 1.
 
     Returns:
-        rows and columns, (B, Q) int64 each.
+        Rows and columns, (B, Q) int64 each.
 
     Example:
         >>> y, x = permuted(4, torch.tensor([[2]]), torch.tensor([[[0, 1], [1, 1]]]))

@@ -1,8 +1,8 @@
-"""Pillow's antialiased bicubic as two matrix products, for many crops of different sides at once.
+"""Pillow's antialiased bicubic as two matrix products, for crops of different sides at once.
 
-Pillow works on whole numbers: weights are rounded to 22 binary places, and each of its two
-passes rounds to 8 bits. Products and sums of such numbers are exact in float64, so these
-patches are Pillow's own, bit for bit, on every device.
+Pillow works on integers: weights are rounded to 22 binary places, and each of its two passes rounds
+to 8 bits. Products and sums of such numbers are exact in float64, so these patches are Pillow's
+own, bit for bit, on every device.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _cubic(x: _Array) -> _Array:
 
 
 def _weights(side: int, size: int) -> _Array:
-    """(size, side) weights of the input pixels in each output pixel, times 2^22."""
+    """Compute the (size, side) weights of the input pixels in each output pixel, times 2^22."""
     scale = side / size
     spread = max(scale, 1.0)
     centre = (np.arange(size)[:, None] + 0.5) * scale
@@ -46,14 +46,14 @@ def _weights(side: int, size: int) -> _Array:
 
 
 def resize_weights(sides: Sequence[int], size: int) -> Tensor:
-    """Weights of resizing lines of different lengths to one.
+    """Compute the weights for resizing lines of different lengths to one length.
 
     Args:
         sides: input lengths.
         size: output length.
 
     Returns:
-        (len(sides), size, longest side) float32, whole numbers, 2^22 for one; zero beyond a line.
+        (len(sides), size, longest side) float32, integers, 2^22 for one; zero beyond a line.
     """
     table = torch.zeros(len(sides), size, max(sides))
     for row, side in zip(table, sides, strict=True):
@@ -62,14 +62,14 @@ def resize_weights(sides: Sequence[int], size: int) -> Tensor:
 
 
 def resize_crops(crops: Tensor, weights: Tensor) -> Tensor:
-    """Square crops resized as Pillow does, columns first.
+    """Resize square crops as Pillow does, columns first.
 
     Args:
         crops: (B, C, S, S) uint8; what lies beyond a crop's own side is ignored.
-        weights: (B, size, S) of `resize_weights`, one side for each crop.
+        weights: (B, size, S) from `resize_weights`, one side for each crop.
 
     Returns:
-        (B, C, size, size) float64, whole numbers from 0 to 255.
+        (B, C, size, size) float64, integers from 0 to 255.
     """
     exact = weights.double()
     batch, channels, height, width = crops.shape
@@ -79,5 +79,5 @@ def resize_crops(crops: Tensor, weights: Tensor) -> Tensor:
 
 
 def _to_byte(total: Tensor) -> Tensor:
-    """Sums of products with weights, rounded half up and clamped to 8 bits."""
+    """Round sums of products with weights half up, and clamp them to 8 bits."""
     return total.mul_(math.ldexp(1, -_PLACES)).add_(0.5).floor_().clamp_(0, 255)

@@ -1,4 +1,4 @@
-"""The images that a training run draws its batches from."""
+"""Source of the images from which a training run draws its batches."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class ImageSource(ABC):
 
     Args:
         images: the training set.
-        settings: of one method.
-        seed: of all randomness.
-        device: where images are held and batches are made.
-        scale: the largest there is.
+        settings: settings of one method.
+        seed: seed of all randomness.
+        device: device where images are held and batches are made.
+        scale: the largest scale.
 
     Raises:
-        HarnessError: when an image is smaller than the largest HR crop, there are too few for a
-            batch, or the device has no room for them.
+        HarnessError: an image is smaller than the largest HR crop, there are too few for a batch,
+            or the device has no room for them.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ImageSource(ABC):
 
     @abstractmethod
     def batch(self, step: int) -> object:
-        """The batch of a step (from 0)."""
+        """Make the batch of a step (from 0)."""
 
     def _check_size(self, name: str, size: tuple[int, int]) -> None:
         if min(size) < self.largest:
@@ -69,7 +69,7 @@ class ImageSource(ABC):
             )
 
     def _picked(self, step: int) -> Ints:
-        """Numbers (B,) of a step's images. Each epoch shows every image `repeat` times."""
+        """Return the indices (B,) of a step's images; an epoch shows each `repeat` times."""
         epoch, position = divmod(step, self.per_epoch)
         if self.order is None or self.order[0] != epoch:
             rng = np.random.default_rng([self.seed, 0, epoch])
@@ -78,7 +78,7 @@ class ImageSource(ABC):
         return self.order[1][position * size : (position + 1) * size]
 
     def _of_step(self, step: int) -> tuple[Held, Ints, np.random.Generator]:
-        """Images, the position of each sample's in them, and the step's random numbers."""
+        """Return the images, the index of each sample's image, and the step's random numbers."""
         held, images = self.images.of_step(step, self._picked(step))
         return held, images, np.random.default_rng([self.seed, 1, step])
 

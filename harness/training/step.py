@@ -1,4 +1,4 @@
-"""One step of training, and what it changes: weights, optimiser, average."""
+"""Training step, and the state that it changes: weights, optimiser, average."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from harness.upscale.network import autocast
 
 @dataclass
 class State:
-    """A training run between two steps.
+    """State of a training run between two steps.
 
     Attributes:
-        balance: the weights w_j; None for ones.
-        average: of the weights; None where they are measured themselves.
+        balance: weights w_j of the balance loss; None for ones.
+        average: running average of the weights; None where the weights themselves are measured.
     """
 
     model: SRModel
@@ -42,11 +42,11 @@ class State:
 
     @property
     def measured(self) -> SRModel:
-        """The network that is measured: with averaged weights, if there are any."""
+        """Network that is measured: with averaged weights, if there are any."""
         return self.model if self.average is None else self.average.model
 
     def content(self) -> dict[str, Any]:
-        """Its part of a checkpoint: `state_dict` is measured, `unaveraged` goes on training."""
+        """Return its part of a checkpoint: `state_dict` is measured, `unaveraged` trained on."""
         found: dict[str, Any] = {
             "state_dict": _on_cpu(self.measured),
             "optimizer": self.optimizer.state_dict(),
@@ -57,10 +57,10 @@ class State:
         return found if self.average is None else {**found, "unaveraged": _on_cpu(self.model)}
 
     def restore(self, content: dict[str, Any], source: str) -> None:
-        """Go on from a checkpoint's content; `source` is what errors call it.
+        """Continue from a checkpoint's content; `source` is its name in errors.
 
         Raises:
-            HarnessError: weights or averages of another network.
+            HarnessError: the weights or averages are of another network.
         """
         load_strictly(self.measured, content["state_dict"], source)
         try:
@@ -81,21 +81,21 @@ def _on_cpu(model: SRModel) -> dict[str, Tensor]:
 
 
 def learning_rate(settings: Training, step: int, per_epoch: int) -> float:
-    """Adam's rate at a step (from 0): multiplied by gamma at every milestone."""
+    """Compute Adam's rate at a step (from 0): multiplied by gamma at every milestone."""
     passed = settings.passed(step, per_epoch)
     return settings.lr * settings.gamma ** bisect_right(settings.milestones, passed)
 
 
 def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State:
-    """A run before its first step.
+    """Make the state of a run before its first step.
 
     Args:
-        recipe: what is trained.
-        settings: the method's own schedule.
-        device: where.
+        recipe: recipe of the network.
+        settings: schedule of the method.
+        device: device of the network.
 
     Raises:
-        UsageError: settings that do not suit the network.
+        UsageError: settings do not suit the network.
     """
     torch.manual_seed(recipe.seed)
     model = build(recipe.method, **recipe.build)
@@ -110,15 +110,15 @@ def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State
 
 
 def make_optimizer(model: SRModel, settings: Training) -> torch.optim.Adam:
-    """Adam, fused: one pass over all parameters instead of a dozen small operations for each."""
+    """Make a fused Adam: one pass over all parameters instead of many small operations for each."""
     return torch.optim.Adam(model.parameters(), lr=settings.lr, betas=settings.betas, fused=True)
 
 
 def restore_optimizer(optimizer: torch.optim.Adam, stored: dict[str, Any]) -> None:
-    """Take Adam's averages from a checkpoint; its settings are the recipe's, as it was made.
+    """Restore Adam's averages from a checkpoint; its settings stay those of the recipe.
 
     Raises:
-        harness.checkpoints.state_dicts.DAMAGE: averages that are not of these weights.
+        harness.checkpoints.state_dicts.DAMAGE: the averages do not belong to these weights.
     """
     groups = optimizer.param_groups
     weights = dict(enumerate(weight for group in groups for weight in group["params"]))
@@ -134,10 +134,10 @@ def restore_optimizer(optimizer: torch.optim.Adam, stored: dict[str, Any]) -> No
 
 
 def check_patch(method: str, patch: int, window: int) -> None:
-    """A training patch is not extended, as an image is in evaluation.
+    """Check that a training patch has whole windows: it is not extended, as in evaluation.
 
     Raises:
-        UsageError: a patch that is no whole number of windows.
+        UsageError: the patch is no whole number of windows.
     """
     if patch % window:
         raise UsageError(
@@ -147,7 +147,7 @@ def check_patch(method: str, patch: int, window: int) -> None:
 
 
 def _check_scales(method: str, settings: Training, model: SRModel) -> None:
-    """The scales of a network of several are its own to say (`scales`)."""
+    """Refuse training scales that a multi-scale network does not have."""
     known = model.scales or settings.scales
     if not set(settings.scales) <= set(known):
         raise UsageError(
@@ -161,7 +161,7 @@ def _listed(scales: Sequence[int]) -> str:
 
 
 def _balance_weights(recipe: Recipe, model: SRModel) -> list[float] | None:
-    """w_j: the profile's, with that of the method's name; None for ones."""
+    """Return w_j: the profile's, changed by the method's name; None for ones."""
     weights = recipe.training.get("balance_weights")
     changed = parse(recipe.method).changes.balance
     if not (weights or changed):
@@ -183,15 +183,15 @@ def optimise(
     noise: int,
     objective: Objective,
 ) -> dict[str, Tensor]:
-    """One step of a network.
+    """Train a network for one step.
 
     Args:
-        state: whose network, optimiser and average are changed; `step` is not.
-        batch: on the network's device.
-        settings: precision, and those of the objective.
+        state: its network, optimiser and average are changed; `step` is not.
+        batch: batch on the network's device.
+        settings: precision, and settings of the objective.
         rate: learning rate.
         noise: seed of the Gumbel noise.
-        objective: `losses`, or that compiled.
+        objective: `losses`, or its compiled form.
 
     Returns:
         `loss` and its parts (`harness.training.losses.losses`), detached; reading them waits for

@@ -35,7 +35,7 @@ class Validator:
         )
 
     def __call__(self, model: SRModel) -> float:
-        """Mean PSNR in dB."""
+        """Compute the mean PSNR in dB."""
         was_training = model.training
         model.eval()
         values = []

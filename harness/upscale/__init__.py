@@ -1,1 +1,1 @@
-"""The SR image of a network, and of an image file, in strips."""
+"""SR images of networks, and of image files, in strips."""

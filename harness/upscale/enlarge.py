@@ -1,4 +1,4 @@
-"""From one image file to a larger one, in strips: memory does not grow with the result."""
+"""Enlargement of one image file in strips: memory does not grow with the result."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def begin(
     rendering: Rendering | None = None,
     size: tuple[int, int] | None = None,
 ) -> Streamed:
-    """The enlarged image in the making. Args: as `enlarge_file`."""
+    """Start the enlarged image, which is made strip by strip. Args: as `enlarge_file`."""
     return stream(
         rendering.of(subject.model, scale) if rendering else subject.model,
         unit(source.rgb)[None],
@@ -61,7 +61,7 @@ def begin(
 def enlarged_rows(
     made: Streamed, source: Source, layout: Layout, progress: Bar | None = None
 ) -> Iterator[Rows]:
-    """The enlarged image from top to bottom, (rows, width, channels) of `layout` at a time."""
+    """Yield the enlarged image from top to bottom, as (rows, width, channels) of `layout`."""
     alpha = None if source.alpha is None else Resize(source.alpha, layout.size)
     top = 0
     for strip in made.strips:
@@ -80,7 +80,7 @@ def enlarged_rows(
 
 
 def _stored(strip: Tensor, bits: int) -> Rows:
-    """(channels, rows, width) in [0, 1] as (rows, width, channels) of a file."""
+    """Convert (channels, rows, width) in [0, 1] to (rows, width, channels) of a file."""
     values = quantise(strip).cpu() if bits == 8 else quantise(strip.cpu(), torch.uint16)
     rows: Rows = values.permute(1, 2, 0).contiguous().numpy()
     return rows
@@ -88,11 +88,11 @@ def _stored(strip: Tensor, bits: int) -> Rows:
 
 @dataclass(frozen=True)
 class Enlarged:
-    """A file that was written.
+    """Enlarged file that was written.
 
     Attributes:
-        layout: of the image in it.
-        macs: multiply-adds by CMSR, and without; None where the rendering is plain.
+        layout: layout of the image in it.
+        macs: MACs with CMSR, and without; None where the rendering is plain.
     """
 
     layout: Layout
@@ -111,12 +111,12 @@ def enlarge_file(
     size: tuple[int, int] | None = None,
     progress: Bar | None = None,
 ) -> Enlarged:
-    """Write the enlarged image, whole or not at all.
+    """Write the enlarged image, all or nothing.
 
     Args:
         subject: the method.
         source: the image.
-        scale: at least 1.
+        scale: scale factor, at least 1.
         settings: precision and memory.
         path: the file that is made, or replaced at the end.
         kind: its type, of `harness.upscale.image_files.check_target`.

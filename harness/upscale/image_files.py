@@ -40,13 +40,13 @@ _CONTIGUOUS, _WHITE_IS_ZERO = 1, 0  # TIFF tags 284, 262
 
 @dataclass(frozen=True)
 class Source:
-    """An image taken apart.
+    """Parts of an image.
 
     Attributes:
-        rgb: the colours, uint8 (3, h, w); uint16 of files with 16 bits per channel.
+        rgb: colours, uint8 (3, h, w); uint16 for files with 16 bits per channel.
         alpha: (1, h, w) of the same type; None without transparency.
         grey: whether it was a grey image.
-        metadata: colour profile, EXIF and print size of the file, kept.
+        metadata: colour profile, EXIF and print size of the file, which are kept.
     """
 
     rgb: Tensor
@@ -56,15 +56,15 @@ class Source:
 
     @property
     def bits(self) -> int:
-        """Of a channel: 8 or 16."""
+        """Bits of a channel: 8 or 16."""
         return torch.iinfo(self.rgb.dtype).bits
 
 
 def open_source(path: Path) -> Source:
-    """Read an image as a camera's viewer would show it (EXIF orientation applied).
+    """Read an image with its EXIF orientation applied, as an image viewer does.
 
     Raises:
-        HarnessError: missing or unreadable.
+        HarnessError: it is missing or unreadable.
     """
     values = _sixteen_bits(path)
     if values is None:
@@ -86,7 +86,7 @@ def open_source(path: Path) -> Source:
 
 
 def _sixteen_bits(path: Path) -> Rows | None:
-    """(h, w, channels) uint16 of a file with 16 bits per channel, of 1 to 4 channels; else None.
+    """Read a file with 16 bits per channel as uint16 (h, w, channels), 1 to 4 channels; else None.
 
     Pillow keeps one byte of each two of 16-bit colour; it gives the other one when it is told that
     the file has them in the other order.
@@ -123,7 +123,7 @@ def _raw_mode(tile: Any) -> str:
 
 
 def _read_as(image: ImageFile, raw_mode: str) -> None:
-    """Have the pixels of an image that is not read yet taken for others."""
+    """Make Pillow read the pixels of an image, which are not read yet, as another type."""
 
     def told(args: Any) -> Any:
         return raw_mode if isinstance(args, str) else (raw_mode, *args[1:])
@@ -132,7 +132,7 @@ def _read_as(image: ImageFile, raw_mode: str) -> None:
 
 
 def _metadata(path: Path) -> tuple[Metadata, int]:
-    """What a file says beside its pixels, and the EXIF orientation that its pixels are read in."""
+    """Read what a file says beside its pixels, and the EXIF orientation of its pixels."""
     with opened(path) as image:
         info = image.info
         try:
@@ -144,7 +144,7 @@ def _metadata(path: Path) -> tuple[Metadata, int]:
 
 
 def _exif(image: Image.Image) -> tuple[bytes | None, int]:
-    """EXIF without what is no longer true, and the orientation that is to be applied."""
+    """Return EXIF without what is no longer true, and the orientation to apply."""
     read = image.getexif()
     kept = Image.Exif()
     for tag in sorted(_KEPT_TAGS.intersection(read)):
@@ -160,7 +160,7 @@ def _true(folder: dict[int, Any]) -> dict[int, Any]:
 
 
 def _dpi(found: Any) -> tuple[float, float] | None:
-    """Pixels per inch, where a file says them and every type can hold them."""
+    """Return the pixels per inch, where a file says them and every type can hold them."""
     try:
         x, y = (float(value) for value in found)
     except (TypeError, ValueError, ZeroDivisionError):
@@ -169,7 +169,7 @@ def _dpi(found: Any) -> tuple[float, float] | None:
 
 
 def _upright(values: Rows, orientation: int) -> Rows:
-    """(h, w, channels) values as EXIF says that they are seen."""
+    """Turn (h, w, channels) values as the EXIF orientation says."""
     if orientation in (5, 6, 7, 8):
         values = values.swapaxes(0, 1)
     rows = -1 if orientation in (3, 4, 7, 8) else 1
@@ -178,7 +178,7 @@ def _upright(values: Rows, orientation: int) -> Rows:
 
 
 def enlarged_size(source: Source, scale: float) -> tuple[int, int]:
-    """(H, W) of the enlarged image."""
+    """Compute (H, W) of the enlarged image."""
     return round(source.rgb.shape[-2] * scale), round(source.rgb.shape[-1] * scale)
 
 
@@ -200,8 +200,8 @@ def check_target(
         size: (H, W) of the enlarged image, where the factor does not decide it.
 
     Raises:
-        HarnessError: unknown suffix, missing folder, a type without transparency, or one that
-            cannot hold an image of that size (or not without holding it in memory).
+        HarnessError: the suffix is unknown, the folder is missing, the type has no transparency, or
+            it cannot hold an image of that size (or not without holding it in memory).
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind is None or not is_writable(path):

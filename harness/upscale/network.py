@@ -1,4 +1,4 @@
-"""From an LR image to an SR image of any size, in strips of bounded memory."""
+"""Super-resolution of an LR image to any size, in strips of bounded memory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PRECISIONS = tuple(_DTYPES)
 
 @dataclass(frozen=True)
 class Upscaled:
-    """An SR image and how it was made.
+    """SR image and how it was made.
 
     Attributes:
         image: (1, 3, H, W) on the CPU.
         lr_size: (h, w) of the LR image as the network saw it, extended to whole windows.
-        choice: as in `Streamed`.
+        choice: choice of experts, as in `Streamed`.
     """
 
     image: Tensor
@@ -33,10 +33,10 @@ class Upscaled:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Mixed precision for a block of code; nothing at fp32.
+    """Enable mixed precision for a block of code; does nothing at fp32.
 
     Raises:
-        UsageError: for an unknown precision.
+        UsageError: the precision is unknown.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"Unknown precision '{precision}'. Available: {', '.join(PRECISIONS)}")
@@ -46,7 +46,7 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 
 def device_of(model: SRModel) -> torch.device:
-    """The device of a network's weights; the CPU where it has none."""
+    """Return the device of a network's weights; the CPU where it has none."""
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
@@ -62,23 +62,23 @@ def stream(
     memory: int | None = None,
     stored: torch.dtype = torch.uint8,
 ) -> Streamed:
-    """SR image, or a region of it, in strips of rows.
+    """Make an SR image, or a region of it, in strips of rows.
 
     Args:
-        model: in evaluation mode, on the device that does the work.
+        model: network in evaluation mode, on the device that does the work.
         lr: (1, 3, h, w) in [0, 1].
-        scale: factor; decides the cell's clip, and whether networks of few scales can do it.
+        scale: scale factor; decides the cell's clip, and whether networks of few scales can do it.
         size: (H, W) of the result; default round(h * scale), round(w * scale).
         box: the region; the whole image if None.
         precision: fp32, or bf16 or fp16 (encoder by autocast, decoder in its matrix products).
-        memory: bytes that a band of LR rows may take, in the encoder and the decoder; None: what
-            suits the device. No band is less than a row.
+        memory: bytes that a band of LR rows may take, in the encoder and the decoder; None: a value
+            that suits the device. A band is at least one row.
         stored: type of the LR image's values in its file, uint8 or uint16; bicubic rounds to it.
 
     Raises:
-        UsageError: when a network of one or several scales is asked for another.
-        ValueError: for a region that leaves the image, or a size other than (h, w) times the scale
-            where the model makes no other.
+        UsageError: a network of one or several scales is asked for another.
+        ValueError: the region leaves the image, or the size is not (h, w) times the scale where the
+            model makes no other.
     """
     h, w = lr.shape[-2:]
     rounded = (round(h * scale), round(w * scale))
@@ -108,7 +108,7 @@ def upscale(
     precision: str = "fp32",
     memory: int | None = None,
 ) -> Upscaled:
-    """SR image, or a region of it, as a whole. Args, Raises: as `stream`."""
+    """Make an SR image, or a region of it, as a whole. Args, Raises: as `stream`."""
     made = stream(model, lr, scale, size, box=box, precision=precision, memory=memory)
     height = box.height if box else (size or (round(lr.shape[-2] * scale),))[0]
     image = torch.empty(1, 3, 0, 0)
@@ -124,15 +124,16 @@ def upscale(
 
 @torch.inference_mode()
 def expert_map(model: SRModel, lr: Tensor, precision: str = "fp32") -> Tensor | None:
-    """Expert of each LR pixel as the network sees it, without decoding anything.
+    """Choose the expert of each LR pixel as the network sees it, without decoding anything.
 
     Args:
-        model: in evaluation mode.
+        model: network in evaluation mode.
         lr: (1, 3, h, w) in [0, 1].
         precision: as in `stream`.
 
     Returns:
-        (h, w) numbers from 0, shallowest first; None (and no work) for networks without experts.
+        (h, w) expert numbers from 0, shallowest first; None (and no work) for networks without
+        experts.
     """
     device = device_of(model)
     with autocast(device, precision):

@@ -3,9 +3,9 @@
 The LIIF and LTE projects store `{"model": {"name", "args", "sd"}, ...}`, SwinIR, SeemoRe and IGConv
 a state dict, bare or under `params`; EDSR's project and RDN-pytorch bare state dicts. A
 specification, or the shapes where there is none, becomes a method and options of `baselines.build`
-(`networks`, `bare`, `igconv`); pairs of names (`keys`, `encoders`, `seemore`) translate the weights
-in both directions;
-what only the official constructors need is checked and made anew (`constructed`).
+(`networks`, `bare`, `igconv`). Pairs of names (`keys`, `encoders`, `seemore`) translate the weights
+in both directions. Entries that only the official constructors need are checked and made anew
+(`constructed`).
 """
 
 from harness.checkpoints.official.constructed import Unneeded

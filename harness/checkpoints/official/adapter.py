@@ -1,4 +1,4 @@
-"""What an adapter of an official encoder is, and how official arguments become ours."""
+"""Adapters of official encoders, and the translation of official arguments into ours."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ class Constructed:
     """Entries of state dicts that an encoder's constructor computes; by default there are none."""
 
     def read(self, state: Mapping[str, Tensor], options: Options) -> dict[str, float]:
-        """What must be remembered to write them again.
+        """Return what must be remembered to write the entries again.
 
         Args:
-            state: by the encoder's own official names.
-            options: ours, where they differ from the paper's.
+            state: state dict by the encoder's own official names.
+            options: our options, where they differ from the paper's.
 
         Raises:
-            HarnessError: when the official network would answer otherwise with them.
+            HarnessError: the official network would give other results with these entries.
         """
         del state, options
         return {}
 
     def write(self, state: StateDict, encoder: nn.Module, memory: Mapping[str, float]) -> StateDict:
-        """A state dict with them, in official order, from one without."""
+        """Add the entries, in official order, to a state dict without them."""
         del encoder, memory
         return state
 
     def unneeded(self, state: Mapping[str, Tensor]) -> list[Unneeded]:
-        """Those of a state dict, and why our network does without."""
+        """List the entries of a state dict, and why our network does not need them."""
         del state
         return []
 
 
 @dataclass(frozen=True)
 class NetworkAdapter:
-    """How the weights of an official network and ours become each other.
+    """Translation between the weights of an official network and ours.
 
     Attributes:
         ours: our name of the encoder or system.
@@ -61,13 +61,13 @@ class NetworkAdapter:
 
 @dataclass(frozen=True)
 class EncoderAdapter(NetworkAdapter):
-    """How an official encoder that has specifications and ours become each other.
+    """Translation between an official encoder that has specifications and ours.
 
     Attributes:
         official: its name in specifications.
         defaults: its official arguments.
-        options: ours from complete official arguments.
-        arguments: official ones from our complete options.
+        options: makes our options from complete official arguments.
+        arguments: makes official arguments from our complete options.
     """
 
     official: str
@@ -78,11 +78,11 @@ class EncoderAdapter(NetworkAdapter):
 
 @dataclass(frozen=True)
 class Part:
-    """An encoder that a specification asks for.
+    """Encoder that a specification asks for.
 
     Attributes:
-        options: ours, where they differ from the paper's.
-        scale: of its own upsampler; None without.
+        options: our options, where they differ from the paper's.
+        scale: scale of its own upsampler; None without.
     """
 
     adapter: EncoderAdapter
@@ -91,10 +91,10 @@ class Part:
 
 
 def take(what: str, args: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Official arguments over their official defaults.
+    """Merge official arguments with their official defaults.
 
     Raises:
-        HarnessError: for an unknown one.
+        HarnessError: an argument is unknown.
     """
     for key in args:
         if key not in defaults:
@@ -105,7 +105,7 @@ def take(what: str, args: Mapping[str, Any], defaults: Mapping[str, Any]) -> dic
 
 
 def differing(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the values that are not the defaults."""
+    """Select the values that differ from the defaults."""
     return {k: v for k, v in values.items() if k not in defaults or _plain(defaults[k]) != v}
 
 
@@ -114,12 +114,12 @@ def _plain(value: Any) -> Any:
 
 
 def defaults_of(factory: Callable[..., object]) -> Options:
-    """The options of what builds a part of a network, where it has them left out."""
+    """Return the default options of the function that builds a part of a network."""
     parameters = inspect.signature(factory).parameters.items()
     return {name: _plain(p.default) for name, p in parameters if p.default is not p.empty}
 
 
 def our_defaults(encoder: str) -> Options:
-    """Our options of an encoder at the paper's sizes."""
+    """Return our options of an encoder at the paper's sizes."""
     found = defaults_of(ENCODERS[encoder])
     return {name: value for name, value in found.items() if name != "scale"}

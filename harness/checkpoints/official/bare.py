@@ -1,9 +1,9 @@
-"""State dicts without a specification: what network they are, from their keys and shapes.
+"""State dicts without a specification: their networks are recognised by keys and shapes.
 
-SwinIR's, SeemoRe's and IGConv's projects publish their networks so, EDSR's and PyTorch versions of
-RDN too. What colour values a network works on is told by its colour shift (EDSR), by its project
-(SwinIR, SeemoRe, IGConv, RDN) or not at all; then it is assumed to be the LIIF project's, [-1, 1],
-which `Bare.note` says.
+SwinIR's, SeemoRe's and IGConv's projects publish their networks so, and so do EDSR's and PyTorch
+versions of RDN. The colour values that a network works on follow from its colour shift (EDSR), or
+from its project (SwinIR, SeemoRe, IGConv, RDN). Otherwise they are assumed to be the LIIF
+project's, [-1, 1], which `Bare.note` says.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ from harness.common.errors import HarnessError, UsageError
 
 @dataclass(frozen=True)
 class Bare:
-    """A state dict that was recognised.
+    """State dict that was recognised.
 
     Attributes:
-        project: whose network it is.
-        plan: how it is built.
-        values: that the file or its project decides; "" where they are assumed.
+        project: project that the network belongs to.
+        plan: how the network is built.
+        values: colour values that the file or its project decides; "" where they are assumed.
         note: what is assumed; "" for nothing.
-        averaged: its project measures the running average of the weights, where a file has both.
+        averaged: whether its project measures the running average of the weights, where a file has
+            both.
     """
 
     project: str
@@ -49,16 +50,16 @@ class Bare:
 
 
 def recognise(state: State, values: str | None = None, network: Spec | None = None) -> Bare | None:
-    """The network of a bare state dict; None for one of no known kind.
+    """Recognise the network of a bare state dict; None for an unknown kind.
 
     Args:
-        state: by official names.
-        values: that the network works on, where the file leaves them open: signed, unit, bytes.
-        network: official name and arguments, where the file leaves them open (IGConv).
+        state: state dict by official names.
+        values: colour values of the network, where the file does not say: signed, unit, bytes.
+        network: official name and arguments, where the file does not say (IGConv).
 
     Raises:
-        HarnessError: a kind that is known but not supported, or shapes that make no sense.
-        UsageError: values or arguments that contradict the file.
+        HarnessError: the kind is known but not supported, or the shapes make no sense.
+        UsageError: values or arguments contradict the file.
     """
     if any(sign in state for sign in igconv.SIGNS):
         plan, note = igconv.plan_of_state(state, network)
@@ -100,7 +101,7 @@ def _plan(
 
 
 def _scale(state: State, prefix: str, features: int) -> int:
-    """From sub-pixel convolutions: one that multiplies channels by nine is x3, else x2 each."""
+    """Find the scale from sub-pixel convolutions: channels times nine is x3, else x2 each."""
     steps = [v for k, v in state.items() if re.fullmatch(rf"{re.escape(prefix)}\.\d+\.weight", k)]
     shuffles = [v for v in steps if v.shape[0] % 4 == 0 or v.shape[0] % 9 == 0]
     if not shuffles:
@@ -152,14 +153,14 @@ def _rdn(state: State) -> Bare:
 
 
 def _but_last(state: State, prefix: str) -> State:
-    """Without the convolution that makes colours, the last below a prefix."""
+    """Drop the convolution that makes colours, the last below a prefix."""
     numbers = [int(m[1]) for key in state if (m := re.match(rf"{prefix}\.(\d+)\.", key))]
     last = f"{prefix}.{max(numbers, default=0)}."
     return {key: value for key, value in state.items() if not key.startswith(last)}
 
 
 def pytorch_rdn_keys(scale: int) -> Keys:
-    """Names of RDN-pytorch (yjn870): the last convolution stands apart from the upsampler."""
+    """Return the key pairs of RDN-pytorch (yjn870), whose last convolution is separate."""
     return Keys(
         (
             ("sfe1", "shallow1"),
@@ -206,7 +207,7 @@ def _check_classical(state: State) -> None:
     """Refuse the SwinIR networks that are not for classical SR.
 
     Raises:
-        HarnessError: saying which it is.
+        HarnessError: the network is another one; the message says which.
     """
     reasons = [why for key, why in _NOT_CLASSICAL.items() if key in state]
     if "upsample.0.weight" not in state:

@@ -1,7 +1,7 @@
 """Entries of official state dicts that the constructors compute, and that we do not need.
 
-They are checked when a file is read, since the official network takes them as they stand, and
-made again when one is written.
+They are checked when a file is read, because the official network uses them as they are, and made
+again when a file is written.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _SHIFTED_BLOCK = re.compile(r"(layers\.\d+\.residual_group\.blocks\.\d*[13579])\
 
 @dataclass(frozen=True)
 class Unneeded:
-    """Keys of a file that our network does without.
+    """Keys of a file that our network does not need.
 
     Attributes:
-        keys: as in the file.
-        why: in words.
+        keys: keys as in the file.
+        why: reason in words.
     """
 
     keys: tuple[str, ...]
@@ -44,7 +44,7 @@ class Unneeded:
 
 
 def colour_shift(rgb_range: float) -> StateDict:
-    """The entries of EDSR's two colour shifts: 1x1 convolutions that add or take the mean."""
+    """Make the entries of EDSR's two colour shifts: 1x1 convolutions that add or take the mean."""
     mean = torch.tensor(DIV2K_MEAN)
     found: StateDict = {}
     for name, sign in (("sub_mean", -1), ("add_mean", 1)):
@@ -54,7 +54,7 @@ def colour_shift(rgb_range: float) -> StateDict:
 
 
 def shift_range(state: Mapping[str, Tensor]) -> float | None:
-    """The colour range of EDSR's shift layers; None where they are absent or none of EDSR's."""
+    """Find the colour range of EDSR's shift layers; None where they are absent or not EDSR's."""
     if "sub_mean.bias" not in state or state["sub_mean.bias"].shape != (3,):
         return None
     rgb_range = round(-float(state["sub_mean.bias"][0]) / DIV2K_MEAN[0], 3)
@@ -67,15 +67,15 @@ def shift_range(state: Mapping[str, Tensor]) -> float | None:
 
 @dataclass(frozen=True)
 class WindowTables:
-    """What the constructor of a transformer with windows computes.
+    """Tables that the constructor of a transformer with windows computes.
 
     Attributes:
-        network: its name.
-        index: what the index table's key ends with, where the bias table's has
+        network: name of the network.
+        index: ending of the index table's key, where the bias table's has
             `relative_position_bias_table`.
-        positions: the index table of windows of a side.
-        mask: of shifted windows: (h, w), window, shift, device.
-        patch: side of the LR patches of the official training, which masks are stored for.
+        positions: makes the index table of windows of a side.
+        mask: makes the mask of shifted windows from (h, w), window, shift, device.
+        patch: side of the LR patches of the official training, for which masks are stored.
     """
 
     network: str
@@ -85,7 +85,7 @@ class WindowTables:
     patch: int
 
     def construction(self, window: int) -> int:
-        """Side of the images that the official trainings' masks are for."""
+        """Return the side of the images that the official trainings' masks are for."""
         return whole_windows((self.patch, self.patch), window)[0]
 
 
@@ -98,11 +98,11 @@ SRFORMER = WindowTables(
 def tables(
     kind: WindowTables, state: Mapping[str, Tensor], window: int, construction: int
 ) -> StateDict:
-    """A state dict, official names, with masks and index tables in their places.
+    """Add masks and index tables to a state dict with official names, in their places.
 
     Args:
-        kind: of the network.
-        state: without them.
+        kind: tables of the network.
+        state: state dict without them.
         window: side of the windows.
         construction: side of the image that the masks are stored for.
     """
@@ -120,10 +120,10 @@ def tables(
 
 
 def construction_size(kind: WindowTables, state: Mapping[str, Tensor], window: int) -> int:
-    """Side of the image that a transformer's stored masks belong to.
+    """Find the side of the image that a transformer's stored masks belong to.
 
     Raises:
-        HarnessError: for masks or index tables that the constructor does not make: the official
+        HarnessError: masks or index tables are not those that the constructor makes: the official
             network would use them.
     """
     masks = {key: value for key, value in state.items() if MASK.fullmatch(key)}

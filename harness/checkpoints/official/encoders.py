@@ -1,4 +1,4 @@
-"""The encoders of the official projects: EDSR-baseline, RDN, RCAN and SwinIR."""
+"""Encoders of the official projects: EDSR-baseline, RDN, RCAN and SwinIR."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from harness.common.errors import HarnessError
 
 
 def part_of(spec: Mapping[str, Any]) -> Part:
-    """Our encoder of an official specification.
+    """Find our encoder for an official specification.
 
     Raises:
-        HarnessError: for an unknown encoder, argument or value.
+        HarnessError: an encoder, argument or value is unknown.
     """
     name = str(spec["name"])
     if name not in ADAPTERS:
@@ -41,10 +41,10 @@ def part_of(spec: Mapping[str, Any]) -> Part:
 
 
 def spec_of(encoder: str, options: Mapping[str, Any], scale: int | None) -> dict[str, Any]:
-    """The official specification of our encoder.
+    """Make the official specification of our encoder.
 
     Raises:
-        HarnessError: when the official project has none of these sizes.
+        HarnessError: the official project has no encoder of these sizes.
     """
     adapter = next(a for a in ADAPTERS.values() if a.ours == encoder)
     complete = adapter.arguments({**our_defaults(encoder), **options})
@@ -64,20 +64,23 @@ def _edsr_arguments(options: Options) -> dict[str, Any]:
 
 
 class ColourShift(Constructed):
-    """Two 1x1 convolutions before and after the network; the LIIF family never calls them."""
+    """Two 1x1 convolutions before and after the network, which the LIIF family never calls."""
 
     why = "colour shift by constants; the LIIF family does not use it"
 
     def read(self, state: Mapping[str, Tensor], options: Options) -> dict[str, float]:
+        """Check the colour shift; see `Constructed.read`."""
         del options
         found = constructed.shift_range(state)
         return {} if found is None else {"rgb_range": found}
 
     def write(self, state: StateDict, encoder: nn.Module, memory: Mapping[str, float]) -> StateDict:
+        """Add the colour shift; see `Constructed.write`."""
         del encoder
         return {**constructed.colour_shift(memory.get("rgb_range", 1)), **state}
 
     def unneeded(self, state: Mapping[str, Tensor]) -> list[Unneeded]:
+        """List the colour shift's keys; see `Constructed.unneeded`."""
         keys = tuple(key for key in state if constructed.SHIFT.fullmatch(key))
         return [Unneeded(keys, self.why)] if keys else []
 
@@ -121,7 +124,7 @@ def _rcan_arguments(options: Options) -> dict[str, Any]:
 
 
 def _swinir_options(args: Mapping[str, Any]) -> Options:
-    """In the LTE project everything but the upsampler is fixed."""
+    """Make our SwinIR options; in the LTE project everything but the upsampler is fixed."""
     if not args["no_upsampling"]:
         raise HarnessError("SwinIR in the LTE project is supported as an encoder only.")
     return {}
@@ -150,15 +153,18 @@ class Tables(Constructed):
         self.kind = kind
 
     def read(self, state: Mapping[str, Tensor], options: Options) -> dict[str, float]:
+        """Check the tables; see `Constructed.read`."""
         window = int({**our_defaults(self.ours), **options}["window"])
         return {"construction": constructed.construction_size(self.kind, state, window)}
 
     def write(self, state: StateDict, encoder: nn.Module, memory: Mapping[str, float]) -> StateDict:
+        """Add the tables; see `Constructed.write`."""
         assert isinstance(encoder, SwinIR | SRFormer)
         size = int(memory.get("construction", self.kind.construction(encoder.window)))
         return constructed.tables(self.kind, state, encoder.window, size)
 
     def unneeded(self, state: Mapping[str, Tensor]) -> list[Unneeded]:
+        """List the tables' keys; see `Constructed.unneeded`."""
         reasons = {
             constructed.MASK: "attention masks of one image size; made for each image here",
             constructed.INDEX: "index tables that follow from the window",

@@ -1,8 +1,8 @@
 """Networks of the IGConv project: state dicts under `params` or `params_ema`.
 
-Sizes show in the shapes. What does not show, the project's option files say under `network_g`:
-whether kernels are averaged, EDSR's residual scaling, the largest scale. Where nobody hands that
-over, it is taken to be as in the files that the project released its networks with.
+The sizes follow from the shapes. Other settings are in the project's option files under
+`network_g`: whether kernels are averaged, EDSR's residual scaling, the largest scale. Where they
+are not given, they are assumed to be as in the files that the project released its networks with.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ _SHOWN = {
 
 
 def plan_of_state(state: State, network: Spec | None) -> tuple[Plan, str]:
-    """How a network of the project is built, and what is assumed about it.
+    """Find how a network of the project is built, and what is assumed about it.
 
     Args:
-        state: by official names.
+        state: state dict by official names.
         network: official name and arguments; None where they are not known.
 
     Raises:
-        HarnessError: for encoders that the harness has not, and arguments that it cannot follow.
-        UsageError: for arguments that contradict the state dict.
+        HarnessError: the harness does not have the encoder, or cannot follow an argument.
+        UsageError: arguments contradict the state dict.
     """
     family = _family(state)
     plus = "skip.convs.freq" in state
@@ -80,10 +80,10 @@ def plan_of_state(state: State, network: Spec | None) -> tuple[Plan, str]:
 
 
 def plan_of_method(method: str, options: Mapping[str, Any]) -> Plan:
-    """How a method's network is built, with the official names of its weights.
+    """Find how a method's network is built, with the official names of its weights.
 
     Raises:
-        HarnessError: when the project has no such network.
+        HarnessError: the project has no such network.
     """
     parts = parse(method)
     encoder = {**our_defaults(parts.encoder), **(options.get("encoder") or {})}
@@ -96,14 +96,14 @@ def plan_of_method(method: str, options: Mapping[str, Any]) -> Plan:
 
 
 def architecture(method: str) -> str:
-    """The official name of a method's network."""
+    """Return the official name of a method's network."""
     family = _of_method(method)
     assert family is not None
     return family.names[_PLUS[parse(method).upsampler]]
 
 
 def _of_method(method: str) -> Family | None:
-    """None for methods that the project has no network of."""
+    """Find the family of a method; None for methods that the project has no network of."""
     parts = parse(method)
     if parts.upsampler not in _PLUS:
         return None
@@ -129,7 +129,7 @@ def _upsampler_sizes(state: State, family: Family) -> Options:
 
 
 def _upsampler_keys(place: str) -> Keys:
-    """IGConv at its official place, and IGSample."""
+    """Return the key pairs of IGConv at its official place, and of IGSample."""
     pairs = []
     for official, ours in ((place, "convolution"), ("skip.convs", "sampling")):
         pairs += [
@@ -140,7 +140,7 @@ def _upsampler_keys(place: str) -> Keys:
 
 
 def _released(family: Family, plus: bool, encoder: Options) -> tuple[Mapping[str, Any], str]:
-    """What the project's option files say, and that it is assumed."""
+    """Return what the project's option files say, and a note that it is assumed."""
     found: dict[str, Any] = {**(AVERAGING if plus else PLAIN)}
     words = f"taken to {'average' if plus else 'leave'} its kernels"
     if family.ours == "edsr":
@@ -153,7 +153,7 @@ def _released(family: Family, plus: bool, encoder: Options) -> tuple[Mapping[str
 
 
 def _check_shown(family: Family, plus: bool, network: Spec, sizes: Options) -> None:
-    """Refuse arguments that are not those of the state dict."""
+    """Refuse arguments that differ from those of the state dict."""
     name, args = network["name"], network["args"]
     known = {"igconv": False, "igconv+igsample": True}
     if name != family.names[plus] or known.get(args.get("upsampler"), plus) != plus:
@@ -169,14 +169,14 @@ def _check_shown(family: Family, plus: bool, network: Spec, sizes: Options) -> N
 
 
 def _check_followed(arguments: Mapping[str, Any]) -> None:
-    """Refuse arguments that another network would be needed for."""
+    """Refuse arguments that need another network."""
     mean = tuple(arguments.get("rgb_mean", DIV2K_MEAN))
     if arguments["img_range"] != 1 or mean != DIV2K_MEAN:
         raise HarnessError("Only IGConv networks on images in [0, 1] less DIV2K's mean are known.")
 
 
 def _changed(method: str, encoder: Options, upsampler: Options) -> dict[str, Any]:
-    """Options for `baselines.build`, where they differ from the method's."""
+    """Select the options for `baselines.build` that differ from the method's."""
     parts = parse(method)
     made_by = UPSAMPLERS[parts.upsampler]
     backbone = made_by.backbones[parts.encoder]

@@ -1,4 +1,4 @@
-"""The encoders of the IGConv project, as its state dicts have them."""
+"""Encoders of the IGConv project, as in its state dicts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.common.errors import HarnessError
 
 
 class _CalledShift(ColourShift):
-    """RCAN's colour shift, which the project does call."""
+    """Colour shift of RCAN, which the project does call."""
 
     why = "colour shift by constants; made anew"
 
@@ -41,10 +41,10 @@ class Family:
     Attributes:
         ours: our name of the encoder.
         names: official names of the networks, without and with IGSample; "" for none.
-        sign: an entry of a state dict that tells the encoder.
+        sign: entry of a state dict that identifies the encoder.
         upsampler: official name of IGConv in the network.
-        sizes: options of the encoder from a state dict.
-        keys: names of the encoder's weights, from its complete options.
+        sizes: finds the options of the encoder from a state dict.
+        keys: makes the names of the encoder's weights from its complete options.
         constructed: entries that the constructor computes.
         defaults: official arguments that no shape shows, of a network without and with IGSample.
     """

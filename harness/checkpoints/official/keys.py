@@ -1,4 +1,4 @@
-"""Names of weights in official files and in our networks, each the other's translation."""
+"""Translation between the names of weights in official files and in our networks."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Keys:
     pairs: tuple[tuple[str, str], ...]
 
     def ours(self, official: str) -> str | None:
-        """Our key of an official one; None where no pair fits."""
+        """Translate an official key to ours; None where no pair fits."""
         found = (_translate(official, theirs, ours) for theirs, ours in self.pairs)
         return next((key for key in found if key is not None), None)
 
     def official(self, ours: str) -> str | None:
-        """The official key of one of ours; None where no pair fits."""
+        """Translate one of our keys to the official one; None where no pair fits."""
         found = (_translate(ours, own, theirs) for theirs, own in self.pairs)
         return next((key for key in found if key is not None), None)
 
     def below(self, official: str, ours: str) -> Keys:
-        """The same pairs for networks that are parts of others.
+        """Make the same pairs for networks that are parts of others.
 
         Args:
             official: name of the part in the official network; "" for the whole.

@@ -44,7 +44,7 @@ _SHARED = {
 
 
 def lmliif(args: Mapping[str, Any]) -> Plan:
-    """Of LM-LIIF's arguments."""
+    """Make our options from LM-LIIF's arguments."""
     a = take("LM-LIIF", args, {**_SHARED, "feat_unfold": True})
     options = {
         **_sizes(a),
@@ -56,7 +56,7 @@ def lmliif(args: Mapping[str, Any]) -> Plan:
 
 
 def lmlte(args: Mapping[str, Any]) -> Plan:
-    """Of LM-LTE's arguments."""
+    """Make our options from LM-LTE's arguments."""
     a = take("LM-LTE", args, {**_SHARED, "hidden_dim": 128})
     if not a["mod_input"]:
         raise HarnessError(
@@ -68,7 +68,7 @@ def lmlte(args: Mapping[str, Any]) -> Plan:
 
 
 def _sizes(a: Mapping[str, Any]) -> Options:
-    """Of render MLP and latent MLP."""
+    """Make the sizes of render MLP and latent MLP."""
     render = take("render MLP", a["imnet_spec"]["args"], _RENDER)
     latent = take("latent MLP", a["hypernet_spec"]["args"], {"out_dim": 0, "hidden_list": ()})
     modulated = render["mod_scale"] and render["mod_shift"]
@@ -109,7 +109,7 @@ def _plan(name: str, a: Mapping[str, Any], decoder: Options) -> Plan:
 
 
 def _defaults(name: str, encoder: str) -> Options:
-    """Our options where `baselines.build` is given none."""
+    """Return our options where `baselines.build` is given none."""
     usual = {
         "lmliif": {"depth": 7, "latent_width": 208, "unfold": True, "compressed": True},
         "lmlte": {"depth": 9, "latent_width": 288, "fourier_width": 128},
@@ -119,7 +119,7 @@ def _defaults(name: str, encoder: str) -> Options:
 
 
 def args_of(model: ImplicitSR) -> dict[str, Any]:
-    """The official arguments of one of our networks, without its encoder's."""
+    """Make the official arguments of one of our networks, without its encoder's."""
     decoder = model.decoder
     assert isinstance(decoder, LMDecoder)
     render = {"out_dim": 3, "hidden_dim": decoder.width, "hidden_depth": decoder.depth - 1}

@@ -37,13 +37,13 @@ IMPLICIT_KEYS = {
 
 
 def beyond_weights(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that change the answers of a network and leave no trace in its weights.
+    """Select the settings that change a network's results and are not visible in its weights.
 
     Args:
-        options: for `baselines.build`.
+        options: options for `baselines.build`.
 
     Returns:
-        those that are not the paper's.
+        Those settings that are not the paper's.
     """
     defaults = {
         "values": "signed",
@@ -59,7 +59,7 @@ def beyond_weights(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_in_words(method: str, options: Mapping[str, Any]) -> str:
-    """What `baselines.build` makes of these, for messages.
+    """Describe what `baselines.build` makes of these options, for messages.
 
     Example:
         >>> build_in_words("edsr-liif", {"encoder": {"blocks": 2}, "ensemble": False})
@@ -83,7 +83,7 @@ class _Made:
     ensemble: bool = True
 
     def mlp(self, spec: Mapping[str, Any], width: int) -> None:
-        """An official MLP over a decoder of this width."""
+        """Read an official MLP over a decoder of this width."""
         args = take("MLP", spec["args"], {"in_dim": 0, "out_dim": 3, "hidden_list": ()})
         if spec["name"] != "mlp" or args["out_dim"] != 3:
             raise HarnessError(
@@ -95,7 +95,7 @@ class _Made:
             self.head["hidden"] = hidden
 
     def plan(self, name: str, part: Part, decoder_defaults: Options) -> Plan:
-        """Of an official name, an encoder, and these options."""
+        """Make the plan from an official name, an encoder, and these options."""
         method = f"{part.adapter.ours}-{name}"
         decoder = differing(self.decoder, decoder_defaults)
         alone = not (self.head or part.options) and self.ensemble
@@ -131,7 +131,7 @@ def _liif(args: Mapping[str, Any]) -> Plan:
 
 
 def _lookup(encoder_spec: Mapping[str, Any]) -> Plan:
-    """LIIF's wrapper of a fixed-scale network, without an MLP."""
+    """Plan LIIF's wrapper of a fixed-scale network, without an MLP."""
     plan = _alone(str(encoder_spec["name"]), encoder_spec.get("args") or {})
     keys = plan.encoder.keys.below("encoder", "network")
     return Plan(plan.method, {**plan.options, "lookup": True}, keys, plan.encoder)
@@ -151,7 +151,7 @@ def _metasr(args: Mapping[str, Any]) -> Plan:
 
 
 def _alone(name: str, args: Mapping[str, Any]) -> Plan:
-    """A network with its own upsampler."""
+    """Plan a network with its own upsampler."""
     part = part_of({"name": name, "args": args})
     if part.scale is None:
         raise HarnessError("The checkpoint holds an encoder alone, which makes no image.")
@@ -173,10 +173,10 @@ _NETWORKS: dict[str, Callable[[Mapping[str, Any]], Plan]] = {
 
 
 def plan_of(name: str, args: Mapping[str, Any]) -> Plan:
-    """Our network of an official specification.
+    """Plan our network for an official specification.
 
     Raises:
-        HarnessError: for unknown architectures, arguments and values.
+        HarnessError: an architecture, argument or value is unknown.
     """
     if name not in _NETWORKS:
         raise HarnessError(unknown("official architecture", name, _NETWORKS))
@@ -184,7 +184,7 @@ def plan_of(name: str, args: Mapping[str, Any]) -> Plan:
 
 
 def project_of(name: str, plan: Plan) -> str:
-    """Whose specification a name is: LTE's code has SwinIR as encoder, LIIF's has not."""
+    """Find the project of a specification: LTE's code has SwinIR as encoder, LIIF's does not."""
     if name in lmf.NAMES:
         return "LMF project"
     return "LTE project" if name == "lte" or plan.encoder is SWINIR else "LIIF project"
@@ -193,15 +193,15 @@ def project_of(name: str, plan: Plan) -> str:
 def spec_for(
     model: ImplicitSR | FixedScaleSR | FixedScaleLookup, method: str, options: Mapping[str, Any]
 ) -> Spec:
-    """The official specification of one of our networks; the inverse of `plan_of`.
+    """Make the official specification of one of our networks; the inverse of `plan_of`.
 
     Args:
         model: the network.
-        method: that it was built as.
-        options: that it was built with.
+        method: method that it was built as.
+        options: options that it was built with.
 
     Raises:
-        HarnessError: when no official project has such a network.
+        HarnessError: no official project has such a network.
     """
     parts = parse(method)
     encoder = spec_of(parts.encoder, options.get("encoder") or {}, parts.scale)

@@ -1,4 +1,4 @@
-"""How an official specification becomes a network of ours: what all of them share."""
+"""Plans: how an official specification becomes one of our networks."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _COLOURS = {"values", "shifted"}
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is built and where its weights come from.
+    """Description of how a network is built and where its weights come from.
 
     Attributes:
-        method: for `baselines.build`.
-        options: for `baselines.build`, where they differ from the paper's.
+        method: method for `baselines.build`.
+        options: options for `baselines.build`, where they differ from the paper's.
         keys: official names of the weights.
         encoder: adapter of the encoder or system.
         place: official name of the encoder in the network; "" where it is the whole.
@@ -37,22 +37,22 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """The method, where the network has the paper's sizes; "" elsewhere."""
+        """Name of the method, where the network has the paper's sizes; "" elsewhere."""
         return method_name(self.method, self.options)
 
 
 def method_name(method: str, options: Mapping[str, Any]) -> str:
-    """The method that `baselines.build` makes of these; "" where its sizes are not the paper's."""
+    """Find the method that `baselines.build` makes of these; "" where a size is not the paper's."""
     given = {key: value for key, value in options.items() if value not in ({}, None)}
     encoder = given.pop("encoder", {})
     return "" if given or encoder.keys() - _COLOURS else method
 
 
 def feature_encoder(spec: Mapping[str, Any]) -> Part:
-    """The encoder under an implicit decoder.
+    """Find the encoder under an implicit decoder.
 
     Raises:
-        HarnessError: for an unknown one, or one with an upsampler.
+        HarnessError: the encoder is unknown, or has an upsampler.
     """
     part = part_of(spec)
     if part.scale is not None:

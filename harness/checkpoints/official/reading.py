@@ -25,15 +25,15 @@ _WRAPPERS = ("params", AVERAGED)
 
 @dataclass(frozen=True)
 class Official:
-    """A network read from an official file.
+    """Network read from an official file.
 
     Attributes:
-        network: with its weights.
+        network: network with its weights.
         plan: how it was built.
         layout: model-sd, {"model": {"name", "args", "sd"}}; params, {"params": state dict}; or
             state-dict, the weights alone.
-        project: whose layout it is.
-        unneeded: keys that the network does without.
+        project: project that the layout belongs to.
+        unneeded: keys that the network does not need.
         memory: what an export needs to write the same file again.
         note: what is assumed about it; "" for nothing.
     """
@@ -50,15 +50,16 @@ class Official:
 def read_official(
     content: Mapping[str, Any], values: str | None = None, network: Spec | None = None
 ) -> Official | None:
-    """The network of an official file; None when it is of no known layout.
+    """Read the network of an official file; None for an unknown layout.
 
     Args:
-        content: of the file.
-        values, network: see `harness.checkpoints.official.bare.recognise`.
+        content: content of the file.
+        values: see `harness.checkpoints.official.bare.recognise`.
+        network: see `harness.checkpoints.official.bare.recognise`.
 
     Raises:
-        HarnessError: unknown architectures, keys and shapes that do not fit (all are listed).
-        harness.checkpoints.state_dicts.DAMAGE: as it says.
+        HarnessError: architectures or keys are unknown, or shapes do not fit (all are listed).
+        harness.checkpoints.state_dicts.DAMAGE: the content is damaged.
     """
     model = content.get("model")
     if isinstance(model, Mapping) and {"name", "sd"} <= model.keys():
@@ -99,7 +100,7 @@ def _read_specified(content: Mapping[str, Any], model: Mapping[str, Any]) -> Off
 
 
 def _without_module(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Without the prefix that `DataParallel` leaves on every key."""
+    """Remove the prefix that `DataParallel` leaves on every key."""
     if state and all(str(key).startswith("module.") for key in state):
         return {key.removeprefix("module."): value for key, value in state.items()}
     return state
@@ -108,7 +109,7 @@ def _without_module(state: Mapping[str, Any]) -> Mapping[str, Any]:
 def _filled(
     plan: Plan, state: Mapping[str, Any], what: str
 ) -> tuple[SRModel, dict[str, Any], list[Unneeded]]:
-    """The network with its weights; what an export must remember; the keys not needed."""
+    """Return the network with its weights, what an export must remember, and the unneeded keys."""
     wrong = [str(key) for key, v in state.items() if not (isinstance(v, Tensor) and v.numel())]
     if wrong:
         listed = ", ".join(wrong[:5])

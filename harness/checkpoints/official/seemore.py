@@ -1,4 +1,4 @@
-"""SeemoRe's own files: state dicts under `params` or `params_ema`, as BasicSR writes them."""
+"""Official files of SeemoRe: state dicts under `params` or `params_ema`, as BasicSR writes them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _below(official: str, ours: str, parts: Mapping[str, str]) -> list[tuple[str
 
 
 def _block(official: str, ours: str, inside: str, parts: Mapping[str, str]) -> Keys:
-    """Names of one of a group's two blocks; `inside` is ours for what is not feed-forward."""
+    """Make the key pairs of one of a group's two blocks; `inside` is our name of its first part."""
     pairs = _below("block", inside, parts) + _below("ffn", "ffn", _FFN)
     pairs += [("norm_1", "norm1"), ("norm_2", "norm2")]
     return Keys(tuple(pairs)).below(official, ours)
@@ -63,13 +63,14 @@ ADAPTERS = {size: NetworkAdapter(size, KEYS, Constructed()) for size in SIZES}
 
 @dataclass(frozen=True)
 class Found:
-    """What a state dict tells of its network.
+    """Settings of a network that a state dict shows.
 
     Attributes:
-        size: the word in method names; T's where none has as many groups and channels.
-        options: ours, complete.
-        scale: of its upsampler.
-        assumed: it is not quite of that size, and has the settings that leave no trace from it.
+        size: size word in method names; T's where no size has as many groups and channels.
+        options: our options, complete.
+        scale: scale of its upsampler.
+        assumed: whether it has not exactly that size, and takes from it the settings that the state
+            dict does not show.
     """
 
     size: str
@@ -79,13 +80,13 @@ class Found:
 
 
 def found(state: Mapping[str, Tensor]) -> Found:
-    """The sizes of a SeemoRe.
+    """Find the sizes of a SeemoRe.
 
     Args:
-        state: by official names.
+        state: state dict by official names.
 
     Raises:
-        HarnessError: for images that are not RGB.
+        HarnessError: its images are not RGB.
     """
     channels, colours = state["conv_1.weight"].shape[:2]
     if colours != 3:

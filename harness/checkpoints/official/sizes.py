@@ -15,12 +15,12 @@ State = Mapping[str, Tensor]
 
 
 def count(state: State, pattern: str) -> int:
-    """How many numbers the first group of a pattern has among the keys."""
+    """Count the different numbers that the first group of a pattern has among the keys."""
     return len({match[1] for key in state if (match := re.match(pattern, key))})
 
 
 def rdn_sizes(state: State, block: str, first: str) -> Options:
-    """Options of an RDN.
+    """Find the options of an RDN.
 
     Args:
         state: its weights.
@@ -38,7 +38,7 @@ def rdn_sizes(state: State, block: str, first: str) -> Options:
 
 
 def transformer_sizes(state: State) -> Options:
-    """Options of SwinIR's or SRFormer's transformer, as far as both have them; no window."""
+    """Find the options that SwinIR's and SRFormer's transformers share, without the window."""
     block = re.compile(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.norm1")
     blocks = {(match[1], match[2]) for key in state if (match := block.match(key))}
     depths = Counter(group for group, _ in blocks)
@@ -53,6 +53,6 @@ def transformer_sizes(state: State) -> Options:
 
 
 def positions_of(state: State) -> int:
-    """Positions along a side that the bias table tells apart: pixels of a window, or patches."""
+    """Find the positions along a side that the bias table distinguishes: pixels or patches."""
     table = state["layers.0.residual_group.blocks.0.attn.relative_position_bias_table"]
     return (math.isqrt(table.shape[0]) + 1) // 2

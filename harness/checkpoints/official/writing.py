@@ -1,4 +1,4 @@
-"""Our networks, written as official checkpoint files."""
+"""Official checkpoint files, written from our networks."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from harness.common.errors import HarnessError
 
 @dataclass(frozen=True)
 class Written:
-    """The content of an official file.
+    """Content of an official file.
 
     Attributes:
-        content: to be saved.
-        layout: as in `Official`.
-        project: whose layout it is.
+        content: object to save.
+        layout: layout, as in `Official`.
+        project: project that the layout belongs to.
         architecture: official name of the network.
-        keys: entries of the state dict.
-        constructed: how many of them were made here, since our network does without.
+        keys: number of entries of the state dict.
+        constructed: how many of them were made here, because our network does not need them.
     """
 
     content: dict[str, Any]
@@ -49,16 +49,16 @@ class Written:
 def write_official(
     model: SRModel, method: str, options: Mapping[str, Any], memory: Mapping[str, Any]
 ) -> Written:
-    """One of our networks in the layout of its official project, all official keys included.
+    """Convert one of our networks to the layout of its official project, with all official keys.
 
     Args:
         model: the network.
-        method: that it was built as.
-        options: that it was built with.
-        memory: `Official.memory` of an imported one; {} for others.
+        method: method that it was built as.
+        options: options that it was built with.
+        memory: `Official.memory` of an imported network; {} for others.
 
     Raises:
-        HarnessError: when no official project has such a network.
+        HarnessError: no official project has such a network.
     """
     if isinstance(model, MultiScaleSR):
         plan = igconv.plan_of_method(method, options)
@@ -79,7 +79,7 @@ def write_official(
 
 
 def _remembered(memory: Mapping[str, Any], method: str, options: Mapping[str, Any]) -> Spec | None:
-    """The specification that the network came with, if it still says the same."""
+    """Return the specification that the network came with, if it still says the same."""
     spec = memory.get("spec")
     if spec is None:
         return None
@@ -90,7 +90,7 @@ def _remembered(memory: Mapping[str, Any], method: str, options: Mapping[str, An
 def _write_bare(
     model: FixedScaleSR, options: Mapping[str, Any], memory: Mapping[str, Any]
 ) -> Written:
-    """A network on values that only a state dict of its own project stands for."""
+    """Convert a network whose value range only a bare state dict of its project can express."""
     given = options.get("encoder") or {}
     colours = (given.get("values"), given.get("shifted", False))
     network = model.network
@@ -115,7 +115,7 @@ def _write_bare(
 
 
 def _write_seemore(model: FixedScaleSR, network: SeemoRe, memory: Mapping[str, Any]) -> Written:
-    """Refused where the file would be read as a network of other settings."""
+    """Convert a SeemoRe; refused where the file would be read as a network of other settings."""
     state = _official_state(_whole(next(iter(seemore.ADAPTERS.values()))), model, memory)
     told = seemore.found(state).options
     for name in seemore.UNSEEN:
@@ -129,12 +129,12 @@ def _write_seemore(model: FixedScaleSR, network: SeemoRe, memory: Mapping[str, A
 
 
 def _whole(adapter: NetworkAdapter, keys: Keys | None = None) -> Plan:
-    """Where the weights of a network that is all encoder go."""
+    """Make the plan of a network that is only an encoder, to place its weights."""
     return Plan("", {}, (keys or adapter.keys).below("", "network"), adapter, "")
 
 
 def _official_state(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> StateDict:
-    """The state dict by official names, in official order, with what the constructor makes."""
+    """Make the state dict with official names and order, including what the constructor makes."""
     place = f"{plan.place}." if plan.place else ""
     named: StateDict = {}
     for key, value in model.state_dict().items():

@@ -1,4 +1,4 @@
-"""Datasets by name. One file each; listed in `SPECS`."""
+"""Datasets by name: one file each, listed in `SPECS`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SPECS: dict[str, DatasetSpec] = {
 
 
 def check_name(name: str) -> str:
-    """The name itself.
+    """Return the name if it is a dataset's.
 
     Raises:
-        UsageError: for an unknown dataset, naming the nearest.
+        UsageError: the dataset is unknown; the message names the nearest.
     """
     if name not in SPECS:
         raise UsageError(unknown("dataset", name, SPECS))
@@ -30,11 +30,11 @@ def check_name(name: str) -> str:
 
 
 def find(name: str, root: Path | None) -> Dataset:
-    """The dataset of this name below the data root.
+    """Find the dataset of this name below the data root.
 
     Raises:
-        UsageError: for an unknown name.
-        HarnessError: when it is not there; names the folder and how to get it.
+        UsageError: the name is unknown.
+        HarnessError: the dataset is not there; the message names the folder and how to get it.
     """
     spec = SPECS[check_name(name)]
     return spec.find(spec, root)

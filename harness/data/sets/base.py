@@ -1,4 +1,4 @@
-"""What a dataset is, and how it is found."""
+"""Datasets, their images, and how they are found below a data root."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 class AbsentError(HarnessError):
-    """A dataset is not there; its published sizes are (`harness.data.sets.sizes`)."""
+    """Error for an absent dataset with published sizes (`harness.data.sets.sizes`)."""
 
 
 def no_official_lr(scale: int) -> Path | None:
-    """For datasets without LR images."""
+    """Return no LR path, for datasets without LR images."""
     del scale
     return None
 
 
 @dataclass(frozen=True)
 class ImageItem:
-    """One HR image of a dataset; can be pickled.
+    """HR image of a dataset; can be pickled.
 
     Attributes:
         name: file name without suffix.
-        load: reads it as uint8 (3, H, W).
-        size: its (height, width), without decoding it where that can be avoided.
-        fingerprint: changes when the file changes.
-        official_lr: path of the dataset's own LR image for an integer scale, if the dataset
-            has a folder for that scale.
-        prepared_lr: path of the LR image that `harness data prepare` makes, if there is a folder
-            of such images. A folder is the dataset's own or a prepared one, never both.
+        load: reads the image as uint8 (3, H, W).
+        size: returns (height, width), without decoding the image where possible.
+        fingerprint: text that changes when the file changes.
+        official_lr: returns the path of the dataset's own LR image for an integer scale, if the
+            dataset has a folder for that scale.
+        prepared_lr: returns the path of the LR image that `harness data prepare` makes, if there is
+            a folder of such images. A folder is the dataset's own or a prepared one, never both.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Dataset:
     """HR images in the order of their names.
 
     Attributes:
-        name: of the dataset.
-        description: for captions.
-        items: its images.
-        expected: how many images the published set has; None for sets of no fixed size.
-        protocol: PSNR protocol of the paper for it.
-        sizes_of: the set whose image sizes these are, where there are no images.
+        name: name of the dataset.
+        description: description for captions.
+        items: images of the dataset.
+        expected: number of images of the published set; None for sets of no fixed size.
+        protocol: the paper's PSNR protocol for the dataset.
+        sizes_of: name of the set whose published image sizes are used, where there are no images.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Dataset:
 
     @property
     def complete(self) -> bool:
-        """Whether it has as many images as the published set."""
+        """Whether the dataset has as many images as the published set."""
         return self.expected is None or len(self.items) == self.expected
 
     def fingerprint(self) -> str:
@@ -86,7 +86,7 @@ class Dataset:
         return digest.hexdigest()[:10]
 
     def lr_fingerprint(self, scale: float) -> str:
-        """Changes with any official LR image of a scale; empty where they are made here."""
+        """Compute a text that changes with the official LR images of a scale; "" without them."""
         if not float(scale).is_integer():
             return ""
         paths = [p for p in (item.official_lr(int(scale)) for item in self.items) if p is not None]
@@ -94,26 +94,26 @@ class Dataset:
         return hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:10] if hashes else ""
 
     def about(self) -> str:
-        """The description, and whether images are missing."""
+        """Description, and whether images are missing."""
         if self.complete:
             return self.description
         return f"ONLY {len(self.items)} of its {self.expected} images: {self.description}"
 
     def caption(self) -> str:
-        """`Set5 (5 images; ...)`, and whether images are missing."""
+        """Caption such as `Set5 (5 images; ...)`, and whether images are missing."""
         count = f"{len(self.items)} image{'s' * (len(self.items) != 1)}"
         return f"{self.name} ({count}; {self.about()})"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the image files of a dataset lie below the data root.
+    """Places of a dataset's image files below the data root.
 
     Attributes:
         hr: folder of the HR images.
-        expected: images of the published set.
+        expected: number of images of the published set.
         lr: folder of the LR images of a scale, with `{scale}` in it; the files are called
-            `<name>x<scale>.png`. None for training sets, whose LR patches are made on the way.
+            `<name>x<scale>.png`. None for training sets, whose LR patches are made while training.
     """
 
     hr: str
@@ -122,21 +122,21 @@ class Layout:
 
     @property
     def published(self) -> list[str]:
-        """The folders of the published set: LR images, then HR images, which make it a set."""
+        """Folders of the published set: LR images, then HR images, which make the set complete."""
         return [*(self.lr.format(scale=s) for s in (2, 3, 4) if self.lr), self.hr]
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A dataset that can be looked for.
+    """Description of a dataset that can be searched for.
 
     Attributes:
-        name: on the command line and in profiles.
-        description: for captions.
-        protocol: PSNR protocol of the paper for it.
-        how_to_get: what to do when it is not there.
-        find: from the data root (None: not given) to the dataset.
-        layout: of its files; None where it is no files of its own.
+        name: name on the command line and in profiles.
+        description: description for captions.
+        protocol: the paper's PSNR protocol for the dataset.
+        how_to_get: instructions for getting a missing dataset.
+        find: finds the dataset below the data root (None: not given).
+        layout: places of its files; None where it has no files of its own.
     """
 
     name: str
@@ -148,7 +148,7 @@ class DatasetSpec:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """Compute the SHA-256 of a file's bytes."""
     stat = path.stat()
     return _file_hash(path, stat.st_mtime_ns, stat.st_size)
 
@@ -160,7 +160,7 @@ def _file_hash(path: Path, changed: int, size: int) -> str:
 
 
 def memory_item(name: str, load: Callable[[], Tensor]) -> ImageItem:
-    """The item of an image that is no file of its own."""
+    """Make the item of an image that has no file of its own."""
     return ImageItem(name, load, partial(_loaded_size, load), partial(_loaded_hash, load))
 
 
@@ -174,36 +174,36 @@ def _loaded_hash(load: Callable[[], Tensor]) -> str:
 
 
 def is_image(path: PurePath) -> bool:
-    """Whether a path has the name of an image file that is not hidden."""
+    """Tell whether a path has the name of an image file that is not hidden."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Image files of a folder by name."""
+    """List the image files of a folder by name."""
     return sorted(path for path in folder.iterdir() if is_image(path) and path.is_file())
 
 
 def image_name(path: Path) -> str:
-    """What rows call an image: its file's name without suffix, the same in every locale.
+    """Make the name of an image in rows: its file name without suffix, the same in every locale.
 
-    Bytes that are no UTF-8 are escaped, as in addresses (%E9).
+    Bytes that are not UTF-8 are percent-encoded, as in URLs (%E9).
     """
     name = os.fsencode(path.stem).decode(errors="surrogateescape")
     return re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", name)
 
 
 def is_prepared(folder: Path) -> bool:
-    """Whether the LR images of a folder were made by `harness data prepare`."""
+    """Tell whether the LR images of a folder were made by `harness data prepare`."""
     return (folder / MARKER).exists()
 
 
 def scale_label(scale: float) -> str:
-    """The scale in names of folders and files: 2, 2.5."""
+    """Format the scale for names of folders and files: 2, 2.5."""
     return f"{scale:.12g}"
 
 
 def _refuse_twins(dataset: str, files: list[Path]) -> None:
-    """Rows are named by the file name without suffix, which must be unique."""
+    """Refuse files with the same name without suffix, because rows are named by it."""
     seen: dict[str, Path] = {}
     for path in files:
         name = image_name(path)
@@ -216,17 +216,17 @@ def _refuse_twins(dataset: str, files: list[Path]) -> None:
 
 
 def _lr_path(root: Path, lr: str, prepared: bool, name: str, scale: int) -> Path | None:
-    """Where the LR image of a scale lies, if there is a folder for that scale of that kind."""
+    """Find the LR image of a scale, if there is a folder for that scale of that kind."""
     folder = root / lr.format(scale=scale)
     fits = folder.is_dir() and is_prepared(folder) == prepared
     return folder / f"{name}x{scale}.png" if fits else None
 
 
 def from_folder(spec: DatasetSpec, root: Path | None) -> Dataset:
-    """A dataset of image files, found by its layout.
+    """Find a dataset of image files by its layout.
 
     Raises:
-        AbsentError: naming the folder that was looked in, and how to get the images.
+        AbsentError: the dataset is absent; the message names the folder and how to get the images.
     """
     layout = spec.layout
     if layout is None:

@@ -1,4 +1,4 @@
-"""The 399-image BSDS training set: BSDS500's train and test folders less 302003.
+"""Training set BSDS of 399 images: BSDS500's train and test folders without 302003.
 
 BSDS500's val folder is B100, and 302003 is the photograph of Set5's `woman`.
 """

@@ -1,7 +1,7 @@
-"""Real photographs that ship inside scikit-image: stand-ins that are always there.
+"""Real photographs inside scikit-image: substitute data that is always available.
 
-They show the path from training to report. They are no benchmark: three evaluation images,
-and training images that are partly grey textures.
+They show the path from training to report, and are no benchmark: there are three evaluation images,
+and some training images are grey textures.
 """
 
 from __future__ import annotations

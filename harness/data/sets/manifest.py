@@ -1,8 +1,8 @@
-"""Which images a published set has, by name and pixels.
+"""Manifests: the images of a published set, by name and pixels.
 
 Set5, Set14, B100, Urban100 and BSDS399 have a manifest: a CSV file with size and pixel hash of each
-image, taken from copies that were compared with several public ones (docs/data.md). DIV2K has
-names only. `python -m harness.data.sets.manifest FOLDER` prints the manifest of a folder of images.
+image, taken from copies that were compared with several public ones (docs/data.md). DIV2K has names
+only. `python -m harness.data.sets.manifest FOLDER` prints the manifest of a folder of images.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SET14_ORIGINALS = {"comic": (250, 361), "ppt3": (529, 656), "zebra": (586, 391)
 
 
 class Entry(NamedTuple):
-    """One image of a published set, by its file name without suffix."""
+    """Image of a published set, by its file name without suffix."""
 
     name: str
     height: int
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 @cache
 def entries(dataset: str) -> dict[str, Entry]:
-    """The manifest of a dataset by image name; empty where there is none."""
+    """Read the manifest of a dataset by image name; empty where there is none."""
     path = files("harness.data").joinpath("manifests", f"{dataset}.csv")
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     rows = list(csv.reader(io.StringIO(text)))[1:]
@@ -46,17 +46,17 @@ def entries(dataset: str) -> dict[str, Entry]:
 
 
 def names(dataset: str) -> tuple[str, ...]:
-    """The names of a set's images; empty where they are not known."""
+    """List the names of a set's images; empty where they are not known."""
     ruled = {"DIV2K_train": range(1, 801), "DIV2K_valid": range(801, 901)}.get(dataset, ())
     return tuple(f"{number:04d}" for number in ruled) or tuple(entries(dataset))
 
 
 def compare(dataset: str, path: Path, image: Tensor) -> tuple[str, str]:
-    """Whether an image, uint8 (3, H, W), is the published one of that name.
+    """Compare an image, uint8 (3, H, W), with the published image of that name.
 
     Returns:
-        One of SAME, OTHER_VERSION (a known other crop), ALTERED, UNKNOWN (no manifest); and
-        what is different, in words.
+        SAME, OTHER_VERSION (a known other crop), ALTERED or UNKNOWN (no manifest); and a
+        description of the difference.
     """
     entry = entries(dataset).get(path.stem)
     if entry is None:
@@ -86,7 +86,7 @@ def compare(dataset: str, path: Path, image: Tensor) -> tuple[str, str]:
 
 
 def entry_of(path: Path) -> Entry:
-    """The manifest's line for an image file."""
+    """Make the manifest's line for an image file."""
     image = read_rgb(path)
     jpeg = path.suffix.lower() in (".jpg", ".jpeg")
     height, width = image.shape[-2:]

@@ -1,8 +1,8 @@
-"""Sizes without images: enough to count multiply-adds.
+"""Sizes of datasets without their images: enough to count MACs.
 
-Set14 is here by the sizes of its HR images. The copies of Set14 in circulation differ by a row or a
-column in comic, ppt3 and zebra; these are the sizes of the original files, which the figures of the
-MoEISR paper follow from.
+Set14 is described by the sizes of its HR images. The copies of Set14 in circulation differ by a row
+or a column in comic, ppt3 and zebra. The sizes here are those of the original files, which the
+figures of the MoEISR paper follow from.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ _HR_OF_THAT_SIZE = "macs-lr"
 def _no_image(dataset: str, name: str) -> NoReturn:
     raise HarnessError(
         f"{dataset} knows the size of {name} alone.",
-        "Multiply-adds of networks without experts can be counted so; anything else needs the "
-        "images.",
+        "MACs of networks without experts can be counted so; anything else needs the images.",
     )
 
 
@@ -64,7 +63,7 @@ def _find(spec: DatasetSpec, root: Path | None) -> Dataset:
 
 
 def published_sizes(spec: DatasetSpec) -> Dataset:
-    """A set that is not here by the sizes of its published images: what a plan of it costs."""
+    """Make a dataset of the published image sizes, for the costs of a set that is absent."""
     sizes = {entry.name: (entry.height, entry.width) for entry in entries(spec.name).values()}
     told = "the sizes of its images are known"
     if spec.name in _DIV2K_NUMBERS:

@@ -1,4 +1,4 @@
-"""The papers' printed numbers, shipped as data (CSV files beside this one)."""
+"""Printed numbers of the papers, shipped as data (CSV files beside this one)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from harness.experiments.published.reading import Claim, Printed, System, claims
 
 
 def label(method: str) -> str:
-    """The paper's name of a method: `edsr-moeisr-liif-s` is EDSR-MoEISR(LIIF)-s."""
+    """Return the paper's name of a method: `edsr-moeisr-liif-s` is EDSR-MoEISR(LIIF)-s."""
     return system(method).label
 
 
 def system(method: str) -> System:
-    """The system that a method is in the papers' tables."""
+    """Return the system that a method is in the papers' tables."""
     found = parse(method)
     return System(found.over, found.label)
 
@@ -26,13 +26,13 @@ def printed(
     scale: float,
     metric: str = "psnr_db",
 ) -> Printed | None:
-    """What the first of some tables that has it prints, or None.
+    """Find the value printed in the first of some tables that has it, or None.
 
     Args:
         sources: files of this folder, each with the value of its `table` column.
-        method: our name.
-        dataset: the paper's.
-        scale: factor.
+        method: our name of the method.
+        dataset: the paper's name of the dataset.
+        scale: scale factor.
         metric: value of the `metric` column.
 
     Example:
@@ -45,7 +45,7 @@ def printed(
 def printed_of(
     sources: Iterable[tuple[str, str]], named: System, dataset: str, scale: float, metric: str
 ) -> Printed | None:
-    """As `printed`, for a system by the paper's names."""
+    """Find the printed value of a system by the paper's names; see `printed`."""
     found = (look_up(file, table, named, dataset, scale, metric) for file, table in sources)
     return next((value for value in found if value is not None), None)
 
@@ -53,7 +53,7 @@ def printed_of(
 def published(
     file: str, table: str, method: str, dataset: str, scale: float, metric: str = "psnr_db"
 ) -> float | None:
-    """The printed value in one table, or None where it prints none; see `printed`."""
+    """Find the printed value in one table, or None; see `printed`."""
     found = printed([(file, table)], method, dataset, scale, metric)
     return None if found is None else found.value
 

@@ -1,4 +1,4 @@
-"""Files of published values, one value a row: what is printed for whom, and in what order."""
+"""Files of published values: one value per row, in the order of the papers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALIASES = {
 
 @dataclass(frozen=True)
 class System:
-    """A system of a paper's table, by the paper's names; `backbone` is "none" without one."""
+    """System of a paper's table, by the paper's names; `backbone` is "none" without one."""
 
     backbone: str
     method: str
@@ -35,11 +35,11 @@ class System:
 
 @dataclass(frozen=True)
 class Printed:
-    """A number of a paper, and what must be known of it (misprints above all).
+    """Number of a paper, with notes on it (misprints above all).
 
     Attributes:
-        text: as it is printed; "" where it was computed, or read off a figure.
-        digit: what one is worth in its last digit: 1000 in 220K; None where it has no digits.
+        text: text as printed; "" where the number was computed, or read off a figure.
+        digit: value of one unit in its last digit: 1000 in 220K; None where it has no digits.
     """
 
     value: float
@@ -48,7 +48,7 @@ class Printed:
     digit: float | None = None
 
     def agrees(self, counted: float) -> bool:
-        """Whether a number is the same, rounded to the printed digit."""
+        """Tell whether a number is equal when rounded to the printed digit."""
         return self.digit is not None and round(counted / self.digit) == round(
             self.value / self.digit
         )
@@ -56,7 +56,7 @@ class Printed:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of a paper in numbers; `printed` is in its own words."""
+    """Statement of a paper in numbers; `printed` is in its own words."""
 
     metric: str
     printed: Printed
@@ -77,7 +77,7 @@ def _system(file: str, row: dict[str, str]) -> System:
 
 
 def _scale(text: str) -> float | None:
-    """None for a value that belongs to no scale of its own."""
+    """Read a scale; None for a value that belongs to no single scale."""
     try:
         return float(text)
     except ValueError:
@@ -85,7 +85,7 @@ def _scale(text: str) -> float | None:
 
 
 def last_digit(text: str, value: float) -> float | None:
-    """What one is worth in the last digit of a number that stands for a value.
+    """Compute the value of one unit in the last printed digit of a number.
 
     Example:
         >>> last_digit("220K", 220e3), last_digit("44.58e9", 44.58e9), last_digit("a third", 0.33)
@@ -115,17 +115,17 @@ def _index(file: str) -> dict[_Key, Printed]:
 def look_up(
     file: str, table: str, system: System, dataset: str, scale: float, metric: str
 ) -> Printed | None:
-    """What a table prints for a system at a scale, or for all scales; None where nothing."""
+    """Find what a table prints for a system at a scale, or for all scales; None where nothing."""
     index = _index(file)
     keys = ((table, system, dataset, at, metric) for at in (float(scale), None))
     return next((index[key] for key in keys if key in index), None)
 
 
 def systems(file: str, table: str) -> tuple[System, ...]:
-    """The systems of a table, in the order of the paper."""
+    """List the systems of a table, in the order of the paper."""
     return tuple(dict.fromkeys(_system(file, r) for r in _rows(file) if r["table"] == table))
 
 
 def claims(file: str, table: str) -> tuple[Claim, ...]:
-    """The statements of a paper that a file has under this name, in order."""
+    """List the claims of a paper that a file has under this name, in order."""
     return tuple(Claim(r["metric"], _printed(r)) for r in _rows(file) if r["table"] == table)

@@ -1,1 +1,1 @@
-"""Decoding, training and memory, measured for `harness bench`."""
+"""Measurements of decoding, training and memory for `harness bench`."""

@@ -40,15 +40,15 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Case:
-    """One network on one LR image, ready to be decoded.
+    """Network on one LR image, ready to be decoded.
 
     Attributes:
         lr_size: (h, w) of the LR image.
         size: (H, W) of the SR image.
         stretch: factor of the cell.
-        executed: multiply-adds of the engine, without the mapper, which belongs to encoding, and
-            without the few border queries that are answered twice to fill a chunk.
-        counted: multiply-adds of the decoder as the paper counts them.
+        executed: MACs of the engine, without the mapper, which belongs to encoding, and without the
+            few border queries that are answered twice to fill a chunk.
+        counted: MACs of the decoder as the paper counts them.
     """
 
     method: str
@@ -62,11 +62,11 @@ class Case:
     counted: int
 
     def plain(self, chunk: int | None = None) -> Tensor:
-        """By `ImplicitSR.decode`, in chunks of so many queries; None: those that suit the cache."""
+        """Decode by `ImplicitSR.decode` in chunks of so many queries; None: to suit the cache."""
         return decode_plain(self.model, self.features, self.size, stretch=self.stretch, chunk=chunk)
 
     def fast(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """By the engine."""
+        """Decode by the engine."""
         h, w = self.size
         job = GridJob(self.size, (0, h), (0, w), self.stretch, dtype=dtype)
         with torch.inference_mode():
@@ -74,16 +74,16 @@ class Case:
 
 
 def baseline_of(method: str) -> str:
-    """The method whose plain decoding a network is compared with: its baseline, or itself."""
+    """Return the method whose plain decoding a method is compared with: its baseline, or itself."""
     return parse(method).baseline or method
 
 
 @torch.inference_mode()
 def make_case(method: str, lr_size: Size, scale: float, device: torch.device) -> Case:
-    """An untrained network at the paper's sizes with the features of a random image.
+    """Make an untrained network at the paper's sizes with the features of a random image.
 
     Raises:
-        UsageError: for a method without an implicit decoder, or one that extends images.
+        UsageError: the method has no implicit decoder, or extends images.
     """
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
@@ -123,18 +123,18 @@ def make_case(method: str, lr_size: Size, scale: float, device: torch.device) ->
 
 @dataclass(frozen=True)
 class Line:
-    """What was measured of one method at one size.
+    """Timing of one method at one size.
 
-    What is of the plain path is None where the engine alone was timed.
+    Values of the plain path are None where only the engine was timed.
 
     Attributes:
         plain, fast: output pixels per second.
         speedup: engine over the method's own plain path.
         saving: engine over the plain path of the baseline (`baseline_of`).
-        saving_official: the same, over the baseline's plain path in chunks as large as those of
-            the official evaluation (`OFFICIAL_CHUNK`).
-        executed, counted: multiply-adds of the decoder for one image.
-        rate: executed multiply-adds per second of the engine.
+        saving_official: engine over the baseline's plain path in chunks as large as those of the
+            official evaluation (`OFFICIAL_CHUNK`).
+        executed, counted: MACs of the decoder for one image.
+        rate: executed MACs per second of the engine.
     """
 
     method: str
@@ -157,11 +157,11 @@ def compare(
     rounds: int,
     device: torch.device,
 ) -> list[Line]:
-    """Every method by the engine and by the plain path, in turns.
+    """Time every method by the engine and by the plain path, in interleaved runs.
 
     The plain path runs twice: in chunks that stay in the cache, which is its best, and, for the
-    baselines, in the official evaluation's. Baselines that methods with experts are compared with
-    take part, whether they are named or not.
+    baselines, in the official evaluation's. Baselines of methods with experts take part even if
+    they are not named.
     """
     cases = {m: make_case(m, lr_size, scale, device) for m in methods}
     bases = dict.fromkeys(map(baseline_of, methods))
@@ -177,7 +177,7 @@ def compare(
 
 
 def _alone(case: Case, fast: Spread) -> Line:
-    """What the engine did, from its images per second."""
+    """Make the engine's line from its images per second."""
     return Line(
         method=case.method,
         lr_size=case.lr_size,
@@ -201,7 +201,7 @@ def _compared(case: Case, times: Times) -> Line:
 
 
 def _pixels(case: Case, images: Spread) -> Spread:
-    """Pixels per second from images per second."""
+    """Convert images per second to pixels per second."""
     pixels = case.size[0] * case.size[1]
     return Spread(images.median * pixels, images.low * pixels, images.high * pixels)
 
@@ -209,7 +209,7 @@ def _pixels(case: Case, images: Spread) -> Spread:
 def growth(
     method: str, lr_size: Size, scales: Sequence[float], rounds: int, device: torch.device
 ) -> list[Line]:
-    """The engine at several scales: what a pixel costs at each."""
+    """Time the engine at several scales, for the cost of a pixel at each."""
     cases = {scale: make_case(method, lr_size, scale, device) for scale in scales}
     keep_freed_memory()
     work: dict[str, Callable[[], object]] = {f"fast {s}": c.fast for s, c in cases.items()}
@@ -219,7 +219,7 @@ def growth(
 
 
 def as_json(line: Line) -> dict[str, Any]:
-    """Plain values; rates are pixels per second, spreads [quartile, median, quartile]."""
+    """Convert lines to plain values: pixels per second, spreads [quartile, median, quartile]."""
 
     def values(spread: Spread | None) -> list[float] | None:
         return None if spread is None else [spread.low, spread.median, spread.high]

@@ -1,7 +1,7 @@
-"""Peak memory of `harness upscale`, each case in a process of its own.
+"""Peak memory of `harness upscale`, each case in a separate process.
 
-Networks have no training: what they answer is no picture, but takes the same memory. The peak is
-that of the whole process, Python and PyTorch included.
+Networks have no training: their output is no picture, but takes the same memory. The peak is that
+of the whole process, Python and PyTorch included.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Setting:
-    """What is the same for all cases.
+    """Settings that all cases share.
 
     Attributes:
-        profile: whose network sizes are taken.
+        profile: profile that decides the network sizes.
         size: (h, w) of the image that is enlarged.
-        suffix: type of the result.
-        memory: MiB of a band; None: what suits the device.
-        device: of `harness upscale`.
+        suffix: file type of the result.
+        memory: MiB of a band; None: a value that suits the device.
+        device: device of `harness upscale`.
         limit: seconds of work after which a case is stopped; None: never.
     """
 
@@ -51,13 +51,13 @@ class Setting:
 
 @dataclass(frozen=True)
 class Line:
-    """One case.
+    """Measurement of one case.
 
     Attributes:
-        peak: bytes of the process.
+        peak: peak bytes of the process.
         file: bytes of the result.
-        seconds: from the start of the process to its end.
-        finished: False where it was stopped; the peak is that up to then.
+        seconds: time from the start of the process to its end.
+        finished: False where it was stopped; the peak is that until then.
     """
 
     method: str
@@ -70,24 +70,24 @@ class Line:
     finished: bool
 
     def content(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the values as JSON has them."""
         return asdict(self)
 
 
 def measure(
     methods: Sequence[str], scales: Sequence[float], setting: Setting, folder: Path
 ) -> Iterator[Line]:
-    """One line for each method and scale.
+    """Measure each method and scale, one line each.
 
     Args:
-        methods: names.
-        scales: factors.
-        setting: the rest.
-        folder: for the image, the networks and one result at a time.
+        methods: names of methods.
+        scales: scale factors.
+        setting: the other settings.
+        folder: folder for the image, the networks and one result at a time.
 
     Raises:
-        HarnessError: when the command fails; before the first case, for a method that is unknown or
-            does not have one of the scales, or a type that cannot be written.
+        HarnessError: the command fails; or, before the first case, a method is unknown or does not
+            have one of the scales, or a type cannot be written.
     """
     image = _image(folder, setting.size)
     _check(methods, scales, setting, image)
@@ -112,7 +112,7 @@ def _check(methods: Sequence[str], scales: Sequence[float], setting: Setting, im
 
 
 def _image(folder: Path, size: tuple[int, int]) -> Path:
-    """The photograph at this size, as a file."""
+    """Write the photograph at this size as a file."""
     from harness.data.images import save_png
     from harness.profiling.photograph import photograph
 
@@ -122,7 +122,7 @@ def _image(folder: Path, size: tuple[int, int]) -> Path:
 
 
 def _network(folder: Path, method: str, profile: Profile) -> list[str]:
-    """What names an untrained network to the command."""
+    """Make the arguments that name an untrained network to the command."""
     import torch
 
     from baselines import build, parse
@@ -169,10 +169,10 @@ def _case(method: str, scale: float, setting: Setting, image: Path, network: lis
 
 
 def _run(command: list[str], begun: Path, limit: float | None) -> tuple[int, str]:
-    """Runs a command, and interrupts it so many seconds after a file has appeared.
+    """Run a command, and interrupt it so many seconds after a file has appeared.
 
     Returns:
-        its exit status, and what it wrote to standard error.
+        Its exit status, and what it wrote to standard error.
     """
     silent, kept = subprocess.DEVNULL, subprocess.PIPE
     with subprocess.Popen(command, text=True, stdout=silent, stderr=kept) as running:

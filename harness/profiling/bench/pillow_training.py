@@ -1,7 +1,7 @@
-"""Training samples the plain way: Pillow, one sample after the other, in a DataLoader.
+"""Training samples made the plain way: Pillow, one sample after the other, in a DataLoader.
 
-This is how the LIIF project makes them. It is kept to compare speed with; batches have the
-same meaning as those of `harness.training.patches`, but other random numbers.
+This is how the LIIF project makes them. It is kept to compare speed with; batches have the same
+meaning as those of `harness.training.patches`, but other random numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.training.patches import Batch
 
 
 def augment(image: Tensor, horizontal: bool, vertical: bool, transpose: bool) -> Tensor:
-    """Mirrored and transposed image (C, H, W), in this order."""
+    """Mirror and transpose an image (C, H, W), in this order."""
     axes = [2] * horizontal + [1] * vertical
     image = image.flip(axes) if axes else image
     return image.transpose(1, 2) if transpose else image
@@ -32,8 +32,8 @@ class PlainSamples(Dataset[Batch]):
     Args:
         images: uint8 (3, H, W) each, at least as large as the largest HR crop.
         settings: patch size, scales, queries, batch.
-        seed: of all randomness.
-        steps: how many batches there are.
+        seed: seed of all randomness.
+        steps: number of batches.
     """
 
     def __init__(self, images: list[Tensor], settings: Training, seed: int, steps: int) -> None:
@@ -74,7 +74,7 @@ def _same(batch: Any) -> Any:
 
 
 def plain_loader(samples: PlainSamples, workers: int) -> DataLoader[Batch]:
-    """Batches in order, made in this process or in `workers` others."""
+    """Load batches in order, made in this process or in `workers` others."""
     return DataLoader(
         samples,
         batch_size=None,

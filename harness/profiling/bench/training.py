@@ -1,9 +1,9 @@
 """Steps per second of training, ours against the plain way.
 
-The plain way makes samples with Pillow one by one in a DataLoader, decodes with
-`ImplicitSR.decode` and steps a default Adam. Ours is what `harness train` does. Both train the
-same network, from the same weights, at the same batch. They share a process, and with it the
-way it keeps memory (`harness.common.allocator`), which serves the plain way too.
+The plain way makes samples with Pillow one by one in a DataLoader, decodes with `ImplicitSR.decode`
+and steps a default Adam. Ours is what `harness train` does. Both train the same network, from the
+same weights, at the same batch. They share a process, and with it the way it keeps memory
+(`harness.common.allocator`), from which the plain way benefits too.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _ENDLESS = 2**40
 
 @dataclass(frozen=True)
 class Setting:
-    """What is timed.
+    """Settings of the timing.
 
     Attributes:
-        data: the images, as large as the profile's largest HR crop at least.
-        steps: timed steps of each way.
-        workers: processes of the plain way's DataLoader.
+        data: the images, at least as large as the profile's largest HR crop.
+        steps: number of timed steps of each way.
+        workers: number of processes of the plain way's DataLoader.
     """
 
     profile: Profile
@@ -56,7 +56,7 @@ class Setting:
     workers: int
 
     def training(self, method: str) -> Training:
-        """The method's schedule."""
+        """Return the method's schedule."""
         return self.profile.training.for_method(parse(method))
 
 
@@ -105,15 +105,15 @@ def _plain(setting: Setting, method: str) -> Callable[[], None]:
 
 @dataclass(frozen=True)
 class Result:
-    """One method.
+    """Timing of one method.
 
     Attributes:
         plain: steps per second of the plain way.
-        fast: of ours.
-        ratio: how many times as fast ours is.
-        promised: that ratio if nothing but multiply-adds took time, encoder included.
-        macs: multiply-adds of our step, forward and backward.
-        peak: share of the device's bf16 matrix products that our step reaches; None on a CPU.
+        fast: steps per second of ours.
+        ratio: speed of ours over the plain way's.
+        promised: that ratio if only MACs took time, encoder included.
+        macs: MACs of our step, forward and backward.
+        peak: share of the device's bf16 matrix product speed that our step reaches; None on a CPU.
     """
 
     method: str
@@ -126,7 +126,7 @@ class Result:
 
     @staticmethod
     def of(setting: Setting, method: str, times: Times, speed: float | None) -> Result:
-        """From times named "plain" and "fast", and multiply-adds per second."""
+        """Make a result from times named "plain" and "fast", and MACs per second."""
         settings = setting.training(method)
         model = _network(setting, method)
         plain = model.training_macs(
@@ -147,7 +147,7 @@ class Result:
         )
 
     def content(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the values for JSON."""
         return {
             "method": self.method,
             "steps_per_second": {"plain": vars(self.plain), "fast": vars(self.fast)},
@@ -171,11 +171,11 @@ def spared_macs(model: ImplicitSR, pixels: int, pairs: int) -> int:
 
 
 def time_training(setting: Setting, methods: Sequence[str]) -> list[Result]:
-    """Time methods one after the other, each both ways in turns.
+    """Time methods one after the other, each with interleaved runs of both ways.
 
     Raises:
-        UsageError: for a method without a decoder.
-        HarnessError: for images that are too small for the profile's patches.
+        UsageError: a method has no decoder.
+        HarnessError: images are too small for the profile's patches.
     """
     for method in methods:
         if not parse(method).decoder:

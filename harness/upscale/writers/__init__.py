@@ -1,7 +1,7 @@
-"""Writing image files from strips of rows: an image of any size is never held as a whole.
+"""Image file writers that take strips of rows: an image of any size is never held as a whole.
 
-PNG and TIFF are written as the rows come. Other types are put together in memory first, and are
-refused where that would take too much.
+PNG and TIFF are written row by row. Other types are put together in memory first, and are refused
+where that would take too much.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ QUALITY = 95
 
 
 def objection(kind: str, size: tuple[int, int]) -> str:
-    """Why an image of (height, width) cannot be written as this type; empty for no reason."""
+    """Say why an image of (height, width) cannot be written as this type; empty for no reason."""
     if kind not in _WRITERS:
         return whole_objection(kind, size)
     if max(size) > LARGEST_SIDE:
@@ -38,15 +38,15 @@ def write_rows(
     """Write an image file.
 
     Args:
-        path: to write to; what is there is lost, so give one of `harness.common.files.replacing`.
+        path: file to write; its content is lost, so give one of `harness.common.files.replacing`.
         kind: Pillow's name of the type.
-        layout: of the image.
+        layout: layout of the image.
         strips: (rows, width, channels) from top to bottom, of any number of rows each; uint8, or
-            uint16 where the layout has 16 bits, which `STREAMED` types alone can hold.
-        quality: of `LOSSY` types, from 1 to 100.
+            uint16 where the layout has 16 bits, which only `STREAMED` types can hold.
+        quality: quality of `LOSSY` types, from 1 to 100.
 
     Raises:
-        ValueError, KeyError: when the type cannot hold the image, or the strips do not make it up.
+        ValueError, KeyError: the type cannot hold the image, or the strips are not the whole image.
     """
     strips = checked(strips, layout)
     if kind not in _WRITERS:

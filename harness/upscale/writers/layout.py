@@ -1,4 +1,4 @@
-"""What is known of an image file before its first row is made."""
+"""Facts about an image file that are known before its first row is made."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy.typing as npt
 from PIL import Image
 
 Rows = npt.NDArray[np.unsignedinteger[Any]]
-"""uint8 or uint16 (n, width, channels), some rows of an image."""
+"""Some rows of an image, uint8 or uint16 (n, width, channels)."""
 
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What an image file says beside its pixels, kept in the enlarged one.
+    """Content of an image file beside its pixels, kept in the enlarged file.
 
     Attributes:
         icc_profile: colour profile.
@@ -42,8 +42,8 @@ class Layout:
     Attributes:
         size: (height, width).
         mode: L, LA, RGB or RGBA, as Pillow calls them.
-        bits: of a channel, 8 or 16.
-        metadata: what the file says beside the pixels.
+        bits: bits of a channel, 8 or 16.
+        metadata: content of the file beside the pixels.
     """
 
     size: tuple[int, int]
@@ -53,26 +53,26 @@ class Layout:
 
     @property
     def channels(self) -> int:
-        """Values of a pixel."""
+        """Number of values of a pixel."""
         return CHANNELS[self.mode]
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row."""
+        """Number of bytes of a row."""
         return self.size[1] * self.channels * self.bits // 8
 
 
 def as_image(rows: Rows) -> Image.Image:
-    """Some rows of 8 bits as a Pillow image of the same values."""
+    """Convert some rows of 8 bits to a Pillow image of the same values."""
     return Image.fromarray(rows[..., 0] if rows.shape[2] == 1 else rows)
 
 
 def pieces(strips: Iterable[Rows], rows: int) -> Iterator[Rows]:
-    """The rows of an image in pieces of exactly so many; the last may have fewer.
+    """Cut the rows of an image into pieces of exactly so many; the last may have fewer.
 
     Args:
-        strips: the rows, of any number each.
-        rows: of a piece.
+        strips: rows of the image, any number in each strip.
+        rows: number of rows of a piece.
 
     Example:
         >>> strips = [np.zeros((n, 4, 3), np.uint8) for n in (1, 6, 2)]
@@ -96,10 +96,10 @@ def pieces(strips: Iterable[Rows], rows: int) -> Iterator[Rows]:
 
 
 def checked(strips: Iterable[Rows], layout: Layout) -> Iterator[Rows]:
-    """The same strips.
+    """Yield the same strips, checking that they are the whole image.
 
     Raises:
-        ValueError: when they do not make up the image.
+        ValueError: they are not the whole image.
     """
     done = 0
     dtype = np.uint8 if layout.bits == 8 else np.uint16

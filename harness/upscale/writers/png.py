@@ -1,9 +1,9 @@
-"""PNG of 8 or 16 bits, row by row (PNG specification, third edition, W3C 2025).
+"""PNG of 8 or 16 bits, written row by row (PNG specification, third edition, W3C 2025).
 
-Every row is filtered by Paeth's predictor and deflated with runs alone (`Z_RLE`). On enlarged
-photographs that is as small as libpng's choice of a filter for each row with a full search
-(0.998 and 1.002 times Pillow's files), in a quarter of the time; rows without a filter, as pypng
-writes them, take 2.6 times the space.
+Every row is filtered by Paeth's predictor and deflated with run lengths only (`Z_RLE`). On enlarged
+photographs that is as small as libpng's choice of a filter for each row with a full search (0.998
+and 1.002 times Pillow's files), in a quarter of the time; rows without a filter, as pypng writes
+them, take 2.6 times the space.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _INCH = 0.0254  # metres
 
 
 def write_png(file: BinaryIO, layout: Layout, strips: Iterable[Rows]) -> None:
-    """Write an image of which strips of rows come one after the other.
+    """Write an image from strips of rows.
 
     Args:
-        file: open for writing.
-        layout: of the image.
+        file: file that is open for writing.
+        layout: layout of the image.
         strips: (rows, width, channels) from top to bottom, uint8 or uint16 as `layout.bits` says,
             of any number of rows each; as many as the image has.
 
     Raises:
-        ValueError: when a side is above 2^31 - 1.
+        ValueError: a side is above 2^31 - 1.
     """
     height, width = layout.size
     if max(height, width) > LARGEST_SIDE:
@@ -71,7 +71,7 @@ def _write_metadata(file: BinaryIO, metadata: Metadata) -> None:
 
 
 def _chunk(file: BinaryIO, kind: bytes, content: bytes) -> None:
-    """One chunk; no data chunk without data."""
+    """Make one chunk; no data chunk without data."""
     if content or kind != b"IDAT":
         check = zlib.crc32(content, zlib.crc32(kind))
         file.write(struct.pack(">I", len(content)) + kind)
@@ -80,7 +80,7 @@ def _chunk(file: BinaryIO, kind: bytes, content: bytes) -> None:
 
 
 def _filtered(rows: Bytes, above: Bytes) -> Bytes:
-    """(n, 1 + width * channels): rows less Paeth's prediction, each after the filter's number.
+    """Subtract Paeth's prediction from rows, (n, 1 + width * channels), the filter number first.
 
     Args:
         rows: (n, width, channels).

@@ -1,9 +1,9 @@
 """TIFF of 8 or 16 bits, strip by strip: deflated, with horizontal differencing (TIFF 6.0, 14).
 
-Runs alone are deflated, as in our PNG files: seven times faster than a full search. Enlarged
+Only run lengths are deflated, as in our PNG files: seven times faster than a full search. Enlarged
 photographs take 1.4 times the space then, photographs themselves no more.
 
-BigTIFF where the values alone could pass the 4 GiB that offsets of TIFF reach.
+BigTIFF is used where the values alone could pass the 4 GiB that offsets of TIFF reach.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ _DEFLATE, _HORIZONTAL, _INCH, _NOT_PREMULTIPLIED = 8, 2, 2, 2
 
 
 def write_tiff(file: BinaryIO, layout: Layout, strips: Iterable[Rows]) -> None:
-    """Write an image of which strips of rows come one after the other.
+    """Write an image from strips of rows.
 
-    The tags stand at the beginning, and are written last: where strips lie is known then.
+    The tags are at the beginning of the file, and are written last, when the positions of the
+    strips are known.
 
-    Args: as `harness.upscale.writers.png.write_png`; the file can be sought in.
+    Args: as `harness.upscale.writers.png.write_png`; the file must be seekable.
     """
     height, _ = layout.size
     per_strip = min(height, max(1, _STRIP // layout.row_bytes))
@@ -53,7 +54,7 @@ def write_tiff(file: BinaryIO, layout: Layout, strips: Iterable[Rows]) -> None:
 
 
 def _tags(layout: Layout, header: bytes, per_strip: int, strips: int) -> ImageFileDirectory_v2:
-    """All tags, with room for where the strips lie."""
+    """Make all tags, with room for the positions of the strips."""
     height, width = layout.size
     long = TiffTags.LONG if header == _TIFF else TiffTags.LONG8
     tags = ImageFileDirectory_v2(header)
@@ -84,7 +85,7 @@ def _tags(layout: Layout, header: bytes, per_strip: int, strips: int) -> ImageFi
 
 
 def _exif_tags(exif: bytes | None) -> dict[int, object]:
-    """Tags of EXIF as those of a TIFF file, which they are."""
+    """Convert EXIF tags to tags of a TIFF file, which have the same form."""
     read = Image.Exif()
     read.load(exif or b"")
     folders = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
@@ -92,7 +93,7 @@ def _exif_tags(exif: bytes | None) -> dict[int, object]:
 
 
 def _deflated(rows: Rows) -> bytes:
-    """A strip as it stands in the file."""
+    """Compress a strip as it is stored in the file."""
     differences = rows.copy()
     differences[:, 1:] -= rows[:, :-1]
     if sys.byteorder == "big":

@@ -23,7 +23,7 @@ LONGEST_SIDE = {
 
 
 def objection(kind: str, size: tuple[int, int]) -> str:
-    """Why an image of (height, width) is not written as this type; empty for no reason."""
+    """Say why an image of (height, width) is not written as this type; empty for no reason."""
     height, width = size
     longest = LONGEST_SIDE.get(kind)
     if longest is not None and max(size) > longest:
@@ -41,13 +41,14 @@ def write_whole(
     """Write an image by Pillow.
 
     Args:
-        path: to write to.
+        path: file to write.
         kind: Pillow's name of the type.
-        layout, strips: as for `harness.upscale.writers.png.write_png`, of 8 bits.
-        quality: of `LOSSY` types, from 1 to 100.
+        layout: layout of the image, of 8 bits.
+        strips: as for `harness.upscale.writers.png.write_png`.
+        quality: quality of `LOSSY` types, from 1 to 100.
 
     Raises:
-        ValueError, KeyError: when the type cannot hold the image.
+        ValueError, KeyError: the type cannot hold the image.
     """
     height, width = layout.size
     image = Image.new(layout.mode, (width, height))
