@@ -341,8 +341,10 @@ class Features:
 
 @dataclass(frozen=True)
 class CodeTable:
-    """Codes of some rows of the latent grid: LIIF's are nine times as large as the features, so
-    large images are decoded from a part of them at a time.
+    """Codes of some rows of the latent grid.
+
+    LIIF's are nine times as large as the features, so large images are decoded from a part of them
+    at a time.
 
     Attributes:
         codes: (B, r*w, code_dim).

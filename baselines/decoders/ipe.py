@@ -1,9 +1,9 @@
-"""LIIF with an integrated positional encoding (after Liu et al.: Enhancing multi-scale implicit
-learning in image super-resolution with integrated positional encoding, 2021).
+"""LIIF with an integrated positional encoding.
 
-No code of the authors was at hand: frequencies and their number are our choice, and no published
-figure is compared with it. It stands here as a third implicit decoder, whose MLP MoEISR replaces
-without knowing anything of it.
+After Liu et al.: Enhancing multi-scale implicit learning in image super-resolution with integrated
+positional encoding, 2021. No code of the authors was at hand: frequencies and their number are our
+choice, and no published figure is compared with it. It stands here as a third implicit decoder,
+whose MLP MoEISR replaces without knowing anything of it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""LIIF (Chen, Liu, Wang: Learning continuous image representation with local implicit image
-function, CVPR 2021).
+"""LIIF: one MLP answers every query from the latent code near it.
 
-An image is a grid of latent codes z, the encoder's features, and one function f for all of them
-(sec. 3, eq. 1): the colour at x is s = f(z, x - v), where v is the place of the code nearest to x.
-Three things make it work (sec. 3.1):
+Chen, Liu, Wang: Learning continuous image representation with local implicit image function, CVPR
+2021. An image is a grid of latent codes z, the encoder's features, and one function f for all of
+them (sec. 3, eq. 1): the colour at x is s = f(z, x - v), where v is the place of the code nearest
+to x. Three things make it work (sec. 3.1):
 
 - *feature unfolding*: a code is the 3x3 neighbourhood of a feature (`codes`);
 - *cell decoding*: f is told the size of the pixel that is asked for (`feed`);

@@ -1,9 +1,9 @@
-"""LMF (He, Jin: Latent modulated function for computational optimal continuous image
-representation, CVPR 2024): the wide MLP runs once per LR pixel, a narrow one per query.
+"""LMF: a wide MLP runs once per LR pixel, a narrow one per query.
 
-The *latent MLP* turns a latent code into modulations, a scale and a shift for every hidden neuron
-of the *render MLP*, and into a compressed code, which the render MLP is fed with. LM-LIIF makes
-this of LIIF, LM-LTE of LTE.
+He, Jin: Latent modulated function for computational optimal continuous image representation, CVPR
+2024. The *latent MLP* turns a latent code into modulations, a scale and a shift for every hidden
+neuron of the *render MLP*, and into a compressed code, which the render MLP is fed with. LM-LIIF
+makes this of LIIF, LM-LTE of LTE.
 """
 
 from __future__ import annotations
@@ -126,8 +126,10 @@ class LMDecoder(Decoder):
 
 
 class LMLIIFDecoder(LMDecoder):
-    """LM-LIIF: the latent MLP sees [unfolded code, relative cell], the render MLP [compressed
-    code, relative coordinate, relative cell].
+    """LM-LIIF.
+
+    The latent MLP sees [unfolded code, relative cell], the render MLP [compressed code, relative
+    coordinate, relative cell].
 
     Args:
         channels: of the encoder's features.

@@ -1,5 +1,7 @@
-"""LTE (Lee, Jin: Local texture estimator for implicit representation function, CVPR 2022;
-sec. 3): amplitudes, frequencies and a cell-dependent phase make Fourier features."""
+"""LTE: amplitudes, frequencies and a phase that depends on the cell make Fourier features.
+
+Lee, Jin: Local texture estimator for implicit representation function, CVPR 2022, sec. 3.
+"""
 
 from __future__ import annotations
 

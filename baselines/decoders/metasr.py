@@ -1,5 +1,7 @@
-"""Meta-SR (Hu et al., CVPR 2019) as the LIIF project has it: an MLP predicts, for each query, the
-3x3 convolution that turns the features around it into RGB."""
+"""Meta-SR (Hu et al., CVPR 2019) as the LIIF project has it.
+
+For each query an MLP predicts the 3x3 convolution that turns the features around it into RGB.
+"""
 
 from __future__ import annotations
 

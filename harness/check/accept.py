@@ -58,7 +58,9 @@ def run_update(
 
     Args:
         names: experiments; if empty those already accepted, or all stored ones the first time.
-        profile, results, file: as for a check.
+        profile: whose results.
+        results: folder of measurements.
+        file: of the accepted numbers.
         reason: why, for the history.
         retrained: drop in dB that passes where a network is trained anew; None keeps the old one.
         networks: keep the trained networks beside the file.

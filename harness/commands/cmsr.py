@@ -65,8 +65,9 @@ def cmsr(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Make the tables by which CMSR renders the weakly modulated pixels of METHOD (or of a
-    checkpoint) at lower scales: LMF networks, `eval --cmsr` and `upscale --cmsr`.
+    """Make the tables by which CMSR renders weakly modulated pixels at lower scales.
+
+    METHOD (or a checkpoint) is an LMF network; `eval --cmsr` and `upscale --cmsr` take the tables.
 
     For every image, target scale and lower scale, pixels are sorted by the modulation intensity of
     their LR pixel; a lower scale serves all intensities below the first bin of which, in any image,
