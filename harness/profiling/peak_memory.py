@@ -32,8 +32,8 @@ from harness.upscale.network import upscale
 _SERVER = "from harness.profiling.peak_memory import serve; serve()"
 
 
-# Of glibc: what is freed goes back to the system at once. Else a peak has in it what loading the
-# network left behind, which differs from run to run by more than systems do.
+# Makes glibc give freed memory back to the system at once. Otherwise a peak would include memory
+# left from loading the network, which differs between runs by more than systems do.
 _RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 
 
@@ -82,7 +82,7 @@ def peaks(cases: Sequence[MemoryCase]) -> Iterator[Peak]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C is for the command, which lets a case come to its end
+        start_new_session=True,  # Ctrl-C is handled by the command, which lets a case finish
         env={**os.environ, **_RETURNED},
     )
     with server:
