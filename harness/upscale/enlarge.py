@@ -82,7 +82,7 @@ def _stored(strip: Tensor, bits: int) -> Rows:
 
 
 @dataclass(frozen=True)
-class EnlargedFile:
+class Enlarged:
     """Enlarged file that was written.
 
     Attributes:
@@ -103,7 +103,7 @@ def enlarge_file(
     kind: str,
     cmsr: Cmsr | None = None,
     quality: int = QUALITY,
-) -> EnlargedFile:
+) -> Enlarged:
     """Write the enlarged image, all or nothing.
 
     Args:
@@ -134,6 +134,6 @@ def enlarge_file(
                 f"{path}: a {kind} file cannot hold this image ({error}).", "Use .png."
             ) from error
     if cmsr is None or made.choice is None:
-        return EnlargedFile(layout, None)
+        return Enlarged(layout, None)
     rendering = cmsr.rendering(subject.model)
-    return EnlargedFile(layout, rendering.count(enlarged_size(source, 1), layout.size, made.choice))
+    return Enlarged(layout, rendering.count(enlarged_size(source, 1), layout.size, made.choice))
