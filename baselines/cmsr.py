@@ -30,7 +30,7 @@ from baselines.windows import Grid, Size
 
 # LMF is trained up to x4; up to there everything is rendered at the target scale.
 TRAINED_SCALE = 4.0
-# Of a pixel that is enlarged: three colours of it, and of what it is made of.
+# Values of an enlarged pixel: its three colours, and those that it is made from.
 _ROW_BYTES = 48
 
 

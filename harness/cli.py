@@ -71,10 +71,10 @@ def _fail(message: str, status: int) -> int:
 def _run() -> int:
     """Run the command line and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
-        # What a terminal of few letters, or no UTF-8 in a file's name, cannot show is escaped.
+        # Escape what the terminal cannot show, and bytes of file names that are not UTF-8.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # Pillow's warnings of damaged metadata, which nobody can place.
+    # Hide Pillow's warnings of damaged metadata, which do not name the file.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
         status = cli.main(prog_name="harness", standalone_mode=False)
@@ -90,7 +90,7 @@ def _run() -> int:
             INTERRUPTED,
         )
     except BrokenPipeError:
-        # Whoever read our output has gone (`| head`); nothing is left to say.
+        # The reader of our output has ended (`| head`); there is nothing left to print.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ValueError as error:

@@ -42,11 +42,11 @@ from harness.experiments import Block, method_at, scales_of_row
 from harness.measure.rows import CellFile
 from harness.profiling import latency
 from harness.profiling.cost_rows import Cost, costs_dir, stored_rows
-from harness.profiling.peak_memory import Case, Peak, peaks
+from harness.profiling.peak_memory import MemoryCase, Peak, peaks
 from harness.report import ALL_FORMATS, render, write_report
 from harness.report.aggregate import load_report
 from harness.report.front import pareto_front
-from harness.report.labels import Box, around, place
+from harness.report.labels import Rectangle, around, place
 from harness.report.limits import limits
 from harness.report.pareto import family_looks, panel_scales, round_ticks
 from harness.report.text import MISSING, TIMES
@@ -109,7 +109,7 @@ def test_labels_lie_beside_their_points_and_cover_nothing():
     anchors = [(30.0 + 9 * i, 30.0 + 7 * (i % 3)) for i in range(8)]
     sizes = [(12.0, 5.0)] * len(anchors)
     points = [around(anchor, 4, 4) for anchor in anchors]
-    frame = Box(0, 0, 150, 80)
+    frame = Rectangle(0, 0, 150, 80)
     boxes = place(anchors, sizes, points, frame, least=3)
     for one, other in itertools.combinations([*boxes, *points], 2):
         if one in boxes or other in boxes:
@@ -121,9 +121,9 @@ def test_labels_lie_beside_their_points_and_cover_nothing():
 
 
 def test_labels_without_room_cover_the_least():
-    (box,) = place([(5, 5)], [(8, 4)], [Box(0, 0, 10, 5)], Box(0, 0, 10, 10), least=1)
-    assert box.common(Box(0, 0, 10, 5)) == 0
-    (box,) = place([(5, 5)], [(80, 40)], [], Box(0, 0, 10, 10), least=1)
+    (box,) = place([(5, 5)], [(8, 4)], [Rectangle(0, 0, 10, 5)], Rectangle(0, 0, 10, 10), least=1)
+    assert box.common(Rectangle(0, 0, 10, 5)) == 0
+    (box,) = place([(5, 5)], [(80, 40)], [], Rectangle(0, 0, 10, 10), least=1)
     assert box.area == 3200
 
 
@@ -230,7 +230,7 @@ def check_rows(stored: dict[str, list[dict[str, Any]]]) -> None:
 def without_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Peaks that need no processes."""
 
-    def made_up(cases: list[Case]) -> Any:
+    def made_up(cases: list[MemoryCase]) -> Any:
         return (Peak(1 << 20, 1 << 24, "made up") for _ in cases)
 
     monkeypatch.setattr(costs, "peaks", made_up)
@@ -295,8 +295,10 @@ def test_a_process_that_fails_is_no_peak(tmp_path):
     """It says why, and those behind it are measured."""
     image = tmp_path / "lr.png"
     Image.new("RGB", (8, 8)).save(image)
-    lost = Case("edsr-liif", str(tmp_path / "no.pt"), "no.png", 2, "fp32", None, "cpu", 1)
-    failed, measured = peaks([lost, Case("bicubic", "", str(image), 2, "fp32", None, "cpu", 1)])
+    lost = MemoryCase("edsr-liif", str(tmp_path / "no.pt"), "no.png", 2, "fp32", None, "cpu", 1)
+    failed, measured = peaks(
+        [lost, MemoryCase("bicubic", "", str(image), 2, "fp32", None, "cpu", 1)]
+    )
     assert "There is no checkpoint" in failed.reason
     assert measured.reason == ""
     assert measured.baseline > 20 << 20
@@ -337,7 +339,7 @@ def test_a_network_without_memory_is_a_cell_with_a_reason(
 def test_memory_grows_with_the_result_and_is_of_one_case_alone(tmp_path):
     image = tmp_path / "lr.png"
     Image.new("RGB", (64, 64)).save(image)
-    cases = [Case("bicubic", "", str(image), s, "fp32", None, "cpu", 1) for s in (2, 16, 2)]
+    cases = [MemoryCase("bicubic", "", str(image), s, "fp32", None, "cpu", 1) for s in (2, 16, 2)]
     small, large, again = peaks(cases)
     result = 3 * 4 * (64 * 16) ** 2
     assert result < large.bytes < 8 * result
@@ -353,7 +355,7 @@ def test_the_same_peak_from_another_process(tmp_path):
     model = baselines.build("edsr-igconv-plus", **build)
     content = {"method": "edsr-igconv-plus", "build": build, "state_dict": model.state_dict()}
     checkpoints.save(stored, {**content, "origin": "random"})
-    case = Case("edsr-igconv-plus", str(stored), str(image), 4, "fp32", None, "cpu", 1)
+    case = MemoryCase("edsr-igconv-plus", str(stored), str(image), 4, "fp32", None, "cpu", 1)
     one, other = (next(peaks([case])) for _ in range(2))
     assert one.reason == ""
     assert abs(one.bytes - other.bytes) <= 1 << 20

@@ -550,7 +550,7 @@ def test_crops_of_b100(size, status, tmp_path):
 
 def test_a_jpeg_that_decodes_otherwise_is_known_by_its_file(tmp_path, monkeypatch):
     photo(9, 9).save(tmp_path / "1.jpg")
-    entry = manifest.Entry("1", 9, 9, "of another decoder", file_hash(tmp_path / "1.jpg"))
+    entry = manifest.ManifestEntry("1", 9, 9, "of another decoder", file_hash(tmp_path / "1.jpg"))
     monkeypatch.setattr(manifest, "entries", lambda _: {"1": entry})
     assert manifest.compare("BSDS399", tmp_path / "1.jpg", pixels(9, 9))[0] == SAME
 

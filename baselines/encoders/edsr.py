@@ -65,7 +65,7 @@ def upsample(tail: Callable[[Tensor], Tensor], x: Tensor, scale: int | None) -> 
     """
     if scale is None:
         return tail(x)
-    # The last stage's channels before and after their shuffle, and as the convolution wants them.
+    # The last stage's channels before and after their shuffle, and their copy for the convolution.
     return in_bands(tail, x, 3, 3 * scale**2 * x.shape[1] * x.shape[3] * x.element_size())
 
 

@@ -25,7 +25,7 @@ class DenseBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, h, w) to the same shape."""
         if not torch.is_grad_enabled():
-            # All that the block knows, as it is and as the convolution wants it.
+            # All earlier outputs of the block, and their copy for the convolution.
             row_bytes = 2 * self.fusion.in_channels * x.shape[3] * x.element_size()
             return in_bands(self._in_place, x, len(self.layers), row_bytes)
         known = x

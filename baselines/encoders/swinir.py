@@ -30,7 +30,7 @@ def merge(windows: Tensor, window: int, size: tuple[int, int]) -> Tensor:
     return x.transpose(2, 3).reshape(-1, h, w, windows.shape[-1])
 
 
-@lru_cache(maxsize=4)  # all blocks of a network have the same, many times as large as its weights
+@lru_cache(maxsize=4)  # shared by all blocks of a network, and many times as large as its weights
 @torch.inference_mode(False)
 def relative_positions(window: int) -> Tensor:
     """Compute the (N, N) bias table index of the offset between two pixels of a window."""

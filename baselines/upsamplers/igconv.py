@@ -55,7 +55,7 @@ def geometric_average(kernels: Tensor) -> Tensor:
 
 def _full_precision(device: torch.device) -> AbstractContextManager[object]:
     """Disable mixed precision for a block: kernels are made once and used for every pixel."""
-    if device.type == "meta":  # has none, and says so
+    if device.type == "meta":  # has none, and raises an error
         return nullcontext()
     return torch.autocast(device.type, enabled=False)
 
@@ -117,7 +117,7 @@ class KernelNetwork(nn.Module):
         side = torch.full((1, 1, scale, scale), 2 / scale, device=self.freq.device)
         angle = along_x * place + along_y * place[:, None] + self.phase(side)
         waves = torch.cat([torch.cos(math.pi * angle), torch.sin(math.pi * angle)], dim=1)
-        # The groups take turns among the channels; a convolution wants them one after the other.
+        # The groups alternate among the channels; a convolution needs them one after the other.
         in_turns = waves.reshape(waves.shape[0], -1, self.groups, scale, scale)
         return in_turns.transpose(1, 2).reshape(waves.shape)
 

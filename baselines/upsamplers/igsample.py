@@ -15,7 +15,7 @@ from baselines.fast.banding import spans
 from baselines.geometry import pixel_centers
 
 COORDINATES = 6  # x and y of three colours
-_REACH = 0.5  # what a scope takes of an offset at most
+_REACH = 0.5  # largest share of an offset that a scope takes
 # Floats of a sub-pixel that are in memory at once: offsets and scopes, shifts and places.
 _FLOATS = 5 * COORDINATES
 

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 # Control characters but tabs and line feeds, marks that change the direction of writing, line ends
-# that only some know, and what was no UTF-8 in a file name.
+# that only some programs know, and bytes of file names that are not UTF-8.
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )

@@ -61,7 +61,7 @@ def held(path: Path, doing: str, wait: bool = True) -> Iterator[None]:
             "Choose another folder (--results, --data-root), which can be written to and locked.",
         ) from error
     try:
-        if not _stays(lock):  # those say themselves who holds them
+        if not _stays(lock):  # the others contain their holder's name
             with suppress(OSError):
                 path.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
         yield

@@ -56,7 +56,7 @@ def open_image(path: Path) -> Image.Image:
         HarnessError: the file is missing, truncated, no image, or not 8-bit.
     """
     with opened(path) as image:
-        # Pillow reads 16-bit colour as 8 bits, without a word, and its planes one by one wrongly.
+        # Pillow silently reads 16-bit colour as 8 bits, and reads its planes wrongly one by one.
         deep = any(re.search(r";16[BLN]", str(part)) for part in getattr(image, "tile", ()))
         deep |= max(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))) > 8
         image.load()

@@ -22,7 +22,7 @@ MAX_IMAGE = 128 * 2**20
 _LEADS_OUTSIDE = re.compile(r"/|.:|.*[\\\0]|(.*/)?\.\.(/|$)", re.DOTALL)
 
 
-class Entry(NamedTuple):
+class ArchiveEntry(NamedTuple):
     """Entry of an archive; its kind is "file", "folder", or "link or device"."""
 
     name: str
@@ -31,18 +31,18 @@ class Entry(NamedTuple):
     open: Callable[[], IO[bytes] | None]
 
 
-def _entries(packed: zipfile.ZipFile | tarfile.TarFile) -> Iterator[Entry]:
+def _entries(packed: zipfile.ZipFile | tarfile.TarFile) -> Iterator[ArchiveEntry]:
     """List the entries of a zip or tar archive; none yields more bytes than its stated size."""
     if isinstance(packed, zipfile.ZipFile):
         for info in packed.infolist():
             # What made the archive on Unix put the file's mode into the upper half.
             plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
             kind = "folder" if info.is_dir() else "file" if plain else "link or device"
-            yield Entry(info.orig_filename, info.file_size, kind, partial(packed.open, info))
+            yield ArchiveEntry(info.orig_filename, info.file_size, kind, partial(packed.open, info))
     else:
         for member in packed:
             kind = "folder" if member.isdir() else "file" if member.isreg() else "link or device"
-            yield Entry(member.name, member.size, kind, partial(packed.extractfile, member))
+            yield ArchiveEntry(member.name, member.size, kind, partial(packed.extractfile, member))
 
 
 def extract(archive: Path, folders: Mapping[str, Path], leave_out: str = "") -> Iterator[Path]:
@@ -85,10 +85,10 @@ def extract(archive: Path, folders: Mapping[str, Path], leave_out: str = "") -> 
 
 
 def _wanted(
-    entries: Iterator[Entry], folders: Mapping[str, Path], leave_out: str
-) -> dict[Path, Entry]:
+    entries: Iterator[ArchiveEntry], folders: Mapping[str, Path], leave_out: str
+) -> dict[Path, ArchiveEntry]:
     """List the images to write, by target, after looking through the whole archive."""
-    wanted: dict[Path, Entry] = {}
+    wanted: dict[Path, ArchiveEntry] = {}
     total = 0
     for number, entry in enumerate(entries):
         path = PurePosixPath(entry.name)

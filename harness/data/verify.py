@@ -152,7 +152,7 @@ def _read(path: Path, remedy: str, findings: Findings) -> Tensor | None:
     except HarnessError as error:
         findings.problem(path, str(error).partition("\n")[0].removeprefix(f"{path} "), remedy)
         return None
-    if image.mode not in ("RGB", "L"):  # measuring would turn it into RGB without a word
+    if image.mode not in ("RGB", "L"):  # measuring would silently turn it into RGB
         what = f"has pixel mode {image.mode}; the published images are RGB or grey"
         findings.problem(path, what, remedy)
     return to_tensor(image.convert("RGB"))

@@ -11,7 +11,7 @@ from baselines.registry import FIXED_SCALES
 from harness.experiments.counts import Counts
 
 # The paper's evaluation sets and their PSNR protocols. The role decides, not the dataset that
-# plays it: a substitute for DIV2K is scored as DIV2K is.
+# is measured for it: substitute data for DIV2K is scored as DIV2K is.
 ROLES = {
     "DIV2K_valid": "div2k",
     "Set5": "benchmark",

@@ -83,7 +83,7 @@ def _scan_missing(work: Sequence[tuple[Scan, CellFile]]) -> None:
             if stop.requested:
                 raise KeyboardInterrupt
 
-        # What other processes are at comes last.
+        # The work of other processes comes last.
         for scan, file in [pair for pair in work if not run_scan(*pair, done, pairs)]:
             run_scan(scan, file, done, pairs, wait=True)
 

@@ -22,7 +22,7 @@ from harness.common.errors import HarnessError, UsageError
 from harness.common.files import plain_name
 from harness.data.sets import SPECS
 from harness.experiments import EXPERIMENTS, ROLES
-from harness.profiles.costs import Costs
+from harness.profiles.costs import CostSettings
 from harness.profiles.strict import Strict
 from harness.profiles.training import Training, Validation
 
@@ -150,7 +150,7 @@ class Profile(Strict):
     networks: Networks = _PAPERS_SIZES
     training: Training
     evaluation: Evaluation = Evaluation()
-    costs: Costs = Costs()
+    costs: CostSettings = CostSettings()
     seeds: tuple[_Edge, ...] = Field(default=(0,), min_length=1)
     regions: dict[str, tuple[Region, ...]] = Field(default_factory=dict)
     data_root: Path | None = None
@@ -300,7 +300,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "networks": Networks,
     "training": Training,
     "evaluation": Evaluation,
-    "costs": Costs,
+    "costs": CostSettings,
     "validation": Validation,
     "regions": Region,
 }

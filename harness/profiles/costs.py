@@ -11,7 +11,7 @@ from harness.profiles.strict import Strict
 _Side = Annotated[int, Field(ge=1)]
 
 
-class Costs(Strict):
+class CostSettings(Strict):
     """Settings for measuring latency and peak memory (`harness.runs.costs`).
 
     Attributes:

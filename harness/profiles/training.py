@@ -27,7 +27,7 @@ class Validation(Strict):
 
 ADAM_BETAS = (0.9, 0.999)
 # Settings of training that change how fast it runs, not what comes out.
-# Compiled code rounds otherwise, as another device does, but sees the same samples and noise.
+# Compiled code rounds differently, as another device does, but has the same samples and noise.
 _INCIDENTAL = {"compile", "in_memory", "checkpoint_every", "validation", "departure"}
 # Settings that recipes of schema 2 began without: they are in a recipe where they say something,
 # so that networks that were trained before keep their place.

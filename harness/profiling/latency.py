@@ -57,12 +57,12 @@ def seconds_of_calls(
         )
         for subject in subjects
     }
-    keep_freed_memory()  # a page fault for every block would be the same tax on all
+    keep_freed_memory()  # page faults for every block would add the same time to all
     failed = {name: reason for name, call in work.items() if (reason := _refusal(call))}
     done()
     able = {name: call for name, call in work.items() if name not in failed}
     costs = profile.costs
-    # The trial has warmed them up once.
+    # The trial was the first warm-up call.
     return Calls(
         alternate(able, costs.rounds, device, max(0, costs.warm_up - 1), done).seconds, failed
     )

@@ -32,13 +32,13 @@ from harness.upscale.network import upscale
 _SERVER = "from harness.profiling.peak_memory import serve; serve()"
 
 
-# Of glibc: what is freed goes back to the system at once. Else a peak has in it what loading the
-# network left behind, which differs from run to run by more than systems do.
+# Makes glibc give freed memory back to the system at once. Otherwise a peak would include memory
+# left from loading the network, which differs between runs by more than systems do.
 _RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 
 
 @dataclass(frozen=True)
-class Case:
+class MemoryCase:
     """Method at one scale.
 
     Attributes:
@@ -71,7 +71,7 @@ class Peak:
     reason: str = ""
 
 
-def peaks(cases: Sequence[Case]) -> Iterator[Peak]:
+def peaks(cases: Sequence[MemoryCase]) -> Iterator[Peak]:
     """Measure the peaks of some cases, one after the other; a case that fails says why.
 
     Raises:
@@ -82,7 +82,7 @@ def peaks(cases: Sequence[Case]) -> Iterator[Peak]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C is for the command, which lets a case come to its end
+        start_new_session=True,  # Ctrl-C is handled by the command, which lets a case finish
         env={**os.environ, **_RETURNED},
     )
     with server:
@@ -94,7 +94,7 @@ def peaks(cases: Sequence[Case]) -> Iterator[Peak]:
             raise
 
 
-def _ask(server: subprocess.Popen[str], case: Case) -> Peak:
+def _ask(server: subprocess.Popen[str], case: MemoryCase) -> Peak:
     assert server.stdin is not None
     assert server.stdout is not None
     try:
@@ -117,14 +117,14 @@ def serve() -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            _answer(Case(**json.loads(line)))
+            _answer(MemoryCase(**json.loads(line)))
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status < 0:
             ended = f"its process was ended by {signal.Signals(-status).name}"
             print(json.dumps(asdict(Peak(0, 0, "", ended))), flush=True)
 
 
-def _answer(case: Case) -> None:
+def _answer(case: MemoryCase) -> None:
     """Measure, print and end in the child, without the parent's work at its end."""
     try:
         print(json.dumps(asdict(_measured(case))), flush=True)
@@ -132,7 +132,7 @@ def _answer(case: Case) -> None:
         os._exit(0)
 
 
-def _measured(case: Case) -> Peak:
+def _measured(case: MemoryCase) -> Peak:
     try:
         return _measure(case)
     except Exception as error:
@@ -140,7 +140,7 @@ def _measured(case: Case) -> Peak:
         return Peak(0, 0, "", "there is too little memory" if short else repr(error))
 
 
-def _measure(case: Case) -> Peak:
+def _measure(case: MemoryCase) -> Peak:
     torch.set_num_threads(case.threads)
     device = resolve(case.device)
     before, start = resident(), PeakMemory(device).read()

@@ -25,7 +25,7 @@ _Key = tuple[str, float]
 
 
 @dataclass(frozen=True)
-class Setting:
+class CostSetting:
     """Setting that must be the same for costs to be compared.
 
     Attributes:
@@ -67,7 +67,7 @@ class Measured:
 
     rows: Mapping[_Key, dict[str, Any]] = field(default_factory=dict)
     missing: Mapping[_Key, str] = field(default_factory=dict)
-    setting: Setting | None = None
+    setting: CostSetting | None = None
 
     def at(self, row: str, scale: float) -> Spread | None:
         """Return median and quartiles, in seconds or bytes."""
@@ -159,7 +159,7 @@ def _measured(
     return Measured(rows, missing)
 
 
-def _of_setting(measured: Measured, setting: Setting | None) -> Measured:
+def _of_setting(measured: Measured, setting: CostSetting | None) -> Measured:
     """Select what was measured in a setting; other rows are missing, with the reason."""
     rows, missing = dict(measured.rows), dict(measured.missing)
     own = [row for row in rows.values() if _without_kind(row) == setting]
@@ -171,7 +171,7 @@ def _of_setting(measured: Measured, setting: Setting | None) -> Measured:
     return Measured(rows, missing, shown)
 
 
-def _why_apart(other: Setting, shown: Setting | None) -> str:
+def _why_apart(other: CostSetting, shown: CostSetting | None) -> str:
     """Say why a value is not shown beside those of the setting that is shown."""
     device = dict(other.machine)["device"]
     if shown and replace(other, machine=(), memory_kind="") == replace(
@@ -183,9 +183,9 @@ def _why_apart(other: Setting, shown: Setting | None) -> str:
     return f"measured elsewhere, and not comparable: {other.in_words()}"
 
 
-def setting_of(row: Mapping[str, Any]) -> Setting:
+def setting_of(row: Mapping[str, Any]) -> CostSetting:
     """Return where and how a stored row was measured."""
-    return Setting(
+    return CostSetting(
         machine=tuple(identity(row["machine"]).items()),
         lr_size=(row["lr_height"], row["lr_width"]),
         image=row["image"],
@@ -195,16 +195,16 @@ def setting_of(row: Mapping[str, Any]) -> Setting:
     )
 
 
-def _without_kind(row: Mapping[str, Any]) -> Setting:
+def _without_kind(row: Mapping[str, Any]) -> CostSetting:
     """Return `setting_of` without the kind, alike for latency and memory."""
     return replace(setting_of(row), memory_kind="")
 
 
 def _commonest(
-    rows: Iterable[dict[str, Any]], setting: Callable[[Mapping[str, Any]], Setting]
-) -> Setting | None:
+    rows: Iterable[dict[str, Any]], setting: Callable[[Mapping[str, Any]], CostSetting]
+) -> CostSetting | None:
     """Find the setting of most rows; among equals, the one that was measured last."""
-    found: dict[Setting, list[str]] = {}
+    found: dict[CostSetting, list[str]] = {}
     for row in rows:
         found.setdefault(setting(row), []).append(row["measured_at"])
     return max(found, key=lambda s: (len(found[s]), max(found[s])), default=None)

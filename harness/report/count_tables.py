@@ -14,7 +14,7 @@ from harness.report.text import MISSING, decimals, scale_text
 
 
 @dataclass(frozen=True)
-class _Line:
+class _CountLine:
     """Line that every row may have; `text` returns None where it has nothing."""
 
     name: str
@@ -23,7 +23,7 @@ class _Line:
 
 
 @dataclass(frozen=True)
-class _Of:
+class _Contents:
     """Contents of a table: the number of its `Counts`, its count of a cell, its references."""
 
     number: int
@@ -54,7 +54,7 @@ def _parameters(report: Report, counts: Counts, number: int) -> Table:
 
     part = _PARTS[counts.part]
     lines = _lines(count, counts.parameters, "{:,.0f}".format, "{:,.0f}".format)
-    about = _Of(number, count, counts.parameters)
+    about = _Contents(number, count, counts.parameters)
     return _table(report, about, "parameters", f"Parameters{part}", lines)
 
 
@@ -68,10 +68,10 @@ def _macs(report: Report, counts: Counts, number: int) -> Table:
         count, counts.macs, lambda n: decimals(n / unit), lambda value: f"{value / unit:g}"
     )
     if unit != 1e9:
-        lines.insert(1, _Line("in GMACs", lambda c: _giga(c.macs.counted)))
+        lines.insert(1, _CountLine("in GMACs", lambda c: _giga(c.macs.counted)))
     cells = report.counts[number]
-    lines += [_Line(f"% of {n}", _percent(report, cells, n)) for n in report.baseline_names]
-    about = _Of(number, count, counts.macs, counts.note)
+    lines += [_CountLine(f"% of {n}", _percent(report, cells, n)) for n in report.baseline_names]
+    about = _Contents(number, count, counts.macs, counts.note)
     return _table(report, about, "counts", f"{part} ({name}), {counts.size}", lines)
 
 
@@ -84,7 +84,7 @@ def _lines(
     references: Sequence[Reference],
     show_count: Callable[[int], str],
     show_figure: Callable[[float], str],
-) -> list[_Line]:
+) -> list[_CountLine]:
     """Make the line of the count, and for each reference its figure and whether they agree."""
 
     def counted(cell: CountedCell) -> str | None:
@@ -100,9 +100,12 @@ def _lines(
     def agreement(number: int) -> Callable[[CountedCell], str | None]:
         return lambda cell: count(cell).agreement(count(cell).beside[number])
 
-    lines = [_Line("counted", counted, "measured")]
+    lines = [_CountLine("counted", counted, "measured")]
     for number, reference in enumerate(references):
-        lines += [_Line(reference.name, figure(number)), _Line("agreement", agreement(number))]
+        lines += [
+            _CountLine(reference.name, figure(number)),
+            _CountLine("agreement", agreement(number)),
+        ]
     return lines
 
 
@@ -118,7 +121,9 @@ def _percent(report: Report, cells: CountedTable, name: str) -> Callable[[Counte
     return text
 
 
-def _table(report: Report, of: _Of, key: str, title: str, lines: Sequence[_Line]) -> Table:
+def _table(
+    report: Report, of: _Contents, key: str, title: str, lines: Sequence[_CountLine]
+) -> Table:
     """Make a column for each scale, or one column where no number depends on it."""
     notes, cells = Notes(), report.counts[of.number]
     scales = _columns(report, cells, lines)
@@ -141,7 +146,7 @@ def _table(report: Report, of: _Of, key: str, title: str, lines: Sequence[_Line]
     )
 
 
-def _columns(report: Report, cells: CountedTable, lines: Sequence[_Line]) -> Sequence[float]:
+def _columns(report: Report, cells: CountedTable, lines: Sequence[_CountLine]) -> Sequence[float]:
     """List the scales; only the first where every line is the same at all of them."""
     said = (
         {line.text(cells[row, scale]) for scale in report.scales}
@@ -153,7 +158,10 @@ def _columns(report: Report, cells: CountedTable, lines: Sequence[_Line]) -> Seq
 
 
 def _block_rows(
-    report: Report, block: Sequence[Sequence[CountedCell]], lines: Sequence[_Line], notes: Notes
+    report: Report,
+    block: Sequence[Sequence[CountedCell]],
+    lines: Sequence[_CountLine],
+    notes: Notes,
 ) -> list[Row]:
     """Make the lines of a block's rows; one without any text only says what is lacking."""
     rows: list[Row] = []
@@ -172,7 +180,7 @@ def _block_rows(
     return rows
 
 
-def _shown(text: str | None, cell: CountedCell, line: _Line, notes: Notes) -> Cell:
+def _shown(text: str | None, cell: CountedCell, line: _CountLine, notes: Notes) -> Cell:
     """Format a cell; a line of counts says why one is missing."""
     if text is not None:
         return Cell(text)
@@ -194,7 +202,7 @@ def _reference_notes(references: Sequence[Reference]) -> list[str]:
     return notes
 
 
-def _figure_notes(report: Report, of: _Of, scales: Sequence[float]) -> list[str]:
+def _figure_notes(report: Report, of: _Contents, scales: Sequence[float]) -> list[str]:
     """List the notes on single published figures."""
     found: dict[str, list[str]] = {}
     for (row, scale), cell in report.counts[of.number].items():

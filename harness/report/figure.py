@@ -42,9 +42,9 @@ _STYLE: Any = {
     "lines.markersize": 3.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    # Type 3 fonts are refused by many a conference.
+    # Many conferences refuse Type 3 fonts.
     "pdf.fonttype": 42,
-    # Captions and names are no mathematics, whatever dollars they have.
+    # Captions and names are not mathematics, even with dollar signs in them.
     "text.parse_math": False,
 }
 _MARKERS = ("o", "v", "s", "D", "^", "P")

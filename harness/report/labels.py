@@ -14,7 +14,7 @@ _COVERED = 1000.0
 
 
 @dataclass(frozen=True)
-class Box:
+class Rectangle:
     """Rectangle, in any unit."""
 
     left: float
@@ -32,26 +32,26 @@ class Box:
         """Centre of the rectangle, (x, y)."""
         return (self.left + self.right) / 2, (self.bottom + self.top) / 2
 
-    def common(self, other: Box) -> float:
+    def common(self, other: Rectangle) -> float:
         """Compute the area that both cover."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.top, other.top) - max(self.bottom, other.bottom)
         return max(0.0, width) * max(0.0, height)
 
 
-def around(centre: tuple[float, float], width: float, height: float) -> Box:
+def around(centre: tuple[float, float], width: float, height: float) -> Rectangle:
     """Return the rectangle of this size around a centre."""
     x, y = centre
-    return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    return Rectangle(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
 def place(
     anchors: Sequence[tuple[float, float]],
     sizes: Sequence[tuple[float, float]],
-    taken: Sequence[Box],
-    frame: Box,
+    taken: Sequence[Rectangle],
+    frame: Rectangle,
     least: float,
-) -> list[Box]:
+) -> list[Rectangle]:
     """Place labels, each as near to its point as there is room.
 
     Those in the densest places choose first. Where nothing is free, the place is taken that covers
@@ -66,7 +66,7 @@ def place(
     """
     near = 12 * least
     crowd = [sum(hypot(x - u, y - v) < near for u, v in anchors) for x, y in anchors]
-    placed: dict[int, Box] = {}
+    placed: dict[int, Rectangle] = {}
     for i in sorted(range(len(anchors)), key=lambda i: (-crowd[i], i)):
         blocked = [*taken, *placed.values()]
         options = [
@@ -79,7 +79,7 @@ def place(
 
 def _candidates(
     anchor: tuple[float, float], size: tuple[float, float], least: float
-) -> Iterator[tuple[float, Box]]:
+) -> Iterator[tuple[float, Rectangle]]:
     """List places around a point with their distance from it, nearest first."""
     width, height = size
     for distance in _DISTANCES:
@@ -90,7 +90,7 @@ def _candidates(
             yield distance, around((x, y), width, height)
 
 
-def _spoiled(box: Box, blocked: Sequence[Box], frame: Box) -> float:
+def _spoiled(box: Rectangle, blocked: Sequence[Rectangle], frame: Rectangle) -> float:
     """Compute the share of a label that covers something or is outside."""
     covered = sum(box.common(other) for other in blocked)
     return (covered + box.area - box.common(frame)) / box.area

@@ -25,8 +25,8 @@ from harness.report import captions
 from harness.report.aggregate import Report
 from harness.report.figure import PAGE_WIDTH, FigureFile, Look, new_figure, note, save
 from harness.report.front import pareto_front
-from harness.report.labels import Box, around, place
-from harness.report.pareto_axes import AXES, Axis
+from harness.report.labels import Rectangle, around, place
+from harness.report.pareto_axes import AXES, CostAxis
 from harness.report.text import decimals, scale_text
 
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "*")
@@ -94,7 +94,7 @@ def _tag(report: Report, block: Block, row: str) -> str:
     return parse(methods_of(row)[0]).variant or report.label(row)
 
 
-def _draw(report: Report, role: str, axis: Axis, folder: Path) -> FigureFile | None:
+def _draw(report: Report, role: str, axis: CostAxis, folder: Path) -> FigureFile | None:
     scales = [s for s in panel_scales(report) if _points(report, role, s, axis)]
     if not scales:
         return None
@@ -126,7 +126,7 @@ def _draw(report: Report, role: str, axis: Axis, folder: Path) -> FigureFile | N
     return save(figure, folder, name, title, text)
 
 
-def _points(report: Report, role: str, scale: float, axis: Axis) -> list[_Point]:
+def _points(report: Report, role: str, scale: float, axis: CostAxis) -> list[_Point]:
     """List the systems that have a PSNR and a cost at a scale."""
     seen, found = family_looks(report), []
     for block in report.experiment.blocks:
@@ -138,7 +138,7 @@ def _points(report: Report, role: str, scale: float, axis: Axis) -> list[_Point]
     return found
 
 
-def _panel(panel: Any, report: Report, role: str, scale: float, axis: Axis) -> None:
+def _panel(panel: Any, report: Report, role: str, scale: float, axis: CostAxis) -> None:
     points = _points(report, role, scale, axis)
     floors = _floors(report, role, scale)
     for number in range(len(points[0].costs) if points else 0):
@@ -182,7 +182,7 @@ def _front(
     panel.plot([p[0] for p in front], [p[1] for p in front], style, color=_FRONT, lw=0.9, zorder=1)
 
 
-def _style(panel: Any, axis: Axis) -> None:
+def _style(panel: Any, axis: CostAxis) -> None:
     panel.set_xscale("log")
     panel.margins(0.1)
     panel.xaxis.set_major_locator(FixedLocator(round_ticks(*panel.get_xlim())))
@@ -211,7 +211,7 @@ def round_ticks(low: float, high: float) -> list[float]:
     return found
 
 
-def _legend(panel: Any, report: Report, axis: Axis, drawn: Collection[Look]) -> None:
+def _legend(panel: Any, report: Report, axis: CostAxis, drawn: Collection[Look]) -> None:
     """Draw the families that occur, and the meaning of hollow and filled points and their lines."""
     seen = family_looks(report)
     handles = [
@@ -248,13 +248,13 @@ def _write_tags(figure: Figure, panel: Any, points: Sequence[_Point]) -> None:
     """Write tags beside the filled points, where they cover nothing."""
     inch = 72 / figure.dpi
     frame = panel.get_window_extent()
-    inside = Box(frame.x0 * inch, frame.y0 * inch, frame.x1 * inch, frame.y1 * inch)
+    inside = Rectangle(frame.x0 * inch, frame.y0 * inch, frame.x1 * inch, frame.y1 * inch)
     spots = [
         [tuple(inch * v for v in panel.transData.transform((cost, p.psnr))) for cost in p.costs]
         for p in points
     ]
     taken = [around((x, y), _SIZE, _SIZE) for spot in spots for x, y in spot]
-    taken += [Box(min(xs), y - 0.5, max(xs), y + 0.5) for xs, y in _lines(spots)]
+    taken += [Rectangle(min(xs), y - 0.5, max(xs), y + 0.5) for xs, y in _lines(spots)]
     tagged = [i for i, point in enumerate(points) if point.tag]
     sizes = [(0.6 * _LABEL_SIZE * len(points[i].tag), _LABEL_SIZE) for i in tagged]
     anchors = [(spots[i][-1][0], spots[i][-1][1]) for i in tagged]

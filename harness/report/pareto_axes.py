@@ -10,7 +10,7 @@ from harness.report.cost_tables import turns_note
 
 
 @dataclass(frozen=True)
-class Axis:
+class CostAxis:
     """Cost axis that PSNR is drawn over.
 
     Attributes:
@@ -61,7 +61,7 @@ def _about_latency(report: Report) -> str:
 
 
 AXES = (
-    Axis(
+    CostAxis(
         name="pareto",
         title="PSNR over MACs",
         label="MACs per image",
@@ -70,7 +70,7 @@ AXES = (
         costs=_macs,
         explained=_about_macs,
     ),
-    Axis(
+    CostAxis(
         name="pareto_latency",
         title="PSNR over latency",
         label="latency",

@@ -34,7 +34,7 @@ from harness.profiling.cost_rows import (
 )
 from harness.profiling.latency import seconds_of_calls
 from harness.profiling.machine import machine
-from harness.profiling.peak_memory import Case, peaks
+from harness.profiling.peak_memory import MemoryCase, peaks
 from harness.profiling.photograph import NAME, photograph
 from harness.runs.job import Job
 
@@ -199,13 +199,13 @@ def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
             _check(stop)
 
 
-def _cases(profile: Profile, cells: Sequence[CostCell], folder: Path) -> list[Case]:
+def _cases(profile: Profile, cells: Sequence[CostCell], folder: Path) -> list[MemoryCase]:
     """Make the cases for the measuring processes, with the files that they read."""
     image = folder / "lr.png"
     save_png(photograph(profile.costs.lr_size), image)
     networks = {cell.subject.method: _stored(cell.subject, profile, folder) for cell in cells}
     return [
-        Case(
+        MemoryCase(
             method=cell.subject.method,
             network=networks[cell.subject.method],
             image=str(image),

@@ -231,7 +231,7 @@ def prepare(
     """
     chosen = choose(experiment, only)
     played = {role: profile.dataset_for(role) for role in _roles(experiment, profile)}
-    # One dataset may play several roles; its images are then the same ones.
+    # One dataset may be measured for several roles; its images are then the same.
     look = partial(_find, places=places, sizes_suffice=sizes_suffice)
     found = {name: look(name) for name in dict.fromkeys(played.values())}
     datasets = {role: found[name] for role, name in played.items()}

@@ -13,7 +13,7 @@ from harness.training.randomness import Crops, Ints
 
 
 @dataclass(frozen=True)
-class Places:
+class CropPlaces:
     """Places of a batch's crops in the pixels of all images, (B, 1) int64 each.
 
     Attributes:
@@ -34,7 +34,7 @@ class Places:
     transposed: Tensor
 
 
-def places(held: Held, images: Ints, chosen: Crops, device: torch.device) -> Places:
+def places(held: Held, images: Ints, chosen: Crops, device: torch.device) -> CropPlaces:
     """Compute the places of crops.
 
     Args:
@@ -47,10 +47,10 @@ def places(held: Held, images: Ints, chosen: Crops, device: torch.device) -> Pla
     corner = held.offsets[images] + chosen.top * width + chosen.left
     numbers = np.stack([corner, width, height * width, chosen.side, *chosen.flips.T])
     # Pageable and small: the copy waits for nothing on the device.
-    return Places(*torch.from_numpy(numbers).to(device).unsqueeze(-1).unbind(0))
+    return CropPlaces(*torch.from_numpy(numbers).to(device).unsqueeze(-1).unbind(0))
 
 
-def cut(pixels: Tensor, at: Places, largest: int) -> Tensor:
+def cut(pixels: Tensor, at: CropPlaces, largest: int) -> Tensor:
     """Cut crops as they are in the images, without mirroring.
 
     Args:
@@ -70,7 +70,7 @@ def cut(pixels: Tensor, at: Places, largest: int) -> Tensor:
     return lines[starts.flatten()].reshape(*starts.shape, largest)
 
 
-def turned(images: Tensor, at: Places) -> Tensor:
+def turned(images: Tensor, at: CropPlaces) -> Tensor:
     """Mirror and transpose square images (B, C, S, S), each as its place says."""
     for flip, axis in ((at.horizontal, 3), (at.vertical, 2), (at.transposed, 0)):
         other = images.flip(axis) if axis else images.mT

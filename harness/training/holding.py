@@ -83,7 +83,7 @@ def _put(pixels: Tensor, offset: int, item: ImageItem, size: tuple[int, int]) ->
     pixels[offset : offset + image.numel()] = image.flatten()
 
 
-class Everything:
+class InMemory:
     """Storage of all images of a set on the device, read once."""
 
     def __init__(self, images: Dataset, check: Check, margin: int, device: torch.device) -> None:
@@ -95,7 +95,7 @@ class Everything:
         return self.held, picked
 
 
-class OneByOne:
+class OnDemand:
     """Storage that reads images for each batch, in threads that also read ahead for the next batch.
 
     Args:

@@ -90,7 +90,7 @@ def _save(run: Run, state: State, total: int, facts: Mapping[str, Any]) -> None:
 @contextmanager
 def _sole_trainer(folder: Path, wait: bool) -> Iterator[None]:
     with held(folder / "lock", f"training in {folder}", wait):
-        # What a killed run was writing; nobody else writes here while the lock is held.
+        # Remains of a killed run; nobody else writes here while the lock is held.
         for unfinished in folder.glob(".*-*"):
             unfinished.unlink(missing_ok=True)
         yield
@@ -246,7 +246,7 @@ def _log(
 
 
 def _show(progress: Bar, state: State, values: dict[str, Tensor], clock: _Clock) -> None:
-    # Reading a loss waits for the device, so only now and then.
+    # Reading a loss waits for the device, so it is read rarely.
     if state.step % SHOW_EVERY == 0:
         note = f"L1 {values['l1'].item():.4f}  {clock.speed(state.step):.1f} it/s"
         if state.validation:

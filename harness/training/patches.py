@@ -15,7 +15,7 @@ from torch import Tensor
 from harness.data.degrade import unit
 from harness.data.sets import Dataset
 from harness.profiles import Training
-from harness.training.crops import Places, cut, places, turned
+from harness.training.crops import CropPlaces, cut, places, turned
 from harness.training.randomness import draw, permuted
 from harness.training.resampling import resize_crops, resize_weights
 from harness.training.source import CPU, ImageSource
@@ -65,7 +65,7 @@ class PatchSource(ImageSource):
         at = places(held, images, chosen, self.device)
         return self._make(held.pixels, at, self._to_device(chosen.tables))
 
-    def _make(self, pixels: Tensor, at: Places, tables: Tensor) -> Batch:
+    def _make(self, pixels: Tensor, at: CropPlaces, tables: Tensor) -> Batch:
         y, x = permuted(self.settings.queries, at.side, tables)
         side = at.side.unsqueeze(-1)
         # As in `pixel_centers`: the step is rounded to float32, then the sum.
@@ -78,14 +78,14 @@ class PatchSource(ImageSource):
             target=unit(_targets(pixels, at, y, x)) * 2 - 1,
         )
 
-    def _low(self, pixels: Tensor, at: Places) -> Tensor:
+    def _low(self, pixels: Tensor, at: CropPlaces) -> Tensor:
         """Make LR patches (B, 3, patch, patch) in [-1, 1], mirrored and transposed."""
         weights = self.weights[at.side.squeeze(1) - self.smallest]
         small = resize_crops(cut(pixels, at, self.largest), weights).float()
         return unit(turned(small, at)) * 2 - 1
 
 
-def _targets(pixels: Tensor, at: Places, y: Tensor, x: Tensor) -> Tensor:
+def _targets(pixels: Tensor, at: CropPlaces, y: Tensor, x: Tensor) -> Tensor:
     """Read the pixels (y, x) of the mirrored and transposed crops, (B, Q, 3) uint8."""
     row = torch.where(at.transposed.bool(), x, y)
     column = torch.where(at.transposed.bool(), y, x)

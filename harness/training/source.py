@@ -11,7 +11,7 @@ from torch import Tensor
 from harness.common.errors import HarnessError
 from harness.data.sets import Dataset
 from harness.profiles import Training
-from harness.training.holding import Everything, Held, OneByOne
+from harness.training.holding import Held, InMemory, OnDemand
 from harness.training.randomness import Ints
 
 CPU = torch.device("cpu")
@@ -50,10 +50,10 @@ class ImageSource(ABC):
         self.largest = round(settings.patch * scale)
         self.order: tuple[int, Ints] | None = None
         # A line of a crop is read `largest` pixels long, beyond a small crop's own end.
-        self.images: Everything | OneByOne = (
-            Everything(images, self._check_size, self.largest, device)
+        self.images: InMemory | OnDemand = (
+            InMemory(images, self._check_size, self.largest, device)
             if settings.in_memory
-            else OneByOne(images, self._check_size, self.largest, device, self._picked)
+            else OnDemand(images, self._check_size, self.largest, device, self._picked)
         )
 
     @abstractmethod

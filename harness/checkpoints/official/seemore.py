@@ -62,7 +62,7 @@ ADAPTERS = {size: NetworkAdapter(size, KEYS, Constructed()) for size in SIZES}
 
 
 @dataclass(frozen=True)
-class Found:
+class ShownSettings:
     """Settings of a network that a state dict shows.
 
     Attributes:
@@ -79,7 +79,7 @@ class Found:
     assumed: bool
 
 
-def found(state: Mapping[str, Tensor]) -> Found:
+def found(state: Mapping[str, Tensor]) -> ShownSettings:
     """Find the sizes of a SeemoRe.
 
     Args:
@@ -106,7 +106,7 @@ def found(state: Mapping[str, Tensor]) -> Found:
     published = our_defaults(size)
     options = {**seen, **{name: published[name] for name in UNSEEN}}
     scale = math.isqrt(state["upsampler.0.weight"].shape[0] // 3)
-    return Found(size, options, scale, assumed=bool(differing(options, published)))
+    return ShownSettings(size, options, scale, assumed=bool(differing(options, published)))
 
 
 def _nearest(groups: int, channels: int) -> str:

@@ -26,7 +26,7 @@ SAME, OTHER_VERSION, ALTERED, UNKNOWN = "same", "other version", "altered", "unk
 _SET14_ORIGINALS = {"comic": (250, 361), "ppt3": (529, 656), "zebra": (586, 391)}
 
 
-class Entry(NamedTuple):
+class ManifestEntry(NamedTuple):
     """Image of a published set, by its file name without suffix."""
 
     name: str
@@ -37,12 +37,14 @@ class Entry(NamedTuple):
 
 
 @cache
-def entries(dataset: str) -> dict[str, Entry]:
+def entries(dataset: str) -> dict[str, ManifestEntry]:
     """Read the manifest of a dataset by image name; empty where there is none."""
     path = files("harness.data").joinpath("manifests", f"{dataset}.csv")
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     rows = list(csv.reader(io.StringIO(text)))[1:]
-    return {name: Entry(name, int(h), int(w), pixels, file) for name, h, w, pixels, file in rows}
+    return {
+        name: ManifestEntry(name, int(h), int(w), pixels, file) for name, h, w, pixels, file in rows
+    }
 
 
 def names(dataset: str) -> tuple[str, ...]:
@@ -85,15 +87,17 @@ def compare(dataset: str, path: Path, image: Tensor) -> tuple[str, str]:
     return OTHER_VERSION, f"{size}; its pixels cannot be compared"
 
 
-def entry_of(path: Path) -> Entry:
+def entry_of(path: Path) -> ManifestEntry:
     """Make the manifest's line for an image file."""
     image = read_rgb(path)
     jpeg = path.suffix.lower() in (".jpg", ".jpeg")
     height, width = image.shape[-2:]
-    return Entry(path.stem, height, width, pixel_hash(image), file_hash(path) if jpeg else "")
+    return ManifestEntry(
+        path.stem, height, width, pixel_hash(image), file_hash(path) if jpeg else ""
+    )
 
 
 if __name__ == "__main__":
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(Entry._fields)
+    writer.writerow(ManifestEntry._fields)
     writer.writerows(entry_of(path) for path in image_files(Path(sys.argv[1])))

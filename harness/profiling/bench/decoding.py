@@ -39,7 +39,7 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Case:
+class DecodingCase:
     """Network on one LR image, ready to be decoded.
 
     Attributes:
@@ -79,7 +79,7 @@ def baseline_of(method: str) -> str:
 
 
 @torch.inference_mode()
-def make_case(method: str, lr_size: Size, scale: float, device: torch.device) -> Case:
+def make_case(method: str, lr_size: Size, scale: float, device: torch.device) -> DecodingCase:
     """Make an untrained network at the paper's sizes with the features of a random image.
 
     Raises:
@@ -108,7 +108,7 @@ def make_case(method: str, lr_size: Size, scale: float, device: torch.device) ->
         gates = torch.nn.functional.one_hot(choice, experts).to(features.latent.dtype)
         features = Features(features.lr, features.latent, Routing(gates, gates))
     macs = model.count(lr_size, size, choice)
-    return Case(
+    return DecodingCase(
         method=method,
         model=model,
         features=features,
@@ -176,7 +176,7 @@ def compare(
     return [_compared(case, times) for case in cases.values()]
 
 
-def _alone(case: Case, fast: Spread) -> Line:
+def _alone(case: DecodingCase, fast: Spread) -> Line:
     """Make the engine's line from its images per second."""
     return Line(
         method=case.method,
@@ -189,7 +189,7 @@ def _alone(case: Case, fast: Spread) -> Line:
     )
 
 
-def _compared(case: Case, times: Times) -> Line:
+def _compared(case: DecodingCase, times: Times) -> Line:
     fast, plain, baseline = f"fast {case.method}", f"plain {case.method}", baseline_of(case.method)
     return replace(
         _alone(case, times.rate(fast)),
@@ -200,7 +200,7 @@ def _compared(case: Case, times: Times) -> Line:
     )
 
 
-def _pixels(case: Case, images: Spread) -> Spread:
+def _pixels(case: DecodingCase, images: Spread) -> Spread:
     """Convert images per second to pixels per second."""
     pixels = case.size[0] * case.size[1]
     return Spread(images.median * pixels, images.low * pixels, images.high * pixels)
