@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from baselines.base import Box
+from harness import checksums
 from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
 from harness.data.images import save_png
 from harness.evaluation import Task
@@ -80,7 +81,7 @@ def _method_sample(
 def _earlier(path: Path, content: dict[str, Any], kept: Collection[str]) -> list[dict[str, Any]]:
     """What other methods made of the same region in an earlier run."""
     try:
-        old = json.loads(path.read_text(encoding="utf-8"))
+        old = checksums.parse(path.read_bytes())
         same = ("role", "dataset", "image", "scale", "box", "protocol")
         if any(old[key] != content[key] for key in same):
             return []
@@ -135,7 +136,9 @@ def _make(
     methods = [*map(asdict, parts), *_earlier(folder / "sample.json", content, kept)]
     order = job.experiment.methods.index
     content["methods"] = sorted(methods, key=lambda m: order(m["method"]))
-    write_text(folder / "sample.json", json.dumps(content, indent=1) + "\n")
+    write_text(
+        folder / "sample.json", json.dumps(checksums.with_checksum(content), indent=1) + "\n"
+    )
     return ""
 
 

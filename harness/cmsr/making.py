@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from harness.cmsr.scan import LEVELS, Scan, bin_width, find_levels, run_scan
+from harness.cmsr.scan import LEVELS, Scan, bin_width, find_levels, run_scan, scanned
 from harness.cmsr.table import FORMAT, CmsrTables, MadeOn, StoredTable
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset
@@ -90,7 +90,7 @@ def _scan_missing(work: Sequence[tuple[Scan, CellFile]]) -> None:
 
 
 def _table(scan: Scan, file: CellFile, mse: float) -> StoredTable:
-    rows = [row for row in file.by_image().values() if not row["reason"]]
+    rows = scanned(scan, file)
     if not rows:
         raise HarnessError(
             f"No image of {scan.dataset.name} is large enough for x{scan.scale:g}.",

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -23,6 +23,7 @@ from harness.cmsr.table import StoredLevel
 from harness.data.degrade import TooSmallError, make_pair, unit
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
+from harness.errors import HarnessError
 from harness.evaluation import missing_images
 from harness.results import CellFile
 from harness.subject import Subject
@@ -40,6 +41,8 @@ class ScanRow:
         rises: by lower scale, [bin, MSE] of the bins of intensity whose MSE is above that of all
             bins below. The first that is above some bound is the first bin that is.
         reason: why there is nothing; "" where there is.
+        scan: name of the file, which stands for all that decides the row; "" in rows of versions
+            that did not say.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
@@ -47,6 +50,7 @@ class ScanRow:
     image: str
     rises: dict[str, list[tuple[int, float]]]
     reason: str = ""
+    scan: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,24 @@ class Scan:
         key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:10]
         name = f"{self.subject.method}.{key}.jsonl"
         return CellFile(results / "cmsr" / self.dataset.name / f"x{self.scale:g}" / name, ScanRow)
+
+
+def scanned(scan: Scan, file: CellFile) -> list[dict[str, Any]]:
+    """The row of each image that is large enough.
+
+    Raises:
+        HarnessError: a row is damaged, or of another scan.
+    """
+    rows = list(file.by_image().values())
+    levels = {f"{level:g}" for level in scan.levels}
+    for row in rows:
+        if row["scan"] not in ("", file.path.name) or not (
+            row["reason"] or levels == {*row["rises"]}
+        ):
+            raise HarnessError(
+                f"{file.path} has rows of another scan.", "Delete the file to scan again."
+            )
+    return [row for row in rows if not row["reason"]]
 
 
 def rises(errors: Tensor) -> list[tuple[int, float]]:
@@ -128,7 +150,7 @@ def run_scan(
         if not mine:
             return False
         for item in missing_images(file, scan.dataset.items):
-            file.append(scan_image(scan, item, pairs))
+            file.append(replace(scan_image(scan, item, pairs), scan=file.path.name))
             done(scan)
     return True
 
