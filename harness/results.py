@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -160,6 +160,14 @@ class CellId:
         return (
             Path(self.dataset) / f"x{self.scale:g}" / f"{self.method}.s{self.seed}.{self.key}.jsonl"
         )
+
+
+def is_of(row: Mapping[str, Any], name: str) -> bool:
+    """Whether a row, as `CellFile` reads it, is of the cell that a file has its name from."""
+    decides = {field.name: row[field.name] for field in fields(CellId)}
+    scale = row["scale"]
+    written = [scale, int(scale)] if scale.is_integer() else [scale]  # experiments have whole ones
+    return any(CellId(**{**decides, "scale": each}).key in name for each in written)
 
 
 class CellFile:

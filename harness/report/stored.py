@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.plan import PlannedCell
-from harness.results import CellFile, each_image_once
+from harness.results import CellFile, each_image_once, is_of
 
 
 def cell_rows(folder: Path, cell: PlannedCell, only: Collection[str] = ()) -> list[dict[str, Any]]:
@@ -17,9 +17,9 @@ def cell_rows(folder: Path, cell: PlannedCell, only: Collection[str] = ()) -> li
     rows = CellFile(path).rows()
     found = {tuple(row.get(k) for k in ("method", "dataset", "scale", "seed")) for row in rows}
     expected = (cell.method, cell.dataset, cell.scale, cell.seed)
-    if found - {expected}:
+    if found - {expected} or not all(is_of(row, path.name) for row in rows):
         raise HarnessError(
-            f"{path} has rows of another cell than {expected}.",
+            f"{path} has rows of another cell than {expected}, or of other weights or data.",
             "Delete the file and run the experiment again.",
         )
     return each_image_once(row for row in rows if not only or row["image"] in only)
