@@ -15,7 +15,7 @@ from harness.progress import say
 class Log:
     """`log.jsonl`: one line per interval; lines after the resumed step are dropped.
 
-    So are damaged lines at the end, which a crash leaves; others are set aside in `log.damaged`.
+    So is a damaged line at the end, which a crash leaves; others are set aside in `log.damaged`.
     """
 
     def __init__(self, path: Path, step: int) -> None:
@@ -23,7 +23,7 @@ class Log:
         text = path.read_bytes() if path.exists() else b""
         *lines, rest = text.split(b"\n")
         steps = [_step_of(line) for line in lines]
-        while steps and steps[-1] is None:
+        if steps and steps[-1] is None:
             rest = lines.pop()
             steps.pop()
         kept = [
