@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from report_fixtures import PLAN, ROLE, STAND_IN, made_up_row
+from report_fixtures import PLAN, ROLE, STAND_IN, cell_path, made_up_row
 
 from baselines import parse
 from harness.experiments import get
@@ -94,11 +94,13 @@ def write_comparison(root: Path, edit: Edit = unchanged) -> Path:
     cells, costs = [], []
     for method in TIMED:
         for scale in (s for s in COMPARE.scales if parse(method).can_do(s)):
-            file = f"{method}-x{scale:g}.jsonl"
-            cells.append(PlannedCell(method, ROLE, STAND_IN.dataset, scale, 0, file))
-            row = asdict(made_up_measurement(method, scale))
+            measured = made_up_measurement(method, scale)
+            cell = cell_path(measured)
+            cells.append(PlannedCell(method, ROLE, STAND_IN.dataset, scale, 0, str(cell)))
+            row = asdict(measured)
             rows = [{**row, "image": f"image{n}.png"} for n in range(STAND_IN.images)]
-            _write(measurements_dir(root, "quick") / file, rows)
+            _write(measurements_dir(root, "quick") / cell, rows)
+            file = f"{method}-x{scale:g}.jsonl"
             costs.append(PlannedCost(method, scale, 0, file, [128, 96]))
             kinds: tuple[Kind, Kind] = ("latency", "memory")
             found = [edit(made_up_cost(kind, method, scale)) for kind in kinds]

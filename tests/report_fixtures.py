@@ -112,6 +112,12 @@ def edited(row: Measurement, **fields: object) -> Measurement:
     return replace(row, metrics={**row.metrics, **metrics}, macs={**row.macs, **macs}, **fields)
 
 
+def cell_path(row: Measurement) -> Path:
+    """Of the cell that a row belongs to, below the folder of measurements."""
+    fields = {name: getattr(row, name) for name in CellId.__dataclass_fields__}
+    return CellId(**fields).relative_path
+
+
 def write_results(
     root: Path,
     *,
@@ -126,9 +132,9 @@ def write_results(
     for method in METHODS:
         for scale in scales:
             for seed in seeds:
-                first = made_up_row(method, scale, 0, role, seed)
-                fields = {name: getattr(first, name) for name in CellId.__dataclass_fields__}
-                file = CellId(**fields).relative_path
+                unedited = made_up_row(method, scale, 0, role, seed)
+                first = edit(unedited) or unedited
+                file = cell_path(first)
                 cells.append(PlannedCell(method, ROLE, role.dataset, scale, seed, str(file)))
                 path = measurements_dir(root, plan.profile) / file
                 rows = [made_up_row(method, scale, i, role, seed) for i in range(role.images)]

@@ -191,6 +191,14 @@ def test_files_that_two_readers_take_for_different_things(folder):
             archive.writestr(twice, bytes(8))
         assert_refused(Path("two.pt").read_bytes(), "is damaged")
     assert_refused(b"PK\x03\x04" + whole, "its directory")
+    # A bit of each entry makes it a folder for PyTorch, which then makes weights of whatever its
+    # memory held before.
+    entries = [found.start() for found in re.finditer(b"PK\x01\x02", whole)]
+    assert len(entries) > 8
+    for entry in entries:
+        data = bytearray(whole)
+        data[entry + 38] |= 0x10
+        assert_refused(bytes(data), "its directory has a folder")
 
 
 def test_a_record_is_not_counted_twice(folder):

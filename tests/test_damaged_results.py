@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +24,20 @@ from compare_fixtures import made_up_cost
 from report_fixtures import METHODS, PLAN, ROLE, STAND_IN, made_up_row, write_results
 
 from baselines import UnknownMethodError
+from harness.checkpoints.cmsr_table import (
+    FORMAT,
+    CmsrTables,
+    MadeOn,
+    StoredLevel,
+    StoredTable,
+    load_tables,
+    save_tables,
+)
 from harness.common import checksums
 from harness.common.errors import HarnessError
-from harness.measure.cmsr_scan import ScanRow
+from harness.common.files import write_text
+from harness.measure.cmsr_scan import Scan, ScanRow, scanned
+from harness.measure.crops import MethodSample, Sample, load_samples
 from harness.measure.rows import CellFile, Measurement
 from harness.profiling.cost_rows import Cost
 from harness.report import render
@@ -177,11 +191,57 @@ def read_log(folder: Path, seed: int) -> str:
     return "as written" if before in path.read_bytes() else "end dropped"
 
 
+TABLES = CmsrTables(
+    format=FORMAT,
+    method="edsr-lmliif",
+    checkpoint="beef",
+    origin="made up",
+    mse=2e-5,
+    bin_width=0.01,
+    data=MadeOn(dataset="Set5", caption="five images", complete=True, fingerprint="f00d"),
+    tables=(StoredTable(scale=6, images=5, levels=(StoredLevel(scale=1.5, below=0.25),)),),
+    device="made-up device",
+    versions={},
+    made_at="2000-01-01T00:00:00",
+)
+SAMPLE = Sample(
+    *("Set5", "Set5", "a.png", 2.0, (0, 0, 8, 8), "hr.png", "a.png", "lr.png", "b.png", "full"),
+    methods=(MethodSample("edsr-moeisr-liif-s", "c.png", 30.5, "d.png", (2, 3)),),
+)
+
+
+def read_tables(folder: Path, seed: int) -> str:
+    path = folder / "tables.json"
+    save_tables(TABLES, path)
+    return read_whole(path, seed, lambda: load_tables(path) == TABLES)
+
+
+def read_sample(folder: Path, seed: int) -> str:
+    path = folder / "samples/0-a_x2/sample.json"
+    content = {key: value for key, value in asdict(SAMPLE).items() if key != "folder"}
+    write_text(path, json.dumps(checksums.with_checksum(content), indent=1) + "\n")
+    expected = [replace(SAMPLE, folder=path.parent)]
+    return read_whole(path, seed, lambda: load_samples(folder / "samples") == expected)
+
+
+def read_whole(path: Path, seed: int, is_same: Callable[[], bool]) -> str:
+    assert is_same()
+    path.write_bytes(damaged(path.read_bytes(), seed))
+    try:
+        assert is_same(), "read as something else"
+    except HarnessError as error:
+        assert str(path) in str(error)
+        return "refused"
+    return "as written"
+
+
 READERS: dict[str, Callable[[Path, int], str]] = {
     "cells": lambda folder, seed: read_cell(Measurement, folder, seed),
     "costs": lambda folder, seed: read_cell(Cost, folder, seed),
     "scans": lambda folder, seed: read_cell(ScanRow, folder, seed),
     "plans": read_plan,
+    "tables": read_tables,
+    "samples": read_sample,
     "logs": read_log,
 }
 
@@ -235,6 +295,37 @@ def test_rows_of_a_newer_version_are_refused():
         file.rows()
 
 
+def test_rows_of_another_protocol_or_other_weights_are_refused():
+    """A whole file of another cell of the same method, set, scale and seed."""
+    for edited in ({"protocol": "full"}, {"checkpoint": "0ther"}, {"precision": "bf16"}):
+        root = write_results(Path("here"))
+        other = write_results(Path("there"), edit=partial(replace, **edited))
+        (file,) = root.rglob("x2/edsr-liif.*.jsonl")
+        (foreign,) = other.rglob("x2/edsr-liif.*.jsonl")
+        assert file.name != foreign.name
+        file.write_bytes(foreign.read_bytes())
+        with pytest.raises(HarnessError, match="rows of another cell"):
+            render(root, PLAN.profile, PLAN.experiment, "json")
+        shutil.rmtree(root)
+        shutil.rmtree(other)
+
+
+def test_a_scan_has_no_rows_of_another():
+    file = CellFile(Path("cell.jsonl"), ScanRow)
+    wanted = Scan(None, None, "", 6.0, (1.0, 2.0))  # type: ignore[arg-type]
+    for other in (ScanRow("a", {"1": [], "4": []}), ScanRow("a", {"1": [], "2": []}, scan="b")):
+        file.append(other)
+        with pytest.raises(HarnessError, match="rows of another scan"):
+            scanned(wanted, file)
+        file.path.unlink()
+
+
+def test_depths_at_which_only_writing_again_fails():
+    for depth in range(700, 1000):
+        with suppress(ValueError):
+            checksums.load('{"versions":' + "[" * depth + "]" * depth + "}", Measurement, 1)
+
+
 def test_a_newer_plan_is_refused_and_not_replaced():
     path = plan_path(Path("results"), FULL.profile, FULL.experiment)
     newer = replace(FULL, schema=PLAN_SCHEMA + 1, versions={"harness": "7.1"})
@@ -249,6 +340,9 @@ def test_a_plan_of_another_experiment_is_refused():
     save_plan(FULL, Path("results/quick/table2/plan.json"))
     with pytest.raises(DamagedPlanError, match="it is the plan of table1"):
         load_plan(Path("results/quick/table2/plan.json"))
+    save_plan(FULL, plan_path(Path("results"), "other", "table1"))
+    with pytest.raises(DamagedPlanError, match="it is the plan of table1 under quick"):
+        load_plan(plan_path(Path("results"), "other", "table1"))
 
 
 def test_old_rows_and_plans_are_read():
@@ -281,6 +375,14 @@ def test_damaged_lines_of_a_log_are_set_aside_and_those_at_its_end_dropped(capsy
         said = " ".join(capsys.readouterr().err.split())
         assert "log.jsonl has 1 damaged lines, which are moved to log.damaged" in said
         path.with_suffix(".damaged").unlink()
+
+
+def test_a_file_of_another_kind_in_the_place_of_a_log_is_set_aside():
+    lines = b"".join(b"line %d\n" % n for n in range(5))
+    Path("log.jsonl").write_bytes(lines)
+    Log(Path("log.jsonl"), 200)
+    assert lines.startswith(Path("log.damaged").read_bytes())
+    assert len(Path("log.damaged").read_bytes().splitlines()) == 4
 
 
 def test_an_unfinished_line_that_happens_to_be_json_is_dropped():

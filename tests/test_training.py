@@ -596,6 +596,20 @@ def test_balance_weights_fit_the_experts(weights, tmp_path, harness):
     assert (status, "balance_weights" in err) == ((0, False) if len(weights) == 4 else (2, True))
 
 
+def test_another_recipes_checkpoint_is_not_measured_under_this_ones_name(tmp_path, harness):
+    root = write_data(tmp_path / "data")
+    for epochs in (3, 2):
+        file = write_profile(tmp_path / "tiny.yaml", profile_with(epochs=epochs, milestones=[1]))
+        harness.good(*command("edsr-liif", file, root))
+    first, second = Path("results").rglob("checkpoint.pt")
+    contents = first.read_bytes(), second.read_bytes()
+    second.write_bytes(contents[0])
+    first.write_bytes(contents[1])
+    table = ("run", "table1", "--methods", "edsr-liif", "--profile", file, "--data-root", root)
+    status, _, err = harness(*table)
+    assert (status, "another recipe" in err) == (1, True)
+
+
 def test_a_foreign_file_in_the_place_of_a_checkpoint_is_refused(trained, tmp_path, harness):
     trained()
     (path,) = Path("results").rglob("checkpoint.pt")

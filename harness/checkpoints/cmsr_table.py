@@ -19,6 +19,7 @@ from baselines.registry import DECODERS
 from baselines.systems.implicit import ImplicitSR
 from harness.checkpoints.rendering import Budget, Rendering
 from harness.checkpoints.subject import Subject
+from harness.common import checksums
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import write_text
 
@@ -129,7 +130,8 @@ class CmsrTables(_Strict):
 
 def save_tables(tables: CmsrTables, path: Path) -> None:
     """Write tables as JSON."""
-    write_text(path, tables.model_dump_json(indent=1) + "\n")
+    content = checksums.with_checksum(tables.model_dump(mode="json"))
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def load_tables(path: Path) -> CmsrTables:
@@ -139,17 +141,19 @@ def load_tables(path: Path) -> CmsrTables:
         HarnessError: there is no such file, or it holds something else.
     """
     try:
-        return CmsrTables.model_validate_json(path.read_bytes())
+        return CmsrTables.model_validate_json(json.dumps(checksums.parse(path.read_bytes())))
     except OSError as error:
         raise HarnessError(
             f"The CMSR tables {path} cannot be read: {error.strerror or error}",
             "`harness cmsr` makes them.",
         ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+    except ValueError as error:
+        reason = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise HarnessError(
-            f"{path} holds no CMSR tables of this version ({where}: {first['msg']}).",
+            f"{path} holds no CMSR tables of this version ({reason}).",
             "`harness cmsr` makes them.",
         ) from error
 

@@ -65,8 +65,8 @@ def network_of(options: Path) -> Spec:
     """
     try:
         content = yaml.safe_load(options.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise HarnessError(f"{options} cannot be read: {error}") from error
+    except Exception as error:  # dates, `!!int x`, deep nesting: whatever Python's own types raise
+        raise HarnessError(f"{options} cannot be read: {error or type(error).__name__}") from error
     network = content.get("network_g") if isinstance(content, dict) else None
     if not isinstance(network, dict) or "type" not in network:
         raise UsageError(f"{options} has no network (`network_g` with its `type`).")

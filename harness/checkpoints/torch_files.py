@@ -33,6 +33,7 @@ _KNOWN = frozenset(
         *(f"torch {kind}Storage" for kind in _KINDS),
     )
 )
+_FOLDER = 0x10  # what MS-DOS calls one: PyTorch reads nothing of such a record, and says nothing
 _DEEPEST = 32
 _MOST = 1_000_000  # values in a file; a network with its optimiser has some ten thousand
 
@@ -89,6 +90,8 @@ def _check_records(records: list[zipfile.ZipInfo], size: int, path: Path) -> Non
     names = {record.filename.lower() for record in records}
     if not records or len(names) < len(records) or min(r.header_offset for r in records):
         raise _damaged(path, "its directory")
+    if any(record.external_attr & _FOLDER for record in records):
+        raise _damaged(path, "its directory has a folder")
     if any(
         r.compress_type != zipfile.ZIP_STORED or r.compress_size != r.file_size for r in records
     ):

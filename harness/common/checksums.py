@@ -47,13 +47,12 @@ def parse(text: bytes | str) -> dict[str, Any]:
     """
     try:
         content = json.loads(text)
-    except RecursionError as error:
+        if not isinstance(content, dict):
+            raise ValueError("it is no JSON object")
+        if content.pop(_KEY, None) not in (None, checksum(content)):
+            raise ValueError("its values are not those that were written (wrong checksum)")
+    except RecursionError as error:  # of reading it, or of writing it again
         raise ValueError("it is nested too deeply") from error
-    if not isinstance(content, dict):
-        raise ValueError("it is no JSON object")
-    found = content.pop(_KEY, None)
-    if found is not None and found != checksum(content):
-        raise ValueError("its values are not those that were written (wrong checksum)")
     return content
 
 

@@ -15,7 +15,7 @@ from harness.common.stopping import stoppable
 from harness.common.versions import versions
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset
-from harness.measure.cmsr_scan import LEVELS, Scan, bin_width, find_levels, run_scan
+from harness.measure.cmsr_scan import LEVELS, Scan, bin_width, find_levels, run_scan, scanned
 from harness.measure.rows import CellFile
 
 
@@ -89,7 +89,7 @@ def _scan_missing(work: Sequence[tuple[Scan, CellFile]]) -> None:
 
 
 def _table(scan: Scan, file: CellFile, mse: float) -> StoredTable:
-    rows = [row for row in file.by_image().values() if not row["reason"]]
+    rows = scanned(scan, file)
     if not rows:
         raise HarnessError(
             f"No image of {scan.dataset.name} is large enough for x{scan.scale:g}.",

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -21,6 +21,7 @@ from harness.checkpoints.cmsr_errors import level_errors
 from harness.checkpoints.cmsr_table import StoredLevel
 from harness.checkpoints.subject import Subject
 from harness.common import checksums
+from harness.common.errors import HarnessError
 from harness.data.degrade import TooSmallError, make_pair, unit
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
@@ -39,6 +40,8 @@ class ScanRow:
         rises: by lower scale, [bin, MSE] of the bins of intensity whose MSE is above that of all
             bins below. The first that is above some bound is the first bin that is.
         reason: why there are no errors; "" where there are.
+        scan: name of the file, which stands for all that decides the row; "" in rows of versions
+            that did not say.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
@@ -46,6 +49,7 @@ class ScanRow:
     image: str
     rises: dict[str, list[tuple[int, float]]]
     reason: str = ""
+    scan: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,24 @@ class Scan:
         key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:10]
         name = f"{self.subject.method}.{key}.jsonl"
         return CellFile(results / "cmsr" / self.dataset.name / f"x{self.scale:g}" / name, ScanRow)
+
+
+def scanned(scan: Scan, file: CellFile) -> list[dict[str, Any]]:
+    """The row of each image that is large enough.
+
+    Raises:
+        HarnessError: a row is damaged, or of another scan.
+    """
+    rows = list(file.by_image().values())
+    levels = {f"{level:g}" for level in scan.levels}
+    for row in rows:
+        if row["scan"] not in ("", file.path.name) or not (
+            row["reason"] or levels == {*row["rises"]}
+        ):
+            raise HarnessError(
+                f"{file.path} has rows of another scan.", "Delete the file to scan again."
+            )
+    return [row for row in rows if not row["reason"]]
 
 
 def rises(errors: Tensor) -> list[tuple[int, float]]:
@@ -132,7 +154,7 @@ def run_scan(
         if not mine:
             return False
         for item in scan.missing(file):
-            file.append(scan_image(scan, item, pairs))
+            file.append(replace(scan_image(scan, item, pairs), scan=file.path.name))
             done(scan)
     return True
 

@@ -6,10 +6,13 @@ figures are composed from it without networks or datasets.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
+from pydantic import ConfigDict
+
+from harness.common import checksums
 from harness.common.errors import HarnessError
 from harness.common.files import plain_name
 
@@ -26,6 +29,8 @@ class MethodSample:
         expert_depths: number of linear layers of each expert, shallowest first.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
+
     method: str
     crop: str
     psnr: float | None
@@ -38,6 +43,7 @@ class Sample:
     """Region of one image at one scale; file names are relative to `folder`.
 
     Attributes:
+        folder: where it was found; not stored.
         box: (top, left, height, width) of the region in HR pixels.
         hr: PNG of the whole HR image.
         hr_crop: PNG of the region.
@@ -45,7 +51,8 @@ class Sample:
         lr_crop: PNG of the region in the LR image (LR pixels that cover it).
     """
 
-    folder: Path
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
+
     role: str
     dataset: str
     image: str
@@ -57,6 +64,7 @@ class Sample:
     lr_crop: str
     protocol: str
     methods: tuple[MethodSample, ...]
+    folder: Path = Path()
 
 
 def load_samples(folder: Path) -> list[Sample]:
@@ -66,20 +74,13 @@ def load_samples(folder: Path) -> list[Sample]:
 
 def _load(path: Path) -> Sample:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        methods = tuple(
-            MethodSample(**{**m, "expert_depths": tuple(m["expert_depths"])})
-            for m in fields.pop("methods")
-        )
-        sample = Sample(
-            folder=path.parent, methods=methods, **{**fields, "box": tuple(fields["box"])}
-        )
+        sample = checksums.load(path.read_bytes(), Sample, schema=1)
         pictures = [sample.hr, sample.hr_crop, sample.lr, sample.lr_crop]
-        pictures += [name for m in methods for name in (m.crop, m.expert_map) if name]
+        pictures += [name for m in sample.methods for name in (m.crop, m.expert_map) if name]
         for name in pictures:
             plain_name(name, longest=255)
-        return sample
-    except (ValueError, KeyError, TypeError) as error:
+        return replace(sample, folder=path.parent)
+    except (OSError, ValueError) as error:
         raise HarnessError(
             f"{path} is not a sample of this version: {error}",
             f"Delete {path.parent} and run the experiment again.",

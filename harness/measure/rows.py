@@ -192,6 +192,14 @@ class CellId:
         )
 
 
+def is_of(row: Mapping[str, Any], name: str) -> bool:
+    """Tell whether a row, as `CellFile` reads it, is of the cell that a file has its name from."""
+    decides = {field.name: row[field.name] for field in fields(CellId)}
+    scale = row["scale"]
+    written = [scale, int(scale)] if scale.is_integer() else [scale]  # experiments have whole ones
+    return any(CellId(**{**decides, "scale": each}).key in name for each in written)
+
+
 class CellFile:
     """File with the rows of one cell.
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from baselines.base import Box
 from harness.checkpoints.subject import Subject
+from harness.common import checksums
 from harness.common.files import write_text
 from harness.common.progress import say
 from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
@@ -80,7 +81,7 @@ def _method_sample(
 def _earlier(path: Path, content: dict[str, Any], kept: Collection[str]) -> list[dict[str, Any]]:
     """Find what other methods made of the same region in an earlier run."""
     try:
-        old = json.loads(path.read_text(encoding="utf-8"))
+        old = checksums.parse(path.read_bytes())
         same = ("role", "dataset", "image", "scale", "box", "protocol")
         if any(old[key] != content[key] for key in same):
             return []
@@ -135,7 +136,9 @@ def _make(
     methods = [*map(asdict, parts), *_earlier(folder / "sample.json", content, kept)]
     order = job.experiment.methods.index
     content["methods"] = sorted(methods, key=lambda m: order(m["method"]))
-    write_text(folder / "sample.json", json.dumps(content, indent=1) + "\n")
+    write_text(
+        folder / "sample.json", json.dumps(checksums.with_checksum(content), indent=1) + "\n"
+    )
     return ""
 
 

@@ -179,12 +179,12 @@ def load_plan(path: Path) -> StoredPlan:
             if isinstance(note, dict):
                 note.setdefault("stand_in", content.get("stand_in"))
         plan = checksums.load(json.dumps(content), StoredPlan, PLAN_SCHEMA)
-        if plan.experiment != path.parent.name:
-            raise ValueError(f"it is the plan of {plan.experiment}")
         for name in (plan.profile, *(cell.method for cell in plan.cells)):
             plain_name(name)
         for file in (*(cell.file for cell in plan.cells), *(cost.file for cost in plan.costs)):
             plain_path(file)
+        if (plan.profile, plan.experiment) != (path.parent.parent.name, path.parent.name):
+            raise ValueError(f"it is the plan of {plan.experiment} under {plan.profile}")
     except checksums.NewerError as error:
         raise HarnessError(
             f"The plan {path} cannot be read: {error}.",

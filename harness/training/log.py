@@ -24,7 +24,7 @@ class Log:
         text = path.read_bytes() if path.exists() else b""
         *lines, rest = text.split(b"\n")
         steps = [_step_of(line) for line in lines]
-        while steps and steps[-1] is None:
+        if steps and steps[-1] is None:
             rest = lines.pop()
             steps.pop()
         kept = [

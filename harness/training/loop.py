@@ -52,13 +52,18 @@ def _resume(state: State, path: Path, recipe: Recipe) -> None:
     """Continue from a checkpoint of the same recipe, if there is one."""
     if not path.exists():
         return
+    state.restore(_content(path, recipe), f"checkpoint {path}")
+
+
+def _content(path: Path, recipe: Recipe) -> dict[str, Any]:
+    """What a checkpoint holds, which must be of the recipe that its folder is named by."""
     content = checkpoints.read(path)
     if content.get("recipe") != asdict(recipe):
         raise HarnessError(
             f"{path} was trained with another recipe than its folder says.",
             "Delete the folder to train again.",
         )
-    state.restore(content, f"checkpoint {path}")
+    return content
 
 
 def _facts(run: Run, data: Dataset) -> dict[str, Any]:
@@ -118,8 +123,13 @@ class Run:
         return self.folder / "checkpoint.pt"
 
     def is_finished(self) -> bool:
-        """Tell whether the run has reached its last step."""
-        return self.checkpoint.exists() and bool(checkpoints.read(self.checkpoint).get("finished"))
+        """Tell whether the run has reached its last step.
+
+        Raises:
+            HarnessError: its checkpoint cannot be read, or is of another recipe.
+        """
+        path = self.checkpoint
+        return path.exists() and bool(_content(path, self.recipe).get("finished"))
 
 
 def train(run: Run, data: Dataset, wait: bool = False) -> Path:
