@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -55,6 +56,35 @@ class MLP(nn.Module):
 
     def rest(self, hidden: Tensor, overwrite: bool = True) -> Tensor:
         """From the first layer's answer, which may be overwritten, to the last's."""
-        for layer in self.linears[1:]:
-            hidden, overwrite = layer(F.relu(hidden, inplace=overwrite)), True
-        return hidden
+        _, *layers = self.linears
+        if not layers:
+            return hidden
+        hidden = F.relu(hidden, inplace=overwrite)
+        for layer in layers[:-1]:
+            hidden = linear_relu(layer, hidden)
+        out: Tensor = layers[-1](hidden)
+        return out
+
+
+def _fused_available() -> bool:
+    built = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(built) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+# oneDNN's linear layer with the ReLU in it. PyTorch's compiler calls it, and it has no public name;
+# without it the engine decodes LIIF 0.84 times as fast (docs/performance.md).
+FUSED = _fused_available()
+# A kernel is built for every number of rows, which takes 0.3 to 1 ms: short chunks do without.
+_FUSED_FROM = 2048
+
+
+def linear_relu(layer: nn.Linear, x: Tensor) -> Tensor:
+    """ReLU of a linear layer, (..., in) to (..., out); by one kernel where there is one."""
+    rows = x.numel() // layer.in_features
+    plain = torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type)
+    suits = x.device.type == "cpu" and x.dtype == layer.weight.dtype == torch.float32
+    if plain or not FUSED or not suits or rows < _FUSED_FROM:
+        return F.relu(layer(x), inplace=True)
+    flat = x.reshape(rows, layer.in_features)
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(flat, layer.weight, layer.bias, "relu", [], "")
+    return out.view(*x.shape[:-1], -1)

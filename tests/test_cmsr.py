@@ -17,6 +17,7 @@ from tiny import DECODER, ENCODER, network, photo, pixels, seen_by, write_data
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from baselines import mlp
 from baselines.base import Box
 from baselines.cmsr import Cmsr, Level, Tables, levels_at, rendered_queries
 from baselines.fast import engine
@@ -229,6 +230,7 @@ def test_cuda_renders_what_the_cpu_renders(method):
 def test_rendered_and_executed_multiply_adds(monkeypatch):
     """PyTorch counts the products of a real run, where no border codes are filled up."""
     monkeypatch.setattr(engine, "pool_for", lambda _: Pool(1))
+    monkeypatch.setattr(mlp, "FUSED", False)  # a kernel that the counter does not know
     by_shape = engine._by_shape
     monkeypatch.setattr(engine, "_by_shape", lambda rows, columns, _: by_shape(rows, columns, 0))
     model, lr, size = network("edsr-lmliif"), pixels(2, 3)[None] / 255, (12, 18)

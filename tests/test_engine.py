@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tiny import DECODER, ENCODER, network
 from torch import Tensor, nn
 
-from baselines import build
+from baselines import build, mlp
 from baselines.composition import Decoder, Features, MLPHead, Routing, Split
 from baselines.fast import engine
 from baselines.fast.axes import make_axis
@@ -387,3 +387,18 @@ def test_threads_have_one_thread_for_an_operation_and_no_gradients():
     )
     assert set(seen) == {(1, True)}
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("rows", [1, 2047, 2048, 5000])
+def test_a_linear_layer_with_its_relu_is_the_same_in_one_kernel(rows):
+    """Where rows suffice; with gradients, autocast or other types it is layer and ReLU."""
+    torch.manual_seed(0)
+    layer, x = torch.nn.Linear(24, 40), torch.randn(rows, 24)
+    expected = torch.relu(layer(x))
+    with torch.no_grad():
+        assert torch.allclose(mlp.linear_relu(layer, x), expected, atol=1e-6)
+        in_two = mlp.linear_relu(layer, x.view(rows, 1, 24))
+        assert torch.allclose(in_two, expected[:, None], atol=1e-6)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert mlp.linear_relu(layer, x).dtype == torch.bfloat16
+    assert mlp.linear_relu(layer, x).requires_grad
