@@ -109,7 +109,7 @@ class Decoder(nn.Module, ABC):
         return axis_lookup(coord, n, ensemble)
 
     def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
-        """What the queries of a code share, with MLPs of the head; see `Split`."""
+        """Split the decoder, with MLPs of the head, by what the queries of a code share."""
         return Split(self, mlps, dtype)
 
     def skip(self, lr: Tensor, coord: Tensor) -> Tensor | None:

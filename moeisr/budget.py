@@ -21,7 +21,7 @@ from baselines.systems.implicit import ImplicitSR
 from moeisr.experts import ExpertHead
 
 _STEPS = 60
-"""Of the bisection."""
+"""Steps of the bisection."""
 
 
 def within(scores: Tensor, macs: Sequence[int], limit: float) -> Tensor:
@@ -85,7 +85,7 @@ class BudgetHead(Head):
         return Routing(probabilities, probabilities)
 
     def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
-        """As the head's."""
+        """Answer as the head does."""
         out: Tensor = self.head(fed, gates)
         return out
 

@@ -75,6 +75,6 @@ class LIIFDecoder(Decoder):
 
 
 def offset(rel: Tensor, side: Tensor) -> Tensor:
-    """What is fed of an offset along one axis: itself."""
+    """Feed an offset along one axis as it is."""
     del side
     return rel.unsqueeze(-1)

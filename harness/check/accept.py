@@ -31,7 +31,7 @@ from harness.report.means import distinct
 
 @dataclass(frozen=True)
 class Update:
-    """What became of the accepted numbers.
+    """Result of an update of the accepted numbers.
 
     Attributes:
         findings: the new numbers against the old ones, with no tolerance; empty the first time.

@@ -55,7 +55,7 @@ Notes = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found for one cell, or for an experiment as a whole.
+    """Finding for one cell, or for an experiment as a whole.
 
     Attributes:
         method, role, dataset: "" where the finding is about the experiment; scale: None likewise.
@@ -95,7 +95,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """What was compared with what, and what was found.
+    """Comparison of stored results with accepted numbers.
 
     Attributes:
         baseline: file of the accepted numbers.
@@ -118,7 +118,7 @@ class Check:
 
     @property
     def failed(self) -> list[Finding]:
-        """What the check fails by."""
+        """Findings that the check fails by."""
         return [finding for finding in self.findings if finding.fails]
 
 

@@ -79,12 +79,12 @@ class GoldenCell(_Strict):
 
     @property
     def key(self) -> Key:
-        """What makes it this cell; files are sorted by it."""
+        """Identity of the cell; files are sorted by it."""
         return (self.experiment, self.role, self.method, self.scale)
 
 
 class GoldenExperiment(_Strict):
-    """What an experiment's cells were obtained on.
+    """Provenance of an experiment's cells.
 
     Attributes:
         stand_in: as in `harness.runs.plan.StoredPlan`.
@@ -148,7 +148,7 @@ class Golden(_Strict):
         return [entry.experiment for entry in self.experiments]
 
     def experiment(self, name: str) -> GoldenExperiment | None:
-        """What an experiment was obtained on; None if there is nothing of it."""
+        """Find the provenance of an experiment; None without one."""
         return next((e for e in self.experiments if e.experiment == name), None)
 
     def of(self, experiment: str) -> dict[Key, GoldenCell]:

@@ -42,7 +42,7 @@ def text(check: Check, everything: bool = False) -> str:
 
 
 def update_text(update: Update, file: Path) -> str:
-    """What an update did, for the terminal."""
+    """Describe an update for the terminal."""
     return "\n".join(
         [
             *_tabulated(_not_ok(update.findings)),
@@ -96,7 +96,7 @@ def content(check: Check) -> dict[str, Any]:
 
 
 def update_content(update: Update, file: Path) -> dict[str, Any]:
-    """What an update did, for JSON."""
+    """Describe an update for JSON."""
     return {
         "baseline": str(file),
         **update.done.model_dump(),
@@ -177,7 +177,7 @@ def _command(kind: str, title: str, message: str) -> str:
 
 
 def _not_ok(findings: Sequence[Finding]) -> list[Finding]:
-    """Those that are printed unless all are wanted."""
+    """Select the findings that are printed unless all are wanted."""
     return [finding for finding in findings if finding.verdict != "ok"]
 
 

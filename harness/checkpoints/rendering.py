@@ -21,10 +21,10 @@ class Rendering(Protocol):
         """The network, rendered so at a scale."""
 
     def facts(self, scale: float) -> dict[str, float]:
-        """What rows say of it, by name."""
+        """Facts of the rendering in rows, by name."""
 
     def notes(self, scales: list[float]) -> list[str]:
-        """What must be known of images rendered at these scales."""
+        """Notes on images rendered at these scales."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Budget:
         return {"budget": self.share}
 
     def notes(self, scales: list[float]) -> list[str]:
-        """What a budget means."""
+        """Note on the meaning of a budget."""
         del scales
         return [
             f"Budget: experts are chosen so that the decoder takes at most {self.share:g} of its "

@@ -27,7 +27,7 @@ _TEMPORARY = {
 
 
 class Finding(NamedTuple):
-    """What was looked at: ok, worth knowing, or wrong; and what to do about it."""
+    """One thing that was examined: ok, worth knowing, or wrong; and what to do about it."""
 
     state: str
     what: str

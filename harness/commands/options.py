@@ -40,12 +40,12 @@ def scale_factor(value: str) -> float:
     return scale
 
 
-def pixels(text: str) -> tuple[int, int]:
-    """(h, w) of `HEIGHTxWIDTH`."""
+def pixels(text: str, wrong: str = "it takes HEIGHTxWIDTH, not '{}'.") -> tuple[int, int]:
+    """(h, w) of `HEIGHTxWIDTH`; `wrong` is the message for anything else."""
     try:
         h, w = (int(part) for part in text.lower().split("x"))
     except ValueError:
-        raise click.BadParameter(f"it takes HEIGHTxWIDTH, not '{text}'.") from None
+        raise click.BadParameter(wrong.format(text)) from None
     if min(h, w) < 1:
         raise click.BadParameter("it needs at least one pixel per side.")
     return h, w
@@ -160,7 +160,7 @@ _SETUP = {
 
 
 class Setup:
-    """What the options of profile, folders and device mean; each looked up when it is asked for.
+    """Profile, folders and device that options name; each looked up when it is asked for.
 
     Args:
         given: values of options, by the names of `with_setup`; others have their defaults.

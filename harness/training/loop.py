@@ -56,7 +56,7 @@ def _resume(state: State, path: Path, recipe: Recipe) -> None:
 
 
 def _content(path: Path, recipe: Recipe) -> dict[str, Any]:
-    """What a checkpoint holds, which must be of the recipe that its folder is named by."""
+    """Read a checkpoint, which must be of the recipe that its folder is named by."""
     content = checkpoints.read(path)
     if content.get("recipe") != asdict(recipe):
         raise HarnessError(
