@@ -55,15 +55,14 @@ class MacCount:
 
     @property
     def parts(self) -> dict[str, int]:
-        """MACs by the names of parts in rows; `kernel` and `rendered` only where there are any."""
+        """MACs by the names of parts in rows; `rendered` only where CMSR renders."""
         found = {
             "decoder": self.decoder,
             "estimator": self.estimator,
             "encoder": self.encoder,
             "executed": self.executed,
+            "kernel": self.kernels,
         }
-        if self.kernels:
-            found["kernel"] = self.kernels
         return found if self.rendered is None else {**found, "rendered": self.rendered}
 
     @property

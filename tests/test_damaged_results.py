@@ -352,6 +352,17 @@ def test_old_rows_and_plans_are_read():
     old = {key: value for key, value in row.items() if key not in late}
     Path("cell.jsonl").write_text(json.dumps(old) + "\n")
     assert CellFile(Path("cell.jsonl")).rows() == [row]
+    flat = {key: value for key, value in row.items() if key not in ("rendering", "facts", "schema")}
+    for nested, suffix in {"metrics": "", "macs": "_macs", "parameters": ""}.items():
+        flat |= {f"{name}{suffix}": value for name, value in flat.pop(nested).items()}
+    flat["parameters"] = flat.pop("all")
+    for side in ("hr", "lr"):
+        flat[f"{side}_height"], flat[f"{side}_width"] = flat.pop(f"{side}_size")
+    text = json.dumps(checksums.with_checksum({**flat, "cmsr": "0123456789", "cmsr_mse": 1e-6}))
+    Path("first.jsonl").write_text(text + "\n")
+    macs = {**row["macs"], "kernel": 0}
+    tables = {"rendering": "0123456789", "facts": {"cmsr_mse": 1e-6}}
+    assert CellFile(Path("first.jsonl")).rows() == [{**row, "macs": macs, **tables}]
     path = plan_path(Path("results"), FULL.profile, FULL.experiment)
     path.parent.mkdir(parents=True)
     content = {

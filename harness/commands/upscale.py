@@ -15,6 +15,7 @@ from harness.commands.options import (
     checkpoint_option,
     echo,
     force_option,
+    pixels,
     rendering_options,
     scale_factor,
     with_setup,
@@ -31,12 +32,7 @@ if TYPE_CHECKING:
 
 def _size(value: str) -> tuple[int, int]:
     """(H, W) of `WIDTHxHEIGHT`."""
-    try:
-        width, height = (int(part) for part in str(value).lower().split("x"))
-    except ValueError:
-        raise click.BadParameter(f"'{value}' is no WIDTHxHEIGHT.") from None
-    if min(width, height) < 1:
-        raise click.BadParameter("at least one pixel per side is needed.")
+    width, height = pixels(value, wrong="'{}' is no WIDTHxHEIGHT.")
     return height, width
 
 
@@ -109,8 +105,8 @@ def upscale(
     sources, target = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, None)
     files = files_of(sources, target, factor)
     left = [(s, place) for s, place in files if not (skip_existing and place.exists())]
-    if len(files) == 1 and left:  # what is wrong with the only image is said before all else
-        _opened(*left[0], factor, quality)
+    # What is wrong with the only image is said before all else.
+    only = _opened(*left[0], factor, quality) if len(files) == 1 and left else None
     for source, place in left:
         check_output(place, source, force)
     subject = setup.subject(method, checkpoint)
@@ -119,20 +115,21 @@ def upscale(
         update={"memory_mib": memory} if memory else {}
     )
     one = partial(_enlarge, subject, evaluation, factor, rendering, quality, verbose)
-    if len(files) == 1:
-        for pair in left:
-            one(*pair)
-    else:
-        _enlarge_all(one, left, len(files), factor)
+    if only is not None:
+        one(left[0][1], only)
+    elif len(files) > 1:
+        _enlarge_all(one, left, len(files), factor, quality)
     # The first says what the rendering is, others what must be known of the image.
     for note in rendering.notes([scale or 1])[0 if verbose else 1 :] if rendering else []:
         echo(note)
 
 
-def _opened(
-    source: Path, target: Path, factor: Factor, quality: int | None
-) -> tuple[Source, float, str]:
-    """The image, its factor, and the type of the result, which can hold it."""
+_Opened = tuple["Source", float, str]
+"""An image, its factor, and the type of the result, which can hold it."""
+
+
+def _opened(source: Path, target: Path, factor: Factor, quality: int | None) -> _Opened:
+    """Read an image and check that its result can be written."""
     from harness.common.errors import UsageError
     from harness.upscale.image_files import check_target, open_source
     from harness.upscale.writers import LOSSY
@@ -152,8 +149,8 @@ def _enlarge(
     rendering: Rendering | None,
     quality: int | None,
     verbose: bool,
-    source: Path,
     target: Path,
+    opened: _Opened,
     progress: Bar | None = None,
 ) -> None:
     """Write one image, and say what was made."""
@@ -163,7 +160,7 @@ def _enlarge(
     from harness.upscale.image_files import enlarged_size
     from harness.upscale.writers import QUALITY
 
-    image, scale, kind = _opened(source, target, factor, quality)
+    image, scale, kind = opened
     if factor.size not in (None, enlarged_size(image, scale)) and not subject.model.any_size:
         raise UsageError(f"{subject.method} enlarges both sides by one factor; use --scale.")
     start = time.monotonic()
@@ -192,8 +189,9 @@ def _enlarge(
     if verbose:
         how = "" if evaluation.precision == "fp32" else f", {evaluation.precision}"
         echo(f"{subject.origin}{how}")
-    if verbose and made.macs is not None and made.macs.rendered is not None:
-        whole, rest = made.macs.decoder, made.macs.rendered
+    macs = made.macs if verbose else None
+    if macs is not None and macs.rendered is not None:
+        whole, rest = macs.decoder, macs.rendered
         echo(
             f"decoder: {rest / 1e9:.2f} GMACs rendered of {whole / 1e9:.2f} without CMSR, "
             f"{1 - rest / whole:.1%} saved"
@@ -201,7 +199,11 @@ def _enlarge(
 
 
 def _enlarge_all(
-    one: Callable[..., None], left: list[tuple[Path, Path]], total: int, factor: Factor
+    one: Callable[..., None],
+    left: list[tuple[Path, Path]],
+    total: int,
+    factor: Factor,
+    quality: int | None,
 ) -> None:
     """Write several images; one that cannot be enlarged is named, and the others go on."""
     from harness.common.errors import HarnessError, InterruptedWorkError
@@ -215,7 +217,7 @@ def _enlarge_all(
         for number, (source, place) in enumerate(left, start=1):
             progress.note = f"{number} of {len(left)} images"
             try:
-                one(source, place, progress)
+                one(place, _opened(source, place, factor, quality), progress)
             except InterruptedWorkError as error:
                 raise InterruptedWorkError(
                     f"Stopped after {number - 1} of {len(left)} images.",

@@ -26,6 +26,7 @@ from harness.common import checksums
 from harness.common.errors import HarnessError
 from harness.common.files import replacing
 from harness.common.locks import BusyError, held
+from harness.measure.macs import is_counted
 from harness.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ Size = tuple[Count, Count]
 
 
 def _with(*names: str) -> AfterValidator:
-    """Select the numbers that exist, by name."""
+    """Require numbers of these names."""
 
     def check(values: dict[str, int]) -> dict[str, int]:
         if not values.keys() >= set(names):
@@ -75,7 +76,8 @@ class Measurement:
         expert_shares: share of the latent-code queries that each expert served, shallowest first;
             share of the layers, where an expert serves a whole image (SeemoRe, the lowest rank
             first).
-        rendering: identity of the CMSR tables that the network was rendered by; "" without CMSR.
+        rendering: identity of another rendering than the network's own (CMSR's tables, a budget);
+            "" for its own.
         facts: other facts about the rendering, by name.
         memory_mib: value in `Evaluation`, where it was set: other bands round differently.
         seconds: time of encoding and decoding, synchronised, without reading images and scoring.
@@ -134,11 +136,11 @@ def _of_schema_1(old: dict[str, Any]) -> dict[str, Any]:
     new = {**old, "schema": SCHEMA}
     scores = {name: new.pop(name) for name in ("psnr", "ssim")}
     macs = {part: new.pop(f"{part}_macs", None) for part in PARTS}
-    macs["kernel"] = macs["kernel"] or None
+    macs["kernel"] = macs["kernel"] or 0
     parts = {"encoder": "encoder_parameters", "kernel": "kernel_values"}
     counted = {name: new.pop(column, None) for name, column in parts.items()}
     changed = {
-        "metrics": {} if str(new["protocol"]).startswith("macs-") else scores,
+        "metrics": {} if is_counted(new["protocol"]) else scores,
         "macs": _known(macs),
         "parameters": _known({"all": new.pop("parameters"), **counted}),
         "rendering": new.pop("cmsr", ""),

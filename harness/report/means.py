@@ -138,11 +138,9 @@ def means(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
 
 
 def _part_macs(rows: pd.DataFrame) -> dict[str, float]:
-    """Average the parts that every row has; kernels that a row has none of cost it nothing."""
+    """Average the parts that every row has."""
     names = [str(name) for name in rows if str(name).endswith("_macs")]
     columns = {name.removesuffix("_macs"): rows[name] for name in names}
-    if "kernel" in columns:
-        columns["kernel"] = columns["kernel"].fillna(0)
     return {
         part: float(values.astype(float).mean())
         for part, values in columns.items()

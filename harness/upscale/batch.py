@@ -51,7 +51,7 @@ class Factor:
                 pixels = math.prod(image.size)
         except HarnessError:
             return 0
-        return math.prod(self.size) if self.size else round(pixels * self.of((1, 1)) ** 2)
+        return math.prod(self.size) if self.size else round(pixels * (self.scale or 1) ** 2)
 
     @property
     def suffix(self) -> str:

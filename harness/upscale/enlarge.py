@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -92,11 +93,16 @@ class Enlarged:
 
     Attributes:
         layout: layout of the image in it.
-        macs: MACs with CMSR, and without; None where the rendering is plain.
+        count: counts the MACs of another rendering than the network's own; None for that.
     """
 
     layout: Layout
-    macs: MacCount | None
+    count: Callable[[], MacCount] | None = None
+
+    @property
+    def macs(self) -> MacCount | None:
+        """MACs as rendered, counted now; None where the rendering is the network's own."""
+        return None if self.count is None else self.count()
 
 
 def enlarge_file(
@@ -145,6 +151,6 @@ def enlarge_file(
                 f"{path}: a {kind} file cannot hold this image ({error}).", "Use .png."
             ) from error
     if rendering is None or made.choice is None:
-        return Enlarged(layout, None)
-    network = rendering.of(subject.model, scale)
-    return Enlarged(layout, network.count(enlarged_size(source, 1), layout.size, made.choice))
+        return Enlarged(layout)
+    network, lr_size = rendering.of(subject.model, scale), enlarged_size(source, 1)
+    return Enlarged(layout, partial(network.count, lr_size, layout.size, made.choice))
