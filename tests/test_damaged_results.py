@@ -388,6 +388,23 @@ def test_damaged_lines_of_a_log_are_set_aside_and_those_at_its_end_dropped(capsy
         path.with_suffix(".damaged").unlink()
 
 
+def test_lines_of_a_log_that_stand_twice_or_out_of_order_are_set_aside(capsys):
+    steps = [{"step": 50, "l1": 1}, {"step": 50, "validation_psnr": 30}, {"step": 100, "l1": 0.5}]
+    first, validated, second = (json.dumps(line).encode() for line in steps)
+    for lines, kept in (
+        ([first, validated, validated, second], [first, validated, second]),
+        ([first, first, validated, second], [first, validated, second]),
+        ([first, second, validated], [first, second]),
+        ([validated, first, second], [validated, second]),
+    ):
+        Path("log.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+        Log(Path("log.jsonl"), 200)
+        assert Path("log.jsonl").read_bytes().splitlines() == kept
+        assert len(Path("log.damaged").read_bytes().splitlines()) == 1
+        assert "1 damaged lines" in " ".join(capsys.readouterr().err.split())
+        Path("log.damaged").unlink()
+
+
 def test_a_file_of_another_kind_in_the_place_of_a_log_is_set_aside():
     lines = b"".join(b"line %d\n" % n for n in range(5))
     Path("log.jsonl").write_bytes(lines)

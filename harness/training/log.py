@@ -15,22 +15,18 @@ from harness.common.progress import say
 class Log:
     """Log with one line per interval; lines after the resumed step are dropped.
 
-    Damaged lines at the end, which a crash leaves, are dropped too; others are moved to
-    `log.damaged`.
+    A damaged line at the end, which a crash leaves, is dropped too. Other damaged lines, and lines
+    that stand twice or behind a later one, are moved to `log.damaged`.
     """
 
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
         text = path.read_bytes() if path.exists() else b""
         *lines, rest = text.split(b"\n")
-        steps = [_step_of(line) for line in lines]
-        if steps and steps[-1] is None:
+        if lines and _place_of(lines[-1]) is None:
             rest = lines.pop()
-            steps.pop()
-        kept = [
-            line for line, at in zip(lines, steps, strict=True) if at is not None and at <= step
-        ]
-        self._set_aside([line for line, at in zip(lines, steps, strict=True) if at is None])
+        kept, damaged = _sorted_out(lines, step)
+        self._set_aside(damaged)
         if rest or len(kept) != len(lines):
             with replacing(path) as temporary:
                 temporary.write_bytes(b"".join(line + b"\n" for line in kept))
@@ -59,12 +55,33 @@ class Log:
             ) from error
 
 
-def _step_of(line: bytes) -> int | None:
-    """Read the step of a line; None where it is damaged."""
+def _sorted_out(lines: list[bytes], step: int) -> tuple[list[bytes], list[bytes]]:
+    """Select the lines up to a step, and those that are damaged or not in order."""
+    kept, damaged = [], []
+    last = (-1, False)
+    for line in lines:
+        place = _place_of(line)
+        if place is None or place <= last:
+            damaged.append(line)
+            continue
+        last = place
+        if place[0] <= step:
+            kept.append(line)
+    return kept, damaged
+
+
+def _place_of(line: bytes) -> tuple[int, bool] | None:
+    """Read a line's place in the log: step, and whether it is of validation, which comes last.
+
+    Returns:
+        None where the line is damaged.
+    """
     try:
         values: dict[str, Any] = checksums.parse(line)
     except ValueError:
         return None
     numbers = all(type(value) in (int, float) for value in values.values())
     step = values.get("step")
-    return step if numbers and isinstance(step, int) and step >= 0 else None
+    if not numbers or not isinstance(step, int) or step < 0:
+        return None
+    return step, "validation_psnr" in values
