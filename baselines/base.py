@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.macs import MacCount, network_macs
+from baselines.names import Named
 from baselines.windows import Grid, Size, extend, grid
 
 Range = Literal["signed", "unit"]
@@ -70,7 +71,7 @@ class Streamed:
     choice: Any = None
 
 
-class Encoder(nn.Module):
+class Encoder(Named):
     """Network from an LR image to features on the LR grid, or with its upsampler to an SR image.
 
     The input is (B, 3, h, w) in [-1, 1]; with an upsampler, in `upsampled_range`.
@@ -109,7 +110,7 @@ class Encoder(nn.Module):
         return None
 
 
-class SRModel(nn.Module, ABC):
+class SRModel(Named, ABC):
     """Super-resolution network.
 
     Subclasses define `stream` and `count`, and one or both kinds of training: `query` (random

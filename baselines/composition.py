@@ -29,6 +29,7 @@ from baselines.geometry import (
     table_rows,
 )
 from baselines.mlp import MLP
+from baselines.names import Names
 
 RoutingUnit = Literal["latent", "pixel"]
 
@@ -387,6 +388,9 @@ class Composition(SRModel):
     """
 
     encoder: Encoder
+    names = Names(
+        (("imnet", "head.mlp"), ("encoder", "encoder"), ("head", "head"), ("", "decoder"))
+    )
 
     def __init__(
         self, encoder: Encoder, decoder: Decoder, head: Head, ensemble: bool = True

@@ -10,12 +10,14 @@ import pytest
 import torch
 from parity import CASES, checkpoint, state_of
 from test_cli import assert_refused
-from tiny import DECODER, ENCODERS, Harness, network, write_data
+from tiny import DECODER, ENCODERS, UPSAMPLER, Harness, network, write_data
 
-from baselines import build
+from baselines import build, parse
+from baselines.names import officially_named
 from harness import checkpoints
 from harness.checkpoints import load_model, open_checkpoint
 from harness.checkpoints.official import encoders
+from harness.checkpoints.official.networks import plan_of
 from harness.common.errors import HarnessError
 
 VALID = ("--dataset", "DIV2K_valid", "--data-root", "data", "--scale", 2)
@@ -189,13 +191,50 @@ def test_the_papers_sizes_have_official_layouts(method, harness):
     assert back.weights == checkpoints.weights_hash(model.state_dict())
 
 
-@pytest.mark.parametrize("adapter", encoders.ADAPTERS.values(), ids=lambda a: a.ours)
-def test_names_are_translated_in_both_directions(adapter):
-    ours = build(f"{adapter.ours}-x4").network.state_dict()
-    official = {key: adapter.keys.official(key) for key in ours}
-    assert None not in official.values()
-    assert len(set(official.values())) == len(ours)
-    assert all(adapter.keys.ours(name) == key for key, name in official.items())
+ANY_KIND = (
+    *("edsr-liif", "rdn-lte", "swinir-lmlte", "rcan-lmliif", "edsr-moeisr-lte-s", "seemore-t-x2"),
+    *("swinir-x4", "rdn-x3", "srformer-igconv-plus", "rcan-igconv-plus", "edsr-igconv"),
+)
+
+
+@pytest.mark.parametrize("method", ANY_KIND)
+def test_state_dicts_have_official_names_and_load_again(method):
+    model = network(method)
+    state = model.state_dict()
+    parameters = dict(model.named_parameters())
+    assert len(state) == len(parameters) and state.keys() != parameters.keys()
+    assert officially_named(model, parameters).keys() == state.keys()
+    other = network(method, seed=1)
+    other.load_state_dict(state)
+    assert all(torch.equal(parameters[k], v) for k, v in other.named_parameters())
+
+
+def test_a_state_dict_loads_where_an_official_network_would_take_it():
+    """LIIF's own names, from its published configuration; nothing is renamed by an export."""
+    state = network("edsr-liif").state_dict()
+    encoder = shapes.edsr(ENCODERS["edsr"]["blocks"], ENCODERS["edsr"]["features"])
+    names = [f"imnet.layers.{2 * i}.{kind}" for i in range(5) for kind in ("weight", "bias")]
+    assert list(state) == [*(f"encoder.{name}" for name in encoder), *names]
+
+
+@pytest.mark.parametrize("method", ["rdn-moeisr-lte-b", "seemore-t-x2", "srformer-igconv-plus"])
+def test_checkpoints_with_the_names_of_our_modules_are_still_read(method):
+    model, later = network(method), network(method, seed=1)
+    sizes = {"encoder": ENCODERS[parse(method).encoder]}
+    for part, options in (("decoder", DECODER), ("upsampler", UPSAMPLER)):
+        sizes |= {part: options} if getattr(parse(method), part) else {}
+    states = {
+        key: {name: value.detach() for name, value in made.named_parameters()}
+        for key, made in (("state_dict", model), ("unaveraged", later))
+    }
+    content = {"format": "moeisr-harness/1", "method": method, "build": sizes, **states}
+    torch.save(content, "old.pt")
+    found = {
+        "state_dict": (load_model("old.pt", method).state_dict(), model),
+        "unaveraged": (checkpoints.read(Path("old.pt"))["unaveraged"], later),
+    }
+    for state, expected in found.values():
+        assert all(torch.equal(state[k], v) for k, v in expected.state_dict().items())
 
 
 def no_export(method: str, options: dict[str, object]) -> Path:
@@ -377,6 +416,23 @@ def test_the_depth_of_an_ablation_is_recognised():
     model = {"name": "liif", "args": {"encoder_spec": encoder, "imnet_spec": imnet}}
     path = saved({"model": {**model, "sd": weights(names)}})
     assert open_checkpoint(path, "edsr-liif-3layer").method == "edsr-liif-3layer"
+
+
+def test_the_large_edsr_of_the_official_configurations_is_an_encoder(harness):
+    """`edsr` there: 32 blocks of 256 features, residuals times 0.1, unless arguments say less."""
+    full = plan_of("lte", {"encoder_spec": {"name": "edsr", "args": {"no_upsampling": True}},
+                           "imnet_spec": {"args": {"hidden_list": [256] * 3}}})  # fmt: skip
+    large = {"blocks": 32, "features": 256, "residual_scale": 0.1}
+    assert (full.method, full.options, full.name) == ("edsr-lte", {"encoder": large}, "")
+    spec = {"name": "edsr", "args": EDSR_ARGS}
+    path = saved(liif_file(encoder_spec=spec), "large.pth")
+    loaded = open_checkpoint(path)
+    assert {block.scale for block in loaded.model.encoder.body[:-1]} == {0.1}
+    harness.good("import-checkpoint", path, "-o", "ours.pt")
+    harness.good("export-checkpoint", "ours.pt", "back.pth")
+    given, back = torch.load(path)["model"], torch.load("back.pth")["model"]
+    assert (back["name"], back["args"]) == (given["name"], given["args"])
+    assert open_checkpoint("back.pth").weights == loaded.weights
 
 
 def test_our_own_checkpoint_is_described_and_copied(harness, tmp_path):

@@ -511,7 +511,7 @@ def test_a_step_of_training_changes_every_weight_that_it_may():
     after = model.state_dict()
     assert all(value.isfinite().all() for value in after.values())
     chosen = {
-        f"groups.{n}.rank.mixture.experts.{j}."
+        f"body.{n}.local_block.block.moe_layer.experts.{j}."
         for n, served in enumerate(model.network.enlarge(lr / 2 + 0.5)[1].T.tolist())
         for j in served
     }

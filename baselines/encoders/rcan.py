@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from baselines.base import Encoder, Range
 from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler, upsample
+from baselines.names import Names
 
 
 class ChannelAttention(nn.Module):
@@ -77,6 +78,7 @@ class RCAN(Encoder):
 
     window = 1
     upsampled_range: Range = "signed"
+    names = Names((("body.{}.body.{}.body.3.conv_du", "body.{}.body.{}.body.3.gate"),))
 
     def __init__(
         self,

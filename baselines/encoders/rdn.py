@@ -10,6 +10,7 @@ from baselines.base import Encoder
 from baselines.encoders.colours import Values, colours_of
 from baselines.encoders.edsr import conv3x3, upsample, upsampling_steps
 from baselines.fast.banding import in_bands
+from baselines.names import Names
 
 
 class DenseBlock(nn.Module):
@@ -64,6 +65,16 @@ class RDN(Encoder):
     """
 
     window = 1
+    names = Names(
+        (
+            ("SFENet1", "shallow1"),
+            ("SFENet2", "shallow2"),
+            ("RDBs.{}.convs.{}.conv.0", "blocks.{}.layers.{}.0"),
+            ("RDBs.{}.LFF", "blocks.{}.fusion"),
+            ("GFF", "fusion"),
+            ("UPNet", "tail"),
+        )
+    )
 
     def __init__(
         self,

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from baselines.base import Encoder, Range
 from baselines.encoders.edsr import conv3x3
 from baselines.encoders.swinir import (
+    BLOCK,
+    SHARED_NAMES,
     ResidualGroup,
     drop_path,
     drop_rates,
@@ -27,6 +29,7 @@ from baselines.encoders.swinir import (
     shift_regions,
 )
 from baselines.fast.banding import in_bands, spans
+from baselines.names import Names
 from baselines.windows import mirrored, whole_windows
 
 PATCH = 2  # side of the patches of pixels that share a key
@@ -186,6 +189,12 @@ class SRFormer(Encoder):
 
     scale: int | None = None
     upsampled_range: Range = "unit"
+    names = Names(
+        (
+            (f"{BLOCK[0]}.mlp.dwconv.depthwise_conv.0", f"{BLOCK[1]}.mlp.depthwise"),
+            *SHARED_NAMES,
+        )
+    )
 
     def __init__(
         self,

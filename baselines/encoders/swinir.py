@@ -13,7 +13,18 @@ from baselines.base import Encoder, Range
 from baselines.encoders.colours import DIV2K_MEAN
 from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler, upsample
 from baselines.fast.banding import in_bands, spans
+from baselines.names import Names
 from baselines.windows import mirrored, whole_windows
+
+# Official and our names of what SwinIR and SRFormer have in common.
+BLOCK = ("layers.{}.residual_group.blocks.{}", "groups.{}.blocks.{}")
+SHARED_NAMES = (
+    ("conv_first", "first"),
+    ("patch_embed.norm", "embed_norm"),
+    BLOCK,
+    ("layers.{}.conv", "groups.{}.conv"),
+    ("conv_after_body", "after"),
+)
 
 
 def partition(x: Tensor, window: int) -> Tensor:
@@ -236,6 +247,16 @@ class SwinIR(Encoder):
     """
 
     upsampled_range: Range = "unit"
+    names = Names(
+        (
+            (f"{BLOCK[0]}.mlp.fc1", f"{BLOCK[1]}.mlp.0"),
+            (f"{BLOCK[0]}.mlp.fc2", f"{BLOCK[1]}.mlp.2"),
+            ("conv_before_upsample", "before_upsampler"),
+            ("upsample", "tail.0"),
+            ("conv_last", "tail.1"),
+            *SHARED_NAMES,
+        )
+    )
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from torch import Tensor
 from baselines.base import Encoder, Range, Request, SRModel, Streamed, cut
 from baselines.geometry import nearest_index, table_rows
 from baselines.macs import MacCount
+from baselines.names import Names
 from baselines.windows import Size
 
 
@@ -126,6 +127,8 @@ class FixedScaleSR(_OneScale):
         input_range: "signed", lr and sr in [-1, 1] (LIIF's project), or "unit", in [0, 1].
     """
 
+    names = Names((("", "network"),))
+
     def __init__(self, network: Encoder, scale: int, input_range: Range = "signed") -> None:
         super().__init__(network, scale)
         self.input_range = input_range
@@ -170,6 +173,8 @@ class FixedScaleLookup(_OneScale):
     The LIIF code trains and stores fixed-scale networks in this form. Coordinates are not clamped:
     a query at exactly +1 may fall outside and reads zero, as in the LIIF code.
     """
+
+    names = Names((("encoder", "network"),))
 
     def forward(self, lr: Tensor, coord: Tensor, cell: Tensor) -> Tensor:
         """Map (B, 3, h, w), (B, Q, 2) and an unused cell to (B, Q, 3)."""

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from baselines.base import Encoder, Range, Request, SRModel, Streamed, cut, in_words
 from baselines.encoders.colours import Colours
 from baselines.macs import MacCount, network_macs
+from baselines.names import Names, Pairs
 from baselines.systems.fixed import FixedScaleSR
 from baselines.windows import Size, mirrored, whole_windows
 
@@ -36,12 +37,14 @@ class Backbone:
         upsampler: options of the upsampler there.
         label: the encoder's name in the paper, where it differs from the usual name.
         shifted: whether its layers see the difference from DIV2K's mean colour.
+        names: makes the pairs of official names and those of the network's parts, for an encoder.
     """
 
     encoder: Mapping[str, Any] = field(default_factory=dict)
     upsampler: Mapping[str, Any] = field(default_factory=dict)
     shifted: bool = True
     label: str = ""
+    names: Callable[[Encoder], Pairs] = lambda _: ()
 
 
 class Upsampler(nn.Module, ABC):
@@ -116,14 +119,18 @@ class MultiScaleSR(SRModel):
         upsampler: upsampler, which decides the scales.
         colours: conversion from the image to the encoder's input, and from the upsampler's output
             back.
+        names: pairs of official names and those of the network's parts.
     """
 
     input_range: Range = "unit"
     encoder: Encoder
     scales: tuple[int, ...]
 
-    def __init__(self, encoder: Encoder, upsampler: Upsampler, colours: Colours) -> None:
+    def __init__(
+        self, encoder: Encoder, upsampler: Upsampler, colours: Colours, names: Pairs = ()
+    ) -> None:
         super().__init__()
+        self.names = Names((*names, ("", "encoder")))
         self.encoder = encoder
         self.upsampler = upsampler
         self.colours = colours
@@ -259,7 +266,8 @@ def compose(
     """
     network = make_encoder(**{**backbone.encoder, **encoder})
     made = make_upsampler(network.out_channels, **{**backbone.upsampler, **upsampler})
-    return MultiScaleSR(network, made, Colours("unit", shifted=backbone.shifted))
+    colours = Colours("unit", shifted=backbone.shifted)
+    return MultiScaleSR(network, made, colours, backbone.names(network))
 
 
 def _enlarged(

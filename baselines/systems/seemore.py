@@ -11,7 +11,7 @@ where).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from baselines.base import Range
 from baselines.encoders.colours import Colours
 from baselines.encoders.edsr import conv3x3
+from baselines.names import Names, Pairs
 from baselines.systems.fixed import ImageRouted
 from baselines.windows import mirrored
 
@@ -247,6 +248,31 @@ class ResidualGroup(nn.Module):
         return [rest + served for served in self.rank.mixture.macs(size)]
 
 
+_FFN_NAMES = {"fn_1.0": "widen", "fn_2.0": "merge", "gate": "gate"}
+_MIXTURE_NAMES = {
+    "conv_1": "project",
+    "agg_conv.0": "gather",
+    "conv": "refine",
+    "conv_2.0.conv": "local",
+    "moe_layer.experts.{}.conv_1": "experts.{}.local",
+    "moe_layer.experts.{}.conv_2": "experts.{}.context",
+    "moe_layer.experts.{}.conv_3": "experts.{}.expand",
+    "moe_layer.gate.body.2": "router",
+    "proj": "merge",
+}
+_ENHANCEMENT_NAMES = {"proj": "merge", "to_qv.0": "project", "attn.conv": "stripes"}
+
+
+def _block_names(official: str, ours: str, inside: str, parts: Mapping[str, str]) -> Pairs:
+    """Pair the names of one of a group's two blocks; `inside` is our name of its first part."""
+    pairs = {
+        **{f"block.{theirs}": f"{inside}.{own}" for theirs, own in parts.items()},
+        **{f"ffn.{theirs}": f"ffn.{own}" for theirs, own in _FFN_NAMES.items()},
+        **{"norm_1": "norm1", "norm_2": "norm2"},
+    }
+    return tuple((f"{official}.{theirs}", f"{ours}.{own}") for theirs, own in pairs.items())
+
+
 class SeemoRe(ImageRouted):
     """SeemoRe; the defaults are size T.
 
@@ -270,6 +296,15 @@ class SeemoRe(ImageRouted):
     window = 1
     upsampled_range: Range = "unit"
     out_channels = 3
+    names = Names(
+        (
+            ("conv_1", "first"),
+            *_block_names("body.{}.local_block", "groups.{}.rank", "mixture", _MIXTURE_NAMES),
+            *_block_names("body.{}.global_block", "groups.{}.space", "enhance", _ENHANCEMENT_NAMES),
+            ("conv_2", "after"),
+            ("upsampler", "tail"),
+        )
+    )
     scale: int
 
     def __init__(

@@ -13,14 +13,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.base import Encoder
+from baselines.encoders.edsr import EDSR
 from baselines.fast.banding import in_bands
 from baselines.geometry import pixel_centers
+from baselines.names import Pairs
 from baselines.systems.multiscale import Backbone, Upsampler
 from baselines.upsamplers.igsample import COORDINATES, resampled
 
@@ -30,15 +34,39 @@ COLOURS = 3
 _START = 0.02  # standard deviation of frequencies and amplitudes at the start
 _START_SAMPLING = 0.01  # and of the layers that make IGSample's kernels
 
+
+def _names(encoder: Encoder, place: str = "upsample") -> Pairs:
+    """Pair the official names of IGConv, which lies at `place`, and of IGSample with ours."""
+    del encoder
+    return (
+        (f"{place}.query_kernel", "upsampler.convolution.layers"),
+        (place, "upsampler.convolution"),
+        ("skip.convs.query_kernel", "upsampler.sampling.layers"),
+        ("skip.convs", "upsampler.sampling"),
+    )
+
+
+def _edsr_names(encoder: Encoder) -> Pairs:
+    """Pair the official names over EDSR, which is BasicSR's here, with ours."""
+    assert isinstance(encoder, EDSR)
+    return (
+        *_names(encoder),
+        ("conv_first", "encoder.head.0"),
+        ("body.{}.conv1", "encoder.body.{}.body.0"),
+        ("body.{}.conv2", "encoder.body.{}.body.2"),
+        ("conv_after_body", f"encoder.body.{len(encoder.body) - 1}"),
+    )
+
+
 # Encoders of the official project. The large EDSR is what its tables call EDSR; RCAN was trained
 # for x8 too; RDN alone sees colours as they are.
 BACKBONES: dict[str, Backbone] = {
-    "edsr": Backbone(label="EDSR-baseline"),
-    "edsr-large": Backbone(label="EDSR"),
-    "rdn": Backbone(shifted=False),
-    "rcan": Backbone(upsampler={"scales": (2, 3, 4, 8)}),
-    "swinir": Backbone(encoder={"features": None}),
-    "srformer": Backbone(),
+    "edsr": Backbone(label="EDSR-baseline", names=_edsr_names),
+    "edsr-large": Backbone(label="EDSR", names=_edsr_names),
+    "rdn": Backbone(shifted=False, names=partial(_names, place="UPNet")),
+    "rcan": Backbone(upsampler={"scales": (2, 3, 4, 8)}, names=partial(_names, place="tail")),
+    "swinir": Backbone(encoder={"features": None}, names=_names),
+    "srformer": Backbone(names=_names),
 }
 
 

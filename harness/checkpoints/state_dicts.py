@@ -29,7 +29,6 @@ def built_to_fit(
     options: Mapping[str, Any],
     state: Mapping[str, Tensor],
     what: str,
-    extra: Sequence[str] = (),
     name: Callable[[str], str] = str,
 ) -> SRModel:
     """Build the network of a method with weights that must fit exactly.
@@ -42,26 +41,40 @@ def built_to_fit(
         options: options for `baselines.build`.
         state: as in `load_strictly`.
         what: as in `load_strictly`.
-        extra: as in `load_strictly`.
         name: as in `load_strictly`.
 
     Raises:
         HarnessError: see `load_strictly`.
         DAMAGE: no network has these options.
     """
-    if len(state) > _LARGEST:
-        raise ValueError(f"it has {len(state):,} weights")
-    check_sizes(options)
-    with shapes_only(limit=10 * len(state) + 1000):
-        shapes = build(method, **options)
-    _check(_misfits(shapes, state, extra, name), what)
+    shapes = shapes_of(method, options, state)
+    _check(_misfits(shapes, state, name), what)
     made = sum(buffer.nbytes for buffer in shapes.buffers())
     given = sum(value.nbytes for value in state.values())
     if made > 4 * given + (64 << 20):
         raise ValueError(f"its tables take {made:,} bytes, its weights {given:,}")
     network = build(method, **options)
-    load_strictly(network, state, what, extra, name)
+    load_strictly(network, state, what, name)
     return network
+
+
+def shapes_of(method: str, options: Mapping[str, Any], state: Mapping[str, Tensor]) -> SRModel:
+    """Build a method's network without values, no larger than a file's weights allow.
+
+    Args:
+        method: method for `baselines.build`.
+        options: options for `baselines.build`, from anywhere.
+        state: weights of the file.
+
+    Raises:
+        ValueError: the options or the number of weights are impossible.
+        DAMAGE: no network has these options.
+    """
+    if len(state) > _LARGEST:
+        raise ValueError(f"it has {len(state):,} weights")
+    check_sizes(options)
+    with shapes_only(limit=10 * len(state) + 1000):
+        return build(method, **options)
 
 
 def check_sizes(value: Any, of: str = "options") -> None:
@@ -94,7 +107,6 @@ def load_strictly(
     network: nn.Module,
     state: Mapping[str, Tensor],
     what: str,
-    extra: Sequence[str] = (),
     name: Callable[[str], str] = str,
 ) -> None:
     """Load a state dict that must fit exactly.
@@ -103,14 +115,13 @@ def load_strictly(
         network: receives the weights.
         state: state dict by our names.
         what: description of the file, for the message.
-        extra: names in the file that have no counterpart in our network.
         name: makes the file's name of a key, where the file has its own names.
 
     Raises:
         HarnessError: keys are missing or unexpected, or shapes or types are wrong (all are listed);
             or values are not finite in the network's own type.
     """
-    _check(_misfits(network, state, extra, name), what)
+    _check(_misfits(network, state, name), what)
     wanted = network.state_dict()
     infinite = [
         f"{name(key)} holds values that are not finite"
@@ -124,13 +135,11 @@ def load_strictly(
 def _misfits(
     network: nn.Module,
     state: Mapping[str, Tensor],
-    extra: Sequence[str],
     name: Callable[[str], str],
 ) -> list[str]:
     """List where names, shapes and types differ from the network's; values are not compared."""
     wanted = network.state_dict()
-    problems = [f"unexpected {key}" for key in extra]
-    problems += [f"unexpected {name(key)}" for key in state if key not in wanted]
+    problems = [f"unexpected {name(key)}" for key in state if key not in wanted]
     problems += [f"missing {name(key)}" for key in wanted if key not in state]
     problems += [
         f"{name(key)} has shape {tuple(value.shape)}, the network {tuple(wanted[key].shape)}"

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from baselines import methods, parse
 from baselines.base import SRModel
+from baselines.names import officially_named
 from harness.checkpoints.official import (
     Official,
     Spec,
@@ -24,13 +25,15 @@ from harness.checkpoints.official import (
     method_name,
     read_official,
 )
-from harness.checkpoints.state_dicts import DAMAGE, built_to_fit
+from harness.checkpoints.state_dicts import DAMAGE, built_to_fit, shapes_of
 from harness.checkpoints.torch_files import read_torch
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import plain_name, replacing
 from harness.profiles.recipe import LARGEST_SEED, Recipe
 
-FORMAT = "moeisr-harness/1"
+FORMAT = "moeisr-harness/2"
+# Its weights have the names of our modules instead of the official ones.
+_FIRST_FORMAT = "moeisr-harness/1"
 
 
 class _Part(BaseModel):
@@ -178,11 +181,27 @@ def _read(path: Path) -> tuple[dict[str, Any], bool]:
         if not checksums:
             raise _incomplete(path, "it is in PyTorch's format of before 1.6")
         _check_ours(path, content)
+        if content["format"] == _FIRST_FORMAT:
+            content = _renamed(path, content)
     return content, checksums
 
 
+def _renamed(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Give the weights of a checkpoint of the first format their official names."""
+    states: dict[str, Any] = {
+        key: content[key] for key in ("state_dict", "unaveraged") if key in content
+    }
+    try:
+        network = shapes_of(content["method"], content["build"], content["state_dict"])
+    except DAMAGE as error:
+        raise _incomplete(path, str(error)) from error
+    for key, state in states.items():
+        states[key] = officially_named(network, state)
+    return {**content, **states, "format": FORMAT}
+
+
 def _check_ours(path: Path, content: dict[str, Any]) -> None:
-    if content["format"] != FORMAT:
+    if content["format"] not in (FORMAT, _FIRST_FORMAT):
         raise HarnessError(
             f"{path} has format {content['format']!r:.200}, this version reads {FORMAT!r}."
         )

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from baselines.registry import ENCODERS
 from harness.checkpoints.official.constructed import StateDict, Unneeded
-from harness.checkpoints.official.keys import Keys
 from harness.common.errors import HarnessError
 
 Options = dict[str, Any]
@@ -46,16 +45,14 @@ class Constructed:
 
 @dataclass(frozen=True)
 class NetworkAdapter:
-    """Translation between the weights of an official network and ours.
+    """Description of an official network with weights that ours has.
 
     Attributes:
         ours: our name of the encoder or system.
-        keys: names of its weights.
         constructed: entries of its state dict that are no weights.
     """
 
     ours: str
-    keys: Keys
     constructed: Constructed
 
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from baselines.names import SAME, Names
 from baselines.registry import FIXED_SCALES
 from harness.checkpoints.official import encoders, igconv, seemore
 from harness.checkpoints.official.adapter import NetworkAdapter, differing, our_defaults
 from harness.checkpoints.official.constructed import shift_range
-from harness.checkpoints.official.keys import Keys
 from harness.checkpoints.official.plans import Plan, Spec
 from harness.checkpoints.official.sizes import (
     State,
@@ -90,14 +90,13 @@ def _with_values(found: Bare, values: str) -> Bare:
 
 
 def _plan(
-    adapter: NetworkAdapter, scale: int, options: Mapping[str, Any], keys: Keys | None = None
+    adapter: NetworkAdapter, scale: int, options: Mapping[str, Any], names: Names = SAME
 ) -> Plan:
     if scale not in FIXED_SCALES:
         raise HarnessError(f"The checkpoint enlarges by {scale}; known are 2, 3 and 4.")
     changed = differing(options, our_defaults(adapter.ours))
     build = {"encoder": changed} if changed else {}
-    names = adapter.keys if keys is None else keys
-    return Plan(f"{adapter.ours}-x{scale}", build, names.below("", "network"), adapter, "")
+    return Plan(f"{adapter.ours}-x{scale}", build, adapter, "", names)
 
 
 def _scale(state: State, prefix: str, features: int) -> int:
@@ -159,17 +158,17 @@ def _but_last(state: State, prefix: str) -> State:
     return {key: value for key, value in state.items() if not key.startswith(last)}
 
 
-def pytorch_rdn_keys(scale: int) -> Keys:
-    """Return the key pairs of RDN-pytorch (yjn870), whose last convolution is separate."""
-    return Keys(
+def pytorch_rdn_names(scale: int) -> Names:
+    """Pair the names of RDN-pytorch (yjn870), whose last convolution is separate, with LIIF's."""
+    return Names(
         (
-            ("sfe1", "shallow1"),
-            ("sfe2", "shallow2"),
-            ("rdbs.{}.layers.{}.conv", "blocks.{}.layers.{}.0"),
-            ("rdbs.{}.lff", "blocks.{}.fusion"),
-            ("gff", "fusion"),
-            ("output", f"tail.{4 if scale == 4 else 2}"),
-            ("upscale", "tail"),
+            ("sfe1", "SFENet1"),
+            ("sfe2", "SFENet2"),
+            ("rdbs.{}.layers.{}.conv", "RDBs.{}.convs.{}.conv.0"),
+            ("rdbs.{}.lff", "RDBs.{}.LFF"),
+            ("gff", "GFF"),
+            ("output", f"UPNet.{4 if scale == 4 else 2}"),
+            ("upscale", "UPNet"),
         )
     )
 
@@ -182,7 +181,7 @@ def _pytorch_rdn(state: State) -> Bare:
             f"({sizes['features']} and {sizes['growth']})."
         )
     scale = _scale(state, "upscale", sizes["features"])
-    plan = _plan(encoders.RDN, scale, {**sizes, "values": "unit"}, pytorch_rdn_keys(scale))
+    plan = _plan(encoders.RDN, scale, {**sizes, "values": "unit"}, pytorch_rdn_names(scale))
     return Bare("RDN-pytorch project", plan, "unit")
 
 

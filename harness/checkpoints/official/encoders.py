@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -20,7 +21,6 @@ from harness.checkpoints.official.adapter import (
     take,
 )
 from harness.checkpoints.official.constructed import StateDict, Unneeded
-from harness.checkpoints.official.keys import Keys
 from harness.common.errors import HarnessError
 
 
@@ -205,26 +205,23 @@ _RCAN_DEFAULTS = {
     "no_upsampling": False,
     "rgb_range": 1,
 }
-SWIN_BLOCK = ("layers.{}.residual_group.blocks.{}", "groups.{}.blocks.{}")
-
 EDSR = EncoderAdapter(
     official="edsr-baseline",
     ours="edsr",
-    keys=Keys((("head", "head"), ("body", "body"), ("tail", "tail"))),
     defaults=_EDSR_DEFAULTS,
     options=_edsr_options,
     arguments=_edsr_arguments,
     constructed=ColourShift(),
 )
+# The official configurations of LIIF and LTE name it `edsr`.
+EDSR_LARGE = replace(
+    EDSR,
+    official="edsr",
+    defaults={**_EDSR_DEFAULTS, "n_resblocks": 32, "n_feats": 256, "res_scale": 0.1},
+)
 RCAN = EncoderAdapter(
     official="rcan",
     ours="rcan",
-    keys=Keys(
-        (
-            ("body.{}.body.{}.body.3.conv_du", "body.{}.body.{}.body.3.gate"),
-            *((name, name) for name in ("head", "body", "tail")),
-        )
-    ),
     defaults=_RCAN_DEFAULTS,
     options=_rcan_options,
     arguments=_rcan_arguments,
@@ -233,16 +230,6 @@ RCAN = EncoderAdapter(
 RDN = EncoderAdapter(
     official="rdn",
     ours="rdn",
-    keys=Keys(
-        (
-            ("SFENet1", "shallow1"),
-            ("SFENet2", "shallow2"),
-            ("RDBs.{}.convs.{}.conv.0", "blocks.{}.layers.{}.0"),
-            ("RDBs.{}.LFF", "blocks.{}.fusion"),
-            ("GFF", "fusion"),
-            ("UPNet", "tail"),
-        )
-    ),
     defaults=_RDN_DEFAULTS,
     options=_rdn_options,
     arguments=_rdn_arguments,
@@ -251,26 +238,9 @@ RDN = EncoderAdapter(
 SWINIR = EncoderAdapter(
     official="swinir",
     ours="swinir",
-    keys=Keys(
-        (
-            ("conv_first", "first"),
-            ("patch_embed.norm", "embed_norm"),
-            *(
-                (f"{SWIN_BLOCK[0]}.mlp.fc{n}", f"{SWIN_BLOCK[1]}.mlp.{i}")
-                for n, i in [(1, 0), (2, 2)]
-            ),
-            SWIN_BLOCK,
-            ("layers.{}.conv", "groups.{}.conv"),
-            ("norm", "norm"),
-            ("conv_after_body", "after"),
-            ("conv_before_upsample", "before_upsampler"),
-            ("upsample", "tail.0"),
-            ("conv_last", "tail.1"),
-        )
-    ),
     defaults={"scale": 2, "no_upsampling": False},
     options=_swinir_options,
     arguments=_swinir_arguments,
     constructed=Tables("swinir", constructed.SWINIR),
 )
-ADAPTERS = {adapter.official: adapter for adapter in (EDSR, RDN, RCAN, SWINIR)}
+ADAPTERS = {adapter.official: adapter for adapter in (EDSR, EDSR_LARGE, RDN, RCAN, SWINIR)}

@@ -20,7 +20,6 @@ from harness.checkpoints.official.adapter import (
     our_defaults,
 )
 from harness.checkpoints.official.igconv_families import AVERAGING, FAMILIES, PLAIN, Family
-from harness.checkpoints.official.keys import Keys
 from harness.checkpoints.official.plans import Plan, Spec
 from harness.checkpoints.official.sizes import State, count
 from harness.common.errors import HarnessError, UsageError
@@ -80,19 +79,15 @@ def plan_of_state(state: State, network: Spec | None) -> tuple[Plan, str]:
 
 
 def plan_of_method(method: str, options: Mapping[str, Any]) -> Plan:
-    """Find how a method's network is built, with the official names of its weights.
+    """Find how a method's network is built.
 
     Raises:
         HarnessError: the project has no such network.
     """
-    parts = parse(method)
-    encoder = {**our_defaults(parts.encoder), **(options.get("encoder") or {})}
     family = _of_method(method)
     if family is None:
         raise HarnessError(f"The IGConv project has no network like {method}.")
-    layout = NetworkAdapter(family.ours, family.keys(encoder), family.constructed)
-    keys = _upsampler_keys(family.upsampler) + layout.keys.below("", "encoder")
-    return Plan(method, dict(options), keys, layout, "")
+    return Plan(method, dict(options), NetworkAdapter(family.ours, family.constructed), "")
 
 
 def architecture(method: str) -> str:
@@ -126,17 +121,6 @@ def _family(state: State) -> Family:
 def _upsampler_sizes(state: State, family: Family) -> Options:
     layers = count(state, rf"{family.upsampler}\.query_kernel\.(\d+)\.weight") - 1
     return {"width": state[f"{family.upsampler}.freq"].shape[1], "layers": layers}
-
-
-def _upsampler_keys(place: str) -> Keys:
-    """Return the key pairs of IGConv at its official place, and of IGSample."""
-    pairs = []
-    for official, ours in ((place, "convolution"), ("skip.convs", "sampling")):
-        pairs += [
-            (f"{official}.query_kernel", f"upsampler.{ours}.layers"),
-            *((f"{official}.{n}", f"upsampler.{ours}.{n}") for n in ("freq", "amplitude", "phase")),
-        ]
-    return Keys(tuple(pairs))
 
 
 def _released(family: Family, plus: bool, encoder: Options) -> tuple[Mapping[str, Any], str]:

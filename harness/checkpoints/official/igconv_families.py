@@ -8,10 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from harness.checkpoints.official import constructed, encoders
+from harness.checkpoints.official import constructed
 from harness.checkpoints.official.adapter import Constructed, Options
-from harness.checkpoints.official.encoders import SWIN_BLOCK, ColourShift, Tables
-from harness.checkpoints.official.keys import Keys
+from harness.checkpoints.official.encoders import ColourShift, Tables
 from harness.checkpoints.official.sizes import (
     State,
     count,
@@ -44,7 +43,6 @@ class Family:
         sign: entry of a state dict that identifies the encoder.
         upsampler: official name of IGConv in the network.
         sizes: finds the options of the encoder from a state dict.
-        keys: makes the names of the encoder's weights from its complete options.
         constructed: entries that the constructor computes.
         defaults: official arguments that no shape shows, of a network without and with IGSample.
     """
@@ -54,7 +52,6 @@ class Family:
     sign: str
     upsampler: str
     sizes: Callable[[State], Options]
-    keys: Callable[[Options], Keys]
     constructed: Constructed
     defaults: tuple[Mapping[str, Any], Mapping[str, Any]]
 
@@ -62,17 +59,6 @@ class Family:
 def _edsr_sizes(state: State) -> Options:
     blocks = count(state, r"body\.(\d+)\.conv1\.weight")
     return {"blocks": blocks, "features": state["conv_first.weight"].shape[0]}
-
-
-def _edsr_keys(options: Options) -> Keys:
-    return Keys(
-        (
-            ("conv_first", "head.0"),
-            ("body.{}.conv1", "body.{}.body.0"),
-            ("body.{}.conv2", "body.{}.body.2"),
-            ("conv_after_body", f"body.{options['blocks']}"),
-        )
-    )
 
 
 def _rdn_sizes(state: State) -> Options:
@@ -97,17 +83,6 @@ def _srformer_sizes(state: State) -> Options:
     return {**transformer_sizes(state), "window": 2 * positions_of(state)}
 
 
-_SRFORMER_KEYS = Keys(
-    (
-        ("conv_first", "first"),
-        ("patch_embed.norm", "embed_norm"),
-        (f"{SWIN_BLOCK[0]}.mlp.dwconv.depthwise_conv.0", f"{SWIN_BLOCK[1]}.mlp.depthwise"),
-        SWIN_BLOCK,
-        ("layers.{}.conv", "groups.{}.conv"),
-        ("norm", "norm"),
-        ("conv_after_body", "after"),
-    )
-)
 # Official arguments that no shape shows, with their defaults.
 AVERAGING = {"geo_ensemble": True, "img_range": 1, "max_s": 4}
 PLAIN = {**AVERAGING, "geo_ensemble": False}
@@ -119,7 +94,6 @@ FAMILIES = (
         sign="body.0.conv1.weight",
         upsampler="upsample",
         sizes=_edsr_sizes,
-        keys=_edsr_keys,
         constructed=Constructed(),
         defaults=(
             {**PLAIN, "img_range": 255, "res_scale": 1},
@@ -132,7 +106,6 @@ FAMILIES = (
         sign="SFENet1.weight",
         upsampler="UPNet",
         sizes=_rdn_sizes,
-        keys=lambda _: encoders.RDN.keys,
         constructed=Constructed(),
         defaults=(PLAIN, PLAIN),
     ),
@@ -142,7 +115,6 @@ FAMILIES = (
         sign="body.0.body.0.body.3.conv_du.0.weight",
         upsampler="tail",
         sizes=_rcan_sizes,
-        keys=lambda _: encoders.RCAN.keys,
         constructed=_CalledShift(),
         defaults=(AVERAGING, AVERAGING),
     ),
@@ -152,7 +124,6 @@ FAMILIES = (
         sign=f"{_FIRST_BLOCK}.qkv.weight",
         upsampler="upsample",
         sizes=_swinir_sizes,
-        keys=lambda _: encoders.SWINIR.keys,
         constructed=Tables("swinir", constructed.SWINIR),
         defaults=(AVERAGING, AVERAGING),
     ),
@@ -162,7 +133,6 @@ FAMILIES = (
         sign=f"{_FIRST_BLOCK}.kv.weight",
         upsampler="upsample",
         sizes=_srformer_sizes,
-        keys=lambda _: _SRFORMER_KEYS,
         constructed=Tables("srformer", constructed.SRFORMER),
         defaults=(AVERAGING, AVERAGING),
     ),

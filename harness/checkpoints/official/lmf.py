@@ -9,19 +9,10 @@ from baselines.decoders.lmf import LMDecoder, LMLIIFDecoder, LMLTEDecoder
 from baselines.registry import DECODERS
 from baselines.systems.implicit import ImplicitSR
 from harness.checkpoints.official.adapter import Options, differing, take
-from harness.checkpoints.official.keys import Keys
 from harness.checkpoints.official.plans import Plan, feature_encoder
 from harness.common.errors import HarnessError
 
 NAMES = ("lmliif", "lmlte")
-_KEYS = {
-    "lmliif": (("hypernet", "decoder.hypernet"), ("imnet", "head.mlp")),
-    "lmlte": (
-        ("hypernet", "decoder.hypernet"),
-        ("imnet", "head.mlp"),
-        *((part, f"decoder.{part}") for part in ("coef", "freq", "phase", "imphase")),
-    ),
-}
 _RENDER = {
     "in_dim": 0,
     "out_dim": 3,
@@ -104,8 +95,7 @@ def _plan(name: str, a: Mapping[str, Any], decoder: Options) -> Plan:
     options = {key: value for key, value in options.items() if value}
     if not a["local_ensemble"]:
         options["ensemble"] = False
-    keys = part.adapter.keys.below("encoder", "encoder") + Keys(_KEYS[name])
-    return Plan(f"{part.adapter.ours}-{name}", options, keys, part.adapter)
+    return Plan(f"{part.adapter.ours}-{name}", options, part.adapter)
 
 
 def _defaults(name: str, encoder: str) -> Options:

@@ -19,21 +19,9 @@ from baselines.systems.implicit import ImplicitSR
 from harness.checkpoints.official import lmf
 from harness.checkpoints.official.adapter import Options, Part, differing, take
 from harness.checkpoints.official.encoders import SWINIR, part_of, spec_of
-from harness.checkpoints.official.keys import Keys
 from harness.checkpoints.official.plans import Plan, Spec, feature_encoder
 from harness.checkpoints.official.seemore import UNSEEN
 from harness.common.errors import HarnessError
-
-IMPLICIT_KEYS = {
-    "liif": Keys((("imnet", "head.mlp"),)),
-    "metasr": Keys((("imnet", "head.mlp"),)),
-    "lte": Keys(
-        (
-            ("imnet", "head.mlp"),
-            *((part, f"decoder.{part}") for part in ("coef", "freq", "phase")),
-        )
-    ),
-}
 
 
 def beyond_weights(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,8 +93,7 @@ class _Made:
         options = {key: value for key, value in options.items() if value}
         if not self.ensemble:
             options["ensemble"] = False
-        keys = part.adapter.keys.below("encoder", "encoder") + IMPLICIT_KEYS[name]
-        return Plan(method, options, keys, part.adapter)
+        return Plan(method, options, part.adapter)
 
 
 def _liif(args: Mapping[str, Any]) -> Plan:
@@ -133,8 +120,7 @@ def _liif(args: Mapping[str, Any]) -> Plan:
 def _lookup(encoder_spec: Mapping[str, Any]) -> Plan:
     """Plan LIIF's wrapper of a fixed-scale network, without an MLP."""
     plan = _alone(str(encoder_spec["name"]), encoder_spec.get("args") or {})
-    keys = plan.encoder.keys.below("encoder", "network")
-    return Plan(plan.method, {**plan.options, "lookup": True}, keys, plan.encoder)
+    return Plan(plan.method, {**plan.options, "lookup": True}, plan.encoder)
 
 
 def _lte(args: Mapping[str, Any]) -> Plan:
@@ -159,7 +145,7 @@ def _alone(name: str, args: Mapping[str, Any]) -> Plan:
         raise HarnessError(f"The checkpoint enlarges by {part.scale}; known are 2, 3 and 4.")
     method = f"{part.adapter.ours}-x{part.scale}"
     options = {"encoder": part.options} if part.options else {}
-    return Plan(method, options, part.adapter.keys.below("", "network"), part.adapter, "")
+    return Plan(method, options, part.adapter, "")
 
 
 _NETWORKS: dict[str, Callable[[Mapping[str, Any]], Plan]] = {
@@ -168,7 +154,7 @@ _NETWORKS: dict[str, Callable[[Mapping[str, Any]], Plan]] = {
     "metasr": _metasr,
     "lmliif": lmf.lmliif,
     "lmlte": lmf.lmlte,
-    **{name: partial(_alone, name) for name in ("edsr-baseline", "rdn", "rcan")},
+    **{name: partial(_alone, name) for name in ("edsr-baseline", "edsr", "rdn", "rcan")},
 }
 
 

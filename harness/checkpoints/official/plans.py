@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from baselines.names import SAME, Names
 from harness.checkpoints.official.adapter import NetworkAdapter, Part
 from harness.checkpoints.official.encoders import part_of
-from harness.checkpoints.official.keys import Keys
 from harness.common.errors import HarnessError
 
 Spec = dict[str, Any]
@@ -24,16 +24,16 @@ class Plan:
     Attributes:
         method: method for `baselines.build`.
         options: options for `baselines.build`, where they differ from the paper's.
-        keys: official names of the weights.
         encoder: adapter of the encoder or system.
         place: official name of the encoder in the network; "" where it is the whole.
+        names: names in files of another project, and the official ones that our state dict has.
     """
 
     method: str
     options: dict[str, Any]
-    keys: Keys
     encoder: NetworkAdapter
     place: str = "encoder"
+    names: Names = SAME
 
     @property
     def name(self) -> str:

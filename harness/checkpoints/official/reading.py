@@ -122,14 +122,8 @@ def _filled(
         for entry in constructed.unneeded(part)
     ]
     passed = {key for entry in unneeded for key in entry.keys}
-    names = {key: plan.keys.ours(key) for key in state if key not in passed}
-    extra = [key for key, name in names.items() if name is None]
-    ours: StateDict = {name: state[key] for key, name in names.items() if name is not None}
-
-    def theirs(key: str) -> str:
-        return plan.keys.official(key) or key
-
-    network = built_to_fit(plan.method, plan.options, ours, what, extra, theirs)
+    own: StateDict = {plan.names.ours(k): v for k, v in state.items() if k not in passed}
+    network = built_to_fit(plan.method, plan.options, own, what, plan.names.official)
     # After the sizes are known to be those of the weights: tables are made to compare with.
     memory: dict[str, Any] = dict(constructed.read(part, plan.options.get("encoder") or {}))
     return network, memory, unneeded

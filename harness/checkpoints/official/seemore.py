@@ -17,7 +17,6 @@ from harness.checkpoints.official.adapter import (
     differing,
     our_defaults,
 )
-from harness.checkpoints.official.keys import Keys
 from harness.common.errors import HarnessError
 
 PROJECT = "SeemoRe project"
@@ -26,39 +25,7 @@ SIGN = "body.0.local_block.block.moe_layer.gate.body.2.weight"
 # Settings that leave no trace in the weights.
 UNSEEN = ("recursion", "shuffle")
 
-_MIXTURE = {
-    "conv_1": "project",
-    "agg_conv.0": "gather",
-    "conv": "refine",
-    "conv_2.0.conv": "local",
-    "moe_layer.experts.{}.conv_1": "experts.{}.local",
-    "moe_layer.experts.{}.conv_2": "experts.{}.context",
-    "moe_layer.experts.{}.conv_3": "experts.{}.expand",
-    "moe_layer.gate.body.2": "router",
-    "proj": "merge",
-}
-_ENHANCEMENT = {"proj": "merge", "to_qv.0": "project", "attn.conv": "stripes"}
-_FFN = {"fn_1.0": "widen", "fn_2.0": "merge", "gate": "gate"}
-
-
-def _below(official: str, ours: str, parts: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(f"{official}.{theirs}", f"{ours}.{own}") for theirs, own in parts.items()]
-
-
-def _block(official: str, ours: str, inside: str, parts: Mapping[str, str]) -> Keys:
-    """Make the key pairs of one of a group's two blocks; `inside` is our name of its first part."""
-    pairs = _below("block", inside, parts) + _below("ffn", "ffn", _FFN)
-    pairs += [("norm_1", "norm1"), ("norm_2", "norm2")]
-    return Keys(tuple(pairs)).below(official, ours)
-
-
-KEYS = (
-    Keys((("conv_1", "first"),))
-    + _block("body.{}.local_block", "groups.{}.rank", "mixture", _MIXTURE)
-    + _block("body.{}.global_block", "groups.{}.space", "enhance", _ENHANCEMENT)
-    + Keys((("norm", "norm"), ("conv_2", "after"), ("upsampler", "tail")))
-)
-ADAPTERS = {size: NetworkAdapter(size, KEYS, Constructed()) for size in SIZES}
+ADAPTERS = {size: NetworkAdapter(size, Constructed()) for size in SIZES}
 
 
 @dataclass(frozen=True)

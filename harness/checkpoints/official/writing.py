@@ -10,15 +10,15 @@ from torch import nn
 
 from baselines.base import SRModel
 from baselines.encoders import EDSR, RDN, SwinIR
+from baselines.names import SAME, Names
 from baselines.systems.fixed import FixedScaleLookup, FixedScaleSR
 from baselines.systems.implicit import ImplicitSR
 from baselines.systems.multiscale import MultiScaleSR
 from baselines.systems.seemore import SeemoRe
 from harness.checkpoints.official import encoders, igconv, seemore
 from harness.checkpoints.official.adapter import NetworkAdapter
-from harness.checkpoints.official.bare import pytorch_rdn_keys
+from harness.checkpoints.official.bare import pytorch_rdn_names
 from harness.checkpoints.official.constructed import StateDict
-from harness.checkpoints.official.keys import Keys
 from harness.checkpoints.official.networks import plan_of, project_of, spec_for
 from harness.checkpoints.official.plans import Plan, Spec
 from harness.checkpoints.official.reading import MODEL_SD, PARAMS, PLAIN
@@ -108,7 +108,7 @@ def _write_bare(
         state = _official_state(_whole(encoders.EDSR), model, {**memory, "rgb_range": 255})
         return _written(dict(state), PLAIN, "EDSR project", "EDSR", state, model)
     if isinstance(network, RDN) and colours == ("unit", False):
-        plan = _whole(encoders.RDN, pytorch_rdn_keys(model.scale))
+        plan = _whole(encoders.RDN, pytorch_rdn_names(model.scale))
         state = _official_state(plan, model, memory)
         return _written(dict(state), PLAIN, "RDN-pytorch project", "RDN", state, model)
     raise HarnessError("No official layout says what colour values this network works on.")
@@ -128,19 +128,16 @@ def _write_seemore(model: FixedScaleSR, network: SeemoRe, memory: Mapping[str, A
     return _written(content, PARAMS, seemore.PROJECT, "SeemoRe", state, model)
 
 
-def _whole(adapter: NetworkAdapter, keys: Keys | None = None) -> Plan:
+def _whole(adapter: NetworkAdapter, names: Names = SAME) -> Plan:
     """Make the plan of a network that is only an encoder, to place its weights."""
-    return Plan("", {}, (keys or adapter.keys).below("", "network"), adapter, "")
+    return Plan("", {}, adapter, "", names)
 
 
 def _official_state(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> StateDict:
     """Make the state dict with official names and order, including what the constructor makes."""
     place = f"{plan.place}." if plan.place else ""
-    named: StateDict = {}
-    for key, value in model.state_dict().items():
-        official = plan.keys.official(key)
-        assert official is not None, f"{key} has no official name"
-        named[official] = value.detach().cpu()
+    state = model.state_dict()
+    named = {plan.names.official(key): value.detach().cpu() for key, value in state.items()}
     own = {k.removeprefix(place): v for k, v in named.items() if k.startswith(place)}
     encoder = model.encoder if isinstance(model, ImplicitSR | MultiScaleSR) else model.network
     assert isinstance(encoder, nn.Module)

@@ -1,0 +1,108 @@
+"""Names of weights: `state_dict` has those of the official code, modules have readable ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Names:
+    """Pairs of (official, our) beginnings of names; `{}` stands for a number.
+
+    The first pair that fits translates a name, in either direction. What follows the beginning
+    (`.weight`, `.0.bias`) stays, and so does a name that no pair fits. An empty beginning fits
+    every name.
+
+    Example:
+        >>> names = Names((("RDBs.{}.convs.{}.conv.0", "blocks.{}.layers.{}.0"), ("", "rest")))
+        >>> names.ours("RDBs.3.convs.1.conv.0.weight"), names.ours("weight")
+        ('blocks.3.layers.1.0.weight', 'rest.weight')
+        >>> names.official("blocks.3.layers.1.0.weight"), names.official("rest.weight")
+        ('RDBs.3.convs.1.conv.0.weight', 'weight')
+    """
+
+    pairs: Pairs = ()
+
+    def ours(self, official: str) -> str:
+        """Translate an official name to ours."""
+        return _translated(official, self.pairs)
+
+    def official(self, ours: str) -> str:
+        """Translate one of our names to the official one."""
+        return _translated(ours, [pair[::-1] for pair in self.pairs])
+
+
+SAME = Names()
+"""Names of a project that ours has too."""
+
+
+def _translated(name: str, pairs: Any) -> str:
+    found = (_fitted(name.split("."), _words(old), new) for old, new in pairs)
+    return next((new for new in found if new is not None), name)
+
+
+def _words(beginning: str) -> list[str]:
+    return beginning.split(".") if beginning else []
+
+
+def _fitted(words: list[str], beginning: list[str], other: str) -> str | None:
+    if len(words) < len(beginning):
+        return None
+    numbers = []
+    for word, pattern in zip(words, beginning, strict=False):
+        if pattern == "{}" and word.isdecimal():
+            numbers.append(word)
+        elif word != pattern:
+            return None
+    return ".".join([*_words(other.format(*numbers)), *words[len(beginning) :]])
+
+
+class Named(nn.Module):
+    """Module whose state dict has official names.
+
+    Attributes:
+        names: pairs of official names and the names of its parameters, which parts of it may
+            translate further.
+    """
+
+    names: Names = SAME
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_state_dict_post_hook(_as_written)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_as_read)  # type: ignore[no-untyped-call]
+
+
+def _as_written(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    """Rename the entries of a module in a state dict, whose order stays."""
+    assert isinstance(module, Named)
+    for key in [key for key in state if key.startswith(prefix)]:
+        value = state.pop(key)
+        state[prefix + module.names.official(key.removeprefix(prefix))] = value
+
+
+def _as_read(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    """Rename official entries of a state dict back to those of a module."""
+    assert isinstance(module, Named)
+    for key in [key for key in state if key.startswith(prefix)]:
+        value = state.pop(key)
+        state[prefix + module.names.ours(key.removeprefix(prefix))] = value
+
+
+def officially_named(network: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
+    """Rename a state dict by the names of a network's parameters, as files of before 0.3 have it.
+
+    Args:
+        network: the network; it may be without values.
+        state: its state dict by the names of `named_parameters`.
+    """
+    renamed = dict(state)
+    for place, part in reversed(list(network.named_modules())):
+        if isinstance(part, Named):
+            _as_written(part, renamed, f"{place}." if place else "")
+    return renamed
