@@ -25,6 +25,7 @@ from harness.commands.report import report
 from harness.commands.run import run
 from harness.commands.train import train
 from harness.commands.upscale import upscale
+from harness.commands.versus import versus
 from harness.common.errors import HarnessError, is_shortage
 
 INTERRUPTED = 130
@@ -50,6 +51,7 @@ for command in (
     check,
     train,
     evaluate,
+    versus,
     flops,
     bench,
     upscale,

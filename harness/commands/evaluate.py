@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from harness.commands.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.checkpoints.rendering import Rendering
     from harness.checkpoints.subject import Subject
     from harness.data.pairs import PairStore
     from harness.measure.evaluate import Task
@@ -74,41 +75,17 @@ def evaluate(
     Rows are kept in the results folder; what was measured before is not measured again.
     """
     from harness.checkpoints.cmsr_table import rendering_of
-    from harness.data.pairs import PairStore
-    from harness.data.sets import check_name
     from harness.measure import rows as store
-    from harness.measure.evaluate import Task
     from harness.measure.summary import summarise
-    from harness.metrics import shaved_border
 
     settings = setup.profile.evaluation
-    for name in names:
-        check_name(name)
-    if protocol is not None:
-        shaved_border(protocol, 2)
+    check_wanted(names, protocol)
     subject = setup.subject(method, checkpoint)
     rendering = rendering_of(subject, cmsr, foreign_tables, budget)
     factors = list(dict.fromkeys(scales or map(float, subject.model.scales or (2, 3, 4))))
-    rows: list[dict[str, Any]] = []
-    incomplete: dict[str, str] = {}
-    for name in dict.fromkeys(names):
-        dataset = setup.dataset(name)
-        if not dataset.complete:
-            incomplete[name] = dataset.about()
-        pairs = PairStore()
-        for scale in factors:
-            task = Task(
-                dataset=dataset,
-                fingerprint=dataset.fingerprint(),
-                role=dataset.name,
-                scale=scale,
-                protocol=protocol or dataset.protocol,
-                profile=subject.profile,
-                settings=settings,
-                cache=setup.places.lr_cache,
-                rendering=rendering,
-            )
-            rows += _measure(subject, task, setup.places.results, force, pairs)
+    rows = measured_rows(setup, subject, list(names), factors, protocol, rendering, force)
+    sets = map(setup.dataset, dict.fromkeys(names))
+    incomplete = {dataset.name: dataset.about() for dataset in sets if not dataset.complete}
     frame = store.frame(rows)
     summary = summarise(frame, incomplete)
     notes = [f"{name}: {about}; not comparable." for name, about in incomplete.items()]
@@ -124,6 +101,50 @@ def evaluate(
     }
     head = f"{subject.method}: {subject.origin}{precise}\n\n"
     show(content, head + "\n".join([_table(summary), *_gaps(summary), *notes]), as_json)
+
+
+def check_wanted(names: Iterable[str], protocol: str | None) -> None:
+    """Refuse unknown datasets and protocols before a network is looked for."""
+    from harness.data.sets import check_name
+    from harness.metrics import shaved_border
+
+    for name in names:
+        check_name(name)
+    if protocol is not None:
+        shaved_border(protocol, 2)
+
+
+def measured_rows(
+    setup: Setup,
+    subject: Subject,
+    names: Iterable[str],
+    scales: Sequence[float],
+    protocol: str | None,
+    rendering: Rendering | None = None,
+    force: bool = False,
+) -> list[dict[str, Any]]:
+    """Rows of a network on datasets at scales; what was measured before is not measured again."""
+    from harness.data.pairs import PairStore
+    from harness.measure.evaluate import Task
+
+    rows: list[dict[str, Any]] = []
+    for name in dict.fromkeys(names):
+        dataset = setup.dataset(name)
+        pairs = PairStore()
+        for scale in scales:
+            task = Task(
+                dataset=dataset,
+                fingerprint=dataset.fingerprint(),
+                role=dataset.name,
+                scale=scale,
+                protocol=protocol or dataset.protocol,
+                profile=subject.profile,
+                settings=setup.profile.evaluation,
+                cache=setup.places.lr_cache,
+                rendering=rendering,
+            )
+            rows += _measure(subject, task, setup.places.results, force, pairs)
+    return rows
 
 
 def _measure(

@@ -3,8 +3,8 @@
 The LIIF and LTE projects store `{"model": {"name", "args", "sd"}, ...}`, SwinIR, SeemoRe and IGConv
 a state dict, bare or under `params`; EDSR's project and RDN-pytorch bare state dicts. A
 specification, or the shapes where there is none, becomes a method and options of `baselines.build`
-(`networks`, `bare`, `igconv`). Pairs of names (`keys`, `encoders`, `seemore`) translate the weights
-in both directions. Entries that only the official constructors need are checked and made anew
+(`networks`, `bare`, `igconv`). Weights have the same names as in our state dicts
+(`baselines.names`). Entries that only the official constructors need are checked and made anew
 (`constructed`).
 """
 
