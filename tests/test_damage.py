@@ -201,6 +201,20 @@ def test_files_that_two_readers_take_for_different_things(folder):
         assert_refused(bytes(data), "its directory has a folder")
 
 
+def test_records_that_have_changed_names(folder):
+    """Two of the same size, in the headers and in the directory; their checksums still hold."""
+    for old, new in (("archive/data/0", "archive/data/1"), ("archive/data/2", "archive/data/10")):
+        swapped = {old: new, new: old}
+        state = {f"{n}.weight": torch.full((3,), float(n)) for n in range(12)}
+        with zipfile.ZipFile(io.BytesIO(saved(state))) as archive:
+            records = [(record.filename, archive.read(record)) for record in archive.infolist()]
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w") as archive:
+            for name, content in records:
+                archive.writestr(swapped.get(name, name), content)
+        assert_refused(data.getvalue(), "out of order")
+
+
 def test_a_record_is_not_counted_twice(folder):
     """A directory in which many records are the same bytes of the file."""
     record = bytes(1000)
