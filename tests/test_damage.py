@@ -420,6 +420,17 @@ def test_training_does_not_go_on_from_other_averages(state, folder):
         State(model, torch.optim.Adam(model.parameters())).restore(content, "here")
 
 
+@pytest.mark.parametrize(("step", "state"), [(7, None), (1, None), (2, {})])
+def test_training_goes_on_from_averages_of_its_own_step(step, state, folder):
+    content = ours(steps=2)
+    content["step"] = step
+    if state is not None:
+        content["optimizer"] = {**content["optimizer"], "state": state}
+    model = network("edsr-liif")
+    with pytest.raises(HarnessError, match=r"cannot go on from here.*optimizer's"):
+        State(model, torch.optim.Adam(model.parameters())).restore(content, "here")
+
+
 def test_adams_settings_are_the_recipes(folder):
     content = ours()
     content["optimizer"]["param_groups"][0]["betas"] = "text"
