@@ -27,6 +27,7 @@ from harness.commands.train import train
 from harness.commands.upscale import upscale
 from harness.commands.versus import versus
 from harness.common.errors import HarnessError, is_shortage
+from harness.common.stopping import interruptible
 
 INTERRUPTED = 130
 _MEMORY_REMEDY = (
@@ -79,7 +80,9 @@ def _run() -> int:
     # Hide Pillow's warnings of damaged metadata, which do not name the file.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
     try:
-        status = cli.main(prog_name="harness", standalone_mode=False)
+        # A kill too is to release locks and remove temporary files, whatever the command is doing.
+        with interruptible():
+            status = cli.main(prog_name="harness", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except click.ClickException as error:
         error.show()

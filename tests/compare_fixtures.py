@@ -14,7 +14,7 @@ from report_fixtures import PLAN, ROLE, STAND_IN, cell_path, made_up_row
 from baselines import parse
 from harness.experiments import get
 from harness.measure.rows import CellFile, Measurement
-from harness.profiling.cost_rows import Cost, Kind, costs_dir
+from harness.profiling.cost_rows import Cost, Kind, cell_of, costs_dir
 from harness.runs.plan import PlannedCell, PlannedCost, measurements_dir, plan_path, save_plan
 
 COMPARE = get("compare")
@@ -89,6 +89,11 @@ def unchanged(row: Cost) -> Cost:
     return row
 
 
+def cost_path(row: Cost) -> Path:
+    """Of the cell that a row of costs belongs to, below the folder of costs."""
+    return cell_of({**asdict(row), "scale": float(row.scale)}).relative_path
+
+
 def write_comparison(root: Path, edit: Edit = unchanged) -> Path:
     """Plan, rows and costs of every system but one; `edit` changes the costs."""
     cells, costs = [], []
@@ -100,12 +105,12 @@ def write_comparison(root: Path, edit: Edit = unchanged) -> Path:
             row = asdict(measured)
             rows = [{**row, "image": f"image{n}.png"} for n in range(STAND_IN.images)]
             _write(measurements_dir(root, "quick") / cell, rows)
-            file = f"{method}-x{scale:g}.jsonl"
-            costs.append(PlannedCost(method, scale, 0, file, [128, 96]))
             kinds: tuple[Kind, Kind] = ("latency", "memory")
-            found = [edit(made_up_cost(kind, method, scale)) for kind in kinds]
-            stored = [asdict(row) for row in found if row is not None]
-            _write(costs_dir(root, "quick") / file, stored, Cost)
+            made = [made_up_cost(kind, method, scale) for kind in kinds]
+            found = [row for row in map(edit, made) if row is not None]
+            file = cost_path((found or made)[0])
+            costs.append(PlannedCost(method, scale, 0, file.as_posix(), [128, 96]))
+            _write(costs_dir(root, "quick") / file, [asdict(row) for row in found], Cost)
     plan = replace(PLAN, experiment="compare", cells=cells, costs=costs)
     save_plan(plan, plan_path(root, "quick", "compare"))
     return root

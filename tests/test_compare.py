@@ -21,6 +21,7 @@ from compare_fixtures import (
     OTHER,
     TIMED,
     Edit,
+    cost_path,
     made_up_cost,
     unchanged,
     write_comparison,
@@ -449,7 +450,7 @@ def test_costs_are_medians_with_quartiles(tmp_path):
 
 def test_the_last_of_several_measurements_counts(tmp_path):
     write_comparison(tmp_path)
-    path = costs_dir(tmp_path, "quick") / "edsr-liif-x4.jsonl"
+    path = costs_dir(tmp_path, "quick") / cost_path(made_up_cost("latency", "edsr-liif", 4))
     newer = replace(made_up_cost("latency", "edsr-liif", 4), values=[5.0])
     path.write_text(path.read_text() + json.dumps(asdict(newer)) + "\n")
     report = load_report(tmp_path, "quick", "compare")
@@ -515,7 +516,13 @@ def test_peaks_of_different_kinds_are_not_mixed(tmp_path):
 
 def test_latency_and_memory_are_of_one_setting(tmp_path):
     """They stand side by side under one LR size."""
-    edit = only(lambda row: row.kind == "latency", lambda row: replace(row, lr_height=64))
+    few = TIMED[:2]
+
+    def edit(row: Cost) -> Cost | None:
+        if (row.kind == "memory") != (row.method in few):
+            return None
+        return row if row.kind == "memory" else replace(row, lr_height=64)
+
     found = report_of(tmp_path, edit)
     for record in found.values():
         sizes = {"latency_s": "64x96", "peak_memory_bytes": "128x96"}
@@ -530,12 +537,41 @@ def test_latency_and_memory_are_of_one_setting(tmp_path):
 )
 def test_damaged_costs_are_refused(row, tmp_path):
     write_comparison(tmp_path)
-    path = costs_dir(tmp_path, "quick") / "edsr-liif-x4.jsonl"
+    path = costs_dir(tmp_path, "quick") / cost_path(made_up_cost("latency", "edsr-liif", 4))
     path.write_text(path.read_text() + row + "\n")
     with pytest.raises(HarnessError, match="is damaged"):
         render(tmp_path, "quick", "compare", "markdown")
     with pytest.raises(HarnessError, match="is damaged"):
         stored_rows(CellFile(path, Cost))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scale": 3.0},
+        {"seed": 1},
+        {"checkpoint": "0ther"},
+        {"lr_width": 64},
+        {"memory_mib": 64},
+        {"machine": OTHER},
+    ],
+)
+def test_a_file_has_no_costs_of_another_cell(change, tmp_path):
+    """A line or a whole file of another cell of the same method."""
+    row = made_up_cost("latency", "edsr-liif", 4)
+    file = CellFile(tmp_path / cost_path(row).name, Cost)
+    file.append(row)
+    assert len(stored_rows(file)) == 1
+    file.append(replace(row, **change))
+    with pytest.raises(HarnessError, match=r"costs of another cell, .*\nDelete the file"):
+        stored_rows(file)
+
+
+def test_costs_of_a_newer_version_are_refused(tmp_path):
+    file = CellFile(tmp_path / "cell.jsonl", Cost)
+    file.append(replace(made_up_cost("latency", "edsr-liif", 4), schema=2))
+    with pytest.raises(HarnessError, match=r"in schema 2; .*\nUse that version"):
+        file.rows()
 
 
 def test_what_was_not_timed_in_turns_is_said(tmp_path):

@@ -201,6 +201,20 @@ def test_files_that_two_readers_take_for_different_things(folder):
         assert_refused(bytes(data), "its directory has a folder")
 
 
+def test_records_that_have_changed_names(folder):
+    """Two of the same size, in the headers and in the directory; their checksums still hold."""
+    for old, new in (("archive/data/0", "archive/data/1"), ("archive/data/2", "archive/data/10")):
+        swapped = {old: new, new: old}
+        state = {f"{n}.weight": torch.full((3,), float(n)) for n in range(12)}
+        with zipfile.ZipFile(io.BytesIO(saved(state))) as archive:
+            records = [(record.filename, archive.read(record)) for record in archive.infolist()]
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w") as archive:
+            for name, content in records:
+                archive.writestr(swapped.get(name, name), content)
+        assert_refused(data.getvalue(), "out of order")
+
+
 def test_a_record_is_not_counted_twice(folder):
     """A directory in which many records are the same bytes of the file."""
     record = bytes(1000)
@@ -403,6 +417,17 @@ def test_training_does_not_go_on_from_other_averages(state, folder):
     del content["optimizer"]
     model = network("edsr-liif")
     with pytest.raises(HarnessError, match="cannot go on from here"):
+        State(model, torch.optim.Adam(model.parameters())).restore(content, "here")
+
+
+@pytest.mark.parametrize(("step", "state"), [(7, None), (1, None), (2, {})])
+def test_training_goes_on_from_averages_of_its_own_step(step, state, folder):
+    content = ours(steps=2)
+    content["step"] = step
+    if state is not None:
+        content["optimizer"] = {**content["optimizer"], "state": state}
+    model = network("edsr-liif")
+    with pytest.raises(HarnessError, match=r"cannot go on from here.*optimizer's"):
         State(model, torch.optim.Adam(model.parameters())).restore(content, "here")
 
 

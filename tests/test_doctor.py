@@ -133,3 +133,13 @@ def test_a_download_that_was_cut_is_named(doctor):
     Path("data/.harness-data/benchmark.tar.part").write_bytes(bytes(1 << 20))
     _, found = doctor("--data-root", "data")
     assert found["unfinished download"]["found"].endswith("benchmark.tar.part, 1.0 MiB")
+
+
+def test_images_that_a_killed_process_was_unpacking_are_named(doctor):
+    folder = Path("data/benchmark/Set5/.HR.unpacking")
+    folder.mkdir(parents=True)
+    (folder / "baby.png").write_bytes(bytes(3 << 20))
+    _, found = doctor("--data-root", "data")
+    finding = found["images being unpacked, or left by a killed process"]
+    assert finding["found"] == f"{folder}, 3.0 MiB"
+    assert "delete it" in finding["remedy"]

@@ -21,6 +21,7 @@ from harness.common import locks
 from harness.common.errors import HarnessError
 from harness.common.locks import BusyError, held
 from harness.common.stopping import stoppable
+from harness.measure import evaluate
 from harness.measure.rows import CellFile
 
 LOCK = Path("a.lock")
@@ -179,6 +180,27 @@ def test_the_marker_of_a_machine_that_died_is_named(text, monkeypatch):
     marker.unlink()
     with file.claimed() as mine:
         assert mine
+
+
+@pytest.mark.usefixtures("without_flock")
+def test_one_sigterm_leaves_no_marker(monkeypatch, harness: Harness):
+    """Clusters end jobs so; what is measured then need not listen for it."""
+
+    def killed(*_: object) -> None:
+        assert list(Path("results").rglob("*.lock"))
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+
+    write_data(Path("data"))
+    monkeypatch.setattr(evaluate, "measure_image", killed)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        command = ("eval", "bicubic", "--dataset", "DIV2K_valid", "--data-root", "data")
+        status, _, err = harness(*command, "--scale", 2)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (status, "Error: Stopped." in err) == (130, True)
+    assert not list(Path("results").rglob("*.lock"))
 
 
 @pytest.mark.usefixtures("without_flock")

@@ -24,6 +24,7 @@ _TEMPORARY = {
     True: ("left by a killed process", "It goes when a command next writes there; or delete it."),
     False: ("being written, or left by another machine", ""),
 }
+_UNPACKING = "`harness data fetch` of that set makes it anew; if none is running, delete it."
 
 
 class Finding(NamedTuple):
@@ -209,6 +210,12 @@ def _left(where: Places, folders: tuple[Path, ...]) -> Iterator[Finding]:
         for name in files
         if name.endswith(".part")
     ]
+    left += [
+        (place, "images being unpacked, or left by a killed process", _UNPACKING)
+        for place in sorted(places)
+        if place.name.startswith(".") and place.name.endswith(".unpacking")
+    ]
     for path, what, remedy in left:
-        size = path.stat().st_size if path.exists() else 0
+        inside = (place / name for place, files in _below(path) for name in files)
+        size = sum(file.stat().st_size for file in (path, *inside) if file.is_file())
         yield Finding(NOTE, what, f"{path}, {size / 2**20:.1f} MiB", remedy)

@@ -155,7 +155,6 @@ def _enlarge(
 ) -> None:
     """Write one image, and say what was made."""
     from harness.common.errors import InterruptedWorkError, UsageError
-    from harness.common.stopping import interruptible
     from harness.upscale.enlarge import enlarge_file
     from harness.upscale.image_files import enlarged_size
     from harness.upscale.writers import QUALITY
@@ -165,19 +164,18 @@ def _enlarge(
         raise UsageError(f"{subject.method} enlarges both sides by one factor; use --scale.")
     start = time.monotonic()
     try:
-        with interruptible():
-            made = enlarge_file(
-                subject,
-                image,
-                scale,
-                evaluation,
-                target,
-                kind,
-                rendering,
-                quality or QUALITY,
-                factor.size,
-                progress,
-            )
+        made = enlarge_file(
+            subject,
+            image,
+            scale,
+            evaluation,
+            target,
+            kind,
+            rendering,
+            quality or QUALITY,
+            factor.size,
+            progress,
+        )
     except KeyboardInterrupt:
         raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
     height, width = made.layout.size

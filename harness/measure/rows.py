@@ -235,7 +235,7 @@ class CellFile:
 
     def _row(self, line: bytes, number: int) -> dict[str, Any]:
         try:
-            row = checksums.load(line, self.kind, SCHEMA)
+            row = checksums.load(line, self.kind, getattr(self.kind, "schema", SCHEMA))
         except checksums.NewerError as error:
             raise HarnessError(
                 f"{self.path}, line {number}, cannot be read: {error}.",

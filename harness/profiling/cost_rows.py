@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -121,7 +121,8 @@ def stored_rows(file: CellFile) -> list[dict[str, Any]]:
     """Read the rows of a cell of costs, which say what they were measured on.
 
     Raises:
-        HarnessError: a row is damaged, or has neither numbers nor a reason why there are none.
+        HarnessError: a row is damaged, has neither numbers nor a reason why there are none, or is
+            of another cell than the file's name says.
     """
     rows = file.rows()
     if not all(map(_is_sound, rows)):
@@ -129,7 +130,27 @@ def stored_rows(file: CellFile) -> list[dict[str, Any]]:
             f"{file.path} is damaged: a row has no values and no reason, or no machine.",
             "Delete the file and run the experiment again.",
         )
+    if not all(_is_of(row, file.path.name) for row in rows):
+        raise HarnessError(
+            f"{file.path} has costs of another cell, of other weights or of another machine.",
+            "Delete the file and run the experiment again.",
+        )
     return rows
+
+
+def cell_of(row: Mapping[str, Any]) -> CostId:
+    """Return the cell that a row belongs to."""
+    own = {f.name: row[f.name] for f in fields(CostId) if f.name in row}
+    size = (row["lr_height"], row["lr_width"])
+    return CostId(**{**own, "lr_size": size, "machine": identity(row["machine"])})
+
+
+def _is_of(row: Mapping[str, Any], name: str) -> bool:
+    """Tell whether a row is of the cell that a file has its name from."""
+    cells = [cell_of(row)]
+    if cells[0].scale.is_integer():  # experiments have whole ones
+        cells.append(replace(cells[0], scale=int(cells[0].scale)))
+    return any(cell.relative_path.name == name for cell in cells)
 
 
 def _is_sound(row: Mapping[str, Any]) -> bool:

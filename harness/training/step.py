@@ -68,6 +68,10 @@ class State:
                 load_strictly(self.model, content["unaveraged"], source)
             restore_optimizer(self.optimizer, content["optimizer"])
             self.step, self.seconds = content["step"], content["seconds"]
+            averages = content["optimizer"]["state"].values()
+            averaged = max((int(each["step"]) for each in averages), default=0)
+            if averaged != self.step:  # the encoder has a gradient in every step
+                raise ValueError(f"its step is {self.step}, its optimizer's {averaged}")
             self.validation = dict(content["validation"])
         except DAMAGE as error:
             raise HarnessError(
