@@ -9,7 +9,6 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
-_RESAMPLES = 9999
 # With fewer images not even a sign test can reach 0.05, and bootstrap intervals are too short.
 FEWEST = 6
 
@@ -50,7 +49,7 @@ class Difference:
         return False if self.low > margin or self.high < -margin else None
 
 
-def paired_difference(*sets: Sequence[float]) -> Difference:
+def paired_difference(*sets: Sequence[float], resamples: int = 9999) -> Difference:
     """Average paired differences, with a bias-corrected and accelerated bootstrap interval.
 
     Images are drawn again within each set, so that a large set weighs as much as a small one, as
@@ -59,16 +58,17 @@ def paired_difference(*sets: Sequence[float]) -> Difference:
 
     Args:
         sets: difference of each image, for one or more sets.
+        resamples: number of times that the images are drawn again.
 
     Example:
         >>> found = paired_difference([0.1, 0.2, 0.1, 0.3, 0.2, 0.1, 0.2])
         >>> f"{found.mean:.3f}, {found.low:.2f} to {found.high:.2f}, sign test {found.sign:.3f}"
-        '0.171, 0.13 to 0.23, sign test 0.016'
+        '0.171, 0.11 to 0.24, sign test 0.016'
     """
     samples = [np.asarray(values, dtype=np.float64) for values in sets]
     every = np.concatenate(samples)
     better, worse = int((every > 0).sum()), int((every < 0).sum())
-    low, high = _interval(samples)
+    low, high = _interval(samples, resamples)
     return Difference(
         mean=float(_mean_of_means(*samples)),
         low=low,
@@ -85,7 +85,7 @@ def _mean_of_means(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
     return means
 
 
-def _interval(samples: Sequence[np.ndarray]) -> tuple[float | None, float | None]:
+def _interval(samples: Sequence[np.ndarray], resamples: int) -> tuple[float | None, float | None]:
     if any(len(sample) < 2 for sample in samples):
         return None, None
     if all(np.ptp(sample) == 0 for sample in samples):
@@ -94,10 +94,26 @@ def _interval(samples: Sequence[np.ndarray]) -> tuple[float | None, float | None
     found = stats.bootstrap(
         samples,
         _mean_of_means,
-        n_resamples=_RESAMPLES,
-        confidence_level=CONFIDENCE,
+        n_resamples=resamples,
+        confidence_level=_expanded(samples),
         method="BCa",
         vectorized=True,
         rng=np.random.default_rng(0),  # the same numbers give the same interval
     ).confidence_interval
     return float(found.low), float(found.high)
+
+
+def _expanded(samples: Sequence[np.ndarray]) -> float:
+    """Compute the level at which bootstrap intervals of few images hold as often as they say.
+
+    A bootstrap takes a sample's spread for the population's, so its intervals are as short as
+    those of the normal distribution with a biased variance. At this level they are as long as
+    Student's (Hesterberg, What teachers should know about the bootstrap, 2015, sec. 3.3); for
+    several sets, with Welch's degrees of freedom.
+    """
+    sizes = np.array([len(sample) for sample in samples])
+    variances = np.array([sample.var(ddof=1) for sample in samples]) / sizes
+    freedom = variances.sum() ** 2 / (variances**2 / (sizes - 1)).sum()
+    stretch = np.sqrt(variances.sum() / (variances * (sizes - 1) / sizes).sum())
+    tail = stats.norm.cdf(-stretch * stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    return float(1 - 2 * tail)

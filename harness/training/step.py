@@ -70,7 +70,8 @@ class State:
             self.step, self.seconds = content["step"], content["seconds"]
             averages = content["optimizer"]["state"].values()
             averaged = max((int(each["step"]) for each in averages), default=0)
-            if averaged != self.step:  # the encoder has a gradient in every step
+            # The encoder has a gradient in every step. A finished run may lack the averages.
+            if averaged != self.step and not content.get("finished"):
                 raise ValueError(f"its step is {self.step}, its optimizer's {averaged}")
             self.validation = dict(content["validation"])
         except DAMAGE as error:
