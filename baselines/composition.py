@@ -280,6 +280,16 @@ class Head(nn.Module, ABC):
         """Multiply-adds of each expert for one latent code of one query, shallowest first."""
         return tuple(mlp.macs for mlp in self.mlps)
 
+    def at_scale(self, decoder: Decoder, pairs: float) -> Head:
+        """Prepare for one scale, in evaluation mode; the head itself where it is the same for all.
+
+        Args:
+            decoder: decoder that feeds the head.
+            pairs: queries that each latent code answers.
+        """
+        del decoder, pairs
+        return self
+
     def mixed(self) -> Sequence[MLP] | None:
         """The perceptrons whose answers, summed by the gates, are the head's in its present mode.
 

@@ -78,12 +78,15 @@ class Ablation:
         about: explanation in one line.
         pattern: regular expression of the suffix.
         changes: makes the changes from a match; raises ValueError for values that make no sense.
+        trained: whether it changes training; other methods have the weights of the one without the
+            suffix.
     """
 
     form: str
     about: str
     pattern: str
     changes: Callable[[re.Match[str]], Changes]
+    trained: bool = True
 
 
 DEPTH = Ablation(
@@ -142,6 +145,7 @@ class Method:
         scale: scale of a fixed-scale network.
         upsampler: name of the upsampler for several integer scales.
         suffix: suffix of an ablation, which `changes` belongs to.
+        trained_as: name of the method whose weights it has; "" for its own.
         scales: integer scales of a network that makes images at several scales, `model(lr, scale)`;
             empty for all other networks.
         dense: whether the original project trains a fixed-scale network on whole HR crops. Networks
@@ -161,8 +165,19 @@ class Method:
     upsampler: str = ""
     suffix: str = ""
     changes: Changes = Changes()
+    trained_as: str = ""
     scales: tuple[int, ...] = ()
     dense: bool = False
+
+    @property
+    def weights(self) -> str:
+        """Name of the method that is trained for it.
+
+        Example:
+            >>> parse("edsr-moeisr-liif-b-budget0.5").weights, parse("edsr-liif").weights
+            ('edsr-moeisr-liif-b', 'edsr-liif')
+        """
+        return self.trained_as or self.name
 
     @property
     def makes_images(self) -> bool:
@@ -368,7 +383,14 @@ def parse(method: str) -> Method:
                     raise UnknownMethodError(f"{method}: {error}") from error
                 own = _names()[base]
                 label = f"{own.label}-{suffix}"
-                return replace(own, name=method, label=label, suffix=suffix, changes=changes)
+                return replace(
+                    own,
+                    name=method,
+                    label=label,
+                    suffix=suffix,
+                    changes=changes,
+                    trained_as="" if ablation.trained else base,
+                )
         forms = "; ".join(f"-{a.form}, {a.about}" for a in ablations(_names()[base]))
         if not forms:
             raise UnknownMethodError(f"Unknown method '{method}': '{base}' takes no suffix.")

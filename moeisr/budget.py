@@ -8,17 +8,13 @@ ones. The price is found on the image itself, by bisection.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from baselines.composition import Head, Routing
-from baselines.mlp import MLP
+from baselines.composition import Decoder, Head
 from baselines.shapes import shapes_only
-from baselines.systems.implicit import ImplicitSR
-from moeisr.experts import ExpertHead
 
 _STEPS = 60
 """Steps of the bisection."""
@@ -64,68 +60,22 @@ def within(scores: Tensor, macs: Sequence[int], limit: float) -> Tensor:
     return scores - high * each
 
 
-class BudgetHead(Head):
-    """Experts chosen within a budget.
+def limit(decoder: Decoder, head: Head, budget: float, pairs: float) -> float:
+    """Compute the mean MACs of the chosen expert that a budget allows.
 
     Args:
-        head: mapper and experts, in evaluation mode.
-        limit: mean MACs of the chosen expert, for one latent code of one query.
-    """
-
-    def __init__(self, head: ExpertHead, limit: float) -> None:
-        super().__init__()
-        self.head = head
-        self.limit = limit
-        self.routing_unit = head.routing_unit
-
-    def route(self, latent: Tensor) -> Routing:
-        """Expert map of a single image, after the shift."""
-        scores = within(self.head.mapper(latent), self.head.expert_macs(), self.limit)
-        probabilities = scores.softmax(dim=-1)
-        return Routing(probabilities, probabilities)
-
-    def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
-        """Answer as the head does."""
-        out: Tensor = self.head(fed, gates)
-        return out
-
-    @property
-    def mlps(self) -> Sequence[MLP]:
-        """The experts."""
-        return self.head.mlps
-
-    def routing_macs(self) -> int:
-        """MACs of the mapper; weighting is not counted."""
-        return self.head.routing_macs()
-
-
-def baseline_macs(model: ImplicitSR) -> int:
-    """MACs of the decoder's own MLP, for one latent code of one query."""
-    with shapes_only():
-        return model.decoder.own_mlp().macs
-
-
-def within_budget(model: ImplicitSR, budget: float, scale: float) -> ImplicitSR:
-    """The same network, its experts chosen within a budget; weights are shared.
-
-    Args:
-        model: with experts, in evaluation mode.
-        budget: decoder MACs of an image relative to the baseline's (the decoder's own MLP), the
-            mapper included.
-        scale: factor of the SR image, which decides the mapper's share.
+        decoder: decoder of the network, whose own MLP is the baseline.
+        head: mapper and experts.
+        budget: decoder MACs of an image relative to the baseline's, the mapper included.
+        pairs: queries that each latent code answers, which decide the mapper's share.
 
     Raises:
-        ValueError: a budget that the cheapest expert exceeds; says the smallest one.
+        ValueError: the cheapest expert exceeds the budget; the message says the smallest one.
     """
-    whole, head = baseline_macs(model), model.head
-    # Every latent code serves this many pairs of code and query, at the border too.
-    pairs = (4 if model.ensemble else 1) * scale**2
+    with shapes_only():
+        whole = decoder.own_mlp().macs
     mapper = head.routing_macs() / pairs
     least = (min(head.expert_macs()) + mapper) / whole
     if budget < least:
         raise ValueError(f"the cheapest expert alone takes {least:.3f} of the baseline")
-    twin = copy.copy(model)
-    twin._modules = dict(model._modules)
-    assert isinstance(head, ExpertHead)
-    twin.head = BudgetHead(head, budget * whole - mapper)
-    return twin.eval()
+    return budget * whole - mapper

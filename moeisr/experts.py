@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.composition import Head, Routing, RoutingUnit
+from baselines.composition import Decoder, Head, Routing, RoutingUnit
 from baselines.mlp import MLP
+from moeisr.budget import limit, within
 from moeisr.mapper import Mapper
 
 
@@ -31,6 +33,8 @@ class ExpertHead(Head):
         routing_unit: "latent": each code of the local ensemble has its own choice; "pixel": all
             codes of an output pixel take the choice of the nearest code.
         out_dim: width of the experts' output.
+        budget: decoder MACs of each image relative to the baseline's (`moeisr.budget`), once the
+            network is prepared for a scale; None for the mapper's own choice.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class ExpertHead(Head):
         straight_through: bool = False,
         routing_unit: RoutingUnit = "latent",
         out_dim: int = 3,
+        budget: float | None = None,
     ) -> None:
         super().__init__()
         if not temperature > 0:
@@ -53,10 +58,23 @@ class ExpertHead(Head):
         self.straight_through = straight_through
         self.routing_unit = routing_unit
         self.out_dim = out_dim
+        self.budget = budget
+        self.limit: float | None = None
+
+    def at_scale(self, decoder: Decoder, pairs: float) -> Head:
+        """Find the mean MACs of an expert that the budget allows; see `Head.at_scale`."""
+        if self.budget is None:
+            return self
+        twin = copy.copy(self)
+        twin.limit = limit(decoder, self, self.budget, pairs)
+        return twin
 
     def route(self, latent: Tensor) -> Routing:
         """Compute the expert map D, and the weights that `forward` takes (g(D) in training)."""
-        scores = self.mapper(latent)
+        scores: Tensor = self.mapper(latent)
+        if self.limit is not None:
+            costs = self.expert_macs()
+            scores = torch.stack([within(each, costs, self.limit) for each in scores])
         probabilities = scores.softmax(dim=-1)
         if not self.training:
             return Routing(probabilities, probabilities)

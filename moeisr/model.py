@@ -29,6 +29,7 @@ def build_head(
     temperature: float = 1.0,
     straight_through: bool = False,
     routing_unit: RoutingUnit = "latent",
+    budget: float | None = None,
 ) -> ExpertHead:
     """Build mapper and experts for a decoder, at the paper's settings (sec. 4) unless overridden.
 
@@ -46,6 +47,7 @@ def build_head(
         temperature: tau of the Gumbel-softmax (1; 3 and 5 in Table 5).
         straight_through: see `ExpertHead`.
         routing_unit: see `ExpertHead`.
+        budget: see `ExpertHead`.
     """
     depths = range(2, decoder.depth + 1)
     mapper = Mapper(latent_channels, len(depths), mapper_layers, mapper_width, mapper_kernel)
@@ -59,6 +61,7 @@ def build_head(
         straight_through,
         routing_unit,
         decoder.out_dim,
+        budget,
     )
 
 
@@ -75,7 +78,7 @@ def _other(value: _Number, default: _Number) -> _Number:
 def _positive(text: str) -> float:
     value = float(text)
     if not value > 0:
-        raise ValueError(f"the temperature must be above 0, not {text}")
+        raise ValueError(f"{text} is not above 0")
     return value
 
 
@@ -98,6 +101,14 @@ ABLATIONS = (
         pattern=rf"w([1-9])={_PLAIN}",
         changes=lambda match: Changes(balance={int(match[1]): _other(float(match[2]), 1.0)}),
     ),
+    Ablation(
+        form="budgetB",
+        about="the same weights, with experts chosen so that the decoder takes B of the baseline's "
+        "MACs on each image (no paper has it)",
+        pattern=rf"budget{_PLAIN}",
+        changes=lambda match: Changes(head={"budget": _positive(match[1])}),
+        trained=False,
+    ),
 )
 
 HEAD_FAMILY = HeadFamily(
@@ -111,6 +122,7 @@ HEAD_FAMILY = HeadFamily(
         "temperature",
         "straight_through",
         "routing_unit",
+        "budget",
     ),
     ablations=ABLATIONS,
     label="MoEISR({decoder})-{variant}",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from baselines.base import Request, Streamed
+from baselines.base import Request, SRModel, Streamed
 from baselines.composition import Composition, Features, Routing
 from baselines.fast.counting import executed_macs, expert_pairs, per_pixel_macs
 from baselines.fast.engine import GridDecoder, GridJob
@@ -54,6 +55,15 @@ class ImplicitSR(Composition):
     def cell_stretch(self, scale: float) -> float:
         """Compute the factor of the cell: above x4, LTE keeps the cell of x4 (LTE, test.py)."""
         return max(scale / 4, 1.0) if self.decoder.clips_cell else 1.0
+
+    def at_scale(self, scale: float) -> SRModel:
+        """Prepare the head for one scale; the network itself where it is the same for all."""
+        head = self.head.at_scale(self.decoder, (4 if self.ensemble else 1) * scale**2)
+        if head is self.head:
+            return self
+        twin = copy.copy(self)
+        twin._modules = {**self._modules, "head": head}
+        return twin.eval()
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
         """Make a region of the SR image by the engine; see `SRModel.stream`."""

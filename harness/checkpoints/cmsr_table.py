@@ -17,7 +17,6 @@ from baselines.cmsr import TRAINED_SCALE, Level, Tables, serves, table_for
 from baselines.decoders.lmf import LMDecoder
 from baselines.registry import DECODERS
 from baselines.systems.implicit import ImplicitSR
-from harness.checkpoints.rendering import Budget, Rendering
 from harness.checkpoints.subject import Subject
 from harness.common import checksums
 from harness.common.errors import HarnessError, UsageError
@@ -263,19 +262,3 @@ def cmsr_for(path: Path, subject: Subject, foreign: bool = False) -> Cmsr:
             "nevertheless; their bound of the error is then void, and said to be.",
         )
     return Cmsr(stored, foreign=True)
-
-
-def rendering_of(
-    subject: Subject, tables: Path | None, foreign: bool, budget: float | None
-) -> Rendering | None:
-    """The way of rendering that options ask for; None for the network's own.
-
-    Raises:
-        UsageError: tables and a budget, or a network that they are not for.
-        HarnessError: see `cmsr_for`.
-    """
-    if tables is not None and budget is not None:
-        raise UsageError("Name --cmsr or --budget, not both.")
-    if tables is not None:
-        return cmsr_for(tables, subject, foreign)
-    return None if budget is None else Budget(budget)

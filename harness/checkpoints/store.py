@@ -221,9 +221,11 @@ def _incomplete(path: Path, reason: str) -> HarnessError:
     )
 
 
-def _from_ours(path: Path, content: dict[str, Any]) -> Loaded:
+def _from_ours(path: Path, content: dict[str, Any], asked: str | None) -> Loaded:
     try:
         method, options = content["method"], content["build"]
+        if asked is not None and parse(asked).trained_as == method:
+            method = asked  # the same weights, rendered otherwise
         network = built_to_fit(method, options, content["state_dict"], f"checkpoint {path}")
     except DAMAGE as error:
         raise _incomplete(path, str(error)) from error
@@ -334,7 +336,7 @@ def open_checkpoint(
     if "format" in content:
         if values is not None or network is not None:
             raise UsageError(f"{path} says itself what network it holds.")
-        loaded = _from_ours(path, content)
+        loaded = _from_ours(path, content, method)
     else:
         loaded = _from_official(path, content, checksums, values, network)
     if method is not None:

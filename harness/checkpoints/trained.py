@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from baselines import build, parse
-from harness.checkpoints import read
+from harness.checkpoints import open_checkpoint, read
 from harness.checkpoints.subject import Subject, open_subject
 from harness.common.errors import HarnessError, UsageError
 from harness.profiles import Profile
@@ -22,7 +22,7 @@ def _checkpoints(method: str, profile: Profile, places: Places, seed: int) -> di
 
     The training data need not be available: recipes are compared without its fingerprint.
     """
-    folder = places.results / profile.name / "training" / method
+    folder = places.results / profile.name / "training" / parse(method).weights
     wanted = asdict(make_recipe(profile, method, seed, data=""))
     found = {}
     for path in sorted(folder.glob(f"s{seed}-*/checkpoint.pt")):
@@ -59,6 +59,7 @@ def trained_checkpoint(method: str, profile: Profile, places: Places) -> Path:
     Raises:
         HarnessError: there is none, or there are several on different data; says what to do.
     """
+    method = parse(method).weights
     folder = places.results / profile.name / "training" / method
     found = list(_checkpoints(method, profile, places, profile.seeds[0]))
     if not found:
@@ -70,6 +71,20 @@ def trained_checkpoint(method: str, profile: Profile, places: Places) -> Path:
     if len(found) > 1:
         raise _several(method, profile, found)
     return found[0]
+
+
+def with_budget(method: str | None, checkpoint: Path | None, budget: float) -> str:
+    """Name the method that renders a method or a checkpoint within a budget.
+
+    Raises:
+        UsageError: neither is given, or it has no experts of different depth.
+    """
+    if method is None and checkpoint is None:
+        raise UsageError("Name a method, or a file with --checkpoint.")
+    own = method or open_checkpoint(str(checkpoint)).method
+    if not own or not parse(own).head:
+        raise UsageError("A budget is for networks with experts of different depth (MoEISR).")
+    return f"{own}-budget{budget:.6f}".rstrip("0")
 
 
 def find_subject(

@@ -22,7 +22,7 @@ from harness.commands.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.checkpoints.rendering import Rendering
+    from harness.checkpoints.cmsr_table import Cmsr
     from harness.checkpoints.subject import Subject
     from harness.data.pairs import PairStore
     from harness.measure.evaluate import Task
@@ -74,14 +74,14 @@ def evaluate(
 
     Rows are kept in the results folder; what was measured before is not measured again.
     """
-    from harness.checkpoints.cmsr_table import rendering_of
+    from harness.checkpoints.cmsr_table import cmsr_for
     from harness.measure import rows as store
     from harness.measure.summary import summarise
 
     settings = setup.profile.evaluation
     check_wanted(names, protocol)
-    subject = setup.subject(method, checkpoint)
-    rendering = rendering_of(subject, cmsr, foreign_tables, budget)
+    subject = setup.subject(method, checkpoint, budget)
+    rendering = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
     factors = list(dict.fromkeys(scales or map(float, subject.model.scales or (2, 3, 4))))
     rows = measured_rows(setup, subject, list(names), factors, protocol, rendering, force)
     sets = map(setup.dataset, dict.fromkeys(names))
@@ -120,7 +120,7 @@ def measured_rows(
     names: Iterable[str],
     scales: Sequence[float],
     protocol: str | None,
-    rendering: Rendering | None = None,
+    rendering: Cmsr | None = None,
     force: bool = False,
 ) -> list[dict[str, Any]]:
     """Rows of a network on datasets at scales; what was measured before is not measured again."""

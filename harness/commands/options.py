@@ -198,10 +198,14 @@ class Setup:
 
         return find(name, self.places.data_root)
 
-    def subject(self, method: str | None, checkpoint: Path | None) -> Subject:
-        """The network of a checkpoint, or a method's own."""
-        from harness.checkpoints.trained import find_subject
+    def subject(
+        self, method: str | None, checkpoint: Path | None, budget: float | None = None
+    ) -> Subject:
+        """The network of a checkpoint, or a method's own; with experts within a budget."""
+        from harness.checkpoints.trained import find_subject, with_budget
 
+        if budget is not None:
+            method = with_budget(method, checkpoint, budget)
         return find_subject(method, checkpoint, self.profile, self.places, self.device)
 
 

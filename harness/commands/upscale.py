@@ -22,7 +22,7 @@ from harness.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from harness.checkpoints.rendering import Rendering
+    from harness.checkpoints.cmsr_table import Cmsr
     from harness.checkpoints.subject import Subject
     from harness.common.progress import Bar
     from harness.profiles import Evaluation
@@ -92,7 +92,7 @@ def upscale(
     result, with 16 bits per channel if IN has them; other types are put together in memory, up to
     134 million pixels. OUT is there when it is complete; IN is never replaced.
     """
-    from harness.checkpoints.cmsr_table import rendering_of
+    from harness.checkpoints.cmsr_table import cmsr_for
     from harness.common.errors import UsageError
     from harness.common.files import check_output
     from harness.upscale.batch import Factor, files_of
@@ -109,8 +109,8 @@ def upscale(
     only = _opened(*left[0], factor, quality) if len(files) == 1 and left else None
     for source, place in left:
         check_output(place, source, force)
-    subject = setup.subject(method, checkpoint)
-    rendering = rendering_of(subject, cmsr, foreign_tables, budget)
+    subject = setup.subject(method, checkpoint, budget)
+    rendering = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
     evaluation = setup.profile.evaluation.model_copy(
         update={"memory_mib": memory} if memory else {}
     )
@@ -146,7 +146,7 @@ def _enlarge(
     subject: Subject,
     evaluation: Evaluation,
     factor: Factor,
-    rendering: Rendering | None,
+    rendering: Cmsr | None,
     quality: int | None,
     verbose: bool,
     target: Path,

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from baselines.base import SRModel
 from baselines.macs import MacCount
-from harness.checkpoints.rendering import Rendering
+from harness.checkpoints.cmsr_table import Cmsr
 from harness.checkpoints.subject import Subject
 from harness.common.device import PeakMemory, describe, synchronise
-from harness.common.errors import HarnessError
+from harness.common.errors import HarnessError, UsageError
 from harness.common.versions import versions
 from harness.data.degrade import Pair, TooSmallError, unit
 from harness.data.pairs import PairStore
@@ -41,7 +41,7 @@ class Task:
             (`harness.measure.macs`).
         images: names of those to measure; empty for all. The cell is that of the whole set.
         metrics: names of those that every row is to have.
-        rendering: another way of rendering than the network's own.
+        rendering: CMSR's tables, where the network is rendered by them.
     """
 
     dataset: Dataset
@@ -53,7 +53,7 @@ class Task:
     settings: Evaluation
     cache: Path | None
     images: tuple[str, ...] = ()
-    rendering: Rendering | None = None
+    rendering: Cmsr | None = None
     metrics: tuple[str, ...] = ("psnr", "ssim")
 
     @property
@@ -76,6 +76,17 @@ class Task:
         """The subject's network, as it is rendered."""
         rendering = self.rendering
         return rendering.of(subject.model, self.scale) if rendering else subject.model
+
+    def prepared(self, subject: Subject) -> SRModel:
+        """The network as it is rendered, with what the scale alone decides.
+
+        Raises:
+            UsageError: it cannot be rendered so at this scale (a budget that is too small).
+        """
+        try:
+            return self.model(subject).at_scale(self.scale)
+        except ValueError as error:
+            raise UsageError(f"{subject.method} at x{self.scale:g}: {error}.") from error
 
     def cell(self, subject: Subject) -> CellId:
         """Return the identity of the cell."""
@@ -216,7 +227,7 @@ def measure_image(
         reason = f"too small: nothing is left inside a border of {border} pixels"
         return _row(subject, task, replace(image, reason=reason))
     model = task.model(subject)
-    ready = ready or model.at_scale(task.scale)
+    ready = ready or task.prepared(subject)
     made = _timed_upscale(ready, subject.device, pair, task, pairs.bytes)
     macs = model.count(image.lr_size, image.hr_size, made.sr.choice)
     values, reason = _scores(
@@ -329,7 +340,7 @@ def measure_cell(
         missing = list(task.items) if force else task.missing(found)
         ready = None
         if missing and not is_counted(task.protocol):
-            ready = task.model(subject).at_scale(task.scale)
+            ready = task.prepared(subject)
             warm_up(ready, task.settings)
         try:
             for item in missing:

@@ -46,16 +46,16 @@ class Recipe:
 
 
 def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:
-    """Make the recipe of a method under a profile, on training data with this fingerprint.
+    """Make the recipe of a method's weights under a profile, on data with this fingerprint.
 
     Raises:
         UsageError: the seed is too large.
     """
     if seed > LARGEST_SEED:
         raise UsageError(f"The seed {seed} is too large; the largest is {LARGEST_SEED}.")
-    parts = parse(method)
+    parts = parse(parse(method).weights)
     return Recipe(
-        method=method,
+        method=parts.name,
         build=_explicit(profile.networks.options(parts), parts),
         training=profile.training.decisive(parts),
         data=data,

@@ -109,7 +109,7 @@ def _measured(job: Job, finished_only: bool) -> list[Subject]:
         elif not needs_weights(job.experiment, method):
             found.append(shapes_subject(method, job.profile))
         elif job.trains:
-            own = [run for run in runs if run.recipe.method == method]
+            own = [run for run in runs if run.recipe.method == parse(method).weights]
             paths = _finished(job, method, own) if finished_only else [r.checkpoint for r in own]
             found += [open_subject(path, job.device, method) for path in paths]
         else:

@@ -64,6 +64,8 @@ class Job:
         for method in self.trained_methods():
             for seed in self.profile.seeds:
                 recipe = make_recipe(self.profile, method, seed, self.training_fingerprint)
+                if recipe in [run.recipe for run in found]:  # rendered otherwise, the same weights
+                    continue
                 folder = run_dir(self.places.results, self.profile.name, recipe)
                 found.append(
                     Run(

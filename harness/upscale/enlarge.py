@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.base import Streamed
+from baselines.base import SRModel, Streamed
 from baselines.macs import MacCount
 from baselines.systems.bicubic import Resize
-from harness.checkpoints.rendering import Rendering
+from harness.checkpoints.cmsr_table import Cmsr
 from harness.checkpoints.subject import Subject
-from harness.common.errors import HarnessError
+from harness.common.errors import HarnessError, UsageError
 from harness.common.files import replacing
 from harness.common.progress import Bar, bar
 from harness.data.degrade import quantise, unit
@@ -44,12 +44,12 @@ def begin(
     source: Source,
     scale: float,
     settings: Evaluation,
-    rendering: Rendering | None = None,
+    rendering: Cmsr | None = None,
     size: tuple[int, int] | None = None,
 ) -> Streamed:
     """Start the enlarged image, which is made strip by strip. Args: as `enlarge_file`."""
     return stream(
-        rendering.of(subject.model, scale) if rendering else subject.model,
+        _prepared(subject, scale, rendering),
         unit(source.rgb)[None],
         scale,
         size,
@@ -57,6 +57,15 @@ def begin(
         memory=settings.memory,
         stored=source.rgb.dtype,
     )
+
+
+def _prepared(subject: Subject, scale: float, rendering: Cmsr | None) -> SRModel:
+    """The network as it is rendered, with what the scale alone decides."""
+    model = rendering.of(subject.model, scale) if rendering else subject.model
+    try:
+        return model.at_scale(scale)
+    except ValueError as error:
+        raise UsageError(f"{subject.method} at x{scale:g}: {error}.") from error
 
 
 def enlarged_rows(
@@ -112,7 +121,7 @@ def enlarge_file(
     settings: Evaluation,
     path: Path,
     kind: str,
-    rendering: Rendering | None = None,
+    rendering: Cmsr | None = None,
     quality: int = QUALITY,
     size: tuple[int, int] | None = None,
     progress: Bar | None = None,
@@ -126,7 +135,7 @@ def enlarge_file(
         settings: precision and memory.
         path: the file that is made, or replaced at the end.
         kind: its type, of `harness.upscale.image_files.check_target`.
-        rendering: another way than the network's own.
+        rendering: CMSR's tables, where the network is rendered by them.
         quality: of JPEG, WebP and AVIF, from 1 to 100.
         size: (H, W) of the result, where the scale does not decide it (`harness.upscale.batch`).
         progress: to be moved on by every pixel; a bar of its own if None.
