@@ -3,3 +3,6 @@
 from importlib.metadata import version
 
 __version__ = version("moeisr-harness")
+
+DEFAULT_PROFILE = "quick"
+"""Profile of commands that name none."""

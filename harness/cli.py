@@ -23,6 +23,7 @@ from harness.commands.methods import methods
 from harness.commands.options import echo
 from harness.commands.report import report
 from harness.commands.run import run
+from harness.commands.ship import ship
 from harness.commands.train import train
 from harness.commands.upscale import upscale
 from harness.commands.versus import versus
@@ -62,6 +63,7 @@ for command in (
     doctor,
     import_checkpoint,
     export_checkpoint,
+    ship,
 ):
     cli.add_command(command)
 

@@ -33,7 +33,7 @@ from harness.common import checksums, progress
 from harness.common.errors import HarnessError
 
 COMMANDS = ["run", "report", "check", "train", "eval", "flops", "upscale", "cmsr", "methods"]
-COMMANDS += ["data", "import-checkpoint", "export-checkpoint", "bench", "doctor", "versus"]
+COMMANDS += ["data", "import-checkpoint", "export-checkpoint", "bench", "doctor", "versus", "ship"]
 
 
 def save_checkpoint(path: Path, method: str = "edsr-liif") -> Path:

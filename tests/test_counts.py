@@ -175,7 +175,7 @@ def test_costs_beside_scores(tiny, harness: Harness, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(EXPERIMENTS, "neighbour", WITH_COSTS)
     status, _, err = harness("run", "neighbour", *tiny, "--no-train")
     assert status == 0
-    assert "edsr-x2 is left out but for its costs" in err
+    assert "Left out but for their costs: edsr-x2, edsr-x3, edsr-x4 (not trained under" in err
     records = json.loads(Path("reports/tiny/neighbour.json").read_text())["records"]
     found = {(r["label"], r["scale"]): r for r in records if "size" in r}
     # EDSR-baseline by the official code: 790,622,208 for 24x24 LR pixels.

@@ -35,14 +35,14 @@ def load(content: dict[str, Any]) -> profiles.Profile:
     return profiles.load(str(write_profile(Path("profile.yaml"), content)))
 
 
-@pytest.mark.parametrize("name", ["quick", "bsds", "paper"])
+@pytest.mark.parametrize("name", ["quick", "reference", "bsds", "paper"])
 def test_shipped_profiles(name):
     profile = profiles.load(name)
     assert profile.name == name
     assert profile.stand_in(EXPERIMENTS["table1"].methods) == (name != "paper")
     for experiment in EXPERIMENTS.values():
         for role in experiment.roles:
-            assert profile.dataset_for(role) in SPECS
+            assert set(profile.sets(role)) <= set(SPECS)
         shown = profile.regions.get(experiment.name, ())
         assert shown or not experiment.regions_only
         for region in shown:
@@ -392,7 +392,7 @@ def test_only_the_papers_setting_is_no_stand_in(path, value):
     assert load(changed(path, value, paper)).stand_in(methods)
 
 
-@pytest.mark.parametrize("name", ["quick", "bsds", "paper"])
+@pytest.mark.parametrize("name", ["quick", "reference", "bsds", "paper"])
 def test_a_file_may_not_take_the_name_of_a_shipped_profile(name):
     with pytest.raises(UsageError, match=f"called '{name}'"):
         load({**PROFILE, "name": name})

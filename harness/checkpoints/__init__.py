@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.checkpoints.state_dicts import weights_hash
 from harness.checkpoints.store import (
     FORMAT,
     Loaded,
@@ -9,7 +10,6 @@ from harness.checkpoints.store import (
     open_checkpoint,
     read,
     save,
-    weights_hash,
 )
 
 __all__ = ["FORMAT", "Loaded", "load_model", "open_checkpoint", "read", "save", "weights_hash"]

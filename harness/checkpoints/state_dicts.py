@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from baselines import build
@@ -22,6 +24,16 @@ _SHOWN = 20
 # Larger than any published network has them; what costs more than its weights show has less.
 _LARGEST = 4096
 _LARGEST_OF = {"window": 32, "recursion": 6, "scales": 32}
+
+
+def weights_hash(state: Mapping[str, Tensor]) -> str:
+    """Compute the SHA-256 over names, shapes and values of a state dict."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        as_bytes = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(as_bytes.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def built_to_fit(

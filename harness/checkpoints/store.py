@@ -17,6 +17,7 @@ from torch import Tensor
 from baselines import methods, parse
 from baselines.base import SRModel
 from baselines.names import officially_named
+from harness.checkpoints import reference
 from harness.checkpoints.official import (
     Official,
     Spec,
@@ -25,7 +26,8 @@ from harness.checkpoints.official import (
     method_name,
     read_official,
 )
-from harness.checkpoints.state_dicts import DAMAGE, built_to_fit, shapes_of
+from harness.checkpoints.safetensors_files import SUFFIX, read_safetensors
+from harness.checkpoints.state_dicts import DAMAGE, built_to_fit, shapes_of, weights_hash
 from harness.checkpoints.torch_files import read_torch
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import plain_name, replacing
@@ -136,16 +138,6 @@ class Loaded:
     official: Official | None = None
 
 
-def weights_hash(state: Mapping[str, Tensor]) -> str:
-    """Compute the SHA-256 over names, shapes and values of a state dict."""
-    digest = hashlib.sha256()
-    for name, value in sorted(state.items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        as_bytes = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(as_bytes.numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _identity(network: SRModel, options: Mapping[str, Any]) -> str:
     """Return the weights' hash; with settings that the weights do not show, a hash of both."""
     weights = weights_hash(network.state_dict())
@@ -174,7 +166,11 @@ def read(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> tuple[dict[str, Any], bool]:
     """Read the dictionary, and tell whether checksums cover it."""
-    content, checksums = read_torch(path)
+    place = reference.located(path)
+    if place.suffix == SUFFIX:
+        content, checksums = read_safetensors(place), True
+    else:
+        content, checksums = read_torch(place)
     if not isinstance(content, dict):
         raise HarnessError(f"{path} holds a {type(content).__name__}, not a checkpoint.")
     if "format" in content:
@@ -317,7 +313,7 @@ def open_checkpoint(
     """Open the network of one of our checkpoints or of an official one.
 
     Args:
-        path: the file.
+        path: the file, or `reference:NAME` for a network that comes with the package.
         method: method that the checkpoint must belong to.
         scale: scale that the network must be able to do.
         values: colour values that the layers of an official network see, for files that do not say
@@ -357,6 +353,10 @@ def load_model(
     and the result (B, Q, 3) in [-1, 1], coord and cell (B, Q, 2) as (y, x); fixed-scale networks
     `model(lr)` (those of the LIIF project on [-1, 1] too, `model.input_range` says it); networks
     for several integer scales `model(lr, scale)` on [0, 1].
+
+    Example:
+        >>> load_model("reference:edsr-liif").scales is None  # any scale
+        True
 
     Args, Raises: as `open_checkpoint`.
     """

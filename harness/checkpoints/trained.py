@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from baselines import build, parse
-from harness.checkpoints import open_checkpoint, read
+from harness.checkpoints import open_checkpoint, read, reference
 from harness.checkpoints.subject import Subject, open_subject
 from harness.common.errors import HarnessError, UsageError
 from harness.profiles import Profile
@@ -30,6 +30,19 @@ def _checkpoints(method: str, profile: Profile, places: Places, seed: int) -> di
         if {**(content.get("recipe") or {}), "data": ""} == wanted:
             found[path] = bool(content.get("finished"))
     return found
+
+
+def shipped_networks(method: str, profile: Profile, seed: int) -> list[Path]:
+    """List the shipped network of a method, if it was trained as the profile says, or none.
+
+    It is used under profiles that train nothing unasked.
+    """
+    name = reference.name_of(parse(method).weights, seed)
+    if profile.trains or name not in reference.names():
+        return []
+    recipe = reference.about(name).content.get("recipe") or {}
+    wanted = asdict(make_recipe(profile, method, seed, data=""))
+    return [Path(f"{reference.PREFIX}{name}")] if {**recipe, "data": ""} == wanted else []
 
 
 def finished_checkpoints(method: str, profile: Profile, places: Places, seed: int) -> list[Path]:
@@ -56,12 +69,16 @@ def _several(method: str, profile: Profile, found: Sequence[Path]) -> HarnessErr
 def trained_checkpoint(method: str, profile: Profile, places: Places) -> Path:
     """Find the checkpoint of a method under a profile, on any training data.
 
+    A shipped network stands in for one that was not trained to its end here.
+
     Raises:
         HarnessError: there is none, or there are several on different data; says what to do.
     """
     method = parse(method).weights
     folder = places.results / profile.name / "training" / method
-    found = list(_checkpoints(method, profile, places, profile.seeds[0]))
+    trained = _checkpoints(method, profile, places, profile.seeds[0])
+    shipped = shipped_networks(method, profile, profile.seeds[0])
+    found = shipped if shipped and not any(trained.values()) else list(trained)
     if not found:
         raise HarnessError(
             f"{method} is not trained under profile '{profile.name}' (looked in {folder}).",
@@ -96,7 +113,8 @@ def find_subject(
 ) -> Subject:
     """Find the network named by a method, a checkpoint file, or both.
 
-    A method without a file means its checkpoint under the profile; nothing else is tried.
+    A method without a file means its checkpoint under the profile; under a profile whose networks
+    are shipped, also the shipped one. Nothing else is tried.
 
     Raises:
         UsageError: neither is given.

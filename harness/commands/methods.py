@@ -10,16 +10,22 @@ from harness.commands.options import json_option, show, table
 @click.command(epilog="Example: harness methods --json")
 @json_option
 def methods(as_json: bool) -> None:
-    """List every method with its size at the paper's settings."""
+    """List every method with its size at the paper's settings, and the networks that are shipped.
+
+    A shipped network is named by --checkpoint reference:NAME, in Python by
+    load_model("reference:NAME").
+    """
     from functools import cache
 
     from baselines import build, parse
     from baselines import methods as names
     from baselines.registry import ENCODERS, ablations
     from baselines.shapes import shapes_only
+    from harness.checkpoints import reference
     from harness.experiments.published import label
 
     lines, suffixes = [], {}
+    shipped = [reference.about(name) for name in reference.names()]
     # The encoders are most of the networks, and the same under every decoder.
     encoders = {name: cache(make) for name, make in ENCODERS.items()}
     for name in names():
@@ -37,8 +43,11 @@ def methods(as_json: bool) -> None:
                 "least_macs_per_latent_query": min(model.expert_macs, default=0),
                 "most_macs_per_latent_query": max(model.expert_macs, default=0),
                 "suffixes": " ".join(f"-{change.form}" for change in changes),
+                "shipped": " ".join(each.name for each in shipped if each.method == name),
             }
         )
     listed = "\n".join(f"  -{form:<8}{about}" for form, about in suffixes.items())
+    networks = "\n".join(f"  reference:{each.name}: {each.in_words()}" for each in shipped)
     text = table(lines, intfmt=",", disable_numparse=False)
-    show(lines, f"{text}\n\nSuffixes, as in rdn-liif-3layer:\n{listed}", as_json)
+    text += f"\n\nSuffixes, as in rdn-liif-3layer:\n{listed}"
+    show(lines, f"{text}\n\nShipped, for --checkpoint:\n{networks or '  none'}", as_json)

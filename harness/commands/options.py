@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from harness import DEFAULT_PROFILE
 from harness.common.escaping import printable
 
 if TYPE_CHECKING:
@@ -73,14 +74,16 @@ def listed(kind: Callable[[str], T]) -> Callable[[str], list[T]]:
 checkpoint_option = click.option(
     "--checkpoint",
     type=FILE,
-    help="Ours or an official one (see import-checkpoint). Default: METHOD's under the profile.",
+    metavar="FILE|reference:NAME",
+    help="Ours, an official one (see import-checkpoint), or a shipped network (see methods). "
+    "Default: METHOD's under the profile.",
 )
 profile_option = click.option(
     "--profile",
-    default="quick",
+    default=DEFAULT_PROFILE,
     show_default=True,
     metavar="NAME|FILE",
-    help="quick, bsds, paper, sizes, or the path of a .yaml file.",
+    help="quick, reference, bsds, paper, sizes, or the path of a .yaml file.",
 )
 _data_root = partial(
     click.option,
@@ -114,7 +117,8 @@ reports_option = click.option(
     "--reports",
     type=FOLDER,
     metavar="DIR",
-    help="Folder of tables and figures.  [default: reports, or reports/PROFILE if not quick]",
+    help="Folder of tables and figures.  [default: reports, or reports/PROFILE if not "
+    f"{DEFAULT_PROFILE}]",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON on standard output instead of a table."

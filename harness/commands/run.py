@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Use the networks that there are. Multiply-adds that need no weights are still counted.",
 )
+@click.option(
+    "--retrain",
+    is_flag=True,
+    help="Train what is missing also where networks come with the package (profile reference).",
+)
 @click.option("--force", is_flag=True, help="Measure finished cells again (training is kept).")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its cost; do nothing.")
 @no_figures_option
@@ -42,6 +47,7 @@ def run(
     setup: Setup,
     methods: list[str],
     no_train: bool,
+    retrain: bool,
     force: bool,
     dry_run: bool,
     no_figures: bool,
@@ -56,19 +62,25 @@ def run(
         (its neighbours)
       compare (of no paper: every system at every scale, with its costs)
 
+    Under the profile `reference` nothing is trained without --retrain: its networks come with the
+    package, and methods without one are left out.
+
     Finished training and finished cells are not repeated; a run that was stopped, by whatever,
     goes on where it was. Several processes may work on one results folder.
     """
     from harness import experiments
+    from harness.common.errors import UsageError
     from harness.runs.job import prepare
 
+    if no_train and retrain:
+        raise UsageError("--no-train and --retrain contradict each other; name one of them.")
     job = prepare(
         experiments.get(experiment),
         setup.profile,
         setup.places,
         setup.device,
         methods,
-        trains=not no_train,
+        trains=retrain or (setup.profile.trains and not no_train),
         sizes_suffice=dry_run,
     )
     if dry_run:

@@ -37,7 +37,7 @@ def _size(value: str) -> tuple[int, int]:
 
 
 @click.command(
-    epilog="Example: harness upscale photo.png photo_large.png --scale 3.7 --method edsr-lte",
+    epilog="Example: harness upscale photo.jpg --scale 3.7",
     no_args_is_help=True,
 )
 @click.argument(
@@ -45,7 +45,10 @@ def _size(value: str) -> tuple[int, int]:
 )
 @click.option("--scale", type=scale_factor, help="Any real factor from 1 up.")
 @click.option("--size", type=_size, metavar="WxH", help="Width and height, instead of a factor.")
-@click.option("--method", help="A trained method, or bicubic.")
+@click.option(
+    "--method",
+    help="A trained method, or bicubic. Default: the best network that comes with the package.",
+)
 @checkpoint_option
 @click.option(
     "--memory",
@@ -82,6 +85,8 @@ def upscale(
 ) -> None:
     """Enlarge the image IN by any factor, or to a size, and write it to OUT.
 
+    Unless --method or --checkpoint names a network, it is the best one that comes with the package.
+
     Without OUT the result lies beside IN, with the factor in its name. Several images, a folder or
     a pattern ('*.png') are written into the folder OUT, under their names; the same command with
     --skip-existing goes on where it was stopped.
@@ -92,6 +97,7 @@ def upscale(
     result, with 16 bits per channel if IN has them; other types are put together in memory, up to
     134 million pixels. OUT is there when it is complete; IN is never replaced.
     """
+    from harness.checkpoints import reference
     from harness.checkpoints.cmsr_table import cmsr_for
     from harness.common.errors import UsageError
     from harness.common.files import check_output
@@ -109,12 +115,16 @@ def upscale(
     only = _opened(*left[0], factor, quality) if len(files) == 1 and left else None
     for source, place in left:
         check_output(place, source, force)
+    if method is None and checkpoint is None:
+        checkpoint = Path(reference.best())
     subject = setup.subject(method, checkpoint, budget)
     rendering = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
     evaluation = setup.profile.evaluation.model_copy(
         update={"memory_mib": memory} if memory else {}
     )
-    one = partial(_enlarge, subject, evaluation, factor, rendering, quality, verbose)
+    # A shipped network has the method's name, which may also be one that was trained here.
+    name = str(checkpoint) if reference.is_shipped(checkpoint) else subject.method
+    one = partial(_enlarge, subject, name, evaluation, factor, rendering, quality, verbose)
     if only is not None:
         one(left[0][1], only)
     elif len(files) > 1:
@@ -144,6 +154,7 @@ def _opened(source: Path, target: Path, factor: Factor, quality: int | None) -> 
 
 def _enlarge(
     subject: Subject,
+    name: str,
     evaluation: Evaluation,
     factor: Factor,
     rendering: Cmsr | None,
@@ -179,7 +190,7 @@ def _enlarge(
     except KeyboardInterrupt:
         raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
     height, width = made.layout.size
-    network = f"{subject.method}{'' if subject.finished else ' (UNFINISHED)'}"
+    network = f"{name}{'' if subject.finished else ' (UNFINISHED)'}"
     seconds = time.monotonic() - start
     echo(f"{target}: {width}x{height} by {network} in {seconds:.1f} s")
     if made.layout.bits < image.bits:

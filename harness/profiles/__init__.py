@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError, model_validator
+from pydantic_core import to_jsonable_python
 
 from baselines import Method, build, methods, parse
 from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, unknown
@@ -122,15 +123,22 @@ class Evaluation(Strict):
 
 _Edge = Annotated[int, Field(ge=0)]
 _Side = Annotated[int, Field(ge=1)]
+_Sets = str | Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Region(Strict):
-    """Region of one image that figures show; box is (top, left, height, width)."""
+    """Region of one image that figures show; box is (top, left, height, width).
+
+    Attributes:
+        dataset: set that the image belongs to, for a role that has several; the region is shown
+            where that one is measured. None: any.
+    """
 
     role: str
     image: Annotated[str, AfterValidator(plain_name)]
     scale: float = Field(ge=1)
     box: tuple[_Edge, _Edge, _Side, _Side]
+    dataset: str | None = None
 
 
 _PAPERS_SIZES = Networks()  # made once: each is tried on some ten networks
@@ -140,13 +148,17 @@ class Profile(Strict):
     """Everything a run depends on besides the code and the data root.
 
     Attributes:
-        roles: dataset that is measured for each evaluation set of the paper.
+        roles: dataset that is measured for each evaluation set of the paper; of several, the first
+            that is at hand.
+        trains: whether runs train what is missing unasked. Without it they use the networks that
+            come with the package (`harness.checkpoints.reference`).
         regions: regions that figures show, by experiment.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     summary: str
-    roles: dict[str, str]
+    roles: dict[str, _Sets]
+    trains: bool = True
     networks: Networks = _PAPERS_SIZES
     training: Training
     evaluation: Evaluation = Evaluation()
@@ -172,10 +184,12 @@ class Profile(Strict):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Profile:
-        used = [self.training.dataset, *self.roles.values()]
+        used = [self.training.dataset, *(name for role in self.roles for name in self.sets(role))]
         if self.training.validation is not None:
             used.append(self.training.validation.dataset)
-        shown = [region.role for regions in self.regions.values() for region in regions]
+        regions = [region for shown in self.regions.values() for region in shown]
+        used += [region.dataset for region in regions if region.dataset is not None]
+        shown = [region.role for region in regions]
         for what, names, known in (
             ("dataset", used, SPECS),
             ("role", [*self.roles, *shown], ROLES),
@@ -205,17 +219,18 @@ class Profile(Strict):
             "training": self.training.settings(),
             "precision": self.evaluation.precision,
             "seeds": list(self.seeds),
-            "roles": self.roles,
+            "roles": to_jsonable_python(self.roles),
         }
 
-    def dataset_for(self, role: str) -> str:
-        """Return the dataset that is measured for a set of the paper.
+    def sets(self, role: str) -> tuple[str, ...]:
+        """List the datasets of which the first at hand is measured for a set of the paper.
 
         Raises:
             UsageError: the profile names none.
         """
         if role in self.roles:
-            return self.roles[role]
+            named = self.roles[role]
+            return (named,) if isinstance(named, str) else named
         raise UsageError(
             f"Profile '{self.name}' names no dataset for {role}. "
             f"Add it under `roles:`; it has {', '.join(self.roles)}."

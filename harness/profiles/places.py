@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import DEFAULT_PROFILE
 from harness.profiles import Profile
 
 RESULTS = Path("results")
 REPORTS = Path("reports")
-DEFAULT_PROFILE = "quick"
 
 
 @dataclass(frozen=True)

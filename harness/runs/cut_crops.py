@@ -172,5 +172,5 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
 
 def _folders(job: Job, root: Path) -> dict[Path, Region]:
     """List the profile's regions, each with the folder of its sample."""
-    regions = job.profile.regions.get(job.experiment.name, ())
+    regions = job.regions()
     return {root / f"{n}-{r.image}_x{r.scale:g}": r for n, r in enumerate(regions)}

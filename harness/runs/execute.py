@@ -10,7 +10,7 @@ import torch
 
 from baselines import build, parse
 from harness.checkpoints.subject import Subject, open_subject, published_subject, shapes_subject
-from harness.checkpoints.trained import finished_checkpoints
+from harness.checkpoints.trained import finished_checkpoints, shipped_networks
 from harness.common.locks import BusyError
 from harness.common.progress import bar, say
 from harness.common.stopping import stoppable
@@ -42,6 +42,11 @@ def announce(job: Job) -> None:
         say(f"  networks   {description.networks(profile, job.methods)}")
         schedule = description.schedule(profile, len(job.training_set.items), job.methods)
         say(f"  schedule   {schedule}")
+    elif not profile.trains and job.trained_methods():
+        say("  networks   shipped ones; nothing is trained (--retrain trains)")
+        for path in [path for method in job.methods for path in existing_networks(job, method)]:
+            network = open_subject(path, torch.device("cpu"))
+            say(f"             {path}, weights {network.checkpoint[:10]}")
     if job.experiment.measures_costs:
         height, width = profile.costs.lr_size
         say(f"  costs      latency and peak memory for an LR image of {height}x{width}")
@@ -49,7 +54,8 @@ def announce(job: Job) -> None:
     if job.places.data_root and used and not any(SPECS[data.name].layout for data in used):
         say(f"  data root  NOT USED: the sets of profile {profile.name} are part of the harness")
     say(f"  results    {job.places.results / profile.name}")
-    for warning in description.full_size_warning(profile, job.methods if job.datasets else ()):
+    ready = [method for method in job.methods if job.datasets and not _lacks_network(job, method)]
+    for warning in description.full_size_warning(profile, ready):
         say(f"  {warning}")
     trained = job.trained_methods() if job.trains else []
     departing = [method for method in trained if profile.stand_in([method])]
@@ -103,6 +109,7 @@ def _measured(job: Job, finished_only: bool) -> list[Subject]:
     """List the methods to be measured on the job's datasets."""
     runs = job.runs()
     found: list[Subject] = []
+    left_out: list[str] = []
     for method in job.methods:
         if not parse(method).encoder:
             found.append(Subject(method, build(method).eval(), torch.device("cpu")))
@@ -113,8 +120,26 @@ def _measured(job: Job, finished_only: bool) -> list[Subject]:
             paths = _finished(job, method, own) if finished_only else [r.checkpoint for r in own]
             found += [open_subject(path, job.device, method) for path in paths]
         else:
-            found += _existing(job, method)
+            existing = _existing(job, method)
+            found += existing
+            left_out += [] if existing else [method]
+    _say_left_out(job, left_out)
     return found
+
+
+def _say_left_out(job: Job, methods: Sequence[str]) -> None:
+    """Print which methods are not measured for want of a network, and what would train them."""
+    costs = [method for method in methods if job.counts(method)]
+    for names, but in (
+        ([method for method in methods if method not in costs], ""),
+        (costs, " but for their costs"),
+    ):
+        if not names:
+            continue
+        reason = f"not trained under profile '{job.profile.name}'"
+        if not job.profile.trains:
+            reason = f"not shipped, and {reason}; --retrain trains them"
+        say(f"Left out{but}: {', '.join(names)} ({reason}).")
 
 
 def _finished(job: Job, method: str, own: Sequence[Run]) -> list[Path]:
@@ -129,20 +154,28 @@ def _existing(job: Job, method: str) -> list[Subject]:
     files = existing_networks(job, method)
     if files:
         return [open_subject(path, job.device, method) for path in files]
-    if not shapes_suffice(job, method):
-        left_out = "is left out but for its costs" if job.counts(method) else "is left out"
-        say(f"{method} {left_out}: it is not trained under profile '{job.profile.name}'.")
+    if _lacks_network(job, method) or not shapes_suffice(job, method):
         return []
     return [shapes_subject(method, job.profile)]
 
 
+def _lacks_network(job: Job, method: str) -> bool:
+    """Tell whether a method is left out of a run under a profile that trains nothing unasked."""
+    if job.trains or job.profile.trains or not needs_weights(job.experiment, method):
+        return False
+    return not existing_networks(job, method)
+
+
 def existing_networks(job: Job, method: str) -> list[Path]:
-    """List the finished checkpoints of a method, one for each seed that has one."""
-    return [
-        path
-        for seed in job.profile.seeds
-        for path in finished_checkpoints(method, job.profile, job.places, seed)
-    ]
+    """List the finished checkpoints of a method, one for each seed that has one.
+
+    Where nothing is trained, shipped networks go before those that were trained here.
+    """
+    found: list[Path] = []
+    for seed in job.profile.seeds:
+        shipped = [] if job.trains else shipped_networks(method, job.profile, seed)
+        found += shipped or finished_checkpoints(method, job.profile, job.places, seed)
+    return found
 
 
 def shapes_suffice(job: Job, method: str) -> bool:

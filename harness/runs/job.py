@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 
 import torch
 
@@ -20,7 +21,7 @@ from harness.data.sets.sizes import FIXED_SIZES, published_sizes
 from harness.experiments import ROLES, Experiment, methods_of
 from harness.measure.evaluate import Task
 from harness.measure.rows import CellFile
-from harness.profiles import Profile
+from harness.profiles import Profile, Region
 from harness.profiles.places import Places
 from harness.profiles.recipe import make_recipe, run_dir
 from harness.runs.plan import measurements_dir
@@ -60,7 +61,7 @@ class Job:
         """List the training runs, one for each trained method and seed."""
         if self.training_set is None:
             return []
-        found = []
+        found: list[Run] = []
         for method in self.trained_methods():
             for seed in self.profile.seeds:
                 recipe = make_recipe(self.profile, method, seed, self.training_fingerprint)
@@ -84,11 +85,16 @@ class Job:
         found = [*self.datasets.values(), *([self.training_set] if self.training_set else [])]
         return sorted({d.name for d in found if d.sizes_of == d.name})
 
+    def regions(self) -> list[Region]:
+        """List the regions that figures show of the datasets at hand."""
+        at_hand = {role: dataset.name for role, dataset in self.datasets.items()}
+        return _regions(self.experiment, self.profile, at_hand)
+
     def images(self, role: str) -> tuple[str, ...]:
         """List the names of the images of a role that are measured; empty for all of them."""
         if not self.experiment.regions_only:
             return ()
-        named = (r.image for r in self.profile.regions[self.experiment.name] if r.role == role)
+        named = (region.image for region in self.regions() if region.role == role)
         return tuple(sorted(set(named)))
 
     def items(self, role: str) -> tuple[ImageItem, ...]:
@@ -100,7 +106,7 @@ class Job:
         """List the scales at which a role is measured."""
         if not self.experiment.regions_only:
             return list(self.experiment.scales)
-        shown = {r.scale for r in self.profile.regions[self.experiment.name] if r.role == role}
+        shown = {region.scale for region in self.regions() if region.role == role}
         return [scale for scale in self.experiment.scales if scale in shown]
 
     def shown(self) -> set[tuple[str, float]]:
@@ -185,6 +191,15 @@ def choose(experiment: Experiment, only: Sequence[str]) -> tuple[str, ...]:
     return tuple(m for m in experiment.methods if not only or m in wanted)
 
 
+def _regions(experiment: Experiment, profile: Profile, at_hand: Mapping[str, str]) -> list[Region]:
+    """List the regions that the profile shows in an experiment of these sets, by role."""
+    return [
+        region
+        for region in profile.regions.get(experiment.name, ())
+        if region.dataset in (None, at_hand.get(region.role))
+    ]
+
+
 def _roles(experiment: Experiment, profile: Profile) -> tuple[str, ...]:
     """Select the roles of an experiment; for a figure, those that the profile shows regions of."""
     if not experiment.regions_only:
@@ -232,12 +247,23 @@ def prepare(
         HarnessError: a dataset or an image of a region is absent.
     """
     chosen = choose(experiment, only)
-    played = {role: profile.dataset_for(role) for role in _roles(experiment, profile)}
     # One dataset may be measured for several roles; its images are then the same.
-    look = partial(_find, places=places, sizes_suffice=sizes_suffice)
-    found = {name: look(name) for name in dict.fromkeys(played.values())}
-    datasets = {role: found[name] for role, name in played.items()}
-    fingerprints = {name: dataset.fingerprint() for name, dataset in found.items()}
+    look = cache(partial(_find, places=places, sizes_suffice=sizes_suffice))
+    datasets = {
+        role: _first_at_hand(profile.sets(role), places, look)
+        for role in _roles(experiment, profile)
+    }
+    if experiment.regions_only:
+        at_hand = {role: dataset.name for role, dataset in datasets.items()}
+        shown = {region.role for region in _regions(experiment, profile, at_hand)}
+        datasets = {role: dataset for role, dataset in datasets.items() if role in shown}
+        if not datasets:
+            raise UsageError(
+                f"Profile '{profile.name}' names no regions for {experiment.name} of the sets that "
+                f"are at hand ({', '.join(at_hand.values())}). Add them under "
+                f"`regions: {experiment.name}:`."
+            )
+    fingerprints = {dataset.name: dataset.fingerprint() for dataset in datasets.values()}
     needs_training = trains and any(needs_weights(experiment, m) for m in chosen)
     training_set = look(profile.training.dataset) if needs_training else None
     if training_set is not None and profile.training.validation is not None:
@@ -249,7 +275,7 @@ def prepare(
         device=device,
         methods=chosen,
         datasets=datasets,
-        fingerprints={role: fingerprints[name] for role, name in played.items()},
+        fingerprints={role: fingerprints[dataset.name] for role, dataset in datasets.items()},
         training_set=training_set,
         training_fingerprint=training_set.fingerprint() if training_set else "",
         trains=trains,
@@ -267,6 +293,18 @@ def prepare(
     return job
 
 
+def _first_at_hand(names: Sequence[str], places: Places, look: Callable[[str], Dataset]) -> Dataset:
+    """Find the first of some datasets that is there; if none is, look for the first as `look` does.
+
+    Raises:
+        HarnessError: none is there.
+    """
+    for name in names if len(names) > 1 else ():
+        with suppress(AbsentError):
+            return find(name, places.data_root)
+    return look(names[0])
+
+
 def _find(name: str, places: Places, sizes_suffice: bool) -> Dataset:
     try:
         return find(name, places.data_root)
@@ -278,7 +316,7 @@ def _find(name: str, places: Places, sizes_suffice: bool) -> Dataset:
 
 def _check_boxes(job: Job) -> None:
     """Refuse a region outside its image, which a figure would name but not show."""
-    for region in job.profile.regions[job.experiment.name]:
+    for region in job.regions():
         dataset = job.datasets[region.role]
         if dataset.sizes_of:
             continue

@@ -137,6 +137,7 @@ class DatasetSpec:
         how_to_get: instructions for getting a missing dataset.
         find: finds the dataset below the data root (None: not given).
         layout: places of its files; None where it has no files of its own.
+        terms: terms of use, for networks that were trained on it.
     """
 
     name: str
@@ -145,6 +146,7 @@ class DatasetSpec:
     how_to_get: str
     find: Callable[[DatasetSpec, Path | None], Dataset]
     layout: Layout | None = None
+    terms: str = "Its terms of use are not known to the harness."
 
 
 def file_hash(path: Path) -> str:

@@ -16,5 +16,7 @@ BSDS = (
         "folders, without 302003.jpg, into train/BSDS399 below the data root.",
         from_folder,
         Layout("train/BSDS399", 399),
+        "BSDS500 (Arbelaez et al., TPAMI 2011) is offered by Berkeley for non-commercial research "
+        "and education; the photographs belong to their owners.",
     ),
 )
