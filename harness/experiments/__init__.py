@@ -18,12 +18,12 @@ from harness.experiments.igconv import IGCONV_COSTS, IGCONV_TABLES
 from harness.experiments.lmf import LMF_COSTS
 from harness.experiments.seemore import SEEMORE_TABLE1
 from harness.experiments.table1 import TABLE1
-from harness.experiments.table2 import TABLE2
+from harness.experiments.table2 import TABLE2, TABLE2_EDSR
 from harness.experiments.table3 import TABLE3
 from harness.experiments.table4 import TABLE4
 from harness.experiments.table5 import TABLE5
 
-_MOEISR = (TABLE1, TABLE2, TABLE3, TABLE4, TABLE5, *FIGURES)
+_MOEISR = (TABLE1, TABLE2, TABLE2_EDSR, TABLE3, TABLE4, TABLE5, *FIGURES)
 _NEIGHBOURS = (LMF_COSTS, SEEMORE_TABLE1, *IGCONV_TABLES, IGCONV_COSTS)
 EXPERIMENTS = {e.name: e for e in (*_MOEISR, *_NEIGHBOURS, COMPARE)}
 
