@@ -41,7 +41,7 @@ def within(scores: Tensor, macs: Sequence[int], limit: float) -> Tensor:
     """
     if limit < min(macs):
         raise ValueError(f"the cheapest expert takes {min(macs)} MACs, more than {limit:.0f}")
-    scores, each = scores.double(), torch.tensor(macs, device=scores.device)
+    scores, each = scores.detach().double(), torch.tensor(macs, device=scores.device)
     allowed = limit * scores[..., 0].numel() * (1 + 1e-9)
 
     def dear(price: float) -> bool:

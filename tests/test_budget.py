@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from test_multiscale import saved
-from tiny import network, write_data
+from tiny import image, network, write_data, write_profile
 
+from harness.checkpoints import open_checkpoint
 from harness.upscale.network import upscale
-from moeisr.budget import baseline_macs, within, within_budget
+from moeisr.budget import within
 
 MACS = (10, 20, 30, 45)
 
@@ -54,48 +56,71 @@ def test_certain_mappers_and_equal_experts():
 @pytest.mark.parametrize("scale", [2, 3.7])
 def test_an_image_takes_the_budget(method, scale):
     """The mapper included, within a thousandth; weights are those of the checkpoint."""
-    torch.manual_seed(0)
-    model, lr = network(method), torch.rand(1, 3, 24, 30)
+    lr = image(1, 3, 24, 30)
+    model = network(method)
     size = upscale(model, lr, scale).image.shape[-2:]
-    macs, whole = model.expert_macs, baseline_macs(model)
+    macs, whole = model.expert_macs, model.decoder.own_mlp().macs
     pairs = 4 * size[0] * size[1]
     mapper = model.head.routing_macs() * 24 * 30
     for share in (0.2, 0.5, 0.9):
         expert = share * (max(macs) - min(macs)) + min(macs)
-        budget = (expert * pairs + mapper) / (whole * pairs)
-        twin = within_budget(model, budget, scale)
+        budget = round((expert * pairs + mapper) / (whole * pairs), 6)
+        found = network(f"{method}-budget{budget}")
+        assert all(torch.equal(found.state_dict()[k], v) for k, v in model.state_dict().items())
+        twin = found.at_scale(scale)
         made = upscale(twin, lr, scale)
         count = twin.count((24, 30), size, made.choice)
         assert count.decoder <= budget * whole * pairs * 1.001
         assert count.decoder >= budget * whole * pairs * 0.98
-    assert {id(p) for p in twin.parameters()} == {id(p) for p in model.parameters()}
-    whole_budget = within_budget(model, 100, scale)
-    assert (upscale(whole_budget, lr, scale).choice == len(macs) - 1).all()
+        # Without a scale, and for networks without a budget, the mapper chooses.
+        assert torch.equal(upscale(found, lr, scale).choice, upscale(model, lr, scale).choice)
+    assert model.at_scale(scale) is model
+    dear = network(f"{method}-budget100").at_scale(scale)
+    assert (upscale(dear, lr, scale).choice == len(macs) - 1).all()
+    two = torch.cat([lr, image(1, 3, 24, 30, seed=1)])
+    # Each image of a batch has the budget; a batch rounds its features otherwise.
+    both, one = (twin.encode(each).routing.probabilities.argmax(dim=-1) for each in (two, lr))
+    assert (both[:1] != one).sum() <= 2
 
 
 def test_a_budget_is_another_measurement(harness, tmp_path):
     write_data(tmp_path / "data")
-    path = saved("edsr-moeisr-liif-b", encoder={"blocks": 1, "features": 8}, decoder={"width": 64})
+    method = "edsr-moeisr-liif-b"
+    path = saved(method, encoder={"blocks": 1, "features": 8}, decoder={"width": 64})
     where = ("--dataset", "DIV2K_valid", "--data-root", "data", "--scale", 4, "--json")
     command = ("eval", "--checkpoint", path, *where)
     plain = json.loads(harness.good(*command))
     cheap = json.loads(harness.good(*command, "--budget", 0.4))
     dear = json.loads(harness.good(*command, "--budget", 0.9))
-    assert [c["cells"][0]["rendering"] for c in (plain, cheap, dear)] == [
-        "plain", "budget 0.4", "budget 0.9"
-    ]  # fmt: skip
-    assert {row["rendering"] for row in cheap["images"]} == {"budget-0.4"}
+    names = [told["method"] for told in (plain, cheap, dear)]
+    assert names == [method, f"{method}-budget0.4", f"{method}-budget0.9"]
+    assert {row["method"] for row in cheap["images"]} == {names[1]}
+    assert {row["checkpoint"] for row in cheap["images"] + plain["images"]} == {
+        open_checkpoint(path).weights
+    }
     assert cheap["cells"][0]["decoder_macs"] < 0.5 * dear["cells"][0]["decoder_macs"]
     assert json.loads(harness.good(*command))["images"] == plain["images"]
-    assert any("Budget" in note for note in cheap["notes"])
-    assert "budget 0.4" in harness.good(*command[:-1], "--budget", 0.4)
+    named = json.loads(harness.good("eval", names[1], "--checkpoint", path, *where))
+    assert named == cheap, "the same measurement, found again"
+
+
+def test_a_budget_takes_the_weights_that_were_trained_without_it(harness, tmp_path):
+    write_data(tmp_path / "data")
+    profile = write_profile(tmp_path / "tiny.yaml")
+    given = ("--profile", profile, "--data-root", "data")
+    harness.good("train", "edsr-moeisr-liif-b-budget1.5", *given)
+    folders = {path.parts[-3] for path in Path("results").glob("*/training/*/*/checkpoint.pt")}
+    assert folders == {"edsr-moeisr-liif-b"}
+    cells = (*given, "--dataset", "DIV2K_valid", "--scale", 2, "--json")
+    told = json.loads(harness.good("eval", "edsr-moeisr-liif-b", *cells, "--budget", 1.5))
+    assert told["method"] == "edsr-moeisr-liif-b-budget1.5"
 
 
 MISTAKES = {
     "no-experts": (("--budget", 0.5), "for networks with experts"),
     "too-small": (("--budget", 0.01), "the cheapest expert alone takes 0."),
     "zero": (("--budget", 0), "--budget"),
-    "both": (("--budget", 0.5, "--cmsr", "t.json"), "not both"),
+    "both": (("--budget", 0.5, "--cmsr", "t.json"), "modulat"),
 }
 
 

@@ -12,6 +12,7 @@ from harness.experiments.base import (
     methods_of,
     scales_of_row,
 )
+from harness.experiments.budget import BUDGET
 from harness.experiments.compare import COMPARE
 from harness.experiments.figures import FIGURES
 from harness.experiments.igconv import IGCONV_COSTS, IGCONV_TABLES
@@ -25,7 +26,7 @@ from harness.experiments.table5 import TABLE5
 
 _MOEISR = (TABLE1, TABLE2, TABLE2_EDSR, TABLE3, TABLE4, TABLE5, *FIGURES)
 _NEIGHBOURS = (LMF_COSTS, SEEMORE_TABLE1, *IGCONV_TABLES, IGCONV_COSTS)
-EXPERIMENTS = {e.name: e for e in (*_MOEISR, *_NEIGHBOURS, COMPARE)}
+EXPERIMENTS = {e.name: e for e in (*_MOEISR, *_NEIGHBOURS, COMPARE, BUDGET)}
 
 
 def get(name: str) -> Experiment:

@@ -91,7 +91,8 @@ def _tag(report: Report, block: Block, row: str) -> str:
     """Return what tells a row from its family's first: a variant's letter, or its name."""
     if row == block.methods[0]:
         return ""
-    return parse(methods_of(row)[0]).variant or report.label(row)
+    method = parse(methods_of(row)[0])
+    return method.suffix or method.variant or report.label(row)
 
 
 def _draw(report: Report, role: str, axis: CostAxis, folder: Path) -> FigureFile | None:

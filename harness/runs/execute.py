@@ -44,7 +44,8 @@ def announce(job: Job) -> None:
         say(f"  schedule   {schedule}")
     elif not profile.trains and job.trained_methods():
         say("  networks   shipped ones; nothing is trained (--retrain trains)")
-        for path in [path for method in job.methods for path in existing_networks(job, method)]:
+        found = (path for method in job.methods for path in existing_networks(job, method))
+        for path in dict.fromkeys(found):
             network = open_subject(path, torch.device("cpu"))
             say(f"             {path}, weights {network.checkpoint[:10]}")
     if job.experiment.measures_costs:
