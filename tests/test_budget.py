@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from test_cli import save_checkpoint
 from test_multiscale import saved
 from tiny import image, network, write_data, write_profile
 
 from harness.checkpoints import open_checkpoint
+from harness.measure.texture import depth_texture
 from harness.upscale.network import upscale
 from moeisr.budget import within
 
@@ -102,6 +106,34 @@ def test_a_budget_is_another_measurement(harness, tmp_path):
     assert json.loads(harness.good(*command))["images"] == plain["images"]
     named = json.loads(harness.good("eval", names[1], "--checkpoint", path, *where))
     assert named == cheap, "the same measurement, found again"
+
+
+def test_rows_say_whether_texture_gets_deep_experts(harness, tmp_path):
+    """An independent writing: squared differences, averaged, and the correlation of the ranks."""
+    rng = np.random.default_rng(0)
+    lr = rng.random((3, 20, 30)) * np.linspace(0, 1, 30)
+    experts = torch.from_numpy(rng.integers(0, 4, (24, 32)))
+    experts[:20, :30][torch.from_numpy(lr.mean(0) > 0.4)] = 3
+    padded = np.pad(lr.mean(0), 1, mode="symmetric")
+    smooth = np.array([1, 2, 1])
+    rows = sum(w * padded[i : i + 20] for i, w in enumerate(smooth))
+    columns = sum(w * padded[:, i : i + 30] for i, w in enumerate(smooth))
+    across, down = rows[:, 2:] - rows[:, :-2], columns[2:] - columns[:-2]
+    energy = np.pad(across**2 + down**2, 1, mode="symmetric")
+    local = sum(energy[i : i + 20, j : j + 30] for i in range(3) for j in range(3))
+    ranks = [pd.Series(values.ravel()).rank() for values in (experts[:20, :30].numpy(), local)]
+    expected = np.corrcoef(ranks)[0, 1]
+    found = depth_texture(torch.from_numpy(lr), experts, (2, 3, 4, 5))
+    assert found == pytest.approx(expected, abs=1e-9) and found > 0.2
+    assert depth_texture(torch.from_numpy(lr), experts * 0, (2, 3, 4, 5)) is None
+
+    write_data(tmp_path / "data")
+    path = save_checkpoint(tmp_path / "b.pt", "edsr-moeisr-liif-b")
+    where = ("--dataset", "DIV2K_valid", "--data-root", "data", "--scale", 2)
+    told = json.loads(harness.good("eval", "--checkpoint", path, *where, "--json"))
+    values = [row["depth_texture"] for row in told["images"]]
+    assert told["cells"][0]["depth_texture"] == pytest.approx(np.mean(values))
+    assert "depth~texture" in harness.good("eval", "--checkpoint", path, *where)
 
 
 def test_a_budget_takes_the_weights_that_were_trained_without_it(harness, tmp_path):

@@ -31,6 +31,8 @@ NOTES = {
     "bicubic": "SR is made by the MATLAB-compatible bicubic resize, rounded to 8 bits.",
     "grey": "Grey images are opened as RGB, as the LIIF code does (Set14's bridge: +0.09 dB on "
     "the mean against its own grey values as Y).",
+    "texture": "depth~texture: rank correlation of the experts' depth with the LR image's gradient "
+    "energy, over all LR pixels of an image (Spearman); the mean over images.",
     "official": "official: the dataset's own LR images.",
     "matlab": "matlab: LR images made here by the MATLAB-compatible resize.",
     "pil": "pil: LR images made here by Pillow's bicubic.",
@@ -176,6 +178,8 @@ def _notes(frame: pd.DataFrame) -> list[str]:
     notes = [NOTES[source] for source in sorted(set(frame["lr_source"]) - {""})]
     if (frame["method"] == "bicubic").any():
         notes.append(NOTES["bicubic"])
+    if "depth_texture" in frame:
+        notes.append(NOTES["texture"])
     if (frame["dataset"] == "Set14").any():
         notes.append(NOTES["grey"])
     return notes
@@ -198,6 +202,9 @@ def _table(summary: list[dict[str, Any]]) -> str:
         }
         for line in summary
     ]
+    if any(line["depth_texture"] is not None for line in summary):
+        for row, line in zip(rows, summary, strict=True):
+            row["depth~texture"] = line["depth_texture"]
     if any(line["rendering"] != "plain" for line in summary):
         # How it was rendered, and what of the decoder's MACs CMSR leaves.
         for row, line in zip(rows, summary, strict=True):
@@ -205,7 +212,7 @@ def _table(summary: list[dict[str, Any]]) -> str:
             row["rendering"] = line["rendering"]
             row["rendered GMACs"] = None if macs is None else macs / 1e9
             row["saving"] = None if saving is None else f"{saving:.1%}"
-    formats = ("", "", "", ".3f", ".2f", ".4f", "", "", ".2f", ".3f", "", ".2f", "")
+    formats = ("", "", "", ".3f", ".2f", ".4f", "", "", ".2f", ".3f", ".2f", ".2f", "")
     return table(rows, disable_numparse=False, floatfmt=formats, missingval="-")
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -26,6 +27,7 @@ from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
 from harness.measure.macs import COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
 from harness.measure.rows import NO_VALUE, CellFile, CellId, Measurement
+from harness.measure.texture import FACT, depth_texture
 from harness.metrics import METRICS, shaved_border, too_small
 from harness.profiles import Evaluation
 from harness.upscale.network import Upscaled, upscale
@@ -236,7 +238,10 @@ def measure_image(
     if earlier is not None:
         values = {**earlier["metrics"], **values}
         reason = "; ".join(filter(None, (earlier["reason"], reason)))
-    return _row(subject, task, replace(image, reason=reason), macs, made, values)
+    depths = subject.expert_depths
+    texture = depth_texture(pair.lr, made.sr.choice, depths) if depths else None
+    facts = {} if texture is None else {FACT: texture}
+    return _row(subject, task, replace(image, reason=reason), macs, made, values, facts)
 
 
 def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore) -> Measurement:
@@ -276,6 +281,7 @@ def _row(
     macs: MacCount | None = None,
     made: _Timed | None = None,
     values: Mapping[str, float | None] | None = None,
+    facts: Mapping[str, float] = MappingProxyType({}),
 ) -> Measurement:
     scored = {} if is_counted(task.protocol) else dict.fromkeys(task.metrics)
     encoder = subject.encoder_parameters
@@ -293,7 +299,7 @@ def _row(
         metrics=scored if values is None else dict(values),
         reason=image.reason,
         macs=(macs or MacCount()).parts,
-        facts=task.rendering.facts(task.scale) if task.rendering else {},
+        facts={**facts, **(task.rendering.facts(task.scale) if task.rendering else {})},
         parameters={"all": subject.parameters, **({} if encoder is None else {"encoder": encoder})},
         expert_depths=subject.expert_depths,
         expert_shares=list(macs.shares) if macs and subject.model.expert_count > 1 else [],

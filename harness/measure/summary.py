@@ -10,6 +10,7 @@ import pandas as pd
 from harness.checkpoints.cmsr_table import FOREIGN
 from harness.experiments.published import published
 from harness.measure.rows import not_a_number
+from harness.measure.texture import FACT
 
 
 def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dict[str, Any]]:
@@ -47,6 +48,7 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
                 "rendered_macs": _mean(scored["rendered_macs"]),
                 "saving": _saving(scored),
                 "encoder_macs": _mean(scored["encoder_macs"]),
+                "depth_texture": _mean(scored[FACT]) if FACT in scored else None,
                 "seconds_per_image": _mean(scored["seconds"]),
                 "reasons": sorted(set(cell["reason"]) - {""}),
             }
