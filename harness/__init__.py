@@ -4,5 +4,5 @@ from importlib.metadata import version
 
 __version__ = version("moeisr-harness")
 
-DEFAULT_PROFILE = "quick"
+DEFAULT_PROFILE = "reference"
 """Profile of commands that name none."""

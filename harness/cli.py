@@ -42,8 +42,9 @@ _MEMORY_REMEDY = (
 def cli() -> None:
     """Train, measure, compare and publish arbitrary-scale super-resolution.
 
-    Start with `harness run table1`: it trains LIIF, LTE and MoEISR on embedded photographs in
-    a few minutes and writes reports/table1.html. `--profile paper` is the paper's own setting.
+    Start with `harness run table1`: it measures networks that come with the package and writes
+    reports/table1.html. `--profile quick` trains LIIF, LTE and MoEISR on embedded photographs
+    in a few minutes; `--profile paper` is the paper's own setting.
     """
 
 

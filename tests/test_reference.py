@@ -112,6 +112,16 @@ def test_methods_lists_what_is_shipped(harness):
     assert "reference:edsr-liif: 36.85 dB on Set5 at x2" in harness.good("methods")
 
 
+def test_the_first_command_shows_trained_networks(harness):
+    status, out, err = harness("run", "table1", "--dry-run", "--json")
+    assert status == 0, err
+    plan = {line["method"]: line for line in json.loads(out)["plan"]}
+    for name in (LIIF, "edsr-moeisr-liif-s"):
+        assert plan[name]["cells"] == plan["bicubic"]["cells"]
+    assert sum(line["runs_to_train"] for line in plan.values()) == 0
+    assert {parse(name).encoder for name in plan} == {"", "edsr"}
+
+
 def test_upscale_takes_the_best_network(harness):
     photo(9, 7).save("in.jpg")
     out = harness.good("upscale", "in.jpg", "--scale", 3.7)
