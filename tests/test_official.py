@@ -421,7 +421,7 @@ def test_the_depth_of_an_ablation_is_recognised():
 def test_the_large_edsr_of_the_official_configurations_is_an_encoder(harness):
     """`edsr` there: 32 blocks of 256 features, residuals times 0.1, unless arguments say less."""
     full = plan_of("lte", {"encoder_spec": {"name": "edsr", "args": {"no_upsampling": True}},
-                           "imnet_spec": {"args": {"hidden_list": [256] * 3}}})  # fmt: skip
+                           "imnet_spec": {"name": "mlp", "args": {"hidden_list": [256] * 3}}})  # fmt: skip
     large = {"blocks": 32, "features": 256, "residual_scale": 0.1}
     assert (full.method, full.options, full.name) == ("edsr-lte", {"encoder": large}, "")
     spec = {"name": "edsr", "args": EDSR_ARGS}
@@ -496,7 +496,7 @@ REFUSED = {
     "architecture": ({"model": {"name": "liff", "args": {}, "sd": {}}}, "Did you mean 'liif'"),
     "liif-as-lte": ({"model": {**liif_file()["model"], "name": "lte"}}, "missing coef.weight"),
     "argument": (liif_file(attention=True), "does not know: attention"),
-    "encoder": (other({"name": "edsr", "args": {}}), "Unknown official encoder 'edsr'"),
+    "encoder": (other({"name": "edsn", "args": {}}), "Unknown official encoder 'edsn'"),
     "encoder-argument": (other({"name": "rdn", "args": {"depth": 3}}), "does not know: depth"),
     "rdn-config": (other({"name": "rdn", "args": {"RDNconfig": "C", "no_upsampling": True}}),
                    "configurations A and B"),
