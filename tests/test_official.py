@@ -420,8 +420,9 @@ def test_the_depth_of_an_ablation_is_recognised():
 
 def test_the_large_edsr_of_the_official_configurations_is_an_encoder(harness):
     """`edsr` there: 32 blocks of 256 features, residuals times 0.1, unless arguments say less."""
-    full = plan_of("lte", {"encoder_spec": {"name": "edsr", "args": {"no_upsampling": True}},
-                           "imnet_spec": {"name": "mlp", "args": {"hidden_list": [256] * 3}}})  # fmt: skip
+    encoder = {"name": "edsr", "args": {"no_upsampling": True}}
+    imnet = {"name": "mlp", "args": {"hidden_list": [256] * 3}}
+    full = plan_of("lte", {"encoder_spec": encoder, "imnet_spec": imnet})
     large = {"blocks": 32, "features": 256, "residual_scale": 0.1}
     assert (full.method, full.options, full.name) == ("edsr-lte", {"encoder": large}, "")
     spec = {"name": "edsr", "args": EDSR_ARGS}
