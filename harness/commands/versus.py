@@ -57,8 +57,8 @@ def versus(
 ) -> None:
     """Compare A with B, image by image: mean difference, its interval, and a sign test.
 
-    A and B are methods, whose networks under the profile are taken, or checkpoint files. What was
-    not measured before is measured, and kept as `harness eval` keeps it.
+    A and B are methods, whose networks under the profile are taken, or checkpoints (a file, or
+    reference:NAME). What was not measured before is measured, and kept as `harness eval` keeps it.
     """
     from harness.metrics import METRICS
 
@@ -94,8 +94,11 @@ NOTES = [
 
 def _subject(setup: Setup, name: str) -> Subject:
     """The network of a checkpoint file, or of a method under the profile."""
+    from harness.checkpoints import reference
+
     path = Path(name)
-    return setup.subject(None, path) if path.suffix or path.exists() else setup.subject(name, None)
+    is_file = reference.is_shipped(name) or bool(path.suffix) or path.exists()
+    return setup.subject(None, path) if is_file else setup.subject(name, None)
 
 
 Scores = dict[tuple[str, float], dict[str, float]]
