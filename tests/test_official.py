@@ -270,10 +270,8 @@ def test_constructed_entries_are_those_of_the_cases():
     """Masks of the image that the official network was constructed for are kept as they were."""
     bare = swinir_state()
     for construction in (8, 16):
-        model = open_checkpoint(saved(bare)).model
-        made = encoders.SWINIR.constructed.write(
-            bare, model.network, {"construction": construction}
-        )
+        options = open_checkpoint(saved(bare)).meta["build"]["encoder"]
+        made = encoders.SWINIR.constructed.write(bare, options, {"construction": construction})
         read = open_checkpoint(saved({"params": made}))
         assert read.meta["imported"]["memory"] == {"construction": construction}
         assert {len(u.keys) for u in read.official.unneeded} == {1, 2}

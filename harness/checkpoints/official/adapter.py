@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from baselines.registry import ENCODERS
+from baselines.registry import DECODERS, ENCODERS, Method
 from harness.checkpoints.official.constructed import StateDict, Unneeded
 from harness.common.errors import HarnessError
 
@@ -32,9 +32,9 @@ class Constructed:
         del state, options
         return {}
 
-    def write(self, state: StateDict, encoder: nn.Module, memory: Mapping[str, float]) -> StateDict:
+    def write(self, state: StateDict, options: Options, memory: Mapping[str, float]) -> StateDict:
         """Add the entries, in official order, to a state dict without them."""
-        del encoder, memory
+        del options, memory
         return state
 
     def unneeded(self, state: Mapping[str, Tensor]) -> list[Unneeded]:
@@ -114,6 +114,13 @@ def defaults_of(factory: Callable[..., object]) -> Options:
     """Return the default options of the function that builds a part of a network."""
     parameters = inspect.signature(factory).parameters.items()
     return {name: _plain(p.default) for name, p in parameters if p.default is not p.empty}
+
+
+def decoder_options(method: Method, given: Mapping[str, Any]) -> Options:
+    """Return the complete options of a method's decoder; those that are given replace the usual."""
+    made = DECODERS[method.decoder]
+    usual = {**defaults_of(made), **made.for_encoder.get(method.encoder, {})}
+    return {**usual, **given, **method.changes.decoder}
 
 
 def our_defaults(encoder: str) -> Options:

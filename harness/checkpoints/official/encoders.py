@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from baselines.encoders import SRFormer, SwinIR
 from baselines.registry import unknown
 from harness.checkpoints.official import constructed
 from harness.checkpoints.official.adapter import (
@@ -74,9 +73,9 @@ class ColourShift(Constructed):
         found = constructed.shift_range(state)
         return {} if found is None else {"rgb_range": found}
 
-    def write(self, state: StateDict, encoder: nn.Module, memory: Mapping[str, float]) -> StateDict:
+    def write(self, state: StateDict, options: Options, memory: Mapping[str, float]) -> StateDict:
         """Add the colour shift; see `Constructed.write`."""
-        del encoder
+        del options
         return {**constructed.colour_shift(memory.get("rgb_range", 1)), **state}
 
     def unneeded(self, state: Mapping[str, Tensor]) -> list[Unneeded]:
@@ -154,14 +153,17 @@ class Tables(Constructed):
 
     def read(self, state: Mapping[str, Tensor], options: Options) -> dict[str, float]:
         """Check the tables; see `Constructed.read`."""
-        window = int({**our_defaults(self.ours), **options}["window"])
+        window = self._window(options)
         return {"construction": constructed.construction_size(self.kind, state, window)}
 
-    def write(self, state: StateDict, encoder: nn.Module, memory: Mapping[str, float]) -> StateDict:
+    def write(self, state: StateDict, options: Options, memory: Mapping[str, float]) -> StateDict:
         """Add the tables; see `Constructed.write`."""
-        assert isinstance(encoder, SwinIR | SRFormer)
-        size = int(memory.get("construction", self.kind.construction(encoder.window)))
-        return constructed.tables(self.kind, state, encoder.window, size)
+        window = self._window(options)
+        size = int(memory.get("construction", self.kind.construction(window)))
+        return constructed.tables(self.kind, state, window, size)
+
+    def _window(self, options: Options) -> int:
+        return int({**our_defaults(self.ours), **options}["window"])
 
     def unneeded(self, state: Mapping[str, Tensor]) -> list[Unneeded]:
         """List the tables' keys; see `Constructed.unneeded`."""

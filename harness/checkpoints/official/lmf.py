@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from baselines.decoders.lmf import LMDecoder, LMLIIFDecoder, LMLTEDecoder
-from baselines.registry import DECODERS
-from baselines.systems.implicit import ImplicitSR
-from harness.checkpoints.official.adapter import Options, differing, take
+from baselines.registry import parse
+from harness.checkpoints.official.adapter import Options, decoder_options, differing, take
 from harness.checkpoints.official.plans import Plan, feature_encoder
 from harness.common.errors import HarnessError
 
@@ -88,41 +86,38 @@ def _plan(name: str, a: Mapping[str, Any], decoder: Options) -> Plan:
             "Make them with `harness cmsr`, or leave the key out.",
         )
     part = feature_encoder(a["encoder_spec"])
+    method = f"{part.adapter.ours}-{name}"
     options: dict[str, Any] = {
         "encoder": part.options,
-        "decoder": differing(decoder, _defaults(name, part.adapter.ours)),
+        "decoder": differing(decoder, decoder_options(parse(method), {})),
     }
     options = {key: value for key, value in options.items() if value}
     if not a["local_ensemble"]:
         options["ensemble"] = False
-    return Plan(f"{part.adapter.ours}-{name}", options, part.adapter)
+    return Plan(method, options, part.adapter)
 
 
-def _defaults(name: str, encoder: str) -> Options:
-    """Return our options where `baselines.build` is given none."""
-    usual = {
-        "lmliif": {"depth": 7, "latent_width": 208, "unfold": True, "compressed": True},
-        "lmlte": {"depth": 9, "latent_width": 288, "fourier_width": 128},
-    }
-    changed = DECODERS[name].for_encoder.get(encoder, {})
-    return {"width": 16, "cell": True, **usual[name], **changed}
+def arguments(name: str, made: Options, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the official arguments of LMF from complete options, without its encoder's.
 
-
-def args_of(model: ImplicitSR) -> dict[str, Any]:
-    """Make the official arguments of one of our networks, without its encoder's."""
-    decoder = model.decoder
-    assert isinstance(decoder, LMDecoder)
-    render = {"out_dim": 3, "hidden_dim": decoder.width, "hidden_depth": decoder.depth - 1}
-    hidden, last = decoder.latent.linears
-    latent = {"out_dim": last.out_features, "hidden_list": [hidden.out_features]}
-    args: dict[str, Any] = {
+    Args:
+        name: lmliif or lmlte.
+        made: options of the decoder.
+        options: options of `baselines.build`.
+    """
+    width, depth = made["width"], made["depth"]
+    render = {"out_dim": 3, "hidden_dim": width, "hidden_depth": depth - 1}
+    modulations = 2 * width * (depth - 1)
+    own: dict[str, Any] = {"hidden_dim": made.get("fourier_width"), "mod_input": True}
+    code = 2 * width
+    if name == "lmliif":
+        own = {"feat_unfold": made["unfold"], "mod_input": made["compressed"]}
+        code = width if made["compressed"] else 0
+    latent = {"out_dim": modulations + code, "hidden_list": [made["latent_width"]]}
+    return {
         "imnet_spec": {"name": "lmmlp", "args": {**render, "mod_scale": True, "mod_shift": True}},
         "hypernet_spec": {"name": "mlp", "args": latent},
-        "local_ensemble": model.ensemble,
+        "local_ensemble": options.get("ensemble", True),
+        **own,
+        "cell_decode": made["cell"],
     }
-    if isinstance(decoder, LMLIIFDecoder):
-        own: dict[str, Any] = {"feat_unfold": decoder.unfold, "mod_input": decoder.compressed}
-    else:
-        assert isinstance(decoder, LMLTEDecoder)
-        own = {"hidden_dim": decoder.fourier_width, "mod_input": True}
-    return {**args, **own, "cell_decode": decoder.cell}

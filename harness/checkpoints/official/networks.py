@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from torch import nn
-
-from baselines.composition import MLPHead
-from baselines.decoders.liif import LIIFDecoder
-from baselines.decoders.lte import LTEDecoder
-from baselines.decoders.metasr import MetaSRDecoder
 from baselines.registry import FIXED_SCALES, parse, unknown
-from baselines.systems.fixed import FixedScaleLookup, FixedScaleSR
-from baselines.systems.implicit import ImplicitSR
 from harness.checkpoints.official import lmf
-from harness.checkpoints.official.adapter import Options, Part, differing, take
+from harness.checkpoints.official.adapter import (
+    Options,
+    Part,
+    decoder_options,
+    differing,
+    take,
+)
 from harness.checkpoints.official.encoders import SWINIR, part_of, spec_of
 from harness.checkpoints.official.plans import Plan, Spec, feature_encoder
 from harness.checkpoints.official.seemore import UNSEEN
@@ -176,13 +174,10 @@ def project_of(name: str, plan: Plan) -> str:
     return "LTE project" if name == "lte" or plan.encoder is SWINIR else "LIIF project"
 
 
-def spec_for(
-    model: ImplicitSR | FixedScaleSR | FixedScaleLookup, method: str, options: Mapping[str, Any]
-) -> Spec:
+def spec_for(method: str, options: Mapping[str, Any]) -> Spec:
     """Make the official specification of one of our networks; the inverse of `plan_of`.
 
     Args:
-        model: the network.
         method: method that it was built as.
         options: options that it was built with.
 
@@ -190,39 +185,40 @@ def spec_for(
         HarnessError: no official project has such a network.
     """
     parts = parse(method)
-    encoder = spec_of(parts.encoder, options.get("encoder") or {}, parts.scale)
-    if isinstance(model, FixedScaleLookup):
-        return {"name": "liif", "args": {"encoder_spec": encoder}}
-    if isinstance(model, FixedScaleSR):
-        return encoder
-    if not isinstance(model.head, MLPHead):
+    if parts.head:
         raise HarnessError(
             f"{method} has no official layout: no code of MoEISR was published.",
             "Share the checkpoint as it is; `harness eval --checkpoint` reads it.",
         )
-    own = lmf.args_of(model) if parts.decoder in lmf.NAMES else _decoder_args(model)
+    encoder = spec_of(parts.encoder, options.get("encoder") or {}, parts.scale)
+    if options.get("lookup"):
+        return {"name": "liif", "args": {"encoder_spec": encoder}}
+    if not parts.decoder:
+        return encoder
+    made = decoder_options(parts, options.get("decoder") or {})
+    arguments = {"lmliif": lmf.arguments, "lmlte": lmf.arguments}.get(parts.decoder, _arguments)
+    own = arguments(parts.decoder, made, options)
     return {"name": parts.decoder, "args": {"encoder_spec": encoder, **own}}
 
 
-def _decoder_args(model: ImplicitSR) -> dict[str, Any]:
-    assert isinstance(model.head, MLPHead)
-    decoder = model.decoder
-    linear = [layer for layer in model.head.mlp.layers if isinstance(layer, nn.Linear)]
-    hidden = [layer.out_features for layer in linear[:-1]]
+def _arguments(decoder: str, made: Options, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the official arguments of LIIF, LTE or Meta-SR from complete options of the decoder."""
+    hidden = list((options.get("head") or {}).get("hidden", [made["width"]] * (made["depth"] - 1)))
     imnet = {"name": "mlp", "args": {"out_dim": 3, "hidden_list": hidden}}
-    if isinstance(decoder, LIIFDecoder):
+    ensemble = options.get("ensemble", True)
+    if decoder == "liif":
         switches = {
-            "local_ensemble": model.ensemble,
-            "feat_unfold": decoder.unfold,
-            "cell_decode": decoder.cell,
+            "local_ensemble": ensemble,
+            "feat_unfold": made["unfold"],
+            "cell_decode": made["cell"],
         }
         return {"imnet_spec": imnet, **{k: v for k, v in switches.items() if not v}}
-    if isinstance(decoder, LTEDecoder):
-        if not model.ensemble:
+    if decoder == "lte":
+        if not ensemble:
             raise HarnessError("The official LTE always has the local ensemble; this one has not.")
-        return {"imnet_spec": imnet, "hidden_dim": decoder.width}
-    if not isinstance(decoder, MetaSRDecoder):
-        raise HarnessError(f"No official project is known for {type(decoder).__name__}.")
+        return {"imnet_spec": imnet, "hidden_dim": made["width"]}
+    if decoder != "metasr":
+        raise HarnessError(f"No official project is known for {decoder}.")
     if hidden != [256]:
         raise HarnessError(f"The official Meta-SR has one hidden layer of 256, not {hidden}.")
     return {}

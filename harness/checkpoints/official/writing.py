@@ -6,17 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
 from baselines.base import SRModel
-from baselines.encoders import EDSR, RDN, SwinIR
-from baselines.names import SAME, Names
-from baselines.systems.fixed import FixedScaleLookup, FixedScaleSR
-from baselines.systems.implicit import ImplicitSR
-from baselines.systems.multiscale import MultiScaleSR
-from baselines.systems.seemore import SeemoRe
+from baselines.registry import Method, parse
 from harness.checkpoints.official import encoders, igconv, seemore
-from harness.checkpoints.official.adapter import NetworkAdapter
+from harness.checkpoints.official.adapter import our_defaults
 from harness.checkpoints.official.bare import pytorch_rdn_names
 from harness.checkpoints.official.constructed import StateDict
 from harness.checkpoints.official.networks import plan_of, project_of, spec_for
@@ -60,22 +53,19 @@ def write_official(
     Raises:
         HarnessError: no official project has such a network.
     """
-    if isinstance(model, MultiScaleSR):
-        plan = igconv.plan_of_method(method, options)
-        state = _official_state(plan, model, memory)
-        content = {memory.get("key", "params"): state}
-        name = igconv.architecture(method)
-        return _written(content, PARAMS, igconv.PROJECT, name, state, model)
-    if not isinstance(model, ImplicitSR | FixedScaleSR | FixedScaleLookup):
+    parts = parse(method)
+    if not parts.encoder:
         raise HarnessError(f"{method} has no weights.")
-    if isinstance(model, FixedScaleSR) and model.input_range == "unit":
-        return _write_bare(model, options, memory)
-    spec = _remembered(memory, method, options) or spec_for(model, method, options)
+    if parts.upsampler:
+        named = (igconv.PROJECT, igconv.architecture(method))
+        return _write_params(igconv.plan_of_method(method, options), model, memory, named)
+    if parts.scale is not None and model.input_range == "unit":
+        return _write_bare(model, parts, options, memory)
+    spec = _remembered(memory, method, options) or spec_for(method, options)
     plan = plan_of(spec["name"], spec["args"])
     state = _official_state(plan, model, memory)
-    entry = {**spec, "sd": state}
-    content = {"model": entry, "epoch": memory.get("epoch", 0)}
-    return _written(content, MODEL_SD, project_of(spec["name"], plan), spec["name"], state, model)
+    content = {"model": {**spec, "sd": state}, "epoch": memory.get("epoch", 0)}
+    return _written(content, MODEL_SD, (project_of(spec["name"], plan), spec["name"]), state, model)
 
 
 def _remembered(memory: Mapping[str, Any], method: str, options: Mapping[str, Any]) -> Spec | None:
@@ -88,49 +78,56 @@ def _remembered(memory: Mapping[str, Any], method: str, options: Mapping[str, An
 
 
 def _write_bare(
-    model: FixedScaleSR, options: Mapping[str, Any], memory: Mapping[str, Any]
+    model: SRModel, parts: Method, options: Mapping[str, Any], memory: Mapping[str, Any]
 ) -> Written:
     """Convert a network whose value range only a bare state dict of its project can express."""
     given = options.get("encoder") or {}
     colours = (given.get("values"), given.get("shifted", False))
-    network = model.network
-    if isinstance(network, SwinIR):
+    if parts.encoder == "swinir":
         if given.get("features", 64) != 64:
             raise HarnessError("The official SwinIR has 64 features before its upsampler.")
-        state = _official_state(_whole(encoders.SWINIR), model, memory)
-        content = {memory.get("key", "params"): state}
-        return _written(content, PARAMS, "SwinIR project", "SwinIR", state, model)
-    if isinstance(network, SeemoRe):
-        return _write_seemore(model, network, memory)
-    if isinstance(network, EDSR) and given.get("residual_scale", 1) != 1:
+        plan = Plan(parts.name, dict(options), encoders.SWINIR, "")
+        return _write_params(plan, model, memory, ("SwinIR project", "SwinIR"))
+    if parts.encoder in seemore.ADAPTERS:
+        return _write_seemore(model, parts, options, memory)
+    if parts.encoder == "edsr" and given.get("residual_scale", 1) != 1:
         raise HarnessError("The EDSR project's state dicts do not say what scales residuals.")
-    if isinstance(network, EDSR) and colours == ("bytes", True):
-        state = _official_state(_whole(encoders.EDSR), model, {**memory, "rgb_range": 255})
-        return _written(dict(state), PLAIN, "EDSR project", "EDSR", state, model)
-    if isinstance(network, RDN) and colours == ("unit", False):
-        plan = _whole(encoders.RDN, pytorch_rdn_names(model.scale))
-        state = _official_state(plan, model, memory)
-        return _written(dict(state), PLAIN, "RDN-pytorch project", "RDN", state, model)
+    if parts.encoder == "edsr" and colours == ("bytes", True):
+        plan = Plan(parts.name, dict(options), encoders.EDSR, "")
+        state = _official_state(plan, model, {**memory, "rgb_range": 255})
+        return _written(dict(state), PLAIN, ("EDSR project", "EDSR"), state, model)
+    if parts.encoder == "rdn" and colours == ("unit", False):
+        assert parts.scale is not None
+        names = pytorch_rdn_names(parts.scale)
+        state = _official_state(Plan(parts.name, {}, encoders.RDN, "", names), model, memory)
+        return _written(dict(state), PLAIN, ("RDN-pytorch project", "RDN"), state, model)
     raise HarnessError("No official layout says what colour values this network works on.")
 
 
-def _write_seemore(model: FixedScaleSR, network: SeemoRe, memory: Mapping[str, Any]) -> Written:
+def _write_seemore(
+    model: SRModel, parts: Method, options: Mapping[str, Any], memory: Mapping[str, Any]
+) -> Written:
     """Convert a SeemoRe; refused where the file would be read as a network of other settings."""
-    state = _official_state(_whole(next(iter(seemore.ADAPTERS.values()))), model, memory)
+    plan = Plan(parts.name, dict(options), seemore.ADAPTERS[parts.encoder], "")
+    written = _write_params(plan, model, memory, (seemore.PROJECT, "SeemoRe"))
+    (state,) = written.content.values()
     told = seemore.found(state).options
+    made = {**our_defaults(parts.encoder), **(options.get("encoder") or {})}
     for name in seemore.UNSEEN:
-        if getattr(network, name) != told[name]:
+        if made[name] != told[name]:
             raise HarnessError(
                 f"The official file does not hold {name}; a SeemoRe of these sizes would be read "
-                f"with {name} {told[name]}, this one has {getattr(network, name)}."
+                f"with {name} {told[name]}, this one has {made[name]}."
             )
-    content = {memory.get("key", "params"): state}
-    return _written(content, PARAMS, seemore.PROJECT, "SeemoRe", state, model)
+    return written
 
 
-def _whole(adapter: NetworkAdapter, names: Names = SAME) -> Plan:
-    """Make the plan of a network that is only an encoder, to place its weights."""
-    return Plan("", {}, adapter, "", names)
+def _write_params(
+    plan: Plan, model: SRModel, memory: Mapping[str, Any], named: tuple[str, str]
+) -> Written:
+    """Convert a network to a state dict under `params`, or under the key that it came with."""
+    state = _official_state(plan, model, memory)
+    return _written({memory.get("key", "params"): state}, PARAMS, named, state, model)
 
 
 def _official_state(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> StateDict:
@@ -139,9 +136,8 @@ def _official_state(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> St
     state = model.state_dict()
     named = {plan.names.official(key): value.detach().cpu() for key, value in state.items()}
     own = {k.removeprefix(place): v for k, v in named.items() if k.startswith(place)}
-    encoder = model.encoder if isinstance(model, ImplicitSR | MultiScaleSR) else model.network
-    assert isinstance(encoder, nn.Module)
-    complete = plan.encoder.constructed.write(own, encoder, memory)
+    options = plan.options.get("encoder") or {}
+    complete = plan.encoder.constructed.write(own, options, memory)
     rest = {k: v for k, v in named.items() if not k.startswith(place)}
     return {**{place + k: v for k, v in complete.items()}, **rest}
 
@@ -149,10 +145,10 @@ def _official_state(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> St
 def _written(
     content: dict[str, Any],
     layout: str,
-    project: str,
-    name: str,
+    named: tuple[str, str],
     state: StateDict,
     model: SRModel,
 ) -> Written:
+    """Describe an official file; `named` has its project and the network's name there."""
     made = len(state) - len(model.state_dict())
-    return Written(content, layout, project, name, len(state), made)
+    return Written(content, layout, *named, len(state), made)
