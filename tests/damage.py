@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from harness.checkpoints.store import FORMAT, VALUES, values_hash
+
 # What a field is replaced by: every kind that a checkpoint can hold, and values that hurt.
 OTHERS: list[Callable[[], Any]] = [
     lambda: None,
@@ -103,6 +105,8 @@ def _copied(content: Any) -> Any:
 def saved(content: Any, old: bool = False) -> bytes:
     """The bytes of `torch.save`, in today's format or in that of PyTorch before 1.6."""
     buffer = io.BytesIO()
+    if isinstance(content, dict) and content.get("format") == FORMAT:
+        content = {**content, VALUES: values_hash(content)}
     torch.save(content, buffer, _use_new_zipfile_serialization=not old)
     return buffer.getvalue()
 

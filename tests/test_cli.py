@@ -578,7 +578,7 @@ def test_weights_that_are_not_finite_are_refused(harness, tmp_path):
     content = torch.load(path, weights_only=True)
     name = sorted(content["state_dict"])[0]
     content["state_dict"][name][0] = float("nan")
-    torch.save(content, path)
+    checkpoints.save(path, content)
     status, _, err = harness("import-checkpoint", path)
     assert status == 1
     assert f"{name} holds values that are not finite" in err

@@ -343,6 +343,17 @@ def test_tables_are_bounded_by_the_weights(folder):
         open_checkpoint(write(content))
 
 
+def test_weights_in_each_others_places_are_refused(folder):
+    """With right checksums: as a file whose records were exchanged by somebody."""
+    content = torch.load(write(ours()))
+    state = content["state_dict"]
+    first, second = [key for key, value in state.items() if value.shape == (8, 8, 3, 3)][:2]
+    state[first], state[second] = state[second], state[first]
+    torch.save(content, "ours.pt")
+    with pytest.raises(HarnessError, match="not those that were written"):
+        open_checkpoint("ours.pt")
+
+
 def write(content: dict[str, Any]) -> Path:
     """One of our checkpoints as a file."""
     checkpoints.save(Path("ours.pt"), {k: v for k, v in content.items() if k != "format"})
@@ -422,8 +433,7 @@ def test_training_does_not_go_on_from_other_averages(state, folder):
 
 @pytest.mark.parametrize(("step", "state"), [(7, None), (1, None), (2, {})])
 def test_training_goes_on_from_averages_of_its_own_step(step, state, folder):
-    content = ours(steps=2)
-    content["step"] = step
+    content = {**ours(steps=2), "finished": False, "total_steps": 9, "step": step}
     if state is not None:
         content["optimizer"] = {**content["optimizer"], "state": state}
     model = network("edsr-liif")

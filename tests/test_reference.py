@@ -20,7 +20,7 @@ from tiny import (
 )
 
 from baselines import parse
-from harness import profiles
+from harness import checkpoints, profiles
 from harness.checkpoints import load_model, open_checkpoint, read, reference
 from harness.checkpoints.safetensors_files import read_safetensors
 from harness.common.errors import HarnessError, UsageError
@@ -183,7 +183,8 @@ def test_what_cannot_be_shipped_is_said(shipped, harness, monkeypatch):
     status, out, err = harness("ship", "half.pt", *TINY[2:])
     assert (status, out) == (0, "No network was shipped.\n")
     assert "half.pt is left out: its training is not finished." in err
-    torch.save({key: content[key] for key in ("format", "method", "build", "state_dict")}, "x.pt")
+    kept = {key: content[key] for key in ("method", "build", "state_dict")}
+    checkpoints.save(Path("x.pt"), kept)
     assert "x.pt does not say how it was trained" in harness("ship", "x.pt", *TINY[2:])[2]
     trained().with_name("log.jsonl").write_text("{}\n")
     assert "log.jsonl, cannot be read" in harness("ship", trained(), *TINY[2:])[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +36,9 @@ from harness.profiles.recipe import LARGEST_SEED, Recipe
 FORMAT = "moeisr-harness/2"
 # Its weights have the names of our modules instead of the official ones.
 _FIRST_FORMAT = "moeisr-harness/1"
+
+
+VALUES = "values"
 
 
 class _Part(BaseModel):
@@ -147,10 +150,23 @@ def _identity(network: SRModel, options: Mapping[str, Any]) -> str:
     return hashlib.sha256(f"{weights} {json.dumps(settings, sort_keys=True)}".encode()).hexdigest()
 
 
+def values_hash(content: Mapping[str, Any]) -> str:
+    """Compute a hash of every tensor and its place, of which a file's checksums say nothing."""
+    return weights_hash(dict(_tensors(content)))
+
+
+def _tensors(value: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield place, value
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _tensors(part, f"{place}/{key}")
+
+
 def save(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint of our format; the old file stays until the new one is complete."""
     buffer = io.BytesIO()  # torch.save hides what the file system says behind a RuntimeError
-    torch.save({"format": FORMAT, **content}, buffer)
+    torch.save({**content, "format": FORMAT, VALUES: values_hash(content)}, buffer)
     with replacing(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
 
@@ -179,6 +195,8 @@ def _read(path: Path) -> tuple[dict[str, Any], bool]:
         _check_ours(path, content)
         if content["format"] == _FIRST_FORMAT:
             content = _renamed(path, content)
+        elif place.suffix != SUFFIX and content.get(VALUES) != values_hash(content):
+            raise _incomplete(path, "its weights are not those that were written")
     return content, checksums
 
 
@@ -227,7 +245,7 @@ def _from_ours(path: Path, content: dict[str, Any], asked: str | None) -> Loaded
         raise _incomplete(path, str(error)) from error
     # A profile names its networks' sizes; an imported network has the paper's or no name.
     name = method_name(method, options) if content.get("imported") else method
-    left_out = {"state_dict", "optimizer", "unaveraged"}
+    left_out = {"state_dict", "optimizer", "unaveraged", VALUES}
     meta = {k: v for k, v in content.items() if k not in left_out}
     if meta.get("finished") is False:
         at = f"step {meta.get('step')} of {meta.get('total_steps')}"

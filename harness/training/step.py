@@ -70,8 +70,9 @@ class State:
             self.step, self.seconds = content["step"], content["seconds"]
             averages = content["optimizer"]["state"].values()
             averaged = max((int(each["step"]) for each in averages), default=0)
-            # The encoder has a gradient in every step. A finished run may lack the averages.
-            if averaged != self.step and not content.get("finished"):
+            # The encoder has a gradient in every step. A finished run may lack all averages.
+            needed = averages or not content.get("finished")
+            if needed and averaged != self.step:
                 raise ValueError(f"its step is {self.step}, its optimizer's {averaged}")
             self.validation = dict(content["validation"])
         except DAMAGE as error:
