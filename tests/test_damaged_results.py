@@ -172,13 +172,13 @@ def read_plan(folder: Path, seed: int) -> str:
 
 def read_log(folder: Path, seed: int) -> str:
     path = folder / "log.jsonl"
-    log = Log(path, 0)
+    log = Log(path, 0, RUN)
     for step in range(50, 350, 50):
         log.add(step=step, epoch=step // 100, lr=1e-4, seconds=0.1 * step, loss=1 / step, l1=0.5)
     written = [checksums.parse(line) for line in path.read_text().splitlines()]
     path.write_bytes(damaged(path.read_bytes(), seed))
     before = path.read_bytes()
-    Log(path, 300).add(step=350, loss=0.5)
+    Log(path, 300, RUN).add(step=350, loss=0.5)
     *found, last = [checksums.parse(line) for line in path.read_bytes().splitlines()]
     assert last == {"step": 350, "loss": 0.5}
     assert all(line in written for line in found), "read as something else"
@@ -374,13 +374,15 @@ def test_old_rows_and_plans_are_read():
 
 # Logs
 
+RUN = "0123456789"
+
 
 def test_damaged_lines_of_a_log_are_set_aside_and_those_at_its_end_dropped(capsys):
     good = [b'{"step": 50, "loss": 1.0}', b'{"step": 100, "loss": 0.5}']
     for line in (b"{", b"[]", b"5", b'{"step": "x"}', b'{"step": null}', b"\xff\0", b"[" * 10**5):
         path = Path("log.jsonl")
         path.write_bytes(b"\n".join([good[0], line, good[1], line, b'{"step": 150, "lo']))
-        Log(path, 200)
+        Log(path, 200, RUN)
         assert path.read_bytes().splitlines() == good
         assert path.with_suffix(".damaged").read_bytes() == line + b"\n"
         said = " ".join(capsys.readouterr().err.split())
@@ -398,24 +400,38 @@ def test_lines_of_a_log_that_stand_twice_or_out_of_order_are_set_aside(capsys):
         ([validated, first, second], [validated, second]),
     ):
         Path("log.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
-        Log(Path("log.jsonl"), 200)
+        Log(Path("log.jsonl"), 200, RUN)
         assert Path("log.jsonl").read_bytes().splitlines() == kept
         assert len(Path("log.damaged").read_bytes().splitlines()) == 1
         assert "1 damaged lines" in " ".join(capsys.readouterr().err.split())
         Path("log.damaged").unlink()
 
 
+def test_lines_of_another_run_are_set_aside():
+    path = Path("log.jsonl")
+    for run, at in ((RUN, 50), ("another", 100), (RUN, 150)):
+        other = Path(f"{run}.jsonl")
+        Log(other, 0, run).add(step=at, loss=0.1)
+        with path.open("ab") as file:
+            file.write(other.read_bytes())
+        other.unlink()
+    lines = path.read_bytes().splitlines()
+    Log(path, 200, RUN)
+    assert path.read_bytes().splitlines() == [lines[0], lines[2]]
+    assert path.with_suffix(".damaged").read_bytes() == lines[1] + b"\n"
+
+
 def test_a_file_of_another_kind_in_the_place_of_a_log_is_set_aside():
     lines = b"".join(b"line %d\n" % n for n in range(5))
     Path("log.jsonl").write_bytes(lines)
-    Log(Path("log.jsonl"), 200)
+    Log(Path("log.jsonl"), 200, RUN)
     assert lines.startswith(Path("log.damaged").read_bytes())
     assert len(Path("log.damaged").read_bytes().splitlines()) == 4
 
 
 def test_an_unfinished_line_that_happens_to_be_json_is_dropped():
     Path("log.jsonl").write_text('{"step": 50}\n{"step": 100}')
-    Log(Path("log.jsonl"), 100).add(step=100)
+    Log(Path("log.jsonl"), 100, RUN).add(step=100)
     steps = [json.loads(line)["step"] for line in Path("log.jsonl").read_text().splitlines()]
     assert steps == [50, 100]
 

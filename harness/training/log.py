@@ -15,17 +15,23 @@ from harness.common.progress import say
 class Log:
     """Log with one line per interval; lines after the resumed step are dropped.
 
-    A damaged line at the end, which a crash leaves, is dropped too. Other damaged lines, and lines
-    that stand twice or behind a later one, are moved to `log.damaged`.
+    A damaged line at the end, which a crash leaves, is dropped too. Other damaged lines, lines of
+    another run, and lines that stand twice or behind a later one, are moved to `log.damaged`.
+
+    Args:
+        path: the file.
+        step: step that the run goes on from.
+        run: fingerprint of the run's recipe.
     """
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(self, path: Path, step: int, run: str) -> None:
         self.path = path
+        self.run = run
         text = path.read_bytes() if path.exists() else b""
         *lines, rest = text.split(b"\n")
-        if lines and _place_of(lines[-1]) is None:
+        if lines and _place_of(lines[-1], run) is None:
             rest = lines.pop()
-        kept, damaged = _sorted_out(lines, step)
+        kept, damaged = _sorted_out(lines, step, run)
         self._set_aside(damaged)
         if rest or len(kept) != len(lines):
             with replacing(path) as temporary:
@@ -47,7 +53,7 @@ class Log:
         """
         try:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(checksums.with_checksum(values)) + "\n")
+                file.write(json.dumps(checksums.with_checksum({**values, "run": self.run})) + "\n")
         except OSError as error:
             raise HarnessError(
                 f"Cannot write {self.path}: {error.strerror or error}",
@@ -55,12 +61,12 @@ class Log:
             ) from error
 
 
-def _sorted_out(lines: list[bytes], step: int) -> tuple[list[bytes], list[bytes]]:
-    """Select the lines up to a step, and those that are damaged or not in order."""
+def _sorted_out(lines: list[bytes], step: int, run: str) -> tuple[list[bytes], list[bytes]]:
+    """Select the lines up to a step, and those that are damaged, foreign or not in order."""
     kept, damaged = [], []
     last = (-1, False)
     for line in lines:
-        place = _place_of(line)
+        place = _place_of(line, run)
         if place is None or place <= last:
             damaged.append(line)
             continue
@@ -70,15 +76,17 @@ def _sorted_out(lines: list[bytes], step: int) -> tuple[list[bytes], list[bytes]
     return kept, damaged
 
 
-def _place_of(line: bytes) -> tuple[int, bool] | None:
+def _place_of(line: bytes, run: str) -> tuple[int, bool] | None:
     """Read a line's place in the log: step, and whether it is of validation, which comes last.
 
     Returns:
-        None where the line is damaged.
+        None where the line is damaged or of another run; earlier versions did not say of which.
     """
     try:
         values: dict[str, Any] = checksums.parse(line)
     except ValueError:
+        return None
+    if values.pop("run", run) != run:
         return None
     numbers = all(type(value) in (int, float) for value in values.values())
     step = values.get("step")

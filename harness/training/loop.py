@@ -182,7 +182,7 @@ def _loop(
     run: Run, state: State, source: PatchSource | DenseSource, total: int, data: Dataset
 ) -> None:
     settings = run.settings
-    log = Log(run.folder / "log.jsonl", state.step)
+    log = Log(run.folder / "log.jsonl", state.step, run.recipe.fingerprint)
     validator = _validator(run)
     facts = _facts(run, data)
     clock = _Clock(state.seconds, state.step)
