@@ -180,7 +180,7 @@ def read_log(folder: Path, seed: int) -> str:
     before = path.read_bytes()
     Log(path, 300, RUN).add(step=350, loss=0.5)
     *found, last = [checksums.parse(line) for line in path.read_bytes().splitlines()]
-    assert last == {"step": 350, "loss": 0.5}
+    assert last == {"step": 350, "loss": 0.5, "run": RUN}
     assert all(line in written for line in found), "read as something else"
     aside = path.with_suffix(".damaged")
     if aside.exists():
