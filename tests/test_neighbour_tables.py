@@ -11,14 +11,13 @@ from tiny import Harness
 
 from harness.experiments.published import published
 
+UNTRAINED = ("--no-train", "--no-figures", "--profile", "quick")
 SIZES = ["SeemoRe-T", "SeemoRe-B", "SeemoRe-L"]
 
 
 def document(harness: Harness, experiment: str, *more: str) -> dict[str, Any]:
     """The JSON report of a run that trains nothing, under `quick`."""
-    found: dict[str, Any] = json.loads(
-        harness.good("run", experiment, "--no-train", "--no-figures", "--json", *more)
-    )
+    found: dict[str, Any] = json.loads(harness.good("run", experiment, *UNTRAINED, "--json", *more))
     return found
 
 
@@ -80,8 +79,8 @@ def test_igconv_beside_the_papers_rows(
 @pytest.mark.parametrize("experiment", ["seemore-table1", "igconv-table2"])
 def test_neighbours_are_not_captioned_as_moeisr(experiment: str, harness: Harness):
     """No expert's MLP, no Table 3 of another paper; and nothing is said of SSIM of no image."""
-    harness.good("run", experiment, "--no-train", "--no-figures")
-    text = Path(f"reports/{experiment}.md").read_text()
+    harness.good("run", experiment, *UNTRAINED)
+    text = Path(f"reports/quick/{experiment}.md").read_text()
     for words in (
         "mapper",
         "Table 3 takes",
@@ -98,8 +97,8 @@ def test_neighbours_are_not_captioned_as_moeisr(experiment: str, harness: Harnes
 
 def test_a_part_that_was_not_counted_says_so(harness: Harness):
     """Rows that a run leaves out keep their line, with the reason."""
-    harness.good("run", "seemore-table1", "--no-train", "--no-figures", "--methods", "seemore-t-*")
-    text = Path("reports/seemore-table1.md").read_text()
+    harness.good("run", "seemore-table1", *UNTRAINED, "--methods", "seemore-t-*")
+    text = Path("reports/quick/seemore-table1.md").read_text()
     section = text.partition("## MACs (GMACs)")[2].partition("\n## ")[0]
     rows = [[c.strip() for c in r.split("|")[1:-1]] for r in section.splitlines() if r[:1] == "|"]
     (lost,) = [row for row in rows if row[0] == "SeemoRe-B"]

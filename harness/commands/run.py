@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 @click.option(
     "--no-train",
     is_flag=True,
-    help="Use the networks that there are. Multiply-adds that need no weights are still counted.",
+    help="Use the networks that there are. MACs that need no weights are still counted, but not "
+    "under the profile reference.",
 )
 @click.option(
     "--retrain",
@@ -58,9 +59,11 @@ def run(
     \b
     EXPERIMENT is one of
       table1 to table5, figure1, figure3, figure4, figure5, controllable (MoEISR)
+      table2-edsr (Table 2's sets over EDSR, for the networks that come with the package)
       lmf-costs, seemore-table1, igconv-table2, igconv-table3, igconv-costs
         (its neighbours)
-      compare (of no paper: every system at every scale, with its costs)
+      compare, budget (of no paper: every system at every scale, with its costs; one checkpoint
+        of MoEISR at many costs)
 
     Under the profile `reference` nothing is trained without --retrain: its networks come with the
     package, and methods without one are left out.
