@@ -179,9 +179,7 @@ class CellId:
     @property
     def key(self) -> str:
         """Ten hexadecimal digits that change with any attribute."""
-        # Commands read scales as 2.0, experiments have 2: the same cell.
-        scale = int(self.scale) if float(self.scale).is_integer() else self.scale
-        decides = {**asdict(self), "scale": scale, "schema": 1}
+        decides = {**asdict(self), "schema": 1}
         # Under the names that they have had since the first cells, and only where they are set.
         later = {"cmsr": decides.pop("rendering"), "memory_mib": decides.pop("memory_mib")}
         decides |= {name: value for name, value in later.items() if value}
@@ -198,7 +196,10 @@ class CellId:
 
 def is_of(row: Mapping[str, Any], name: str) -> bool:
     """Tell whether a row, as `CellFile` reads it, is of the cell that a file has its name from."""
-    return CellId(**{field.name: row[field.name] for field in fields(CellId)}).key in name
+    decides = {field.name: row[field.name] for field in fields(CellId)}
+    scale = row["scale"]
+    written = [scale, int(scale)] if scale.is_integer() else [scale]  # experiments have whole ones
+    return any(CellId(**{**decides, "scale": each}).key in name for each in written)
 
 
 class CellFile:
