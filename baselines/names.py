@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,23 +80,26 @@ class Named(nn.Module):
 
 
 def _as_written(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
-    """Rename the entries of a module in a state dict, whose order stays."""
+    """Rename the entries of a module in a state dict to the official ones."""
     assert isinstance(module, Named)
-    for key in [key for key in state if key.startswith(prefix)]:
-        value = state.pop(key)
-        state[prefix + module.names.official(key.removeprefix(prefix))] = value
+    _rename(state, prefix, module.names.official)
 
 
 def _as_read(module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
     """Rename official entries of a state dict back to those of a module."""
     assert isinstance(module, Named)
+    _rename(state, prefix, module.names.ours)
+
+
+def _rename(state: dict[str, Any], prefix: str, translate: Callable[[str], str]) -> None:
+    """Rename what lies below a prefix; its order stays."""
     for key in [key for key in state if key.startswith(prefix)]:
         value = state.pop(key)
-        state[prefix + module.names.ours(key.removeprefix(prefix))] = value
+        state[prefix + translate(key.removeprefix(prefix))] = value
 
 
 def officially_named(network: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
-    """Rename a state dict by the names of a network's parameters, as files of before 0.3 have it.
+    """Give a state dict of the first format, by names of parameters, its official names.
 
     Args:
         network: the network; it may be without values.

@@ -262,3 +262,16 @@ def cmsr_for(path: Path, subject: Subject, foreign: bool = False) -> Cmsr:
             "nevertheless; their bound of the error is then void, and said to be.",
         )
     return Cmsr(stored, foreign=True)
+
+
+def prepared(subject: Subject, scale: float, rendering: Cmsr | None) -> SRModel:
+    """Prepare a network for one scale: as it is rendered, with what the scale alone decides.
+
+    Raises:
+        UsageError: it cannot be rendered so at this scale (a budget that is too small).
+    """
+    model = rendering.of(subject.model, scale) if rendering else subject.model
+    try:
+        return model.at_scale(scale)
+    except ValueError as error:
+        raise UsageError(f"{subject.method} at x{scale:g}: {error}.") from error

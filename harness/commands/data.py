@@ -35,7 +35,7 @@ def data() -> None:
 @data_root_option
 @json_option
 def list_datasets(data_root: Path | None, as_json: bool) -> None:
-    """What there is, what is here, how to get it.
+    """List every dataset: what is here, and how to get the rest.
 
     Images are counted, not read; `verify` reads them.
     """

@@ -11,9 +11,11 @@ import click
 from harness.commands.options import (
     Setup,
     checkpoint_option,
+    datasets_option,
     json_option,
+    protocol_option,
     rendering_options,
-    scale_factor,
+    scales_option,
     show,
     table,
     with_setup,
@@ -46,15 +48,9 @@ NOTES = {
 )
 @click.argument("method", required=False)
 @checkpoint_option
-@click.option("--dataset", "names", multiple=True, required=True, help="Several by repeating.")
-@click.option(
-    "--scale",
-    "scales",
-    type=scale_factor,
-    multiple=True,
-    help="Several by repeating. Default: 2, 3 and 4; a fixed-scale network's own.",
-)
-@click.option("--protocol", help="benchmark, div2k or full. Default: the dataset's own.")
+@datasets_option
+@scales_option(help="Several by repeating. Default: 2, 3 and 4; a fixed-scale network's own.")
+@protocol_option
 @with_setup("profile", "precision", "data_root", "device", "results")
 @rendering_options
 @click.option("--force", is_flag=True, help="Measure finished cells again.")

@@ -123,6 +123,13 @@ reports_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON on standard output instead of a table."
 )
+datasets_option = click.option(
+    "--dataset", "names", multiple=True, required=True, help="Several by repeating."
+)
+scales_option = partial(click.option, "--scale", "scales", type=scale_factor, multiple=True)
+protocol_option = click.option(
+    "--protocol", help="benchmark, div2k or full. Default: the dataset's own."
+)
 # Of commands that write one file (`harness.common.files.check_output`).
 force_option = click.option("--force", is_flag=True, help="Replace OUT if it is there.")
 no_figures_option = click.option("--no-figures", is_flag=True, help="Write tables only.")

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.evaluate import check_wanted, measured_rows
-from harness.commands.options import Setup, json_option, scale_factor, show, table, with_setup
+from harness.commands.options import (
+    Setup,
+    datasets_option,
+    json_option,
+    protocol_option,
+    scales_option,
+    show,
+    table,
+    with_setup,
+)
 from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,16 +34,10 @@ if TYPE_CHECKING:
 )
 @click.argument("a")
 @click.argument("b")
-@click.option("--dataset", "names", multiple=True, required=True, help="Several by repeating.")
-@click.option(
-    "--scale",
-    "scales",
-    type=scale_factor,
-    multiple=True,
-    help="Several by repeating. Default: 2, 3 and 4.",
-)
+@datasets_option
+@scales_option(help="Several by repeating. Default: 2, 3 and 4.")
 @click.option("--metric", default="psnr", show_default=True, help="psnr, ssim or a registered one.")
-@click.option("--protocol", help="benchmark, div2k or full. Default: the dataset's own.")
+@protocol_option
 @click.option(
     "--within",
     "margin",
@@ -60,6 +63,7 @@ def versus(
     A and B are methods, whose networks under the profile are taken, or checkpoints (a file, or
     reference:NAME). What was not measured before is measured, and kept as `harness eval` keeps it.
     """
+    from harness.measure.statistics import CONFIDENCE
     from harness.metrics import METRICS
 
     if metric not in METRICS:
@@ -73,7 +77,7 @@ def versus(
         "a": {"method": first.method, "weights": first.checkpoint, "origin": first.origin},
         "b": {"method": second.method, "weights": second.checkpoint, "origin": second.origin},
         "metric": metric,
-        "confidence": 0.95,
+        "confidence": CONFIDENCE,
         "cells": lines,
         "notes": NOTES,
     }

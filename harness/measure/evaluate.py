@@ -17,10 +17,10 @@ from torch import Tensor
 
 from baselines.base import SRModel
 from baselines.macs import MacCount
-from harness.checkpoints.cmsr_table import Cmsr
+from harness.checkpoints.cmsr_table import Cmsr, prepared
 from harness.checkpoints.subject import Subject
 from harness.common.device import PeakMemory, describe, synchronise
-from harness.common.errors import HarnessError, UsageError
+from harness.common.errors import HarnessError
 from harness.common.versions import versions
 from harness.data.degrade import Pair, TooSmallError, unit
 from harness.data.pairs import PairStore
@@ -78,17 +78,6 @@ class Task:
         """The subject's network, as it is rendered."""
         rendering = self.rendering
         return rendering.of(subject.model, self.scale) if rendering else subject.model
-
-    def prepared(self, subject: Subject) -> SRModel:
-        """The network as it is rendered, with what the scale alone decides.
-
-        Raises:
-            UsageError: it cannot be rendered so at this scale (a budget that is too small).
-        """
-        try:
-            return self.model(subject).at_scale(self.scale)
-        except ValueError as error:
-            raise UsageError(f"{subject.method} at x{self.scale:g}: {error}.") from error
 
     def cell(self, subject: Subject) -> CellId:
         """Return the identity of the cell."""
@@ -229,7 +218,7 @@ def measure_image(
         reason = f"too small: nothing is left inside a border of {border} pixels"
         return _row(subject, task, replace(image, reason=reason))
     model = task.model(subject)
-    ready = ready or task.prepared(subject)
+    ready = ready or prepared(subject, task.scale, task.rendering)
     made = _timed_upscale(ready, subject.device, pair, task, pairs.bytes)
     macs = model.count(image.lr_size, image.hr_size, made.sr.choice)
     values, reason = _scores(
@@ -346,7 +335,7 @@ def measure_cell(
         missing = list(task.items) if force else task.missing(found)
         ready = None
         if missing and not is_counted(task.protocol):
-            ready = task.prepared(subject)
+            ready = prepared(subject, task.scale, task.rendering)
             warm_up(ready, task.settings)
         try:
             for item in missing:

@@ -55,7 +55,11 @@ def announce(job: Job) -> None:
     if job.places.data_root and used and not any(SPECS[data.name].layout for data in used):
         say(f"  data root  NOT USED: the sets of profile {profile.name} are part of the harness")
     say(f"  results    {job.places.results / profile.name}")
-    ready = [method for method in job.methods if job.datasets and not _lacks_network(job, method)]
+    ready = [
+        method
+        for method in job.methods
+        if job.datasets and (not _needs_shipped(job, method) or existing_networks(job, method))
+    ]
     for warning in description.full_size_warning(profile, ready):
         say(f"  {warning}")
     trained = job.trained_methods() if job.trains else []
@@ -155,16 +159,14 @@ def _existing(job: Job, method: str) -> list[Subject]:
     files = existing_networks(job, method)
     if files:
         return [open_subject(path, job.device, method) for path in files]
-    if _lacks_network(job, method) or not shapes_suffice(job, method):
+    if _needs_shipped(job, method) or not shapes_suffice(job, method):
         return []
     return [shapes_subject(method, job.profile)]
 
 
-def _lacks_network(job: Job, method: str) -> bool:
-    """Tell whether a method is left out of a run under a profile that trains nothing unasked."""
-    if job.trains or job.profile.trains or not needs_weights(job.experiment, method):
-        return False
-    return not existing_networks(job, method)
+def _needs_shipped(job: Job, method: str) -> bool:
+    """Tell whether a method without a network is left out: its profile trains nothing unasked."""
+    return not (job.trains or job.profile.trains) and needs_weights(job.experiment, method)
 
 
 def existing_networks(job: Job, method: str) -> list[Path]:

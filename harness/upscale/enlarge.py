@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.base import SRModel, Streamed
+from baselines.base import Streamed
 from baselines.macs import MacCount
 from baselines.systems.bicubic import Resize
-from harness.checkpoints.cmsr_table import Cmsr
+from harness.checkpoints.cmsr_table import Cmsr, prepared
 from harness.checkpoints.subject import Subject
-from harness.common.errors import HarnessError, UsageError
+from harness.common.errors import HarnessError
 from harness.common.files import replacing
 from harness.common.progress import Bar, bar
 from harness.data.degrade import quantise, unit
@@ -49,7 +49,7 @@ def begin(
 ) -> Streamed:
     """Start the enlarged image, which is made strip by strip. Args: as `enlarge_file`."""
     return stream(
-        _prepared(subject, scale, rendering),
+        prepared(subject, scale, rendering),
         unit(source.rgb)[None],
         scale,
         size,
@@ -57,15 +57,6 @@ def begin(
         memory=settings.memory,
         stored=source.rgb.dtype,
     )
-
-
-def _prepared(subject: Subject, scale: float, rendering: Cmsr | None) -> SRModel:
-    """The network as it is rendered, with what the scale alone decides."""
-    model = rendering.of(subject.model, scale) if rendering else subject.model
-    try:
-        return model.at_scale(scale)
-    except ValueError as error:
-        raise UsageError(f"{subject.method} at x{scale:g}: {error}.") from error
 
 
 def enlarged_rows(

@@ -196,7 +196,7 @@ def spec_for(method: str, options: Mapping[str, Any]) -> Spec:
     if not parts.decoder:
         return encoder
     made = decoder_options(parts, options.get("decoder") or {})
-    arguments = {"lmliif": lmf.arguments, "lmlte": lmf.arguments}.get(parts.decoder, _arguments)
+    arguments = lmf.arguments if parts.decoder in lmf.NAMES else _arguments
     own = arguments(parts.decoder, made, options)
     return {"name": parts.decoder, "args": {"encoder_spec": encoder, **own}}
 
