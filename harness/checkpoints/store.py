@@ -288,7 +288,7 @@ def _kept(path: Path, official: Official) -> dict[str, Any]:
     layout = f"{path.name}, in the layout of the {official.project}"
     note = f" ({official.note})" if official.note else ""
     return {
-        "method": official.plan.method,
+        "method": official.plan.method.name,
         "build": official.plan.options,
         "name": path.name if path.stem in methods() else path.stem,
         "origin": f"{layout}{note}; its training is not known",
