@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines import parse
 from harness import checkpoints
 from harness.checkpoints import Loaded, reference
 from harness.checkpoints.reference import About, Shipped
@@ -52,8 +51,7 @@ def ship(path: Path, data_root: Path | None, cache: Path | None) -> About | None
     if not content.get("finished"):
         return None
     original = checkpoints.open_checkpoint(path)
-    only = parse(original.method).only_scales
-    scale = 2 if only is None else only[0]
+    scale = (original.model.scales or (2,))[0]
     settings = Validation(dataset=DATASET, scale=scale, images=5)
     psnr_of = Validator(settings, find(DATASET, data_root), cache)
     expected = psnr_of(original.model)
