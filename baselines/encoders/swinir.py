@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from baselines.base import Encoder, Range
 from baselines.encoders.colours import DIV2K_MEAN
-from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler, upsample
+from baselines.encoders.edsr import conv3x3, tail_of, upsample
 from baselines.fast.banding import in_bands, spans
 from baselines.names import Names
 from baselines.windows import mirrored, whole_windows
@@ -384,11 +384,7 @@ class SwinIR(WindowTransformer):
             if features is None
             else nn.Sequential(conv3x3(channels, features), nn.LeakyReLU())
         )
-        self.tail = (
-            nn.Identity()
-            if scale is None
-            else nn.Sequential(pixel_shuffle_upsampler(width, scale), conv3x3(width, 3))
-        )
+        self.tail = tail_of(width, scale)
         mean = torch.zeros(3) if scale is None else torch.tensor(DIV2K_MEAN)
         self.register_buffer("mean", mean[:, None, None], persistent=False)
         self.mean: Tensor
