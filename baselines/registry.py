@@ -105,8 +105,8 @@ class HeadFamily:
     Attributes:
         name: the word, as in `edsr-<name>-liif-s`.
         variants: words that may follow the decoder's name, each with an explanation in one line.
-        build: makes a head from (decoder, latent_channels, variant, **options).
-        options: names that `build` takes as options.
+        build: makes a head from (decoder, latent_channels, variant, *, ...); its keyword
+            arguments are the options of its networks.
         ablations: suffixes of its methods.
         label: label of its methods in tables, with {decoder} and {variant}.
     """
@@ -114,7 +114,6 @@ class HeadFamily:
     name: str
     variants: Mapping[str, str]
     build: Callable[..., Head]
-    options: tuple[str, ...]
     ablations: tuple[Ablation, ...] = ()
     label: str = "{decoder}-{variant}"
 
@@ -428,10 +427,10 @@ def _nearest(name: str, options: Sequence[str], count: int) -> list[str]:
 
 
 def _check_options(
-    part: str, given: Mapping[str, object], made_by: Callable[..., object], taken: str = ""
+    part: str, given: Mapping[str, object], made_by: Callable[..., object], *decided: str
 ) -> None:
-    """Refuse options that the maker of a part does not take; `taken` is set by the method."""
-    known = [name for name in inspect.signature(made_by).parameters if name != taken]
+    """Refuse options that the maker of a part does not take, or that are decided otherwise."""
+    known = [name for name in inspect.signature(made_by).parameters if name not in decided]
     for key in given:
         if key not in known:
             raise TypeError(unknown(f"{part} option", key, known))
@@ -564,9 +563,7 @@ def _make_head(method: Method, feeder: Decoder, channels: int, given: Mapping[st
         _check_options("head", given, feeder.own_mlp)
         return MLPHead(feeder.own_mlp(**given))
     family, options = heads()[method.head], _changed(method, given, method.changes.head)
-    for key in options:
-        if key not in family.options:
-            raise TypeError(unknown("head option", key, family.options))
+    _check_options("head", options, family.build, "decoder", "latent_channels", "variant")
     made = family.build(feeder, channels, method.variant, **options)
     if max(method.changes.balance, default=0) > len(made.mlps):
         raise UnknownMethodError(f"{method.name}: it has {len(made.mlps)} experts only")

@@ -135,11 +135,11 @@ def transformer_sizes(state: State, pixels: int = 1) -> dict[str, Any]:
     channels = state["conv_first.weight"].shape[0]
     biases, heads = state[f"{first}.attn.relative_position_bias_table"].shape
     return {
+        "window": pixels * ((math.isqrt(biases) + 1) // 2),
         "channels": channels,
         "depths": [depths[str(g)] for g in range(count(state, r"layers\.(\d+)\.residual_group"))],
         "heads": heads,
         "ratio": state[f"{first}.mlp.fc1.weight"].shape[0] // channels,
-        "window": pixels * ((math.isqrt(biases) + 1) // 2),
     }
 
 

@@ -76,33 +76,39 @@ class Constructed:
         return [entry for entry in found if entry.keys]
 
 
-class ColourShift(Constructed):
-    """EDSR's and RCAN's 1x1 convolutions that take and add the mean colour.
+_SHIFT = r"(sub|add)_mean\.(weight|bias)"
 
-    Args:
-        called: whether the official network calls them, on images in [0, 1]; the LIIF family does
-            not.
-    """
+
+class ColourShift(Constructed):
+    """1x1 convolutions of EDSR and RCAN that take and add the mean colour."""
 
     reasons: ClassVar[Mapping[str, str]] = {
-        r"(sub|add)_mean\.(weight|bias)": "colour shift by constants; made anew where it is used",
+        _SHIFT: "colour shift by constants; the LIIF family does not use it"
     }
 
-    def __init__(self, called: bool = False) -> None:
-        self.called = called
-
     def read(self, state: State, options: Options) -> dict[str, float]:
-        """Check the colour shift; see `Constructed.read`."""
+        """Find the range of the colours; see `Constructed.read`."""
         del options
         found = shift_range(state)
-        if self.called and found != 1:
-            raise HarnessError("The checkpoint's colour shift is not that of images in [0, 1].")
         return {} if found is None else {"rgb_range": found}
 
     def write(self, state: State, options: Options, memory: Mapping[str, float]) -> State:
         """Add the colour shift; see `Constructed.write`."""
         del options
         return {**_colour_shift(memory.get("rgb_range", 1)), **state}
+
+
+class CalledShift(ColourShift):
+    """Colour shift that the official network calls, on images in [0, 1]."""
+
+    reasons: ClassVar[Mapping[str, str]] = {_SHIFT: "colour shift by constants; made anew"}
+
+    def read(self, state: State, options: Options) -> dict[str, float]:
+        """Check the colour shift; see `Constructed.read`."""
+        found = super().read(state, options)
+        if found.get("rgb_range") != 1:
+            raise HarnessError("The checkpoint's colour shift is not that of images in [0, 1].")
+        return found
 
 
 def _colour_shift(rgb_range: float) -> dict[str, Tensor]:
@@ -210,7 +216,7 @@ SRFORMER = WindowTables(
 )
 _OF_ENCODERS = {"edsr": ColourShift(), "rcan": ColourShift(), "swinir": SWINIR}
 # IGConv's EDSR is BasicSR's, which shifts colours without layers.
-_UNDER_UPSAMPLERS = {"rcan": ColourShift(called=True), "swinir": SWINIR, "srformer": SRFORMER}
+_UNDER_UPSAMPLERS = {"rcan": CalledShift(), "swinir": SWINIR, "srformer": SRFORMER}
 
 
 def constructed_of(method: Method) -> Constructed:

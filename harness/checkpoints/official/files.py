@@ -209,7 +209,7 @@ def _write_bare(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> Writte
     as_unit = encoder == "rdn" and own.get("values") == "unit"
     names = bare.pytorch_rdn_names(scale) if as_unit else SAME
     project, architecture, layout = _BARE[encoder]
-    state = _official_state(replace(plan, names=names), model, {"rgb_range": 255, **memory})
+    state = _official_state(replace(plan, names=names), model, {**memory, "rgb_range": 255})
     _check_told(plan, state)
     content = dict(state) if layout == PLAIN else {memory.get("key", PARAMS): state}
     return _written(content, layout, (project, architecture), state, model)
@@ -219,9 +219,9 @@ def _check_told(plan: Plan, state: Mapping[str, Tensor]) -> None:
     """Refuse a state dict that would be read as a network of other settings."""
     told = bare.recognise(state)
     assert told is not None
-    published = our_defaults(plan.method.encoder)
     made, read = (
-        {**published, **(each.options.get("encoder") or {})} for each in (plan, told.plan)
+        {**our_defaults(each.method.encoder), **(each.options.get("encoder") or {})}
+        for each in (plan, told.plan)
     )
     lost = [name for name in made if name != "drop_path" and made[name] != read.get(name)]
     if lost:
