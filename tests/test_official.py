@@ -321,6 +321,15 @@ def test_a_bare_rdn_is_the_liif_projects_unless_told_otherwise(harness):
     assert len(hashes) == 3, "the same weights, but not the same measurements"
 
 
+def test_values_that_were_told_decide_what_is_written(harness):
+    """The shift of the file's own range is not written again: its network works on other values."""
+    path = saved({**shift(1), **weights(shapes.edsr(2, 6, 3))})
+    harness.good("import-checkpoint", path, "-o", "ours.pt", "--values", "bytes")
+    told = json.loads(harness.good("export-checkpoint", "ours.pt", "back.pth", "--json"))
+    assert told["project"] == "EDSR project"
+    assert open_checkpoint("back.pth").weights == open_checkpoint("ours.pt").weights
+
+
 def test_settings_that_weights_do_not_show_are_another_checkpoint():
     files = [saved(liif_file(), "a.pth"), saved(liif_file(local_ensemble=False), "b.pth")]
     assert len({open_checkpoint(path).weights for path in files}) == 2

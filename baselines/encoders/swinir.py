@@ -288,10 +288,7 @@ class WindowTransformer(Encoder):
     Args:
         block: makes a block from shift and rate of stochastic depth.
         mask: makes the mask of shifted windows, from the arguments of `shift_mask`.
-        channels: width of the transformer.
-        depths: number of blocks in each group.
-        window: side of the windows.
-        drop_path: rate of stochastic depth in the last block (`drop_rates`).
+        channels, depths, window, drop_path: as in `SwinIR`.
     """
 
     upsampled_range: Range = "unit"
