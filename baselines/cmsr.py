@@ -139,7 +139,7 @@ def plan(
 def _read(small: Size, large: Size, used: Size) -> Size:
     """Rows and columns of the smaller image that the enlarged one's used part is made of."""
     rows, columns = (
-        int(_Between(*axis).high[-1]) + 1 for axis in zip(small, large, used, strict=True)
+        int(_between(*axis)[1][-1]) + 1 for axis in zip(small, large, used, strict=True)
     )
     return rows, columns
 
@@ -321,28 +321,17 @@ def _merged(decoder: GridDecoder, below: _Enlarged) -> Iterator[Tensor]:
         top = end
 
 
-class _Between:
-    """Positions of an enlarged axis's pixels between those of the smaller one; borders repeated.
+def _between(
+    small: int, large: int, used: int, device: torch.device | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Find what the first `used` pixels of an enlarged axis lie between; borders are repeated.
 
-    Args:
-        small: number of pixels of the small axis.
-        large: number of pixels of the enlarged axis.
-        used: number of pixels of the enlarged axis that are used, from the first.
-        device: device of the attributes.
-
-    Attributes:
-        low, high: (used,) neighbouring pixels on both sides.
-        weight: (used,) share of the higher neighbour.
+    Returns:
+        (used,) each: lower and higher neighbour of `small` pixels, and the share of the higher one.
     """
-
-    def __init__(
-        self, small: int, large: int, used: int, device: torch.device | None = None
-    ) -> None:
-        centres = torch.arange(used, dtype=torch.float64, device=device) + 0.5
-        at = (centres * (small / large) - 0.5).clamp(0, small - 1)
-        self.low = at.long()
-        self.high = at.ceil().long()
-        self.weight = (at - self.low).float()
+    centres = torch.arange(used, dtype=torch.float64, device=device) + 0.5
+    at = (centres * (small / large) - 0.5).clamp(0, small - 1)
+    return at.long(), at.ceil().long(), (at - at.long()).float()
 
 
 class _Enlarged:
@@ -361,18 +350,19 @@ class _Enlarged:
     ) -> None:
         self._strips = strips
         self._y, self._x = (
-            _Between(*side, device) for side in zip(small, large, used, strict=True)
+            _between(*side, device) for side in zip(small, large, used, strict=True)
         )
         self._held: list[Tensor] = []
         self._first = 0
 
     def rows(self, first: int, end: int) -> Tensor:
         """Return rows `first` to `end`, (end - first, columns, 3), continuing the last call."""
-        y, x, span = self._y, self._x, slice(first, end)
-        held = self._hold(int(y.low[first]), int(y.high[end - 1]) + 1)
-        low, high = (held[at[span] - self._first] for at in (y.low, y.high))
-        tall = torch.lerp(low, high, y.weight[span, None, None])
-        return torch.lerp(tall[:, x.low], tall[:, x.high], x.weight[:, None])
+        (top, bottom, down), (left, right, across) = self._y, self._x
+        held = self._hold(int(top[first]), int(bottom[end - 1]) + 1)
+        span = slice(first, end)
+        low, high = (held[at[span] - self._first] for at in (top, bottom))
+        tall = torch.lerp(low, high, down[span, None, None])
+        return torch.lerp(tall[:, left], tall[:, right], across[:, None])
 
     def _hold(self, first: int, end: int) -> Tensor:
         """Return the small image's rows from the first needed one; earlier ones are dropped."""
@@ -386,6 +376,6 @@ class _Enlarged:
 
     def strips(self, high: int) -> Iterator[Tensor]:
         """Yield the whole image, `high` rows at a time."""
-        rows = self._y.low.numel()
+        rows = self._y[0].numel()
         for first in range(0, rows, high):
             yield self.rows(first, min(first + high, rows))

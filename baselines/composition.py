@@ -25,6 +25,7 @@ from baselines.geometry import (
     AxisLookup,
     LatentQuery,
     axis_lookup,
+    crossed,
     latent_queries,
     table_rows,
 )
@@ -90,24 +91,27 @@ class Decoder(nn.Module, ABC):
         del code
         return out
 
-    def locate(
-        self, coord: Tensor, cell: Tensor, size: tuple[int, int], ensemble: bool
-    ) -> list[LatentQuery]:
-        """The latent codes of queries (B, Q, 2) on a grid of (h, w) codes."""
-        del cell
-        return latent_queries(coord, size, ensemble)
-
     def along(self, coord: Tensor, cell: Tensor, n: int, ensemble: bool) -> AxisLookup:
         """Locate queries along one axis; rows and columns do not depend on each other.
 
         Args:
-            coord: (m,) queries.
-            cell: () their pixels' side.
+            coord: queries, any shape.
+            cell: their pixels' side, of a shape that broadcasts.
             n: rows (or columns) of the latent grid.
             ensemble: four codes for each query: two directions on each axis.
         """
         del cell
         return axis_lookup(coord, n, ensemble)
+
+    def locate(
+        self, coord: Tensor, cell: Tensor, size: tuple[int, int], ensemble: bool
+    ) -> list[LatentQuery]:
+        """The latent codes of queries (B, Q, 2) on a grid of (h, w) codes."""
+        rows, columns = (
+            self.along(coord[..., axis], cell[..., axis], n, ensemble)
+            for axis, n in enumerate(size)
+        )
+        return crossed(rows, columns, size[1])
 
     def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
         """Split the decoder, with MLPs of the head, by what the queries of a code share."""

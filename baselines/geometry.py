@@ -73,58 +73,13 @@ class LatentQuery:
     weight: Tensor | None
 
 
-def corner_queries(coord: Tensor, cell: Tensor, size: tuple[int, int]) -> list[LatentQuery]:
-    """Find the latent code that holds the top left corner of each query pixel (Meta-SR).
-
-    Here `rel_coord` is the offset from the top left corner of the code, in LR pixels: 0 to 1.
-
-    Args:
-        coord: (B, Q, 2) queries.
-        cell: (B, Q, 2) height and width of the query pixels.
-        size: (h, w) of the latent grid.
-    """
-    (row, rel_y), (column, rel_x) = (
-        corner_lookup(coord[..., axis], cell[..., axis], n) for axis, n in enumerate(size)
-    )
-    return [LatentQuery(row * size[1] + column, torch.stack([rel_y, rel_x], dim=-1), None)]
-
-
-def corner_lookup(coord: Tensor, cell: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Find the row (or column) that holds the corner of each query pixel, and the offset inside it.
-
-    A corner on the border between two rows belongs to the second.
-
-    Args:
-        coord: queries along one axis, any shape.
-        cell: side of the query pixels along that axis, any shape that broadcasts.
-        n: number of rows (or columns) of the latent grid.
-    """
-    corner = coord - cell / 2
-    index = nearest_index((corner + SHIFT_EPS).clamp(-CLAMP, CLAMP), n)
-    corners = pixel_centers(n, device=coord.device) - (2 / n) / 2
-    return index, (corner - corners[index]) * (n / 2)
-
-
-def shifts(ensemble: bool) -> list[tuple[int, int]]:
-    """List the directions (y, x) in which a query looks for its latent codes."""
-    return [(-1, -1), (-1, 1), (1, -1), (1, 1)] if ensemble else [(0, 0)]
-
-
-def _axis_lookup(coord: Tensor, n: int, shift: int) -> tuple[Tensor, Tensor]:
-    """Find the nearest code after the shift, and the distance to its centre, along one axis."""
-    moved = coord + (shift / n + SHIFT_EPS) if shift else coord
-    index = nearest_index(moved.clamp(-CLAMP, CLAMP), n)
-    centers = pixel_centers(n, device=coord.device)
-    return index, (coord - centers[index]) * n
-
-
 @dataclass(frozen=True)
 class AxisLookup:
     """Latent codes that queries find along one axis, in each of D directions.
 
     Attributes:
-        index: (D, n) int64, row or column of the latent grid; the lowest direction first.
-        rel: (D, n) coordinate relative to that row or column, as in `LatentQuery`.
+        index: (D, ...) int64, row or column of the latent grid; the lowest direction first.
+        rel: (D, ...) coordinate relative to that row or column, as in `LatentQuery`.
     """
 
     index: Tensor
@@ -132,39 +87,45 @@ class AxisLookup:
 
 
 def axis_lookup(coord: Tensor, n: int, ensemble: bool) -> AxisLookup:
-    """Locate (m,) coordinates on n rows or columns: one axis of `latent_queries`."""
-    directions = sorted({y for y, _ in shifts(ensemble)})
-    found = [_axis_lookup(coord, n, direction) for direction in directions]
+    """Find the nearest of n rows (or columns) to coordinates of any shape.
+
+    With the local ensemble, in two directions: the nearest after half an LR pixel down, and up.
+    """
+    centers = pixel_centers(n, device=coord.device)
+    found = []
+    for shift in (-1, 1) if ensemble else (0,):
+        moved = coord + (shift / n + SHIFT_EPS) if shift else coord
+        index = nearest_index(moved.clamp(-CLAMP, CLAMP), n)
+        found.append((index, (coord - centers[index]) * n))
     index, rel = (torch.stack(parts) for parts in zip(*found, strict=True))
     return AxisLookup(index, rel)
 
 
-def latent_queries(coord: Tensor, size: tuple[int, int], ensemble: bool) -> list[LatentQuery]:
-    """Find the latent codes around each query: one, or four with the local ensemble.
+def crossed(rows: AxisLookup, columns: AxisLookup, width: int) -> list[LatentQuery]:
+    """Combine the rows and columns that queries (B, Q) find into codes on a grid of this width.
 
     A code's weight is the area between the query and the diagonally opposite code (LIIF, sec. 3,
     eq. 4), so that weights sum to one and grow towards the nearest code.
-
-    Args:
-        coord: (B, Q, 2) queries.
-        size: (h, w) of the latent grid.
-        ensemble: whether to find four codes instead of the nearest one.
     """
-    h, w = size
-    found = []
-    for shift_y, shift_x in shifts(ensemble):
-        row, rel_y = _axis_lookup(coord[..., 0], h, shift_y)
-        column, rel_x = _axis_lookup(coord[..., 1], w, shift_x)
-        found.append((row * w + column, torch.stack([rel_y, rel_x], dim=-1)))
-    if not ensemble:
+    found = [
+        (row * width + column, torch.stack([rel_y, rel_x], dim=-1))
+        for row, rel_y in zip(rows.index, rows.rel, strict=True)
+        for column, rel_x in zip(columns.index, columns.rel, strict=True)
+    ]
+    if len(found) == 1:
         return [LatentQuery(index, rel, None) for index, rel in found]
     areas = [rel.prod(dim=-1).abs() + AREA_EPS for _, rel in found]
     total = torch.stack(areas).sum(dim=0)
-    opposite = reversed(areas)
     return [
         LatentQuery(index, rel, area / total)
-        for (index, rel), area in zip(found, opposite, strict=True)
+        for (index, rel), area in zip(found, reversed(areas), strict=True)
     ]
+
+
+def latent_queries(coord: Tensor, size: tuple[int, int], ensemble: bool) -> list[LatentQuery]:
+    """Find the codes around queries (B, Q, 2) on a grid of (h, w): the nearest, or four."""
+    rows, columns = (axis_lookup(coord[..., axis], n, ensemble) for axis, n in enumerate(size))
+    return crossed(rows, columns, size[1])
 
 
 def unfolded(rows: Tensor) -> Tensor:

@@ -28,11 +28,12 @@ from baselines.decoders.liif import LIIFDecoder
 from baselines.decoders.lmf import LMLIIFDecoder, LMLTEDecoder
 from baselines.decoders.lte import LTEDecoder
 from baselines.decoders.metasr import MetaSRDecoder
+from baselines.encoders.colours import Colours
 from baselines.shapes import shapes_only
 from baselines.systems.bicubic import Bicubic
 from baselines.systems.fixed import FixedScaleLookup, FixedScaleSR
 from baselines.systems.implicit import ImplicitSR
-from baselines.systems.multiscale import Upsampler, compose
+from baselines.systems.multiscale import MultiScaleSR, Upsampler
 from baselines.systems.seemore import SIZES
 from baselines.upsamplers.igconv import IGConv, IGConvPlus
 
@@ -104,8 +105,8 @@ class HeadFamily:
     Attributes:
         name: the word, as in `edsr-<name>-liif-s`.
         variants: words that may follow the decoder's name, each with an explanation in one line.
-        build: makes a head from (decoder, latent_channels, variant, **options).
-        options: names that `build` takes as options.
+        build: makes a head from (decoder, latent_channels, variant, *, ...); its keyword
+            arguments are the options of its networks.
         ablations: suffixes of its methods.
         label: label of its methods in tables, with {decoder} and {variant}.
     """
@@ -113,7 +114,6 @@ class HeadFamily:
     name: str
     variants: Mapping[str, str]
     build: Callable[..., Head]
-    options: tuple[str, ...]
     ablations: tuple[Ablation, ...] = ()
     label: str = "{decoder}-{variant}"
 
@@ -122,8 +122,7 @@ class UnknownMethodError(ValueError):
     """Error for an unknown method name; the message suggests the nearest names."""
 
 
-def _no_network(method: Method, **options: object) -> SRModel:
-    del options
+def _no_network(method: Method) -> SRModel:
     raise NotImplementedError(f"{method.name} says nothing of how its network is made")
 
 
@@ -289,8 +288,8 @@ def _names() -> dict[str, Method]:
     return {method.name: method for method in found}
 
 
-def _bicubic(method: Method, **options: object) -> SRModel:
-    del method, options
+def _bicubic(method: Method) -> SRModel:
+    del method
     return Bicubic()
 
 
@@ -370,38 +369,32 @@ def parse(method: str) -> Method:
         >>> parse("rdn-liif-3layer").changes.decoder
         {'depth': 3}
     """
-    if method in _names():
-        return _names()[method]
+    known = _names()
+    if method in known:
+        return known[method]
     base, _, suffix = method.rpartition("-")
-    if base in _names():
-        for ablation in ablations(_names()[base]):
-            match = re.fullmatch(ablation.pattern, suffix)
-            if match:
-                try:
-                    changes = ablation.changes(match)
-                except ValueError as error:
-                    raise UnknownMethodError(f"{method}: {error}") from error
-                own = _names()[base]
-                label = f"{own.label}-{suffix}"
-                return replace(
-                    own,
-                    name=method,
-                    label=label,
-                    suffix=suffix,
-                    changes=changes,
-                    trained_as="" if ablation.trained else base,
-                )
-        forms = "; ".join(f"-{a.form}, {a.about}" for a in ablations(_names()[base]))
-        if not forms:
-            raise UnknownMethodError(f"Unknown method '{method}': '{base}' takes no suffix.")
-        raise UnknownMethodError(
-            f"Unknown suffix '-{suffix}' of method '{base}'. Available: {forms}"
-        )
-    raise UnknownMethodError(unknown("method", method, methods(), listed="harness methods"))
-
-
-SHORT = 20
-"""Largest number of names that an error message lists in full."""
+    if base not in known:
+        raise UnknownMethodError(unknown("method", method, known, listed="harness methods"))
+    own, forms = known[base], ablations(known[base])
+    for ablation in forms:
+        match = re.fullmatch(ablation.pattern, suffix)
+        if match:
+            try:
+                changes = ablation.changes(match)
+            except ValueError as error:
+                raise UnknownMethodError(f"{method}: {error}") from error
+            return replace(
+                own,
+                name=method,
+                label=f"{own.label}-{suffix}",
+                suffix=suffix,
+                changes=changes,
+                trained_as="" if ablation.trained else base,
+            )
+    if not forms:
+        raise UnknownMethodError(f"Unknown method '{method}': '{base}' takes no suffix.")
+    listed = "; ".join(f"-{ablation.form}, {ablation.about}" for ablation in forms)
+    raise UnknownMethodError(f"Unknown suffix '-{suffix}' of method '{base}'. Available: {listed}")
 
 
 def unknown(what: str, name: str, available: Iterable[str], listed: str = "") -> str:
@@ -418,7 +411,7 @@ def unknown(what: str, name: str, available: Iterable[str], listed: str = "") ->
         "Unknown encoder 'esdr'. Did you mean 'edsr'? Available: edsr, rdn"
     """
     options = list(available)
-    short = not listed or len(options) <= SHORT
+    short = not listed or len(options) <= 20
     close = [f"'{option}'" for option in _nearest(name, options, 1 if short else 3)]
     either = " or ".join(filter(None, [", ".join(close[:-1]), *close[-1:]]))
     hint = f" Did you mean {either}?" if close else ""
@@ -433,24 +426,24 @@ def _nearest(name: str, options: Sequence[str], count: int) -> list[str]:
     return inside[:count] or difflib.get_close_matches(name, options, n=count, cutoff=0.5)
 
 
-def _options_of(factory: Callable[..., object], taken: set[str]) -> list[str]:
-    return [p for p in inspect.signature(factory).parameters if p not in taken]
-
-
-def _check_options(part: str, given: Mapping[str, object], allowed: Iterable[str]) -> None:
+def _check_options(
+    part: str, given: Mapping[str, object], made_by: Callable[..., object], *decided: str
+) -> None:
+    """Refuse options that the maker of a part does not take, or that are decided otherwise."""
+    known = [name for name in inspect.signature(made_by).parameters if name not in decided]
     for key in given:
-        if key not in set(allowed):
-            raise TypeError(unknown(f"{part} option", key, allowed))
+        if key not in known:
+            raise TypeError(unknown(f"{part} option", key, known))
 
 
 def _changed(
-    parts: Method, given: Mapping[str, Any] | None, changes: Mapping[str, Any]
+    method: Method, given: Mapping[str, Any], changes: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Merge options with those that the method's suffix stands for."""
-    for key in given or ():
+    for key in given:
         if key in changes:
-            raise TypeError(f"{parts.name} says itself what {key} is: {changes[key]}")
-    return {**(given or {}), **changes}
+            raise TypeError(f"{method.name} says itself what {key} is: {changes[key]}")
+    return {**given, **changes}
 
 
 def build(
@@ -489,61 +482,56 @@ def build(
         True
     """
     found = parse(method)
-    options: dict[str, Any] = {"ensemble": ensemble} if not ensemble else {}
     if lookup and found.scale is None:
         raise TypeError(f"{method} has no fixed scale, so it is no look-up in its output")
-    if lookup:
-        options["lookup"] = True
+    parts = {"encoder": encoder, "decoder": decoder, "head": head, "upsampler": upsampler}
+    given: dict[str, Any] = {part: options for part, options in parts.items() if options}
+    settings = {"ensemble": (ensemble, True), "lookup": (lookup, False)}
+    given |= {name: value for name, (value, usual) in settings.items() if value != usual}
     if encoders is not ENCODERS:
-        options["encoders"] = encoders
-    given = {"encoder": encoder, "decoder": decoder, "head": head, "upsampler": upsampler}
-    return found.make(found, **{k: v for k, v in given.items() if v}, **options)
+        given["encoders"] = encoders
+    parameters = inspect.signature(found.make).parameters
+    if all(parameter.kind != parameter.VAR_KEYWORD for parameter in parameters.values()):
+        for part in parts.keys() & given.keys() - parameters.keys():
+            _check_options(part, given[part], lambda: None)
+        given = {name: value for name, value in given.items() if name in parameters}
+    return found.make(found, **given)
 
 
-def _encoder(
-    method: Method,
-    given: Mapping[str, Any],
-    encoders: Mapping[str, Callable[..., Encoder]],
-    *others: tuple[str, Mapping[str, Any] | None],
-) -> Callable[..., Encoder]:
-    """Find the maker of a method's encoder, and check its options and those of other parts."""
-    make: Callable[..., Encoder] = encoders[method.encoder]
-    _check_options("encoder", given, _options_of(make, {"scale"}))
-    for part, options in others:
-        _check_options(part, options or {}, ())
-    return make
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_Encoders = Mapping[str, Callable[..., Encoder]]
+
+
+def _make_encoder(
+    method: Method, options: Mapping[str, Any], encoders: _Encoders, **scale: int
+) -> Encoder:
+    _check_options("encoder", options, encoders[method.encoder], "scale")
+    return encoders[method.encoder](**options, **scale)
 
 
 def _multi_scale(
     method: Method,
-    encoder: Mapping[str, Any] = MappingProxyType({}),
-    upsampler: Mapping[str, Any] = MappingProxyType({}),
-    decoder: Mapping[str, Any] | None = None,
-    head: Mapping[str, Any] | None = None,
-    encoders: Mapping[str, Callable[..., Encoder]] = ENCODERS,
-    **_: object,
+    encoder: Mapping[str, Any] = _NOTHING,
+    upsampler: Mapping[str, Any] = _NOTHING,
+    encoders: _Encoders = ENCODERS,
 ) -> SRModel:
-    make_encoder = _encoder(method, encoder, encoders, ("decoder", decoder), ("head", head))
-    make_upsampler = UPSAMPLERS[method.upsampler]
-    _check_options("upsampler", upsampler, _options_of(make_upsampler, {"channels"}))
-    backbone = make_upsampler.backbones[method.encoder]
-    return compose(make_encoder, make_upsampler, backbone, encoder, upsampler)
+    make: Callable[..., Upsampler] = UPSAMPLERS[method.upsampler]
+    _check_options("upsampler", upsampler, make, "channels")
+    backbone = UPSAMPLERS[method.upsampler].backbones[method.encoder]
+    network = _make_encoder(method, {**backbone.encoder, **encoder}, encoders)
+    made = make(network.out_channels, **{**backbone.upsampler, **upsampler})
+    colours = Colours("unit", shifted=backbone.shifted)
+    return MultiScaleSR(network, made, colours, backbone.names(network))
 
 
 def _fixed_scale(
     method: Method,
-    encoder: Mapping[str, Any] = MappingProxyType({}),
+    encoder: Mapping[str, Any] = _NOTHING,
     lookup: bool = False,
-    encoders: Mapping[str, Callable[..., Encoder]] = ENCODERS,
-    decoder: Mapping[str, Any] | None = None,
-    head: Mapping[str, Any] | None = None,
-    upsampler: Mapping[str, Any] | None = None,
-    **_: object,
+    encoders: _Encoders = ENCODERS,
 ) -> SRModel:
-    others = (("decoder", decoder), ("head", head), ("upsampler", upsampler))
-    make_encoder = _encoder(method, encoder, encoders, *others)
     assert method.scale is not None
-    network = make_encoder(**encoder, scale=method.scale)
+    network = _make_encoder(method, encoder, encoders, scale=method.scale)
     if not lookup:
         return FixedScaleSR(network, method.scale, network.upsampled_range)
     if network.upsampled_range != FixedScaleLookup.input_range:
@@ -553,37 +541,30 @@ def _fixed_scale(
 
 def _implicit(
     method: Method,
-    encoder: Mapping[str, Any] = MappingProxyType({}),
-    decoder: Mapping[str, Any] | None = None,
-    head: Mapping[str, Any] | None = None,
+    encoder: Mapping[str, Any] = _NOTHING,
+    decoder: Mapping[str, Any] = _NOTHING,
+    head: Mapping[str, Any] = _NOTHING,
     ensemble: bool = True,
-    encoders: Mapping[str, Callable[..., Encoder]] = ENCODERS,
-    upsampler: Mapping[str, Any] | None = None,
-    **_: object,
+    encoders: _Encoders = ENCODERS,
 ) -> SRModel:
-    network = _encoder(method, encoder, encoders, ("upsampler", upsampler))(**encoder)
-    make_decoder = DECODERS[method.decoder]
-    usual = make_decoder.for_encoder.get(method.encoder, {})
+    network = _make_encoder(method, encoder, encoders)
+    make = DECODERS[method.decoder]
+    usual = make.for_encoder.get(method.encoder, {})
     options = {**usual, **_changed(method, decoder, method.changes.decoder)}
-    _check_options("decoder", options, _options_of(make_decoder, {"channels"}))
+    _check_options("decoder", options, make, "channels")
     # Every decoder takes the channels first; only the abstract class does not say so.
-    feeder: Decoder = make_decoder(network.out_channels, **options)
-    made = _build_head(method, feeder, network.out_channels, head)
+    feeder: Decoder = make(network.out_channels, **options)
+    made = _make_head(method, feeder, network.out_channels, head)
     return ImplicitSR(network, feeder, made, ensemble=ensemble)
 
 
-def _build_head(
-    parts: Method, feeder: Decoder, channels: int, head: Mapping[str, Any] | None
-) -> Head:
-    if not parts.head:
-        options = head or {}
-        _check_options("head", options, ("hidden",))
-        return MLPHead(feeder.own_mlp(**options))
-    family = heads()[parts.head]
-    options = _changed(parts, head, parts.changes.head)
-    _check_options("head", options, family.options)
-    made = family.build(feeder, channels, parts.variant, **options)
-    for number in parts.changes.balance:
-        if number > len(made.expert_macs()):
-            raise UnknownMethodError(f"{parts.name}: it has {len(made.expert_macs())} experts only")
+def _make_head(method: Method, feeder: Decoder, channels: int, given: Mapping[str, Any]) -> Head:
+    if not method.head:
+        _check_options("head", given, feeder.own_mlp)
+        return MLPHead(feeder.own_mlp(**given))
+    family, options = heads()[method.head], _changed(method, given, method.changes.head)
+    _check_options("head", options, family.build, "decoder", "latent_channels", "variant")
+    made = family.build(feeder, channels, method.variant, **options)
+    if max(method.changes.balance, default=0) > len(made.mlps):
+        raise UnknownMethodError(f"{method.name}: it has {len(made.mlps)} experts only")
     return made

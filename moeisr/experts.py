@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.composition import Decoder, Head, Routing, RoutingUnit
+from baselines.composition import Decoder, Head, Routing, RoutingUnit, mixed
 from baselines.mlp import MLP
 from moeisr.budget import limit, within
 from moeisr.mapper import Mapper
@@ -84,12 +85,9 @@ class ExpertHead(Head):
     def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
         """Map (N, in_dim) with weights (N, J) to (N, out_dim)."""
         assert gates is not None
-        return self._mix(fed, gates) if self.training else self._choose(fed, gates)
-
-    def _mix(self, fed: Tensor, gates: Tensor) -> Tensor:
-        """Compute the weighted sum over all experts (eq. 5)."""
-        outputs = torch.stack([expert(fed) for expert in self.experts], dim=-1)
-        return (outputs * gates.unsqueeze(1)).sum(dim=-1)
+        if self.training:  # all experts, eq. 5
+            return mixed([expert(fed) for expert in self.experts], gates)
+        return self._choose(fed, gates)
 
     def _choose(self, fed: Tensor, gates: Tensor) -> Tensor:
         """Run only the most probable expert of each query (eq. 4)."""
@@ -108,7 +106,7 @@ class ExpertHead(Head):
     @property
     def mlps(self) -> Sequence[MLP]:
         """MLPs of the experts, shallowest first."""
-        return [expert for expert in self.experts if isinstance(expert, MLP)]
+        return cast(Sequence[MLP], list(self.experts))
 
     def mixed(self) -> Sequence[MLP] | None:
         """Return the MLPs that training mixes; None in evaluation, where one expert answers."""

@@ -115,15 +115,6 @@ HEAD_FAMILY = HeadFamily(
     name="moeisr",
     variants=VARIANTS,
     build=build_head,
-    options=(
-        "mapper_layers",
-        "mapper_width",
-        "mapper_kernel",
-        "temperature",
-        "straight_through",
-        "routing_unit",
-        "budget",
-    ),
     ablations=ABLATIONS,
     label="MoEISR({decoder})-{variant}",
 )

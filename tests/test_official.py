@@ -16,8 +16,8 @@ from baselines import build, parse
 from baselines.names import officially_named
 from harness import checkpoints
 from harness.checkpoints import load_model, open_checkpoint
-from harness.checkpoints.official import encoders
-from harness.checkpoints.official.networks import plan_of
+from harness.checkpoints.official import constructed
+from harness.checkpoints.official.specifications import plan_of
 from harness.common.errors import HarnessError
 
 VALID = ("--dataset", "DIV2K_valid", "--data-root", "data", "--scale", 2)
@@ -254,8 +254,9 @@ NOT_OFFICIAL = {
             "always has the local ensemble"),
     "metasr": ("edsr-metasr", {"encoder": ENCODERS["edsr"], "decoder": DECODER}, "layer of 256"),
     "residuals": ("edsr-x2", {"encoder": {**ENCODERS["edsr"], "values": "bytes", "shifted": True,
-                                          "residual_scale": 0.1}}, "what scales residuals"),
-    "values": ("rdn-x2", {"encoder": {**ENCODERS["rdn"], "values": "bytes"}}, "colour values"),
+                                          "residual_scale": 0.1}}, "does not hold residual_scale"),
+    "values": ("rdn-x2", {"encoder": {**ENCODERS["rdn"], "values": "bytes"}},
+               "does not hold values"),
 }  # fmt: skip
 
 
@@ -271,7 +272,7 @@ def test_constructed_entries_are_those_of_the_cases():
     bare = swinir_state()
     for construction in (8, 16):
         options = open_checkpoint(saved(bare)).meta["build"]["encoder"]
-        made = encoders.SWINIR.constructed.write(bare, options, {"construction": construction})
+        made = constructed.SWINIR.write(bare, options, {"construction": construction})
         read = open_checkpoint(saved({"params": made}))
         assert read.meta["imported"]["memory"] == {"construction": construction}
         assert {len(u.keys) for u in read.official.unneeded} == {1, 2}
@@ -318,6 +319,15 @@ def test_a_bare_rdn_is_the_liif_projects_unless_told_otherwise(harness):
             assert torch.allclose(told.model(lr), inside, atol=1e-5)
         hashes.add(told.weights)
     assert len(hashes) == 3, "the same weights, but not the same measurements"
+
+
+def test_values_that_were_told_decide_what_is_written(harness):
+    """The shift of the file's own range is not written again: its network works on other values."""
+    path = saved({**shift(1), **weights(shapes.edsr(2, 6, 3))})
+    harness.good("import-checkpoint", path, "-o", "ours.pt", "--values", "bytes")
+    told = json.loads(harness.good("export-checkpoint", "ours.pt", "back.pth", "--json"))
+    assert told["project"] == "EDSR project"
+    assert open_checkpoint("back.pth").weights == open_checkpoint("ours.pt").weights
 
 
 def test_settings_that_weights_do_not_show_are_another_checkpoint():
@@ -422,7 +432,7 @@ def test_the_large_edsr_of_the_official_configurations_is_an_encoder(harness):
     imnet = {"name": "mlp", "args": {"hidden_list": [256] * 3}}
     full = plan_of("lte", {"encoder_spec": encoder, "imnet_spec": imnet})
     large = {"blocks": 32, "features": 256, "residual_scale": 0.1}
-    assert (full.method, full.options, full.name) == ("edsr-lte", {"encoder": large}, "")
+    assert (full.method.name, full.options, full.name) == ("edsr-lte", {"encoder": large}, "")
     spec = {"name": "edsr", "args": EDSR_ARGS}
     path = saved(liif_file(encoder_spec=spec), "large.pth")
     loaded = open_checkpoint(path)

@@ -10,12 +10,12 @@ from tiny import ENCODERS, PROFILE, image, profile_with, write_profile
 from torch import Tensor, nn
 
 from baselines import parse
-from baselines.encoders.srformer import SRFormer, SRFormerBlock, patch_mask
-from baselines.encoders.swinir import SwinBlock, SwinIR, drop_path, shift_mask
+from baselines.encoders.srformer import SRFormer, patch_mask, srformer_block
+from baselines.encoders.swinir import SwinIR, drop_path, shift_mask, swin_block
 from baselines.shapes import shapes_only
 from harness import profiles
-from harness.checkpoints.official import encoders
-from harness.checkpoints.official.adapter import our_defaults
+from harness.checkpoints.official.plans import our_defaults
+from harness.checkpoints.official.specifications import ENCODERS as OFFICIAL
 from harness.common.errors import UsageError
 from harness.profiles.recipe import make_recipe
 from harness.training.dense import DenseBatch
@@ -46,11 +46,11 @@ def test_each_sample_draws_for_itself():
 
 BLOCKS = {
     "swinir": lambda: (
-        SwinBlock(8, 2, 4, 2, 0.5, 2),
+        swin_block(8, 2, 4, 2, 0.5, 2),
         shift_mask((8, 8), 4, 2, torch.device("cpu")),
     ),
     "srformer": lambda: (
-        SRFormerBlock(8, 2, 4, 2, 0.5, 2),
+        srformer_block(8, 2, 4, 2, 0.5, 2),
         patch_mask((8, 8), 4, 2, torch.device("cpu")),
     ),
 }
@@ -192,7 +192,7 @@ def test_a_profile_may_turn_it_off(tmp_path):
 
 
 def test_the_official_layout_says_nothing_of_the_rate():
-    assert encoders.SWINIR.arguments({**our_defaults("swinir"), "drop_path": 0}) == {}
+    assert OFFICIAL["swinir"].arguments({**our_defaults("swinir"), "drop_path": 0}) == {}
 
 
 # The start, which the official code has in common

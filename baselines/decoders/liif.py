@@ -1,16 +1,33 @@
-"""LIIF: one MLP answers every query from the latent code near it.
+"""LIIF: one function answers every query from the latent codes near it.
 
 Chen, Liu, Wang: Learning continuous image representation with local implicit image function, CVPR
-2021. An image is a grid of latent codes z, the encoder's features, and one function f for all of
-them (sec. 3, eq. 1): the colour at x is s = f(z, x - v), where v is the place of the code nearest
-to x. Three things make it work (sec. 3.1):
+2021. An encoder makes a grid of latent codes z of an image, its features. One function f_theta, an
+MLP that all images share, makes a colour of a code and a coordinate: s = f_theta(z, x) (sec. 3,
+eq. 1). The image is continuous: its colour at any x_q comes from the nearest code z*, whose centre
+is at v*, as f_theta(z*, x_q - v*) (eq. 2). An SR image of any size is this, asked at the centres of
+its pixels. Three parts of section 3 make it work:
 
-- *feature unfolding*: a code is the 3x3 neighbourhood of a feature (`codes`);
-- *cell decoding*: f is told the size of the pixel that is asked for (`feed`);
-- *local ensemble*: the four codes around x all predict, and each prediction counts by the area
-  between x and the opposite code (`baselines.geometry.latent_queries`, `Composition.decode`).
+- *feature unfolding* (eq. 3): a code is the 3x3 neighbourhood of a feature (`codes`);
+- *local ensemble* (eq. 4): where the nearest code changes, colours would jump. So the four codes
+  around x_q all predict, and each prediction counts by the area S_t of the rectangle between x_q
+  and the code that lies diagonally opposite;
+- *cell decoding* (eq. 5): f_theta is also told the cell c = [height, width] of the pixel that is
+  asked for, because a large pixel averages what a small one resolves.
 
-f is an MLP (`Decoder.own_mlp`), trained on random pixels at random scales by their L1 error.
+Together, for one query:
+
+    for t in 00, 01, 10, 11:                           # below or above, left or right of x_q
+        z_t, v_t = the code nearest to x_q after half an LR pixel in direction t
+        s_t = f_theta(unfold(z_t), x_q - v_t, c)       # eqs. 2, 3, 5: `codes`, `feed`, the MLP
+        S_t = area between x_q and the opposite code's centre
+    colour at x_q = sum of s_t * S_t / S over t        # eq. 4, S = sum of S_t
+
+`baselines.geometry` finds z_t, v_t and S_t (`axis_lookup`, `crossed`), `Composition.decode` is the
+loop. Coordinates are (y, x), an image spans [-1, 1]; f_theta gets x_q - v_t and c in units in which
+an LR pixel spans 2, so that they mean the same in images of all sizes.
+
+Training (sec. 4, 5.1): LR patches of 48x48 pixels at a random scale from 1 to 4, of each HR patch
+48x48 random pixels as queries (`harness.training.patches`), and the L1 error of their colours.
 """
 
 from __future__ import annotations
@@ -27,14 +44,14 @@ from baselines.mlp import MLP
 
 
 class LIIFDecoder(Decoder):
-    """Feeds the head with [code, relative coordinate, relative cell].
+    """Feeds f_theta with [code, relative coordinate, relative cell].
 
     Args:
         channels: of the encoder's features.
-        width: hidden width of LIIF's MLP.
-        depth: linear layers of LIIF's MLP (Table 4 of the MoEISR paper varies it).
-        unfold: concatenate the 3x3 neighbourhood of each code (feature unfolding).
-        cell: feed the cell (cell decoding).
+        width: hidden width of f_theta: 256 (sec. 5.1).
+        depth: linear layers of f_theta: 5 (Table 4 of the MoEISR paper varies it).
+        unfold: feature unfolding, eq. 3; without it, a code is one feature.
+        cell: cell decoding, eq. 5.
     """
 
     label = "LIIF"
@@ -56,19 +73,19 @@ class LIIFDecoder(Decoder):
         self.fed_dim = self.code_dim + 2 + (2 if cell else 0)
 
     def codes(self, rows: Tensor, rel_cell: Tensor) -> Tensor:
-        """Channel by channel, the nine positions of a channel adjacent; zeros outside."""
+        """Unfold features (eq. 3), the nine positions of a channel adjacent; zeros outside."""
         del rel_cell
         if self.unfold:
             return unfolded(rows)
         return rows[:, :, 1:-1].flatten(2).transpose(1, 2).contiguous()
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
-        """z, x - v and the cell, the latter two in units in which an LR pixel spans 2."""
+        """Join z, x_q - v and the cell c (eqs. 2 and 5)."""
         return torch.cat([code, rel_coord, *([rel_cell] if self.cell else [])], dim=-1)
 
-    # That is the method. What follows makes it fast: the MLP's first layer is linear, so it is a
-    # sum of parts of the code, the row, the column and the cell, each made once for all that share
-    # it.
+    # That is the method; f_theta is `Decoder.own_mlp`. What follows makes it fast: f_theta's first
+    # layer is linear, so it is a sum of parts of the code, the row, the column and the cell, each
+    # made once for all that share it.
 
     def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
         return Additive(self, mlps, dtype, along=offset, side=3 if self.unfold else 1)

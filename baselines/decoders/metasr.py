@@ -13,7 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.composition import Decoder, Split, SplitMacs, grid_coords, mixed
-from baselines.geometry import AxisLookup, LatentQuery, corner_lookup, corner_queries, unfolded
+from baselines.geometry import (
+    CLAMP,
+    SHIFT_EPS,
+    AxisLookup,
+    nearest_index,
+    pixel_centers,
+    unfolded,
+)
 from baselines.mlp import MLP
 
 
@@ -47,16 +54,17 @@ class MetaSRDecoder(Decoder):
         del rel_cell
         return unfolded(rows)
 
-    def locate(
-        self, coord: Tensor, cell: Tensor, size: tuple[int, int], ensemble: bool
-    ) -> list[LatentQuery]:
-        del ensemble
-        return corner_queries(coord, cell, size)
-
     def along(self, coord: Tensor, cell: Tensor, n: int, ensemble: bool) -> AxisLookup:
+        """The row (or column) that holds the top left corner of each query pixel.
+
+        `rel` is the offset from the corner of that row, in LR pixels: 0 to 1. A corner on the
+        border between two rows belongs to the second.
+        """
         del ensemble
-        index, rel = corner_lookup(coord, cell, n)
-        return AxisLookup(index[None], rel[None])
+        corner = coord - cell / 2
+        index = nearest_index((corner + SHIFT_EPS).clamp(-CLAMP, CLAMP), n)
+        corners = pixel_centers(n, device=coord.device) - (2 / n) / 2
+        return AxisLookup(index[None], ((corner - corners[index]) * (n / 2))[None])
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
         del code

@@ -46,12 +46,14 @@ def upsampling_steps(scale: int) -> list[int]:
     raise ValueError(f"a sub-pixel upsampler does x3 and powers of two, not x{scale}")
 
 
-def pixel_shuffle_upsampler(channels: int, scale: int) -> nn.Sequential:
-    """Make EDSR's sub-pixel upsampler."""
+def tail_of(channels: int, scale: int | None) -> nn.Module:
+    """Make EDSR's sub-pixel upsampler and the convolution to colours; nothing for scale None."""
+    if scale is None:
+        return nn.Identity()
     layers: list[nn.Module] = []
     for step in upsampling_steps(scale):
         layers += [conv3x3(channels, step * step * channels), nn.PixelShuffle(step)]
-    return nn.Sequential(*layers)
+    return nn.Sequential(nn.Sequential(*layers), conv3x3(channels, 3))
 
 
 def upsample(tail: Callable[[Tensor], Tensor], x: Tensor, scale: int | None) -> Tensor:
@@ -108,11 +110,7 @@ class EDSR(Encoder):
             *(ResidualBlock(features, residual_scale) for _ in range(blocks)),
             conv3x3(features, features),
         )
-        self.tail: Callable[[Tensor], Tensor] = (
-            nn.Identity()
-            if scale is None
-            else nn.Sequential(pixel_shuffle_upsampler(features, scale), conv3x3(features, 3))
-        )
+        self.tail = tail_of(features, scale)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Map (B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
 
 from baselines.base import Encoder, Range
-from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler, upsample
+from baselines.encoders.edsr import conv3x3, tail_of, upsample
 from baselines.names import Names
 
 
@@ -96,11 +94,7 @@ class RCAN(Encoder):
             *(group(features, reduction, blocks) for _ in range(groups)),
             conv3x3(features, features),
         )
-        self.tail: Callable[[Tensor], Tensor] = (
-            nn.Identity()
-            if scale is None
-            else nn.Sequential(pixel_shuffle_upsampler(features, scale), conv3x3(features, 3))
-        )
+        self.tail = tail_of(features, scale)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Map (B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""

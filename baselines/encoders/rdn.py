@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -116,8 +118,7 @@ class RDN(Encoder):
 
     def _fused_in_turn(self, x: Tensor) -> Tensor:
         """Fuse block by block: the 1x1 convolution is a sum, so no output has to be kept."""
-        mixing: nn.Module = self.fusion[0]
-        assert isinstance(mixing, nn.Conv2d)
+        mixing = cast(nn.Conv2d, self.fusion[0])
         bias, total = mixing.bias, None
         weights = torch.split(mixing.weight, x.shape[1], dim=1)
         for block, weight in zip(self.blocks, weights, strict=True):

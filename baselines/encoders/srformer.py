@@ -14,23 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.base import Encoder, Range
-from baselines.encoders.edsr import conv3x3
 from baselines.encoders.swinir import (
     BLOCK,
     SHARED_NAMES,
-    ResidualGroup,
-    drop_path,
-    drop_rates,
+    Attention,
+    WindowBlock,
+    WindowTransformer,
     initialise,
-    merge,
-    partition,
     relative_positions,
     shift_regions,
 )
-from baselines.fast.banding import in_bands, spans
+from baselines.fast.banding import in_bands
 from baselines.names import Names
-from baselines.windows import mirrored, whole_windows
 
 PATCH = 2  # side of the patches of pixels that share a key
 
@@ -56,45 +51,25 @@ def patch_mask(size: tuple[int, int], window: int, shift: int, device: torch.dev
     return (pixels[:, :, None] != keys[:, None, :]).float() * -100
 
 
-class PermutedAttention(nn.Module):
-    """Multi-head attention of a window's pixels to its patches, with relative position bias."""
+class PermutedAttention(Attention):
+    """Attention of a window's pixels to its patches."""
 
     def __init__(self, channels: int, heads: int, window: int) -> None:
-        super().__init__()
-        self.heads = heads
+        super().__init__(heads, window // PATCH, patch_positions(window))
         self.side = window // PATCH
-        table = torch.zeros((2 * self.side - 1) ** 2, heads)
-        self.relative_position_bias_table = nn.Parameter(table)
-        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-        positions = patch_positions(window).to(self.relative_position_bias_table.device)
-        self.register_buffer("positions", positions, persistent=False)
-        self.positions: Tensor
         self.kv = nn.Linear(channels, channels // 2)
         self.q = nn.Linear(channels, channels)
         self.proj = nn.Linear(channels, channels)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Map (windows, N, C) to the same; `mask` (windows, N, N / 4) is added to the scores."""
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute queries of every pixel, keys and values of every patch (channels by pixel)."""
         n, length, channels = x.shape
-        size = channels // self.heads
-        q = self.q(x).reshape(n, length, self.heads, size).transpose(1, 2)
-        k, v = self._keys_and_values(x)
-        bias = self.relative_position_bias_table[self.positions].permute(2, 0, 1)
-        scores = (q * size**-0.5) @ k.transpose(-2, -1) + bias
-        if mask is not None:
-            by_image = scores.reshape(-1, mask.shape[0], *scores.shape[1:])
-            scores = (by_image + mask[:, None]).reshape(scores.shape)
-        out: Tensor = self.proj((scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(x.shape))
-        return out
-
-    def _keys_and_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute (windows, heads, N / 4, C / heads) keys and values, channels by pixel."""
-        n, _, channels = x.shape
+        q = self.q(x).reshape(n, length, self.heads, channels // self.heads).transpose(1, 2)
         quarter = channels // PATCH**2
         pixels = self.kv(x).reshape(n, self.side, PATCH, self.side, PATCH, 2, quarter)
         patches = pixels.permute(5, 0, 1, 3, 2, 4, 6).reshape(2, n, self.side**2, self.heads, -1)
         k, v = patches.transpose(2, 3).unbind(0)
-        return k, v
+        return q, k, v
 
 
 class ConvolutionalMLP(nn.Module):
@@ -120,50 +95,16 @@ class ConvolutionalMLP(nn.Module):
         return out.permute(0, 3, 1, 2)
 
 
-class SRFormerBlock(nn.Module):
-    """Permuted attention and convolutional MLP, each with layer norm before and a skip around.
-
-    In training, each of the two is dropped for a share `rate` of the samples (`drop_path`).
-    """
-
-    def __init__(
-        self, channels: int, heads: int, window: int, shift: int, rate: float, ratio: int
-    ) -> None:
-        super().__init__()
-        self.window = window
-        self.shift = shift
-        self.rate = rate
-        self.norm1 = nn.LayerNorm(channels)
-        self.attn = PermutedAttention(channels, heads, window)
-        self.norm2 = nn.LayerNorm(channels)
-        self.mlp = ConvolutionalMLP(channels, ratio * channels)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Map (B, H, W, C) to the same shape."""
-        x = x + drop_path(self._attended(self.norm1(x), mask), self.rate, self.training)
-        out: Tensor = x + drop_path(self.mlp(self.norm2(x)), self.rate, self.training)
-        return out
-
-    def _attended(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Run the attention within windows, in bands of rows of windows."""
-        height, width = x.shape[1:3]
-        across = width // self.window
-        x = x.roll((-self.shift, -self.shift), dims=(1, 2))
-        parts = []
-        for first, end in spans(x, height, x.shape[0] * self._row_bytes(x), multiple=self.window):
-            here = mask[first // self.window * across : end // self.window * across]
-            windows = partition(x[:, first:end], self.window)
-            attended = self.attn(windows, here if self.shift else None)
-            parts.append(merge(attended, self.window, (end - first, width)))
-        return torch.cat(parts, dim=1).roll((self.shift, self.shift), dims=(1, 2))
-
-    def _row_bytes(self, x: Tensor) -> int:
-        """Compute the bytes of a row: queries, keys, values twice, three score copies, the rest."""
-        pixel = 8 * x.shape[3] + 3 * self.attn.heads * self.attn.side**2
-        return pixel * x.shape[2] * x.element_size()
+def srformer_block(
+    channels: int, heads: int, window: int, shift: int, rate: float, ratio: int
+) -> WindowBlock:
+    """Make SRFormer's block: permuted attention and convolutional MLP."""
+    attention = PermutedAttention(channels, heads, window)
+    mlp = ConvolutionalMLP(channels, ratio * channels)
+    return WindowBlock(attention, mlp, False, channels, window, shift, rate, copies=8)
 
 
-class SRFormer(Encoder):
+class SRFormer(WindowTransformer):
     """SRFormer's transformer, for upsamplers that take its features as they are.
 
     The input is padded by reflection at the bottom and right to whole windows, and the features
@@ -188,7 +129,6 @@ class SRFormer(Encoder):
     """
 
     scale: int | None = None
-    upsampled_range: Range = "unit"
     names = Names(
         (
             (f"{BLOCK[0]}.mlp.dwconv.depthwise_conv.0", f"{BLOCK[1]}.mlp.depthwise"),
@@ -205,31 +145,16 @@ class SRFormer(Encoder):
         ratio: int = 2,
         drop_path: float = 0.1,
     ) -> None:
-        super().__init__()
         if window % PATCH or channels % PATCH**2 or channels % heads:
             raise ValueError(
                 f"windows of {window} pixels must be even, and {channels} channels a multiple of "
                 f"four and of the {heads} heads"
             )
-        self.window = window
+        block = partial(srformer_block, channels, heads, window, ratio=ratio)
+        super().__init__(block, patch_mask, channels, depths, window, drop_path)
         self.out_channels = channels
-        self.first = conv3x3(3, channels)
-        self.embed_norm = nn.LayerNorm(channels)
-        block = partial(SRFormerBlock, channels, heads, window, ratio=ratio)
-        self.groups = nn.ModuleList(
-            ResidualGroup(block, channels, window, rates) for rates in drop_rates(drop_path, depths)
-        )
-        self.norm = nn.LayerNorm(channels)
-        self.after = conv3x3(channels, channels)
         self.apply(initialise)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Map (B, 3, h, w) to (B, channels, H, W), where H and W are whole windows."""
-        size = whole_windows((lr.shape[-2], lr.shape[-1]), self.window)
-        first = self.first(mirrored(lr, size, repeat_edge=False))
-        mask = patch_mask(size, self.window, self.window // 2, lr.device)
-        x = self.embed_norm(first.permute(0, 2, 3, 1))
-        for group in self.groups:
-            x = group(x, mask)
-        out: Tensor = self.after(self.norm(x).permute(0, 3, 1, 2)) + first
-        return out
+        return self.transformed(self.whole(lr))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from baselines.base import Encoder, Range
 from baselines.encoders.colours import DIV2K_MEAN
-from baselines.encoders.edsr import conv3x3, pixel_shuffle_upsampler, upsample
+from baselines.encoders.edsr import conv3x3, tail_of, upsample
 from baselines.fast.banding import in_bands, spans
 from baselines.names import Names
 from baselines.windows import mirrored, whole_windows
@@ -106,54 +107,96 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-class WindowAttention(nn.Module):
-    """Multi-head self-attention within windows, with relative position bias."""
+class Attention(nn.Module, ABC):
+    """Multi-head attention of a window's pixels to keys, with relative position bias.
 
-    def __init__(self, channels: int, heads: int, window: int) -> None:
+    Args:
+        heads: number of heads.
+        side: positions along a side of a window that the bias distinguishes.
+        positions: (N, K) bias table index of the offset between each pixel and key.
+    """
+
+    proj: nn.Linear
+
+    def __init__(self, heads: int, side: int, positions: Tensor) -> None:
         super().__init__()
         self.heads = heads
-        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * side - 1) ** 2, heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-        positions = relative_positions(window).to(self.relative_position_bias_table.device)
+        positions = positions.to(self.relative_position_bias_table.device)
         self.register_buffer("positions", positions, persistent=False)
         self.positions: Tensor
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.proj = nn.Linear(channels, channels)
+
+    @abstractmethod
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map (windows, N, C) to queries, keys and values, (windows, heads, N or K, C / heads)."""
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Map (windows, N, C) to the same; `mask` (windows, N, N) is added to the scores."""
-        n, length, channels = x.shape
-        qkv = self.qkv(x).reshape(n, length, 3, self.heads, channels // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        """Map (windows, N, C) to the same; `mask` (windows, N, K) is added to the scores."""
+        q, k, v = self.project(x)
         bias = self.relative_position_bias_table[self.positions].permute(2, 0, 1)
-        scores = (q * (channels // self.heads) ** -0.5) @ k.transpose(-2, -1) + bias
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1) + bias
         if mask is not None:
-            scores = (
-                scores.reshape(-1, *mask.shape[:1], *scores.shape[1:]) + mask[:, None]
-            ).reshape(scores.shape)
+            by_image = scores.reshape(-1, mask.shape[0], *scores.shape[1:])
+            scores = (by_image + mask[:, None]).reshape(scores.shape)
         out: Tensor = self.proj((scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(x.shape))
         return out
 
 
-class SwinBlock(nn.Module):
-    """Window attention and MLP, each with layer norm before it and a skip around it.
+class WindowAttention(Attention):
+    """Self-attention of a window's pixels."""
+
+    def __init__(self, channels: int, heads: int, window: int) -> None:
+        super().__init__(heads, window, relative_positions(window))
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute queries, keys and values of every pixel; see `Attention.project`."""
+        n, length, channels = x.shape
+        qkv = self.qkv(x).reshape(n, length, 3, self.heads, channels // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        return q, k, v
+
+
+class WindowBlock(nn.Module):
+    """Attention within windows and an MLP, each with layer norm before it and a skip around it.
 
     In training, each of the two is dropped for a share `rate` of the samples (`drop_path`).
+
+    Args:
+        attention: attention of one window.
+        mlp: MLP of (B, H, W, C).
+        by_pixel: whether the MLP works on every pixel by itself.
+        channels: channels of the features.
+        window: side of the windows.
+        shift: shift of the windows.
+        rate: rate of stochastic depth.
+        copies: copies of the features that the attention holds for a pixel: queries, keys, values
+            twice, the rest.
     """
 
     def __init__(
-        self, channels: int, heads: int, window: int, shift: int, rate: float, ratio: int
+        self,
+        attention: Attention,
+        mlp: nn.Module,
+        by_pixel: bool,
+        channels: int,
+        window: int,
+        shift: int,
+        rate: float,
+        copies: int,
     ) -> None:
         super().__init__()
+        self.by_pixel = by_pixel
         self.window = window
         self.shift = shift
         self.rate = rate
+        self.copies = copies
         self.norm1 = nn.LayerNorm(channels)
-        self.attn = WindowAttention(channels, heads, window)
+        self.attn = attention
         self.norm2 = nn.LayerNorm(channels)
-        self.mlp = nn.Sequential(
-            nn.Linear(channels, ratio * channels), nn.GELU(), nn.Linear(ratio * channels, channels)
-        )
+        self.mlp = mlp
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Map (B, H, W, C) to the same shape."""
@@ -168,13 +211,16 @@ class SwinBlock(nn.Module):
         y = merge(attended, self.window, size)
         if self.shift:
             y = y.roll((self.shift, self.shift), dims=(1, 2))
-        x = x + drop_path(y, self.rate, self.training)
+        return self._fed(x + drop_path(y, self.rate, self.training))
+
+    def _fed(self, x: Tensor) -> Tensor:
+        """Run the MLP, with norm and skip."""
         out: Tensor = x + drop_path(self.mlp(self.norm2(x)), self.rate, self.training)
         return out
 
     def _row_bytes(self, x: Tensor) -> int:
-        """Compute the bytes of a row: queries, keys, values twice, three score copies, the rest."""
-        pixel = 10 * x.shape[3] + 3 * self.attn.heads * self.window**2
+        """Compute the bytes of a row: the features' copies, and three copies of the scores."""
+        pixel = self.copies * x.shape[3] + 3 * self.attn.heads * self.attn.positions.shape[1]
         return pixel * x.shape[2] * x.element_size()
 
     def _in_bands(self, x: Tensor, mask: Tensor, bands: list[tuple[int, int]]) -> Tensor:
@@ -190,8 +236,17 @@ class SwinBlock(nn.Module):
             part = mask[first // self.window * across : end // self.window * across]
             y = merge(self.attn(y, part if self.shift else None), self.window, (end - first, width))
             known += y.roll(self.shift, dims=2)
-            out[:, here] = known + self.mlp(self.norm2(known))
-        return out
+            out[:, here] = self._fed(known) if self.by_pixel else known
+        return out if self.by_pixel else self._fed(out)
+
+
+def swin_block(
+    channels: int, heads: int, window: int, shift: int, rate: float, ratio: int
+) -> WindowBlock:
+    """Make SwinIR's block: self-attention, and an MLP of every pixel."""
+    attention, hidden = WindowAttention(channels, heads, window), ratio * channels
+    mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
+    return WindowBlock(attention, mlp, True, channels, window, shift, rate, copies=10)
 
 
 class ResidualGroup(nn.Module):
@@ -227,7 +282,55 @@ class ResidualGroup(nn.Module):
         return y + x
 
 
-class SwinIR(Encoder):
+class WindowTransformer(Encoder):
+    """Transformer with windows, between two convolutions: SwinIR and SRFormer.
+
+    Args:
+        block: makes a block from shift and rate of stochastic depth.
+        mask: makes the mask of shifted windows, from the arguments of `shift_mask`.
+        channels, depths, window, drop_path: as in `SwinIR`.
+    """
+
+    upsampled_range: Range = "unit"
+
+    def __init__(
+        self,
+        block: Callable[[int, float], WindowBlock],
+        mask: Callable[[tuple[int, int], int, int, torch.device], Tensor],
+        channels: int,
+        depths: Sequence[int],
+        window: int,
+        drop_path: float,
+    ) -> None:
+        super().__init__()
+        self.mask = mask
+        self.window = window
+        self.first = conv3x3(3, channels)
+        self.embed_norm = nn.LayerNorm(channels)
+        self.groups = nn.ModuleList(
+            ResidualGroup(block, channels, window, rates) for rates in drop_rates(drop_path, depths)
+        )
+        self.norm = nn.LayerNorm(channels)
+        self.after = conv3x3(channels, channels)
+
+    def whole(self, lr: Tensor) -> Tensor:
+        """Pad (B, 3, h, w) by reflection at the bottom and right to whole windows."""
+        size = whole_windows((lr.shape[-2], lr.shape[-1]), self.window)
+        return mirrored(lr, size, repeat_edge=False)
+
+    def transformed(self, image: Tensor) -> Tensor:
+        """Map whole windows (B, 3, H, W) to features (B, channels, H, W)."""
+        first = self.first(image)
+        size = (image.shape[-2], image.shape[-1])
+        mask = self.mask(size, self.window, self.window // 2, image.device)
+        x = self.embed_norm(first.permute(0, 2, 3, 1))
+        for group in self.groups:
+            x = group(x, mask)
+        out: Tensor = self.after(self.norm(x).permute(0, 3, 1, 2)) + first
+        return out
+
+
+class SwinIR(WindowTransformer):
     """SwinIR for classical SR.
 
     The input is padded by reflection at the bottom and right to whole windows. As an encoder, the
@@ -246,7 +349,6 @@ class SwinIR(Encoder):
         scale: None makes the encoder, on [-1, 1]; 2, 3 or 4 adds the upsampler, on [0, 1].
     """
 
-    upsampled_range: Range = "unit"
     names = Names(
         (
             (f"{BLOCK[0]}.mlp.fc1", f"{BLOCK[1]}.mlp.0"),
@@ -269,51 +371,27 @@ class SwinIR(Encoder):
         drop_path: float = 0.1,
         scale: int | None = None,
     ) -> None:
-        super().__init__()
-        self.window = window
+        block = partial(swin_block, channels, heads, window, ratio=ratio)
+        super().__init__(block, shift_mask, channels, depths, window, drop_path)
         self.scale = scale
         width = channels if features is None else features
         self.out_channels = width if scale is None else 3
-        self.first = conv3x3(3, channels)
-        self.embed_norm = nn.LayerNorm(channels)
-        block = partial(SwinBlock, channels, heads, window, ratio=ratio)
-        self.groups = nn.ModuleList(
-            ResidualGroup(block, channels, window, rates) for rates in drop_rates(drop_path, depths)
-        )
-        self.norm = nn.LayerNorm(channels)
-        self.after = conv3x3(channels, channels)
         self.before_upsampler: nn.Module = (
             nn.Identity()
             if features is None
             else nn.Sequential(conv3x3(channels, features), nn.LeakyReLU())
         )
-        self.tail = (
-            nn.Identity()
-            if scale is None
-            else nn.Sequential(pixel_shuffle_upsampler(width, scale), conv3x3(width, 3))
-        )
+        self.tail = tail_of(width, scale)
         mean = torch.zeros(3) if scale is None else torch.tensor(DIV2K_MEAN)
         self.register_buffer("mean", mean[:, None, None], persistent=False)
         self.mean: Tensor
         self.apply(initialise)
 
-    def features_of(self, x: Tensor) -> Tensor:
-        """Run the transformer on (B, C, H, W), whole windows; returns normalised features."""
-        size = (x.shape[-2], x.shape[-1])
-        mask = shift_mask(size, self.window, self.window // 2, x.device)
-        y = self.embed_norm(x.permute(0, 2, 3, 1))
-        for group in self.groups:
-            y = group(y, mask)
-        out: Tensor = self.norm(y).permute(0, 3, 1, 2)
-        return out
-
     def forward(self, lr: Tensor) -> Tensor:
         """Map (B, 3, h, w) to features on the padded grid, or to (B, 3, h*scale, w*scale)."""
-        h, w = lr.shape[-2:]
-        x = mirrored(lr, whole_windows((h, w), self.window), repeat_edge=False)
-        x = self.first(x - self.mean)
-        x = self.after(self.features_of(x)) + x
-        out = upsample(self.tail, self.before_upsampler(x), self.scale)
+        x = self.before_upsampler(self.transformed(self.whole(lr) - self.mean))
+        out = upsample(self.tail, x, self.scale)
         if self.scale is None:
             return out
+        h, w = lr.shape[-2:]
         return (out + self.mean)[..., : h * self.scale, : w * self.scale]

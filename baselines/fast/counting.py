@@ -15,7 +15,6 @@ decoder only the queries of the SR image that is kept, which are those that are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -81,24 +80,6 @@ def expert_pairs(
     return [int(n) for n in served]
 
 
-@dataclass(frozen=True)
-class _Work:
-    """Work of one expert: codes, rows and columns of queries of a code, and queries."""
-
-    codes: float
-    rows: float
-    columns: float
-    queries: float
-
-    def macs(self, cost: SplitMacs) -> float:
-        return (
-            self.codes * cost.code
-            + self.rows * cost.row
-            + self.columns * cost.column
-            + self.queries * cost.query
-        )
-
-
 def executed_macs(
     model: Composition,
     seen: Grid,
@@ -141,17 +122,24 @@ def executed_queries(
     else:
         chosen = run_experts(model, choice.reshape(seen.lr).cpu(), rows, columns, asked)
         served = [(chosen == expert).double() for expert in range(len(costs))]
-    work = [_work(part, rows.count.double(), columns.count.double()) for part in served]
-    return round(sum(w.macs(cost) for w, cost in zip(work, costs, strict=True)))
+    y, x = rows.count.double(), columns.count.double()
+    return round(sum(_macs(part, y, x, cost) for part, cost in zip(served, costs, strict=True)))
 
 
-def _work(served: Tensor, rows: Tensor, columns: Tensor) -> _Work:
-    """Sum up the runs that an expert serves (or a share of each), (G_rows, G_columns)."""
-    return _Work(
-        codes=float(served.sum()),
-        rows=float((rows @ served).sum()),
-        columns=float((served @ columns).sum()),
-        queries=float(rows @ served @ columns),
+def _macs(served: Tensor, rows: Tensor, columns: Tensor, cost: SplitMacs) -> float:
+    """Sum up the MACs of an expert on the runs that it serves (or a share of each).
+
+    Args:
+        served: (G_rows, G_columns).
+        rows: (G_rows,) queries along a run.
+        columns: (G_columns,).
+        cost: MACs of the expert's work.
+    """
+    return (
+        float(served.sum()) * cost.code
+        + float((rows @ served).sum()) * cost.row
+        + float((served @ columns).sum()) * cost.column
+        + float(rows @ served @ columns) * cost.query
     )
 
 

@@ -197,13 +197,13 @@ class GridDecoder:
             for group in _by_shape(rows.count[y], columns.count[x], self.chunk):
                 its_y, its_x = y[group.members], x[group.members]
                 code = (rows.code[its_y] - rows.code[start]) * width + columns.code[its_x]
-                asked = _Asked(
+                asked = _Chunk(
                     split=split,
                     prepared=split.prepare(table.index_select(0, code).float()),
                     rows=_pairs(rows, its_y, group.rows),
                     columns=_pairs(columns, its_x, group.columns),
                 )
-                chunks += asked.chunks(self.chunk)
+                chunks += asked.parts(self.chunk)
         self.pool.run(partial(self._answer, answers=answers, first_pair=first_pair), chunks)
         return answers
 
@@ -217,11 +217,9 @@ class GridDecoder:
 
     def _answer(self, chunk: _Chunk, answers: Tensor, first_pair: int) -> None:
         """The answers of one chunk; chunks write to different places."""
-        asked, codes = chunk.asked, chunk.codes
-        row_pairs, column_pairs = asked.rows[codes, chunk.rows], asked.columns[codes]
-        rel_y, rel_x = self.rows.rel[row_pairs], self.columns.rel[column_pairs]
-        rgb = asked.split.on_grid(asked.prepared[codes], rel_y, rel_x, self.rel_cell)
-        at = ((row_pairs - first_pair)[:, :, None], column_pairs[:, None])
+        rel_y, rel_x = self.rows.rel[chunk.rows], self.columns.rel[chunk.columns]
+        rgb = chunk.split.on_grid(chunk.prepared, rel_y, rel_x, self.rel_cell)
+        at = ((chunk.rows - first_pair)[:, :, None], chunk.columns[:, None])
         answers.index_put_(at, rgb.to(answers.dtype))
 
     def _blend(self, answers: Tensor, first_pair: int, span: slice) -> Tensor:
@@ -256,31 +254,24 @@ class GridDecoder:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """Codes with as many rows (N, R) and columns (N, C) of pairs each, asked of one expert."""
+class _Chunk:
+    """Codes (N, P), and rows (N, R) and columns (N, C) of pairs of each, asked of one expert."""
 
     split: Split
     prepared: Tensor
     rows: Tensor
     columns: Tensor
 
-    def chunks(self, most: int) -> Iterator[_Chunk]:
-        """Parts of at most so many queries."""
+    def parts(self, most: int) -> Iterator[_Chunk]:
+        """Some codes, and some of the rows of each: at most so many queries."""
         rows, columns = self.rows.shape[1], self.columns.shape[1]
         at_once = min(rows, max(1, most // columns))
         codes = max(1, most // (at_once * columns))
         for n in range(0, self.prepared.shape[0], codes):
+            some = slice(n, n + codes)
             for r in range(0, rows, at_once):
-                yield _Chunk(self, slice(n, n + codes), slice(r, r + at_once))
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """Some codes, and some of the rows of each."""
-
-    asked: _Asked
-    codes: slice
-    rows: slice
+                of_rows = self.rows[some, r : r + at_once]
+                yield _Chunk(self.split, self.prepared[some], of_rows, self.columns[some])
 
 
 @dataclass(frozen=True)

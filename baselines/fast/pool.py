@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -32,7 +32,7 @@ class Pool:
         if threads > 1:
             self._executor = _single_threaded(threads)
 
-    def run(self, work: Callable[[T], None], pieces: Sequence[T]) -> None:
+    def run(self, work: Callable[[T], object], pieces: Sequence[T]) -> None:
         """Do all pieces, in any order; an error is raised when every thread has stopped.
 
         Args:
@@ -43,23 +43,15 @@ class Pool:
             for piece in pieces:
                 work(piece)
             return
-        left = _Left(pieces)
-        futures = [self._executor.submit(self._take, work, left) for _ in range(self.threads)]
+        plainly = torch.inference_mode()(work)
+        futures = [self._executor.submit(plainly, piece) for piece in pieces]
         try:
             for future in futures:
                 future.result()
         finally:
-            left.drop()
+            for future in futures:
+                future.cancel()
             wait(futures)
-
-    def _take(self, work: Callable[[T], None], left: _Left[T]) -> None:
-        try:
-            with torch.inference_mode():
-                while (piece := left.next()) is not None:
-                    work(piece)
-        except BaseException:
-            left.drop()  # nobody needs the others' answers any more
-            raise
 
 
 def _single_threaded(threads: int) -> ThreadPoolExecutor:
@@ -74,24 +66,6 @@ def _single_threaded(threads: int) -> ThreadPoolExecutor:
     wait([executor.submit(all_there.wait) for _ in range(threads)])
     torch.set_num_threads(before)
     return executor
-
-
-class _Left(Generic[T]):
-    """Pieces that nobody has taken yet."""
-
-    def __init__(self, pieces: Sequence[T]) -> None:
-        self._pieces = iter(pieces)
-        self._lock = threading.Lock()
-
-    def next(self) -> T | None:
-        """A piece; None when there is none left."""
-        with self._lock:
-            return next(self._pieces, None)
-
-    def drop(self) -> None:
-        """Leave the rest."""
-        with self._lock:
-            self._pieces = iter(())
 
 
 def pool_for(device: torch.device) -> Pool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -13,63 +12,6 @@ from baselines.geometry import nearest_index, table_rows
 from baselines.macs import MacCount
 from baselines.names import Names
 from baselines.windows import Size
-
-
-class ImageRouted(Encoder):
-    """Network with its own upsampler, whose layers each choose one of several experts per image.
-
-    Where the choice is unknown, the most expensive expert of every layer is counted, which is an
-    upper bound for every image.
-
-    Args:
-        experts: number of experts in each layer.
-        layers: number of layers with experts.
-    """
-
-    def __init__(self, experts: int, layers: int) -> None:
-        super().__init__()
-        self.expert_count = experts
-        self.layer_count = layers
-
-    @abstractmethod
-    def enlarge(self, lr: Tensor) -> tuple[Tensor, Tensor]:
-        """Make SR images, and return the experts that made them.
-
-        Args:
-            lr: (B, 3, h, w).
-
-        Returns:
-            (B, 3, h*scale, w*scale), and (B, layers) the expert of each image and layer, from 0.
-        """
-
-    @abstractmethod
-    def macs(self, lr_size: tuple[int, int]) -> list[int]:
-        """Count the MACs of one image of (h, w), for each expert as if all layers chose it.
-
-        The cost of a layer does not depend on the choices of others, so a mixed choice costs the
-        mean over layers.
-        """
-
-    def forward(self, lr: Tensor) -> Tensor:
-        """Map (B, 3, h, w) to (B, 3, h*scale, w*scale)."""
-        return self.enlarge(lr)[0]
-
-    def count(
-        self, lr_size: Size, choice: Tensor | None = None, shares: Sequence[float] | None = None
-    ) -> MacCount:
-        """Count the MACs of one LR image: with these experts, these shares, or the costliest."""
-        costs = self.macs(lr_size)
-        if choice is not None:
-            served = choice.long().cpu().bincount(minlength=self.expert_count)
-            shares = [int(n) / self.layer_count for n in served]
-        if shares is None:
-            return MacCount(encoder=max(costs))
-        mixed = round(sum(part * cost for part, cost in zip(shares, costs, strict=True)))
-        return MacCount(encoder=mixed, shares=tuple(shares))
-
-    def least_macs(self, lr_size: Size) -> int:
-        """Count the MACs with the cheapest expert in every layer."""
-        return min(self.macs(lr_size))
 
 
 class _OneScale(SRModel):

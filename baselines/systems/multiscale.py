@@ -248,28 +248,6 @@ def _applied(encoder: Encoder, lr_size: Size, per_pixel: int) -> MacCount:
     return MacCount(encoder=whole, head=work, executed=work)
 
 
-def compose(
-    make_encoder: Callable[..., Any],
-    make_upsampler: Callable[..., Upsampler],
-    backbone: Backbone,
-    encoder: Mapping[str, Any],
-    upsampler: Mapping[str, Any],
-) -> MultiScaleSR:
-    """Compose a network, with the backbone's options where none are given.
-
-    Args:
-        make_encoder: makes a module with `out_channels` from options.
-        make_upsampler: makes the upsampler from these channels and options.
-        backbone: encoder as it was published with the upsampler.
-        encoder: options of the encoder.
-        upsampler: options of the upsampler.
-    """
-    network = make_encoder(**{**backbone.encoder, **encoder})
-    made = make_upsampler(network.out_channels, **{**backbone.upsampler, **upsampler})
-    colours = Colours("unit", shifted=backbone.shifted)
-    return MultiScaleSR(network, made, colours, backbone.names(network))
-
-
 def _enlarged(
     lr: Tensor, encoder: Encoder, colours: Colours, enlarge: Enlarge, scale: int
 ) -> Tensor:

@@ -13,17 +13,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.base import Range
+from baselines.base import Encoder, Range
 from baselines.encoders.colours import Colours
 from baselines.encoders.edsr import conv3x3
+from baselines.macs import MacCount
 from baselines.names import Names, Pairs
-from baselines.systems.fixed import ImageRouted
-from baselines.windows import mirrored
+from baselines.windows import Size, mirrored
 
 # Side and step of the convolution that gathers context, Sec. 3.1, eq. 1.
 STRIDE = 4
@@ -273,7 +274,7 @@ def _block_names(official: str, ours: str, inside: str, parts: Mapping[str, str]
     return tuple((f"{official}.{theirs}", f"{ours}.{own}") for theirs, own in pairs.items())
 
 
-class SeemoRe(ImageRouted):
+class SeemoRe(Encoder):
     """SeemoRe; the defaults are size T.
 
     Images smaller than the context needs, STRIDE**recursion pixels a side, are mirrored up to that
@@ -317,9 +318,11 @@ class SeemoRe(ImageRouted):
         shuffle: bool = True,
         scale: int = 2,
     ) -> None:
-        super().__init__(experts=len(ranks), layers=groups)
+        super().__init__()
         if kernel % 2 == 0:
             raise ValueError(f"a stripe of {kernel} taps has no centre; kernels are odd")
+        self.expert_count = len(ranks)
+        self.layer_count = groups
         self.scale = scale
         self.recursion = recursion
         self.shuffle = shuffle
@@ -348,6 +351,10 @@ class SeemoRe(ImageRouted):
             chosen.append(served)
         return x, torch.stack(chosen, dim=1)
 
+    def forward(self, lr: Tensor) -> Tensor:
+        """Map (B, 3, h, w) to (B, 3, h*scale, w*scale)."""
+        return self.enlarge(lr)[0]
+
     def enlarge(self, lr: Tensor) -> tuple[Tensor, Tensor]:
         """Map (B, 3, h, w) in [0, 1] to (B, 3, h*scale, w*scale) and its (B, groups) experts."""
         h, w = lr.shape[-2:]
@@ -356,12 +363,33 @@ class SeemoRe(ImageRouted):
         sr = self.colours.leave(self.tail(self.after(self.norm(x)) + shallow))
         return sr[..., : h * self.scale, : w * self.scale], chosen
 
-    def macs(self, lr_size: tuple[int, int]) -> list[int]:
-        """Count the MACs of one (h, w) image, for each expert as if all groups chose it."""
+    def macs(self, lr_size: Size) -> list[int]:
+        """Count the MACs of one (h, w) image, for each expert as if all groups chose it.
+
+        The cost of a group does not depend on the choices of others, so a mixed choice costs the
+        mean over groups.
+        """
         seen = self._seen(lr_size)
         rest = math.prod(seen) * sum(map(per_pixel, (self.first, self.after, self.tail)))
-        groups = [group.macs(seen) for group in self.groups if isinstance(group, ResidualGroup)]
+        groups = [cast(ResidualGroup, group).macs(seen) for group in self.groups]
         return [rest + sum(by_group) for by_group in zip(*groups, strict=True)]
+
+    def count(
+        self, lr_size: Size, choice: Tensor | None = None, shares: Sequence[float] | None = None
+    ) -> MacCount:
+        """Count the MACs with these experts or shares, else with the costliest: an upper bound."""
+        costs = self.macs(lr_size)
+        if choice is not None:
+            served = choice.long().cpu().bincount(minlength=self.expert_count)
+            shares = [int(n) / self.layer_count for n in served]
+        if shares is None:
+            return MacCount(encoder=max(costs))
+        mixed = round(sum(part * cost for part, cost in zip(shares, costs, strict=True)))
+        return MacCount(encoder=mixed, shares=tuple(shares))
+
+    def least_macs(self, lr_size: Size) -> int:
+        """Count the MACs with the cheapest expert in every group."""
+        return min(self.macs(lr_size))
 
     def _seen(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return (h, w), or the size that a smaller image is mirrored up to."""

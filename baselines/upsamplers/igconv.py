@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -48,13 +48,13 @@ def _names(encoder: Encoder, place: str = "upsample") -> Pairs:
 
 def _edsr_names(encoder: Encoder) -> Pairs:
     """Pair the official names over EDSR, which is BasicSR's here, with ours."""
-    assert isinstance(encoder, EDSR)
+    body = cast(EDSR, encoder).body
     return (
         *_names(encoder),
         ("conv_first", "encoder.head.0"),
         ("body.{}.conv1", "encoder.body.{}.body.0"),
         ("body.{}.conv2", "encoder.body.{}.body.2"),
-        ("conv_after_body", f"encoder.body.{len(encoder.body) - 1}"),
+        ("conv_after_body", f"encoder.body.{len(body) - 1}"),
     )
 
 

@@ -7,14 +7,13 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from baselines import cmsr, methods, parse
 from baselines.base import SRModel
 from baselines.cmsr import TRAINED_SCALE, Level, Tables, serves, table_for
-from baselines.decoders.lmf import LMDecoder
 from baselines.registry import DECODERS
 from baselines.systems.implicit import ImplicitSR
 from harness.checkpoints.subject import Subject
@@ -159,11 +158,8 @@ def load_tables(path: Path) -> CmsrTables:
 
 def lmf_methods() -> list[str]:
     """List the methods that CMSR can render."""
-    return [
-        name
-        for name in methods()
-        if (part := parse(name).decoder) and issubclass(DECODERS[part], LMDecoder)
-    ]
+    known = map(parse, methods())
+    return [m.name for m in known if m.decoder and DECODERS[m.decoder].modulated]
 
 
 def check_modulated(subject: Subject) -> None:
@@ -193,8 +189,7 @@ class Cmsr:
     def of(self, model: SRModel, scale: float) -> SRModel:
         """The network, rendered by these tables."""
         del scale
-        assert isinstance(model, ImplicitSR)  # `check_modulated`
-        return cmsr.Cmsr(model, self.stored.levels)
+        return cmsr.Cmsr(cast(ImplicitSR, model), self.stored.levels)  # `check_modulated`
 
     def key(self, scale: float) -> str:
         """Return the name of the rendering in measurements; "" at scales without CMSR."""

@@ -59,8 +59,17 @@ class _Recipe(_Part):
     schema_: int = Field(alias="schema")
 
 
-class _TrainedOn(_Part):
-    model_config = ConfigDict(extra="forbid")
+class TrainedOn(_Part):
+    """Training set of a network.
+
+    Attributes:
+        caption: name, number of images and description.
+        images: number of images.
+        complete: whether it has as many images as the published set.
+        fingerprint: fingerprint of the images.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     caption: str
     images: _Count
@@ -95,7 +104,7 @@ class _Content(_Part):
     recipe: _Recipe | None = None
     recipe_fingerprint: str = ""
     profile: _Profile = _Profile()
-    trained_on: _TrainedOn | None = None
+    trained_on: TrainedOn | None = None
     imported: _Imported | None = None
     step: _Count = 0
     total_steps: _Count | None = None
@@ -288,7 +297,7 @@ def _kept(path: Path, official: Official) -> dict[str, Any]:
     layout = f"{path.name}, in the layout of the {official.project}"
     note = f" ({official.note})" if official.note else ""
     return {
-        "method": official.plan.method,
+        "method": official.plan.method.name,
         "build": official.plan.options,
         "name": path.name if path.stem in methods() else path.stem,
         "origin": f"{layout}{note}; its training is not known",
@@ -313,12 +322,6 @@ def _check_belongs(path: Path, loaded: Loaded, method: str) -> None:
         made = build_in_words(loaded.meta["method"], loaded.meta["build"])
         found, remedy = f"none of the harness's methods ({made})", "Leave the method out."
     raise HarnessError(f"{path} belongs to {found}, not to {method}.", remedy)
-
-
-def _check_scale(path: Path, model: SRModel, scale: float | None) -> None:
-    reason = "" if scale is None else model.refusal(scale)
-    if reason:
-        raise HarnessError(f"{path} {reason}.", "Ask for another scale.")
 
 
 def open_checkpoint(
@@ -355,7 +358,8 @@ def open_checkpoint(
         loaded = _from_official(path, content, checksums, values, network)
     if method is not None:
         _check_belongs(path, loaded, method)
-    _check_scale(path, loaded.model, scale)
+    if scale is not None and (reason := loaded.model.refusal(scale)):
+        raise HarnessError(f"{path} {reason}.", "Ask for another scale.")
     return loaded
 
 

@@ -15,26 +15,10 @@ from baselines import build, parse
 from baselines.base import SRModel
 from baselines.shapes import shapes_only
 from harness import checkpoints
+from harness.checkpoints.store import TrainedOn
 from harness.common.errors import HarnessError
 from harness.common.files import plain_name
 from harness.profiles import Profile
-
-
-@dataclass(frozen=True)
-class TrainedOn:
-    """Training set of a network.
-
-    Attributes:
-        caption: name, number of images and description.
-        images: number of images.
-        complete: whether it has as many images as the published set.
-        fingerprint: fingerprint of the images.
-    """
-
-    caption: str
-    images: int
-    complete: bool
-    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +76,7 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
         HarnessError: see `harness.checkpoints.open_checkpoint`.
     """
     loaded = checkpoints.open_checkpoint(path, method)
-    recipe = loaded.meta.get("recipe")
+    recipe, trained_on = loaded.meta.get("recipe"), loaded.meta.get("trained_on")
     try:
         name = plain_name(loaded.method or loaded.meta.get("name") or path.stem)
     except ValueError as error:
@@ -110,15 +94,9 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
         trained_steps=loaded.meta.get("step", 0),
         finished=loaded.meta.get("finished", True),
         profile=(loaded.meta.get("profile") or {}).get("name", ""),
-        training=_trained_on(loaded.meta),
+        training=TrainedOn.model_validate(trained_on) if trained_on else None,
         origin=loaded.meta.get("origin", f"{path.name}, which does not say how it was trained"),
     )
-
-
-def _trained_on(meta: Mapping[str, Any]) -> TrainedOn | None:
-    """Read the training set from a checkpoint; None where it does not say, as official ones."""
-    said = meta.get("trained_on")
-    return TrainedOn(**said) if isinstance(said, dict) else None
 
 
 def shapes_subject(method: str, profile: Profile) -> Subject:

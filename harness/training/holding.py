@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -37,32 +37,19 @@ Check = Callable[[str, tuple[int, int]], None]
 
 
 def hold(
-    items: Sequence[ImageItem], check: Check, margin: int, device: torch.device, label: str
+    sizes: Sequence[tuple[int, int]], images: Iterable[Tensor], margin: int, device: torch.device
 ) -> Held:
-    """Read images onto a device.
+    """Store images on a device.
 
     Args:
-        items: the images.
-        check: refuses an image by name and (height, width).
+        sizes: (height, width) of each image.
+        images: the images, uint8 (3, H, W).
         margin: number of zeros behind the last image.
         device: target device.
-        label: description of the images, for the progress bar.
 
     Raises:
-        HarnessError: `check` refuses an image, or the device has no room for them.
+        HarnessError: the device has no room for them.
     """
-    sizes = [item.size() for item in items]
-    for item, size in zip(items, sizes, strict=True):
-        check(item.name, size)
-    held = _empty(sizes, margin, device)
-    with bar(f"reading {label}", len(items)) as progress:
-        for item, size, offset in zip(items, sizes, held.offsets, strict=True):
-            _put(held.pixels, int(offset), item, size)
-            progress.advance()
-    return held
-
-
-def _empty(sizes: Sequence[tuple[int, int]], margin: int, device: torch.device) -> Held:
     shapes = np.array(sizes, dtype=np.int64).reshape(-1, 2)
     ends = np.cumsum(3 * shapes.prod(axis=1))
     total = int(ends[-1]) + margin
@@ -73,21 +60,36 @@ def _empty(sizes: Sequence[tuple[int, int]], margin: int, device: torch.device) 
             f"{len(sizes)} training images need {total / 1e9:.1f} GB of memory on {device}.",
             "Set `in_memory: false` in the profile: images are then read when they are needed.",
         ) from error
-    return Held(pixels, np.concatenate([[0], ends[:-1]]), shapes)
+    held = Held(pixels, np.concatenate([[0], ends[:-1]]), shapes)
+    for image, offset in zip(images, held.offsets, strict=True):
+        pixels[int(offset) : int(offset) + image.numel()] = image.flatten()
+    return held
 
 
-def _put(pixels: Tensor, offset: int, item: ImageItem, size: tuple[int, int]) -> None:
-    image = item.load()
-    if (image.shape[-2], image.shape[-1]) != size:
-        raise HarnessError(f"Training image {item.name} changed while it was read.")
-    pixels[offset : offset + image.numel()] = image.flatten()
+def _checked_sizes(images: Dataset, check: Check) -> list[tuple[int, int]]:
+    """Return the sizes by the files' headers, known before the first step."""
+    sizes = [item.size() for item in images.items]
+    for item, size in zip(images.items, sizes, strict=True):
+        check(item.name, size)
+    return sizes
 
 
 class InMemory:
-    """Storage of all images of a set on the device, read once."""
+    """Storage of all images of a set on the device, read once. Args: as `OnDemand`."""
 
     def __init__(self, images: Dataset, check: Check, margin: int, device: torch.device) -> None:
-        self.held = hold(images.items, check, margin, device, images.name)
+        sizes = _checked_sizes(images, check)
+
+        def read() -> Iterator[Tensor]:
+            with bar(f"reading {images.name}", len(sizes)) as progress:
+                for item, size in zip(images.items, sizes, strict=True):
+                    image = item.load()
+                    if (image.shape[-2], image.shape[-1]) != size:
+                        raise HarnessError(f"Training image {item.name} changed while it was read.")
+                    yield image
+                    progress.advance()
+
+        self.held = hold(sizes, read(), margin, device)
 
     def of_step(self, step: int, picked: Ints) -> tuple[Held, Ints]:
         """Return the images, and the index of each picked one in them."""
@@ -100,7 +102,8 @@ class OnDemand:
 
     Args:
         images: the training set.
-        check, margin, device: as `hold`.
+        check: refuses an image by name and (height, width).
+        margin, device: as `hold`.
         picks: returns the images (B,) of a step.
     """
 
@@ -114,8 +117,7 @@ class OnDemand:
     ) -> None:
         self.items = images.items
         self.check = check
-        for item in self.items:
-            check(item.name, item.size())  # by the file's header: known before the first step
+        _checked_sizes(images, check)
         self.margin = margin
         self.device = device
         self.picks = picks
@@ -128,9 +130,7 @@ class OnDemand:
         self.ahead = {step + 1: self._start(self.picks(step + 1))}
         images = {index: future.result() for index, future in reading.items()}
         sizes = [(image.shape[-2], image.shape[-1]) for image in images.values()]
-        held = _empty(sizes, self.margin, torch.device("cpu"))
-        for image, offset in zip(images.values(), held.offsets, strict=True):
-            held.pixels[int(offset) : int(offset) + image.numel()] = image.flatten()
+        held = hold(sizes, images.values(), self.margin, torch.device("cpu"))
         place = {index: n for n, index in enumerate(images)}
         positions = np.array([place[int(index)] for index in picked], dtype=np.int64)
         return Held(held.pixels.to(self.device), held.offsets, held.sizes), positions

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from baselines import parse
+from baselines.base import SRModel
 from harness import checkpoints
 from harness.common.allocator import keep_freed_memory
 from harness.common.device import describe
 from harness.common.errors import HarnessError
 from harness.common.locks import held
-from harness.common.progress import Bar, bar, say
+from harness.common.progress import bar, say
 from harness.common.stopping import stoppable
 from harness.common.versions import versions
 from harness.data.sets import Dataset, find
@@ -46,13 +47,6 @@ SHOW_EVERY = 10
 def _step_seed(seed: int, step: int) -> int:
     """Make the seed of a step's noise; different from the seed of the initial weights."""
     return (seed + 1) * 1_000_003 + step
-
-
-def _resume(state: State, path: Path, recipe: Recipe) -> None:
-    """Continue from a checkpoint of the same recipe, if there is one."""
-    if not path.exists():
-        return
-    state.restore(_content(path, recipe), f"checkpoint {path}")
 
 
 def _content(path: Path, recipe: Recipe) -> dict[str, Any]:
@@ -85,11 +79,6 @@ def _facts(run: Run, data: Dataset) -> dict[str, Any]:
         },
         "versions": versions(),
     }
-
-
-def _save(run: Run, state: State, total: int, facts: Mapping[str, Any]) -> None:
-    progress = {"total_steps": total, "finished": state.step >= total}
-    checkpoints.save(run.checkpoint, {**facts, **state.content(), **progress})
 
 
 @contextmanager
@@ -151,76 +140,66 @@ def train(run: Run, data: Dataset, wait: bool = False) -> Path:
     keep_freed_memory()
     with _sole_trainer(run.folder, wait):
         state = new_state(run.recipe, run.settings, run.device)
-        _resume(state, run.checkpoint, run.recipe)
+        if run.checkpoint.exists():
+            state.restore(_content(run.checkpoint, run.recipe), f"checkpoint {run.checkpoint}")
         total = run.settings.total_steps(len(data.items))
         # A finished run, which another process may have trained meanwhile, reads no images.
         if state.step < total or not total:
             made_by = DenseSource if run.settings.dense else PatchSource
             source = made_by(data, run.settings, run.recipe.seed, run.device)
-            _announce(run, state, total)
+            parameters = sum(p.numel() for p in state.model.parameters())
+            start = f"from step {state.step} " if state.step else ""
+            say(
+                f"Training {run.recipe.method} ({parameters:,} parameters) {start}to step "
+                f"{total} on {describe(run.device)}: {run.folder}"
+            )
             _loop(run, state, source, total, data)
     return run.checkpoint
 
 
-def _announce(run: Run, state: State, total: int) -> None:
-    parameters = sum(p.numel() for p in state.model.parameters())
-    start = f"from step {state.step} " if state.step else ""
-    say(
-        f"Training {run.recipe.method} ({parameters:,} parameters) {start}to step {total} "
-        f"on {describe(run.device)}: {run.folder}"
-    )
-
-
-def _validator(run: Run) -> Validator | None:
+def _validator(run: Run, model: SRModel) -> Validator | None:
     settings = run.settings.validation
-    if settings is None or not parse(run.recipe.method).can_do(settings.scale):
+    if settings is None or model.refusal(settings.scale):
         return None
     return Validator(settings, find(settings.dataset, run.data_root), run.cache)
 
 
-def _loop(
-    run: Run, state: State, source: PatchSource | DenseSource, total: int, data: Dataset
-) -> None:
+def _loop(run: Run, state: State, source: Source, total: int, data: Dataset) -> None:
     settings = run.settings
     log = Log(run.folder / "log.jsonl", state.step, run.recipe.fingerprint)
-    validator = _validator(run)
-    facts = _facts(run, data)
-    clock = _Clock(state.seconds, state.step)
+    validator = _validator(run, state.model)
+    facts = {**_facts(run, data), "total_steps": total}
+    first, before, start = state.step, state.seconds, time.monotonic()
     objective = compiled(losses) if settings.compile else losses
-    with bar(run.recipe.method, total, state.step) as progress, stoppable() as stop:
-        for step in range(state.step, total):
+    with bar(run.recipe.method, total, first) as progress, stoppable() as stop:
+        for step in range(first, total):
             noise = _step_seed(run.recipe.seed, step)
             rate = learning_rate(settings, step, source.per_epoch)
             values = optimise(state, source.batch(step), settings, rate, noise, objective)
             state.step += 1
-            state.seconds = clock.read()
+            spent = time.monotonic() - start
+            state.seconds = before + spent
             if state.step % LOG_EVERY == 0 or state.step == total:
-                _log(run, settings, state, values, log, source.per_epoch, clock)
+                _check_finite(run, state, values)
+                numbers = {name: value.item() for name, value in values.items()}
+                epoch = step // source.per_epoch
+                log.add(step=state.step, epoch=epoch, lr=rate, seconds=state.seconds, **numbers)
             if validator is not None and _validates(settings, state.step, source.per_epoch, total):
                 state.validation = {"step": state.step, "psnr": validator(state.measured)}
                 log.add(step=state.step, validation_psnr=state.validation["psnr"])
-            _show(progress, state, values, clock)
+            # Reading a loss waits for the device, so it is read rarely.
+            if state.step % SHOW_EVERY == 0:
+                speed = (state.step - first) / max(spent, 1e-9)
+                progress.note = f"L1 {values['l1'].item():.4f}  {speed:.1f} it/s"
+                if state.validation:
+                    progress.note += f"  validation {state.validation['psnr']:.2f} dB"
+            progress.advance()
             if state.step % settings.checkpoint_every == 0 or state.step == total or stop.requested:
                 _check_finite(run, state, values)
-                _save(run, state, total, facts)
+                finished = {"finished": state.step >= total}
+                checkpoints.save(run.checkpoint, {**facts, **state.content(), **finished})
             if stop.requested:
                 raise KeyboardInterrupt
-
-
-class _Clock:
-    """Seconds of training, including earlier processes, and the speed of this process."""
-
-    def __init__(self, before: float, step: int) -> None:
-        self.before = before
-        self.first = step
-        self.start = time.monotonic()
-
-    def read(self) -> float:
-        return self.before + time.monotonic() - self.start
-
-    def speed(self, step: int) -> float:
-        """Steps per second of this process."""
-        return (step - self.first) / max(time.monotonic() - self.start, 1e-9)
 
 
 def _validates(settings: Training, step: int, per_epoch: int, total: int) -> bool:
@@ -237,29 +216,3 @@ def _check_finite(run: Run, state: State, values: dict[str, Tensor]) -> None:
         f"{run.recipe.method}: the loss is {loss} at step {state.step}, or a weight not finite.",
         f"The last good checkpoint stays in {run.folder}. Lower `lr` or use precision fp32.",
     )
-
-
-def _log(
-    run: Run,
-    settings: Training,
-    state: State,
-    values: dict[str, Tensor],
-    log: Log,
-    per_epoch: int,
-    clock: _Clock,
-) -> None:
-    _check_finite(run, state, values)
-    numbers = {name: value.item() for name, value in values.items()}
-    epoch = (state.step - 1) // per_epoch
-    rate = learning_rate(settings, state.step - 1, per_epoch)
-    log.add(step=state.step, epoch=epoch, lr=rate, seconds=clock.read(), **numbers)
-
-
-def _show(progress: Bar, state: State, values: dict[str, Tensor], clock: _Clock) -> None:
-    # Reading a loss waits for the device, so it is read rarely.
-    if state.step % SHOW_EVERY == 0:
-        note = f"L1 {values['l1'].item():.4f}  {clock.speed(state.step):.1f} it/s"
-        if state.validation:
-            note += f"  validation {state.validation['psnr']:.2f} dB"
-        progress.note = note
-    progress.advance()

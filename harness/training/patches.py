@@ -63,7 +63,7 @@ class PatchSource(ImageSource):
         held, images, rng = self._of_step(step)
         chosen = draw(rng, held.sizes[images], s.patch, (s.scale_min, s.scale_max))
         at = places(held, images, chosen, self.device)
-        return self._make(held.pixels, at, self._to_device(chosen.tables))
+        return self._make(held.pixels, at, torch.from_numpy(chosen.tables).to(self.device))
 
     def _make(self, pixels: Tensor, at: CropPlaces, tables: Tensor) -> Batch:
         y, x = permuted(self.settings.queries, at.side, tables)

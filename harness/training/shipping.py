@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from baselines import parse
 from harness import checkpoints
 from harness.checkpoints import Loaded, reference
 from harness.checkpoints.reference import About, Shipped
@@ -52,15 +50,15 @@ def ship(path: Path, data_root: Path | None, cache: Path | None) -> About | None
     if not content.get("finished"):
         return None
     original = checkpoints.open_checkpoint(path)
-    only = parse(original.method).only_scales
-    scale = 2 if only is None else only[0]
+    scale = (original.model.scales or (2,))[0]
     settings = Validation(dataset=DATASET, scale=scale, images=5)
     psnr_of = Validator(settings, find(DATASET, data_root), cache)
     expected = psnr_of(original.model)
     curve = _curve(path.with_name("log.jsonl"))
     kept = {key: value for key, value in content.items() if key not in _LEFT_OUT}
     for precision, dtype in _PRECISIONS.items():
-        kept["state_dict"] = _at(dtype, content["state_dict"])
+        weights = content["state_dict"].items()
+        kept["state_dict"] = {k: v.to(dtype) if v.is_floating_point() else v for k, v in weights}
         made = _written(kept)
         psnr = psnr_of(made.model)
         if abs(psnr - expected) > TOLERANCE:
@@ -85,10 +83,6 @@ def ship(path: Path, data_root: Path | None, cache: Path | None) -> About | None
         f"original on {DATASET} at x{scale}.",
         "Say so to the maintainers of the harness: fp32 ones should be the same.",
     )
-
-
-def _at(dtype: torch.dtype, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
 
 
 def _written(content: Mapping[str, Any]) -> Loaded:

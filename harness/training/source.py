@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from harness.common.errors import HarnessError
 from harness.data.sets import Dataset
@@ -81,6 +80,3 @@ class ImageSource(ABC):
         """Return the images, the index of each sample's image, and the step's random numbers."""
         held, images = self.images.of_step(step, self._picked(step))
         return held, images, np.random.default_rng([self.seed, 1, step])
-
-    def _to_device(self, numbers: Ints) -> Tensor:
-        return torch.from_numpy(numbers).to(self.device)

@@ -103,17 +103,13 @@ def _images(path: Path) -> list[Path]:
     if path.is_dir():
         found = sorted(each for each in path.iterdir() if each.is_file() and _may_be_image(each))
     elif _PATTERN & set(str(path)) and not path.exists():
-        found = sorted(each for each in _matching(path) if each.is_file())
+        matching = Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))
+        found = sorted(each for each in matching if each.is_file())
     else:
         return [path]
     if not found:
         raise HarnessError(f"There is no image in {path}.", "Check the path.")
     return found
-
-
-def _matching(pattern: Path) -> list[Path]:
-    root = Path(pattern.anchor or ".")
-    return list(root.glob(str(pattern.relative_to(pattern.anchor))))
 
 
 def _may_be_image(path: Path) -> bool:

@@ -95,7 +95,8 @@ def _sixteen_bits(path: Path) -> Rows | None:
         tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
         if image.format not in STREAMED or tags.get(284, _CONTIGUOUS) != _CONTIGUOUS:
             return None
-        stored = {_raw_mode(tile) for tile in image.tile}
+        arguments: list[Any] = [tile.args for tile in image.tile]
+        stored = {args if isinstance(args, str) else str(args[0]) for args in arguments}
         found = _DEEP.fullmatch(stored.pop()) if len(stored) == 1 else None
         if found is None:
             return None
@@ -116,10 +117,6 @@ def _sixteen_bits(path: Path) -> Rows | None:
         return values
     seen = (values != np.asarray(key)).any(axis=2, keepdims=True)
     return np.concatenate([values, seen.astype(np.uint16) * 65535], axis=2)
-
-
-def _raw_mode(tile: Any) -> str:
-    return tile.args if isinstance(tile.args, str) else str(tile.args[0])
 
 
 def _read_as(image: ImageFile, raw_mode: str) -> None:
@@ -149,14 +146,13 @@ def _exif(image: Image.Image) -> tuple[bytes | None, int]:
     kept = Image.Exif()
     for tag in sorted(_KEPT_TAGS.intersection(read)):
         folder = read.get_ifd(tag) if tag in ExifTags.IFD.__members__.values() else None
-        kept[tag] = read[tag] if folder is None else _true(folder)
+        if folder is None:
+            kept[tag] = read[tag]
+        else:
+            kept[tag] = {key: value for key, value in folder.items() if key not in _OF_OLD_PIXELS}
     # Pillow turns TIFF files upright when it reads them.
     orientation = 1 if image.format == "TIFF" else int(read.get(ExifTags.Base.Orientation, 1))
     return kept.tobytes() if len(kept) else None, orientation
-
-
-def _true(folder: dict[int, Any]) -> dict[int, Any]:
-    return {tag: value for tag, value in folder.items() if tag not in _OF_OLD_PIXELS}
 
 
 def _dpi(found: Any) -> tuple[float, float] | None:

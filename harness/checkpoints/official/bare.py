@@ -8,24 +8,26 @@ project's, [-1, 1], which `Bare.note` says.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from baselines.names import SAME, Names
-from baselines.registry import FIXED_SCALES
-from harness.checkpoints.official import encoders, igconv, seemore
-from harness.checkpoints.official.adapter import NetworkAdapter, differing, our_defaults
+from baselines.systems.seemore import SIZES
 from harness.checkpoints.official.constructed import shift_range
-from harness.checkpoints.official.plans import Plan, Spec
-from harness.checkpoints.official.sizes import (
+from harness.checkpoints.official.plans import (
+    UNSEEN,
+    Options,
+    Plan,
     State,
-    count,
-    positions_of,
-    rdn_sizes,
-    transformer_sizes,
+    differing,
+    make_plan,
+    our_defaults,
 )
+from harness.checkpoints.official.specifications import known_scale
 from harness.common.errors import HarnessError, UsageError
 
 
@@ -48,55 +50,37 @@ class Bare:
     note: str = ""
     averaged: bool = False
 
+    def with_values(self, values: str) -> Bare:
+        """Tell what colour values the network works on.
 
-def recognise(state: State, values: str | None = None, network: Spec | None = None) -> Bare | None:
+        Raises:
+            UsageError: the values contradict the file.
+        """
+        if self.values and values != self.values:
+            raise UsageError(f"This network of the {self.project} works on {self.values} values.")
+        if self.values:
+            return self
+        method, options = self.plan.method, dict(self.plan.options.get("encoder") or {})
+        if values != "signed":
+            options["values"] = values
+            if method.encoder == "edsr":
+                options["shifted"] = True  # only the LIIF project switches the shift off
+        plan = make_plan(method.name, self.plan.names, encoder=options)
+        return replace(self, plan=plan, note=f"said to work on {values} values")
+
+
+def recognise(state: State) -> Bare | None:
     """Recognise the network of a bare state dict; None for an unknown kind.
-
-    Args:
-        state: state dict by official names.
-        values: colour values of the network, where the file does not say: signed, unit, bytes.
-        network: official name and arguments, where the file does not say (IGConv).
 
     Raises:
         HarnessError: the kind is known but not supported, or the shapes make no sense.
-        UsageError: values or arguments contradict the file.
     """
-    if any(sign in state for sign in igconv.SIGNS):
-        plan, note = igconv.plan_of_state(state, network)
-        found = Bare(igconv.PROJECT, plan, "unit", note, averaged=True)
-        return found if values is None else _with_values(found, values)
-    if network is not None:
-        raise UsageError("Only networks of the IGConv project need their arguments.")
-    for sign, read in _KINDS.items():
-        if sign in state:
-            found = read(state)
-            return found if values is None else _with_values(found, values)
-    return None
+    return next((read(state) for sign, read in _KINDS.items() if sign in state), None)
 
 
-def _with_values(found: Bare, values: str) -> Bare:
-    if found.values and values != found.values:
-        raise UsageError(f"This network of the {found.project} works on {found.values} values.")
-    if found.values:
-        return found
-    options = dict(found.plan.options.get("encoder") or {})
-    if values != "signed":
-        options["values"] = values
-        if found.plan.encoder is encoders.EDSR:
-            options["shifted"] = True  # only the LIIF project switches the shift off
-    given = {"encoder": options} if options else {}
-    note = f"said to work on {values} values"
-    return replace(found, plan=replace(found.plan, options=given), note=note)
-
-
-def _plan(
-    adapter: NetworkAdapter, scale: int, options: Mapping[str, Any], names: Names = SAME
-) -> Plan:
-    if scale not in FIXED_SCALES:
-        raise HarnessError(f"The checkpoint enlarges by {scale}; known are 2, 3 and 4.")
-    changed = differing(options, our_defaults(adapter.ours))
-    build = {"encoder": changed} if changed else {}
-    return Plan(f"{adapter.ours}-x{scale}", build, adapter, "", names)
+def _plan(encoder: str, scale: int, options: Options, names: Names = SAME) -> Plan:
+    changed = differing(options, our_defaults(encoder))
+    return make_plan(f"{encoder}-x{known_scale(scale)}", names, encoder=changed)
 
 
 def _scale(state: State, prefix: str, features: int) -> int:
@@ -108,14 +92,64 @@ def _scale(state: State, prefix: str, features: int) -> int:
     return 3 if shuffles[0].shape[0] == 9 * features else int(2 ** len(shuffles))
 
 
-# EDSR-baseline
+# Sizes of encoders, as names and shapes show them
+
+
+def count(state: State, pattern: str) -> int:
+    """Count the different numbers that the first group of a pattern has among the keys."""
+    return len({match[1] for key in state if (match := re.match(pattern, key))})
+
+
+def rdn_sizes(
+    state: State,
+    first: str = "SFENet1.weight",
+    block: str = r"RDBs\.(\d+)\.convs\.(\d+)\.conv\.0\.weight",
+) -> dict[str, Any]:
+    """Find the options of an RDN.
+
+    Args:
+        state: its weights.
+        first: name of the first convolution's weight.
+        block: pattern of its dense layers' weights, with the numbers of block and layer.
+    """
+    found = [match for key in state if (match := re.fullmatch(block, key))]
+    return {
+        "features": state[first].shape[0],
+        "blocks": len({match[1] for match in found}),
+        "layers": len({match[2] for match in found}),
+        "growth": state[found[0].string].shape[0],
+    }
+
+
+def transformer_sizes(state: State, pixels: int = 1) -> dict[str, Any]:
+    """Find the options that SwinIR's and SRFormer's transformers share.
+
+    Args:
+        state: weights.
+        pixels: pixels along a side of what the bias table distinguishes: SRFormer's patches have 2.
+    """
+    block = re.compile(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.norm1")
+    blocks = {(match[1], match[2]) for key in state if (match := block.match(key))}
+    depths = Counter(group for group, _ in blocks)
+    first = "layers.0.residual_group.blocks.0"
+    channels = state["conv_first.weight"].shape[0]
+    biases, heads = state[f"{first}.attn.relative_position_bias_table"].shape
+    return {
+        "window": pixels * ((math.isqrt(biases) + 1) // 2),
+        "channels": channels,
+        "depths": [depths[str(g)] for g in range(count(state, r"layers\.(\d+)\.residual_group"))],
+        "heads": heads,
+        "ratio": state[f"{first}.mlp.fc1.weight"].shape[0] // channels,
+    }
+
+
+# Kinds of networks
 
 
 def _edsr(state: State) -> Bare:
     if "body.0.body.0.body.0.weight" in state:
         raise HarnessError("The checkpoint is an RCAN; it is read in the LIIF project's layout.")
     features = state["head.0.weight"].shape[0]
-    blocks = count(state, r"body\.(\d+)\.body\.0\.weight")
     if "tail.0.0.weight" not in state:
         raise HarnessError(
             "The checkpoint holds an EDSR without its upsampler, or another network."
@@ -133,29 +167,22 @@ def _edsr(state: State) -> Bare:
             'Keep it in the layout of the LIIF project, {"model": {"name", "args", "sd"}}.',
         )
     scale = _scale(state, "tail.0", features)
-    sizes = {"blocks": blocks, "features": features}
+    sizes = {"blocks": count(state, r"body\.(\d+)\.body\.0\.weight"), "features": features}
     if shift == 255:
         own = {**sizes, "values": "bytes", "shifted": True}
-        return Bare("EDSR project", _plan(encoders.EDSR, scale, own), "bytes")
+        return Bare("EDSR project", _plan("edsr", scale, own), "bytes")
     note = "taken for the LIIF project's by its colour shift of range 1: [-1, 1], no shift"
-    return Bare("LIIF project", _plan(encoders.EDSR, scale, sizes), "", note)
-
-
-# RDN
+    return Bare("LIIF project", _plan("edsr", scale, sizes), "", note)
 
 
 def _rdn(state: State) -> Bare:
-    sizes = rdn_sizes(state, r"RDBs\.(\d+)\.convs\.(\d+)\.conv\.0\.weight", "SFENet1.weight")
-    scale = _scale(_but_last(state, "UPNet"), "UPNet", sizes["growth"])
+    sizes = rdn_sizes(state)
+    numbers = [int(match[1]) for key in state if (match := re.match(r"UPNet\.(\d+)\.", key))]
+    colours = f"UPNet.{max(numbers, default=0)}."
+    upsampler = {key: value for key, value in state.items() if not key.startswith(colours)}
+    scale = _scale(upsampler, "UPNet", sizes["growth"])
     note = "taken for the LIIF project's by its names: [-1, 1]; the file does not say"
-    return Bare("LIIF project", _plan(encoders.RDN, scale, sizes), "", note)
-
-
-def _but_last(state: State, prefix: str) -> State:
-    """Drop the convolution that makes colours, the last below a prefix."""
-    numbers = [int(m[1]) for key in state if (m := re.match(rf"{prefix}\.(\d+)\.", key))]
-    last = f"{prefix}.{max(numbers, default=0)}."
-    return {key: value for key, value in state.items() if not key.startswith(last)}
+    return Bare("LIIF project", _plan("rdn", scale, sizes), "", note)
 
 
 def pytorch_rdn_names(scale: int) -> Names:
@@ -174,18 +201,16 @@ def pytorch_rdn_names(scale: int) -> Names:
 
 
 def _pytorch_rdn(state: State) -> Bare:
-    sizes = rdn_sizes(state, r"rdbs\.(\d+)\.layers\.(\d+)\.conv\.weight", "sfe1.weight")
+    sizes = rdn_sizes(state, "sfe1.weight", r"rdbs\.(\d+)\.layers\.(\d+)\.conv\.weight")
     if sizes["features"] != sizes["growth"]:
         raise HarnessError(
             "The checkpoint is an RDN whose blocks do not pass on as many features as they get "
             f"({sizes['features']} and {sizes['growth']})."
         )
     scale = _scale(state, "upscale", sizes["features"])
-    plan = _plan(encoders.RDN, scale, {**sizes, "values": "unit"}, pytorch_rdn_names(scale))
+    plan = _plan("rdn", scale, {**sizes, "values": "unit"}, pytorch_rdn_names(scale))
     return Bare("RDN-pytorch project", plan, "unit")
 
-
-# SwinIR
 
 _NOT_CLASSICAL = {
     "conv_up1.weight": "for real-world SR",
@@ -195,19 +220,6 @@ _NOT_CLASSICAL = {
 
 
 def _swinir(state: State) -> Bare:
-    _check_classical(state)
-    features = state["conv_before_upsample.0.weight"].shape[0]
-    sizes = {"features": features, "window": positions_of(state), **transformer_sizes(state)}
-    scale = _scale(state, "upsample", features)
-    return Bare("SwinIR project", _plan(encoders.SWINIR, scale, sizes), "unit")
-
-
-def _check_classical(state: State) -> None:
-    """Refuse the SwinIR networks that are not for classical SR.
-
-    Raises:
-        HarnessError: the network is another one; the message says which.
-    """
     reasons = [why for key, why in _NOT_CLASSICAL.items() if key in state]
     if "upsample.0.weight" not in state:
         reasons.append("without an upsampler (for denoising or JPEG artefacts, or an encoder)")
@@ -217,17 +229,39 @@ def _check_classical(state: State) -> None:
         reasons.append("for other images than RGB")
     if reasons:
         raise HarnessError(f"The checkpoint is a SwinIR {reasons[0]}; classical SR is supported.")
+    features = state["conv_before_upsample.0.weight"].shape[0]
+    scale = _scale(state, "upsample", features)
+    plan = _plan("swinir", scale, {"features": features, **transformer_sizes(state)})
+    return Bare("SwinIR project", plan, "unit")
 
 
-# SeemoRe
+_SEEMORE = "body.0.local_block.block.moe_layer."
 
 
 def _seemore(state: State) -> Bare:
-    found = seemore.found(state)
-    plan = _plan(seemore.ADAPTERS[found.size], found.scale, found.options)
-    unseen = ", ".join(f"{name} {found.options[name]}" for name in seemore.UNSEEN)
-    note = f"assumed, since the file does not say it: {unseen}" if found.assumed else ""
-    return Bare(seemore.PROJECT, plan, "unit", note)
+    """Recognise a SeemoRe; what weights do not show is that of its size, or of T."""
+    channels, colours = state["conv_1.weight"].shape[:2]
+    if colours != 3:
+        raise HarnessError("The checkpoint is a SeemoRe for other images than RGB.")
+    experts = range(state[f"{_SEEMORE}gate.body.2.weight"].shape[0])
+    seen = {
+        "groups": count(state, r"body\.(\d+)\."),
+        "channels": channels,
+        "ranks": [state[f"{_SEEMORE}experts.{i}.conv_1.weight"].shape[0] for i in experts],
+        "kernel": state["body.0.global_block.block.attn.conv.0.weight"].shape[-1],
+    }
+    published = {size: our_defaults(size) for size in SIZES}
+    alike = (
+        size
+        for size, its in published.items()
+        if (its["groups"], its["channels"]) == (seen["groups"], channels)
+    )
+    size = next(alike, next(iter(SIZES)))
+    scale = math.isqrt(state["upsampler.0.weight"].shape[0] // 3)
+    plan = _plan(size, scale, seen)
+    unseen = ", ".join(f"{name} {published[size][name]}" for name in UNSEEN)
+    note = f"assumed, since the file does not say it: {unseen}" if plan.options else ""
+    return Bare("SeemoRe project", plan, "unit", note)
 
 
 # A key that only this kind of network has, and how it is read.
@@ -236,5 +270,5 @@ _KINDS: dict[str, Callable[[State], Bare]] = {
     "SFENet1.weight": _rdn,
     "sfe1.weight": _pytorch_rdn,
     "head.0.weight": _edsr,
-    seemore.SIGN: _seemore,
+    f"{_SEEMORE}gate.body.2.weight": _seemore,
 }

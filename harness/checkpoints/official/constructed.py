@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,16 +18,12 @@ from torch import Tensor
 from baselines.encoders.colours import DIV2K_MEAN
 from baselines.encoders.srformer import patch_mask, patch_positions
 from baselines.encoders.swinir import relative_positions, shift_mask
+from baselines.registry import Method
 from baselines.windows import whole_windows
+from harness.checkpoints.official.plans import Options, State, our_defaults
 from harness.common.errors import HarnessError
 
-StateDict = dict[str, Tensor]
-
-SHIFT = re.compile(r"(sub|add)_mean\.(weight|bias)")
-MASK = re.compile(r"layers\.\d+\.residual_group\.blocks\.\d+\.attn_mask")
-INDEX = re.compile(
-    r"layers\.\d+\.residual_group\.blocks\.\d+\.attn\.(aligned_)?relative_position_index"
-)
+_BLOCK = r"layers\.\d+\.residual_group\.blocks\.\d+"
 _SHIFTED_BLOCK = re.compile(r"(layers\.\d+\.residual_group\.blocks\.\d*[13579])\.norm1\.weight")
 
 
@@ -43,22 +40,93 @@ class Unneeded:
     why: str
 
 
-def colour_shift(rgb_range: float) -> StateDict:
-    """Make the entries of EDSR's two colour shifts: 1x1 convolutions that add or take the mean."""
+class Constructed:
+    """Entries of state dicts that an encoder's constructor computes; by default there are none.
+
+    Attributes:
+        reasons: patterns of their keys, and why our network does not need them.
+    """
+
+    reasons: ClassVar[Mapping[str, str]] = {}
+
+    def read(self, state: State, options: Options) -> dict[str, float]:
+        """Return what must be remembered to write the entries again.
+
+        Args:
+            state: state dict by the encoder's own official names.
+            options: our options, where they differ from the paper's.
+
+        Raises:
+            HarnessError: the official network would give other results with these entries.
+        """
+        del state, options
+        return {}
+
+    def write(self, state: State, options: Options, memory: Mapping[str, float]) -> State:
+        """Add the entries, in official order, to a state dict without them."""
+        del options, memory
+        return state
+
+    def unneeded(self, state: State) -> list[Unneeded]:
+        """List the entries of a state dict, and why our network does not need them."""
+        found = [
+            Unneeded(tuple(key for key in state if re.fullmatch(pattern, key)), why)
+            for pattern, why in self.reasons.items()
+        ]
+        return [entry for entry in found if entry.keys]
+
+
+_SHIFT = r"(sub|add)_mean\.(weight|bias)"
+
+
+class ColourShift(Constructed):
+    """1x1 convolutions of EDSR and RCAN that take and add the mean colour."""
+
+    reasons: ClassVar[Mapping[str, str]] = {
+        _SHIFT: "colour shift by constants; the LIIF family does not use it"
+    }
+
+    def read(self, state: State, options: Options) -> dict[str, float]:
+        """Find the range of the colours; see `Constructed.read`."""
+        del options
+        found = shift_range(state)
+        return {} if found is None else {"rgb_range": found}
+
+    def write(self, state: State, options: Options, memory: Mapping[str, float]) -> State:
+        """Add the colour shift; see `Constructed.write`."""
+        del options
+        return {**_colour_shift(memory.get("rgb_range", 1)), **state}
+
+
+class CalledShift(ColourShift):
+    """Colour shift that the official network calls, on images in [0, 1]."""
+
+    reasons: ClassVar[Mapping[str, str]] = {_SHIFT: "colour shift by constants; made anew"}
+
+    def read(self, state: State, options: Options) -> dict[str, float]:
+        """Check the colour shift; see `Constructed.read`."""
+        found = super().read(state, options)
+        if found.get("rgb_range") != 1:
+            raise HarnessError("The checkpoint's colour shift is not that of images in [0, 1].")
+        return found
+
+
+def _colour_shift(rgb_range: float) -> dict[str, Tensor]:
+    """Make the entries of the two layers for values in [0, rgb_range]."""
     mean = torch.tensor(DIV2K_MEAN)
-    found: StateDict = {}
+    found: dict[str, Tensor] = {}
     for name, sign in (("sub_mean", -1), ("add_mean", 1)):
         found[f"{name}.weight"] = torch.eye(3).reshape(3, 3, 1, 1)
         found[f"{name}.bias"] = sign * rgb_range * mean
     return found
 
 
-def shift_range(state: Mapping[str, Tensor]) -> float | None:
+def shift_range(state: State) -> float | None:
     """Find the colour range of EDSR's shift layers; None where they are absent or not EDSR's."""
     if "sub_mean.bias" not in state or state["sub_mean.bias"].shape != (3,):
         return None
     rgb_range = round(-float(state["sub_mean.bias"][0]) / DIV2K_MEAN[0], 3)
-    for key, expected in colour_shift(rgb_range).items():
+    for key, expected in _colour_shift(rgb_range).items():
         given = state.get(key)
         if given is None or given.shape != expected.shape or not torch.allclose(given, expected):
             return None
@@ -66,11 +134,12 @@ def shift_range(state: Mapping[str, Tensor]) -> float | None:
 
 
 @dataclass(frozen=True)
-class WindowTables:
-    """Tables that the constructor of a transformer with windows computes.
+class WindowTables(Constructed):
+    """Masks and index tables of window attention.
 
     Attributes:
-        network: name of the network.
+        ours: our name of the encoder.
+        network: its name in messages.
         index: ending of the index table's key, where the bias table's has
             `relative_position_bias_table`.
         positions: makes the index table of windows of a side.
@@ -78,66 +147,79 @@ class WindowTables:
         patch: side of the LR patches of the official training, for which masks are stored.
     """
 
+    reasons: ClassVar[Mapping[str, str]] = {
+        rf"{_BLOCK}\.attn_mask": "attention masks of one image size; made for each image here",
+        rf"{_BLOCK}\.attn\.(aligned_)?relative_position_index": (
+            "index tables that follow from the window"
+        ),
+    }
+
+    ours: str
     network: str
     index: str
     positions: Callable[[int], Tensor]
     mask: Callable[[tuple[int, int], int, int, torch.device], Tensor]
     patch: int
 
-    def construction(self, window: int) -> int:
-        """Return the side of the images that the official trainings' masks are for."""
+    def _window(self, options: Options) -> int:
+        return int({**our_defaults(self.ours), **options}["window"])
+
+    def _mask(self, side: int, window: int) -> Tensor:
+        return self.mask((side, side), window, window // 2, torch.device("cpu"))
+
+    def _trained_side(self, window: int) -> int:
         return whole_windows((self.patch, self.patch), window)[0]
 
-
-SWINIR = WindowTables("SwinIR", "relative_position_index", relative_positions, shift_mask, 48)
-SRFORMER = WindowTables(
-    "SRFormer", "aligned_relative_position_index", patch_positions, patch_mask, 64
-)
-
-
-def tables(
-    kind: WindowTables, state: Mapping[str, Tensor], window: int, construction: int
-) -> StateDict:
-    """Add masks and index tables to a state dict with official names, in their places.
-
-    Args:
-        kind: tables of the network.
-        state: state dict without them.
-        window: side of the windows.
-        construction: side of the image that the masks are stored for.
-    """
-    found: StateDict = {}
-    mask = kind.mask((construction,) * 2, window, window // 2, torch.device("cpu"))
-    for key, value in state.items():
-        shifted = _SHIFTED_BLOCK.fullmatch(key)
-        if shifted:
-            found[f"{shifted[1]}.attn_mask"] = mask.clone()
-        found[key] = value
-        if key.endswith(".relative_position_bias_table"):
-            index = key.replace("relative_position_bias_table", kind.index)
-            found[index] = kind.positions(window).clone()
-    return found
-
-
-def construction_size(kind: WindowTables, state: Mapping[str, Tensor], window: int) -> int:
-    """Find the side of the image that a transformer's stored masks belong to.
-
-    Raises:
-        HarnessError: masks or index tables are not those that the constructor makes: the official
-            network would use them.
-    """
-    masks = {key: value for key, value in state.items() if MASK.fullmatch(key)}
-    first = next(iter(masks.values()), None)
-    across = math.isqrt(first.shape[0]) if first is not None and first.dim() else 0
-    side = kind.construction(window) if first is None else window * across
-    made = kind.mask((side,) * 2, window, window // 2, torch.device("cpu")) if masks else None
-    index = kind.positions(window)
-    wrong = [key for key, value in masks.items() if made is None or not torch.equal(value, made)]
-    wrong += [k for k, v in state.items() if INDEX.fullmatch(k) and not torch.equal(v, index)]
-    if wrong:
-        raise HarnessError(
-            f"The checkpoint has tables that no {kind.network} with windows of {window} makes: "
-            + ", ".join(wrong[:5])
-            + (", ..." if len(wrong) > 5 else "")
+    def read(self, state: State, options: Options) -> dict[str, float]:
+        """Check the tables, and find the side of the image that stored masks belong to."""
+        window = self._window(options)
+        masks, indices = (
+            {key: value for key, value in state.items() if re.fullmatch(pattern, key)}
+            for pattern in self.reasons
         )
-    return side
+        side = self._trained_side(window)
+        if masks:
+            windows = next(iter(masks.values())).shape[:1]
+            side = window * math.isqrt(windows[0]) if windows else 0
+            mask = self._mask(side, window)
+        wrong = [key for key, value in masks.items() if not torch.equal(value, mask)]
+        index = self.positions(window)
+        wrong += [key for key, value in indices.items() if not torch.equal(value, index)]
+        if wrong:
+            raise HarnessError(
+                f"The checkpoint has tables that no {self.network} with windows of {window} makes: "
+                + ", ".join(wrong[:5])
+                + (", ..." if len(wrong) > 5 else "")
+            )
+        return {"construction": side}
+
+    def write(self, state: State, options: Options, memory: Mapping[str, float]) -> State:
+        """Add the tables; see `Constructed.write`."""
+        window = self._window(options)
+        mask = self._mask(int(memory.get("construction", self._trained_side(window))), window)
+        found: dict[str, Tensor] = {}
+        for key, value in state.items():
+            if shifted := _SHIFTED_BLOCK.fullmatch(key):
+                found[f"{shifted[1]}.attn_mask"] = mask.clone()
+            found[key] = value
+            if key.endswith(".relative_position_bias_table"):
+                index = key.replace("relative_position_bias_table", self.index)
+                found[index] = self.positions(window).clone()
+        return found
+
+
+SWINIR = WindowTables(
+    "swinir", "SwinIR", "relative_position_index", relative_positions, shift_mask, 48
+)
+SRFORMER = WindowTables(
+    "srformer", "SRFormer", "aligned_relative_position_index", patch_positions, patch_mask, 64
+)
+_OF_ENCODERS = {"edsr": ColourShift(), "rcan": ColourShift(), "swinir": SWINIR}
+# IGConv's EDSR is BasicSR's, which shifts colours without layers.
+_UNDER_UPSAMPLERS = {"rcan": CalledShift(), "swinir": SWINIR, "srformer": SRFORMER}
+
+
+def constructed_of(method: Method) -> Constructed:
+    """Find the entries that the official constructor of a method's encoder computes."""
+    known: Mapping[str, Constructed] = _UNDER_UPSAMPLERS if method.upsampler else _OF_ENCODERS
+    return known.get(method.encoder, Constructed())

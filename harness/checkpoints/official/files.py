@@ -1,0 +1,255 @@
+"""Official checkpoint files, read into our networks and written from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+from baselines.base import SRModel
+from baselines.names import SAME
+from baselines.registry import parse
+from baselines.systems.seemore import SIZES
+from harness.checkpoints.official import bare, igconv
+from harness.checkpoints.official.constructed import Unneeded, constructed_of
+from harness.checkpoints.official.plans import Options, Plan, Spec, build_in_words, our_defaults
+from harness.checkpoints.official.specifications import plan_of, project_of, spec_for
+from harness.checkpoints.state_dicts import built_to_fit
+from harness.common.errors import HarnessError, UsageError
+
+MODEL_SD, PARAMS, PLAIN = "model-sd", "params", "state-dict"
+AVERAGED = "params_ema"
+# Wrappers of state dicts, in the order in which SwinIR's own test script for classical SR and
+# SeemoRe's BasicSR look.
+_WRAPPERS = ("params", AVERAGED)
+
+
+@dataclass(frozen=True)
+class Official:
+    """Network read from an official file.
+
+    Attributes:
+        network: network with its weights.
+        plan: how it was built.
+        layout: model-sd, {"model": {"name", "args", "sd"}}; params, {"params": state dict}; or
+            state-dict, the weights alone.
+        project: project that the layout belongs to.
+        unneeded: keys that the network does not need.
+        memory: what an export needs to write the same file again.
+        note: what is assumed about it; "" for nothing.
+    """
+
+    network: SRModel
+    plan: Plan
+    layout: str
+    project: str
+    unneeded: tuple[Unneeded, ...]
+    memory: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+def read_official(
+    content: Mapping[str, Any], values: str | None = None, network: Spec | None = None
+) -> Official | None:
+    """Read the network of an official file; None for an unknown layout.
+
+    Args:
+        content: content of the file.
+        values: colour values of the network, where the file does not say: signed, unit, bytes.
+        network: official name and arguments, where the file does not say (IGConv).
+
+    Raises:
+        HarnessError: architectures or keys are unknown, or shapes do not fit (all are listed).
+        UsageError: values or arguments contradict the file.
+        harness.checkpoints.state_dicts.DAMAGE: the content is damaged.
+    """
+    model = content.get("model")
+    if isinstance(model, Mapping) and {"name", "sd"} <= model.keys():
+        if values not in (None, "signed"):
+            raise UsageError("Networks in the layout of the LIIF project work on signed values.")
+        if network is not None:
+            raise UsageError("A file in the layout of the LIIF project says itself what it holds.")
+        return _read_specified(content, model)
+    wrappers = [key for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
+    wrapper = wrappers[0] if wrappers else None
+    state = _without_module(content if wrapper is None else content[wrapper])
+    found = igconv.recognise(state, network) or bare.recognise(state)
+    if found is None:
+        return None
+    if values is not None:
+        found = found.with_values(values)
+    if found.averaged and wrappers:
+        wrapper = wrappers[-1]
+        state = _without_module(content[wrapper])
+    model, memory, unneeded = _filled(found.plan, state, f"{found.project}'s checkpoint")
+    if wrapper == AVERAGED:
+        memory["key"] = wrapper
+    others = [key for key in _WRAPPERS if wrapper and key in content and key != wrapper]
+    unneeded += [Unneeded((key,), f"another set of weights; {wrapper} is read") for key in others]
+    layout = PARAMS if wrapper else PLAIN
+    return Official(model, found.plan, layout, found.project, tuple(unneeded), memory, found.note)
+
+
+def _read_specified(content: Mapping[str, Any], model: Mapping[str, Any]) -> Official:
+    name, args = str(model["name"]), model.get("args") or {}
+    plan = plan_of(name, args)
+    network, memory, unneeded = _filled(plan, model["sd"], f"official {name} checkpoint")
+    memory["spec"] = {"name": name, "args": dict(args)}
+    if isinstance(content.get("epoch"), int):
+        memory["epoch"] = content["epoch"]
+    return Official(network, plan, MODEL_SD, project_of(name, plan), tuple(unneeded), memory)
+
+
+def _without_module(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Remove the prefix that `DataParallel` leaves on every key."""
+    if state and all(str(key).startswith("module.") for key in state):
+        return {key.removeprefix("module."): value for key, value in state.items()}
+    return state
+
+
+def _filled(
+    plan: Plan, state: Mapping[str, Any], what: str
+) -> tuple[SRModel, dict[str, Any], list[Unneeded]]:
+    """Return the network with its weights, what an export must remember, and the unneeded keys."""
+    wrong = [str(key) for key, v in state.items() if not (isinstance(v, Tensor) and v.numel())]
+    if wrong:
+        listed = ", ".join(wrong[:5])
+        raise HarnessError(f"The {what} has entries that are no tensors, or empty: {listed:.500}")
+    place, constructed = plan.place, constructed_of(plan.method)
+    part = {k.removeprefix(place): v for k, v in state.items() if k.startswith(place)}
+    unneeded = [
+        Unneeded(tuple(place + key for key in entry.keys), entry.why)
+        for entry in constructed.unneeded(part)
+    ]
+    passed = {key for entry in unneeded for key in entry.keys}
+    own = {plan.names.ours(k): v for k, v in state.items() if k not in passed}
+    network = built_to_fit(plan.method.name, plan.options, own, what, plan.names.official)
+    # After the sizes are known to be those of the weights: tables are made to compare with.
+    memory: dict[str, Any] = dict(constructed.read(part, plan.options.get("encoder") or {}))
+    return network, memory, unneeded
+
+
+@dataclass(frozen=True)
+class Written:
+    """Content of an official file.
+
+    Attributes:
+        content: object to save.
+        layout: layout, as in `Official`.
+        project: project that the layout belongs to.
+        architecture: official name of the network.
+        keys: number of entries of the state dict.
+        constructed: how many of them were made here, because our network does not need them.
+    """
+
+    content: dict[str, Any]
+    layout: str
+    project: str
+    architecture: str
+    keys: int
+    constructed: int
+
+
+# Projects whose files are bare state dicts of networks on [0, 1], by our encoder: project, name of
+# the network, layout.
+_BARE = {
+    "edsr": ("EDSR project", "EDSR", PLAIN),
+    "rdn": ("RDN-pytorch project", "RDN", PLAIN),
+    "swinir": ("SwinIR project", "SwinIR", PARAMS),
+    **dict.fromkeys(SIZES, ("SeemoRe project", "SeemoRe", PARAMS)),
+}
+
+
+def write_official(
+    model: SRModel, method: str, options: Options, memory: Mapping[str, Any]
+) -> Written:
+    """Convert one of our networks to the layout of its official project, with all official keys.
+
+    Args:
+        model: the network.
+        method: method that it was built as.
+        options: options that it was built with.
+        memory: `Official.memory` of an imported network; {} for others.
+
+    Raises:
+        HarnessError: no official project has such a network.
+    """
+    plan = Plan(parse(method), dict(options))
+    if not plan.method.encoder:
+        raise HarnessError(f"{method} has no weights.")
+    if plan.method.upsampler:
+        named = (igconv.PROJECT, igconv.architecture(plan.method))
+        state = _official_state(plan, model, memory)
+        return _written({memory.get("key", PARAMS): state}, PARAMS, named, state, model)
+    if plan.method.scale is not None and model.input_range == "unit":
+        return _write_bare(plan, model, memory)
+    spec = _remembered(memory, plan) or spec_for(plan)
+    state = _official_state(plan, model, memory)
+    content = {"model": {**spec, "sd": state}, "epoch": memory.get("epoch", 0)}
+    named = (project_of(spec["name"], plan), spec["name"])
+    return _written(content, MODEL_SD, named, state, model)
+
+
+def _remembered(memory: Mapping[str, Any], plan: Plan) -> Spec | None:
+    """Return the specification that the network came with, if it still says the same."""
+    spec = memory.get("spec")
+    return dict(spec) if spec and plan_of(spec["name"], spec["args"]) == plan else None
+
+
+def _write_bare(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> Written:
+    """Convert a network whose value range only a bare state dict of its project can express."""
+    encoder, scale = plan.method.encoder, plan.method.scale
+    own = plan.options.get("encoder") or {}
+    if encoder not in _BARE or scale is None:
+        raise HarnessError(f"No official project is known for {plan.method.name}.")
+    if encoder == "swinir" and own.get("features", 64) != 64:
+        raise HarnessError("The official SwinIR has 64 features before its upsampler.")
+    as_unit = encoder == "rdn" and own.get("values") == "unit"
+    names = bare.pytorch_rdn_names(scale) if as_unit else SAME
+    project, architecture, layout = _BARE[encoder]
+    state = _official_state(replace(plan, names=names), model, {**memory, "rgb_range": 255})
+    _check_told(plan, state)
+    content = dict(state) if layout == PLAIN else {memory.get("key", PARAMS): state}
+    return _written(content, layout, (project, architecture), state, model)
+
+
+def _check_told(plan: Plan, state: Mapping[str, Tensor]) -> None:
+    """Refuse a state dict that would be read as a network of other settings."""
+    told = bare.recognise(state)
+    assert told is not None
+    made, read = (
+        {**our_defaults(each.method.encoder), **(each.options.get("encoder") or {})}
+        for each in (plan, told.plan)
+    )
+    lost = [name for name in made if name != "drop_path" and made[name] != read.get(name)]
+    if lost:
+        raise HarnessError(
+            f"The official file does not hold {', '.join(lost)}; it would be read as "
+            f"{build_in_words(told.plan.method.name, {name: read.get(name) for name in lost})}, "
+            f"this is {build_in_words(plan.method.name, {name: made[name] for name in lost})}."
+        )
+
+
+def _official_state(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Make the state dict with official names and order, including what the constructor makes."""
+    place, state = plan.place, model.state_dict()
+    named = {plan.names.official(key): value.detach().cpu() for key, value in state.items()}
+    own = {k.removeprefix(place): v for k, v in named.items() if k.startswith(place)}
+    options = plan.options.get("encoder") or {}
+    complete = constructed_of(plan.method).write(own, options, memory)
+    rest = {k: v for k, v in named.items() if not k.startswith(place)}
+    return {**{place + k: v for k, v in complete.items()}, **rest}
+
+
+def _written(
+    content: dict[str, Any],
+    layout: str,
+    named: tuple[str, str],
+    state: Mapping[str, Tensor],
+    model: SRModel,
+) -> Written:
+    """Describe an official file; `named` has its project and the network's name there."""
+    made = len(state) - len(model.state_dict())
+    return Written(content, layout, *named, len(state), made)
