@@ -13,29 +13,10 @@ from typing import NoReturn
 
 from harness.common.errors import HarnessError
 from harness.data.sets.base import Dataset, DatasetSpec, ImageItem
-from harness.data.sets.manifest import entries
-
-# (height, width)
-_SET14 = {
-    "baboon": (480, 500),
-    "barbara": (576, 720),
-    "bridge": (512, 512),
-    "coastguard": (288, 352),
-    "comic": (361, 250),
-    "face": (276, 276),
-    "flowers": (362, 500),
-    "foreman": (288, 352),
-    "lenna": (512, 512),
-    "man": (512, 512),
-    "monarch": (512, 768),
-    "pepper": (512, 512),
-    "ppt3": (656, 529),
-    "zebra": (391, 586),
-}
+from harness.data.sets.manifest import entries, names, original_sizes
 
 # DIV2K has no manifest. Its images have 2040 pixels on the longer side, and about as many as this.
 _DIV2K = (1356, 2040)
-_DIV2K_NUMBERS = {"DIV2K_train": range(1, 801), "DIV2K_valid": range(801, 901)}
 
 _LR_OF_THAT_SIZE = "macs-hr"
 _HR_OF_THAT_SIZE = "macs-lr"
@@ -58,7 +39,7 @@ def _item(dataset: str, name: str, size: tuple[int, int]) -> ImageItem:
 
 def _find(spec: DatasetSpec, root: Path | None) -> Dataset:
     del root
-    items = tuple(_item(spec.name, name, size) for name, size in _SET14.items())
+    items = tuple(_item(spec.name, each, size) for each, size in original_sizes().items())
     return Dataset(spec.name, spec.description, items, 14, spec.protocol, sizes_of="Set14")
 
 
@@ -66,8 +47,8 @@ def published_sizes(spec: DatasetSpec) -> Dataset:
     """Make a dataset of the published image sizes, for the costs of a set that is absent."""
     sizes = {entry.name: (entry.height, entry.width) for entry in entries(spec.name).values()}
     told = "the sizes of its images are known"
-    if spec.name in _DIV2K_NUMBERS:
-        sizes = {f"{number:04}": _DIV2K for number in _DIV2K_NUMBERS[spec.name]}
+    if not sizes:
+        sizes = dict.fromkeys(names(spec.name), _DIV2K)
         told = "its images are taken to be of 2040x1356 pixels"
     items = tuple(_item(spec.name, name, size) for name, size in sizes.items())
     description = f"NOT HERE: {told}"
