@@ -74,8 +74,8 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def _run() -> int:
-    """Run the command line and return the exit status."""
+def _run(command: click.Command, name: str) -> int:
+    """Run a command line and return its exit status."""
     for stream in (sys.stdout, sys.stderr):
         # Escape what the terminal cannot show, and bytes of file names that are not UTF-8.
         if isinstance(stream, io.TextIOWrapper):
@@ -85,7 +85,7 @@ def _run() -> int:
     try:
         # A kill too is to release locks and remove temporary files, whatever the command is doing.
         with interruptible():
-            status = cli.main(prog_name="harness", standalone_mode=False)
+            status = command.main(prog_name=name, standalone_mode=False)
         return status if isinstance(status, int) else 0
     except click.ClickException as error:
         error.show()
@@ -118,6 +118,6 @@ def _run() -> int:
         return _fail(f"{error.strerror}: {error.filename or 'a file'}", 1)
 
 
-def main() -> None:
-    """Run the console script."""
-    sys.exit(_run())
+def main(command: click.Command = cli, name: str = "harness") -> None:
+    """Run the console script, or another command with the same handling of errors."""
+    sys.exit(_run(command, name))

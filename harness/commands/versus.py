@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -69,7 +68,7 @@ def versus(
     if metric not in METRICS:
         raise UsageError(f"There is no metric {metric}; there are {', '.join(METRICS)}.")
     check_wanted(names, protocol)
-    first, second = (_subject(setup, name) for name in (a, b))
+    first, second = (setup.named(name)[0] for name in (a, b))
     wanted = list(dict.fromkeys(names)), list(dict.fromkeys(scales or (2.0, 3.0, 4.0)))
     scores = [_scores(setup, subject, *wanted, protocol, metric) for subject in (first, second)]
     lines = list(_compared(scores[0], scores[1], *wanted, METRICS[metric].larger_is_better, margin))
@@ -94,15 +93,6 @@ NOTES = [
     "elsewhere is not in it.",
     "decided: the interval excludes 0, and there are at least 6 images.",
 ]
-
-
-def _subject(setup: Setup, name: str) -> Subject:
-    """The network of a checkpoint file, or of a method under the profile."""
-    from harness.checkpoints import reference
-
-    path = Path(name)
-    is_file = reference.is_shipped(name) or bool(path.suffix) or path.exists()
-    return setup.subject(None, path) if is_file else setup.subject(name, None)
 
 
 Scores = dict[tuple[str, float], dict[str, float]]

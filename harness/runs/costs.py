@@ -32,7 +32,7 @@ from harness.profiling.cost_rows import (
     stored_rows,
     this_machine,
 )
-from harness.profiling.latency import seconds_of_calls
+from harness.profiling.latency import rounds_of, seconds_of_calls
 from harness.profiling.machine import machine
 from harness.profiling.peak_memory import MemoryCase, peaks
 from harness.profiling.photograph import NAME, photograph
@@ -152,9 +152,7 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
     if scales:
         say(f"Timing {len(cells)} (method, scale) pairs, {costs.rounds} calls of each")
     lr = unit(photograph(costs.lr_size))[None]
-    # A trial, warm-up after it, and the timed rounds; their time goes with the pixels.
-    rounds = max(1, costs.warm_up) + costs.rounds
-    with bar("timing", rounds * sum(map(_work, scales))) as progress:
+    with bar("timing", rounds_of(costs) * sum(map(_work, scales))) as progress:
 
         def done() -> None:
             progress.advance(_work(scale))
@@ -166,8 +164,8 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
             # Taken before: afterwards the load is our own.
             timing = uuid.uuid4().hex[:12]
             here = {cell.subject.device: machine(cell.subject.device) for cell in own}
-            subjects = [cell.subject for cell in own]
-            found = seconds_of_calls(subjects, lr, scale, job.profile, job.device, done)
+            models = {cell.subject.method: cell.subject.model for cell in own}
+            found = seconds_of_calls(models, lr, scale, job.profile, job.device, done)
             for cell in own:
                 row = _row(job.profile, cell, "latency", here[cell.subject.device])
                 method = cell.subject.method
@@ -176,7 +174,7 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
 
 
 def _work(scale: float) -> int:
-    """Count the SR pixels for every LR pixel."""
+    """Count the SR pixels for every LR pixel, which the time of a round goes with."""
     return round(scale**2)
 
 
