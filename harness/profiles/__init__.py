@@ -212,6 +212,10 @@ class Profile(Strict):
             if parts.encoder
         )
 
+    def changes_size(self, name: str) -> bool:
+        """Tell whether a method's network has other sizes or settings than the paper's."""
+        return self.networks.differ(parse(name))
+
     def numbers(self) -> dict[str, Any]:
         """Return the settings that can change a number; `concerning` selects by method."""
         return {

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from baselines import parse
 from harness import checkpoints
 from harness.checkpoints.subject import Subject
 from harness.common.locks import held
@@ -75,7 +74,7 @@ def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
         )
         for scale in job.experiment.scales
         for subject in first.values()
-        if parse(subject.method).can_do(scale)
+        if not subject.model.refusal(scale)
     ]
 
 
@@ -186,7 +185,7 @@ def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
         tempfile.TemporaryDirectory() as folder,
         bar("memory", len(cells)) as progress,
     ):
-        cases = _cases(job.profile, cells, Path(folder))
+        cases = _cases(job, cells, Path(folder))
         for cell, peak in zip(cells, peaks(cases), strict=True):
             row = _row(job.profile, cell, "memory", machine(cell.subject.device))
             values = [] if peak.reason else [float(peak.bytes)]
@@ -197,11 +196,11 @@ def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
             _check(stop)
 
 
-def _cases(profile: Profile, cells: Sequence[CostCell], folder: Path) -> list[MemoryCase]:
+def _cases(job: Job, cells: Sequence[CostCell], folder: Path) -> list[MemoryCase]:
     """Make the cases for the measuring processes, with the files that they read."""
-    image = folder / "lr.png"
+    image, profile = folder / "lr.png", job.profile
     save_png(photograph(profile.costs.lr_size), image)
-    networks = {cell.subject.method: _stored(cell.subject, profile, folder) for cell in cells}
+    networks = {cell.subject.method: _stored(job, cell.subject, folder) for cell in cells}
     return [
         MemoryCase(
             method=cell.subject.method,
@@ -217,17 +216,17 @@ def _cases(profile: Profile, cells: Sequence[CostCell], folder: Path) -> list[Me
     ]
 
 
-def _stored(subject: Subject, profile: Profile, folder: Path) -> str:
+def _stored(job: Job, subject: Subject, folder: Path) -> str:
     """Write a file of a network as it is in memory here; "" for methods without one."""
-    parts = parse(subject.method)
-    if not parts.encoder:
+    if not subject.checkpoint:
         return ""
+    (method,) = (each for each in job.methods if each.name == subject.method)
     path = folder / f"{subject.method}.pt"
     checkpoints.save(
         path,
         {
             "method": subject.method,
-            "build": profile.networks.options(parts),
+            "build": job.profile.networks.options(method),
             "state_dict": subject.model.state_dict(),
             "origin": subject.origin,
         },
