@@ -12,8 +12,7 @@ from torch import Tensor
 from baselines.base import SRModel
 from harness.common.allocator import keep_freed_memory
 from harness.common.errors import is_shortage
-from harness.profiles import Profile
-from harness.profiles.costs import CostSettings
+from harness.profiles import Costs, Profile
 from harness.profiling.timing import alternate
 from harness.upscale.network import upscale
 
@@ -26,7 +25,7 @@ class Calls:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def rounds_of(costs: CostSettings) -> int:
+def rounds_of(costs: Costs) -> int:
     """Count the calls of each network: a trial, the rest of the warm-up, and the timed ones."""
     return max(1, costs.warm_up) + costs.rounds
 

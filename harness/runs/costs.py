@@ -43,8 +43,13 @@ class CostCell:
     """Method at a scale, and the file of its costs."""
 
     subject: Subject
-    scale: float
+    id: CostId
     file: CellFile
+
+    @property
+    def scale(self) -> float:
+        """Scale factor."""
+        return self.id.scale
 
     def latest(self, kind: Kind) -> dict[str, Any] | None:
         """Return the row that counts; None where nothing was measured."""
@@ -67,30 +72,25 @@ def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
     for subject in measured:
         if not subject.counts_only:
             first.setdefault(subject.method, subject)
-    folder = costs_dir(job.places.results, job.profile.name)
-    return [
-        CostCell(
-            subject, scale, CellFile(folder / _cell_id(job, subject, scale).relative_path, Cost)
-        )
-        for scale in job.experiment.scales
-        for subject in first.values()
-        if not subject.model.refusal(scale)
-    ]
-
-
-def _cell_id(job: Job, subject: Subject, scale: float) -> CostId:
-    settings = job.profile.evaluation
-    return CostId(
-        method=subject.method,
-        seed=subject.seed,
-        checkpoint=subject.checkpoint,
-        scale=scale,
-        lr_size=job.profile.costs.lr_size,
-        image=NAME,
-        precision=settings.precision,
-        memory_mib=settings.memory_mib,
-        machine=this_machine(subject.device),
-    )
+    folder, settings = costs_dir(job.places.results, job.profile.name), job.profile.evaluation
+    found = []
+    for scale in job.experiment.scales:
+        for subject in first.values():
+            if subject.model.refusal(scale):
+                continue
+            cell = CostId(
+                method=subject.method,
+                seed=subject.seed,
+                checkpoint=subject.checkpoint,
+                scale=scale,
+                lr_size=job.profile.costs.lr_size,
+                image=NAME,
+                precision=settings.precision,
+                memory_mib=settings.memory_mib,
+                machine=this_machine(subject.device),
+            )
+            found.append(CostCell(subject, cell, CellFile(folder / cell.relative_path, Cost)))
+    return found
 
 
 def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) -> int:
@@ -110,7 +110,6 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
 
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
-        HarnessError: a process that measures memory ended early.
     """
     cells = cost_cells(job, measured)
     if not cells:
@@ -236,21 +235,15 @@ def _stored(job: Job, subject: Subject, folder: Path) -> str:
 
 def _row(profile: Profile, cell: CostCell, kind: Kind, here: dict[str, Any]) -> Cost:
     """Make a row that has no values yet."""
-    subject, (height, width) = cell.subject, profile.costs.lr_size
+    own = {**vars(cell.id), "machine": here}
+    height, width = own.pop("lr_size")
     return Cost(
+        **own,
         kind=kind,
-        method=subject.method,
-        seed=subject.seed,
-        checkpoint=subject.checkpoint,
         profile=profile.name,
-        scale=cell.scale,
         lr_height=height,
         lr_width=width,
-        image=NAME,
-        precision=profile.evaluation.precision,
-        memory_mib=profile.evaluation.memory_mib,
         values=[],
-        machine=here,
         versions=versions(),
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )

@@ -114,14 +114,14 @@ def subjects(job: Job, finished_only: bool = False) -> list[Subject]:
     """
     runs = job.runs()
     here = job.methods if job.datasets else ()
-    measured = {method: _subjects(job, method, runs, finished_only) for method in here}
+    measured = [(method, _subjects(job, method, runs, finished_only)) for method in here]
     counted = [method for method in job.methods if _costs_are_counted(job, method)]
     if not job.trains:
-        lacking = [method for method, found in measured.items() if not found]
+        lacking = [method for method, found in measured if not found]
         _say_left_out(job, [m for m in lacking if m not in counted], "")
         _say_left_out(job, [m for m in lacking if m in counted], " but for their costs")
     published = (published_subject(method.name, job.profile) for method in counted)
-    return [*(subject for found in measured.values() for subject in found), *published]
+    return [*(subject for _, found in measured for subject in found), *published]
 
 
 def _costs_are_counted(job: Job, method: Method) -> bool:
