@@ -23,7 +23,6 @@ from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.checkpoints.subject import Subject
-    from harness.measure.statistics import Difference
 
 
 @click.command(
@@ -152,15 +151,11 @@ def _compared(
                 "b": means[1],
                 **asdict(difference),
                 "decided": difference.decided,
-                "better_side": _better(difference, sign),
+                "better_side": ("A" if difference.mean * sign > 0 else "B")
+                if difference.decided
+                else "",
                 **({} if margin is None else {"within": difference.within(margin)}),
             }
-
-
-def _better(difference: Difference, sign: int) -> str:
-    if not difference.decided:
-        return ""
-    return "A" if difference.mean * sign > 0 else "B"
 
 
 def _shown(line: dict[str, Any], digits: int, margin: float | None) -> dict[str, str]:

@@ -90,10 +90,6 @@ def _earlier(path: Path, content: dict[str, Any], kept: Collection[str]) -> list
         return []
 
 
-def _shows(task: Task, region: Region) -> bool:
-    return (task.role, task.scale) == (region.role, region.scale)
-
-
 def _make(
     job: Job,
     region: Region,
@@ -158,9 +154,11 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
     by_method = sorted(drawn, key=lambda s: job.experiment.methods.index(s.method))
     regions = {root / f"{n}-{r.image}_x{r.scale:g}": r for n, r in enumerate(job.regions)}
     for folder, region in regions.items():
-        tasks = [(s, t) for s in by_method for t in job.tasks(s) if _shows(t, region)]
+        shown = (region.role, region.scale)
+        pairs = [(subject, task) for subject in by_method for task in job.tasks(subject)]
+        tasks = [(s, task) for s, task in pairs if (task.role, task.scale) == shown]
         problem = _make(job, region, tasks, kept, folder) if tasks else ""
-        if (region.role, region.scale) not in job.shown():
+        if shown not in job.shown():
             problem = f"{job.experiment.name} does not measure x{region.scale:g} on {region.role}"
         if problem:
             say(f"Left out of the figures: {problem} (profile {job.profile.name}, regions)")
