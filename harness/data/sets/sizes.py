@@ -7,6 +7,7 @@ figures of the MoEISR paper follow from.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -18,8 +19,7 @@ from harness.data.sets.manifest import entries, names, original_sizes
 # DIV2K has no manifest. Its images have 2040 pixels on the longer side, and about as many as this.
 _DIV2K = (1356, 2040)
 
-_LR_OF_THAT_SIZE = "macs-hr"
-_HR_OF_THAT_SIZE = "macs-lr"
+Size = tuple[int, int]
 
 
 def _no_image(dataset: str, name: str) -> NoReturn:
@@ -29,46 +29,51 @@ def _no_image(dataset: str, name: str) -> NoReturn:
     )
 
 
-def _size(size: tuple[int, int]) -> tuple[int, int]:
+def _size(size: Size) -> Size:
     return size
 
 
-def _item(dataset: str, name: str, size: tuple[int, int]) -> ImageItem:
-    return ImageItem(name, partial(_no_image, dataset, name), partial(_size, size), str(size).strip)
+def _dataset(
+    name: str, description: str, protocol: str, sizes: Mapping[str, Size], sizes_of: str = ""
+) -> Dataset:
+    """Make a dataset of images of which (height, width) alone is known."""
+    items = tuple(
+        ImageItem(image, partial(_no_image, name, image), partial(_size, size), str(size).strip)
+        for image, size in sizes.items()
+    )
+    return Dataset(name, description, items, len(items), protocol, sizes_of)
 
 
-def _find(spec: DatasetSpec, root: Path | None) -> Dataset:
+def _set14(spec: DatasetSpec, root: Path | None) -> Dataset:
     del root
-    items = tuple(_item(spec.name, each, size) for each, size in original_sizes().items())
-    return Dataset(spec.name, spec.description, items, 14, spec.protocol, sizes_of="Set14")
+    return _dataset(spec.name, spec.description, spec.protocol, original_sizes(), "Set14")
 
 
 def published_sizes(spec: DatasetSpec) -> Dataset:
     """Make a dataset of the published image sizes, for the costs of a set that is absent."""
     sizes = {entry.name: (entry.height, entry.width) for entry in entries(spec.name).values()}
-    told = "the sizes of its images are known"
+    told = "NOT HERE: the sizes of its images are known"
     if not sizes:
         sizes = dict.fromkeys(names(spec.name), _DIV2K)
-        told = "its images are taken to be of 2040x1356 pixels"
-    items = tuple(_item(spec.name, name, size) for name, size in sizes.items())
-    description = f"NOT HERE: {told}"
-    return Dataset(spec.name, description, items, len(items), spec.protocol, sizes_of=spec.name)
-
-
-def _one(name: str, description: str, size: tuple[int, int], protocol: str) -> Dataset:
-    return Dataset(name, description, (_item(name, name, size),), 1, protocol)
+        told = "NOT HERE: its images are taken to be of 2040x1356 pixels"
+    return _dataset(spec.name, told, spec.protocol, sizes, spec.name)
 
 
 # What papers compare costs at, by their names; the protocol says which image has the size.
 FIXED_SIZES = {
-    "1280x720 output": _one(
-        "output-1280x720", "an SR image of 1280x720 pixels", (720, 1280), _HR_OF_THAT_SIZE
+    "1280x720 output": _dataset(
+        "output-1280x720",
+        "an SR image of 1280x720 pixels",
+        "macs-lr",
+        {"output-1280x720": (720, 1280)},
     ),
-    "320x180 input": _one(
-        "input-320x180", "an LR image of 320x180 pixels", (180, 320), _LR_OF_THAT_SIZE
+    "320x180 input": _dataset(
+        "input-320x180",
+        "an LR image of 320x180 pixels",
+        "macs-hr",
+        {"input-320x180": (180, 320)},
     ),
 }
-
 
 SIZES = (
     DatasetSpec(
@@ -76,6 +81,6 @@ SIZES = (
         "the HR sizes of the original files, no images",
         "benchmark",
         "It is part of the harness.",
-        _find,
+        _set14,
     ),
 )
