@@ -325,7 +325,7 @@ def test_a_dataset_is_fetched_checked_measured_and_trained_on(harness, tmp_path,
     spec = DatasetSpec(
         "Mine", "my own photographs", "full", "Ask me.", from_folder, layout, archives=(archive,)
     )
-    monkeypatch.setitem(SPECS, "Mine", replace(spec, layout=replace(layout, lr=None)))
+    monkeypatch.setitem(SPECS, "Mine", spec)
     root = ("--data-root", tmp_path / "data")
 
     def state() -> str:
@@ -335,10 +335,8 @@ def test_a_dataset_is_fetched_checked_measured_and_trained_on(harness, tmp_path,
     assert state() == "absent"
     harness.good("data", "fetch", "Mine", "--mirror", packed, *root)
     assert state() == "complete"
-    assert not json.loads(harness.good("data", "verify", "Mine", *root, "--json"))["datasets"][0][
-        "findings"
-    ]
-    monkeypatch.setitem(SPECS, "Mine", spec)
+    verified = json.loads(harness.good("data", "verify", "Mine", *root, "--json"))
+    assert verified["datasets"][0]["findings"] == []
     harness.good("data", "prepare", "Mine", "--scale", 2, *root)
 
     content = profile_with(dataset="Mine")
