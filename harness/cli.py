@@ -6,31 +6,21 @@ import io
 import os
 import sys
 import warnings
+from importlib import import_module
 
 import click
 
 from harness import __version__
-from harness.commands.bench import bench
-from harness.commands.check import check
-from harness.commands.cmsr import cmsr
-from harness.commands.data import data
-from harness.commands.doctor import doctor
-from harness.commands.evaluate import evaluate
-from harness.commands.export_checkpoint import export_checkpoint
-from harness.commands.flops import flops
-from harness.commands.import_checkpoint import import_checkpoint
-from harness.commands.methods import methods
 from harness.commands.options import echo
-from harness.commands.report import report
-from harness.commands.run import run
-from harness.commands.ship import ship
-from harness.commands.train import train
-from harness.commands.upscale import upscale
-from harness.commands.versus import versus
 from harness.common.errors import HarnessError, is_shortage
 from harness.common.stopping import interruptible
 
 INTERRUPTED = 130
+# Modules of `harness.commands`, and their commands, in the order of `harness --help`.
+_COMMANDS = (
+    *("run", "report", "check", "train", "evaluate", "versus", "flops", "bench", "upscale", "cmsr"),
+    *("methods", "data", "doctor", "import_checkpoint", "export_checkpoint", "ship"),
+)
 _MEMORY_REMEDY = (
     "Lower --memory, or `evaluation: memory_mib` or `training: batch` in the profile, cut the "
     "image into parts, or use a machine with more memory."
@@ -48,25 +38,8 @@ def cli() -> None:
     """
 
 
-for command in (
-    run,
-    report,
-    check,
-    train,
-    evaluate,
-    versus,
-    flops,
-    bench,
-    upscale,
-    cmsr,
-    methods,
-    data,
-    doctor,
-    import_checkpoint,
-    export_checkpoint,
-    ship,
-):
-    cli.add_command(command)
+for _name in _COMMANDS:
+    cli.add_command(getattr(import_module(f"harness.commands.{_name}"), _name))
 
 
 def _fail(message: str, status: int) -> int:
@@ -74,8 +47,8 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def _run() -> int:
-    """Run the command line and return the exit status."""
+def _run(command: click.Command, name: str) -> int:
+    """Run a command line and return its exit status."""
     for stream in (sys.stdout, sys.stderr):
         # Escape what the terminal cannot show, and bytes of file names that are not UTF-8.
         if isinstance(stream, io.TextIOWrapper):
@@ -85,7 +58,7 @@ def _run() -> int:
     try:
         # A kill too is to release locks and remove temporary files, whatever the command is doing.
         with interruptible():
-            status = cli.main(prog_name="harness", standalone_mode=False)
+            status = command.main(prog_name=name, standalone_mode=False)
         return status if isinstance(status, int) else 0
     except click.ClickException as error:
         error.show()
@@ -118,6 +91,6 @@ def _run() -> int:
         return _fail(f"{error.strerror}: {error.filename or 'a file'}", 1)
 
 
-def main() -> None:
-    """Run the console script."""
-    sys.exit(_run())
+def main(command: click.Command = cli, name: str = "harness") -> None:
+    """Run the console script, or another command with the same handling of errors."""
+    sys.exit(_run(command, name))

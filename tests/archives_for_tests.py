@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from harness.data.archives import Archive
+from harness.data.sets.base import Archive
 
 SET5 = ("baby", "bird", "butterfly", "head", "woman")
 HR, X2 = "benchmark/Set5/HR", "benchmark/Set5/LR_bicubic/X2"

@@ -1,4 +1,4 @@
-"""`harness bench`: what it reports, at tiny sizes. Nothing here asserts on a time."""
+"""`harness bench` and `python -m benchmarks`, at tiny sizes. Nothing here asserts on a time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,72 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import PROFILE, network, profile_with, write_profile
+from tiny import PROFILE, Benchmarks, network, profile_with, write_profile
 
 from baselines import build
 from baselines.shapes import shapes_only
+from benchmarks.decode import make_case
+from benchmarks.pillow_samples import PlainSamples, plain_loader
+from benchmarks.train import spared_macs
 from harness.common.allocator import keep_freed_memory
 from harness.profiles import Training
-from harness.profiling.bench.decoding import make_case
-from harness.profiling.bench.pillow_training import PlainSamples, plain_loader
-from harness.profiling.bench.training import spared_macs
 from harness.profiling.machine import machine
 from harness.profiling.timing import Times, alternate, spread
+
+
+@pytest.fixture
+def benchmarks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Benchmarks:
+    """`python -m benchmarks` in this process."""
+    return Benchmarks(monkeypatch, capsys)
+
+
+# The user's command
+
+SMALL = ("--lr", "6x5", "--rounds", 2, "--device", "cpu")
+
+
+def test_latency_and_peak_memory_of_shipped_networks(harness):
+    content = json.loads(harness.good("bench", "--scale", 3.5, *SMALL, "--json"))
+    assert (content["schema"], content["scale"], content["lr_size"]) == (2, 3.5, [6, 5])
+    assert content["machine"]["cores"] >= 1
+    named = {line["network"]: line for line in content["lines"]}
+    assert "reference:edsr-liif" in named
+    assert "reference:edsr-x4" not in named
+    for line in named.values():
+        low, median, high = line["seconds"]
+        assert 0 < low <= median <= high
+        assert 0 <= line["peak_bytes"] < 1 << 30
+        assert line["weights"]
+        assert line["reason"] == ""
+
+
+def test_methods_and_files_are_measured_side_by_side(harness):
+    out = harness.good("bench", "bicubic", "edsr-liif", "reference:edsr-liif", *SMALL)
+    assert [line.split()[0] for line in out.splitlines()[-3:]] == [
+        "bicubic",
+        "edsr-liif",
+        "reference:edsr-liif",
+    ]
+    assert "kpx/s" in out
+    assert "peak MiB" in out
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "message"),
+    [
+        (("edsr-lif",), 2, "Did you mean 'edsr-liif'"),
+        (("swinir-lte",), 1, "swinir-lte is not trained under profile 'reference'"),
+        (("nowhere.pt",), 1, "nowhere.pt"),
+        (("edsr-liif", "--lr", "48"), 2, "'--lr': it takes HEIGHTxWIDTH"),
+        (("edsr-liif", "--scale", "0.5"), 2, "out of range"),
+    ],
+)
+def test_bench_refuses_what_it_cannot_measure(harness, given, status, message):
+    found, _, error = harness("bench", *given)
+    assert (found, message in error) == (status, True)
+
+
+# Timing
 
 
 def test_calls_take_turns():
@@ -95,19 +150,19 @@ def test_the_machine_is_described():
     assert found["torch"] == torch.__version__
 
 
-def test_the_table_of_the_command(tmp_path, harness):
+def test_the_table_of_the_command(tmp_path, benchmarks):
     file = write_profile(tmp_path / "tiny.yaml")
-    out = harness.good("bench", "train", "--profile", file, "--steps", 1, "--device", "cpu")
+    out = benchmarks.good("train", "--profile", file, "--steps", 1, "--device", "cpu")
     for method in ("edsr-liif", "edsr-moeisr-liif-s", "edsr-moeisr-liif-b", "edsr-moeisr-lte-s"):
         assert method in out
     assert "times as fast" in out
     assert "threads" in out
 
 
-def test_the_json_of_the_command(tmp_path, harness):
+def test_the_json_of_the_command(tmp_path, benchmarks):
     file = write_profile(tmp_path / "tiny.yaml", profile_with(precision="bf16"))
-    out = harness.good(
-        *("bench", "train", "--profile", file, "--steps", 2, "--device", "cpu"),
+    out = benchmarks.good(
+        *("train", "--profile", file, "--steps", 2, "--device", "cpu"),
         *("--methods", "edsr-liif,edsr-metasr", "--json"),
     )
     content = json.loads(out)
@@ -122,8 +177,8 @@ def test_the_json_of_the_command(tmp_path, harness):
 
 
 @pytest.mark.parametrize("method", ["bicubic", "edsr-x2", "edsr-lif"])
-def test_what_cannot_be_timed_is_said(method, harness):
-    status, _, err = harness("bench", "train", "--methods", method, "--device", "cpu")
+def test_what_cannot_be_timed_is_said(method, benchmarks):
+    status, _, err = benchmarks("train", "--methods", method, "--device", "cpu")
     assert status == 2
     assert method in err
     assert "Traceback" not in err
@@ -132,10 +187,10 @@ def test_what_cannot_be_timed_is_said(method, harness):
 # Decoding
 
 
-def test_bench_decode_reports_every_method_beside_its_baseline(harness):
+def test_decode_reports_every_method_beside_its_baseline(benchmarks):
     """LTE's baseline takes part though it was not named; ratios and counts are consistent."""
-    given = ("bench", "decode", "--methods", "edsr-liif,edsr-moeisr-lte-s", "--lr", "5x6")
-    content = json.loads(harness.good(*given, "--scale", 2, "--rounds", 2, "--json"))
+    given = ("decode", "--methods", "edsr-liif,edsr-moeisr-lte-s", "--lr", "5x6")
+    content = json.loads(benchmarks.good(*given, "--scale", 2, "--rounds", 2, "--json"))
     assert (content["schema"], content["bench"], content["rounds"]) == (1, "decode", 2)
     assert content["machine"]["cores"] >= 1
     assert content["matrix_product_macs_per_s"] > 0
@@ -150,12 +205,12 @@ def test_bench_decode_reports_every_method_beside_its_baseline(harness):
         assert 0 < low <= median <= high
 
 
-def test_bench_decode_prints_both_counts_by_their_names(harness):
-    given = ("bench", "decode", "--methods", "edsr-moeisr-liif-s", "--lr", "4x4", "--rounds", 1)
-    out = harness.good(*given)
+def test_decode_prints_both_counts_by_their_names(benchmarks):
+    given = ("decode", "--methods", "edsr-moeisr-liif-s", "--lr", "4x4", "--rounds", 1)
+    out = benchmarks.good(*given)
     assert "paper's GMACs" in out
     assert "executed" in out
-    scales = harness.good(*given, "--scales", "2,3.5")
+    scales = benchmarks.good(*given, "--scales", "2,3.5")
     assert "x3.5" in scales
     assert "us/px" in scales
 
@@ -175,7 +230,7 @@ def test_experts_of_the_benchmark_have_even_shares():
         (("--scale", "0.5"), "out of range"),
     ],
 )
-def test_bench_decode_refuses_what_it_cannot_time(harness, given, message):
-    status, _, error = harness("bench", "decode", *given)
+def test_decode_refuses_what_it_cannot_time(benchmarks, given, message):
+    status, _, error = benchmarks("decode", *given)
     assert status == 2
     assert message in error

@@ -1,4 +1,4 @@
-"""`harness bench memory` at tiny sizes."""
+"""`python -m benchmarks memory` at tiny sizes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import json
 import signal
 
 import pytest
-from tiny import write_profile
+from tiny import Benchmarks, write_profile
 
+from benchmarks import memory
 from harness import profiles
 from harness.common.device import process_peak
 from harness.common.errors import HarnessError
-from harness.profiling.bench import memory
 
 
-def test_peaks_of_methods_and_scales(harness, tmp_path):
-    command = ["bench", "memory", "--size", "9x7", "--device", "cpu"]
+def test_peaks_of_methods_and_scales(monkeypatch, capsys, tmp_path):
+    command = ["memory", "--size", "9x7", "--device", "cpu"]
     command += ["--profile", write_profile(tmp_path / "tiny.yaml")]
+    run = Benchmarks(monkeypatch, capsys)
     cases = ("--methods", "edsr-liif,bicubic", "--scales", "2,30")
-    content = json.loads(harness.good(*command, *cases, "--json"))
+    content = json.loads(run.good(*command, *cases, "--json"))
     lines = content["lines"]
     assert [(line["method"], line["scale"]) for line in lines] == [
         ("edsr-liif", 2),
@@ -32,7 +33,7 @@ def test_peaks_of_methods_and_scales(harness, tmp_path):
         assert 50 << 20 < line["peak"] < 2 << 30
         assert line["file"] > 0
     one = ("--methods", "edsr-liif", "--scales", 30, "--memory", 1, "--suffix", ".tif")
-    text = harness.good(*command, *one)
+    text = run.good(*command, *one)
     assert "210 x 270" in text
     assert "untrained" in text
 
@@ -47,9 +48,9 @@ def test_a_case_that_is_stopped_says_so(ignored, tmp_path):
         (line,) = memory.measure(["edsr-lte"], [100], setting, tmp_path)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert not line.finished
-    assert line.file == 0
-    assert line.peak > 50 << 20
+    assert not line["finished"]
+    assert line["file"] == 0
+    assert line["peak"] > 50 << 20
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["edsr-lte.pt", "in.png"]
 
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from tiny import pixels
 
 from baselines.frequency import frequency_loss
+from benchmarks.pillow_samples import augment
 from harness.common.errors import HarnessError
 from harness.data.degrade import matlab_imresize, pil_resize
 from harness.data.sets import Dataset
 from harness.data.sets.base import memory_item
 from harness.profiles import Training
-from harness.profiling.bench.pillow_training import augment
 from harness.training.dense import DenseBatch, DenseSource
 
 # Frequency loss

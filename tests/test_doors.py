@@ -1,10 +1,11 @@
-"""What a user adds is one file: a network of a new kind, a metric; nothing else is edited."""
+"""What a user adds is one file: a network of a new kind, one of its parts, a metric, a dataset."""
 
 # ruff: noqa: ARG002, ARG005  (the toy takes what the protocol hands over)
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -14,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import network, profile_with, write_data, write_profile
+from archives_for_tests import png, write_zip
+from tiny import PROFILE, network, profile_with, write_data, write_profile
 from torch import Tensor, nn
 
 from baselines import Method, registry
-from baselines.base import Request, SRModel, Streamed, cut
+from baselines.base import Encoder, Request, SRModel, Streamed, cut
 from baselines.composition import Decoder
 from baselines.fast.queries import l1_loss
 from baselines.geometry import make_coord, nearest_index, table_rows
@@ -26,6 +28,8 @@ from baselines.macs import MacCount
 from baselines.plain import decode_plain
 from baselines.systems.implicit import ImplicitSR
 from harness import experiments, metrics
+from harness.data.sets import SPECS
+from harness.data.sets.base import Archive, DatasetSpec, Layout, from_folder
 from harness.measure.rows import flat
 from harness.upscale.network import upscale
 
@@ -247,6 +251,107 @@ def test_a_metric_s_name_is_its_own(mae):
         metrics.register(replace(MAE, label="Another"))
 
 
+def read_again() -> None:
+    """Make the registry list methods anew."""
+    registry._names.cache_clear()
+    registry.parse.cache_clear()
+
+
+class Shallow(Encoder):
+    """An encoder of two layers, with an upsampler of its own."""
+
+    upsampled_range = "signed"
+
+    def __init__(self, features: int = 8, scale: int | None = None) -> None:
+        super().__init__()
+        self.out_channels, self.scale = features, scale
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, features, 3, padding=1), nn.ReLU(), nn.Conv2d(features, features, 1)
+        )
+        if scale is not None:
+            self.up = nn.Sequential(nn.Conv2d(features, 3 * scale**2, 1), nn.PixelShuffle(scale))
+
+    def forward(self, lr: Tensor) -> Tensor:
+        features = self.layers(lr)
+        return features if self.scale is None else self.up(features)
+
+
+@pytest.fixture
+def shallow(monkeypatch) -> Iterator[None]:
+    """The encoder in the list, as its line in `ENCODERS`, with its label, would have it."""
+    with monkeypatch.context() as patch:
+        patch.setitem(registry.ENCODERS, "shallow", Shallow)
+        patch.setitem(registry.LABELS, "shallow", "Shallow")
+        patch.setattr(registry, "IMPLICIT_ENCODERS", (*registry.IMPLICIT_ENCODERS, "shallow"))
+        read_again()
+        yield
+    read_again()
+
+
+def test_an_encoder_is_there_under_every_decoder_and_alone(shallow, harness, tmp_path):
+    """One with its own upsampler; profiles set its size, and its MACs are counted."""
+    root = write_data(tmp_path / "data")
+    sizes = {**PROFILE["networks"]["encoder"], "shallow": {"features": 6}}
+    content = {**PROFILE, "networks": {**PROFILE["networks"], "encoder": sizes}}
+    places = ("--profile", write_profile(tmp_path / "p.yaml", content), "--data-root", root)
+    listed = {line["method"]: line for line in json.loads(harness.good("methods", "--json"))}
+    of_decoders = {f"shallow-{name}" for name in registry.DECODERS}
+    made = {f"shallow-x{scale}" for scale in registry.FIXED_SCALES} | of_decoders
+    assert made | {"shallow-moeisr-liif-s", "shallow-moeisr-lte-b"} <= listed.keys()
+    assert "Shallow" in str(listed["shallow-liif"]["paper"])
+    for method, scales in (("shallow-moeisr-liif-s", (2, 3.3)), ("shallow-x2", (2,))):
+        harness.good("train", method, *places)
+        given = [f"--scale={scale}" for scale in scales]
+        out = harness.good("eval", method, "--dataset", "DIV2K_valid", *given, "--json", *places)
+        assert [10 < cell["psnr"] < 60 for cell in json.loads(out)["cells"]] == [True] * len(scales)
+    counted = json.loads(
+        harness.good("flops", "shallow-liif", "--size", "4x5", "--scale", 3, "--json")
+    )
+    assert counted["encoder_macs"] == 4 * 5 * (27 * 8 + 8 * 8)
+
+
+def test_a_dataset_is_fetched_checked_measured_and_trained_on(harness, tmp_path, monkeypatch):
+    """One `DatasetSpec`, in the list as the one line in `SPECS` would have it."""
+    images = {f"photos-1.0/{n}.png": png(48 + n, 56, n) for n in range(3)}
+    packed = write_zip(tmp_path / "photos.zip", images)
+    archive = Archive(
+        "https://example.org/photos.zip",
+        packed.stat().st_size,
+        hashlib.sha256(packed.read_bytes()).hexdigest(),
+        "a test",
+        {"mine/HR": ("photos-1.0",)},
+    )
+    layout = Layout("mine/HR", 3, "mine/LR_bicubic/X{scale}")
+    spec = DatasetSpec(
+        "Mine", "my own photographs", "full", "Ask me.", from_folder, layout, archives=(archive,)
+    )
+    monkeypatch.setitem(SPECS, "Mine", spec)
+    root = ("--data-root", tmp_path / "data")
+
+    def state() -> str:
+        listed = json.loads(harness.good("data", "list", *root, "--json"))["datasets"]
+        return next(line["state"] for line in listed if line["dataset"] == "Mine")
+
+    assert state() == "absent"
+    harness.good("data", "fetch", "Mine", "--mirror", packed, *root)
+    assert state() == "complete"
+    verified = json.loads(harness.good("data", "verify", "Mine", *root, "--json"))
+    assert verified["datasets"][0]["findings"] == []
+    harness.good("data", "prepare", "Mine", "--scale", 2, *root)
+
+    content = profile_with(dataset="Mine")
+    content["roles"] = {"DIV2K_valid": "Mine"}
+    places = ("--profile", write_profile(tmp_path / "p.yaml", content), *root)
+    measured = json.loads(
+        harness.good("eval", "bicubic", "--dataset", "Mine", "--scale", 2, *places, "--json")
+    )
+    assert measured["cells"][0]["lr_source"] == "matlab"
+    assert measured["cells"][0]["protocol"] == "full"
+    harness.good("run", "table1", *places, "--methods", "edsr-liif", "--no-figures")
+    page = (tmp_path / "reports/tiny/table1.md").read_text()
+    assert "Mine (3 images; my own photographs)" in page
+
+
 class Nearby(Decoder):
     """A decoder with nothing but codes and what it feeds: the feature, damped by distance."""
 
@@ -268,11 +373,6 @@ class Nearby(Decoder):
 @pytest.fixture
 def nearby(monkeypatch) -> Iterator[None]:
     """The decoder in the list, as the one line in `DECODERS` would have it."""
-
-    def read_again() -> None:
-        registry._names.cache_clear()
-        registry.parse.cache_clear()
-
     with monkeypatch.context() as patch:
         patch.setitem(registry.DECODERS, "nearby", Nearby)
         read_again()

@@ -32,13 +32,18 @@ from tiny import files_below
 
 from harness.common import locks
 from harness.common.errors import HarnessError
-from harness.data import archives, download, unpack
+from harness.data import download, sets, unpack
 from harness.data import fetch as fetching
-from harness.data.archives import ARCHIVES
 from harness.data.sets import SPECS, find
+from harness.data.sets.base import Archive
 
 EXPECTED = {name: content for name, content in set5_files().items() if name.endswith(".png")}
 EXPECTED.pop(f"{HR}/._baby.png")
+
+
+def publish(monkeypatch: pytest.MonkeyPatch, archive: Archive) -> None:
+    """Make an archive the only one that is known."""
+    monkeypatch.setattr(sets, "archives", lambda: [archive])
 
 
 @pytest.fixture
@@ -57,7 +62,7 @@ def server(tar, monkeypatch):
     monkeypatch.setattr(download, "_CHUNK", 1024)
     monkeypatch.setattr(download, "sleep", lambda _: None)
     with serving(tar.read_bytes()) as running:
-        monkeypatch.setattr(archives, "ARCHIVES", (archive_of(tar, running.url),))
+        publish(monkeypatch, archive_of(tar, running.url))
         yield running
 
 
@@ -96,9 +101,9 @@ def assert_failed(result, root, *parts):
 
 
 def test_every_record_is_whole():
-    places = [place for archive in ARCHIVES for place in archive.folders]
+    places = [place for archive in sets.archives() for place in archive.folders]
     assert len(places) == len(set(places))
-    for archive in ARCHIVES:
+    for archive in sets.archives():
         assert (len(archive.sha256), archive.url.startswith("https://")) == (64, True)
         assert archive.hash_source
         assert archive.size > 10**7
@@ -110,7 +115,10 @@ def test_every_dataset_of_files_can_be_fetched_hr_last(name, tmp_path):
     lr = [layout.lr.format(scale=s) for s in (2, 3, 4)] if layout.lr else []
     assert list(fetching._missing([name], tmp_path)) == [*lr, layout.hr]
     known = [
-        place for archive in ARCHIVES for place in archive.folders if place in (*lr, layout.hr)
+        place
+        for archive in sets.archives()
+        for place in archive.folders
+        if place in (*lr, layout.hr)
     ]
     assert known == [*lr, layout.hr]
 
@@ -135,7 +143,7 @@ def test_an_archive_is_kept_when_asked(fetch, root, tar):
 
 @pytest.mark.parametrize("start", ["folder", "file", "url", "file-url", "base-url"])
 def test_mirrors(start, fetch, root, tar, server, monkeypatch):
-    monkeypatch.setattr(archives, "ARCHIVES", (archive_of(tar),))
+    publish(monkeypatch, archive_of(tar))
     mirrors = {
         "folder": tar.parent,
         "file": tar,
@@ -151,7 +159,7 @@ def test_mirrors(start, fetch, root, tar, server, monkeypatch):
 
 def test_a_zip_archive(tmp_path, root, harness, monkeypatch):
     path = write_zip(tmp_path / "set.zip", set5_files())
-    monkeypatch.setattr(archives, "ARCHIVES", (archive_of(path),))
+    publish(monkeypatch, archive_of(path))
     harness.good("data", "fetch", "Set5", "--data-root", root, "--mirror", path)
     assert files_below(root) == EXPECTED
 
@@ -165,7 +173,7 @@ def test_two_folders_become_one_and_a_file_is_left_out(tmp_path, root, harness, 
     known = dataclasses.replace(archive_of(path), folders=places, leave_out="302003.png")
     few = dataclasses.replace(SPECS["BSDS399"].layout, expected=4)
     monkeypatch.setitem(SPECS, "BSDS399", dataclasses.replace(SPECS["BSDS399"], layout=few))
-    monkeypatch.setattr(archives, "ARCHIVES", (known,))
+    publish(monkeypatch, known)
     harness.good("data", "fetch", "BSDS399", "--data-root", root, "--mirror", tmp_path)
     assert {p.stem for p in (root / "train/BSDS399").iterdir()} == {"0", "1", "2", "7"}
 
@@ -313,7 +321,7 @@ def test_an_error_page(status, fetch, root, server):
 
 
 def test_no_network(fetch, root, tar, monkeypatch):
-    monkeypatch.setattr(archives, "ARCHIVES", (archive_of(tar),))
+    publish(monkeypatch, archive_of(tar))
     assert_failed(fetch(), root, "http://127.0.0.1:9/benchmark.tar cannot be downloaded", "refused")
 
 
@@ -509,7 +517,7 @@ BAD_ENTRIES = {
 
 
 def assert_refused(path: Path, root: Path, harness, monkeypatch, part: str) -> None:
-    monkeypatch.setattr(archives, "ARCHIVES", (archive_of(path),))
+    publish(monkeypatch, archive_of(path))
     before = files_below(path.parent)
     result = harness("data", "fetch", "Set5", "--data-root", root, "--mirror", path.parent)
     assert_failed(result, root, part, path.name)
@@ -534,7 +542,7 @@ def test_links_and_devices(name, tmp_path, root, harness, monkeypatch):
 def test_links_elsewhere_are_not_unpacked(tmp_path, root, harness, monkeypatch):
     link = special("benchmark/other", tarfile.SYMTYPE, "/etc")
     path = write_tar(tmp_path / "set.tar", set5_files(), link)
-    monkeypatch.setattr(archives, "ARCHIVES", (archive_of(path),))
+    publish(monkeypatch, archive_of(path))
     harness.good("data", "fetch", "Set5", "--data-root", root, "--mirror", path)
     assert files_below(root) == EXPECTED
 

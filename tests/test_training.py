@@ -28,6 +28,7 @@ from tiny import (
 
 from baselines import parse
 from baselines.geometry import make_coord
+from benchmarks.pillow_samples import augment
 from harness import profiles
 from harness.checkpoints import load_model
 from harness.common.errors import UsageError
@@ -36,7 +37,6 @@ from harness.data.sets import Dataset, find
 from harness.data.sets.base import memory_item
 from harness.profiles import Training
 from harness.profiles.recipe import LARGEST_SEED, make_recipe
-from harness.profiling.bench.pillow_training import augment
 from harness.training.loop import _step_seed
 from harness.training.losses import losses
 from harness.training.patches import Batch, PatchSource

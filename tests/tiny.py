@@ -163,16 +163,30 @@ class Harness:
         self.patch.setattr(sys, "argv", ["harness", *map(str, arguments)])
         self.capture.readouterr()
         with pytest.raises(SystemExit) as ending:
-            main()
+            self.run()
         out, err = self.capture.readouterr()
         status = ending.value.code
         return int(status or 0), out, err
+
+    def run(self) -> None:
+        """Run the command with the arguments of `sys.argv`."""
+        main()
 
     def good(self, *arguments: object) -> str:
         """Standard output of a command that must succeed."""
         status, out, err = self(*arguments)
         assert status == 0, err
         return out
+
+
+class Benchmarks(Harness):
+    """Runs `python -m benchmarks` in this process."""
+
+    def run(self) -> None:
+        """Run it."""
+        from benchmarks.__main__ import benchmarks
+
+        main(benchmarks)
 
 
 PREAMBLE = "import sys; from harness.cli import main; main()"

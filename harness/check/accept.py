@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from harness import checkpoints
-from harness.check.comparison import Finding, compare, read_stored, stored_names
+from harness.check.comparison import (
+    Finding,
+    compare,
+    measured_cells,
+    read_stored,
+    stored_names,
+)
 from harness.check.golden import (
     Acceptance,
     Golden,
@@ -17,7 +23,6 @@ from harness.check.golden import (
     GoldenExperiment,
     Key,
     dump,
-    golden_cell,
     load_golden,
 )
 from harness.common.errors import HarnessError, UsageError
@@ -103,9 +108,7 @@ def _accept(
     retrained: float | None,
 ) -> Golden:
     """The accepted numbers with those of some experiments taken over; the others stay."""
-    if old is None:
-        summary = profile.summary
-        old = Golden(profile=profile.name, summary=summary, experiments=(), cells=(), history=())
+    old = old or Golden(profile=profile.name, summary=profile.summary)
     before = {cell.key: cell for cell in old.cells}
     cells = {key: cell for key, cell in before.items() if cell.experiment not in reports}
     entries = {entry.experiment: entry for entry in old.experiments}
@@ -152,10 +155,10 @@ def _accept(
 
 def _complete(name: str, report: Report, known: Collection[Key]) -> dict[Key, GoldenCell]:
     """Every cell that has a number; refuses where one is only half measured, or was lost."""
-    means = {(name, c.role, c.method, c.scale): c for c in report.cells.values()}
+    means = measured_cells(name, report)
     found, incomplete = {}, []
     for key, mean in means.items():
-        cell = golden_cell(name, mean)
+        cell = GoldenCell.of(name, mean)
         if cell is not None:
             found[key] = cell
         elif key in known or (mean.seeds and not mean.excluded):
@@ -202,25 +205,29 @@ def _keep_networks(
         the networks of `names` in `folder`, which may be `results` itself, and the stale ones.
     """
     trained = Path(golden.profile) / "training"
-    runs: dict[Path, GoldenCell] = {}
+    runs: dict[Path, dict[str, Any]] = {}
     for cell in golden.cells:
-        if cell.experiment not in names:
-            continue
-        patterns = [f"{cell.method}/s*-{recipe}/checkpoint.pt" for recipe in cell.recipes]
-        found = [path for each in patterns for path in (results / trained).glob(each)]
-        if len(found) < len(patterns):
-            raise HarnessError(
-                f"The networks of {cell.method} are not in {results / trained}.",
-                "Name the folder that they were trained in with --results.",
-            )
-        runs |= {path.relative_to(results): cell for path in found}
-    for run, cell in runs.items():
-        _read(results / run, cell)
-    for run, cell in runs.items():
+        for recipe in cell.recipes if cell.experiment in names else ():
+            found = sorted((results / trained).glob(f"{cell.method}/s*-{recipe}/checkpoint.pt"))
+            if not found:
+                raise HarnessError(
+                    f"The networks of {cell.method} are not in {results / trained}.",
+                    "Name the folder that they were trained in with --results.",
+                )
+            for path in found:
+                run = path.relative_to(results)
+                if run not in runs:
+                    content = checkpoints.read(path)
+                    # Its groups stay: resuming a finished run reads them.
+                    content["optimizer"] = {**content["optimizer"], "state": {}}
+                    runs[run] = content
+                if checkpoints.weights_hash(runs[run]["state_dict"]) not in cell.checkpoints:
+                    raise HarnessError(
+                        f"{path} has other weights than those whose numbers are accepted.",
+                        f"Run `harness run {cell.experiment}` again.",
+                    )
+    for run, content in runs.items():
         if (results / run).resolve() != (folder / run).resolve():
-            content = _read(results / run, cell)
-            # Its groups stay: resuming a finished run reads them.
-            content["optimizer"] = {**content["optimizer"], "state": {}}
             checkpoints.save(folder / run, {k: v for k, v in content.items() if k != "format"})
     needed = {(cell.method, recipe) for cell in golden.cells for recipe in cell.recipes}
     stale = [
@@ -229,13 +236,3 @@ def _keep_networks(
         if (path.parts[-3], path.parts[-2].partition("-")[2]) not in needed
     ]
     return [folder / run for run in sorted(runs)], stale
-
-
-def _read(path: Path, cell: GoldenCell) -> dict[str, Any]:
-    content = checkpoints.read(path)
-    if checkpoints.weights_hash(content["state_dict"]) not in cell.checkpoints:
-        raise HarnessError(
-            f"{path} has other weights than those whose numbers are accepted.",
-            f"Run `harness run {cell.experiment}` again.",
-        )
-    return content

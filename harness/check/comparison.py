@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.check.golden import Golden, GoldenCell, golden_cell, load_golden
+from harness.check.golden import Golden, GoldenCell, Key, load_golden
 from harness.common.errors import HarnessError
 from harness.experiments import EXPERIMENTS, get
 from harness.profiles import Profile, concerning
@@ -55,10 +55,9 @@ Notes = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Finding:
-    """Finding for one cell, or for an experiment as a whole.
+    """Finding for one cell, or for an experiment as a whole (method "", scale None).
 
     Attributes:
-        method, role, dataset: "" where the finding is about the experiment; scale: None likewise.
         expected, measured: PSNR in dB; None where there is none.
         tolerance: drop in dB that passes.
         anew: whether the network was trained anew, to other weights than the accepted ones.
@@ -90,7 +89,8 @@ class Finding:
         """Measured minus accepted PSNR in dB at full precision."""
         if self.expected is None or self.measured is None:
             return None
-        return _change(self.expected, self.measured)
+        # Both may be infinite.
+        return 0.0 if self.expected == self.measured else self.measured - self.expected
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def run_check(
         names: experiments; all that were accepted if empty.
         profile: whose results.
         results: folder of measurements.
-        file: of the accepted numbers.
+        file: accepted numbers.
         tolerance: drop in dB that passes in every cell. None: `TOLERANCE`, and what the file says
             where a network was trained anew.
 
@@ -156,11 +156,12 @@ def run_check(
                 f'Accept them with `harness check {name} --update --reason "first numbers"`.',
             )
     compared = list(dict.fromkeys(names)) or golden.names
-    retrained = tolerance
-    if tolerance is None or retrained is None:
+    if tolerance is None:
         tolerance, retrained = TOLERANCE, max(TOLERANCE, golden.retrained_tolerance or 0)
-    stored = read_stored(results, profile.name, compared)
+    else:
+        retrained = tolerance
     entries = [entry for entry in golden.experiments if entry.experiment in compared]
+    stored = read_stored(results, profile.name, compared)
     return Check(
         file,
         golden.profile,
@@ -173,12 +174,12 @@ def run_check(
 
 
 def stored_names(results: Path, profile: str) -> list[str]:
-    """Experiments that were run under a profile."""
+    """List the experiments that were run under a profile."""
     return [name for name in EXPERIMENTS if plan_path(results, profile, name).exists()]
 
 
 def read_stored(results: Path, profile: str, names: Iterable[str]) -> dict[str, Report | str]:
-    """The stored results of experiments; where there are none, why."""
+    """Read the stored results of experiments; where there are none, say why."""
     found: dict[str, Report | str] = {}
     for name in names:
         path = plan_path(results, profile, name)
@@ -191,6 +192,11 @@ def read_stored(results: Path, profile: str, names: Iterable[str]) -> dict[str, 
     return found
 
 
+def measured_cells(name: str, report: Report) -> dict[Key, CellMean]:
+    """List the measured means of an experiment by the keys of accepted cells."""
+    return {(name, c.role, c.method, c.scale): c for c in report.cells.values()}
+
+
 def compare(
     golden: Golden,
     stored: Mapping[str, Report | str],
@@ -198,20 +204,29 @@ def compare(
     tolerance: float = 0,
     retrained: float = 0,
 ) -> list[Finding]:
-    """The findings of a `Check`: accepted numbers, and what `read_stored` found of experiments."""
+    """Make the findings of a `Check` from what `read_stored` found of experiments."""
     findings: list[Finding] = []
     for name, report in stored.items():
         accepted = golden.of(name)
         if isinstance(report, str):
-            findings += [_finding(cell, (("missing", report),)) for cell in accepted.values()]
+            findings += [_missing(cell, report) for cell in accepted.values()]
             continue
         notes = tuple(_other_settings(golden, name, report, profile))
         findings += [Finding(name, notes=notes)] if notes else []
-        means = {(name, c.role, c.method, c.scale): c for c in report.cells.values()}
-        findings += [_judge(a, means.get(k), tolerance, retrained) for k, a in accepted.items()]
-        new = (("new", "measured, but not among the accepted numbers"),)
+        means = measured_cells(name, report)
+        for key, cell in accepted.items():
+            mean = means.get(key)
+            new = GoldenCell.of(name, mean) if mean else None
+            if mean is None:
+                findings.append(_missing(cell, f"no cell of {name} any more"))
+            elif new is None:
+                findings.append(_missing(cell, mean.missing or "no PSNR"))
+            else:
+                mixture = bool(mean.expert_depths)
+                findings.append(_judge(cell, new, mixture, tolerance, retrained))
+        found = (("new", "measured, but not among the accepted numbers"),)
         findings += [
-            Finding(name, c.method, c.role, c.dataset, c.scale, new, measured=c.psnr)
+            Finding(name, c.method, c.role, c.dataset, c.scale, found, measured=c.psnr)
             for key, c in means.items()
             if key not in accepted and not c.missing
         ]
@@ -221,7 +236,7 @@ def compare(
 def _other_settings(
     golden: Golden, name: str, report: Report, profile: Profile
 ) -> Iterator[tuple[str, str]]:
-    """Settings that differ: stored ones from the accepted, then today's from the stored."""
+    """List settings that differ: stored ones from the accepted, then today's from the stored."""
     entry, stored = golden.experiment(name), report.plan.profile_settings
     for old, new, words in (
         (entry.settings if entry else stored, stored, "{} was accepted, {} stored"),
@@ -235,7 +250,7 @@ def _other_settings(
 
 
 def _changes(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str, str]]:
-    """(dotted name, old, new) of every setting that differs."""
+    """List (dotted name, old, new) of every setting that differs."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
             yield from _changes(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
@@ -244,61 +259,61 @@ def _changes(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str, str
         yield name, was, now
 
 
-def _finding(old: GoldenCell, notes: Notes, **found: Any) -> Finding:
+def _finding(old: GoldenCell, notes: Iterable[tuple[str, str]], **found: Any) -> Finding:
     cell = (old.experiment, old.method, old.role, old.dataset, old.scale)
-    return Finding(*cell, notes, old.psnr, **found)
+    return Finding(*cell, tuple(notes), old.psnr, **found)
 
 
-def _judge(old: GoldenCell, mean: CellMean | None, tolerance: float, retrained: float) -> Finding:
-    if mean is None:
-        return _finding(old, (("missing", f"no cell of {old.experiment} any more"),))
-    new = golden_cell(old.experiment, mean)
-    if new is None:
-        return _finding(old, (("missing", mean.missing or "no PSNR"),))
-    others = tuple(
-        (
-            verdict,
-            f"{what.format(dataset=old.dataset)} {_listed(was)} was accepted, "
-            f"{_listed(now)} measured",
-        )
-        for field, (verdict, what) in _COMPARABLE.items()
-        if (was := getattr(old, field)) != (now := getattr(new, field))
-    )
-    if others:
+def _missing(old: GoldenCell, reason: str) -> Finding:
+    return _finding(old, [("missing", reason)])
+
+
+def _judge(
+    old: GoldenCell, new: GoldenCell, mixture: bool, tolerance: float, retrained: float
+) -> Finding:
+    if others := list(_not_comparable(old, new)):
         return _finding(old, others, measured=new.psnr)
     anew = new.checkpoints != old.checkpoints
     allowed = retrained if anew else tolerance
-    coarse = MACS_RETRAINED if anew and retrained > tolerance else MACS_TOLERANCE
-    notes = _judge_psnr(old.psnr, new.psnr, allowed, anew)
     # With experts, the count follows how they are chosen.
-    notes += _judge_macs(old.decoder_macs, new.decoder_macs, coarse if mean.expert_depths else 0)
+    coarse = MACS_RETRAINED if anew and retrained > tolerance else MACS_TOLERANCE
+    notes = [
+        *_judge_psnr(old.psnr, new.psnr, allowed, anew),
+        *_judge_macs(old.decoder_macs, new.decoder_macs, coarse if mixture else 0),
+    ]
     return _finding(old, notes, measured=new.psnr, tolerance=allowed, anew=anew)
 
 
-def _listed(value: object) -> str:
-    return "+".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+def _not_comparable(old: GoldenCell, new: GoldenCell) -> Iterator[tuple[str, str]]:
+    for field, (verdict, what) in _COMPARABLE.items():
+        values = [getattr(cell, field) for cell in (old, new)]
+        if values[0] != values[1]:
+            was, now = (
+                "+".join(map(str, value)) or "none" if isinstance(value, tuple) else value
+                for value in values
+            )
+            name = what.format(dataset=old.dataset)
+            yield verdict, f"{name} {was} was accepted, {now} measured"
 
 
-def _change(old: float, new: float) -> float:
-    return 0.0 if old == new else new - old  # both may be infinite
-
-
-def _judge_psnr(old: float, new: float, tolerance: float, anew: bool) -> Notes:
-    change = _change(old, new)
+def _judge_psnr(old: float, new: float, tolerance: float, anew: bool) -> Iterator[tuple[str, str]]:
+    change = 0.0 if old == new else new - old
     # Written so that NaN would fail.
     if not change >= -tolerance - _FLOAT_NOISE:
         cause = "the network was trained anew" if anew else "the weights are the accepted ones"
-        return (("drop", f"{-change:.4f} dB, tolerance {tolerance:g} dB; {cause}"),)
-    if change > tolerance + _FLOAT_NOISE:
-        return (("better", f"{change:.4f} dB; accept it with --update"),)
-    return ()
+        yield "drop", f"{-change:.4f} dB, tolerance {tolerance:g} dB; {cause}"
+    elif change > tolerance + _FLOAT_NOISE:
+        yield "better", f"{change:.4f} dB; accept it with --update"
 
 
-def _judge_macs(old: float, new: float, tolerance: float) -> Notes:
-    words = f"{new:,.0f} decoder multiply-adds in place of {old:,.0f}"
+def _judge_macs(old: float, new: float, tolerance: float) -> Iterator[tuple[str, str]]:
+    words = f"{new:,.0f} decoder MACs in place of {old:,.0f}"
     if not tolerance or not old:
-        return (("other MACs", f"{words}; they must be equal"),) if old != new else ()
+        if old != new:
+            yield "other MACs", f"{words}; they must be equal"
+        return
     words += f" ({new / old - 1:+.1%}; tolerance {tolerance:.0%})"
     if new > old * (1 + tolerance):
-        return (("other MACs", words),)
-    return (("other routing", words),) if new < old * (1 - tolerance) else ()
+        yield "other MACs", words
+    elif new < old * (1 - tolerance):
+        yield "other routing", words

@@ -40,6 +40,7 @@ def _number(value: float) -> float:
 
 
 _Name = Annotated[str, AfterValidator(plain_name)]
+_Values = tuple[str, ...]
 
 
 class _Strict(BaseModel):
@@ -48,13 +49,12 @@ class _Strict(BaseModel):
 
 
 class GoldenCell(_Strict):
-    """The accepted mean of one method on one set at one scale; from a `CellMean`.
+    """Accepted mean of one method on one set at one scale.
 
     Attributes:
-        experiment: whose cell it is.
         psnr, ssim: means over images and seeds, full precision; SSIM is stored, not judged.
         decoder_macs: mean MACs of an image.
-        images: that the means are over.
+        images: number of images that the means are over.
         recipes: fingerprints of network, schedule and training data.
         checkpoints: hashes of the weights, for telling other weights from other measuring.
     """
@@ -69,13 +69,38 @@ class GoldenCell(_Strict):
     decoder_macs: FiniteFloat
     images: NonNegativeInt
     seeds: tuple[NonNegativeInt, ...]
-    protocols: tuple[str, ...]
-    lr_sources: tuple[str, ...]
-    fingerprints: tuple[str, ...]
-    lr_fingerprints: tuple[str, ...]
-    precisions: tuple[str, ...]
+    protocols: _Values
+    lr_sources: _Values
+    fingerprints: _Values
+    lr_fingerprints: _Values
+    precisions: _Values
     recipes: tuple[_Name, ...]
-    checkpoints: tuple[str, ...]
+    checkpoints: _Values
+
+    @staticmethod
+    def of(experiment: str, mean: CellMean) -> GoldenCell | None:
+        """Make the cell of a measured mean; None where it has no PSNR."""
+        if mean.missing or mean.psnr is None:
+            return None
+        return GoldenCell(
+            experiment=experiment,
+            role=mean.role,
+            method=mean.method,
+            scale=mean.scale,
+            dataset=mean.dataset,
+            psnr=mean.psnr,
+            ssim=mean.metrics.get("ssim"),
+            decoder_macs=mean.part_macs.get("decoder", 0.0),
+            images=mean.images,
+            seeds=mean.seeds,
+            protocols=mean.source("protocol"),
+            lr_sources=mean.source("lr_source"),
+            fingerprints=mean.source("dataset_fingerprint"),
+            lr_fingerprints=mean.source("lr_fingerprint"),
+            precisions=mean.source("precision"),
+            recipes=mean.source("recipe"),
+            checkpoints=mean.source("checkpoint"),
+        )
 
     @property
     def key(self) -> Key:
@@ -84,13 +109,7 @@ class GoldenCell(_Strict):
 
 
 class GoldenExperiment(_Strict):
-    """Provenance of an experiment's cells.
-
-    Attributes:
-        stand_in: as in `harness.runs.plan.StoredPlan`.
-        provenance: the caption of each role's tables.
-        settings: of the profile, those that can change a number.
-    """
+    """Provenance of an experiment's cells: captions by role, and settings that change numbers."""
 
     experiment: str
     stand_in: bool
@@ -99,27 +118,23 @@ class GoldenExperiment(_Strict):
 
 
 class Acceptance(_Strict):
-    """One time that numbers were accepted.
+    """One time that numbers were accepted: the day (UTC), why, and which cells became others.
 
-    Attributes:
-        date: day, UTC.
-        change: which cells became others, in numbers.
-        devices, versions: of what measured the cells.
+    `devices` and `versions` are those that measured the cells.
     """
 
     date: str
     reason: str
-    experiments: tuple[str, ...]
+    experiments: _Values
     change: str
-    devices: tuple[str, ...]
-    versions: tuple[str, ...]
+    devices: _Values
+    versions: _Values
 
 
 class Golden(_Strict):
-    """The accepted numbers of a profile.
+    """Accepted numbers of a profile.
 
     Attributes:
-        summary: of the profile.
         retrained_tolerance: drop in dB that passes where a network was trained anew; None where
             it is judged as the accepted weights are.
         history: every acceptance, the first one first.
@@ -129,9 +144,9 @@ class Golden(_Strict):
     profile: _Name
     summary: str
     retrained_tolerance: NonNegativeFloat | None = None
-    experiments: tuple[GoldenExperiment, ...]
-    cells: tuple[GoldenCell, ...]
-    history: tuple[Acceptance, ...]
+    experiments: tuple[GoldenExperiment, ...] = ()
+    cells: tuple[GoldenCell, ...] = ()
+    history: tuple[Acceptance, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Golden:
@@ -152,37 +167,12 @@ class Golden(_Strict):
         return next((e for e in self.experiments if e.experiment == name), None)
 
     def of(self, experiment: str) -> dict[Key, GoldenCell]:
-        """The cells of an experiment."""
+        """Select the cells of an experiment."""
         return {cell.key: cell for cell in self.cells if cell.experiment == experiment}
 
 
-def golden_cell(experiment: str, mean: CellMean) -> GoldenCell | None:
-    """A measured cell as it is accepted and compared; None where it has no PSNR."""
-    if mean.missing or mean.psnr is None:
-        return None
-    return GoldenCell(
-        experiment=experiment,
-        role=mean.role,
-        method=mean.method,
-        scale=mean.scale,
-        dataset=mean.dataset,
-        psnr=mean.psnr,
-        ssim=mean.metrics.get("ssim"),
-        decoder_macs=mean.part_macs.get("decoder", 0.0),
-        images=mean.images,
-        seeds=mean.seeds,
-        protocols=mean.source("protocol"),
-        lr_sources=mean.source("lr_source"),
-        fingerprints=mean.source("dataset_fingerprint"),
-        lr_fingerprints=mean.source("lr_fingerprint"),
-        precisions=mean.source("precision"),
-        recipes=mean.source("recipe"),
-        checkpoints=mean.source("checkpoint"),
-    )
-
-
 def dump(golden: Golden) -> str:
-    """The file's text."""
+    """Write the file's text."""
 
     def text(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -196,25 +186,21 @@ def dump(golden: Golden) -> str:
 
 
 def load_golden(path: Path, profile: str | None = None) -> Golden:
-    """Read accepted numbers.
-
-    Args:
-        path: of the file.
-        profile: whose numbers they must be; None for any.
+    """Read accepted numbers; `profile` is whose they must be, None for any.
 
     Raises:
-        HarnessError: when there is no file, it is damaged, or of another schema.
-        UsageError: when the numbers are another profile's.
+        HarnessError: there is no file, it is damaged, or of another schema.
+        UsageError: the numbers are another profile's.
     """
-    if not path.exists():
+    restore = "Restore it from version control."
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
         raise HarnessError(
             f"There are no accepted numbers to compare with: {path} is not there.",
             'Run `harness check --update --reason "first numbers"` to accept what is stored, or '
             "name a file with --baseline.",
-        )
-    restore = "Restore it from version control."
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        ) from error
     except (OSError, ValueError) as error:
         raise HarnessError(f"{path} cannot be read: {error}", restore) from error
     found = content.get("schema") if isinstance(content, dict) else None

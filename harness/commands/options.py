@@ -219,6 +219,19 @@ class Setup:
             method = with_budget(method, checkpoint, budget)
         return find_subject(method, checkpoint, self.profile, self.places, self.device)
 
+    def named(self, name: str) -> tuple[Subject, str]:
+        """The network of a checkpoint or of a method under the profile, and its file ("": none)."""
+        from harness.checkpoints import reference
+        from harness.checkpoints.trained import trained_checkpoint
+
+        path = Path(name)
+        if reference.is_shipped(name) or path.suffix or path.exists():
+            return self.subject(None, path), name
+        subject = self.subject(name, None)
+        if not subject.checkpoint:
+            return subject, ""
+        return subject, str(trained_checkpoint(name, self.profile, self.places))
+
 
 def with_setup(*names: str) -> Callable[..., Any]:
     """Give a command options of profile, folders and device, which it gets as one `setup`."""

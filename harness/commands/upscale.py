@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,11 +123,11 @@ def upscale(
     )
     # A shipped network has the method's name, which may also be one that was trained here.
     name = str(checkpoint) if reference.is_shipped(checkpoint) else subject.method
-    one = partial(_enlarge, subject, name, evaluation, factor, rendering, quality, verbose)
+    work = _Work(subject, name, evaluation, factor, rendering, quality, verbose)
     if only is not None:
-        one(left[0][1], only)
+        work.write(left[0][1], only)
     elif len(files) > 1:
-        _enlarge_all(one, left, len(files), factor, quality)
+        work.write_all(left, len(files))
     # The first says what the rendering is, others what must be known of the image.
     for note in rendering.notes([scale or 1])[0 if verbose else 1 :] if rendering else []:
         echo(note)
@@ -152,89 +151,84 @@ def _opened(source: Path, target: Path, factor: Factor, quality: int | None) -> 
     return image, scale, kind
 
 
-def _enlarge(
-    subject: Subject,
-    name: str,
-    evaluation: Evaluation,
-    factor: Factor,
-    rendering: Cmsr | None,
-    quality: int | None,
-    verbose: bool,
-    target: Path,
-    opened: _Opened,
-    progress: Bar | None = None,
-) -> None:
-    """Write one image, and say what was made."""
-    from harness.common.errors import InterruptedWorkError, UsageError
-    from harness.upscale.enlarge import enlarge_file
-    from harness.upscale.image_files import enlarged_size
-    from harness.upscale.writers import QUALITY
+@dataclass(frozen=True)
+class _Work:
+    """What is done with every image; `name` is what the network is called."""
 
-    image, scale, kind = opened
-    if factor.size not in (None, enlarged_size(image, scale)) and not subject.model.any_size:
-        raise UsageError(f"{subject.method} enlarges both sides by one factor; use --scale.")
-    start = time.monotonic()
-    try:
-        made = enlarge_file(
-            subject,
-            image,
-            scale,
-            evaluation,
-            target,
-            kind,
-            rendering,
-            quality or QUALITY,
-            factor.size,
-            progress,
-        )
-    except KeyboardInterrupt:
-        raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
-    height, width = made.layout.size
-    network = f"{name}{'' if subject.finished else ' (UNFINISHED)'}"
-    seconds = time.monotonic() - start
-    echo(f"{target}: {width}x{height} by {network} in {seconds:.1f} s")
-    if made.layout.bits < image.bits:
-        echo(f"{kind} files have 8 bits per channel; .png and .tif keep the image's 16.")
-    if verbose:
-        how = "" if evaluation.precision == "fp32" else f", {evaluation.precision}"
-        echo(f"{subject.origin}{how}")
-    macs = made.macs if verbose else None
-    if macs is not None and macs.rendered is not None:
-        whole, rest = macs.decoder, macs.rendered
-        echo(
-            f"decoder: {rest / 1e9:.2f} GMACs rendered of {whole / 1e9:.2f} without CMSR, "
-            f"{1 - rest / whole:.1%} saved"
-        )
+    subject: Subject
+    name: str
+    evaluation: Evaluation
+    factor: Factor
+    rendering: Cmsr | None
+    quality: int | None
+    verbose: bool
 
+    def write(self, target: Path, opened: _Opened, progress: Bar | None = None) -> None:
+        """Write one image, and say what was made."""
+        from harness.common.errors import InterruptedWorkError, UsageError
+        from harness.upscale.enlarge import enlarge_file
+        from harness.upscale.image_files import enlarged_size
+        from harness.upscale.writers import QUALITY
 
-def _enlarge_all(
-    one: Callable[..., None],
-    left: list[tuple[Path, Path]],
-    total: int,
-    factor: Factor,
-    quality: int | None,
-) -> None:
-    """Write several images; one that cannot be enlarged is named, and the others go on."""
-    from harness.common.errors import HarnessError, InterruptedWorkError
-    from harness.common.progress import bar, say
+        image, scale, kind = opened
+        subject, size = self.subject, self.factor.size
+        if size not in (None, enlarged_size(image, scale)) and not subject.model.any_size:
+            raise UsageError(f"{subject.method} enlarges both sides by one factor; use --scale.")
+        start = time.monotonic()
+        try:
+            made = enlarge_file(
+                subject,
+                image,
+                scale,
+                self.evaluation,
+                target,
+                kind,
+                self.rendering,
+                self.quality or QUALITY,
+                size,
+                progress,
+            )
+        except KeyboardInterrupt:
+            raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
+        height, width = made.layout.size
+        network = f"{self.name}{'' if subject.finished else ' (UNFINISHED)'}"
+        echo(f"{target}: {width}x{height} by {network} in {time.monotonic() - start:.1f} s")
+        if made.layout.bits < image.bits:
+            echo(f"{kind} files have 8 bits per channel; .png and .tif keep the image's 16.")
+        if not self.verbose:
+            return
+        precision = self.evaluation.precision
+        echo(f"{subject.origin}{'' if precision == 'fp32' else f', {precision}'}")
+        if made.macs is not None and made.macs.rendered is not None:
+            whole, rest = made.macs.decoder, made.macs.rendered
+            echo(
+                f"decoder: {rest / 1e9:.2f} GMACs rendered of {whole / 1e9:.2f} without CMSR, "
+                f"{1 - rest / whole:.1%} saved"
+            )
 
-    for folder in {place.parent for _, place in left}:
-        if not folder.exists() and folder.parent.is_dir():
-            folder.mkdir()
-    failed = []
-    with bar("upscale", max(1, sum(factor.pixels(source) for source, _ in left))) as progress:
-        for number, (source, place) in enumerate(left, start=1):
-            progress.note = f"{number} of {len(left)} images"
-            try:
-                one(place, _opened(source, place, factor, quality), progress)
-            except InterruptedWorkError as error:
-                raise InterruptedWorkError(
-                    f"Stopped after {number - 1} of {len(left)} images.",
-                    "The same command with --skip-existing goes on.",
-                ) from error
-            except HarnessError as error:
-                say(f"{source}: {error}")
-                failed.append(source)
-    echo(f"{len(left) - len(failed)} of {total} images written, {total - len(left)} left out.")
-    if failed:
-        raise HarnessError(f"{len(failed)} of {len(left)} images could not be enlarged.")
+    def write_all(self, left: list[tuple[Path, Path]], total: int) -> None:
+        """Write several images; one that cannot be enlarged is named, and the others go on."""
+        from harness.common.errors import HarnessError, InterruptedWorkError
+        from harness.common.progress import bar, say
+
+        for folder in {place.parent for _, place in left}:
+            if not folder.exists() and folder.parent.is_dir():
+                folder.mkdir()
+        failed = 0
+        pixels = sum(self.factor.pixels(source) for source, _ in left)
+        with bar("upscale", max(1, pixels)) as progress:
+            for number, (source, place) in enumerate(left, start=1):
+                progress.note = f"{number} of {len(left)} images"
+                try:
+                    self.write(place, _opened(source, place, self.factor, self.quality), progress)
+                except InterruptedWorkError as error:
+                    raise InterruptedWorkError(
+                        f"Stopped after {number - 1} of {len(left)} images.",
+                        "The same command with --skip-existing goes on.",
+                    ) from error
+                except HarnessError as error:
+                    say(f"{source}: {error}")
+                    failed += 1
+        echo(f"{len(left) - failed} of {total} images written, {total - len(left)} left out.")
+        if failed:
+            raise HarnessError(f"{failed} of {len(left)} images could not be enlarged.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,7 +23,6 @@ from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.checkpoints.subject import Subject
-    from harness.measure.statistics import Difference
 
 
 @click.command(
@@ -69,7 +67,7 @@ def versus(
     if metric not in METRICS:
         raise UsageError(f"There is no metric {metric}; there are {', '.join(METRICS)}.")
     check_wanted(names, protocol)
-    first, second = (_subject(setup, name) for name in (a, b))
+    first, second = (setup.named(name)[0] for name in (a, b))
     wanted = list(dict.fromkeys(names)), list(dict.fromkeys(scales or (2.0, 3.0, 4.0)))
     scores = [_scores(setup, subject, *wanted, protocol, metric) for subject in (first, second)]
     lines = list(_compared(scores[0], scores[1], *wanted, METRICS[metric].larger_is_better, margin))
@@ -94,15 +92,6 @@ NOTES = [
     "elsewhere is not in it.",
     "decided: the interval excludes 0, and there are at least 6 images.",
 ]
-
-
-def _subject(setup: Setup, name: str) -> Subject:
-    """The network of a checkpoint file, or of a method under the profile."""
-    from harness.checkpoints import reference
-
-    path = Path(name)
-    is_file = reference.is_shipped(name) or bool(path.suffix) or path.exists()
-    return setup.subject(None, path) if is_file else setup.subject(name, None)
 
 
 Scores = dict[tuple[str, float], dict[str, float]]
@@ -162,15 +151,11 @@ def _compared(
                 "b": means[1],
                 **asdict(difference),
                 "decided": difference.decided,
-                "better_side": _better(difference, sign),
+                "better_side": ("A" if difference.mean * sign > 0 else "B")
+                if difference.decided
+                else "",
                 **({} if margin is None else {"within": difference.within(margin)}),
             }
-
-
-def _better(difference: Difference, sign: int) -> str:
-    if not difference.decided:
-        return ""
-    return "A" if difference.mean * sign > 0 else "B"
 
 
 def _shown(line: dict[str, Any], digits: int, margin: float | None) -> dict[str, str]:

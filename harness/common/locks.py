@@ -8,9 +8,9 @@ machine dies.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import platform
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -71,10 +71,6 @@ def held(path: Path, doing: str, wait: bool = True) -> Iterator[None]:
 
 def _has_flock(folder: Path) -> bool:
     """Tell whether the system can lock files of a folder."""
-    if sys.platform == "win32":
-        return True  # with locks of its own
-    import fcntl
-
     with tempfile.TemporaryFile(dir=folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -45,20 +45,13 @@ class Bar:
             self.live.update(self.task, completed=self.done, note=printable(self.note))
             return
         now = time.monotonic()
-        if now - self.printed >= _QUIET_INTERVAL:
-            self.printed = now
-            self._print_line(now)
-
-    def _print_line(self, now: float) -> None:
-        fresh = self.done - self.first
+        if now - self.printed < _QUIET_INTERVAL:
+            return
+        self.printed, fresh = now, self.done - self.first
         left = (now - self.started) / fresh * (self.total - self.done) if fresh else 0.0
-        say(f"{self.label}: {self.done}/{self.total}  {self.note}  {_clock(left)} left")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}"
+        minutes, seconds = divmod(round(left), 60)
+        clock = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+        say(f"{self.label}: {self.done}/{self.total}  {self.note}  {clock} left")
 
 
 @contextmanager

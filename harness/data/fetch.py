@@ -15,12 +15,11 @@ from harness.common.errors import HarnessError, UsageError
 from harness.common.files import check_writable, sha256, sync_folder
 from harness.common.locks import held
 from harness.common.progress import bar, say
-from harness.data import archives
-from harness.data.archives import Archive
+from harness.data import sets
 from harness.data.download import MIRROR_HINT, download
 from harness.data.images import open_image, read_rgb
 from harness.data.sets import SPECS, check_name
-from harness.data.sets.base import image_files, is_prepared
+from harness.data.sets.base import Archive, image_files, is_prepared
 from harness.data.unpack import extract
 
 CACHE = ".harness-data"
@@ -51,7 +50,7 @@ def fetch(
     try:
         with held(root / CACHE / "lock", f"fetching into {root}"):
             missing = _missing(names, root)  # less, if another process fetched meanwhile
-            for archive in archives.ARCHIVES:
+            for archive in sets.archives():
                 targets = {n: images for n, images in missing.items() if n in archive.folders}
                 if targets:
                     _fetch_archive(archive, targets, root, mirror, keep_archive)
@@ -67,7 +66,7 @@ def fetch(
 def _missing(names: Sequence[str], root: Path) -> dict[str, int]:
     """Find the folders of some datasets that lack images (HR last), and their published sizes."""
     missing = {}
-    known = {folder for archive in archives.ARCHIVES for folder in archive.folders}
+    known = {folder for archive in sets.archives() for folder in archive.folders}
     for name in names:
         layout = SPECS[check_name(name)].layout
         if layout is None or layout.hr not in known:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harness.common.errors import HarnessError
 from harness.common.progress import bar
-from harness.data import archives
+from harness.data import sets
 from harness.data.degrade import lr_size, matlab_imresize, read_mark
 from harness.data.images import open_image, read_rgb, to_tensor
 from harness.data.prepare import crop
@@ -62,7 +62,7 @@ def describe(spec: DatasetSpec, root: Path | None) -> dict[str, Any]:
         ]
     sizes = [
         archive.size
-        for archive in archives.ARCHIVES
+        for archive in sets.archives()
         if layout and any(folder in archive.folders for folder in layout.published)
     ]
     return {

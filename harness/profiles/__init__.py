@@ -10,21 +10,19 @@ import difflib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
 from baselines import Method, build, methods, parse
 from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, unknown
 from baselines.shapes import shapes_only
 from harness.common.errors import HarnessError, UsageError
-from harness.common.files import plain_name
 from harness.data.sets import SPECS
 from harness.experiments import EXPERIMENTS, ROLES
-from harness.profiles.costs import CostSettings
-from harness.profiles.strict import Strict
+from harness.profiles.sections import Costs, Evaluation, Index, Region, Strict
 from harness.profiles.training import Training, Validation
 
 __all__ = [
@@ -39,8 +37,6 @@ __all__ = [
     "load",
     "shipped",
 ]
-
-Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class Networks(Strict):
@@ -104,43 +100,6 @@ def _without(options: dict[str, Any], decided: Mapping[str, Any]) -> dict[str, A
     return {key: value for key, value in options.items() if key not in decided}
 
 
-class Evaluation(Strict):
-    """Settings of measurements.
-
-    Attributes:
-        memory_mib: MiB that a band of LR rows may take in the encoder and the decoder, besides the
-            encoder's features and the result; None: a value that suits the device.
-    """
-
-    precision: Precision = "fp32"
-    memory_mib: int | None = Field(default=None, ge=1)
-
-    @property
-    def memory(self) -> int | None:
-        """Value of `memory_mib` in bytes."""
-        return None if self.memory_mib is None else self.memory_mib << 20
-
-
-_Edge = Annotated[int, Field(ge=0)]
-_Side = Annotated[int, Field(ge=1)]
-_Sets = str | Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class Region(Strict):
-    """Region of one image that figures show; box is (top, left, height, width).
-
-    Attributes:
-        dataset: set that the image belongs to, for a role that has several; the region is shown
-            where that one is measured. None: any.
-    """
-
-    role: str
-    image: Annotated[str, AfterValidator(plain_name)]
-    scale: float = Field(ge=1)
-    box: tuple[_Edge, _Edge, _Side, _Side]
-    dataset: str | None = None
-
-
 _PAPERS_SIZES = Networks()  # made once: each is tried on some ten networks
 
 
@@ -157,13 +116,13 @@ class Profile(Strict):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     summary: str
-    roles: dict[str, _Sets]
+    roles: dict[str, str | Annotated[tuple[str, ...], Field(min_length=1)]]
     trains: bool = True
     networks: Networks = _PAPERS_SIZES
     training: Training
     evaluation: Evaluation = Evaluation()
-    costs: CostSettings = CostSettings()
-    seeds: tuple[_Edge, ...] = Field(default=(0,), min_length=1)
+    costs: Costs = Costs()
+    seeds: tuple[Index, ...] = Field(default=(0,), min_length=1)
     regions: dict[str, tuple[Region, ...]] = Field(default_factory=dict)
     data_root: Path | None = None
     _source: str = PrivateAttr(default="")
@@ -211,6 +170,10 @@ class Profile(Strict):
             for parts in map(parse, names)
             if parts.encoder
         )
+
+    def changes_size(self, name: str) -> bool:
+        """Tell whether a method's network has other sizes or settings than the paper's."""
+        return self.networks.differ(parse(name))
 
     def numbers(self) -> dict[str, Any]:
         """Return the settings that can change a number; `concerning` selects by method."""
@@ -315,7 +278,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "networks": Networks,
     "training": Training,
     "evaluation": Evaluation,
-    "costs": CostSettings,
+    "costs": Costs,
     "validation": Validation,
     "regions": Region,
 }

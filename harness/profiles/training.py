@@ -13,7 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from baselines import Method, methods, parse
 from baselines.registry import DECODERS, unknown
-from harness.profiles.strict import Strict
+from harness.profiles.sections import Strict
 
 
 class Validation(Strict):

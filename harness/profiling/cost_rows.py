@@ -155,13 +155,10 @@ def _is_of(row: Mapping[str, Any], name: str) -> bool:
 
 def _is_sound(row: Mapping[str, Any]) -> bool:
     values, machine = row["values"], row["machine"]
-    said = bool(values) or bool(row["reason"])
     known = all(isinstance(machine.get(key), str | int) for key in _IDENTITY)
-    return said and known and all(map(math.isfinite, values)) and _is_load(machine.get("load"))
-
-
-def _is_load(value: object) -> bool:
-    return value is None or (isinstance(value, float | int) and math.isfinite(value))
+    numbers = [*values, *([] if machine.get("load") is None else [machine["load"]])]
+    finite = all(isinstance(n, float | int) and math.isfinite(n) for n in numbers)
+    return bool(values or row["reason"]) and known and finite
 
 
 def latest(rows: list[dict[str, Any]], kind: Kind) -> dict[str, Any] | None:

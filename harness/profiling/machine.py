@@ -27,18 +27,12 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def _cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def machine(device: torch.device) -> dict[str, Any]:
     """Describe what decides the speed; `load` is the average before, in cores in use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # the cores that this process may use
     return {
         "cpu": _cpu(),
-        "cores": _cores(),
+        "cores": len(affinity(0)) if affinity else os.cpu_count() or 1,
         "threads": torch.get_num_threads(),
         "device": describe(device),
         "system": f"{platform.system()} {platform.machine()}",

@@ -9,13 +9,13 @@ the allocator's peak.
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -23,15 +23,13 @@ import torch
 from baselines import build
 from harness import checkpoints
 from harness.common.device import PeakMemory, resident, resolve, synchronise
-from harness.common.errors import HarnessError, is_shortage
+from harness.common.errors import is_shortage
 from harness.data.degrade import unit
 from harness.data.images import read_rgb
 from harness.profiling.cost_rows import OWN_MEMORY
 from harness.upscale.network import upscale
 
-_SERVER = "from harness.profiling.peak_memory import serve; serve()"
-
-
+_FORKING = multiprocessing.get_context("forkserver")
 # Makes glibc give freed memory back to the system at once. Otherwise a peak would include memory
 # left from loading the network, which differs between runs by more than systems do.
 _RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
@@ -71,73 +69,43 @@ class Peak:
     reason: str = ""
 
 
-def peaks(cases: Sequence[MemoryCase]) -> Iterator[Peak]:
-    """Measure the peaks of some cases, one after the other; a case that fails says why.
-
-    Raises:
-        HarnessError: the process that cases are forked from has ended.
-    """
-    server = subprocess.Popen(
-        [sys.executable, "-c", _SERVER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # Ctrl-C is handled by the command, which lets a case finish
-        env={**os.environ, **_RETURNED},
-    )
-    with server:
-        try:
-            for case in cases:
-                yield _ask(server, case)
-        except BaseException:
-            os.killpg(server.pid, signal.SIGTERM)
-            raise
-
-
-def _ask(server: subprocess.Popen[str], case: MemoryCase) -> Peak:
-    assert server.stdin is not None
-    assert server.stdout is not None
+def peaks(cases: Iterable[MemoryCase]) -> Iterator[Peak]:
+    """Measure the peaks of some cases, one after the other; a case that fails says why."""
+    _FORKING.set_forkserver_preload([__name__])
+    before = dict(os.environ)
+    os.environ.update(_RETURNED)  # of the process that cases are forked from
     try:
-        server.stdin.write(json.dumps(asdict(case)) + "\n")
-        server.stdin.flush()
-        answer = server.stdout.readline()
-    except OSError:
-        answer = ""
-    if not answer.strip():
-        raise HarnessError(
-            f"Peak memory of {case.method} at x{case.scale:g} could not be measured: the process "
-            "that measures has ended.",
-            "Run the command again; what was measured is kept.",
-        )
-    return Peak(**json.loads(answer))
-
-
-def serve() -> None:
-    """Answer cases on standard input, a line of JSON each, by lines on standard output."""
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            _answer(MemoryCase(**json.loads(line)))
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        if status < 0:
-            ended = f"its process was ended by {signal.Signals(-status).name}"
-            print(json.dumps(asdict(Peak(0, 0, "", ended))), flush=True)
-
-
-def _answer(case: MemoryCase) -> None:
-    """Measure, print and end in the child, without the parent's work at its end."""
-    try:
-        print(json.dumps(asdict(_measured(case))), flush=True)
+        forkserver.ensure_running()
     finally:
-        os._exit(0)
+        for name in _RETURNED:
+            os.environ.pop(name)
+        os.environ.update(before)
+    for case in cases:
+        receiver, sender = _FORKING.Pipe(duplex=False)
+        process = _FORKING.Process(target=_answer, args=(case, sender), daemon=True)
+        process.start()
+        sender.close()
+        try:
+            yield receiver.recv()
+        except EOFError:
+            process.join()
+            yield Peak(0, 0, "", f"its process was ended by {_cause(process.exitcode or 0)}")
+        finally:
+            receiver.close()
+            process.terminate()
 
 
-def _measured(case: MemoryCase) -> Peak:
+def _cause(exit_code: int) -> str:
+    return signal.Signals(-exit_code).name if exit_code < 0 else f"status {exit_code}"
+
+
+def _answer(case: MemoryCase, result: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command lets a case finish
     try:
-        return _measure(case)
+        result.send(_measure(case))
     except Exception as error:
         short = is_shortage(error)
-        return Peak(0, 0, "", "there is too little memory" if short else repr(error))
+        result.send(Peak(0, 0, "", "there is too little memory" if short else repr(error)))
 
 
 def _measure(case: MemoryCase) -> Peak:

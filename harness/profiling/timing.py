@@ -20,6 +20,11 @@ class Spread:
     low: float
     high: float
 
+    @property
+    def ordered(self) -> list[float]:
+        """Lower quartile, median, upper quartile."""
+        return [self.low, self.median, self.high]
+
 
 def spread(values: Sequence[float]) -> Spread:
     """Compute median and quartiles of at least one value.
@@ -40,10 +45,6 @@ class Times:
 
     seconds: dict[str, list[float]]
 
-    def of(self, name: str) -> Spread:
-        """Compute the spread of the seconds of one call."""
-        return spread(self.seconds[name])
-
     def rate(self, name: str) -> Spread:
         """Compute the spread of calls per second."""
         return spread([1 / value for value in self.seconds[name]])
@@ -62,7 +63,7 @@ def alternate(
     rounds: int,
     device: torch.device,
     warm_up: int = 2,
-    done: Callable[[], None] | None = None,
+    done: Callable[[], None] = lambda: None,
 ) -> Times:
     """Time several things in interleaved runs.
 
@@ -82,6 +83,5 @@ def alternate(
             synchronise(device)
             if turn >= warm_up:
                 seconds[name].append(time.perf_counter() - start)
-        if done is not None:
-            done()
+        done()
     return Times(seconds)

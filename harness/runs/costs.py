@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from baselines import parse
 from harness import checkpoints
 from harness.checkpoints.subject import Subject
 from harness.common.locks import held
@@ -32,7 +31,7 @@ from harness.profiling.cost_rows import (
     stored_rows,
     this_machine,
 )
-from harness.profiling.latency import seconds_of_calls
+from harness.profiling.latency import rounds_of, seconds_of_calls
 from harness.profiling.machine import machine
 from harness.profiling.peak_memory import MemoryCase, peaks
 from harness.profiling.photograph import NAME, photograph
@@ -44,8 +43,13 @@ class CostCell:
     """Method at a scale, and the file of its costs."""
 
     subject: Subject
-    scale: float
+    id: CostId
     file: CellFile
+
+    @property
+    def scale(self) -> float:
+        """Scale factor."""
+        return self.id.scale
 
     def latest(self, kind: Kind) -> dict[str, Any] | None:
         """Return the row that counts; None where nothing was measured."""
@@ -68,30 +72,25 @@ def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
     for subject in measured:
         if not subject.counts_only:
             first.setdefault(subject.method, subject)
-    folder = costs_dir(job.places.results, job.profile.name)
-    return [
-        CostCell(
-            subject, scale, CellFile(folder / _cell_id(job, subject, scale).relative_path, Cost)
-        )
-        for scale in job.experiment.scales
-        for subject in first.values()
-        if parse(subject.method).can_do(scale)
-    ]
-
-
-def _cell_id(job: Job, subject: Subject, scale: float) -> CostId:
-    settings = job.profile.evaluation
-    return CostId(
-        method=subject.method,
-        seed=subject.seed,
-        checkpoint=subject.checkpoint,
-        scale=scale,
-        lr_size=job.profile.costs.lr_size,
-        image=NAME,
-        precision=settings.precision,
-        memory_mib=settings.memory_mib,
-        machine=this_machine(subject.device),
-    )
+    folder, settings = costs_dir(job.places.results, job.profile.name), job.profile.evaluation
+    found = []
+    for scale in job.experiment.scales:
+        for subject in first.values():
+            if subject.model.refusal(scale):
+                continue
+            cell = CostId(
+                method=subject.method,
+                seed=subject.seed,
+                checkpoint=subject.checkpoint,
+                scale=scale,
+                lr_size=job.profile.costs.lr_size,
+                image=NAME,
+                precision=settings.precision,
+                memory_mib=settings.memory_mib,
+                machine=this_machine(subject.device),
+            )
+            found.append(CostCell(subject, cell, CellFile(folder / cell.relative_path, Cost)))
+    return found
 
 
 def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) -> int:
@@ -111,7 +110,6 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
 
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
-        HarnessError: a process that measures memory ended early.
     """
     cells = cost_cells(job, measured)
     if not cells:
@@ -152,9 +150,7 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
     if scales:
         say(f"Timing {len(cells)} (method, scale) pairs, {costs.rounds} calls of each")
     lr = unit(photograph(costs.lr_size))[None]
-    # A trial, warm-up after it, and the timed rounds; their time goes with the pixels.
-    rounds = max(1, costs.warm_up) + costs.rounds
-    with bar("timing", rounds * sum(map(_work, scales))) as progress:
+    with bar("timing", rounds_of(costs) * sum(map(_work, scales))) as progress:
 
         def done() -> None:
             progress.advance(_work(scale))
@@ -166,8 +162,8 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
             # Taken before: afterwards the load is our own.
             timing = uuid.uuid4().hex[:12]
             here = {cell.subject.device: machine(cell.subject.device) for cell in own}
-            subjects = [cell.subject for cell in own]
-            found = seconds_of_calls(subjects, lr, scale, job.profile, job.device, done)
+            models = {cell.subject.method: cell.subject.model for cell in own}
+            found = seconds_of_calls(models, lr, scale, job.profile, job.device, done)
             for cell in own:
                 row = _row(job.profile, cell, "latency", here[cell.subject.device])
                 method = cell.subject.method
@@ -176,7 +172,7 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
 
 
 def _work(scale: float) -> int:
-    """Count the SR pixels for every LR pixel."""
+    """Count the SR pixels for every LR pixel, which the time of a round goes with."""
     return round(scale**2)
 
 
@@ -188,7 +184,7 @@ def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
         tempfile.TemporaryDirectory() as folder,
         bar("memory", len(cells)) as progress,
     ):
-        cases = _cases(job.profile, cells, Path(folder))
+        cases = _cases(job, cells, Path(folder))
         for cell, peak in zip(cells, peaks(cases), strict=True):
             row = _row(job.profile, cell, "memory", machine(cell.subject.device))
             values = [] if peak.reason else [float(peak.bytes)]
@@ -199,11 +195,11 @@ def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
             _check(stop)
 
 
-def _cases(profile: Profile, cells: Sequence[CostCell], folder: Path) -> list[MemoryCase]:
+def _cases(job: Job, cells: Sequence[CostCell], folder: Path) -> list[MemoryCase]:
     """Make the cases for the measuring processes, with the files that they read."""
-    image = folder / "lr.png"
+    image, profile = folder / "lr.png", job.profile
     save_png(photograph(profile.costs.lr_size), image)
-    networks = {cell.subject.method: _stored(cell.subject, profile, folder) for cell in cells}
+    networks = {cell.subject.method: _stored(job, cell.subject, folder) for cell in cells}
     return [
         MemoryCase(
             method=cell.subject.method,
@@ -219,17 +215,17 @@ def _cases(profile: Profile, cells: Sequence[CostCell], folder: Path) -> list[Me
     ]
 
 
-def _stored(subject: Subject, profile: Profile, folder: Path) -> str:
+def _stored(job: Job, subject: Subject, folder: Path) -> str:
     """Write a file of a network as it is in memory here; "" for methods without one."""
-    parts = parse(subject.method)
-    if not parts.encoder:
+    if not subject.checkpoint:
         return ""
+    (method,) = (each for each in job.methods if each.name == subject.method)
     path = folder / f"{subject.method}.pt"
     checkpoints.save(
         path,
         {
             "method": subject.method,
-            "build": profile.networks.options(parts),
+            "build": job.profile.networks.options(method),
             "state_dict": subject.model.state_dict(),
             "origin": subject.origin,
         },
@@ -239,21 +235,15 @@ def _stored(subject: Subject, profile: Profile, folder: Path) -> str:
 
 def _row(profile: Profile, cell: CostCell, kind: Kind, here: dict[str, Any]) -> Cost:
     """Make a row that has no values yet."""
-    subject, (height, width) = cell.subject, profile.costs.lr_size
+    own = {**vars(cell.id), "machine": here}
+    height, width = own.pop("lr_size")
     return Cost(
+        **own,
         kind=kind,
-        method=subject.method,
-        seed=subject.seed,
-        checkpoint=subject.checkpoint,
         profile=profile.name,
-        scale=cell.scale,
         lr_height=height,
         lr_width=width,
-        image=NAME,
-        precision=profile.evaluation.precision,
-        memory_mib=profile.evaluation.memory_mib,
         values=[],
-        machine=here,
         versions=versions(),
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )

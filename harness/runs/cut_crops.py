@@ -90,10 +90,6 @@ def _earlier(path: Path, content: dict[str, Any], kept: Collection[str]) -> list
         return []
 
 
-def _shows(task: Task, region: Region) -> bool:
-    return (task.role, task.scale) == (region.role, region.scale)
-
-
 def _make(
     job: Job,
     region: Region,
@@ -153,14 +149,16 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
     """
     root = samples_dir(job.places.results, job.profile.name, job.experiment.name)
     plan = load_plan(plan_path(job.places.results, job.profile.name, job.experiment.name))
-    kept = {cell.method for cell in plan.cells} - set(job.methods)
+    kept = {cell.method for cell in plan.cells} - {method.name for method in job.methods}
     drawn = [s for s in measured if not s.counts_only] if job.experiment.scores else []
     by_method = sorted(drawn, key=lambda s: job.experiment.methods.index(s.method))
-    regions = _folders(job, root)
+    regions = {root / f"{n}-{r.image}_x{r.scale:g}": r for n, r in enumerate(job.regions)}
     for folder, region in regions.items():
-        tasks = [(s, t) for s in by_method for t in job.tasks(s) if _shows(t, region)]
+        shown = (region.role, region.scale)
+        pairs = [(subject, task) for subject in by_method for task in job.tasks(subject)]
+        tasks = [(s, task) for s, task in pairs if (task.role, task.scale) == shown]
         problem = _make(job, region, tasks, kept, folder) if tasks else ""
-        if (region.role, region.scale) not in job.shown():
+        if shown not in job.shown():
             problem = f"{job.experiment.name} does not measure x{region.scale:g} on {region.role}"
         if problem:
             say(f"Left out of the figures: {problem} (profile {job.profile.name}, regions)")
@@ -168,9 +166,3 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
     # Where this run draws nothing of a region, what an earlier one drew of it stays.
     for stale in set(root.glob("*")) - set(regions):
         shutil.rmtree(stale, ignore_errors=True)
-
-
-def _folders(job: Job, root: Path) -> dict[Path, Region]:
-    """List the profile's regions, each with the folder of its sample."""
-    regions = job.regions()
-    return {root / f"{n}-{r.image}_x{r.scale:g}": r for n, r in enumerate(regions)}

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import chain
 
 import torch
 
-from baselines import build, parse
+from baselines import Method, build
 from baselines.base import SRModel
 from baselines.shapes import shapes_only
 from harness import checkpoints
 from harness.checkpoints.subject import Subject
 from harness.data.degrade import lr_size
 from harness.data.sets import ImageItem
-from harness.profiles import Profile
 from harness.runs.execute import subjects
 from harness.runs.job import Job
 from harness.training.loop import Run
@@ -48,37 +46,6 @@ class MethodCost:
         return MethodCost(self.method, **numbers)
 
 
-def _meta_model(profile: Profile, method: str) -> SRModel:
-    parts = parse(method)
-    with shapes_only():
-        if not parts.encoder:
-            return build(method)
-        return build(method, **profile.networks.options(parts))
-
-
-def _evaluation_macs(model: SRModel, items: Iterable[ImageItem], scale: float) -> int:
-    total = 0
-    for (h, w), images in Counter(lr_size(item.size(), scale) for item in items).items():
-        lr = (max(1, h), max(1, w))
-        # As images are cut when they are measured.
-        hr = (round(lr[0] * scale), round(lr[1] * scale))
-        total += images * model.count(lr, hr, shares=_even(model)).total
-    return total
-
-
-def _choosing_macs(model: SRModel, items: Iterable[ImageItem]) -> int:
-    """Count the MACs of finding the experts of HR images, once for all scales."""
-    if not model.needs_choice:
-        return 0
-    counts = [model.count(i.size(), i.size(), shares=_even(model)) for i in items]
-    return sum(count.encoder + count.mapper for count in counts)
-
-
-def _even(model: SRModel) -> list[float]:
-    experts = model.expert_count
-    return [1 / experts] * experts
-
-
 Left = list[tuple[float, Sequence[ImageItem]]]
 """Images that are not measured yet, by scale: one entry for each cell."""
 
@@ -91,8 +58,8 @@ def method_costs(job: Job) -> list[MethodCost]:
         _method_cost(
             job,
             method,
-            [subject for subject in ready if subject.method == method],
-            [run for run in runs if run.recipe.method == method],
+            [subject for subject in ready if subject.method == method.name],
+            [run for run in runs if run.recipe.method == method.name],
         )
         for method in job.methods
     ]
@@ -100,25 +67,26 @@ def method_costs(job: Job) -> list[MethodCost]:
 
 
 def _method_cost(
-    job: Job, method: str, ready: Sequence[Subject], runs: Sequence[Run]
+    job: Job, method: Method, ready: Sequence[Subject], runs: Sequence[Run]
 ) -> MethodCost:
-    model = _meta_model(job.profile, method)
-    enlarging = [subject for subject in ready if not subject.counts_only]
-    seeds = {subject.seed for subject in enlarging}
+    options = job.profile.networks.options(method) if method.encoder else {}
+    with shapes_only():
+        model = build(method.name, **options)
+    seeds = {subject.seed for subject in ready if not subject.counts_only}
     unfinished = [run for run in runs if run.recipe.seed not in seeds]
-    left = [_left(job, subject) for subject in enlarging]
-    left += [_cells(job, method) for _ in unfinished]
+    left = [_left(job, subject) for subject in ready if not subject.counts_only]
+    # Of a network that is still to be trained, all images of every cell.
+    left += [[(scale, job.items(role)) for role, scale in job.cells(method.can_do)]] * len(
+        unfinished
+    )
     counted = [_left(job, subject) for subject in ready if subject.counts_only]
-    cells = [*chain(*left), *chain(*counted)]
-    cost = MethodCost(
-        method,
+    cells = [cell for own in (*left, *counted) for cell in own]
+    return MethodCost(
+        method.name,
         networks=len(runs),
         trained=len(runs) - len(unfinished),
         cells=len(cells),
         measured=sum(not items for _, items in cells),
-    )
-    return replace(
-        cost,
         training=sum(_training_left(job, run, model) for run in unfinished),
         evaluation=sum(_measuring_left(job, model, own) for own in left),
     )
@@ -127,11 +95,6 @@ def _method_cost(
 def _left(job: Job, subject: Subject) -> Left:
     tasks = job.tasks(subject)
     return [(t.scale, t.missing(job.cell_file(subject, t).by_image())) for t in tasks]
-
-
-def _cells(job: Job, method: str) -> Left:
-    """List all images of every cell of a method that is still to be trained."""
-    return [(scale, job.items(role)) for role, scale in job.cells(method)]
 
 
 def _training_left(job: Job, run: Run, model: SRModel) -> int:
@@ -147,7 +110,26 @@ def _training_left(job: Job, run: Run, model: SRModel) -> int:
 def _measuring_left(job: Job, model: SRModel, left: Left) -> int:
     if job.experiment.scores:
         return sum(_evaluation_macs(model, items, scale) for scale, items in left)
-    return _choosing_macs(model, dict.fromkeys(item for _, items in left for item in items))
+    if not model.needs_choice:
+        return 0
+    # Experts of HR images are found once for all scales.
+    items = dict.fromkeys(item for _, items in left for item in items)
+    counts = [model.count(i.size(), i.size(), shares=_even(model)) for i in items]
+    return sum(count.encoder + count.mapper for count in counts)
+
+
+def _evaluation_macs(model: SRModel, items: Iterable[ImageItem], scale: float) -> int:
+    total = 0
+    for (h, w), images in Counter(lr_size(item.size(), scale) for item in items).items():
+        lr = (max(1, h), max(1, w))
+        # As images are cut when they are measured.
+        hr = (round(lr[0] * scale), round(lr[1] * scale))
+        total += images * model.count(lr, hr, shares=_even(model)).total
+    return total
+
+
+def _even(model: SRModel) -> list[float]:
+    return [1 / model.expert_count] * model.expert_count
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from baselines import build, parse
+from baselines import Method, build
 from harness.checkpoints.subject import Subject, open_subject, published_subject, shapes_subject
 from harness.checkpoints.trained import finished_checkpoints, shipped_networks
 from harness.common.locks import BusyError
@@ -20,51 +20,59 @@ from harness.data.sets.sizes import FIXED_SIZES
 from harness.measure.evaluate import measure_cell
 from harness.measure.rows import Measurement
 from harness.profiles import description
-from harness.runs.job import Job, needs_weights
+from harness.runs.job import Job
 from harness.runs.make_plan import role_notes
 from harness.training.loop import Run, train
 
 
 def announce(job: Job) -> None:
     """Print which profile, data and schedule a run uses."""
-    profile = job.profile
-    say(f"{job.experiment.name}: {job.experiment.title}")
-    say(f"  profile    {profile.name}: {profile.summary}")
-    for note in role_notes(job):
+    profile, experiment, training_set = job.profile, job.experiment, job.training_set
+    roles, names = role_notes(job), [method.name for method in job.methods]
+    say(f"{experiment.name}: {experiment.title}")
+    lines = [("profile", f"{profile.name}: {profile.summary}")]
+    for note in roles:
         played = f"PLAYED BY {note.dataset}" if note.substitute else note.dataset
-        say(f"  {note.role:<10} {played} ({note.images} images; {note.description})")
-    for role in job.experiment.published_roles:
-        say(f"  {role:<10} not among the datasets of this harness: published values alone")
-    for size in dict.fromkeys(counts.size for counts in job.experiment.counts):
-        say(f"  costs      counted for {FIXED_SIZES[size].description}, published sizes")
-    if job.training_set is not None:
-        say(f"  training   {job.training_set.caption()}")
-        say(f"  networks   {description.networks(profile, job.methods)}")
-        schedule = description.schedule(profile, len(job.training_set.items), job.methods)
-        say(f"  schedule   {schedule}")
+        lines.append((note.role, f"{played} ({note.images} images; {note.description})"))
+    for role in experiment.published_roles:
+        lines.append((role, "not among the datasets of this harness: published values alone"))
+    for size in dict.fromkeys(counts.size for counts in experiment.counts):
+        about = FIXED_SIZES[size].description
+        lines.append(("costs", f"counted for {about}, published sizes"))
+    if training_set is not None:
+        schedule = description.schedule(profile, len(training_set.items), names)
+        lines += [
+            ("training", training_set.caption()),
+            ("networks", description.networks(profile, names)),
+            ("schedule", schedule),
+        ]
     elif not profile.trains and job.trained_methods():
-        say("  networks   shipped ones; nothing is trained (--retrain trains)")
+        lines.append(("networks", "shipped ones; nothing is trained (--retrain trains)"))
         found = (path for method in job.methods for path in existing_networks(job, method))
         for path in dict.fromkeys(found):
             network = open_subject(path, torch.device("cpu"))
-            say(f"             {path}, weights {network.checkpoint[:10]}")
-    if job.experiment.measures_costs:
+            lines.append(("", f"{path}, weights {network.checkpoint[:10]}"))
+    if experiment.measures_costs:
         height, width = profile.costs.lr_size
-        say(f"  costs      latency and peak memory for an LR image of {height}x{width}")
-    used = [*job.datasets.values(), *([job.training_set] if job.training_set else [])]
+        text = f"latency and peak memory for an LR image of {height}x{width}"
+        lines.append(("costs", text))
+    used = [*job.datasets.values(), *([training_set] if training_set else [])]
     if job.places.data_root and used and not any(SPECS[data.name].layout for data in used):
-        say(f"  data root  NOT USED: the sets of profile {profile.name} are part of the harness")
-    say(f"  results    {job.places.results / profile.name}")
+        text = f"NOT USED: the sets of profile {profile.name} are part of the harness"
+        lines.append(("data root", text))
+    lines.append(("results", str(job.places.results / profile.name)))
+    for word, text in lines:
+        say(f"  {word:<10} {text}")
     ready = [
-        method
+        method.name
         for method in job.methods
         if job.datasets and (not _needs_shipped(job, method) or existing_networks(job, method))
     ]
     for warning in description.full_size_warning(profile, ready):
         say(f"  {warning}")
-    trained = job.trained_methods() if job.trains else []
-    departing = [method for method in trained if profile.stand_in([method])]
-    say_stand_in(departing, trained, any(note.substitute for note in role_notes(job)))
+    trained = [method.name for method in job.trained_methods()] if job.trains else []
+    departing = [name for name in trained if profile.stand_in([name])]
+    say_stand_in(departing, trained, any(note.substitute for note in roles))
 
 
 def say_stand_in(departing: Sequence[str], of: Sequence[str], substitute: bool = False) -> None:
@@ -79,10 +87,9 @@ def train_missing(job: Job) -> None:
     """Train every run that is not finished; finally wait for those that other processes train."""
     postponed = []
     for run in job.runs():
-        if run.is_finished():
-            continue
         try:
-            train(run, _training_set(job))
+            if not run.is_finished():
+                train(run, _training_set(job))
         except BusyError:
             postponed.append(run)
     for run in postponed:
@@ -105,86 +112,71 @@ def subjects(job: Job, finished_only: bool = False) -> list[Subject]:
         finished_only: whether to leave out networks that are still to be trained; without it all
             must be finished.
     """
-    measured = _measured(job, finished_only) if job.datasets else []
-    costly = [method for method in job.methods if job.counts(method)]
-    return [*measured, *(published_subject(method, job.profile) for method in costly)]
-
-
-def _measured(job: Job, finished_only: bool) -> list[Subject]:
-    """List the methods to be measured on the job's datasets."""
     runs = job.runs()
-    found: list[Subject] = []
-    left_out: list[str] = []
-    for method in job.methods:
-        if not parse(method).encoder:
-            found.append(Subject(method, build(method).eval(), torch.device("cpu")))
-        elif not needs_weights(job.experiment, method):
-            found.append(shapes_subject(method, job.profile))
-        elif job.trains:
-            own = [run for run in runs if run.recipe.method == parse(method).weights]
-            paths = _finished(job, method, own) if finished_only else [r.checkpoint for r in own]
-            found += [open_subject(path, job.device, method) for path in paths]
+    here = job.methods if job.datasets else ()
+    measured = [(method, _subjects(job, method, runs, finished_only)) for method in here]
+    counted = [method for method in job.methods if _costs_are_counted(job, method)]
+    if not job.trains:
+        lacking = [method for method, found in measured if not found]
+        _say_left_out(job, [m for m in lacking if m not in counted], "")
+        _say_left_out(job, [m for m in lacking if m in counted], " but for their costs")
+    published = (published_subject(method.name, job.profile) for method in counted)
+    return [*(subject for _, found in measured for subject in found), *published]
+
+
+def _costs_are_counted(job: Job, method: Method) -> bool:
+    return bool(method.encoder and job.counts(method.can_do))
+
+
+def _subjects(job: Job, method: Method, runs: Sequence[Run], finished_only: bool) -> list[Subject]:
+    """List the networks of a method that are measured on the job's datasets, one for each seed."""
+    name = method.name
+    if not method.encoder:
+        return [Subject(name, build(name).eval(), torch.device("cpu"))]
+    if not job.needs_weights(method):
+        return [shapes_subject(name, job.profile)]
+    if job.trains:
+        own = [run for run in runs if run.recipe.method == method.weights]
+        if finished_only and _training_set(job).sizes_of:  # absent: of any training data
+            paths = existing_networks(job, method)
         else:
-            existing = _existing(job, method)
-            found += existing
-            left_out += [] if existing else [method]
-    _say_left_out(job, left_out)
-    return found
+            paths = [r.checkpoint for r in own if not finished_only or r.is_finished()]
+    else:
+        paths = existing_networks(job, method)
+    if not (paths or job.trains or _needs_shipped(job, method)) and shapes_suffice(job, method):
+        return [shapes_subject(name, job.profile)]
+    return [open_subject(path, job.device, name) for path in paths]
 
 
-def _say_left_out(job: Job, methods: Sequence[str]) -> None:
+def _say_left_out(job: Job, methods: Sequence[Method], but: str) -> None:
     """Print which methods are not measured for want of a network, and what would train them."""
-    costs = [method for method in methods if job.counts(method)]
-    for names, but in (
-        ([method for method in methods if method not in costs], ""),
-        (costs, " but for their costs"),
-    ):
-        if not names:
-            continue
+    if methods:
         reason = f"not trained under profile '{job.profile.name}'"
         if not job.profile.trains:
             reason = f"not shipped, and {reason}; --retrain trains them"
-        say(f"Left out{but}: {', '.join(names)} ({reason}).")
+        say(f"Left out{but}: {', '.join(method.name for method in methods)} ({reason}).")
 
 
-def _finished(job: Job, method: str, own: Sequence[Run]) -> list[Path]:
-    """List the checkpoints of finished runs; on any data, where the training set is absent."""
-    if _training_set(job).sizes_of:
-        return existing_networks(job, method)
-    return [run.checkpoint for run in own if run.is_finished()]
-
-
-def _existing(job: Job, method: str) -> list[Subject]:
-    """List what can be measured of a method without training it."""
-    files = existing_networks(job, method)
-    if files:
-        return [open_subject(path, job.device, method) for path in files]
-    if _needs_shipped(job, method) or not shapes_suffice(job, method):
-        return []
-    return [shapes_subject(method, job.profile)]
-
-
-def _needs_shipped(job: Job, method: str) -> bool:
+def _needs_shipped(job: Job, method: Method) -> bool:
     """Tell whether a method without a network is left out: its profile trains nothing unasked."""
-    return not (job.trains or job.profile.trains) and needs_weights(job.experiment, method)
+    return not (job.trains or job.profile.trains) and job.needs_weights(method)
 
 
-def existing_networks(job: Job, method: str) -> list[Path]:
+def existing_networks(job: Job, method: Method) -> list[Path]:
     """List the finished checkpoints of a method, one for each seed that has one.
 
     Where nothing is trained, shipped networks go before those that were trained here.
     """
     found: list[Path] = []
     for seed in job.profile.seeds:
-        shipped = [] if job.trains else shipped_networks(method, job.profile, seed)
-        found += shipped or finished_checkpoints(method, job.profile, job.places, seed)
+        shipped = [] if job.trains else shipped_networks(method.name, job.profile, seed)
+        found += shipped or finished_checkpoints(method.name, job.profile, job.places, seed)
     return found
 
 
-def shapes_suffice(job: Job, method: str) -> bool:
+def shapes_suffice(job: Job, method: Method) -> bool:
     """Tell whether the job can count a method's MACs without its weights."""
-    parts = parse(method)
-    return bool(parts.encoder) and not parts.head and "macs" in job.experiment.tables
+    return bool(method.encoder) and not method.head and "macs" in job.experiment.tables
 
 
 def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) -> int:

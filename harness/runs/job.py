@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache, partial
+from functools import cache
 
 import torch
 
-from baselines import build, parse
+from baselines import Method, build, parse
 from baselines.shapes import shapes_only
 from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError, UsageError
@@ -37,6 +37,7 @@ class Job:
         methods: methods of the experiment that were asked for.
         datasets: datasets by role of the paper.
         fingerprints: fingerprints of the datasets, by role.
+        regions: regions that figures show of the datasets at hand.
         training_set: training set; None when nothing is to be trained.
         training_fingerprint: fingerprint of the training images.
         trains: whether missing networks are trained; else what needs them is left out.
@@ -46,88 +47,100 @@ class Job:
     profile: Profile
     places: Places
     device: torch.device
-    methods: tuple[str, ...]
+    methods: tuple[Method, ...]
     datasets: dict[str, Dataset]
     fingerprints: dict[str, str]
+    regions: tuple[Region, ...]
     training_set: Dataset | None
     training_fingerprint: str
     trains: bool = True
 
-    def trained_methods(self) -> list[str]:
+    def needs_weights(self, method: Method) -> bool:
+        """Tell whether a method's weights are needed, and not only its shapes."""
+        return _needs_weights(self.experiment, method)
+
+    def trained_methods(self) -> list[Method]:
         """Methods whose weights are needed."""
-        return [m for m in self.methods if needs_weights(self.experiment, m)]
+        return [method for method in self.methods if self.needs_weights(method)]
 
     def runs(self) -> list[Run]:
         """List the training runs, one for each trained method and seed."""
         if self.training_set is None:
             return []
-        found: list[Run] = []
-        for method in self.trained_methods():
-            for seed in self.profile.seeds:
-                recipe = make_recipe(self.profile, method, seed, self.training_fingerprint)
-                if recipe in [run.recipe for run in found]:  # rendered otherwise, the same weights
-                    continue
-                folder = run_dir(self.places.results, self.profile.name, recipe)
-                found.append(
-                    Run(
-                        recipe,
-                        self.profile,
-                        folder,
-                        self.device,
-                        self.places.data_root,
-                        self.places.lr_cache,
-                    )
-                )
-        return found
+        # Methods that only render otherwise have the same weights, and the same recipe.
+        recipes = {
+            (method.weights, seed): make_recipe(
+                self.profile, method.name, seed, self.training_fingerprint
+            )
+            for method in self.trained_methods()
+            for seed in self.profile.seeds
+        }
+        places, name = self.places, self.profile.name
+        return [
+            Run(
+                recipe,
+                self.profile,
+                run_dir(places.results, name, recipe),
+                self.device,
+                places.data_root,
+                places.lr_cache,
+            )
+            for recipe in recipes.values()
+        ]
 
     def absent(self) -> list[str]:
         """Datasets that are absent and of which only the sizes are known (in a dry run)."""
         found = [*self.datasets.values(), *([self.training_set] if self.training_set else [])]
         return sorted({d.name for d in found if d.sizes_of == d.name})
 
-    def regions(self) -> list[Region]:
-        """List the regions that figures show of the datasets at hand."""
-        at_hand = {role: dataset.name for role, dataset in self.datasets.items()}
-        return _regions(self.experiment, self.profile, at_hand)
-
     def images(self, role: str) -> tuple[str, ...]:
         """List the names of the images of a role that are measured; empty for all of them."""
         if not self.experiment.regions_only:
             return ()
-        named = (region.image for region in self.regions() if region.role == role)
-        return tuple(sorted(set(named)))
+        return tuple(sorted({region.image for region in self.regions if region.role == role}))
 
     def items(self, role: str) -> tuple[ImageItem, ...]:
         """List the images of a role that are measured, in the order of the dataset."""
         items, only = self.datasets[role].items, self.images(role)
         return tuple(item for item in items if item.name in only) if only else items
 
-    def scales(self, role: str) -> list[float]:
-        """List the scales at which a role is measured."""
+    def shown(self) -> list[tuple[str, float]]:
+        """List every (role, scale) that is measured."""
+        pairs = [(role, scale) for role in self.datasets for scale in self.experiment.scales]
         if not self.experiment.regions_only:
-            return list(self.experiment.scales)
-        shown = {region.scale for region in self.regions() if region.role == role}
-        return [scale for scale in self.experiment.scales if scale in shown]
+            return pairs
+        of_regions = {(region.role, region.scale) for region in self.regions}
+        return [pair for pair in pairs if pair in of_regions]
 
-    def shown(self) -> set[tuple[str, float]]:
-        """Every (role, scale) that is measured."""
-        return {(role, scale) for role in self.datasets for scale in self.scales(role)}
+    def cells(self, can_do: Callable[[float], bool]) -> list[tuple[str, float]]:
+        """List the (role, scale) of the cells of a network that can do some scales."""
+        return [(role, scale) for role, scale in self.shown() if can_do(scale)]
 
-    def cells(self, method: str) -> list[tuple[str, float]]:
-        """List the (role, scale) of a method's cells, for the scales that it can do."""
-        can_do = parse(method).can_do
-        return [(r, s) for r in self.datasets for s in self.scales(r) if can_do(s)]
-
-    def counts(self, method: str) -> list[tuple[str, float]]:
-        """List every (fixed size, scale) that a method's costs are counted at."""
-        parts = parse(method)
-        sizes = dict.fromkeys(c.size for c in self.experiment.counts if parts.encoder)
-        return [(n, s) for n in sizes for s in self.experiment.scales if parts.can_do(s)]
+    def counts(self, can_do: Callable[[float], bool]) -> list[tuple[str, float]]:
+        """List every (fixed size, scale) that the costs of such a network are counted at."""
+        sizes = dict.fromkeys(counts.size for counts in self.experiment.counts)
+        return [(size, s) for size in sizes for s in self.experiment.scales if can_do(s)]
 
     def tasks(self, subject: Subject) -> list[Task]:
-        """List the cells of a method, ready to be measured."""
-        if subject.published_sizes:
-            return [self._count(size, scale) for size, scale in self.counts(subject.method)]
+        """List the cells of a network, ready to be measured."""
+
+        def can_do(scale: float) -> bool:
+            return not subject.model.refusal(scale)
+
+        if subject.published_sizes:  # counted at fixed sizes, which replace the sets of the paper
+            return [
+                Task(
+                    dataset=FIXED_SIZES[size],
+                    fingerprint=FIXED_SIZES[size].fingerprint(),
+                    role=size,
+                    scale=scale,
+                    protocol=FIXED_SIZES[size].protocol,
+                    profile=self.profile.name,
+                    settings=self.profile.evaluation,
+                    cache=None,
+                )
+                for size, scale in self.counts(can_do)
+            ]
         counts = subject.counts_only or not self.experiment.scores
         return [
             Task(
@@ -142,22 +155,8 @@ class Job:
                 images=self.images(role),
                 metrics=self.experiment.metrics,
             )
-            for role, scale in self.cells(subject.method)
+            for role, scale in self.cells(can_do)
         ]
-
-    def _count(self, size: str, scale: float) -> Task:
-        """Make the task of counting at a fixed size, which replaces the set of the paper."""
-        dataset = FIXED_SIZES[size]
-        return Task(
-            dataset=dataset,
-            fingerprint=dataset.fingerprint(),
-            role=size,
-            scale=scale,
-            protocol=dataset.protocol,
-            profile=self.profile.name,
-            settings=self.profile.evaluation,
-            cache=None,
-        )
 
     def cell_file(self, subject: Subject, task: Task) -> CellFile:
         """Return the file of a cell's rows."""
@@ -165,10 +164,8 @@ class Job:
         return CellFile(folder / task.cell(subject).relative_path)
 
 
-def needs_weights(experiment: Experiment, method: str) -> bool:
-    """Tell whether an experiment needs a method's weights, and not only its shapes."""
-    parts = parse(method)
-    return bool(parts.encoder) and (experiment.scores or bool(parts.head))
+def _needs_weights(experiment: Experiment, method: Method) -> bool:
+    return bool(method.encoder) and (experiment.scores or bool(method.head))
 
 
 def choose(experiment: Experiment, only: Sequence[str]) -> tuple[str, ...]:
@@ -191,26 +188,19 @@ def choose(experiment: Experiment, only: Sequence[str]) -> tuple[str, ...]:
     return tuple(m for m in experiment.methods if not only or m in wanted)
 
 
-def _regions(experiment: Experiment, profile: Profile, at_hand: Mapping[str, str]) -> list[Region]:
-    """List the regions that the profile shows in an experiment of these sets, by role."""
-    return [
-        region
-        for region in profile.regions.get(experiment.name, ())
-        if region.dataset in (None, at_hand.get(region.role))
-    ]
+def _shown_roles(experiment: Experiment, profile: Profile) -> tuple[str, ...]:
+    """Select the roles of which the profile shows regions in a figure.
 
-
-def _roles(experiment: Experiment, profile: Profile) -> tuple[str, ...]:
-    """Select the roles of an experiment; for a figure, those that the profile shows regions of."""
-    if not experiment.regions_only:
-        return experiment.roles
-    shown = {region.role for region in profile.regions.get(experiment.name, ())}
-    if not shown:
+    Raises:
+        UsageError: it shows none, or one that the figure does not take.
+    """
+    regions = profile.regions.get(experiment.name, ())
+    if not regions:
         raise UsageError(
             f"Profile '{profile.name}' names no regions for {experiment.name}. Add them under "
             f"`regions: {experiment.name}:`."
         )
-    for region in profile.regions[experiment.name]:
+    for region in regions:
         if region.role not in experiment.roles or region.scale not in experiment.scales:
             scales = ", ".join(f"x{scale:g}" for scale in experiment.scales)
             raise UsageError(
@@ -218,6 +208,7 @@ def _roles(experiment: Experiment, profile: Profile) -> tuple[str, ...]:
                 f"x{region.scale:g} in {experiment.name}, which takes regions of "
                 f"{' and '.join(experiment.roles)} at {scales}."
             )
+    shown = {region.role for region in regions}
     return tuple(role for role in experiment.roles if role in shown)
 
 
@@ -246,25 +237,37 @@ def prepare(
             for a figure.
         HarnessError: a dataset or an image of a region is absent.
     """
-    chosen = choose(experiment, only)
-    # One dataset may be measured for several roles; its images are then the same.
-    look = cache(partial(_find, places=places, sizes_suffice=sizes_suffice))
-    datasets = {
-        role: _first_at_hand(profile.sets(role), places, look)
-        for role in _roles(experiment, profile)
-    }
-    if experiment.regions_only:
-        at_hand = {role: dataset.name for role, dataset in datasets.items()}
-        shown = {region.role for region in _regions(experiment, profile, at_hand)}
+
+    @cache  # one dataset may be measured for several roles; its images are then the same
+    def look(name: str) -> Dataset:
+        try:
+            return find(name, places.data_root)
+        except AbsentError:
+            if not sizes_suffice:
+                raise
+            return published_sizes(SPECS[name])
+
+    chosen = tuple(map(parse, choose(experiment, only)))
+    figure = experiment.regions_only
+    roles = _shown_roles(experiment, profile) if figure else experiment.roles
+    datasets = {role: _first_at_hand(profile.sets(role), places, look) for role in roles}
+    at_hand = {role: dataset.name for role, dataset in datasets.items()}
+    regions = tuple(
+        region
+        for region in profile.regions.get(experiment.name, ())
+        if region.dataset in (None, at_hand.get(region.role))
+    )
+    if figure:
+        shown = {region.role for region in regions}
         datasets = {role: dataset for role, dataset in datasets.items() if role in shown}
-        if not datasets:
-            raise UsageError(
-                f"Profile '{profile.name}' names no regions for {experiment.name} of the sets that "
-                f"are at hand ({', '.join(at_hand.values())}). Add them under "
-                f"`regions: {experiment.name}:`."
-            )
+    if not datasets and figure:
+        raise UsageError(
+            f"Profile '{profile.name}' names no regions for {experiment.name} of the sets that "
+            f"are at hand ({', '.join(at_hand.values())}). Add them under "
+            f"`regions: {experiment.name}:`."
+        )
     fingerprints = {dataset.name: dataset.fingerprint() for dataset in datasets.values()}
-    needs_training = trains and any(needs_weights(experiment, m) for m in chosen)
+    needs_training = trains and any(_needs_weights(experiment, method) for method in chosen)
     training_set = look(profile.training.dataset) if needs_training else None
     if training_set is not None and profile.training.validation is not None:
         look(profile.training.validation.dataset)
@@ -276,18 +279,12 @@ def prepare(
         methods=chosen,
         datasets=datasets,
         fingerprints={role: fingerprints[dataset.name] for role, dataset in datasets.items()},
+        regions=regions,
         training_set=training_set,
         training_fingerprint=training_set.fingerprint() if training_set else "",
         trains=trains,
     )
-    for role, dataset in datasets.items():
-        for image in set(job.images(role)) - {item.name for item in dataset.items}:
-            raise HarnessError(
-                f"{dataset.name} has no image {image}, which profile '{profile.name}' shows in "
-                f"{experiment.name}.",
-                f"Change `regions: {experiment.name}:` in the profile.",
-            )
-    if experiment.regions_only:
+    if figure:
         _check_boxes(job)
     _check_windows(job)
     return job
@@ -305,41 +302,39 @@ def _first_at_hand(names: Sequence[str], places: Places, look: Callable[[str], D
     return look(names[0])
 
 
-def _find(name: str, places: Places, sizes_suffice: bool) -> Dataset:
-    try:
-        return find(name, places.data_root)
-    except AbsentError:
-        if not sizes_suffice:
-            raise
-        return published_sizes(SPECS[name])
-
-
 def _check_boxes(job: Job) -> None:
-    """Refuse a region outside its image, which a figure would name but not show."""
-    for region in job.regions():
+    """Refuse a region that a figure would name but not show: of no image, or outside of it."""
+    name = job.experiment.name
+    for region in job.regions:
         dataset = job.datasets[region.role]
+        items = {item.name: item for item in dataset.items}
+        if region.image not in items:
+            raise HarnessError(
+                f"{dataset.name} has no image {region.image}, which profile '{job.profile.name}' "
+                f"shows in {name}.",
+                f"Change `regions: {name}:` in the profile.",
+            )
         if dataset.sizes_of:
             continue
-        sizes = {item.name: item.size() for item in dataset.items}
-        whole = [round(n * region.scale) for n in lr_size(sizes[region.image], region.scale)]
+        size = items[region.image].size()
+        whole = [round(side * region.scale) for side in lr_size(size, region.scale)]
         top, left, height, width = region.box
         if top + height > whole[0] or left + width > whole[1]:
             raise UsageError(
-                f"The region {region.box} of {region.image} at x{region.scale:g} in "
-                f"{job.experiment.name} leaves the image ({whole[1]}x{whole[0]}). A box is top, "
-                "left, height, width in HR pixels."
+                f"The region {region.box} of {region.image} at x{region.scale:g} in {name} leaves "
+                f"the image ({whole[1]}x{whole[0]}). A box is top, left, height, width in HR "
+                "pixels."
             )
 
 
 def _check_windows(job: Job) -> None:
     """Check patches against windows before the first network is trained."""
-    if not job.trains:
-        return
     windows: dict[tuple[str, str], int] = {}
-    for method in job.trained_methods():
-        parts = parse(method)
-        kind = (parts.encoder, parts.upsampler)  # IGConv pads its patches itself
+    for method in job.trained_methods() if job.trains else ():
+        kind = (method.encoder, method.upsampler)  # IGConv pads its patches itself
         if kind not in windows:
             with shapes_only():
-                windows[kind] = build(method, **job.profile.networks.options(parts)).window
-        check_patch(method, job.profile.training.for_method(parts).patch, windows[kind])
+                network = build(method.name, **job.profile.networks.options(method))
+            windows[kind] = network.window
+        patch = job.profile.training.for_method(method).patch
+        check_patch(method.name, patch, windows[kind])

@@ -47,28 +47,21 @@ def role_notes(job: Job) -> list[RoleNote]:
 
 
 def _method_note(job: Job, subject: Subject) -> MethodNote:
-    """Describe where a subject's network comes from, and whether that is the published way."""
-    note, profile = _trained_on(job, subject), job.profile
-    if subject.counts_only:
-        return replace(note, stand_in=profile.networks.differ(parse(note.method)))
-    return replace(note, stand_in=not note.complete or profile.stand_in([note.method]))
+    """Describe where a subject's network comes from, and whether that is the published way.
 
-
-def _trained_on(job: Job, subject: Subject) -> MethodNote:
-    """Return the training set from the checkpoint, or this job's."""
+    The training set is that of its checkpoint, or this job's.
+    """
+    name, said, data = subject.method, subject.training, job.training_set
     if subject.counts_only:
-        return MethodNote(subject.method)
-    said = subject.training
+        return MethodNote(name, stand_in=job.profile.changes_size(name))
     if said is not None:
-        return MethodNote(
-            subject.method, said.caption, said.images, said.complete, said.fingerprint
-        )
-    data = job.training_set
-    if data is None:
-        return MethodNote(subject.method, subject.origin)
-    return MethodNote(
-        subject.method, data.caption(), len(data.items), data.complete, job.training_fingerprint
-    )
+        note = MethodNote(name, said.caption, said.images, said.complete, said.fingerprint)
+    elif data is not None:
+        fingerprint = job.training_fingerprint
+        note = MethodNote(name, data.caption(), len(data.items), data.complete, fingerprint)
+    else:
+        note = MethodNote(name, subject.origin)
+    return replace(note, stand_in=not note.complete or job.profile.stand_in([name]))
 
 
 def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
@@ -85,7 +78,7 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         for subject in measured
         for task in job.tasks(subject)
     ]
-    networks = [s for s in measured if parse(s.method).encoder and not s.published_sizes]
+    networks = [s for s in measured if s.checkpoint and not s.published_sizes]
     notes = {s.method: _method_note(job, s) for s in networks}
     plan = StoredPlan(
         experiment=job.experiment.name,

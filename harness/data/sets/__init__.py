@@ -6,7 +6,7 @@ from pathlib import Path
 
 from baselines.registry import unknown
 from harness.common.errors import UsageError
-from harness.data.sets.base import Dataset, DatasetSpec, ImageItem
+from harness.data.sets.base import Archive, Dataset, DatasetSpec, ImageItem
 from harness.data.sets.benchmarks import BENCHMARKS
 from harness.data.sets.bsds import BSDS
 from harness.data.sets.div2k import DIV2K
@@ -16,6 +16,11 @@ from harness.data.sets.sizes import SIZES
 SPECS: dict[str, DatasetSpec] = {
     spec.name: spec for spec in (*EMBEDDED, *BSDS, *DIV2K, *BENCHMARKS, *SIZES)
 }
+
+
+def archives() -> list[Archive]:
+    """List the archives that sets are fetched from; a set's LR images come before its HR images."""
+    return list({each.url: each for spec in SPECS.values() for each in spec.archives}.values())
 
 
 def check_name(name: str) -> str:
@@ -40,4 +45,4 @@ def find(name: str, root: Path | None) -> Dataset:
     return spec.find(spec, root)
 
 
-__all__ = ["SPECS", "Dataset", "DatasetSpec", "ImageItem", "check_name", "find"]
+__all__ = ["SPECS", "Dataset", "DatasetSpec", "ImageItem", "archives", "check_name", "find"]

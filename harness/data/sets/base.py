@@ -127,6 +127,33 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class Archive:
+    """Archive file that the authors of a dataset publish.
+
+    Attributes:
+        url: address of the file.
+        size: size in bytes.
+        sha256: published SHA-256; a hash that only this project computed is not accepted.
+        hash_source: publisher of the hash.
+        folders: folders of the archive that hold the images, by the target folder below the data
+            root.
+        leave_out: name of a file that is not taken.
+    """
+
+    url: str
+    size: int
+    sha256: str
+    hash_source: str
+    folders: dict[str, tuple[str, ...]]
+    leave_out: str = ""
+
+    @property
+    def file(self) -> str:
+        """File name of the archive."""
+        return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """Description of a dataset that can be searched for.
 
@@ -138,6 +165,7 @@ class DatasetSpec:
         find: finds the dataset below the data root (None: not given).
         layout: places of its files; None where it has no files of its own.
         terms: terms of use, for networks that were trained on it.
+        archives: where `harness data fetch` gets it from; empty where it does not.
     """
 
     name: str
@@ -147,6 +175,7 @@ class DatasetSpec:
     find: Callable[[DatasetSpec, Path | None], Dataset]
     layout: Layout | None = None
     terms: str = "Its terms of use are not known to the harness."
+    archives: tuple[Archive, ...] = ()
 
 
 def file_hash(path: Path) -> str:

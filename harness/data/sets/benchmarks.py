@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from harness.data.sets.base import DatasetSpec, Layout, from_folder
+from harness.data.sets.base import Archive, DatasetSpec, Layout, from_folder
 
-_HOW = (
-    "It is part of the benchmark archive of the EDSR project "
-    "(cv.snu.ac.kr/research/EDSR/benchmark.tar): `harness data fetch {0}` gets it, or unpack it "
-    "into the data root."
+_ABOUT = {
+    "Set5": (5, "Bevilacqua et al., BMVC 2012"),
+    "Set14": (14, "Zeyde et al., Curves and Surfaces 2010"),
+    "B100": (100, "test images of BSDS300, Martin et al., ICCV 2001"),
+    "Urban100": (100, "Huang et al., CVPR 2015"),
+}
+_LAYOUTS = {
+    name: Layout(f"benchmark/{name}/HR", images, f"benchmark/{name}/LR_bicubic/X{{scale}}")
+    for name, (images, _) in _ABOUT.items()
+}
+# Size and SHA-256 as YeapJieShen/single-image-super-resolution checks them in tests/reference/
+# fetch_urban100.py. Coloquinte/torchSR checks MD5 4ace41d33c2384b97e6b320cd0afd6ba.
+_ARCHIVE = Archive(
+    "https://cv.snu.ac.kr/research/EDSR/benchmark.tar",
+    250_112_000,
+    "80c21c333bbf6ceb5308b7243761f8284478274413a97b96f1d63e9045fd93e8",
+    "YeapJieShen/single-image-super-resolution",
+    {folder: (folder,) for layout in _LAYOUTS.values() for folder in layout.published},
 )
 
-
-def _benchmark(name: str, images: int, description: str) -> DatasetSpec:
-    layout = Layout(f"benchmark/{name}/HR", images, lr=f"benchmark/{name}/LR_bicubic/X{{scale}}")
-    return DatasetSpec(name, description, "benchmark", _HOW.format(name), from_folder, layout)
-
-
-BENCHMARKS = (
-    _benchmark("Set5", 5, "Bevilacqua et al., BMVC 2012"),
-    _benchmark("Set14", 14, "Zeyde et al., Curves and Surfaces 2010"),
-    _benchmark("B100", 100, "test images of BSDS300, Martin et al., ICCV 2001"),
-    _benchmark("Urban100", 100, "Huang et al., CVPR 2015"),
+BENCHMARKS = tuple(
+    DatasetSpec(
+        name,
+        description,
+        "benchmark",
+        "It is part of the benchmark archive of the EDSR project "
+        f"(cv.snu.ac.kr/research/EDSR/benchmark.tar): `harness data fetch {name}` gets it, or "
+        "unpack it into the data root.",
+        from_folder,
+        _LAYOUTS[name],
+        archives=(_ARCHIVE,),
+    )
+    for name, (_, description) in _ABOUT.items()
 )

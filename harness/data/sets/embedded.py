@@ -14,25 +14,30 @@ from torch import Tensor
 from harness.data.images import read_rgb
 from harness.data.sets.base import Dataset, DatasetSpec, memory_item
 
-# A crop keeps the quick profile quick; (top, left, height, width).
-_EVALUATION = {
-    "astronaut": (0, 64, 384, 384),
-    "chelsea": (0, 60, 300, 384),
-    "coffee": (16, 100, 384, 384),
-}
-_TRAINING = (
-    "rocket.jpg",
-    "motorcycle_left.png",
-    "hubble_deep_field.jpg",
-    "ihc.png",
-    "camera.png",
-    "brick.png",
-    "grass.png",
-    "gravel.png",
+Box = tuple[int, int, int, int]
+"""(top, left, height, width)."""
+
+_TRAINING: dict[str, Box | None] = dict.fromkeys(
+    (
+        "rocket.jpg",
+        "motorcycle_left.png",
+        "hubble_deep_field.jpg",
+        "ihc.png",
+        "camera.png",
+        "brick.png",
+        "grass.png",
+        "gravel.png",
+    )
 )
+# Crops keep the quick profile quick.
+_EVALUATION: dict[str, Box | None] = {
+    "astronaut.png": (0, 64, 384, 384),
+    "chelsea.png": (0, 60, 300, 384),
+    "coffee.png": (16, 100, 384, 384),
+}
 
 
-def _photograph(file: str, box: tuple[int, int, int, int] | None = None) -> Tensor:
+def _photograph(file: str, box: Box | None) -> Tensor:
     import skimage.data
 
     image = read_rgb(Path(skimage.data.__file__).parent / file)
@@ -42,28 +47,20 @@ def _photograph(file: str, box: tuple[int, int, int, int] | None = None) -> Tens
     return image[:, top : top + height, left : left + width].contiguous()
 
 
-def _find_train(spec: DatasetSpec, root: Path | None) -> Dataset:
-    del root
-    items = tuple(memory_item(Path(f).stem, partial(_photograph, f)) for f in _TRAINING)
-    return Dataset(spec.name, spec.description, items, len(items), spec.protocol)
+def _set(name: str, description: str, files: dict[str, Box | None]) -> DatasetSpec:
+    def find(spec: DatasetSpec, root: Path | None) -> Dataset:
+        del root
+        items = tuple(
+            memory_item(Path(file).stem, partial(_photograph, file, box))
+            for file, box in files.items()
+        )
+        return Dataset(spec.name, spec.description, items, len(items), spec.protocol)
 
+    how = "It is part of scikit-image; reinstall that package."
+    return DatasetSpec(name, description, "div2k", how, find)
 
-def _find_eval(spec: DatasetSpec, root: Path | None) -> Dataset:
-    del root
-    items = tuple(
-        memory_item(name, partial(_photograph, f"{name}.png", box))
-        for name, box in _EVALUATION.items()
-    )
-    return Dataset(spec.name, spec.description, items, len(items), spec.protocol)
-
-
-_HOW = "It is part of scikit-image; reinstall that package."
 
 EMBEDDED = (
-    DatasetSpec(
-        "embedded-train", "photographs shipped with scikit-image", "div2k", _HOW, _find_train
-    ),
-    DatasetSpec(
-        "embedded-eval", "crops of photographs shipped with scikit-image", "div2k", _HOW, _find_eval
-    ),
+    _set("embedded-train", "photographs shipped with scikit-image", _TRAINING),
+    _set("embedded-eval", "crops of photographs shipped with scikit-image", _EVALUATION),
 )

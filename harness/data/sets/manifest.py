@@ -22,8 +22,8 @@ from harness.data.sets.base import file_hash, image_files
 
 SAME, OTHER_VERSION, ALTERED, UNKNOWN = "same", "other version", "altered", "unknown"
 
-# (width, height) of the originals of which our copies lack a row or a column.
-_SET14_ORIGINALS = {"comic": (250, 361), "ppt3": (529, 656), "zebra": (586, 391)}
+# (height, width) of the originals of which our copies lack a row or a column.
+_SET14_ORIGINALS = {"comic": (361, 250), "ppt3": (656, 529), "zebra": (391, 586)}
 
 
 class ManifestEntry(NamedTuple):
@@ -53,6 +53,12 @@ def names(dataset: str) -> tuple[str, ...]:
     return tuple(f"{number:04d}" for number in ruled) or tuple(entries(dataset))
 
 
+def original_sizes() -> dict[str, tuple[int, int]]:
+    """(height, width) of Set14's original files, which the figures of the paper follow from."""
+    ours = {entry.name: (entry.height, entry.width) for entry in entries("Set14").values()}
+    return ours | _SET14_ORIGINALS
+
+
 def compare(dataset: str, path: Path, image: Tensor) -> tuple[str, str]:
     """Compare an image, uint8 (3, H, W), with the published image of that name.
 
@@ -67,7 +73,7 @@ def compare(dataset: str, path: Path, image: Tensor) -> tuple[str, str]:
     if pixel_hash(image) == entry.pixels or (entry.file and file_hash(path) == entry.file):
         if original is None:
             return SAME, ""
-        width, height = original
+        height, width = original
         return OTHER_VERSION, f"it is {entry.width}x{entry.height}, the original {width}x{height}"
     height, width = image.shape[-2:]
     more = (height - entry.height, width - entry.width)
@@ -75,7 +81,7 @@ def compare(dataset: str, path: Path, image: Tensor) -> tuple[str, str]:
         return ALTERED, "its pixels are not those of our manifest"
     size = f"it is {width}x{height}, our manifest has {entry.width}x{entry.height}"
     known = {
-        "Set14": original == (width, height),
+        "Set14": original == (height, width),
         "Urban100": min(more) >= 0 and max(more) < 4,  # ours are cut to multiples of 4
         "B100": min(more) >= -1 and max(more) <= 0,  # SelfExSR's are 480x320 or 480x321
     }

@@ -7,38 +7,19 @@ figures of the MoEISR paper follow from.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from harness.common.errors import HarnessError
 from harness.data.sets.base import Dataset, DatasetSpec, ImageItem
-from harness.data.sets.manifest import entries
-
-# (height, width)
-_SET14 = {
-    "baboon": (480, 500),
-    "barbara": (576, 720),
-    "bridge": (512, 512),
-    "coastguard": (288, 352),
-    "comic": (361, 250),
-    "face": (276, 276),
-    "flowers": (362, 500),
-    "foreman": (288, 352),
-    "lenna": (512, 512),
-    "man": (512, 512),
-    "monarch": (512, 768),
-    "pepper": (512, 512),
-    "ppt3": (656, 529),
-    "zebra": (391, 586),
-}
+from harness.data.sets.manifest import entries, names, original_sizes
 
 # DIV2K has no manifest. Its images have 2040 pixels on the longer side, and about as many as this.
 _DIV2K = (1356, 2040)
-_DIV2K_NUMBERS = {"DIV2K_train": range(1, 801), "DIV2K_valid": range(801, 901)}
 
-_LR_OF_THAT_SIZE = "macs-hr"
-_HR_OF_THAT_SIZE = "macs-lr"
+Size = tuple[int, int]
 
 
 def _no_image(dataset: str, name: str) -> NoReturn:
@@ -48,46 +29,51 @@ def _no_image(dataset: str, name: str) -> NoReturn:
     )
 
 
-def _size(size: tuple[int, int]) -> tuple[int, int]:
+def _size(size: Size) -> Size:
     return size
 
 
-def _item(dataset: str, name: str, size: tuple[int, int]) -> ImageItem:
-    return ImageItem(name, partial(_no_image, dataset, name), partial(_size, size), str(size).strip)
+def _dataset(
+    name: str, description: str, protocol: str, sizes: Mapping[str, Size], sizes_of: str = ""
+) -> Dataset:
+    """Make a dataset of images of which (height, width) alone is known."""
+    items = tuple(
+        ImageItem(image, partial(_no_image, name, image), partial(_size, size), str(size).strip)
+        for image, size in sizes.items()
+    )
+    return Dataset(name, description, items, len(items), protocol, sizes_of)
 
 
-def _find(spec: DatasetSpec, root: Path | None) -> Dataset:
+def _set14(spec: DatasetSpec, root: Path | None) -> Dataset:
     del root
-    items = tuple(_item(spec.name, name, size) for name, size in _SET14.items())
-    return Dataset(spec.name, spec.description, items, 14, spec.protocol, sizes_of="Set14")
+    return _dataset(spec.name, spec.description, spec.protocol, original_sizes(), "Set14")
 
 
 def published_sizes(spec: DatasetSpec) -> Dataset:
     """Make a dataset of the published image sizes, for the costs of a set that is absent."""
     sizes = {entry.name: (entry.height, entry.width) for entry in entries(spec.name).values()}
-    told = "the sizes of its images are known"
-    if spec.name in _DIV2K_NUMBERS:
-        sizes = {f"{number:04}": _DIV2K for number in _DIV2K_NUMBERS[spec.name]}
-        told = "its images are taken to be of 2040x1356 pixels"
-    items = tuple(_item(spec.name, name, size) for name, size in sizes.items())
-    description = f"NOT HERE: {told}"
-    return Dataset(spec.name, description, items, len(items), spec.protocol, sizes_of=spec.name)
-
-
-def _one(name: str, description: str, size: tuple[int, int], protocol: str) -> Dataset:
-    return Dataset(name, description, (_item(name, name, size),), 1, protocol)
+    told = "NOT HERE: the sizes of its images are known"
+    if not sizes:
+        sizes = dict.fromkeys(names(spec.name), _DIV2K)
+        told = "NOT HERE: its images are taken to be of 2040x1356 pixels"
+    return _dataset(spec.name, told, spec.protocol, sizes, spec.name)
 
 
 # What papers compare costs at, by their names; the protocol says which image has the size.
 FIXED_SIZES = {
-    "1280x720 output": _one(
-        "output-1280x720", "an SR image of 1280x720 pixels", (720, 1280), _HR_OF_THAT_SIZE
+    "1280x720 output": _dataset(
+        "output-1280x720",
+        "an SR image of 1280x720 pixels",
+        "macs-lr",
+        {"output-1280x720": (720, 1280)},
     ),
-    "320x180 input": _one(
-        "input-320x180", "an LR image of 320x180 pixels", (180, 320), _LR_OF_THAT_SIZE
+    "320x180 input": _dataset(
+        "input-320x180",
+        "an LR image of 320x180 pixels",
+        "macs-hr",
+        {"input-320x180": (180, 320)},
     ),
 }
-
 
 SIZES = (
     DatasetSpec(
@@ -95,6 +81,6 @@ SIZES = (
         "the HR sizes of the original files, no images",
         "benchmark",
         "It is part of the harness.",
-        _find,
+        _set14,
     ),
 )

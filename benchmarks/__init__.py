@@ -1,0 +1,1 @@
+"""Benchmarks for developers: the engine against the plain path, and memory of whole commands."""

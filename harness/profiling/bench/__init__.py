@@ -1,1 +1,0 @@
-"""Measurements of decoding, training and memory for `harness bench`."""
