@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.evaluate import check_wanted, measured_rows
+from harness.commands.cases import check_wanted, measured, network_plan
 from harness.commands.options import (
     Setup,
     datasets_option,
@@ -118,10 +118,11 @@ def _scores(
 ) -> Scores:
     """The metric's value of each image of each (dataset, scale)."""
     found: Scores = {}
-    for row in measured_rows(setup, subject, names, scales, protocol):
-        value = row["metrics"].get(metric)
-        if value is not None:
-            found.setdefault((row["dataset"], row["scale"]), {})[row["image"]] = value
+    for case, rows in measured(setup, network_plan(setup, subject, names, scales, protocol)):
+        for row in rows:
+            value = row["metrics"].get(metric)
+            if value is not None:
+                found.setdefault((case.dataset, case.scale), {})[row["image"]] = value
     return found
 
 

@@ -1,0 +1,149 @@
+"""Options of methods from outside, and what is measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from harness.commands.cases import Case, Plan, protocols_for
+from harness.commands.options import FOLDER, Setup
+from harness.common.errors import HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from harness.data.sets import Dataset
+    from harness.outside.images import Values
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Values of the options."""
+
+    images: Path | None
+    pattern: str
+    values: str
+
+    def refuse(self, **given: object) -> None:
+        """Refuse options that need a network."""
+        for name, value in given.items():
+            if value is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} needs a network; --images has SR images only.")
+
+    def refuse_alone(self) -> None:
+        """Refuse options of outside methods where there is none."""
+        for option in ("pattern", "values"):
+            if getattr(self, option):
+                raise UsageError(f"--{option} says how --images are read. Add --images DIR.")
+
+    def image_plan(
+        self,
+        setup: Setup,
+        name: str | None,
+        datasets: Sequence[str],
+        scales: Sequence[float],
+        protocol: str | None,
+    ) -> Plan:
+        """Plan what is to be measured of SR images.
+
+        Their network has the name that is given, or those of the folders.
+
+        Raises:
+            HarnessError: no image is found, or it is not clear which is which.
+        """
+        from harness.outside.layout import find_images
+
+        assert self.images is not None
+        sets = {asked: setup.dataset(asked) for asked in dict.fromkeys(datasets)}
+        stems = {asked: [item.name for item in found.items] for asked, found in sets.items()}
+        found = find_images(self.images, stems, list(scales), self.pattern)
+        networks = sorted({images.network for images in found.images})
+        if name and len(networks) > 1:
+            raise UsageError(
+                f"{self.images} has images of several networks ({', '.join(networks)}), "
+                f"and {name} cannot name all. Leave it out, or name one of the folders."
+            )
+        notes = dict.fromkeys(found.notes)
+        cases = []
+        for images in found.images:
+            cases += self._cases(images, name, sets[images.dataset], protocol, notes)
+        for network in networks:
+            there = {(i.dataset, i.scale) for i in found.images if i.network == network}
+            for asked in sets:
+                for scale in scales or [0]:
+                    if not any(d == asked and scale in (0, s) for d, s in there):
+                        at = f" at x{scale:g}" if scale else ""
+                        notes[f"{network}: there are no SR images of {asked}{at}."] = None
+        return Plan(tuple(cases), tuple(notes))
+
+    def _cases(
+        self,
+        images: Any,
+        name: str | None,
+        dataset: Dataset,
+        protocol: str | None,
+        notes: dict[str, None],
+    ) -> list[Case]:
+        from dataclasses import replace
+
+        from harness.outside.images import open_images
+
+        items = {item.name: item for item in dataset.items}
+
+        def is_grey(image: str) -> bool:
+            pixels = items[image].load()
+            return bool((pixels == pixels[:1]).all())
+
+        named = replace(images, network=name) if name else images
+        opened = open_images(named, list(items), is_grey, cast("Values", self.values or "unit"))
+        eight_bits = opened.bits == {8}
+        if eight_bits and protocol is None:
+            # The protocol of published values of such images; elsewhere there is no such custom.
+            protocol = "basicsr" if dataset.protocol == "benchmark" else None
+            notes[_EIGHT_BITS] = None
+        if opened.bits - {8} and protocol is None and opened.bits & {8}:
+            raise HarnessError(
+                f"The SR images of {images.network} have 8 bits and more, mixed.",
+                "Say with --protocol how all are scored.",
+            )
+        rules = protocols_for(protocol, dataset, images.scale, notes)
+        return [Case(opened.subject, dataset.name, images.scale, rule) for rule in rules]
+
+
+_EIGHT_BITS = (
+    "SR images of 8 bits are rounded, which costs 0.003 (x4) to 0.015 dB (x2) against LIIF's "
+    "unrounded SR; compare them with values of the same protocol."
+)
+
+
+def outside_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--images`, `--pattern` and `--values`, which the command gets as one `outside`."""
+
+    @click.option(
+        "--images",
+        type=FOLDER,
+        metavar="DIR",
+        help="SR images of another program: PNG of 8 or 16 bits, or .npy; in folders for networks, "
+        "scales (x4) and datasets, with the HR image's name in each file's name.",
+    )
+    @click.option(
+        "--pattern",
+        default="",
+        metavar="TEXT",
+        help="Form of the names of --images where they are not understood, as in "
+        "'{name}_x{scale}_SR'; * for anything.",
+    )
+    @click.option(
+        "--values",
+        type=click.Choice(["unit", "signed", "bytes"]),
+        help="Range of floating point values: [0, 1] (default), [-1, 1] or [0, 255].",
+    )
+    @wraps(function)
+    def command(images: Path | None, pattern: str, values: str | None, **given: Any) -> Any:
+        return function(outside=Outside(images, pattern, values or ""), **given)
+
+    return command
