@@ -85,18 +85,22 @@ def evaluate(
     """Measure METHOD (or a checkpoint) on datasets: PSNR, SSIM, multiply-adds, time.
 
     Rows are kept in the results folder; what was measured before is not measured again. With
-    --images, SR images of another program are scored, and METHOD is a name for them; see
-    docs/outside.md.
+    --images or --onnx, another program's SR images or network are measured, and METHOD is a name
+    for them; see docs/outside.md.
     """
     from harness.checkpoints.cmsr_table import cmsr_for
 
     check_wanted(names, protocol)
-    if outside.images:
-        outside.refuse(checkpoint=checkpoint, cmsr=cmsr, budget=budget, self_ensemble=ensemble)
+    rendering = None
+    if outside.kind:
+        outside.refuse(checkpoint=checkpoint, cmsr=cmsr, budget=budget)
+    if outside.kind == "images":
+        outside.refuse(self_ensemble=ensemble)
         plan = outside.image_plan(setup, method, names, scales, protocol)
-        rendering = None
+    elif outside.kind:
+        check_precision(setup)
+        plan = network_plan(setup, outside.subject(method), names, scales, protocol)
     else:
-        outside.refuse_alone()
         subject = setup.subject(method, checkpoint, budget)
         rendering = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
         plan = network_plan(setup, subject, names, scales, protocol)
@@ -148,6 +152,16 @@ def _text(contents: list[dict[str, Any]], precision: str, effects: bool) -> str:
     notes = dict.fromkeys(note for content in contents for note in content["notes"])
     gaps = [gap for content in contents for gap in _gaps(content, len(contents) > 1)]
     return "\n".join([*heads, "", _printed(shown), *gaps, *notes])
+
+
+def check_precision(setup: Setup) -> None:
+    """Refuse a precision that another program does not know of."""
+    precision = setup.profile.evaluation.precision
+    if precision != "fp32":
+        raise UsageError(
+            f"Methods from outside have a precision of their own, not {precision}. Use --precision "
+            "fp32."
+        )
 
 
 def check_passes(plan: Plan, passes: int, rendering: Cmsr | None) -> None:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from harness.commands.cases import Case, Plan, protocols_for
-from harness.commands.options import FOLDER, Setup
+from harness.commands.options import FILE, FOLDER, Setup
 from harness.common.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
+    from harness.checkpoints.subject import Subject
     from harness.data.sets import Dataset
     from harness.outside.images import Values
 
@@ -24,21 +25,44 @@ class Outside:
     """Values of the options."""
 
     images: Path | None
+    onnx: Path | None
     pattern: str
     values: str
+    colours: str
+    multiple: int | None
+
+    @property
+    def kind(self) -> str:
+        """The option that names the method; "" where there is none.
+
+        Raises:
+            UsageError: there are several, or options that belong to another.
+        """
+        given = [kind for kind in ("images", "onnx") if getattr(self, kind)]
+        if len(given) > 1:
+            raise UsageError(f"--{given[0]} and --{given[1]} name two methods. Leave one out.")
+        kind = given[0] if given else ""
+        for option, kinds in _OF.items():
+            if getattr(self, option) and kind not in kinds:
+                needed = " or ".join(f"--{other}" for other in kinds)
+                raise UsageError(f"--{option} says how files are read. Add {needed}.")
+        return kind
+
+    def subject(self, name: str | None) -> Subject:
+        """The network of `--onnx`."""
+        from harness.outside.onnx_model import Reading, open_onnx
+
+        assert self.onnx is not None
+        reading: Any = (self.values or None, self.colours or None, self.multiple)
+        return open_onnx(self.onnx, name, Reading(*reading))
 
     def refuse(self, **given: object) -> None:
-        """Refuse options that need a network."""
+        """Refuse options that need a network of the harness."""
         for name, value in given.items():
             if value is not None:
                 option = f"--{name.replace('_', '-')}"
-                raise UsageError(f"{option} needs a network; --images has SR images only.")
-
-    def refuse_alone(self) -> None:
-        """Refuse options of outside methods where there is none."""
-        for option in ("pattern", "values"):
-            if getattr(self, option):
-                raise UsageError(f"--{option} says how --images are read. Add --images DIR.")
+                other = f"--{self.kind} {_INSTEAD[self.kind]}"
+                raise UsageError(f"{option} needs a network of ours; {other}.")
 
     def image_plan(
         self,
@@ -114,6 +138,13 @@ class Outside:
         return [Case(opened.subject, dataset.name, images.scale, rule) for rule in rules]
 
 
+_OF = {
+    "pattern": ("images",),
+    "values": ("images", "onnx"),
+    "colours": ("onnx",),
+    "multiple": ("onnx",),
+}
+_INSTEAD = {"images": "has SR images only", "onnx": "names another"}
 _EIGHT_BITS = (
     "SR images of 8 bits are rounded, which costs 0.003 (x4) to 0.015 dB (x2) against LIIF's "
     "unrounded SR; compare them with values of the same protocol."
@@ -121,7 +152,7 @@ _EIGHT_BITS = (
 
 
 def outside_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--images`, `--pattern` and `--values`, which the command gets as one `outside`."""
+    """Add the options of outside methods, which the command gets as one `outside`."""
 
     @click.option(
         "--images",
@@ -142,8 +173,28 @@ def outside_options(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["unit", "signed", "bytes"]),
         help="Range of floating point values: [0, 1] (default), [-1, 1] or [0, 255].",
     )
+    @click.option(
+        "--onnx",
+        type=FILE,
+        metavar="FILE",
+        help="A network in an ONNX file, with an image and at most a scale or an output size as "
+        "inputs (extra onnx).",
+    )
+    @click.option(
+        "--colours",
+        type=click.Choice(["rgb", "bgr"]),
+        help="Order of the channels of --onnx. Default: the file's metadata, or rgb.",
+    )
+    @click.option(
+        "--multiple",
+        type=click.IntRange(1, 1024),
+        metavar="N",
+        help="Mirror LR images of --onnx up to a multiple of N. Default: the metadata, or 1.",
+    )
     @wraps(function)
-    def command(images: Path | None, pattern: str, values: str | None, **given: Any) -> Any:
-        return function(outside=Outside(images, pattern, values or ""), **given)
+    def command(**given: Any) -> Any:
+        own = {name: given.pop(name) for name in ("images", "onnx", "pattern", "multiple")}
+        own |= {name: given.pop(name) or "" for name in ("values", "colours")}
+        return function(outside=Outside(**own), **given)
 
     return command

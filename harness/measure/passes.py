@@ -13,7 +13,7 @@ from torch import Tensor
 
 from baselines.base import Spent, SRModel
 from baselines.macs import MacCount
-from baselines.windows import Size
+from baselines.windows import Size, tile_starts
 from harness.upscale.network import Upscaled, upscale
 
 ENSEMBLES = (1, 4, 8)
@@ -108,22 +108,14 @@ def _averaged(enlarge: Enlarge, lr: Tensor, size: Size, ensemble: int) -> Made:
     return Made(total / ensemble, _passes(parts), added_up([part.spent for part in parts]))
 
 
-def starts(length: int, side: int, overlap: int) -> list[int]:
-    """List the first pixels of tiles that cover a length; the last one ends with it.
-
-    Example:
-        >>> starts(400, 192, 32)
-        [0, 160, 208]
-    """
-    return [*range(0, length - side, max(1, side - overlap)), length - side]
-
-
 def _tiled(whole: Enlarge, scale: int, side: int, overlap: int, lr: Tensor, size: Size) -> Made:
     h, w = lr.shape[-2:]
     side = min(side, h, w)
     total, weight = torch.zeros(1, 3, *size), torch.zeros(1, 1, *size)
     parts = []
-    for top, left in itertools.product(starts(h, side, overlap), starts(w, side, overlap)):
+    for top, left in itertools.product(
+        tile_starts(h, side, overlap), tile_starts(w, side, overlap)
+    ):
         part = whole(lr[..., top : top + side, left : left + side], (side * scale, side * scale))
         rows = slice(top * scale, (top + side) * scale)
         columns = slice(left * scale, (left + side) * scale)
