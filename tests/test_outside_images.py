@@ -261,8 +261,9 @@ def spoil(folder: Path, case: str) -> None:
         image.transpose(Image.Transpose.ROTATE_90).save(path)
     elif case == "constant":
         Image.new("RGB", image.size, (9, 8, 7)).save(path)
-    elif case == "grey":
-        image.convert("L").save(path)
+    elif case in ("swapped", "grey"):
+        swapped = Image.fromarray(np.asarray(image)[..., ::-1].copy())
+        (swapped if case == "swapped" else image.convert("L")).save(path)
     elif case == "transparent":
         image.putalpha(100)
         image.save(path)
@@ -292,6 +293,7 @@ SPOILT = {
     "turned": "50x60 pixels (turned by a quarter), not 60x50",
     "constant": "one colour",
     "grey": "is grey",
+    "swapped": "order BGR",
     "transparent": "transparent",
     "cut-off": "cannot be read",
     "copy": "the same pixels as the SR image of bird",

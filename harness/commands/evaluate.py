@@ -85,8 +85,8 @@ def evaluate(
     """Measure METHOD (or a checkpoint) on datasets: PSNR, SSIM, multiply-adds, time.
 
     Rows are kept in the results folder; what was measured before is not measured again. With
-    --images or --onnx, another program's SR images or network are measured, and METHOD is a name
-    for them; see docs/outside.md.
+    --images, --onnx or --command, SR images, a network or a program from outside are measured, and
+    METHOD is a name for them; see docs/outside.md.
     """
     from harness.checkpoints.cmsr_table import cmsr_for
 

@@ -26,6 +26,8 @@ class Outside:
 
     images: Path | None
     onnx: Path | None
+    command: str
+    time_limit: float | None
     pattern: str
     values: str
     colours: str
@@ -38,21 +40,26 @@ class Outside:
         Raises:
             UsageError: there are several, or options that belong to another.
         """
-        given = [kind for kind in ("images", "onnx") if getattr(self, kind)]
+        given = [kind for kind in _INSTEAD if getattr(self, kind)]
         if len(given) > 1:
             raise UsageError(f"--{given[0]} and --{given[1]} name two methods. Leave one out.")
         kind = given[0] if given else ""
         for option, kinds in _OF.items():
             if getattr(self, option) and kind not in kinds:
                 needed = " or ".join(f"--{other}" for other in kinds)
-                raise UsageError(f"--{option} says how files are read. Add {needed}.")
+                spelt = option.replace("_", "-")
+                raise UsageError(f"--{spelt} belongs to another option. Add {needed}.")
         return kind
 
     def subject(self, name: str | None) -> Subject:
-        """The network of `--onnx`."""
+        """The network of `--onnx`, or the program of `--command`."""
+        if self.onnx is None:
+            from harness.outside.command import open_command
+
+            limit = self.time_limit or _TIME_LIMIT
+            return open_command(self.command, name, limit, cast("Values | None", self.values))
         from harness.outside.onnx_model import Reading, open_onnx
 
-        assert self.onnx is not None
         reading: Any = (self.values or None, self.colours or None, self.multiple)
         return open_onnx(self.onnx, name, Reading(*reading))
 
@@ -140,11 +147,18 @@ class Outside:
 
 _OF = {
     "pattern": ("images",),
-    "values": ("images", "onnx"),
+    "values": ("images", "onnx", "command"),
     "colours": ("onnx",),
     "multiple": ("onnx",),
+    "time_limit": ("command",),
 }
-_INSTEAD = {"images": "has SR images only", "onnx": "names another"}
+_INSTEAD = {
+    "images": "has SR images only",
+    "onnx": "names another",
+    "command": "names another",
+}
+_TIME_LIMIT = 600.0
+_GIVEN = ("images", "onnx", "command", "time_limit", "pattern", "multiple")
 _EIGHT_BITS = (
     "SR images of 8 bits are rounded, which costs 0.003 (x4) to 0.015 dB (x2) against LIIF's "
     "unrounded SR; compare them with values of the same protocol."
@@ -181,6 +195,19 @@ def outside_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "inputs (extra onnx).",
     )
     @click.option(
+        "--command",
+        default="",
+        metavar="TEXT",
+        help="A program, run for each image: 'mysr --in {lr} --out {sr} --scale {scale}'; {npy} "
+        "in place of {sr} for an array, {height} and {width} for the size of SR.",
+    )
+    @click.option(
+        "--time-limit",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        help="What an image may take in --command.  [default: 600]",
+    )
+    @click.option(
         "--colours",
         type=click.Choice(["rgb", "bgr"]),
         help="Order of the channels of --onnx. Default: the file's metadata, or rgb.",
@@ -193,7 +220,7 @@ def outside_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(function)
     def command(**given: Any) -> Any:
-        own = {name: given.pop(name) for name in ("images", "onnx", "pattern", "multiple")}
+        own = {name: given.pop(name) for name in _GIVEN}
         own |= {name: given.pop(name) or "" for name in ("values", "colours")}
         return function(outside=Outside(**own), **given)
 

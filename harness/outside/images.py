@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from baselines.base import Request, Spent, SRModel, Streamed, cut
@@ -153,7 +154,7 @@ class StoredImage(SRModel):
         if self.path is None or self.reason:
             raise MethodError(self.reason or "there is no SR image")
         image = read_sr(self.path, self.kind)
-        check_size(image.pixels, lr, request.size, self.path.name)
+        check_sr(image.pixels, lr, request.size, self.path.name)
         return Streamed(
             iter([cut(image.pixels[None], request.box)]),
             (lr.shape[-2], lr.shape[-1]),
@@ -184,6 +185,24 @@ def check_size(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
     same = " (the LR image's size)" if (h, w) == tuple(lr.shape[-2:]) else ""
     turned = " (turned by a quarter)" if (w, h) == tuple(size) and h != w else ""
     raise MethodError(f"{name} has {w}x{h} pixels{same}{turned}, not {size[1]}x{size[0]}")
+
+
+_SWAPPED = 4
+"""How much nearer to LR an image must be with its channels turned round to be called swapped."""
+
+
+def check_sr(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
+    """Refuse an SR image (3, H, W) of another size, or with its channels turned round.
+
+    Raises:
+        MethodError: says what is wrong.
+    """
+    check_size(image, lr, size, name)
+    shrunk = F.interpolate(image[None], lr.shape[-2:], mode="area")
+    known = lr.float().cpu()
+    right, turned = ((shrunk - other).pow(2).mean().item() for other in (known, known.flip(-3)))
+    if turned * _SWAPPED < right:
+        raise MethodError(f"{name} seems to have its channels in the order BGR")
 
 
 class StoredImages(StoredImage):

@@ -23,7 +23,7 @@ from baselines.windows import Size, extend, tile_starts, whole_windows
 from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError, MethodError
 from harness.common.files import plain_name, sha256
-from harness.outside.images import TOP, Values, check_size, check_values, to_unit
+from harness.outside.images import TOP, Values, check_size, check_sr, check_values, to_unit
 
 SUFFIX = "@onnx"
 Colours = Literal["rgb", "bgr"]
@@ -196,6 +196,7 @@ class OnnxModel(SRModel):
     def stream(self, lr: Tensor, request: Request) -> Streamed:
         """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
         image = self._enlarged(lambda *given: self._run(self.session, *given), lr, request)
+        check_sr(image[0], lr, request.size, "the SR image")
         macs = self._count_image(lr, request) if self.counted else None
         return Streamed(iter([cut(image, request.box)]), (lr.shape[-2], lr.shape[-1]), macs)
 
