@@ -236,6 +236,11 @@ class SRModel(Named, ABC):
         return self
 
     @property
+    def identity(self) -> str:
+        """Hash of weights that the network brings itself; "" where a checkpoint has them."""
+        return ""
+
+    @property
     def parameter_count(self) -> int | None:
         """Count the trainable parameters; None where they are unknown."""
         return sum(p.numel() for p in self.parameters())

@@ -47,6 +47,14 @@ def check_wanted(names: Iterable[str], protocol: str | None) -> None:
             resolve(str(protocol), SPECS[name].protocol)
 
 
+def check_metric(name: str) -> None:
+    """Refuse a metric that is not registered."""
+    from harness.metrics import METRICS
+
+    if name not in METRICS:
+        raise UsageError(f"There is no metric {name}; there are {', '.join(METRICS)}.")
+
+
 def protocols_for(
     asked: str | None, dataset: Dataset, scale: float, notes: dict[str, None]
 ) -> list[str]:
@@ -112,8 +120,18 @@ def measured(
     rendering: Cmsr | None = None,
     ensemble: int = 1,
     force: bool = False,
+    metrics: Sequence[str] = (),
 ) -> Iterator[tuple[Case, list[dict[str, Any]]]]:
-    """Measure each case, and yield its rows; what was measured before is not measured again."""
+    """Measure each case, and yield its rows; what was measured before is not measured again.
+
+    Args:
+        setup: the command's setup.
+        plan: the cases.
+        rendering: as in `harness.measure.evaluate.Task`.
+        ensemble: as there.
+        force: whether to measure all again.
+        metrics: names of metrics that are asked for beside PSNR and SSIM.
+    """
     from harness.common.progress import bar
     from harness.data.pairs import PairStore
     from harness.measure.evaluate import Task, measure_cell
@@ -136,6 +154,7 @@ def measured(
             cache=setup.places.lr_cache,
             rendering=rendering,
             ensemble=ensemble,
+            metrics=tuple(dict.fromkeys(("psnr", "ssim", *metrics))),
         )
         file = CellFile(setup.places.results / "eval" / task.cell(subject).relative_path)
         total = len(dataset.items)

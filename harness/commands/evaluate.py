@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.cases import Plan, check_wanted, measured, network_plan
+from harness.commands.cases import Plan, check_metric, check_wanted, measured, network_plan
 from harness.commands.options import (
     Setup,
     checkpoint_option,
@@ -63,6 +63,13 @@ NOTES = {
     help="Average the SR images of the LR image's rotations (4), and of its mirror image's (8); "
     "another measurement, at as many times the cost.",
 )
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="A registered metric beside PSNR and SSIM. Several by repeating.",
+)
 @with_setup("profile", "precision", "data_root", "device", "results")
 @rendering_options
 @click.option("--force", is_flag=True, help="Measure finished cells again.")
@@ -75,6 +82,7 @@ def evaluate(
     scales: tuple[float, ...],
     protocol: str | None,
     ensemble: str | None,
+    metrics: tuple[str, ...],
     setup: Setup,
     cmsr: Path | None,
     foreign_tables: bool,
@@ -91,6 +99,8 @@ def evaluate(
     from harness.checkpoints.cmsr_table import cmsr_for
 
     check_wanted(names, protocol)
+    for metric in metrics:
+        check_metric(metric)
     rendering = None
     if outside.kind:
         outside.refuse(checkpoint=checkpoint, cmsr=cmsr, budget=budget)
@@ -107,7 +117,7 @@ def evaluate(
     passes = int(ensemble or 1)
     check_passes(plan, passes, rendering)
     rows: dict[str, list[dict[str, Any]]] = {}
-    for case, found in measured(setup, plan, rendering, passes, force):
+    for case, found in measured(setup, plan, rendering, passes, force, metrics):
         rows.setdefault(case.subject.method, []).extend(found)
     origins = {case.subject.method: case.subject.origin for case in plan.cases}
     factors = list(dict.fromkeys(case.scale for case in plan.cases))
@@ -207,6 +217,8 @@ def _table(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for line in summary
     ]
+    for row, line in zip(rows, summary, strict=True):
+        row.update(_others(line))
     if any(line["depth_texture"] is not None for line in summary):
         for row, line in zip(rows, summary, strict=True):
             row["depth~texture"] = line["depth_texture"]
@@ -218,6 +230,16 @@ def _table(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
             row["rendered GMACs"] = None if macs is None else macs / 1e9
             row["saving"] = None if saving is None else f"{saving:.1%}"
     return rows
+
+
+def _others(line: dict[str, Any]) -> dict[str, str | None]:
+    """Means of metrics beside PSNR and SSIM, by their titles."""
+    from harness.metrics import METRICS
+
+    return {
+        METRICS[name].title: None if mean is None else f"{mean:.{METRICS[name].digits + 1}f}"
+        for name, mean in line["others"].items()
+    }
 
 
 def _effects(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:

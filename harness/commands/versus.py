@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.cases import check_wanted, measured, network_plan
+from harness.commands.cases import check_metric, check_wanted, measured, network_plan
 from harness.commands.options import (
     Setup,
     datasets_option,
@@ -20,7 +20,6 @@ from harness.commands.options import (
     table,
     with_setup,
 )
-from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.checkpoints.subject import Subject
@@ -66,8 +65,7 @@ def versus(
     from harness.measure.statistics import CONFIDENCE
     from harness.metrics import METRICS
 
-    if metric not in METRICS:
-        raise UsageError(f"There is no metric {metric}; there are {', '.join(METRICS)}.")
+    check_metric(metric)
     check_wanted(names, protocol)
     first, second = (_subject(setup, name) for name in (a, b))
     wanted = list(dict.fromkeys(names)), list(dict.fromkeys(scales or (2.0, 3.0, 4.0)))
@@ -118,7 +116,8 @@ def _scores(
 ) -> Scores:
     """The metric's value of each image of each (dataset, scale)."""
     found: Scores = {}
-    for case, rows in measured(setup, network_plan(setup, subject, names, scales, protocol)):
+    plan = network_plan(setup, subject, names, scales, protocol)
+    for case, rows in measured(setup, plan, metrics=[metric]):
         for row in rows:
             value = row["metrics"].get(metric)
             if value is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -167,13 +168,14 @@ def warm_up(model: SRModel, settings: Evaluation) -> None:
     if settings.precision in ready or model.made != "here":
         return
     scales = model.scales or (2,)
-    upscale(
-        model,
-        torch.zeros(1, 3, 16, 16),
-        scales[0],
-        precision=settings.precision,
-        memory=settings.memory,
-    )
+    with suppress(MethodError):  # which the images' own rows will say
+        upscale(
+            model,
+            torch.zeros(1, 3, 16, 16),
+            scales[0],
+            precision=settings.precision,
+            memory=settings.memory,
+        )
     ready.add(settings.precision)
 
 

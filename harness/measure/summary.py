@@ -11,7 +11,7 @@ from harness.checkpoints.cmsr_table import FOREIGN
 from harness.experiments.published import published
 from harness.measure.rows import FAILED, not_a_number
 from harness.measure.texture import FACT
-from harness.metrics import find
+from harness.metrics import METRICS, find
 
 
 def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dict[str, Any]]:
@@ -52,6 +52,11 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
                 if known
                 else None,
                 "ssim": _mean(scored["ssim"]) if whole else None,
+                "others": {
+                    name: _mean(scored[name]) if whole else None
+                    for name in METRICS
+                    if name not in ("psnr", "ssim") and name in scored
+                },
                 "lr_source": "+".join(sorted(set(scored["lr_source"]))),
                 "protocol": str(protocol),
                 "decoder_macs": _mean(scored["decoder_macs"]),
