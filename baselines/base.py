@@ -55,6 +55,21 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What an image took, where it was measured by who made it.
+
+    Attributes:
+        seconds: wall time.
+        memory: peak in bytes; 0 where it is unknown.
+        kind: what the peak is of; "" where it is unknown.
+    """
+
+    seconds: float = 0.0
+    memory: int = 0
+    kind: str = ""
+
+
+@dataclass(frozen=True)
 class Streamed:
     """SR image that is made strip by strip.
 
@@ -64,11 +79,13 @@ class Streamed:
         choice: choice made for this image, in the form that `SRModel.count` takes: the expert of
             each LR pixel (h, w) or of each layer (layers,), counted from 0; the steps of CMSR; None
             where there is no choice.
+        spent: what the image took, where it is not measured from outside.
     """
 
     strips: Iterator[Tensor]
     lr_size: Size
     choice: Any = None
+    spent: Spent | None = None
 
 
 class Encoder(Named):
@@ -128,6 +145,10 @@ class SRModel(Named, ABC):
         expert_macs: MACs of each expert (or of the only MLP) for one latent code of one query.
         modulated: whether the network has modulation intensities, which CMSR needs.
         needs_choice: whether its MACs are unknown without a choice or shares of its experts.
+        made: where its SR images are made: "here", in this process; "elsewhere", by a program for
+            which it says itself what an image took (`Streamed.spent`) and nothing is warmed up; or
+            they are "stored", and the LR image is not looked at.
+        counted: whether its MACs are known at all.
     """
 
     scales: tuple[int, ...] | None = None
@@ -139,6 +160,8 @@ class SRModel(Named, ABC):
     expert_macs: tuple[int, ...] = ()
     modulated: bool = False
     needs_choice: bool = False
+    made: Literal["here", "elsewhere", "stored"] = "here"
+    counted: bool = True
 
     @abstractmethod
     def stream(self, lr: Tensor, request: Request) -> Streamed:
@@ -206,6 +229,21 @@ class SRModel(Named, ABC):
         """
         del scale
         return self
+
+    def for_image(self, name: str) -> SRModel:
+        """Prepare for one image of a data set; networks do not look at its name."""
+        del name
+        return self
+
+    @property
+    def identity(self) -> str:
+        """Hash of weights that the network brings itself; "" where a checkpoint has them."""
+        return ""
+
+    @property
+    def parameter_count(self) -> int | None:
+        """Count the trainable parameters; None where they are unknown."""
+        return sum(p.numel() for p in self.parameters())
 
     def experts(self, lr: Tensor) -> Tensor | None:
         """Choose the (h, w) experts of LR pixels, (1, 3, h, w) in [0, 1], without decoding."""

@@ -91,3 +91,13 @@ def extend(image: Tensor, size: Size) -> Tensor:
     The encoder's own padding then finds whole windows, and does nothing.
     """
     return mirrored(image, size, repeat_edge=True)
+
+
+def tile_starts(length: int, side: int, overlap: int) -> list[int]:
+    """List the first pixels of tiles that cover a length; the last one ends with it.
+
+    Example:
+        >>> tile_starts(400, 192, 32)
+        [0, 160, 208]
+    """
+    return [*range(0, length - side, max(1, side - overlap)), length - side]

@@ -36,6 +36,9 @@ def cli() -> None:
     reports/table1.html. `--profile quick` trains LIIF, LTE and MoEISR on embedded photographs
     in a few minutes; `--profile paper` is the paper's own setting.
     """
+    from harness.outside.plugins import load
+
+    load()
 
 
 for _name in _COMMANDS:

@@ -36,9 +36,9 @@ class Counted:
         self.hashed = 0
         self.items = tuple(self._item(n, size, i) for i, (n, size) in enumerate(SIZES.items()))
 
-        def make(item, hr, scale, cache):
+        def make(item, hr, scale, cache, *rule):
             self.made[item.name, scale] += 1
-            return make_pair(item, hr, scale, cache)
+            return make_pair(item, hr, scale, cache, *rule)
 
         def count_hash(image):
             self.hashed += 1

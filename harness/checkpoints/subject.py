@@ -54,9 +54,9 @@ class Subject:
     published_sizes: bool = False
 
     @cached_property  # asked for every image
-    def parameters(self) -> int:
-        """Number of trainable parameters."""
-        return sum(p.numel() for p in self.model.parameters())
+    def parameters(self) -> int | None:
+        """Number of trainable parameters; None where it is unknown."""
+        return self.model.parameter_count
 
     @property
     def encoder_parameters(self) -> int | None:

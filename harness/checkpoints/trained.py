@@ -125,7 +125,8 @@ def find_subject(
     if method is not None and not parse(method).encoder:
         if checkpoint is not None:
             raise UsageError(f"{method} has no checkpoints.")
-        return Subject(method, build(method).eval(), torch.device("cpu"))
+        model = build(method).eval()
+        return Subject(method, model, torch.device("cpu"), checkpoint=model.identity)
     if checkpoint is not None:
         return open_subject(checkpoint, device, method)
     assert method is not None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.commands.cases import Plan, check_metric, check_wanted, measured, network_plan
 from harness.commands.options import (
     Setup,
     checkpoint_option,
@@ -20,14 +22,13 @@ from harness.commands.options import (
     table,
     with_setup,
 )
+from harness.commands.outside import Outside, outside_options
+from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.checkpoints.cmsr_table import Cmsr
-    from harness.checkpoints.subject import Subject
-    from harness.data.pairs import PairStore
-    from harness.measure.evaluate import Task
 
 NOTES = {
     "bicubic": "SR is made by the MATLAB-compatible bicubic resize, rounded to 8 bits.",
@@ -38,6 +39,7 @@ NOTES = {
     "official": "official: the dataset's own LR images.",
     "matlab": "matlab: LR images made here by the MATLAB-compatible resize.",
     "pil": "pil: LR images made here by Pillow's bicubic.",
+    "unknown": "unknown: LR images are the other program's.",
 }
 
 
@@ -48,9 +50,26 @@ NOTES = {
 )
 @click.argument("method", required=False)
 @checkpoint_option
+@outside_options
 @datasets_option
-@scales_option(help="Several by repeating. Default: 2, 3 and 4; a fixed-scale network's own.")
+@scales_option(
+    help="Several by repeating. Default: 2, 3 and 4; a fixed-scale network's own; all of --images."
+)
 @protocol_option
+@click.option(
+    "--self-ensemble",
+    "ensemble",
+    type=click.Choice(["4", "8"]),
+    help="Average the SR images of the LR image's rotations (4), and of its mirror image's (8); "
+    "another measurement, at as many times the cost.",
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="A registered metric beside PSNR and SSIM. Several by repeating.",
+)
 @with_setup("profile", "precision", "data_root", "device", "results")
 @rendering_options
 @click.option("--force", is_flag=True, help="Measure finished cells again.")
@@ -58,9 +77,12 @@ NOTES = {
 def evaluate(
     method: str | None,
     checkpoint: Path | None,
+    outside: Outside,
     names: tuple[str, ...],
     scales: tuple[float, ...],
     protocol: str | None,
+    ensemble: str | None,
+    metrics: tuple[str, ...],
     setup: Setup,
     cmsr: Path | None,
     foreign_tables: bool,
@@ -70,104 +92,99 @@ def evaluate(
 ) -> None:
     """Measure METHOD (or a checkpoint) on datasets: PSNR, SSIM, multiply-adds, time.
 
-    Rows are kept in the results folder; what was measured before is not measured again.
+    Rows are kept in the results folder; what was measured before is not measured again. With
+    --images, --onnx or --command, SR images, a network or a program from outside are measured, and
+    METHOD is a name for them; see docs/outside.md.
     """
     from harness.checkpoints.cmsr_table import cmsr_for
+
+    check_wanted(names, protocol)
+    for metric in metrics:
+        check_metric(metric)
+    rendering = None
+    if outside.kind:
+        outside.refuse(checkpoint=checkpoint, cmsr=cmsr, budget=budget)
+    if outside.kind == "images":
+        outside.refuse(self_ensemble=ensemble)
+        plan = outside.image_plan(setup, method, names, scales, protocol)
+    elif outside.kind:
+        check_precision(setup)
+        plan = network_plan(setup, outside.subject(method), names, scales, protocol)
+    else:
+        subject = setup.subject(method, checkpoint, budget)
+        rendering = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
+        plan = network_plan(setup, subject, names, scales, protocol)
+    passes = int(ensemble or 1)
+    check_passes(plan, passes, rendering)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for case, found in measured(setup, plan, rendering, passes, force, metrics):
+        rows.setdefault(case.subject.method, []).extend(found)
+    origins = {case.subject.method: case.subject.origin for case in plan.cases}
+    factors = list(dict.fromkeys(case.scale for case in plan.cases))
+    notes = [*plan.notes, *(rendering.notes(factors) if rendering else [])]
+    contents = [_content(setup, name, origins[name], rows[name], notes) for name in rows]
+    several = {"networks": contents, "notes": notes}
+    text = _text(contents, setup.profile.evaluation.precision, protocol == "all")
+    show(contents[0] if len(contents) == 1 else several, text, as_json)
+
+
+def _content(
+    setup: Setup, method: str, origin: str, rows: list[dict[str, Any]], notes: list[str]
+) -> dict[str, Any]:
+    """All that is known of one method, for JSON and for the terminal."""
     from harness.measure import rows as store
     from harness.measure.summary import summarise
 
-    settings = setup.profile.evaluation
-    check_wanted(names, protocol)
-    subject = setup.subject(method, checkpoint, budget)
-    rendering = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
-    factors = list(dict.fromkeys(scales or map(float, subject.model.scales or (2, 3, 4))))
-    rows = measured_rows(setup, subject, list(names), factors, protocol, rendering, force)
-    sets = map(setup.dataset, dict.fromkeys(names))
+    sets = [setup.dataset(name) for name in dict.fromkeys(row["dataset"] for row in rows)]
     incomplete = {dataset.name: dataset.about() for dataset in sets if not dataset.complete}
     frame = store.frame(rows)
-    summary = summarise(frame, incomplete)
-    notes = [f"{name}: {about}; not comparable." for name, about in incomplete.items()]
-    notes += [*_notes(frame), *(rendering.notes(factors) if rendering else [])]
-    precise = "" if settings.precision == "fp32" else f"; in {settings.precision}, not float32"
-    content = {
-        "method": subject.method,
-        "origin": subject.origin,
-        "precision": settings.precision,
-        "cells": summary,
-        "notes": notes,
+    said = [f"{name}: {about}; not comparable." for name, about in incomplete.items()]
+    return {
+        "method": method,
+        "origin": origin,
+        "precision": setup.profile.evaluation.precision,
+        "cells": summarise(frame, incomplete),
+        "notes": [*said, *_notes(frame), *notes],
         "images": [store.flat(row) for row in rows],
     }
-    head = f"{subject.method}: {subject.origin}{precise}\n\n"
-    show(content, head + "\n".join([_table(summary), *_gaps(summary), *notes]), as_json)
 
 
-def check_wanted(names: Iterable[str], protocol: str | None) -> None:
-    """Refuse unknown datasets and protocols before a network is looked for."""
-    from harness.data.sets import check_name
-    from harness.metrics import shaved_border
-
-    for name in names:
-        check_name(name)
-    if protocol is not None:
-        shaved_border(protocol, 2)
-
-
-def measured_rows(
-    setup: Setup,
-    subject: Subject,
-    names: Iterable[str],
-    scales: Sequence[float],
-    protocol: str | None,
-    rendering: Cmsr | None = None,
-    force: bool = False,
-) -> list[dict[str, Any]]:
-    """Rows of a network on datasets at scales; what was measured before is not measured again."""
-    from harness.data.pairs import PairStore
-    from harness.measure.evaluate import Task
-
-    rows: list[dict[str, Any]] = []
-    for name in dict.fromkeys(names):
-        dataset = setup.dataset(name)
-        pairs = PairStore()
-        for scale in scales:
-            task = Task(
-                dataset=dataset,
-                fingerprint=dataset.fingerprint(),
-                role=dataset.name,
-                scale=scale,
-                protocol=protocol or dataset.protocol,
-                profile=subject.profile,
-                settings=setup.profile.evaluation,
-                cache=setup.places.lr_cache,
-                rendering=rendering,
-            )
-            rows += _measure(subject, task, setup.places.results, force, pairs)
-    return rows
+def _text(contents: list[dict[str, Any]], precision: str, effects: bool) -> str:
+    precise = "" if precision == "fp32" else f"; in {precision}, not float32"
+    heads = [f"{content['method']}: {content['origin']}{precise}" for content in contents]
+    cells = [(content["method"], line) for content in contents for line in content["cells"]]
+    lines = [line for _, line in cells]
+    shown = _effects(lines) if effects else _table(lines)
+    if len(contents) > 1:
+        for row, (method, _) in zip(shown, cells, strict=True):
+            row["method"] = method
+        shown = [{"method": row.pop("method"), **row} for row in shown]
+    notes = dict.fromkeys(note for content in contents for note in content["notes"])
+    gaps = [gap for content in contents for gap in _gaps(content, len(contents) > 1)]
+    return "\n".join([*heads, "", _printed(shown), *gaps, *notes])
 
 
-def _measure(
-    subject: Subject, task: Task, results: Path, force: bool, pairs: PairStore
-) -> list[dict[str, Any]]:
-    """Rows of one dataset at one scale; what was measured before is not measured again."""
-    from harness.common.progress import bar
-    from harness.measure.evaluate import measure_cell
-    from harness.measure.rows import CellFile, each_image_once
-
-    file = CellFile(results / "eval" / task.cell(subject).relative_path)
-    total = len(task.dataset.items)
-    left = total if force else len(task.missing(file.by_image()))
-    title = f"{subject.method} {task.dataset.name} x{task.scale:g}"
-    with bar(title, total, total - left) as progress:
-        rows = measure_cell(
-            subject,
-            task,
-            file,
-            wait=True,
-            measured=lambda _: progress.advance(),
-            pairs=pairs,
-            force=force,
+def check_precision(setup: Setup) -> None:
+    """Refuse a precision that another program does not know of."""
+    precision = setup.profile.evaluation.precision
+    if precision != "fp32":
+        raise UsageError(
+            f"Methods from outside have a precision of their own, not {precision}. Use --precision "
+            "fp32."
         )
-    return each_image_once(rows or [])
+
+
+def check_passes(plan: Plan, passes: int, rendering: Cmsr | None) -> None:
+    """Refuse self-ensembles of what is averaged or rendered in another way already."""
+    from harness.metrics import PROTOCOLS
+
+    if passes > 1 and rendering:
+        raise UsageError("--self-ensemble and --cmsr cannot be combined. Leave one of them out.")
+    own = [case.protocol for case in plan.cases if PROTOCOLS[case.protocol].ensemble > 1]
+    if passes > 1 and own:
+        raise UsageError(
+            f"The protocol {own[0]} averages rotations itself. Leave out --self-ensemble."
+        )
 
 
 def _notes(frame: pd.DataFrame) -> list[str]:
@@ -181,7 +198,8 @@ def _notes(frame: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _table(summary: list[dict[str, Any]]) -> str:
+def _table(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lines of the table of scores."""
     rows = [
         {
             "dataset": line["dataset"],
@@ -194,10 +212,13 @@ def _table(summary: list[dict[str, Any]]) -> str:
             "protocol": line["protocol"],
             # Zero is a network without a decoder, or none.
             "decoder GMACs": line["decoder_macs"] / 1e9 if line["decoder_macs"] else None,
-            "s/image": line["seconds_per_image"],
+            # Stored images take no time.
+            "s/image": line["seconds_per_image"] or None,
         }
         for line in summary
     ]
+    for row, line in zip(rows, summary, strict=True):
+        row.update(_others(line))
     if any(line["depth_texture"] is not None for line in summary):
         for row, line in zip(rows, summary, strict=True):
             row["depth~texture"] = line["depth_texture"]
@@ -208,17 +229,78 @@ def _table(summary: list[dict[str, Any]]) -> str:
             row["rendering"] = line["rendering"]
             row["rendered GMACs"] = None if macs is None else macs / 1e9
             row["saving"] = None if saving is None else f"{saving:.1%}"
-    formats = ("", "", "", ".3f", ".2f", ".4f", "", "", ".2f", ".3f", ".2f", ".2f", "")
+    return rows
+
+
+def _others(line: dict[str, Any]) -> dict[str, str | None]:
+    """Means of metrics beside PSNR and SSIM, by their titles."""
+    from harness.metrics import METRICS
+
+    return {
+        METRICS[name].title: None if mean is None else f"{mean:.{METRICS[name].digits + 1}f}"
+        for name, mean in line["others"].items()
+    }
+
+
+def _effects(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lines of a table of protocols: what each changes against the dataset's own, in dB."""
+    from harness.metrics import PROTOCOLS
+
+    rows = []
+    own: dict[tuple[str, float], float | None] = {}
+    for line in summary:
+        rule, where = PROTOCOLS[line["protocol"]], (line["dataset"], line["scale"])
+        if rule.family == "liif":
+            own[where] = line["psnr"]
+        base = own.get(where)
+        change = None if None in (base, line["psnr"]) else line["psnr"] - base
+        rows.append(
+            {
+                "dataset": line["dataset"],
+                "scale": f"x{line['scale']:g}",
+                "images": line["images"],
+                "protocol": rule.name,
+                "PSNR": line["psnr"],
+                "effect (dB)": change,
+                "SSIM": line["ssim"],
+                "LR": line["lr_source"],
+                "what it does": rule.describe(),
+            }
+        )
+    return rows
+
+
+_FORMATS = {
+    "PSNR": ".3f",
+    "published": ".2f",
+    "SSIM": ".4f",
+    "effect (dB)": "+.3f",
+    "decoder GMACs": ".2f",
+    "s/image": ".3f",
+    "depth~texture": ".2f",
+    "rendered GMACs": ".2f",
+}
+
+
+def _printed(rows: list[dict[str, Any]]) -> str:
+    formats = tuple(_FORMATS.get(column, "") for column in (rows[0] if rows else ()))
     return table(rows, disable_numparse=False, floatfmt=formats, missingval="-")
 
 
-def _gaps(summary: list[dict[str, Any]]) -> Iterator[str]:
+def _gaps(content: dict[str, Any], several: bool) -> Iterator[str]:
     """Images that are in no mean, and why."""
-    for line in summary:
+    for line in content["cells"]:
         where = f"{line['dataset']} x{line['scale']:g}"
+        where = f"{content['method']}, {where}" if several else where
         if line["too_small"]:
             reasons = "; ".join(line["reasons"])
             yield f"{where}: {line['too_small']} images left out: {reasons}"
         if line["not_a_number"]:
             count = line["not_a_number"]
             yield f"{where}: no mean, as PSNR is not a number for {count} images."
+        if line["failed"]:
+            count = len(line["failed"])
+            yield f"{where}: no mean, as {count} image{'s have' if count > 1 else ' has'} no score:"
+            yield from (f"  {image}: {reason}" for image, reason in line["failed"].items())
+        if line["psnr"] is not None and math.isinf(line["psnr"]):
+            yield f"{where}: an SR image equals its HR image. Are these the HR images?"

@@ -16,20 +16,48 @@ from harness.commands.options import FILE, force_option, json_option, show
 )
 @click.argument("checkpoint", type=FILE)
 @click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["official", "onnx"]),
+    default="official",
+    show_default=True,
+    help="onnx: inputs are the LR image of any size and the size of the SR image (extra onnx).",
+)
+@click.option(
+    "--dense",
+    is_flag=True,
+    help="With onnx, let every expert of MoEISR answer every query, instead of its own ones only.",
+)
 @force_option
 @json_option
-def export_checkpoint(checkpoint: Path, out: Path, force: bool, as_json: bool) -> None:
+def export_checkpoint(
+    checkpoint: Path, out: Path, kind: str, dense: bool, force: bool, as_json: bool
+) -> None:
     """Write CHECKPOINT, ours or imported, to OUT as the official project would have saved it.
 
     Every key of the official network is there, so that its own code loads the file strictly.
-    MoEISR networks have no official layout.
+    MoEISR networks have no official layout. With --format onnx, OUT is an ONNX file, which was
+    compared with the network before it is written.
     """
     from harness.checkpoints import importing, open_checkpoint
-    from harness.common.errors import HarnessError
+    from harness.common.errors import HarnessError, UsageError
     from harness.common.files import check_output
 
+    if dense and kind != "onnx":
+        raise UsageError("--dense is for --format onnx.")
     check_output(out, checkpoint, force)
     loaded = open_checkpoint(checkpoint)
+    if kind == "onnx":
+        from harness.outside.onnx_export import export_onnx
+
+        method = loaded.method or checkpoint.stem
+        made = export_onnx(loaded.model.eval(), out, method, dense)
+        inputs = " and ".join(made["inputs"])
+        difference = f"largest difference from the network {made['largest_difference']:.1g}"
+        text = f"{out}: {method}, inputs {inputs}, opset {made['opset']}; {difference}"
+        show({"file": str(out), "checkpoint": str(checkpoint), **made}, text, as_json)
+        return
     if not loaded.meta.get("finished", True):
         raise HarnessError(
             f"{checkpoint} is not finished: the official layout cannot say so.",

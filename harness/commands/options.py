@@ -128,7 +128,9 @@ datasets_option = click.option(
 )
 scales_option = partial(click.option, "--scale", "scales", type=scale_factor, multiple=True)
 protocol_option = click.option(
-    "--protocol", help="benchmark, div2k or full. Default: the dataset's own."
+    "--protocol",
+    help="liif, basicsr, matlab, gsasr, ciaosr, thera or ntire-esr; or one of LIIF's: benchmark, "
+    "div2k, full. Default: the dataset's own of LIIF's.",
 )
 # Of commands that write one file (`harness.common.files.check_output`).
 force_option = click.option("--force", is_flag=True, help="Replace OUT if it is there.")

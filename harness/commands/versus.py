@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.evaluate import check_wanted, measured_rows
+from harness.commands.cases import check_metric, check_wanted, measured, network_plan
 from harness.commands.options import (
     Setup,
     datasets_option,
@@ -19,7 +19,6 @@ from harness.commands.options import (
     table,
     with_setup,
 )
-from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.checkpoints.subject import Subject
@@ -64,8 +63,7 @@ def versus(
     from harness.measure.statistics import CONFIDENCE
     from harness.metrics import METRICS
 
-    if metric not in METRICS:
-        raise UsageError(f"There is no metric {metric}; there are {', '.join(METRICS)}.")
+    check_metric(metric)
     check_wanted(names, protocol)
     first, second = (setup.named(name)[0] for name in (a, b))
     wanted = list(dict.fromkeys(names)), list(dict.fromkeys(scales or (2.0, 3.0, 4.0)))
@@ -107,10 +105,12 @@ def _scores(
 ) -> Scores:
     """The metric's value of each image of each (dataset, scale)."""
     found: Scores = {}
-    for row in measured_rows(setup, subject, names, scales, protocol):
-        value = row["metrics"].get(metric)
-        if value is not None:
-            found.setdefault((row["dataset"], row["scale"]), {})[row["image"]] = value
+    plan = network_plan(setup, subject, names, scales, protocol)
+    for case, rows in measured(setup, plan, metrics=[metric]):
+        for row in rows:
+            value = row["metrics"].get(metric)
+            if value is not None:
+                found.setdefault((case.dataset, case.scale), {})[row["image"]] = value
     return found
 
 

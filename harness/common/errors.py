@@ -25,6 +25,17 @@ class InterruptedWorkError(HarnessError):
     exit_code = 130
 
 
+class MethodError(HarnessError):
+    """Failure of a method on one image: its cell carries the reason, and the others are measured.
+
+    Args:
+        reason: what is wrong, without a full stop.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
 class UsageError(HarnessError):
     """Error in the command itself (unknown name, impossible value); status 2."""
 

@@ -87,6 +87,24 @@ def mod_crop(hr: Tensor, scale: int) -> Tensor:
 
 
 @dataclass(frozen=True)
+class LrRule:
+    """How a protocol cuts HR and makes LR.
+
+    Attributes:
+        multiple: number that HR's sides are cut to a multiple of before all else.
+        matlab: whether LR is made by the MATLAB-compatible resize at every scale, which then has
+            to be whole. Otherwise the official LR images are used at x2 to x4, and Pillow above.
+    """
+
+    multiple: int = 1
+    matlab: bool = False
+
+
+PAIRED = LrRule()
+"""Rule of the LIIF code's test configurations."""
+
+
+@dataclass(frozen=True)
 class Pair:
     """LR image and the part of the HR image that belongs to it, both uint8 (3, ., .)."""
 
@@ -95,25 +113,36 @@ class Pair:
     source: str
 
 
-def make_pair(item: ImageItem, hr: Tensor, scale: float, cache: Path | None) -> Pair:
-    """Make LR and HR of an image, by the rule of the LIIF code's test configurations.
+def make_pair(
+    item: ImageItem, hr: Tensor, scale: float, cache: Path | None, rule: LrRule = PAIRED
+) -> Pair:
+    """Make LR and HR of an image.
 
     Args:
         item: the image, which knows the place of its official LR image.
         hr: pixels of the image, uint8 (3, H, W).
         scale: any real number, at least 1.
         cache: folder that keeps LR images made by the MATLAB-compatible resize.
+        rule: how HR is cut and LR is made.
 
     Raises:
         TooSmallError: no LR pixel is left.
+        ValueError: the rule needs a whole scale.
         HarnessError: an official LR image is missing or has the wrong size.
     """
-    if scale not in PAIRED_SCALES:
+    if rule.multiple > 1:
+        hr = mod_crop(hr, rule.multiple)
+    if scale not in PAIRED_SCALES and not rule.matlab:
         lr, cropped = pil_bicubic(hr, scale)
         return Pair(lr, cropped, PIL)
     s = int(scale)
+    if s != scale:
+        raise ValueError(f"LR images of x{scale:g} are not made by this rule")
     if min(hr.shape[-2:]) < s:
         raise TooSmallError(f"{hr.shape[-2]}x{hr.shape[-1]} has no LR pixel at x{s}")
+    if rule.matlab:
+        cropped = mod_crop(hr, s)
+        return Pair(_cached_matlab(cropped, s, cache), cropped, MATLAB)
     official = item.official_lr(s)
     if official is not None:
         return _official_pair(item, hr, s, official)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from harness.data.degrade import Pair, make_pair
+from harness.data.degrade import PAIRED, LrRule, Pair, make_pair
 from harness.data.images import pixel_hash
 from harness.data.sets import ImageItem
 
@@ -40,7 +40,7 @@ class PairStore:
         self.budget = budget
         self.bytes = 0
         self._images: dict[ImageItem, HrImage] = {}
-        self._pairs: dict[tuple[ImageItem, float], Pair] = {}
+        self._pairs: dict[tuple[ImageItem, float, LrRule], Pair] = {}
 
     def image(self, item: ImageItem) -> HrImage:
         """Return the HR image of an item.
@@ -56,19 +56,26 @@ class PairStore:
             self._images[item] = image
         return image
 
-    def pair(self, item: ImageItem, image: HrImage, scale: float, cache: Path | None) -> Pair:
+    def pair(
+        self,
+        item: ImageItem,
+        image: HrImage,
+        scale: float,
+        cache: Path | None,
+        rule: LrRule = PAIRED,
+    ) -> Pair:
         """Return LR and HR of an item as `make_pair` makes them; `image` is the item's.
 
         Raises: as `make_pair`.
         """
-        if (item, scale) in self._pairs:
-            return self._pairs[item, scale]
-        pair = make_pair(item, image.pixels, scale, cache)
+        if (item, scale, rule) in self._pairs:
+            return self._pairs[item, scale, rule]
+        pair = make_pair(item, image.pixels, scale, cache, rule)
         if item in self._images and self._fits(pair.lr):
             # Every LR image stands for the top left of its HR image: no need to keep a copy.
             h, w = pair.hr.shape[-2:]
             pair = replace(pair, hr=image.pixels[:, :h, :w])
-            self._pairs[item, scale] = pair
+            self._pairs[item, scale, rule] = pair
         return pair
 
     def _fits(self, pixels: Tensor) -> bool:

@@ -1,9 +1,10 @@
-"""Measurement of methods on images, one row each, under the paper's protocol."""
+"""Measurement of methods on images, one row each, under a protocol."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -15,22 +16,23 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from baselines.base import SRModel
+from baselines.base import Spent, SRModel
 from baselines.macs import MacCount
 from harness.checkpoints.cmsr_table import Cmsr, prepared
 from harness.checkpoints.subject import Subject
 from harness.common.device import PeakMemory, describe, synchronise
-from harness.common.errors import HarnessError
+from harness.common.errors import HarnessError, MethodError
 from harness.common.versions import versions
 from harness.data.degrade import Pair, TooSmallError, unit
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
 from harness.measure.macs import COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
-from harness.measure.rows import NO_VALUE, CellFile, CellId, Measurement
+from harness.measure.passes import Made, macs_of, make
+from harness.measure.rows import FAILED, NO_VALUE, CellFile, CellId, Measurement, failed
 from harness.measure.texture import FACT, depth_texture
-from harness.metrics import METRICS, shaved_border, too_small
+from harness.metrics import METRICS, Protocol, find, too_small
 from harness.profiles import Evaluation
-from harness.upscale.network import Upscaled, upscale
+from harness.upscale.network import upscale
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Task:
         images: names of those to measure; empty for all. The cell is that of the whole set.
         metrics: names of those that every row is to have.
         rendering: CMSR's tables, where the network is rendered by them.
+        ensemble: number of rotations and flips to average, where the protocol itself has none.
     """
 
     dataset: Dataset
@@ -57,6 +60,12 @@ class Task:
     images: tuple[str, ...] = ()
     rendering: Cmsr | None = None
     metrics: tuple[str, ...] = ("psnr", "ssim")
+    ensemble: int = 1
+
+    @cached_property
+    def rule(self) -> Protocol:
+        """The protocol, where images are scored."""
+        return find(self.protocol)
 
     @property
     def items(self) -> tuple[ImageItem, ...]:
@@ -67,12 +76,15 @@ class Task:
     @cached_property
     def lr_fingerprint(self) -> str:
         """Fingerprint of the official LR images, where they are read; computed only once."""
-        return "" if is_counted(self.protocol) else self.dataset.lr_fingerprint(self.scale)
+        read = not is_counted(self.protocol) and not self.rule.lr.matlab
+        return self.dataset.lr_fingerprint(self.scale) if read else ""
 
     @property
     def rendering_key(self) -> str:
         """Identity of the rendering; "" for the network's own."""
-        return self.rendering.key(self.scale) if self.rendering else ""
+        if self.rendering:
+            return self.rendering.key(self.scale)
+        return f"ensemble-{self.ensemble}" if self.ensemble > 1 else ""
 
     def model(self, subject: Subject) -> SRModel:
         """The subject's network, as it is rendered."""
@@ -100,12 +112,17 @@ class Task:
         return tuple(name for name in self.metrics if row is None or name not in row["metrics"])
 
     def missing(self, found: Mapping[str, Mapping[str, Any]]) -> list[ImageItem]:
-        """List the images without a row among those found (by image), or that lack a metric."""
+        """List the images without a row among those found (by image), or that lack a metric.
+
+        Images that the method failed on are tried again.
+        """
         scored = not is_counted(self.protocol)
         return [
             item
             for item in self.items
-            if item.name not in found or (scored and self.lacks(found[item.name]))
+            if item.name not in found
+            or (scored and self.lacks(found[item.name]))
+            or failed(found[item.name])
         ]
 
 
@@ -113,30 +130,29 @@ class Task:
 class _Timed:
     """SR image, with the time and memory that it took."""
 
-    sr: Upscaled
-    seconds: float
-    peak: int
-    memory_kind: str
+    sr: Made
+    spent: Spent
 
 
-def _timed_upscale(
-    model: SRModel, device: torch.device, pair: Pair, task: Task, kept: int
-) -> _Timed:
+def _timed(model: SRModel, device: torch.device, pair: Pair, task: Task, kept: int) -> _Timed:
     memory = PeakMemory(device, beside=kept)
     synchronise(device)
     start = time.perf_counter()
-    size = (pair.hr.shape[-2], pair.hr.shape[-1])
     settings = task.settings
-    sr = upscale(
+    stored = model.made == "stored"
+    sr = make(
         model,
         unit(pair.lr)[None],
         task.scale,
-        size,
+        (pair.hr.shape[-2], pair.hr.shape[-1]),
+        ensemble=1 if stored else max(task.ensemble, task.rule.ensemble),
+        tile=None if stored else task.rule.tiles(task.scale),
         precision=settings.precision,
         memory=settings.memory,
     )
     synchronise(device)
-    return _Timed(sr, time.perf_counter() - start, memory.read(), memory.kind)
+    spent = Spent(time.perf_counter() - start, memory.read(), memory.kind)
+    return _Timed(sr, sr.spent or spent)
 
 
 _WARM: WeakKeyDictionary[SRModel, set[str]] = WeakKeyDictionary()
@@ -149,16 +165,17 @@ def warm_up(model: SRModel, settings: Evaluation) -> None:
     Once is enough for a network and a precision, whatever is measured with it.
     """
     ready = _WARM.setdefault(model, set())
-    if settings.precision in ready:
+    if settings.precision in ready or model.made != "here":
         return
     scales = model.scales or (2,)
-    upscale(
-        model,
-        torch.zeros(1, 3, 16, 16),
-        scales[0],
-        precision=settings.precision,
-        memory=settings.memory,
-    )
+    with suppress(MethodError):  # which the images' own rows will say
+        upscale(
+            model,
+            torch.zeros(1, 3, 16, 16),
+            scales[0],
+            precision=settings.precision,
+            memory=settings.memory,
+        )
     ready.add(settings.precision)
 
 
@@ -204,31 +221,39 @@ def measure_image(
     hr = pairs.image(item)
     image = _Image(item.name, hr.sha256, (hr.pixels.shape[-2], hr.pixels.shape[-1]))
     try:
-        pair = pairs.pair(item, hr, task.scale, task.cache)
+        pair = pairs.pair(item, hr, task.scale, task.cache, task.rule.lr)
     except TooSmallError as error:
         return _row(subject, task, replace(image, reason=f"too small: {error}"))
     image = replace(
         image,
         hr_size=(pair.hr.shape[-2], pair.hr.shape[-1]),
         lr_size=(pair.lr.shape[-2], pair.lr.shape[-1]),
-        lr_source=pair.source,
+        lr_source="unknown" if subject.model.made == "stored" else pair.source,
     )
     if too_small(image.hr_size, task.protocol, task.scale):
-        border = shaved_border(task.protocol, task.scale)
+        border = task.rule.shaved(task.scale)
         reason = f"too small: nothing is left inside a border of {border} pixels"
         return _row(subject, task, replace(image, reason=reason))
     model = task.model(subject)
     ready = ready or prepared(subject, task.scale, task.rendering)
-    made = _timed_upscale(ready, subject.device, pair, task, pairs.bytes)
-    macs = model.count(image.lr_size, image.hr_size, made.sr.choice)
+    try:
+        made = _timed(ready.for_image(item.name), subject.device, pair, task, pairs.bytes)
+    except MethodError as error:
+        return _row(subject, task, replace(image, reason=f"{FAILED}{error}"))
+    macs = macs_of(model, made.sr.passes)
     values, reason = _scores(
-        task.lacks(earlier), made.sr.image[0], unit(pair.hr), task.protocol, task.scale
+        task.lacks(None if earlier is None or failed(earlier) else earlier),
+        made.sr.image[0],
+        unit(pair.hr),
+        task.protocol,
+        task.scale,
     )
-    if earlier is not None:
+    if earlier is not None and not failed(earlier):
         values = {**earlier["metrics"], **values}
         reason = "; ".join(filter(None, (earlier["reason"], reason)))
     depths = subject.expert_depths
-    texture = depth_texture(pair.lr, made.sr.choice, depths) if depths else None
+    chosen = made.sr.choice if made.sr.passes[0].lr == image.lr_size else None
+    texture = depth_texture(pair.lr, chosen, depths) if depths and chosen is not None else None
     facts = {} if texture is None else {FACT: texture}
     return _row(subject, task, replace(image, reason=reason), macs, made, values, facts)
 
@@ -287,18 +312,22 @@ def _row(
         lr_source=image.lr_source,
         metrics=scored if values is None else dict(values),
         reason=image.reason,
-        macs=(macs or MacCount()).parts,
+        macs=(macs or MacCount()).parts if subject.model.counted else {},
         facts={**facts, **(task.rendering.facts(task.scale) if task.rendering else {})},
-        parameters={"all": subject.parameters, **({} if encoder is None else {"encoder": encoder})},
+        parameters=_known({"all": subject.parameters, "encoder": encoder}),
         expert_depths=subject.expert_depths,
         expert_shares=list(macs.shares) if macs and subject.model.expert_count > 1 else [],
-        seconds=made.seconds if made else 0.0,
-        peak_memory_bytes=made.peak if made else 0,
-        memory_kind=made.memory_kind if made else "",
+        seconds=made.spent.seconds if made else 0.0,
+        peak_memory_bytes=made.spent.memory if made else 0,
+        memory_kind=made.spent.kind if made else "",
         device=describe(subject.device),
         versions=versions(),
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
+
+
+def _known(values: Mapping[str, int | None]) -> dict[str, int]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def measure_cell(

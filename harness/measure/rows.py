@@ -38,10 +38,10 @@ Size = tuple[Count, Count]
 
 
 def _with(*names: str) -> AfterValidator:
-    """Require numbers of these names."""
+    """Require numbers of these names, or none at all where nothing is known."""
 
     def check(values: dict[str, int]) -> dict[str, int]:
-        if not values.keys() >= set(names):
+        if values and not values.keys() >= set(names):
             raise ValueError(f"{', '.join(sorted(set(names) - values.keys()))} is missing")
         return values
 
@@ -69,10 +69,11 @@ class Measurement:
             without an entry was not asked for; empty where nothing was enlarged.
         macs: MACs of the image by part, as in `baselines.macs.MacCount`. `decoder` is the paper's
             count: every query through its expert's whole MLP, plus the mapper; `executed` is
-            missing in rows of versions without the engine.
-        parameters: number of parameters: `all`; those of the `encoder` where it is separate; and
-            the numbers in its `kernel` where a network makes kernels for a scale and nothing was
-            scored.
+            missing in rows of versions without the engine. Empty where nothing is known of the
+            method.
+        parameters: number of parameters, empty where it is unknown: `all`; those of the `encoder`
+            where it is separate; and the numbers in its `kernel` where a network makes kernels for
+            a scale and nothing was scored.
         expert_shares: share of the latent-code queries that each expert served, shallowest first;
             share of the layers, where an expert serves a whole image (SeemoRe, the lowest rank
             first).
@@ -308,6 +309,14 @@ def each_image_once(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 NO_VALUE = "no "
 """Beginning of the reason why an image has one metric and lacks another."""
 
+FAILED = "failed: "
+"""Beginning of the reason why a method has no SR image; the image is tried again the next time."""
+
+
+def failed(row: Mapping[str, Any]) -> bool:
+    """Tell whether a method failed on the image of a row."""
+    return bool(row["reason"].startswith(FAILED))
+
 
 def not_a_number(rows: pd.DataFrame) -> int:
     """Count the scored rows whose PSNR is NaN, which no size of an image explains."""
@@ -334,7 +343,7 @@ def flat(row: Mapping[str, Any]) -> dict[str, Any]:
         **{name: value for name, value in row.items() if name not in _NESTED},
         **row["metrics"],
         **{f"{part}_macs": value for part, value in row["macs"].items()},
-        "parameters": counts.pop("all"),
+        "parameters": counts.pop("all", None),
         **{f"{part}_parameters": value for part, value in counts.items()},
         **row["facts"],
     }

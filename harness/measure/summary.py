@@ -9,40 +9,56 @@ import pandas as pd
 
 from harness.checkpoints.cmsr_table import FOREIGN
 from harness.experiments.published import published
-from harness.measure.rows import not_a_number
+from harness.measure.rows import FAILED, not_a_number
 from harness.measure.texture import FACT
+from harness.metrics import METRICS, find
 
 
 def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Average over the images of each (dataset, scale); images too small are counted separately.
+    """Average over the images of each (dataset, scale, protocol).
 
-    There is no mean of scores where one of them is NaN.
+    Images too small are counted separately. There is no mean of scores where one of them is NaN, or
+    where the method failed on an image: a mean without the difficult ones says nothing.
 
     Args:
         frame: rows as a table.
         incomplete: datasets shown without a published value, because images are missing.
     """
     lines = []
-    for (dataset, scale), cell in frame.groupby(["dataset", "scale"], sort=False):
+    for (dataset, scale, protocol), cell in frame.groupby(
+        ["dataset", "scale", "protocol"], sort=False
+    ):
         scored, broken = cell[cell["psnr"].notna()], not_a_number(cell)
+        failures = cell[cell["reason"].str.startswith(FAILED)]
+        whole = not broken and not len(failures)
         method = str(cell["method"].iloc[0])
-        known = method == "bicubic" and dataset not in incomplete
+        published_one = method == "bicubic" and find(str(protocol)).family == "liif"
+        known = published_one and dataset not in incomplete
         lines.append(
             {
                 "dataset": str(dataset),
                 "scale": float(str(scale)),
                 "images": len(scored),
-                "too_small": len(cell) - len(scored) - broken,
+                "too_small": len(cell) - len(scored) - broken - len(failures),
                 "not_a_number": broken,
-                "psnr": None if broken else _mean(scored["psnr"]),
+                "failed": {
+                    str(row["image"]): str(row["reason"]).removeprefix(FAILED)
+                    for _, row in failures.iterrows()
+                },
+                "psnr": _mean(scored["psnr"]) if whole else None,
                 "published_psnr": published(
                     "bicubic.csv", "classic", method, str(dataset), float(str(scale))
                 )
                 if known
                 else None,
-                "ssim": None if broken else _mean(scored["ssim"]),
+                "ssim": _mean(scored["ssim"]) if whole else None,
+                "others": {
+                    name: _mean(scored[name]) if whole else None
+                    for name in METRICS
+                    if name not in ("psnr", "ssim") and name in scored
+                },
                 "lr_source": "+".join(sorted(set(scored["lr_source"]))),
-                "protocol": str(cell["protocol"].iloc[0]),
+                "protocol": str(protocol),
                 "decoder_macs": _mean(scored["decoder_macs"]),
                 "rendering": _rendering(cell),
                 "rendered_macs": _mean(scored["rendered_macs"]),
@@ -50,7 +66,7 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
                 "encoder_macs": _mean(scored["encoder_macs"]),
                 "depth_texture": _mean(scored[FACT]) if FACT in scored else None,
                 "seconds_per_image": _mean(scored["seconds"]),
-                "reasons": sorted(set(cell["reason"]) - {""}),
+                "reasons": sorted(set(cell["reason"]) - {""} - set(failures["reason"])),
             }
         )
     return lines

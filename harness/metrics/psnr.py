@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.metrics.base import Metric
-from harness.metrics.protocols import channels, checked_border, shave
+from harness.metrics.protocols import checked_border, difference, shave
 
 
 def psnr(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
@@ -16,7 +16,7 @@ def psnr(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
     Args:
         sr: prediction, float (..., 3, H, W), clamped to [0, 1] here.
         hr: ground truth in [0, 1], of the same shape.
-        protocol: benchmark, div2k or full.
+        protocol: benchmark, div2k, full, or another of `PROTOCOLS`.
         scale: scale factor, which decides the border.
 
     Raises:
@@ -29,7 +29,7 @@ def psnr(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
         20.0
     """
     border = checked_border(sr, hr, protocol, scale)
-    error = shave(channels(sr.clamp(0, 1) - hr, protocol), border)
+    error = shave(difference(sr, hr, protocol), border)
     mse: Tensor = error.pow(2).mean(dim=(-3, -2, -1))
     return -10 * torch.log10(mse)
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from harness.metrics.base import Metric
-from harness.metrics.protocols import channels, checked_border, shave
+from harness.metrics.protocols import checked_border, compared, shave, stored_values
 
 WINDOW = 11
 _SIGMA = 1.5
@@ -116,16 +116,15 @@ def ssim(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
         1.0
     """
     border = checked_border(sr, hr, protocol, scale)
-    offset = 16 / 255 if protocol == "benchmark" else 0.0
 
-    def compared(rows: Tensor) -> Tensor:
-        return channels(rows.clamp(0, 1), protocol) + offset
+    def values(rows: Tensor) -> Tensor:
+        return compared(stored_values(rows, protocol), protocol)
 
     inside = [shave(image, border) for image in (sr, hr)]
     images = sr.shape[:-3].numel()
     pairs = zip(*(x.reshape(images, *x.shape[-3:]) for x in inside), strict=True)
-    values = [mean_ssim(x, y, compared) for x, y in pairs]
-    return torch.stack(values).reshape(sr.shape[:-3])
+    found = [mean_ssim(x, y, values) for x, y in pairs]
+    return torch.stack(found).reshape(sr.shape[:-3])
 
 
 def _oracle(sr: np.ndarray, hr: np.ndarray) -> float:

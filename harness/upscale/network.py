@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines.base import Box, Request, SRModel, Streamed
+from baselines.base import Box, Request, Spent, SRModel, Streamed
 from baselines.fast.banding import band_memory
 from harness.common.errors import UsageError
 
@@ -24,12 +24,13 @@ class Upscaled:
     Attributes:
         image: (1, 3, H, W) on the CPU.
         lr_size: (h, w) of the LR image as the network saw it, extended to whole windows.
-        choice: choice of experts, as in `Streamed`.
+        choice, spent: as in `Streamed`.
     """
 
     image: Tensor
     lr_size: tuple[int, int]
     choice: Any = None
+    spent: Spent | None = None
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
@@ -119,7 +120,7 @@ def upscale(
             image = torch.empty(1, 3, height, strip.shape[2])
         image[0, :, top : top + strip.shape[1]] = strip
         top += strip.shape[1]
-    return Upscaled(image[:, :, :top], made.lr_size, made.choice)
+    return Upscaled(image[:, :, :top], made.lr_size, made.choice, made.spent)
 
 
 @torch.inference_mode()

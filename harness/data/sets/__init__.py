@@ -45,4 +45,23 @@ def find(name: str, root: Path | None) -> Dataset:
     return spec.find(spec, root)
 
 
-__all__ = ["SPECS", "Dataset", "DatasetSpec", "ImageItem", "archives", "check_name", "find"]
+def register(spec: DatasetSpec) -> None:
+    """Register a dataset of another package.
+
+    Raises:
+        ValueError: another dataset has the name.
+    """
+    if SPECS.setdefault(spec.name, spec) is not spec:
+        raise ValueError(f"there is a dataset {spec.name} already")
+
+
+__all__ = [
+    "SPECS",
+    "Dataset",
+    "DatasetSpec",
+    "ImageItem",
+    "archives",
+    "check_name",
+    "find",
+    "register",
+]

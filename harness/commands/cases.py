@@ -1,0 +1,173 @@
+"""What a command is to measure: subjects with a dataset, a scale and a protocol each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from harness.commands.options import Setup
+from harness.common.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.checkpoints.cmsr_table import Cmsr
+    from harness.checkpoints.subject import Subject
+    from harness.common.progress import Bar
+    from harness.data.sets import Dataset
+    from harness.measure.rows import Measurement
+
+
+@dataclass(frozen=True)
+class Case:
+    """Cell to measure; the protocol has its name in rows."""
+
+    subject: Subject
+    dataset: str
+    scale: float
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Cells to measure, and notes on what is not among them."""
+
+    cases: tuple[Case, ...]
+    notes: tuple[str, ...] = ()
+
+
+def check_wanted(names: Iterable[str], protocol: str | None) -> None:
+    """Refuse unknown datasets and protocols before a network is looked for."""
+    from harness.data.sets import SPECS, check_name
+    from harness.metrics import resolve
+
+    for name in names:
+        check_name(name)
+        if protocol not in (None, "all"):
+            resolve(str(protocol), SPECS[name].protocol)
+
+
+def check_metric(name: str) -> None:
+    """Refuse a metric that is not registered."""
+    from harness.metrics import METRICS
+
+    if name not in METRICS:
+        raise UsageError(f"There is no metric {name}; there are {', '.join(METRICS)}.")
+
+
+def protocols_for(
+    asked: str | None, dataset: Dataset, scale: float, notes: dict[str, None]
+) -> list[str]:
+    """List the protocols, by their names in rows, that are asked for.
+
+    Args:
+        asked: name on the command line; None for the dataset's own, "all" for every family's.
+        dataset: the dataset.
+        scale: the scale.
+        notes: gets a note for each family that is not defined for them.
+
+    Raises:
+        UsageError: the one that is asked for is not defined for them.
+    """
+    from harness.metrics import FAMILIES, resolve
+
+    if asked != "all":
+        rule = resolve(asked or dataset.protocol, dataset.protocol)
+        if rule.refusal(scale):
+            raise UsageError(f"The protocol {rule.name} {rule.refusal(scale)}.")
+        return [rule.name]
+    found = []
+    for family in FAMILIES:
+        try:
+            rule = resolve(family, dataset.protocol)
+        except UsageError as error:
+            notes[f"{dataset.name}, protocol {family}: -. {error}"] = None
+            continue
+        if rule.refusal(scale):
+            notes[f"{dataset.name}, protocol {family}: -. It {rule.refusal(scale)}."] = None
+        else:
+            found.append(rule.name)
+    return found
+
+
+def network_plan(
+    setup: Setup,
+    subject: Subject,
+    names: Iterable[str],
+    scales: Sequence[float],
+    protocol: str | None,
+) -> Plan:
+    """Plan what is to be measured of a network."""
+    factors = list(dict.fromkeys(scales or map(float, subject.model.scales or (2, 3, 4))))
+    notes: dict[str, None] = {}
+    cases = [
+        Case(subject, name, scale, rule)
+        for name in dict.fromkeys(names)
+        for scale in factors
+        for rule in protocols_for(protocol, setup.dataset(name), scale, notes)
+    ]
+    return Plan(tuple(cases), tuple(notes))
+
+
+def _advance(progress: Bar, row: Measurement) -> None:
+    del row
+    progress.advance()
+
+
+def measured(
+    setup: Setup,
+    plan: Plan,
+    rendering: Cmsr | None = None,
+    ensemble: int = 1,
+    force: bool = False,
+    metrics: Sequence[str] = (),
+) -> Iterator[tuple[Case, list[dict[str, Any]]]]:
+    """Measure each case, and yield its rows; what was measured before is not measured again.
+
+    Args:
+        setup: the command's setup.
+        plan: the cases.
+        rendering: as in `harness.measure.evaluate.Task`.
+        ensemble: as there.
+        force: whether to measure all again.
+        metrics: names of metrics that are asked for beside PSNR and SSIM.
+    """
+    from harness.common.progress import bar
+    from harness.data.pairs import PairStore
+    from harness.measure.evaluate import Task, measure_cell
+    from harness.measure.rows import CellFile, each_image_once
+
+    pairs, held = PairStore(), ""
+    for case in plan.cases:
+        if case.dataset != held:
+            pairs, held = PairStore(), case.dataset
+            dataset = setup.dataset(case.dataset)
+        subject = case.subject
+        task = Task(
+            dataset=dataset,
+            fingerprint=dataset.fingerprint(),
+            role=dataset.name,
+            scale=case.scale,
+            protocol=case.protocol,
+            profile=subject.profile,
+            settings=setup.profile.evaluation,
+            cache=setup.places.lr_cache,
+            rendering=rendering,
+            ensemble=ensemble,
+            metrics=tuple(dict.fromkeys(("psnr", "ssim", *metrics))),
+        )
+        file = CellFile(setup.places.results / "eval" / task.cell(subject).relative_path)
+        total = len(dataset.items)
+        left = total if force else len(task.missing(file.by_image()))
+        title = f"{subject.method} {dataset.name} x{case.scale:g}"
+        with bar(title, total, total - left) as progress:
+            rows = measure_cell(
+                subject,
+                task,
+                file,
+                wait=True,
+                measured=partial(_advance, progress),
+                pairs=pairs,
+                force=force,
+            )
+        yield case, each_image_once(rows or [])

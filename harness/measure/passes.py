@@ -1,0 +1,163 @@
+"""SR images made in several passes of a network: rotations and flips averaged, or tiles."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines.base import Spent, SRModel
+from baselines.macs import MacCount
+from baselines.windows import Size, tile_starts
+from harness.upscale.network import Upscaled, upscale
+
+ENSEMBLES = (1, 4, 8)
+"""Numbers of passes: the image as it is; its four rotations; these of its mirror image, too."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One run of a network: sizes of the LR and the SR image, and the choice of experts."""
+
+    lr: Size
+    hr: Size
+    choice: Any = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """SR image (1, 3, H, W) on the CPU, not clamped, and the passes that made it.
+
+    Attributes:
+        spent: what it took, where the network says so itself.
+    """
+
+    image: Tensor
+    passes: tuple[Pass, ...]
+    spent: Spent | None = None
+
+    @property
+    def choice(self) -> Any:
+        """Choice of experts for the whole LR image as it is; None where there is none."""
+        return self.passes[0].choice
+
+
+Enlarge = Callable[[Tensor, Size], Made]
+
+
+def make(
+    model: SRModel,
+    lr: Tensor,
+    scale: float,
+    size: Size,
+    *,
+    ensemble: int = 1,
+    tile: tuple[int, int] | None = None,
+    precision: str = "fp32",
+    memory: int | None = None,
+) -> Made:
+    """Make an SR image.
+
+    Args:
+        model: network in evaluation mode.
+        lr: (1, 3, h, w) in [0, 1].
+        scale: scale factor.
+        size: (H, W) of the result.
+        ensemble: number of rotations and flips (`ENSEMBLES`) whose SR images, turned back, are
+            averaged (Timofte et al., CVPR 2016; Lim et al., CVPRW 2017).
+        tile: side and overlap of square tiles of the LR image; where they overlap, SR is averaged.
+            Needs a whole scale. A side that is longer than the image's shorter side becomes that.
+        precision: as in `harness.upscale.network.upscale`.
+        memory: as there.
+    """
+    whole = partial(_whole, model, scale, precision, memory)
+    enlarge = whole if tile is None else partial(_tiled, whole, int(scale), *tile)
+    return enlarge(lr, size) if ensemble == 1 else _averaged(enlarge, lr, size, ensemble)
+
+
+def _whole(
+    model: SRModel, scale: float, precision: str, memory: int | None, lr: Tensor, size: Size
+) -> Made:
+    sr: Upscaled = upscale(model, lr, scale, size, precision=precision, memory=memory)
+    return Made(sr.image, (Pass((lr.shape[-2], lr.shape[-1]), size, sr.choice),), sr.spent)
+
+
+def turned(image: Tensor, n: int) -> Tensor:
+    """Turn an image by n quarters; from 4 on, its mirror image."""
+    return torch.rot90(image.flip(-1) if n >= 4 else image, n % 4, (-2, -1))
+
+
+def turned_back(image: Tensor, n: int) -> Tensor:
+    """Undo `turned`."""
+    upright = torch.rot90(image, -(n % 4), (-2, -1))
+    return upright.flip(-1) if n >= 4 else upright
+
+
+def _averaged(enlarge: Enlarge, lr: Tensor, size: Size, ensemble: int) -> Made:
+    parts = []
+    total = torch.zeros(1, 3, *size)
+    for n in range(ensemble):
+        part = enlarge(turned(lr, n), size if n % 2 == 0 else (size[1], size[0]))
+        total += turned_back(part.image, n)
+        parts.append(part)
+    return Made(total / ensemble, _passes(parts), added_up([part.spent for part in parts]))
+
+
+def _tiled(whole: Enlarge, scale: int, side: int, overlap: int, lr: Tensor, size: Size) -> Made:
+    h, w = lr.shape[-2:]
+    side = min(side, h, w)
+    total, weight = torch.zeros(1, 3, *size), torch.zeros(1, 1, *size)
+    parts = []
+    for top, left in itertools.product(
+        tile_starts(h, side, overlap), tile_starts(w, side, overlap)
+    ):
+        part = whole(lr[..., top : top + side, left : left + side], (side * scale, side * scale))
+        rows = slice(top * scale, (top + side) * scale)
+        columns = slice(left * scale, (left + side) * scale)
+        total[..., rows, columns] += part.image
+        weight[..., rows, columns] += 1
+        parts.append(part)
+    return Made(total / weight, _passes(parts), added_up([part.spent for part in parts]))
+
+
+def _passes(parts: Sequence[Made]) -> tuple[Pass, ...]:
+    return tuple(itertools.chain.from_iterable(part.passes for part in parts))
+
+
+def added_up(spent: Sequence[Spent | None]) -> Spent | None:
+    """Add the seconds of passes, and take the largest peak; None where they are not known."""
+    known = [part for part in spent if part is not None]
+    if not known:
+        return None
+    peak = max(known, key=lambda part: part.memory)
+    return Spent(sum(part.seconds for part in known), peak.memory, peak.kind)
+
+
+def macs_of(model: SRModel, passes: Sequence[Pass]) -> MacCount | None:
+    """Count the MACs of all passes; kernels are made once for all; None where they are unknown."""
+    if not model.counted:
+        return None
+    counts = [model.count(part.lr, part.hr, part.choice) for part in passes]
+    if len(counts) == 1:
+        return counts[0]
+    rendered = [count.rendered for count in counts if count.rendered is not None]
+    return MacCount(
+        encoder=sum(count.encoder for count in counts),
+        estimator=sum(count.estimator for count in counts),
+        mapper=sum(count.mapper for count in counts),
+        head=sum(count.head for count in counts),
+        shares=tuple(sum(part) / len(counts) for part in _transposed(counts)),
+        executed=sum(count.executed for count in counts),
+        kernels=counts[0].kernels,
+        latent=sum(count.latent for count in counts),
+        rendered=sum(rendered) if rendered else None,
+    )
+
+
+def _transposed(counts: Sequence[MacCount]) -> Iterator[tuple[float, ...]]:
+    return zip(*(count.shares for count in counts), strict=True)

@@ -1,0 +1,1 @@
+"""Methods from outside: SR images of another program, ONNX files, commands."""

@@ -1,0 +1,312 @@
+"""SR images of another program, as a method."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from baselines.base import Request, Spent, SRModel, Streamed, cut
+from baselines.macs import MacCount
+from baselines.windows import Size
+from harness.checkpoints.subject import Subject
+from harness.common.errors import HarnessError, MethodError
+from harness.common.files import plain_name
+from harness.data.degrade import unit
+from harness.outside.layout import LOSSY, Images
+from harness.upscale.image_files import open_source
+
+SUFFIX = "@images"
+"""End of the method's name in rows."""
+
+Values = Literal["unit", "signed", "bytes"]
+"""Range of floating point values: [0, 1], [-1, 1] or [0, 255]."""
+TOP = {"unit": 1.0, "signed": 1.0, "bytes": 255.0}
+_SLACK = 0.6  # networks overshoot; values of another range lie much further out
+
+
+@dataclass(frozen=True)
+class SrImage:
+    """SR image that was read.
+
+    Attributes:
+        pixels: float32 (3, H, W), nominally in [0, 1].
+        bits: 8 or 16 bits of a channel; 32 for floating point.
+        grey: whether it has one channel, or three equal ones.
+    """
+
+    pixels: Tensor
+    bits: int
+    grey: bool
+
+
+def to_unit(values: Tensor, kind: Values) -> Tensor:
+    """Map values of a range to [0, 1]."""
+    return (values + 1) / 2 if kind == "signed" else values / TOP[kind]
+
+
+def check_values(values: Tensor, kind: Values, remedy: str) -> None:
+    """Refuse values that are not finite, of one colour, or of another range.
+
+    Raises:
+        MethodError: says what is wrong.
+    """
+    if not torch.isfinite(values).all():
+        count = int((~torch.isfinite(values)).sum())
+        raise MethodError(f"{count} of its values are NaN or infinite")
+    low, high = values.min().item(), values.max().item()
+    bottom, top = (-1.0 if kind == "signed" else 0.0), TOP[kind]
+    slack = _SLACK * (top - bottom)
+    if low < bottom - slack or high > top + slack:
+        raise MethodError(
+            f"its values lie in [{low:.4g}, {high:.4g}], not in [{bottom:g}, {top:g}]; {remedy}"
+        )
+    if (values.flatten(1) == values.flatten(1)[:, :1]).all():
+        raise MethodError("it has one colour everywhere")
+
+
+def read_sr(path: Path, kind: Values = "unit") -> SrImage:
+    """Read an SR image.
+
+    Args:
+        path: PNG, BMP or TIFF of 8 or 16 bits, or `.npy` of (H, W, 3) or (3, H, W).
+        kind: range of floating point values.
+
+    Raises:
+        MethodError: it cannot be read, or is no SR image; says why.
+    """
+    if path.suffix.lower() in LOSSY:
+        raise MethodError(f"{path.name} is of a type with loss; save it as PNG")
+    if path.suffix.lower() == ".npy":
+        return _read_array(path, kind)
+    try:
+        source = open_source(path)
+    except HarnessError as error:
+        raise MethodError(str(error).splitlines()[0].removesuffix(".")) from error
+    if source.alpha is not None and (source.alpha != torch.iinfo(source.alpha.dtype).max).any():
+        raise MethodError(f"{path.name} is transparent; save it without alpha")
+    pixels = unit(source.rgb)
+    check_values(pixels, "unit", "")
+    return SrImage(pixels, source.bits, source.grey or _is_grey(pixels))
+
+
+def _read_array(path: Path, kind: Values) -> SrImage:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise MethodError(f"{path.name} cannot be read as an array: {error}") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fu":
+        raise MethodError(f"{path.name} has no array of numbers (float, uint8 or uint16)")
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim == 2:
+        array = array[None].repeat(3, axis=0)
+    if array.ndim != 3 or 3 not in (array.shape[0], array.shape[2]):
+        raise MethodError(f"{path.name} has the shape {array.shape}, not (H, W, 3) or (3, H, W)")
+    if array.shape[2] == 3 and array.shape[0] != 3:
+        array = array.transpose(2, 0, 1)
+    bits = 32 if array.dtype.kind == "f" else 8 * array.dtype.itemsize
+    if bits not in (8, 16) and array.dtype.kind == "u":
+        raise MethodError(f"{path.name} has values of {bits} bits, not 8 or 16")
+    values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    if array.dtype.kind == "u":
+        values, kind = values / (2**bits - 1), "unit"
+    check_values(values, kind, "name their range with --values")
+    pixels = to_unit(values, kind)
+    return SrImage(pixels, bits, _is_grey(pixels))
+
+
+def _is_grey(pixels: Tensor) -> bool:
+    return bool((pixels == pixels[:1]).all())
+
+
+class StoredImage(SRModel):
+    """One SR image that another program made, or the reason why there is none."""
+
+    any_size = True
+    made: Literal["here", "elsewhere", "stored"] = "stored"
+    counted = False
+
+    def __init__(self, path: Path | None, reason: str, kind: Values) -> None:
+        super().__init__()
+        self.path = path
+        self.reason = reason
+        self.kind = kind
+
+    @property
+    def parameter_count(self) -> int | None:
+        """Say that the number of parameters is unknown."""
+        return None
+
+    def stream(self, lr: Tensor, request: Request) -> Streamed:
+        """Return the image.
+
+        Raises:
+            MethodError: there is none, or of another size.
+        """
+        if self.path is None or self.reason:
+            raise MethodError(self.reason or "there is no SR image")
+        image = read_sr(self.path, self.kind)
+        check_sr(image.pixels, lr, request.size, self.path.name)
+        return Streamed(
+            iter([cut(image.pixels[None], request.box)]),
+            (lr.shape[-2], lr.shape[-1]),
+            spent=Spent(),
+        )
+
+    def count(
+        self,
+        lr_size: Size,
+        hr_size: Size,
+        choice: Any = None,
+        shares: Sequence[float] | None = None,
+    ) -> MacCount:
+        """Refuse to count: nothing is known of the network."""
+        del lr_size, hr_size, choice, shares
+        raise ValueError("the MACs of the program that made the images are not known")
+
+
+def check_size(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
+    """Refuse an SR image (3, H, W) of another size.
+
+    Raises:
+        MethodError: says both sizes.
+    """
+    h, w = image.shape[-2:]
+    if (h, w) == tuple(size):
+        return
+    same = " (the LR image's size)" if (h, w) == tuple(lr.shape[-2:]) else ""
+    turned = " (turned by a quarter)" if (w, h) == tuple(size) and h != w else ""
+    raise MethodError(f"{name} has {w}x{h} pixels{same}{turned}, not {size[1]}x{size[0]}")
+
+
+_SWAPPED = 4
+"""How much nearer to LR an image must be with its channels turned round to be called swapped."""
+
+
+def check_sr(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
+    """Refuse an SR image (3, H, W) of another size, or with its channels turned round.
+
+    Raises:
+        MethodError: says what is wrong.
+    """
+    check_size(image, lr, size, name)
+    shrunk = F.interpolate(image[None], lr.shape[-2:], mode="area")
+    known = lr.float().cpu()
+    right, turned = ((shrunk - other).pow(2).mean().item() for other in (known, known.flip(-3)))
+    if turned * _SWAPPED < right:
+        raise MethodError(f"{name} seems to have its channels in the order BGR")
+
+
+class StoredImages(StoredImage):
+    """SR images of a dataset at one scale, by name of the HR image.
+
+    Args:
+        images: the files.
+        reasons: reasons by name for which a file is not measured.
+        kind: range of floating point values.
+    """
+
+    def __init__(self, images: Images, reasons: Mapping[str, str], kind: Values) -> None:
+        super().__init__(None, "", kind)
+        self.images = images
+        self.reasons = reasons
+
+    def for_image(self, name: str) -> SRModel:
+        """Return the image of this name."""
+        path = self.images.files.get(name)
+        reason = self.reasons.get(name, "" if path else "there is no SR image of it")
+        return StoredImage(path, reason, self.kind)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """SR images as a method, and what was seen in them.
+
+    Attributes:
+        bits: numbers of bits of the files.
+    """
+
+    subject: Subject
+    images: Images
+    bits: frozenset[int]
+
+
+def open_images(
+    images: Images, names: Sequence[str], is_grey: Callable[[str], bool], kind: Values = "unit"
+) -> Opened:
+    """Read SR images of one dataset and scale, and make them a method.
+
+    Args:
+        images: the files.
+        names: names of the HR images.
+        is_grey: tells whether the HR image of a name is grey.
+        kind: range of floating point values.
+
+    Raises:
+        HarnessError: the network's name cannot be the name of a file.
+    """
+    reasons: dict[str, str] = dict(images.doubtful)
+    hashes: dict[str, str] = {}
+    bits = set()
+    digest = hashlib.sha256(kind.encode())
+    for name in names:
+        path = images.files.get(name)
+        if path is None:
+            digest.update(f"{name} -\n".encode())
+            continue
+        try:
+            image = read_sr(path, kind)
+        except MethodError as error:
+            reasons[name] = str(error)
+            digest.update(f"{name} {error}\n".encode())
+            continue
+        if image.grey and not is_grey(name):
+            reasons[name] = f"{path.name} is grey, and HR has colours"
+        bits.add(image.bits)
+        content = image.pixels.numpy().tobytes() + repr(tuple(image.pixels.shape)).encode()
+        hashes[name] = hashlib.sha256(content).hexdigest()
+        digest.update(f"{name} {hashes[name]}\n".encode())
+    for name, other in _twins(hashes):
+        reasons.setdefault(name, f"it has the same pixels as the SR image of {other}")
+    try:
+        method = plain_name(f"{images.network}{SUFFIX}", 100)
+    except ValueError as error:
+        raise HarnessError(
+            f"The measurements of {images.network!r:.80} would be called by its name: {error}.",
+            "Give them a name: harness eval NAME --images DIR ...",
+        ) from error
+    folder = next(iter(images.files.values()), Path()).parent
+    subject = Subject(
+        method=method,
+        model=StoredImages(images, reasons, kind),
+        device=torch.device("cpu"),
+        checkpoint=f"images-{digest.hexdigest()[:24]}",
+        origin=f"SR images of another program ({_kinds(bits)}) in {folder}",
+    )
+    return Opened(subject, images, frozenset(bits))
+
+
+def _kinds(bits: set[int]) -> str:
+    said = {8: "8 bits", 16: "16 bits", 32: "floating point"}
+    return ", ".join(said[b] for b in sorted(bits)) or "none can be read"
+
+
+def _twins(hashes: Mapping[str, str]) -> list[tuple[str, str]]:
+    """List the names of images with equal pixels, each with another such name."""
+    groups: dict[str, list[str]] = {}
+    for name, value in hashes.items():
+        groups.setdefault(value, []).append(name)
+    return [
+        (name, next(other for other in group if other != name))
+        for group in groups.values()
+        if len(group) > 1
+        for name in group
+    ]

@@ -1,0 +1,76 @@
+"""Methods, metrics and datasets of other packages, by entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from harness.common.progress import say
+
+
+def _method(name: str, found: Any) -> None:
+    """Register a `Method`, or what makes a model (a class or a function without arguments)."""
+    from baselines.registry import Method, register
+    from harness.outside.python import PythonModel
+
+    if isinstance(found, Method):
+        register(found)
+        return
+    if not callable(found):
+        raise TypeError("it is neither a Method nor callable")
+    scales = getattr(found, "scales", None)
+
+    def make(method: Method, **options: Any) -> PythonModel:
+        del method, options
+        return PythonModel(found(), scales)
+
+    register(Method(name, make=make, scales=tuple(scales or ())))
+
+
+def _metric(name: str, found: Any) -> None:
+    from harness.metrics import Metric, register
+
+    if not isinstance(found, Metric):
+        raise TypeError("it is no harness.metrics.Metric")
+    if found.name != name:
+        raise ValueError(f"its Metric is called {found.name}")
+    register(found)
+
+
+def _dataset(name: str, found: Any) -> None:
+    from harness.data.sets import DatasetSpec, register
+
+    if not isinstance(found, DatasetSpec):
+        raise TypeError("it is no harness.data.sets.DatasetSpec")
+    if found.name != name:
+        raise ValueError(f"its DatasetSpec is called {found.name}")
+    register(found)
+
+
+GROUPS: dict[str, Callable[[str, Any], None]] = {
+    "harness.methods": _method,
+    "harness.metrics": _metric,
+    "harness.datasets": _dataset,
+}
+"""Groups of entry points, and what registers what they name."""
+
+
+@cache
+def load() -> None:
+    """Register what installed packages declare, once; what cannot be used is named and left out."""
+    for group, register in GROUPS.items():
+        for entry in entry_points(group=group):
+            try:
+                register(entry.name, entry.load())
+            except Exception as error:  # another package's code raises anything
+                say(
+                    f"{_place(entry)} cannot be used and is left out: {type(error).__name__}: "
+                    f"{error}. Update or uninstall that package."
+                )
+
+
+def _place(entry: EntryPoint) -> str:
+    package = entry.dist.name if entry.dist else "an unknown package"
+    return f"The entry point {entry.name} ({entry.group}) of {package}"
