@@ -23,7 +23,7 @@ from harness.data.sets.bsds import BSDS
 from harness.data.sets.div2k import DIV2K
 from harness.data.sets.sizes import FIXED_SIZES, published_sizes
 from harness.experiments import EXPERIMENTS, method_at, methods_of
-from harness.experiments.published import label, printed_of
+from harness.published import label, printed_of
 from harness.report.paper import others, paper_system
 
 TABLES = [e for e in EXPERIMENTS.values() if e.published]
@@ -46,7 +46,7 @@ def test_an_experiment_is_consistent(experiment):
 def test_every_published_value_of_a_table_has_its_place(experiment):
     """Read from the paper's file here, found by the rows there: ours, and the paper's others."""
     file, table = experiment.published[0]
-    rows = csv.DictReader((files("harness.experiments.published") / file).open(encoding="utf-8"))
+    rows = csv.DictReader((files("harness.published") / file).open(encoding="utf-8"))
     expected = {
         (
             r["dataset"],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tiny import Harness
 
-from harness.experiments.published import published
+from harness.published import published
 
 UNTRAINED = ("--no-train", "--no-figures", "--profile", "quick")
 SIZES = ["SeemoRe-T", "SeemoRe-B", "SeemoRe-L"]

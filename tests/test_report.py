@@ -29,7 +29,7 @@ from report_fixtures import (
 
 from harness.common import checksums
 from harness.common.errors import HarnessError, UsageError
-from harness.experiments.published import published
+from harness.published import published
 from harness.measure.rows import Measurement
 from harness.report import ALL_FORMATS, render, write_report
 from harness.report.captions import PATH_WARNING

@@ -16,8 +16,7 @@ from harness.check.golden import Golden, GoldenCell, golden_cell, load_golden
 from harness.common.errors import HarnessError
 from harness.experiments import EXPERIMENTS, get
 from harness.profiles import Profile, concerning
-from harness.report.aggregate import Report, load_report
-from harness.report.means import CellMean
+from harness.report.data import Cell, Report, load_report
 from harness.runs.plan import plan_path
 
 TOLERANCE = 0.02
@@ -187,7 +186,7 @@ def read_stored(results: Path, profile: str, names: Iterable[str]) -> dict[str, 
         elif not path.exists():
             found[name] = f"nothing was measured, {path} is not there"
         else:
-            found[name] = load_report(results, profile, name)
+            found[name] = load_report(results, profile, get(name))
     return found
 
 
@@ -249,7 +248,7 @@ def _finding(old: GoldenCell, notes: Notes, **found: Any) -> Finding:
     return Finding(*cell, notes, old.psnr, **found)
 
 
-def _judge(old: GoldenCell, mean: CellMean | None, tolerance: float, retrained: float) -> Finding:
+def _judge(old: GoldenCell, mean: Cell | None, tolerance: float, retrained: float) -> Finding:
     if mean is None:
         return _finding(old, (("missing", f"no cell of {old.experiment} any more"),))
     new = golden_cell(old.experiment, mean)
@@ -295,7 +294,7 @@ def _judge_psnr(old: float, new: float, tolerance: float, anew: bool) -> Notes:
 
 
 def _judge_macs(old: float, new: float, tolerance: float) -> Notes:
-    words = f"{new:,.0f} decoder multiply-adds in place of {old:,.0f}"
+    words = f"{new:,.0f} decoder MACs in place of {old:,.0f}"
     if not tolerance or not old:
         return (("other MACs", f"{words}; they must be equal"),) if old != new else ()
     words += f" ({new / old - 1:+.1%}; tolerance {tolerance:.0%})"

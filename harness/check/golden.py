@@ -26,7 +26,7 @@ from pydantic import (
 
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import plain_name
-from harness.report.means import CellMean
+from harness.report.data import Cell
 
 SCHEMA = 1
 Key = tuple[str, str, str, float]
@@ -48,7 +48,7 @@ class _Strict(BaseModel):
 
 
 class GoldenCell(_Strict):
-    """The accepted mean of one method on one set at one scale; from a `CellMean`.
+    """The accepted mean of one method on one set at one scale; from a `Cell`.
 
     Attributes:
         experiment: whose cell it is.
@@ -156,7 +156,7 @@ class Golden(_Strict):
         return {cell.key: cell for cell in self.cells if cell.experiment == experiment}
 
 
-def golden_cell(experiment: str, mean: CellMean) -> GoldenCell | None:
+def golden_cell(experiment: str, mean: Cell) -> GoldenCell | None:
     """A measured cell as it is accepted and compared; None where it has no PSNR."""
     if mean.missing or mean.psnr is None:
         return None
@@ -167,8 +167,8 @@ def golden_cell(experiment: str, mean: CellMean) -> GoldenCell | None:
         scale=mean.scale,
         dataset=mean.dataset,
         psnr=mean.psnr,
-        ssim=mean.metrics.get("ssim"),
-        decoder_macs=mean.part_macs.get("decoder", 0.0),
+        ssim=mean.metric("ssim"),
+        decoder_macs=mean.metric("decoder_macs") or 0.0,
         images=mean.images,
         seeds=mean.seeds,
         protocols=mean.source("protocol"),

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from harness.checkpoints.cmsr_table import FOREIGN
-from harness.experiments.published import published
+from harness.published import published
 from harness.measure.rows import not_a_number
 from harness.measure.texture import FACT
 

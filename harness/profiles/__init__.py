@@ -22,7 +22,7 @@ from baselines.shapes import shapes_only
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import plain_name
 from harness.data.sets import SPECS
-from harness.experiments import EXPERIMENTS, ROLES
+from harness.data.roles import ROLES
 from harness.profiles.costs import CostSettings
 from harness.profiles.strict import Strict
 from harness.profiles.training import Training, Validation
@@ -193,7 +193,6 @@ class Profile(Strict):
         for what, names, known in (
             ("dataset", used, SPECS),
             ("role", [*self.roles, *shown], ROLES),
-            ("experiment", list(self.regions), EXPERIMENTS),
         ):
             for name in names:
                 if name not in known:

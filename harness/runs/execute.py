@@ -31,11 +31,11 @@ def announce(job: Job) -> None:
     say(f"{job.experiment.name}: {job.experiment.title}")
     say(f"  profile    {profile.name}: {profile.summary}")
     for note in role_notes(job):
-        played = f"PLAYED BY {note.dataset}" if note.substitute else note.dataset
-        say(f"  {note.role:<10} {played} ({note.images} images; {note.description})")
+        data = f"SUBSTITUTE DATA {note.dataset}" if note.substitute else note.dataset
+        say(f"  {note.role:<10} {data} ({note.images} images; {note.description})")
     for role in job.experiment.published_roles:
         say(f"  {role:<10} not among the datasets of this harness: published values alone")
-    for size in dict.fromkeys(counts.size for counts in job.experiment.counts):
+    for size in job.experiment.sizes:
         say(f"  costs      counted for {FIXED_SIZES[size].description}, published sizes")
     if job.training_set is not None:
         say(f"  training   {job.training_set.caption()}")
@@ -64,15 +64,17 @@ def announce(job: Job) -> None:
         say(f"  {warning}")
     trained = job.trained_methods() if job.trains else []
     departing = [method for method in trained if profile.stand_in([method])]
-    say_stand_in(departing, trained, any(note.substitute for note in role_notes(job)))
+    say_setting(departing, trained, any(note.substitute for note in role_notes(job)))
 
 
-def say_stand_in(departing: Sequence[str], of: Sequence[str], substitute: bool = False) -> None:
+def say_setting(departing: Sequence[str], of: Sequence[str], substitute: bool = False) -> None:
     """Print which numbers are not comparable with the paper's: those of some methods, or all."""
     if substitute or departing:
         some = not substitute and len(departing) < len(of)
         which = f" ({', '.join(departing)})" if some else ""
-        say(f"  STAND-IN{which}: these numbers are not comparable with the paper's.")
+        found = [*["REDUCED SETTING"] * bool(departing), *["SUBSTITUTE DATA"] * substitute]
+        words = " AND ".join(found)
+        say(f"  {words}{which}: these numbers are not comparable with the paper's.")
 
 
 def train_missing(job: Job) -> None:
@@ -184,7 +186,7 @@ def existing_networks(job: Job, method: str) -> list[Path]:
 def shapes_suffice(job: Job, method: str) -> bool:
     """Tell whether the job can count a method's MACs without its weights."""
     parts = parse(method)
-    return bool(parts.encoder) and not parts.head and "macs" in job.experiment.tables
+    return bool(parts.encoder) and not parts.head and job.experiment.counts_macs
 
 
 def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) -> int:

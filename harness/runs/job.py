@@ -18,7 +18,8 @@ from harness.data.degrade import lr_size
 from harness.data.sets import SPECS, Dataset, ImageItem, find
 from harness.data.sets.base import AbsentError
 from harness.data.sets.sizes import FIXED_SIZES, published_sizes
-from harness.experiments import ROLES, Experiment, methods_of
+from harness.data.roles import ROLES
+from harness.runs.experiment import Experiment, methods_of
 from harness.measure.evaluate import Task
 from harness.measure.rows import CellFile
 from harness.profiles import Profile, Region
@@ -121,7 +122,7 @@ class Job:
     def counts(self, method: str) -> list[tuple[str, float]]:
         """List every (fixed size, scale) that a method's costs are counted at."""
         parts = parse(method)
-        sizes = dict.fromkeys(c.size for c in self.experiment.counts if parts.encoder)
+        sizes = self.experiment.sizes if parts.encoder else ()
         return [(n, s) for n in sizes for s in self.experiment.scales if parts.can_do(s)]
 
     def tasks(self, subject: Subject) -> list[Task]:
