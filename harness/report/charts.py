@@ -98,7 +98,7 @@ def looks(report: Report) -> dict[str, Look]:
         dark = [0.55 * part for part in palette[hue]]
         light = [1 - 0.6 * (1 - part) for part in palette[hue]]
         shades = sns.blend_palette([dark, palette[hue], light], 8)
-        found[row] = Look(to_hex(shades[min(2 * place, 7)]), _MARKERS[place % len(_MARKERS)])
+        found[row] = Look(to_hex(shades[min(3 * place, 7)]), _MARKERS[place % len(_MARKERS)])
     return found
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from baselines import parse
 from harness.common.errors import HarnessError
@@ -106,6 +106,9 @@ class Cell:
     printed: Mapping[str, Printed] = field(default_factory=dict)
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rows: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False, compare=False)
+    _images: dict[str, pd.Series[Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def psnr(self) -> float | None:
@@ -118,8 +121,9 @@ class Cell:
 
     def of_images(self, name: str) -> pd.Series[Any]:
         """Return the value of each image, the mean over seeds, by name of the image."""
-        values: pd.Series[Any] = self.rows.groupby("image")[name].mean().dropna()
-        return values
+        if name not in self._images:
+            self._images[name] = self.rows.groupby("image")[name].mean().dropna()
+        return self._images[name]
 
     def paper(self, name: str) -> float | None:
         """Return the published value."""
@@ -147,13 +151,16 @@ def interval_of(cell: Cell, name: str) -> tuple[float | None, float | None, floa
         low, high (None for a single image), and the deviation (None for a single seed).
     """
     images = cell.of_images(name)
-    by_seed = cell.rows.groupby("seed")[name].mean()
-    spread = float(by_seed.std()) if len(by_seed) > 1 else None
+    spread = None
+    if len(cell.seeds) > 1:
+        spread = float(cell.rows.groupby("seed")[name].mean().std())
     if len(images) < 2:
         return None, None, spread
-    error = math.hypot(images.sem(), (spread or 0) / math.sqrt(len(by_seed)))
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(images) - 1) * error
-    mean = float(images.mean())
+    values = images.to_numpy()
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    error = math.hypot(error, (spread or 0) / math.sqrt(len(cell.seeds)))
+    half = float(special.stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error
+    mean = float(values.mean())
     return mean - half, mean + half, spread
 
 

@@ -67,10 +67,10 @@ def markdown_verdicts(verdicts: Sequence[Verdict]) -> list[str]:
     parts = ["## Verdicts"]
     if measured:
         rows = [[v.claim, v.paper, v.ours, f"**{v.verdict}**"] for v in measured]
-        body = [[*map(escaping.markdown, row[:3]), row[3]] for row in rows]
+        body = [[*map(_shown, row[:3]), row[3]] for row in rows]
         parts.append(tabulate(body, _HEADS, tablefmt="pipe", disable_numparse=True))
-    left = [v.claim for v in verdicts if v.verdict == "not measured"]
-    parts += [escaping.markdown(f"Not measured: {'; '.join(left)}.")] if left else []
+    left = sum(v.verdict == "not measured" for v in verdicts)
+    parts += [f"Not measured: {left} further claims, on methods that were not run."] if left else []
     return parts
 
 
@@ -120,6 +120,11 @@ def markdown_table(table: Table) -> str:
     return "\n\n".join(part for part in said if part) + "\n"
 
 
+def _shown(text: str) -> str:
+    """Escape text, but for the brackets of intervals, which are no link."""
+    return re.sub(r"\\\[([-+\d., \u2212\u2013]+)\\\]", r"[\1]", escaping.markdown(text))
+
+
 def _note(note: str) -> str:
     """Escape a note, but for the letter that its places have."""
     found = re.fullmatch(r"(\[[a-z]+\] )?(.*)", note, re.DOTALL)
@@ -129,7 +134,7 @@ def _note(note: str) -> str:
 
 def _markdown_cell(text: str, mark: str) -> str:
     number, beside = _parts(text)
-    shown = escaping.markdown(number)
+    shown = _shown(number)
     if mark == "best":
         shown = f"**{shown}**"
     elif mark == "second":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import pandas as pd
 
@@ -94,6 +95,8 @@ def table(
         folds: whether rows that were not run are named in one line instead.
     """
     reasons = _Notes()
+    # Every entry is made once: rows are compared with each other.
+    columns = [replace(column, entry=cache(column.entry)) for column in columns]
     cells, marks, details, index = [], [], [], []
     for block in report.blocks if blocks is None else blocks:
         rows = [r for r in block if not folds or report.is_other(r) or report.is_run(r)]

@@ -68,7 +68,7 @@ def _draw(report: Report, sample: Sample, folder: Path) -> Figure:
     lines = math.ceil(len(routed) / _MOST)
     hr = picture(sample, sample.hr).convert("RGB")
     width = PAGE_WIDTH / max(columns, 4)
-    height = width * hr.height / hr.width + 0.42
+    height = width * hr.height / hr.width + 0.62
     figure = charts.canvas(width * columns, lines * height, report, sample.role)
     axes = figure.subplots(lines, columns, squeeze=False)
     show(axes[0][0], np.asarray(hr), f"{sample.image}\nHR", interpolation="antialiased")

@@ -148,9 +148,8 @@ def _differences(report: Report, role: str, metric: Metric) -> Table | None:
         found = report.to_baseline(cell.method, cell.role, cell.scale, metric.name)
         if found is None:
             return Entry()
-        digits = metric.digits + 1
-        interval = interval_text(found.low, found.high, digits)
-        text = f"{signed(found.mean, digits)} {interval}".strip()
+        interval = interval_text(found.low, found.high, metric.digits)
+        text = f"{signed(found.mean, metric.digits)} {interval}".strip()
         better = found.better if metric.larger_is_better else found.worse
         detail = f"better on {better} of {found.images} images, sign test p = {found.sign:.2g}"
         if found.decided:
