@@ -127,7 +127,7 @@ def test_upscale_takes_the_best_network(harness):
     out = harness.good("upscale", "in.jpg", "--scale", 3.7)
     assert out.startswith(f"in_x3.7.jpg: 26x33 by {reference.best()} in ")
     out = harness.good("upscale", "in.jpg", "out.png", "--size", "20x30", "--verbose")
-    assert "STAND-IN" in out
+    assert "REDUCED SETTING" in out
     assert "by bicubic" in harness.good("upscale", "in.jpg", "--scale", 2, "--method", "bicubic")
 
 
