@@ -194,6 +194,8 @@ def rendered(root: Path, profile: str, experiment: str, fmt: str, **options: obj
     return render(root, profile, get(experiment), fmt, **options)
 
 
-def reported(root: Path, profile: str, experiment: str, *more: object, **options: object) -> list[Path]:
+def reported(
+    root: Path, profile: str, experiment: str, *more: object, **options: object
+) -> list[Path]:
     """Files of a report, by the name of its experiment."""
     return write_report(root, profile, get(experiment), *more, **options)

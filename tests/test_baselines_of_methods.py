@@ -99,9 +99,7 @@ DEPTHS = ("rdn-liif-4layer", "rdn-liif-3layer", "rdn-liif-2layer")
 EXPECTED = {
     "table1": over("edsr", "rdn", "swinir"),
     "table3": over("edsr", "rdn", "swinir"),
-    "table4": dict.fromkeys(
-        (*DEPTHS, *over("rdn", decoders=("liif",))), "rdn-liif"
-    ),
+    "table4": dict.fromkeys((*DEPTHS, *over("rdn", decoders=("liif",))), "rdn-liif"),
     **{name: {} for name in ("table5", "figure1", "figure5", "controllable", "seemore-table1")},
     "figure3": over("rdn"),
     "figure4": over("rdn"),

@@ -118,7 +118,9 @@ def findings(harness, *options: object) -> tuple[int, dict[str, list[str]], dict
 def test_unchanged_results_pass(accepted):
     out = accepted.good("check")
     assert "14 cells: 14 ok; tolerance 0.02 dB.\n" in out
-    said = "Reduced setting and substitute data, not the paper's setting (profile quick): measured on"
+    said = (
+        "Reduced setting and substitute data, not the paper's setting (profile quick): measured on"
+    )
     assert out.startswith(said)
     assert "edsr-liif" not in out
     assert accepted.good("check", "table1", "--all").count("edsr-liif") == 2

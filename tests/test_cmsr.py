@@ -429,7 +429,9 @@ EVAL = ("eval", *LM, "--dataset", "DIV2K_valid", *DATA)
 
 def test_tables_are_made_and_used(here, harness):
     out = harness.good(*MAKE, "-o", "t.json")
-    assert "SUBSTITUTE DATA for all of DIV2K's training set: DIV2K_train (4 images; ONLY 4 of" in out
+    assert (
+        "SUBSTITUTE DATA for all of DIV2K's training set: DIV2K_train (4 images; ONLY 4 of" in out
+    )
     stored = load_tables(here / "t.json")
     assert stored.checkpoint == open_subject(here / "lm.pt", torch.device("cpu")).checkpoint
     assert (stored.mse, stored.method) == (1e-6, "edsr-lmliif")

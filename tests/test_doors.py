@@ -366,9 +366,7 @@ def test_an_experiment_is_one_file_and_so_is_a_section(harness, tmp_path, monkey
     """Discovered among the package's files; its own kind of table stands in every format."""
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "pixels.py").write_text(EXPERIMENT, encoding="utf-8")
-    monkeypatch.setattr(
-        experiments, "__path__", [*experiments.__path__, str(tmp_path / "more")]
-    )
+    monkeypatch.setattr(experiments, "__path__", [*experiments.__path__, str(tmp_path / "more")])
     found = experiments.discover()
     assert set(found) == {*experiments.EXPERIMENTS, "pixels"}
     monkeypatch.setitem(experiments.EXPERIMENTS, "pixels", found["pixels"])

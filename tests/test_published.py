@@ -19,9 +19,7 @@ from harness.published import (
 from harness.published.reading import last_digit
 
 SEEMORE = ("seemore_table1.csv", "1")
-FILES = sorted(
-    p.name for p in files("harness.published").iterdir() if p.name.endswith(".csv")
-)
+FILES = sorted(p.name for p in files("harness.published").iterdir() if p.name.endswith(".csv"))
 
 
 @pytest.mark.parametrize(

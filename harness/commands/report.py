@@ -62,8 +62,11 @@ def report(
     for each in map(experiments.get, chosen):
         if stdout or part:
             only = choose(each, methods) if methods else ()
-            options = {"table": table or "", "methods": only, "short": short}
-            echo(reporting.render(results, name, each, formats[0], **options))
+            echo(
+                reporting.render(
+                    results, name, each, formats[0], table=table or "", methods=only, short=short
+                )
+            )
             continue
         wanted, out = formats or reporting.ALL_FORMATS, setup.places.reports
         paths = reporting.write_report(results, name, each, out, wanted, figures=not no_figures)

@@ -42,7 +42,9 @@ def _differences(
 def _percent(method: str) -> str:
     """Quote the published MACs in percent of the baseline's (Table 3)."""
     scales = (*_IN, *_OUT)
-    each = [published("moeisr_table3.csv", "3", method, "Set14", s, "flops_percent") for s in scales]
+    each = [
+        published("moeisr_table3.csv", "3", method, "Set14", s, "flops_percent") for s in scales
+    ]
     found = [value for value in each if value is not None]
     ends = dict.fromkeys(decimals(value, 1) for value in (min(found), max(found)))
     return f"{' to '.join(ends)} % of the baseline's (Table 3)"
@@ -53,8 +55,10 @@ def _scores(encoder: str, roles: tuple[str, ...] = ("DIV2K_valid",)) -> Iterator
     for decoder in _DECODERS:
         base, small, big = family(encoder, decoder)
         own = {
-            scales: {m: _differences(("moeisr_table1.csv", "1"), m, base, "DIV2K_valid", scales)
-                     for m in (small, big)}
+            scales: {
+                m: _differences(("moeisr_table1.csv", "1"), m, base, "DIV2K_valid", scales)
+                for m in (small, big)
+            }
             for scales in (_IN, _OUT)
         }
         for scales, where in ((_IN, "in scale"), (_OUT, "out of scale too")):

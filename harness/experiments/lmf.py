@@ -109,7 +109,10 @@ def _at_the_scales(which: int) -> Callable[[Report], Iterator[_Saving]]:
             for scale in report.scales:
                 own, base = (_counted(report, r, scale, which) for r in (row, baseline))
                 if own is not None and base:
-                    yield 100 * (1 - own / base), f"{names}, {scale_text(scale)}" if which else names
+                    yield (
+                        100 * (1 - own / base),
+                        f"{names}, {scale_text(scale)}" if which else names,
+                    )
 
     return savings
 
@@ -131,7 +134,9 @@ _FOLLOW: dict[str, tuple[tuple[str, Callable[[Report], Iterator[_Saving]]], ...]
         ("LMF saves MACs of the decoder, at any scale", _in_the_limit),
     ),
     "params_saving_percent_max": (("LMF saves parameters of the decoder", _at_the_scales(0)),),
-    "inference_speedup_max": (("LMF is faster (a time, which no count tells)", lambda _: iter(())),),
+    "inference_speedup_max": (
+        ("LMF is faster (a time, which no count tells)", lambda _: iter(())),
+    ),
 }
 
 EXPERIMENT = Experiment(

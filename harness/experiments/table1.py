@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.experiments.claims import TABLE1_CLAIMS
 from harness.report.sections.crops import Crops
 from harness.report.sections.curves import Curves
 from harness.report.sections.macs import MacsTable, OtherMacs
@@ -11,7 +12,6 @@ from harness.report.sections.pareto import Pareto
 from harness.report.sections.scores import ScoreTable
 from harness.report.sections.shares import Shares
 from harness.runs.experiment import Experiment, families
-from harness.experiments.claims import TABLE1_CLAIMS
 
 EXPERIMENT = Experiment(
     name="table1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from harness.experiments.claims import TABLE2_EDSR_CLAIMS
 from harness.report.sections.crops import Crops
 from harness.report.sections.curves import Curves
 from harness.report.sections.macs import MacsTable
@@ -12,7 +13,6 @@ from harness.report.sections.networks import Networks
 from harness.report.sections.pareto import Pareto
 from harness.report.sections.scores import ScoreTable
 from harness.report.sections.shares import Shares
-from harness.experiments.claims import TABLE2_EDSR_CLAIMS
 from harness.runs.experiment import Block, Experiment, families
 
 _GREY = (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from harness.experiments.claims import TABLE3_CLAIMS
 from harness.report.sections.macs import MacsTable, OtherMacs
 from harness.report.sections.networks import Networks
 from harness.report.sections.shares import Shares
-from harness.experiments.claims import TABLE3_CLAIMS
 from harness.runs.experiment import Experiment, families
 
 _SIZES = (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from harness.experiments.claims import TABLE4_CLAIMS
 from harness.report.sections.curves import Curves
 from harness.report.sections.macs import MacsTable, OtherMacs
 from harness.report.sections.networks import Networks
 from harness.report.sections.pareto import Pareto
 from harness.report.sections.scores import ScoreTable
 from harness.report.sections.shares import Shares
-from harness.experiments.claims import TABLE4_CLAIMS
 from harness.runs.experiment import Block, Experiment
 
 _SIZES = (

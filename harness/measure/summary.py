@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from harness.checkpoints.cmsr_table import FOREIGN
-from harness.published import published
 from harness.measure.rows import not_a_number
 from harness.measure.texture import FACT
+from harness.published import published
 
 
 def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dict[str, Any]]:

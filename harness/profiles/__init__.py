@@ -21,8 +21,8 @@ from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, unknown
 from baselines.shapes import shapes_only
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import plain_name
-from harness.data.sets import SPECS
 from harness.data.roles import ROLES
+from harness.data.sets import SPECS
 from harness.profiles.costs import CostSettings
 from harness.profiles.strict import Strict
 from harness.profiles.training import Training, Validation

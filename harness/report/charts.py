@@ -127,7 +127,7 @@ def canvas(width: float, height: float, report: Report, role: str = "") -> Canva
     padding = {"w_pad": 0.025, "h_pad": 0.025, "wspace": 0.02, "hspace": 0.02}
     engine.set(rect=(0, low, 1, 1 - low), **padding)  # type: ignore[union-attr,call-arg]
     if mark:
-        place = {"ha": "right", "va": "bottom", "fontsize": 5, "color": "0.4"}
+        place: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 5, "color": "0.4"}
         figure.text(1 - 0.03 / width, 0.02 / height, mark, **place)
     return figure
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.measure.statistics import FEWEST, Difference, paired_difference
 from harness.metrics import METRICS
-from harness.report.data import Report
+from harness.report.data import RESAMPLES, Report
 from harness.report.model import Verdict
 from harness.report.text import decimals, interval_text, scale_text, scales_text, signed
 
@@ -79,7 +79,7 @@ class Claim:
         else:
             values = self._sign * (own - base[0]) - self.bound
         values = values.dropna()
-        return paired_difference(values.to_numpy(), resamples=1999) if len(values) else None
+        return paired_difference(values.tolist(), resamples=RESAMPLES) if len(values) else None
 
     @property
     def _sign(self) -> int:
@@ -117,8 +117,9 @@ class Claim:
             low, high = (decimals(self.bound - end, 1) for end in (found.high, found.low))
             return f"{decimals(mean, 1)} % [{low}, {high}]"
         unit = f" {METRICS[self.of].unit}".rstrip() if self.of in METRICS else ""
-        ends = [None if end is None else end + self.bound for end in (found.low, found.high)]
-        said = f" {interval_text(*ends)}" if interval and None not in ends else ""
+        said = ""
+        if interval and found.low is not None and found.high is not None:
+            said = f" {interval_text(found.low + self.bound, found.high + self.bound)}"
         return f"{signed(found.mean + self.bound)}{unit}{said}"
 
 

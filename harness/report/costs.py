@@ -102,9 +102,7 @@ class Measured:
                 f"NOT all of {scales_text(apart)} were timed in interleaved runs, but at different "
                 "times."
             )
-        return (
-            "Their calls are interleaved, so that other load of the machine affects all of them."
-        )
+        return "Their calls are interleaved, so that other load of the machine affects all of them."
 
     def load(self) -> str:
         """Say how busy the machine was: a timing on a busy one is an upper bound."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy import special
 
@@ -20,8 +21,7 @@ from harness.common.errors import HarnessError
 from harness.common.escaping import in_a_line
 from harness.measure.crops import Sample, load_samples
 from harness.measure.macs import is_counted
-from harness.measure.rows import CellFile, each_image_once, is_of, not_a_number
-from harness.measure.rows import frame as frame_of
+from harness.measure.rows import CellFile, each_image_once, flat, is_of, not_a_number
 from harness.measure.statistics import CONFIDENCE, Difference, paired_difference
 from harness.metrics import METRICS
 from harness.published import Printed
@@ -47,6 +47,8 @@ from harness.runs.plan import (
     samples_dir,
 )
 
+RESAMPLES = 1999
+"""Number of times that images are drawn again for an interval."""
 SOURCES = (
     "lr_source",
     "protocol",
@@ -167,7 +169,7 @@ def interval_of(cell: Cell, name: str) -> tuple[float | None, float | None, floa
 def difference(own: pd.Series[Any], base: pd.Series[Any]) -> Difference | None:
     """Compare the values of images, paired by image; None without a common image."""
     paired = (own - base).dropna()
-    return paired_difference(paired.to_numpy(), resamples=1999) if len(paired) else None
+    return paired_difference(paired.tolist(), resamples=RESAMPLES) if len(paired) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -368,15 +370,33 @@ def _cell(report: Report, folder: Path, row: str, place: str, scale: float) -> C
         elsewhere = experiment.regions_only and not shown
         return replace(cell, missing="not shown at this scale" if elsewhere else LEFT_OUT)
     by_seed = [cell_rows(folder, each, note.only) for each in planned]
-    rows = [{**in_a_line(row), "cell": p.file} for p, f in zip(planned, by_seed) for row in f]
+    rows = [
+        _line(experiment, in_a_line(row), each.file)
+        for each, found in zip(planned, by_seed, strict=True)
+        for row in found
+    ]
     if any(len(found) != note.images for found in by_seed):
         wanted = note.images * len(planned)
         seeds = f", {len(planned)} seeds" if len(planned) > 1 else ""
         return replace(cell, missing=f"not measured ({len(rows)} of {wanted} images{seeds})")
-    return replace(cell, **_summary(experiment, frame_of(rows), len(planned)))
+    return replace(cell, **_summary(pd.DataFrame(rows), len(planned)))
 
 
-def _summary(experiment: Experiment, rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
+def _line(experiment: Experiment, row: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """Flatten a row, with its file, the MACs that the experiment is about, and its LR pixels."""
+    line = {**dict.fromkeys(METRICS), **flat(row)}
+    beside = ("encoder_macs", "estimator_macs") if experiment.macs_of == "all" else ()
+    executed = line.get("executed_macs")
+    return {
+        **line,
+        "cell": file,
+        "macs": line["decoder_macs"] + sum(line[part] for part in beside),
+        "executed": None if executed is None else executed + sum(line[p] for p in beside[:1]),
+        "lr_pixels": math.prod(line["lr_size"]),
+    }
+
+
+def _summary(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
     """Compute the fields of `Cell` from the complete rows of a cell."""
     counted = all(map(is_counted, rows["protocol"]))
     broken = 0 if counted else not_a_number(rows)
@@ -392,41 +412,21 @@ def _summary(experiment: Experiment, rows: pd.DataFrame, seeds: int) -> dict[str
     if scored.empty:
         listed = "; ".join(f"{reason}: {count} images" for reason, count in excluded)
         return {**facts, "missing": f"no image is large enough ({listed})"}
-    scored = _with_macs(experiment, scored)
-    numbers = scored.drop(columns=["seed", "scale"]).select_dtypes("number")
-    if counted:
-        numbers = numbers.drop(columns=[*METRICS], errors="ignore")
-    parts = numbers.columns[numbers.isna().any() & ~numbers.columns.isin([*METRICS])]
-    means = numbers.drop(columns=parts).mean().dropna()
-    shares = pd.DataFrame(scored["expert_shares"].tolist(), index=scored.index)
-    complete = len(shares.columns) and not shares.isna().any(axis=None)
+    numbers = scored.select_dtypes("number").drop(columns=["seed", "scale"])
+    # The mean of a metric may leave out small images, that of MACs no image.
+    partly = numbers.isna().any() & ~numbers.columns.isin([*METRICS])
+    shares = scored["expert_shares"].tolist()
+    alike = len(set(map(len, shares))) == 1
     return {
         **facts,
         "images": len(scored) // seeds,
         "unscored": _why_unscored(rows) if counted else "",
-        "means": {str(name): float(value) for name, value in means.items()},
-        "metric_images": {
-            name: int(scored[name].count()) // seeds for name in METRICS if name in means
-        },
+        "means": numbers.loc[:, ~partly].mean().dropna().to_dict(),
+        "metric_images": {n: int(scored[n].count()) // seeds for n in METRICS if n in numbers},
         "expert_depths": tuple(scored["expert_depths"].iloc[0]),
-        "expert_shares": tuple(map(float, shares.mean())) if complete else (),
+        "expert_shares": tuple(map(float, np.mean(shares, axis=0))) if alike else (),
         "rows": scored,
     }
-
-
-def _with_macs(experiment: Experiment, rows: pd.DataFrame) -> pd.DataFrame:
-    """Add the MACs that the experiment is about, and the pixels of the LR image."""
-    parts = [name for name in rows if str(name).endswith("_macs")]
-    rows = rows.astype(dict.fromkeys(parts, float))
-    decoder, executed = rows["decoder_macs"], rows["executed_macs"]
-    whole = experiment.macs_of == "all"
-    encoder = rows["encoder_macs"] if whole else 0
-    return rows.assign(
-        macs=decoder + encoder + (rows["estimator_macs"] if whole else 0),
-        executed_macs=executed,
-        executed=executed + encoder,
-        lr_pixels=rows["lr_size"].map(math.prod),
-    )
 
 
 def _why_unscored(rows: pd.DataFrame) -> str:

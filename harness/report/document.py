@@ -107,6 +107,7 @@ def only_methods(experiment: Experiment, methods: tuple[str, ...]) -> Experiment
     """Keep the rows of these methods; all if none is named."""
     if not methods:
         return experiment
+
     def kept(rows: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(row for row in rows if set(methods_of(row)) & set(methods))
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -61,6 +62,7 @@ def markdown(document: Document, root: Path) -> str:
 
 
 def markdown_verdicts(verdicts: Sequence[Verdict]) -> list[str]:
+    """Format the verdicts: those that were measured as a table, the others as their number."""
     measured = [v for v in verdicts if v.verdict != "not measured"]
     if not verdicts:
         return []
@@ -75,6 +77,7 @@ def markdown_verdicts(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def markdown_section(section: Section, root: Path) -> list[str]:
+    """Format a section as paragraphs."""
     parts = [f"## {escaping.markdown(section.title)}"]
     # A command in a text is code, and stays as it is.
     parts += [_escaped_but_code(section.text)] if section.text else []
@@ -145,7 +148,10 @@ def _markdown_cell(text: str, mark: str) -> str:
 
 def _lines(table: Table) -> list[tuple[tuple[str, str], list[str], list[str]]]:
     rows = zip(
-        table.cells.index, table.cells.to_numpy().tolist(), table.marks.to_numpy().tolist(), strict=True
+        table.cells.index,
+        table.cells.to_numpy().tolist(),
+        table.marks.to_numpy().tolist(),
+        strict=True,
     )
     return [((str(name[0]), str(name[1])), texts, marks) for name, texts, marks in rows]
 
@@ -223,7 +229,7 @@ def _latex_table(table: Table, name: str, note: str) -> str:
     return "\n".join([*lines, rf"\end{{table{star}}}"]) + "\n"
 
 
-def _latex_groups(columns: pd.MultiIndex) -> list[str]:
+def _latex_groups(columns: pd.Index[Any]) -> list[str]:
     """Format headings over several columns, each with a rule under it."""
     groups = [(str(g), len(list(own))) for g, own in groupby(columns.get_level_values("group"))]
     if not any(group for group, _ in groups):

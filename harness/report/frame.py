@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from harness.measure.statistics import CONFIDENCE
-from harness.report.data import Cell, Report, difference
+from harness.measure.statistics import CONFIDENCE, paired_difference
+from harness.report.data import RESAMPLES, Cell, Report
 
 COLUMNS = (
     *("method", "label", "baseline", "role", "dataset", "image", "scale", "seed", "metric"),
@@ -36,7 +36,7 @@ def frame(report: Report) -> pd.DataFrame:
 
 
 def _lines(report: Report, cell: Cell) -> pd.DataFrame:
-    about = {
+    about: dict[str, Any] = {
         "method": cell.method,
         "label": report.label(cell.method),
         "baseline": report.baseline(cell.method),
@@ -106,7 +106,8 @@ def means(tidy: pd.DataFrame) -> pd.DataFrame:
     half = wide * np.sqrt(by_image + by_seed)
     found = found.assign(low=found["mean"] - half, high=found["mean"] + half)
     order = ["mean", "low", "high", "images", "seeds", "seed_sd", "published"]
-    return found[order].reset_index()
+    made: pd.DataFrame = found[order].reset_index()
+    return made
 
 
 def differences(tidy: pd.DataFrame, metrics: Iterable[str] = ("psnr",)) -> pd.DataFrame:
@@ -117,19 +118,13 @@ def differences(tidy: pd.DataFrame, metrics: Iterable[str] = ("psnr",)) -> pd.Da
     whether the interval excludes zero on enough images.
     """
     known = tidy[tidy["value"].notna() & tidy["metric"].isin(list(metrics))]
-    images = known.groupby([*_CELL, "image"])["value"].mean()
+    images = known.groupby([*_CELL, "image"])["value"].mean().reset_index()
+    base = images.rename(columns={"value": "base"}).assign(baseline=images["method"])
+    places = ["baseline", "role", "scale", "metric", "image"]
+    paired = images.merge(base[[*places, "base"]], on=places)
     lines = []
-    for cell, values in images.groupby(_CELL):
+    for cell, own in paired.groupby(_CELL):
+        found = paired_difference((own["value"] - own["base"]).tolist(), resamples=RESAMPLES)
         about = dict(zip(_CELL, cell, strict=True))
-        base = known[
-            known["method"].eq(about["baseline"])
-            & known["role"].eq(about["role"])
-            & known["scale"].eq(about["scale"])
-            & known["metric"].eq(about["metric"])
-        ]
-        if base.empty:
-            continue
-        found = difference(values.droplevel(_CELL), base.groupby("image")["value"].mean())
-        if found is not None:
-            lines.append({**about, **asdict(found), "decided": found.decided})
+        lines.append({**about, **asdict(found), "decided": found.decided})
     return pd.DataFrame(lines)

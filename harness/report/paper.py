@@ -78,9 +78,7 @@ def blocks(experiment: Experiment) -> Blocks:
 
 def _in_order(experiment: Experiment) -> Iterator[tuple[str, ...]]:
     unknown = others(experiment)
-    own = {
-        paper_system(row): block.methods for block in experiment.blocks for row in block.methods
-    }
+    own = {paper_system(row): block.methods for block in experiment.blocks for row in block.methods}
     listed = systems(*experiment.published[0])
     entries = [(s.backbone, s.label) if s.label in unknown else (own.get(s), "") for s in listed]
     for place, group in groupby(dict.fromkeys(entries), key=lambda entry: entry[0]):

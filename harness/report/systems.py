@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from baselines import parse
 from baselines.registry import DECODERS, SYSTEMS
-from harness.runs.experiment import method_at, methods_of, scales_of_row
 from harness.report.data import Report
+from harness.runs.experiment import method_at, methods_of, scales_of_row
 
 
 @dataclass(frozen=True)

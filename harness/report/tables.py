@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -106,13 +106,14 @@ def table(
                 continue
             index.append((report.label(block[0]), words.row_name(report, row)))
             cells.append([_text(entry, reasons) for entry in made])
-            marks.append([e.mark or _mark(report, c, row, rows) for c, e in zip(columns, made)])
+            marks.append(
+                [e.mark or _mark(report, c, row, rows) for c, e in zip(columns, made, strict=True)]
+            )
             details.append([entry.detail or entry.why for entry in made])
     shown = [row for block in report.blocks for row in block]
     if not any(text.partition(" ")[0] not in ("", MISSING) for line in cells for text in line):
         return None
     heads = pd.MultiIndex.from_tuples([(c.group, c.head) for c in columns], names=_HEADS)
-    frames = (_frame(content, index, heads) for content in (cells, marks, details))
     best = BOLD if any(column.best for column in columns) else ""
     listed = [f"[{letter}] {why}." for why, letter in reasons.letters.items()]
     more = [*notes, best, words.others_note(report, shown if blocks is None else ())]
@@ -120,7 +121,9 @@ def table(
         key,
         title,
         caption,
-        *frames,
+        _frame(cells, index, heads),
+        _frame(marks, index, heads),
+        _frame(details, index, heads),
         notes=tuple(filter(None, [*listed, *more])),
         folded=words.not_run(report) if folds else "",
     )
@@ -177,16 +180,27 @@ def scale_columns(
     role: str,
     entry: Callable[[Cell], Entry],
     best: Callable[[Sequence[float]], float] | None = None,
-    group: str = "",
-) -> Iterator[Column]:
+) -> list[Column]:
     """Make a column for each scale, under the ranges that training covers or not."""
-    for scale in report.scales:
+    return by_scale(report.scales, lambda row, scale: entry(report.at(row, role, scale)), best)
+
+
+def by_scale(
+    scales: Sequence[float],
+    entry: Callable[[str, float], Entry],
+    best: Callable[[Sequence[float]], float] | None = None,
+    group: str = "",
+) -> list[Column]:
+    """Make a column for each scale of what an entry is made of (row, scale)."""
+    columns = []
+    for scale in scales:
 
         def of_row(row: str, scale: float = scale) -> Entry:
-            return entry(report.at(row, role, scale))
+            return entry(row, scale)
 
         covered = "in-scale" if scale <= IN_SCALE else "out-of-scale"
-        yield Column(group or covered, scale_text(scale), of_row, best, scale)
+        columns.append(Column(group or covered, scale_text(scale), of_row, best, scale))
+    return columns
 
 
 def role_key(report: Report, role: str, key: str) -> str:
@@ -209,7 +223,7 @@ def scale_table(
         role_key(report, role, key),
         f"{title}, {words.shown_set(report, role)}",
         words.caption(report, role),
-        list(scale_columns(report, role, entry, best)),
+        scale_columns(report, role, entry, best),
         notes,
         folds=role in report.roles,
     )

@@ -15,16 +15,16 @@ from baselines.shapes import shapes_only
 from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError, UsageError
 from harness.data.degrade import lr_size
+from harness.data.roles import ROLES
 from harness.data.sets import SPECS, Dataset, ImageItem, find
 from harness.data.sets.base import AbsentError
 from harness.data.sets.sizes import FIXED_SIZES, published_sizes
-from harness.data.roles import ROLES
-from harness.runs.experiment import Experiment, methods_of
 from harness.measure.evaluate import Task
 from harness.measure.rows import CellFile
 from harness.profiles import Profile, Region
 from harness.profiles.places import Places
 from harness.profiles.recipe import make_recipe, run_dir
+from harness.runs.experiment import Experiment, methods_of
 from harness.runs.plan import measurements_dir
 from harness.training.loop import Run
 from harness.training.step import check_patch

@@ -13,9 +13,7 @@ from harness.report.costs import Measured, mebibytes, memory_in_words, milliseco
 from harness.report.data import Report
 from harness.report.model import Section, Table
 from harness.report.sections.base import SectionMaker
-from harness.report.tables import Column, Entry, table
-from harness.report.text import scale_text
-from harness.runs.experiment import IN_SCALE
+from harness.report.tables import Entry, by_scale, table
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,7 @@ def _bytes(value: Spread) -> str:
     return mebibytes(value.median)
 
 
-def cost_entry(
-    measured: Measured, row: str, scale: float, show: Callable[[Spread], str]
-) -> Entry:
+def cost_entry(measured: Measured, row: str, scale: float, show: Callable[[Spread], str]) -> Entry:
     """Make the entry of a cost, or say why there is none."""
     found = measured.at(row, scale)
     if found is None:
@@ -87,16 +83,9 @@ def _table(
     show: Callable[[Spread], str],
     notes: Sequence[str],
 ) -> Table | None:
-    columns = [
-        Column(
-            "in-scale" if scale <= IN_SCALE else "out-of-scale",
-            scale_text(scale),
-            lambda row, scale=scale: cost_entry(measured, row, scale, show),
-            min,
-            scale,
-        )
-        for scale in report.scales
-    ]
+    columns = by_scale(
+        report.scales, lambda row, scale: cost_entry(measured, row, scale, show), min
+    )
     caption = words.setting_of_costs(report, measured)
     shown = [note for note in notes if note]
     return table(report, key, title, caption, columns, shown, report.experiment.groups)

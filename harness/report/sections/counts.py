@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from harness.report.data import Cell, Report
 from harness.report.model import Section, Table
 from harness.report.paper import others, paper_system
 from harness.report.sections.base import SectionMaker
-from harness.report.tables import Column, Entry, table
+from harness.report.tables import Column, Entry, by_scale, table
 from harness.report.text import decimals, scale_text, signed
 from harness.runs.experiment import methods_of
 
@@ -257,23 +258,28 @@ def _columns(
             if figure is None:
                 return Entry()
             agreement = counts.count(counts.cell(report, row, scale))[which].agreement(figure)
-            text = figure.text or (show(figure.value) if which == 0 else f"{figure.value / counts.unit[0]:g}")
+            text = figure.text or (
+                show(figure.value) if which == 0 else f"{figure.value / counts.unit[0]:g}"
+            )
             return Entry(f"{text}, {agreement}" if agreement else text)
 
         return entry
 
     makers = {head: counted, **{each.name: beside(each) for each in references}}
-    columns = []
+    columns: list[Column] = []
     for group, maker in makers.items():
         rows = [row for block in report.blocks for row in block]
         alike = all(len({maker(row, s).text for s in report.scales}) == 1 for row in rows)
-        for scale in report.scales[:1] if alike else report.scales:
-
-            def of_row(row: str, maker=maker, scale: float = scale) -> Entry:  # type: ignore[no-untyped-def]
-                return maker(row, scale)
-
-            columns.append(Column(group, "any scale" if alike else scale_text(scale), of_row))
+        columns += (
+            [Column(group, "any scale", partial(_at, maker, report.scales[0]))]
+            if alike
+            else by_scale(report.scales, maker, group=group)
+        )
     return columns
+
+
+def _at(maker: Callable[[str, float], Entry], scale: float, row: str) -> Entry:
+    return maker(row, scale)
 
 
 def _percentages(counts: Counts, report: Report) -> list[Column]:
@@ -289,10 +295,7 @@ def _percentages(counts: Counts, report: Report) -> list[Column]:
         text = decimals(100 * own / theirs) if own is not None and theirs else ""
         return Entry(text, detail=f"of {report.label(base)}")
 
-    return [
-        Column("% of the baseline", scale_text(s), lambda row, s=s: entry(row, s))
-        for s in report.scales
-    ]
+    return by_scale(report.scales, entry, group="% of the baseline")
 
 
 def _notes(report: Report, references: Sequence[Reference]) -> Iterator[str]:

@@ -54,10 +54,14 @@ def _draw(report: Report, role: str, group: Group, folder: Path) -> Figure:
             # Gaps stay gaps.
             y = [values.get(scale, math.nan) for scale in report.scales]
             look = seen[row]
-            top.plot(report.scales, y, look.marker, ls="-", color=look.color, label=report.label(row))
+            top.plot(
+                report.scales, y, look.marker, ls="-", color=look.color, label=report.label(row)
+            )
     top.set_ylabel("PSNR (dB)")
     top.legend(loc="upper right", handlelength=1.8, labelspacing=0.3)
-    below = [_differences(axis, report, role, b, seen) for axis, b in zip(lower, blocks, strict=True)]
+    below = [
+        _differences(axis, report, role, b, seen) for axis, b in zip(lower, blocks, strict=True)
+    ]
     for axis in (top, *lower):
         charts.scale_axis(axis, report)
     axes[-1][0].set_xlabel("scale factor")

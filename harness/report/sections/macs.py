@@ -98,8 +98,8 @@ class OtherMacs(SectionMaker):
             for part, (title, note) in parts.items():
                 entry = _part(f"{part}_macs", exponent)
                 shown = f"{title} ({letter}MACs)"
-                note = sentences(f"Mean per image, 1 {letter}MACs = 1e{exponent}.", note)
-                tables.append(scale_table(report, role, part, shown, entry, notes=[note]))
+                said = sentences(f"Mean per image, 1 {letter}MACs = 1e{exponent}.", note)
+                tables.append(scale_table(report, role, part, shown, entry, notes=[said]))
         found = tuple(table for table in tables if table is not None)
         said = "Kept apart because the papers' decoder figures leave them out."
         title = "MACs outside the decoder"
@@ -160,7 +160,9 @@ def _notes(report: Report, role: str, exponent: int, comparable: bool) -> list[s
         f"MACs (multiply-accumulate operations), mean per image, 1 {letter}MACs = 1e{exponent}: "
         f"{_counted(report, cells)}."
     ]
-    dearest = dict.fromkeys(report.label(c.method) for c in cells if c.means.get("least_encoder_macs"))
+    dearest = dict.fromkeys(
+        report.label(c.method) for c in cells if c.means.get("least_encoder_macs")
+    )
     if dearest:
         notes.append(
             f"{', '.join(dearest)}: counted without weights, with the dearest expert in every "

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 from PIL import Image
 
@@ -51,14 +52,14 @@ class ExpertMaps(SectionMaker):
         return Section("maps", title, figures=figures) if figures else None
 
 
-def colors(depths: Sequence[int]) -> list[tuple[float, ...]]:
+def colors(depths: Sequence[int]) -> list[tuple[float, float, float]]:
     """Choose colours by depth on one sequential scale, light for shallow, dark for deep.
 
     The same depth has the same colour in every map, so that maps can be read without legends.
     """
     scale = mpl.colormaps["YlGnBu"]
     shares = [(min(depth, _DEEP) - _SHALLOW) / (_DEEP - _SHALLOW) for depth in depths]
-    return [tuple(scale(0.08 + 0.87 * max(share, 0))[:3]) for share in shares]
+    return [to_rgb(scale(0.08 + 0.87 * max(share, 0))) for share in shares]
 
 
 def _draw(report: Report, sample: Sample, folder: Path) -> Figure:

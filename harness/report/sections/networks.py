@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Networks(SectionMaker):
         return Section("networks", "Networks", tables=found, folded=True) if found else None
 
 
-def _entry(report: Report, role: str, head: str):  # type: ignore[no-untyped-def]
+def _entry(report: Report, role: str, head: str) -> Callable[[str], Entry]:
     def entry(row: str) -> Entry:
         cells = [report.at(row, role, scale) for scale in report.scales]
         cells = [cell for cell in cells if not cell.missing]
@@ -54,7 +55,11 @@ def _entry(report: Report, role: str, head: str):  # type: ignore[no-untyped-def
         elif head in ("Parameters", "Steps"):
             texts = [f"{int(cell.rows[column].iloc[0]):,}" for cell in cells]
         else:
-            texts = [text[:10] if column == "checkpoint" else text for c in cells for text in c.source(column)]
+            texts = [
+                text[:10] if column == "checkpoint" else text
+                for c in cells
+                for text in c.source(column)
+            ]
         return Entry(", ".join(dict.fromkeys(texts)) or MISSING)
 
     return entry

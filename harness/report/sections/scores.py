@@ -174,4 +174,3 @@ def _baselines(report: Report) -> str:
             pairs.setdefault(report.label(report.baseline(row)), []).append(report.label(row))
     listed = (f"{base} for {', '.join(rows)}" for base, rows in pairs.items())
     return f"Baselines: {'; '.join(listed)}."
-
