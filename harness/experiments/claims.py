@@ -83,8 +83,8 @@ def _texture(encoder: str, roles: tuple[str, ...] = ("DIV2K_valid",)) -> Iterato
     for decoder in _DECODERS:
         for method in family(encoder, decoder)[1:]:
             words = (
-                f"The mapper of {label(method)} sends texture to deep experts (rank correlation of "
-                "depth and local gradient energy above 0)"
+                f"{label(method)} sends texture to deep experts (rank correlation of depth and "
+                "gradient energy above 0)"
             )
             paper = "pictures (Figures 1 and 5), no figure"
             yield Claim(words, paper, method, of="depth_texture", roles=roles)

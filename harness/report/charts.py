@@ -137,24 +137,35 @@ def save(
     folder: Path,
     key: str,
     title: str,
-    caption: str,
+    caption: tuple[str, str],
     data: pd.DataFrame | None = None,
 ) -> model.Figure:
-    """Write a figure as PNG and PDF, its caption beside them as text and in their metadata."""
-    made = model.Figure(key, title, caption, folder / f"{key}.png", folder / f"{key}.pdf", data)
+    """Write a figure as PNG and PDF; its caption with the provenance beside them and in them.
+
+    Args:
+        figure: the figure.
+        folder: where to.
+        key: name of the files.
+        title: heading.
+        caption: see `caption`.
+        data: what is drawn.
+    """
+    brief, whole = caption
+    made = model.Figure(key, title, brief, folder / f"{key}.png", folder / f"{key}.pdf", data)
     with replacing(made.png) as path:
-        figure.savefig(path, dpi=DPI, metadata={"Title": title, "Description": caption})
+        figure.savefig(path, dpi=DPI, metadata={"Title": title, "Description": whole})
     with replacing(made.pdf) as path:
         # Without a date, so that the same numbers give the same file.
-        dated = {"Title": title, "Subject": caption, "CreationDate": None}
+        dated = {"Title": title, "Subject": whole, "CreationDate": None}
         figure.savefig(path, dpi=DPI, metadata=dated)
-    write_text(made.png.with_suffix(".txt"), f"{title}. {caption}\n")
+    write_text(made.png.with_suffix(".txt"), f"{title}. {whole}\n")
     return made
 
 
-def caption(report: Report, role: str, *more: str) -> str:
-    """Write a caption: what is drawn, then where it comes from."""
-    return sentences(*more, words.provenance(report, role))
+def caption(report: Report, role: str, *more: str) -> tuple[str, str]:
+    """Write what is drawn, with where it comes from in a few words, and as a whole."""
+    drawn = sentences(*more)
+    return f"{drawn} {words.caption(report, role)}", f"{drawn} {words.provenance(report, role)}"
 
 
 @dataclass(frozen=True)

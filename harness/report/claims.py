@@ -12,7 +12,7 @@ from harness.measure.statistics import FEWEST, Difference, paired_difference
 from harness.metrics import METRICS
 from harness.report.data import RESAMPLES, Report
 from harness.report.model import Verdict
-from harness.report.text import decimals, interval_text, scale_text, scales_text, signed
+from harness.report.text import decimals, interval_text, scale_text, signed
 
 Outcome = Literal["holds", "does not hold", "not decided", "not measured"]
 
@@ -97,28 +97,26 @@ class Claim:
         return True if found.low >= 0 else False if found.high < 0 else None
 
     def _ours(self, report: Report, role: str, found: dict[float, Difference]) -> str:
-        """Quote the worst scale with its interval, and the range of all, and on what data."""
+        """Quote the worst scale with its interval, and say on what data."""
         worst = min(found, key=lambda scale: found[scale].mean)
         note = report.role(role)
         text = f"{self._number(found[worst])} at {scale_text(worst)}"
         if len(found) > 1:
-            best = max(found, key=lambda scale: found[scale].mean)
-            ends = f"{self._number(found[best], interval=False)} at {scale_text(best)}"
-            text = f"from {text} to {ends} ({scales_text(found)})"
+            text += f", the worst of {scale_text(min(found))} to {scale_text(max(found))}"
         images = found[worst].images
         return f"{text}; {note.dataset}, {images} image{'s' * (images > 1)}"
 
-    def _number(self, found: Difference, interval: bool = True) -> str:
+    def _number(self, found: Difference) -> str:
         """Convert the distance from the bound to the number that the claim is about."""
         if self.of == "macs":
             mean = self.bound - found.mean
-            if found.low is None or found.high is None or not interval:
+            if found.low is None or found.high is None:
                 return f"{decimals(mean, 1)} %"
             low, high = (decimals(self.bound - end, 1) for end in (found.high, found.low))
             return f"{decimals(mean, 1)} % [{low}, {high}]"
         unit = f" {METRICS[self.of].unit}".rstrip() if self.of in METRICS else ""
         said = ""
-        if interval and found.low is not None and found.high is not None:
+        if found.low is not None and found.high is not None:
             said = f" {interval_text(found.low + self.bound, found.high + self.bound)}"
         return f"{signed(found.mean + self.bound)}{unit}{said}"
 

@@ -81,6 +81,7 @@ def table(
     notes: Sequence[str] = (),
     blocks: Sequence[Sequence[str]] | None = None,
     folds: bool = True,
+    reasons_suffice: bool = False,
 ) -> Table | None:
     """Make a table with the rows that have something in a column; None where none has.
 
@@ -93,6 +94,7 @@ def table(
         notes: sentences under the table, behind the reasons of empty places.
         blocks: rows; those of the report, if left out.
         folds: whether rows that were not run are named in one line instead.
+        reasons_suffice: whether a table without any number is shown, for its reasons.
     """
     reasons = _Notes()
     # Every entry is made once: rows are compared with each other.
@@ -111,7 +113,8 @@ def table(
             )
             details.append([entry.detail or entry.why for entry in made])
     shown = [row for block in report.blocks for row in block]
-    if not any(text.partition(" ")[0] not in ("", MISSING) for line in cells for text in line):
+    known = any(text.partition(" ")[0] not in ("", MISSING) for line in cells for text in line)
+    if not cells or not (known or reasons_suffice):
         return None
     heads = pd.MultiIndex.from_tuples([(c.group, c.head) for c in columns], names=_HEADS)
     best = BOLD if any(column.best for column in columns) else ""
@@ -226,6 +229,7 @@ def scale_table(
         scale_columns(report, role, entry, best),
         notes,
         folds=role in report.roles,
+        reasons_suffice=True,
     )
 
 
