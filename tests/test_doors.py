@@ -326,11 +326,10 @@ EXPERIMENT = '''
 
 from dataclasses import dataclass
 
-from harness.report.sections.base import SectionMaker
 from harness.report.model import Section
 from harness.report.sections.scores import ScoreTable
 from harness.report.tables import Entry, scale_table
-from harness.runs.experiment import Block, Experiment
+from harness.runs.experiment import Block, Experiment, SectionMaker
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,13 @@ The paper names none of its images. Only the images that are shown are measured.
 
 from __future__ import annotations
 
-from harness.report.sections.base import SectionMaker
 from harness.report.sections.crops import Crops
 from harness.report.sections.macs import MacsTable
 from harness.report.sections.maps import ExpertMaps
 from harness.report.sections.networks import Networks
 from harness.report.sections.scores import ScoreTable
 from harness.report.sections.shares import Shares
-from harness.runs.experiment import Block, Experiment
+from harness.runs.experiment import Block, Experiment, SectionMaker
 
 _SETS = ("DIV2K_valid", "Urban100")
 

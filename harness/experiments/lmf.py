@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from harness.published import Printed, claims
 from harness.report.data import Report
@@ -58,8 +59,6 @@ _COUNTS = Counts(
     unit=(_GIBI, "2^30 MACs"),
     note=_COUNTED,
 )
-_Saving = tuple[float, str]
-"""Percentage, and the row and scale that it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -69,74 +68,53 @@ class Saving:
     Attributes:
         words: what is saved.
         printed: the abstract's figure.
-        savings: lists those that follow from the counts; empty where no count tells.
+        which: 0 for parameters, 1 for MACs; None for a time, which no count tells.
+        limit: whether the part that grows with the square of the scale is compared.
     """
 
     words: str
     printed: Printed
-    savings: Callable[[Report], Iterator[_Saving]]
+    which: int | None
+    limit: bool = False
 
     def judge(self, report: Report) -> Iterator[Verdict]:
         """Compare the largest saving here; a smaller one decides nothing, as CiaoSR is not here."""
-        found = max(self.savings(report), default=None)
+        found = max(self._savings(report), default=None)
         if found is None:
             yield Verdict(self.words, self.printed.text, "", "not measured")
             return
-        percent, where = found
-        verdict = "holds" if percent >= self.printed.value else "not decided"
         note = f" ({self.printed.note})" if self.printed.note else ""
-        ours = f"at most {decimals(percent)} % ({where}); CiaoSR's decoder is not counted here"
-        yield Verdict(self.words, f"{self.printed.text}{note}", ours, verdict)  # type: ignore[arg-type]
+        ours = f"at most {decimals(found[0])} % ({found[1]}); CiaoSR's decoder is not counted here"
+        holds = found[0] >= self.printed.value
+        paper = f"{self.printed.text}{note}"
+        yield Verdict(self.words, paper, ours, "holds" if holds else "not decided")
+
+    def _savings(self, report: Report) -> Iterator[tuple[float, str]]:
+        """List percentages, each with its row and scale."""
+        for row in report.experiment.rows if self.which is not None else ():
+            names = (row, report.baseline(row))
+            counts = [self._counts(report, name) for name in names if name]
+            if len(counts) < 2 or None in (*counts[0], *counts[1]):
+                continue
+            pair = " against ".join(map(report.label, names))
+            places = [scale_text(scale) for scale in report.scales]
+            if self.limit:
+                counts, places = [[n[-1] - n[0]] for n in counts], ["in the limit of large scales"]
+            for own, base, place in zip(*counts, places, strict=True):
+                yield 100 * (1 - own / base), f"{pair}, {place}" if self.which else pair
+
+    def _counts(self, report: Report, row: str) -> list[Any]:
+        cells = (_COUNTS.cell(report, row, scale) for scale in report.scales)
+        return [_COUNTS.count(cell)[self.which or 0].counted for cell in cells]
 
 
-def _pairs(report: Report) -> Iterator[tuple[str, str, str]]:
-    """List (row, its baseline, both by name)."""
-    for row in report.experiment.rows:
-        base = report.baseline(row)
-        if base:
-            yield row, base, f"{report.label(row)} against {report.label(base)}"
-
-
-def _counted(report: Report, row: str, scale: float, which: int) -> int | None:
-    return _COUNTS.count(_COUNTS.cell(report, row, scale))[which].counted
-
-
-def _at_the_scales(which: int) -> Callable[[Report], Iterator[_Saving]]:
-    """Compute the savings of each row and scale; `which`: 0 for parameters, 1 for MACs."""
-
-    def savings(report: Report) -> Iterator[_Saving]:
-        for row, baseline, names in _pairs(report):
-            for scale in report.scales:
-                own, base = (_counted(report, r, scale, which) for r in (row, baseline))
-                if own is not None and base:
-                    yield (
-                        100 * (1 - own / base),
-                        f"{names}, {scale_text(scale)}" if which else names,
-                    )
-
-    return savings
-
-
-def _in_the_limit(report: Report) -> Iterator[_Saving]:
-    """Compute the savings in the part of the MACs that grows with the square of the scale."""
-    low, high = report.scales[0], report.scales[-1]
-    for row, baseline, names in _pairs(report):
-        ends = [_counted(report, r, s, 1) for r in (row, baseline) for s in (low, high)]
-        less, more, base_less, base_more = ends
-        if None not in ends and base_more != base_less:
-            share = (more - less) / (base_more - base_less)  # type: ignore[operator]
-            yield 100 * (1 - share), f"{names}, in the limit of large scales"
-
-
-_FOLLOW: dict[str, tuple[tuple[str, Callable[[Report], Iterator[_Saving]]], ...]] = {
+_FOLLOW: dict[str, tuple[tuple[str, int | None, bool], ...]] = {
     "compute_reduction_percent_max": (
-        ("LMF saves MACs of the decoder, at the scales of the figure", _at_the_scales(1)),
-        ("LMF saves MACs of the decoder, at any scale", _in_the_limit),
+        ("LMF saves MACs of the decoder, at the scales of the figure", 1, False),
+        ("LMF saves MACs of the decoder, at any scale", 1, True),
     ),
-    "params_saving_percent_max": (("LMF saves parameters of the decoder", _at_the_scales(0)),),
-    "inference_speedup_max": (
-        ("LMF is faster (a time, which no count tells)", lambda _: iter(())),
-    ),
+    "params_saving_percent_max": (("LMF saves parameters of the decoder", 0, False),),
+    "inference_speedup_max": (("LMF is faster (a time, which no count tells)", None, False),),
 }
 
 EXPERIMENT = Experiment(
@@ -153,9 +131,9 @@ EXPERIMENT = Experiment(
     published=(("lmf_claims_figure.csv", "figure"),),
     published_rows=True,
     claims=tuple(
-        Saving(words, claim.printed, savings)
+        Saving(words, claim.printed, which, limit)
         for claim in claims("lmf_claims_figure.csv", "abstract")
-        for words, savings in _FOLLOW[claim.metric]
+        for words, which, limit in _FOLLOW[claim.metric]
     ),
     sections=(_COUNTS,),
 )

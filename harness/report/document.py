@@ -11,7 +11,6 @@ from harness.report import words
 from harness.report.claims import verdicts
 from harness.report.data import Report, distinct
 from harness.report.model import Document, Section, Table
-from harness.report.sections.base import makers
 from harness.report.text import phrase
 from harness.runs.experiment import Experiment, methods_of
 
@@ -23,7 +22,7 @@ def make(report: Report, folder: Path | None) -> Document:
         report: what was measured.
         folder: receives the files of figures; None to draw none.
     """
-    declared = makers(report.experiment)
+    declared = report.experiment.sections
     made = (section.make(report, folder) for section in declared)
     sections = [section for section in made if section is not None]
     if folder is None and any(section.draws for section in declared):

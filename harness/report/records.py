@@ -19,7 +19,6 @@ from harness.report import words
 from harness.report.claims import verdicts
 from harness.report.data import SOURCES, Cell, Report, interval_of
 from harness.report.frame import frame
-from harness.report.sections.base import makers
 from harness.report.sections.macs import percent_of_baseline
 from harness.report.text import phrase, sentences
 
@@ -60,7 +59,7 @@ def json_text(report: Report) -> str:
             name: of.setting and {**asdict(of.setting), "machine": dict(of.setting.machine)}
             for name, of in kinds.items()
         }
-    for section in makers(report.experiment):
+    for section in report.experiment.sections:
         document |= section.facts(report)
     document["records"] = list(_records(report))
     return json.dumps(_strict(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -86,7 +85,7 @@ def _records(report: Report) -> Iterator[dict[str, Any]]:
     for cell in (*report.cells.values(), *report.printed.values()):
         if cell.role not in sizes:
             yield _record(report, cell)
-    for section in makers(report.experiment):
+    for section in report.experiment.sections:
         for record in section.records(report):
             yield {**record, "profile": report.plan.profile}
 

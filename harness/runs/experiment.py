@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from baselines import parse
 from baselines.registry import FIXED_SCALES
@@ -65,25 +67,47 @@ class Block:
     name: str = ""
 
 
-class SectionMaker(Protocol):
-    """Part of a report (`harness.report.sections`), and what a run must measure for it.
+class SectionMaker(ABC):
+    """Part of a report; its fields are its settings in an experiment's declaration.
 
     Attributes:
-        metrics: names of metrics.
-        macs: whether MACs are worth counting where a network has no weights.
-        costs: whether latency and peak memory are measured.
-        sizes: sizes from `harness.data.sets.sizes.FIXED_SIZES` that MACs are counted at, on
-            networks of the published sizes.
+        macs: whether a run counts MACs also of networks without weights.
+        costs: whether a run measures latency and peak memory.
+        draws: whether it makes figures.
     """
 
+    macs: ClassVar[bool] = False
+    costs: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
+
     @property
-    def metrics(self) -> tuple[str, ...]: ...  # noqa: D102
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that a run measures for it."""
+        return ()
+
     @property
-    def macs(self) -> bool: ...  # noqa: D102
-    @property
-    def costs(self) -> bool: ...  # noqa: D102
-    @property
-    def sizes(self) -> tuple[str, ...]: ...  # noqa: D102
+    def sizes(self) -> tuple[str, ...]:
+        """Sizes from `FIXED_SIZES` that a run counts MACs at, on networks of published sizes."""
+        return ()
+
+    @abstractmethod
+    def make(self, report: Any, folder: Path | None) -> Any:
+        """Make tables and figures: a `harness.report.model.Section`; None if there is nothing.
+
+        Args:
+            report: what was measured (`harness.report.data.Report`).
+            folder: receives the files of figures; None to draw none.
+        """
+
+    def records(self, report: Any) -> Iterable[dict[str, Any]]:
+        """List what the section adds to the records of CSV and JSON."""
+        del report
+        return ()
+
+    def facts(self, report: Any) -> dict[str, Any]:
+        """Return what the section adds to JSON, by name."""
+        del report
+        return {}
 
 
 @dataclass(frozen=True)

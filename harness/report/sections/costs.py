@@ -12,8 +12,8 @@ from harness.report import words
 from harness.report.costs import Measured, mebibytes, memory_in_words, milliseconds, quartiles
 from harness.report.data import Report
 from harness.report.model import Section, Table
-from harness.report.sections.base import SectionMaker
 from harness.report.tables import Entry, by_scale, table
+from harness.runs.experiment import SectionMaker
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,6 @@ class Latency(SectionMaker):
     costs: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Make the table."""
-        del folder
         measured = report.costs.latency
         calls = sorted({len(row["values"]) for row in measured.rows.values()})
         notes = [
@@ -46,8 +44,6 @@ class Memory(SectionMaker):
     costs: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Make the table."""
-        del folder
         measured = report.costs.memory
         kind = measured.setting.memory_kind if measured.setting else ""
         notes = [

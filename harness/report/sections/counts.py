@@ -14,10 +14,9 @@ from harness.report import words
 from harness.report.data import Cell, Report
 from harness.report.model import Section, Table
 from harness.report.paper import others, paper_system
-from harness.report.sections.base import SectionMaker
 from harness.report.tables import Column, Entry, by_scale, table
 from harness.report.text import decimals, scale_text, signed
-from harness.runs.experiment import methods_of
+from harness.runs.experiment import SectionMaker, methods_of
 
 Part = Literal["all", "decoder", "upsampler"]
 EQUAL, IN_RANGE = "equal", "in range"
@@ -132,8 +131,6 @@ class Counts(SectionMaker):
         return (self.size,)
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Make the two tables."""
-        del folder
         found = [table for table in (self._parameters(report), self._macs(report)) if table]
         title = f"Counts{_PARTS[self.part]}"
         return Section(f"counts-{self.part}", title, words.COUNTED, tuple(found)) if found else None

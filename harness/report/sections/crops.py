@@ -17,9 +17,9 @@ from harness.report import charts
 from harness.report.charts import PAGE_WIDTH
 from harness.report.data import Report
 from harness.report.model import Figure, Section
-from harness.report.sections.base import SectionMaker
 from harness.report.sections.pictures import picture, show, without_samples
 from harness.report.text import decimals, scale_text
+from harness.runs.experiment import SectionMaker
 
 _COLUMNS = 6
 _TEXT = 0.24
@@ -33,7 +33,6 @@ class Crops(SectionMaker):
     draws: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Draw every sample."""
         title = "Crops"
         if not report.samples:
             return Section("crops", title, without_samples(report))

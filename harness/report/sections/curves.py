@@ -15,8 +15,7 @@ from harness.report import charts, words
 from harness.report.charts import COLUMN_WIDTH, Group, Look, points
 from harness.report.data import Report
 from harness.report.model import Figure, Section
-from harness.report.sections.base import SectionMaker
-from harness.runs.experiment import Block
+from harness.runs.experiment import Block, SectionMaker
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,6 @@ class Curves(SectionMaker):
     draws: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Draw every curve that there are numbers for."""
         if folder is None:
             return None
         found = [

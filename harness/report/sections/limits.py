@@ -11,11 +11,10 @@ from typing import Any
 from harness.report import words
 from harness.report.data import Report
 from harness.report.model import Section
-from harness.report.sections.base import SectionMaker
 from harness.report.systems import System, system
 from harness.report.tables import Column, Entry, table
 from harness.report.text import MISSING, listing, scale_text, scales_text
-from harness.runs.experiment import IN_SCALE, Block
+from harness.runs.experiment import IN_SCALE, Block, SectionMaker
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,6 @@ class Limits(SectionMaker):
     """Table of scales, models and their parameters, and sentences on what cannot be done."""
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Make the table and the sentences."""
-        del folder
 
         def column(head: str, text: Callable[[System], str]) -> Column:
             return Column("", head, lambda row: Entry(text(system(report, row))))

@@ -12,9 +12,9 @@ from baselines import parse
 from harness.report import words
 from harness.report.data import Cell, Report
 from harness.report.model import Section, Table
-from harness.report.sections.base import SectionMaker
 from harness.report.tables import Entry, number, scale_table
 from harness.report.text import UNITS, decimals, sentences, signed, unit_of
+from harness.runs.experiment import SectionMaker
 
 _EXECUTED = (
     "What our engine computes for the same pixels, LTE's estimators included: what the queries of "
@@ -39,8 +39,6 @@ class MacsTable(SectionMaker):
     macs: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Make the tables of each set."""
-        del folder
         made = [table for role in report.roles for table in self._of_role(report, role)]
         found = tuple(table for table in made if table is not None)
         return Section("macs", "MACs", tables=found) if found else None
@@ -83,8 +81,6 @@ class OtherMacs(SectionMaker):
     macs: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Make the tables of each set."""
-        del folder
         parts = {
             "encoder": ("MACs of the encoder", ""),
             "estimator": (

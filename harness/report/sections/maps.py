@@ -20,9 +20,9 @@ from harness.report import charts
 from harness.report.charts import PAGE_WIDTH
 from harness.report.data import Report
 from harness.report.model import Figure, Section
-from harness.report.sections.base import SectionMaker
 from harness.report.sections.pictures import picture, show, without_samples
 from harness.report.text import scale_text
+from harness.runs.experiment import SectionMaker
 
 _MOST = 4
 """Largest number of maps beside each other."""
@@ -37,7 +37,6 @@ class ExpertMaps(SectionMaker):
     draws: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Draw the map at the smallest scale (the finest) of each image; of a figure, all."""
         title = "Expert maps"
         if not report.samples:
             return Section("maps", title, without_samples(report))

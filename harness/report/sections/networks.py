@@ -9,9 +9,9 @@ from pathlib import Path
 from harness.report import words
 from harness.report.data import Report
 from harness.report.model import Section
-from harness.report.sections.base import SectionMaker
 from harness.report.tables import Column, Entry, role_key, table
 from harness.report.text import MISSING
+from harness.runs.experiment import SectionMaker
 
 _COLUMNS = {
     "Parameters": "parameters",
@@ -28,8 +28,6 @@ class Networks(SectionMaker):
     """Table of parameters, training and machine of every method."""
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Make the table of each set."""
-        del folder
         made = [
             table(
                 report,

@@ -11,13 +11,12 @@ from harness.report import words
 from harness.report.costs import mebibytes, memory_in_words, milliseconds, quartiles
 from harness.report.data import Report
 from harness.report.model import Section
-from harness.report.sections.base import SectionMaker
 from harness.report.sections.costs import cost_entry
 from harness.report.sections.limits import count
 from harness.report.systems import parameters_at, system
 from harness.report.tables import Column, Entry, number, role_key, table
 from harness.report.text import decimals, scale_text, sentences, unit_of
-from harness.runs.experiment import IN_SCALE
+from harness.runs.experiment import IN_SCALE, SectionMaker
 
 _IMAGES = "mean per image"
 
@@ -30,8 +29,6 @@ class Overview(SectionMaker):
     costs: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Make the table of each set."""
-        del folder
         scale = reference_scale(report)
         made = [
             table(

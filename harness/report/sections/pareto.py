@@ -20,9 +20,8 @@ from harness.report import charts, words
 from harness.report.charts import PAGE_WIDTH, Group, Look
 from harness.report.data import Report
 from harness.report.model import Figure, Section
-from harness.report.sections.base import SectionMaker
 from harness.report.text import decimals, scale_text, scales_text, sentences
-from harness.runs.experiment import IN_SCALE
+from harness.runs.experiment import IN_SCALE, SectionMaker
 
 _COLUMNS = 3
 _PANEL_HEIGHT = 1.75
@@ -37,7 +36,6 @@ class Pareto(SectionMaker):
     draws: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Draw what there are points for."""
         if folder is None:
             return None
         drawn = [

@@ -12,9 +12,9 @@ from harness.metrics import METRICS, Metric
 from harness.report import words
 from harness.report.data import Cell, Report, interval_of
 from harness.report.model import Section, Table
-from harness.report.sections.base import SectionMaker
 from harness.report.tables import Entry, number, scale_table
 from harness.report.text import decimals, interval_text, scale_text, sentences, signed
+from harness.runs.experiment import SectionMaker
 
 _DECIDED = (
     f"Mean difference of each image to the method's own baseline, with its {CONFIDENCE:.0%} "
@@ -42,8 +42,6 @@ class ScoreTable(SectionMaker):
         return (self.name,)
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Make a table of means and one of differences for each set of the paper."""
-        del folder
         metric = METRICS[self.name]
         tables = []
         for role in report.shown_roles:

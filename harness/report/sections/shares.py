@@ -7,9 +7,9 @@ from pathlib import Path
 
 from harness.report.data import Cell, Report
 from harness.report.model import Section
-from harness.report.sections.base import SectionMaker
 from harness.report.tables import Entry, scale_table
 from harness.report.text import decimals
+from harness.runs.experiment import SectionMaker
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,6 @@ class Shares(SectionMaker):
     """Table of expert shares, the shallowest expert first."""
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        """Make the table of each set."""
-        del folder
         title = "Expert shares, % of latent-code queries"
         note = (
             "Share of each expert, the shallowest first; their depths stand in front. SeemoRe: "
