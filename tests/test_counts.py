@@ -108,7 +108,7 @@ def test_the_report_in_every_format(folder):
     reports = folder / "reports"
     text = (reports / "lmf-costs.md").read_text()
     rows = lines(text, "Parameters behind the encoder")
-    assert ["EDSR-LIIF", "346,883", "346883, equal", "0.35 M, equal"] in rows
+    assert ["EDSR-LIIF", "346,883", "346,883, equal", "0.35 M, equal"] in rows
     # The pairs stay together, the paper's others stand behind EDSR's, as in the figure.
     assert [row[0] for row in rows[3:10]] == [
         *("EDSR-LIIF", "EDSR-LM-LIIF", "EDSR-LTE", "EDSR-LM-LTE"),

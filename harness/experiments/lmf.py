@@ -79,7 +79,7 @@ class Saving:
 
     def judge(self, report: Report) -> Iterator[Verdict]:
         """Compare the largest saving here; a smaller one decides nothing, as CiaoSR is not here."""
-        found = max(self._savings(report), default=None)
+        found = max(self._savings(report), default=None, key=lambda saving: saving[0])
         if found is None:
             yield Verdict(self.words, self.printed.text, "", "not measured")
             return

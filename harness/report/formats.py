@@ -137,11 +137,12 @@ def _note(note: str) -> str:
 
 def _markdown_cell(text: str, mark: str) -> str:
     number, beside = _parts(text)
-    shown = _shown(number)
+    shown, space, rest = _shown(number).partition(" ")
     if mark == "best":
         shown = f"**{shown}**"
     elif mark == "second":
         shown = f"<u>{shown}</u>"
+    shown += space + rest
     letter = re.sub(r"\((.*)\)", lambda f: f"({escaping.markdown(f[1])})", beside)
     return f"{shown} {letter}".strip()
 
@@ -249,7 +250,8 @@ def _latex_cell(text: str, mark: str) -> str:
     }
     number, beside = _parts(text)
     letter, _, paper = beside.partition("(")
-    shown = wrap.get(mark, str)(escape(number))
+    first, space, rest = escape(number).partition(" ")
+    shown = wrap.get(mark, str)(first) + space + rest
     if letter.strip():
         shown += rf"\textsuperscript{{{letter.strip()[1:-1]}}}"
     return shown + (rf" {{\tiny({escape(paper)}}}" if paper else "")

@@ -163,7 +163,7 @@ class Counts(SectionMaker):
 
     def records(self, report: Report) -> Iterator[dict[str, Any]]:
         """List each count, with the published figures beside it."""
-        for row in (row for block in report.blocks for row in block):
+        for row in (*report.experiment.rows, *others(report.experiment)):
             for scale in report.scales:
                 cell = self.cell(report, row, scale)
                 parameters, macs = self.count(cell)
