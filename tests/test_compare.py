@@ -416,7 +416,7 @@ def test_costs_are_medians_with_quartiles(tmp_path):
     assert [cell.partition(" ")[0] for cell in found] == ["12.0", "18.0", "24.0"]
     assert found[0] == "12.0 [11.4\N{EN DASH}13.8]"
     (memory,) = [r for r in lines(text, "Peak memory (MiB)") if r[0] == "LIIF"]
-    assert memory[1] == "6.0"
+    assert memory[1] == "<u>6.0</u>"
     assert "Load of the machine before the measurements: 0.25 to 0.25, on 2 cores" in text
 
 
