@@ -163,8 +163,8 @@ class Counts(SectionMaker):
 
     def records(self, report: Report) -> Iterator[dict[str, Any]]:
         """List each count, with the published figures beside it."""
-        for row in (*report.experiment.rows, *others(report.experiment)):
-            for scale in report.scales:
+        for scale in report.scales:
+            for row in (*report.experiment.rows, *others(report.experiment)):
                 cell = self.cell(report, row, scale)
                 parameters, macs = self.count(cell)
                 other = report.is_other(row)
