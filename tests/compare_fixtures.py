@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from report_fixtures import PLAN, ROLE, STAND_IN, cell_path, made_up_row
+from report_fixtures import PLAN, ROLE, SUBSTITUTE, cell_path, made_up_row
 
 from baselines import parse
 from harness.experiments import get
@@ -40,7 +40,7 @@ Edit = Callable[[Cost], Cost | None]
 def made_up_measurement(method: str, scale: float) -> Measurement:
     """As `made_up_row`, of any method: the later in the list, the better and the dearer."""
     place = PLACE[method]
-    row = made_up_row("edsr-liif", scale, 0, STAND_IN, 0)
+    row = made_up_row("edsr-liif", scale, 0, SUBSTITUTE, 0)
     fixed = not method.startswith("bicubic") and not parse(method).can_do(7)
     decoder = 0 if fixed or not place else round(1e10 * 1.3**place)
     return replace(
@@ -101,9 +101,9 @@ def write_comparison(root: Path, edit: Edit = unchanged) -> Path:
         for scale in (s for s in COMPARE.scales if parse(method).can_do(s)):
             measured = made_up_measurement(method, scale)
             cell = cell_path(measured)
-            cells.append(PlannedCell(method, ROLE, STAND_IN.dataset, scale, 0, str(cell)))
+            cells.append(PlannedCell(method, ROLE, SUBSTITUTE.dataset, scale, 0, str(cell)))
             row = asdict(measured)
-            rows = [{**row, "image": f"image{n}.png"} for n in range(STAND_IN.images)]
+            rows = [{**row, "image": f"image{n}.png"} for n in range(SUBSTITUTE.images)]
             _write(measurements_dir(root, "quick") / cell, rows)
             kinds: tuple[Kind, Kind] = ("latency", "memory")
             made = [made_up_cost(kind, method, scale) for kind in kinds]

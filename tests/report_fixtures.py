@@ -13,6 +13,7 @@ from skimage import data
 
 from harness.experiments import get
 from harness.measure.rows import CellFile, CellId, Measurement
+from harness.report import render, write_report
 from harness.runs.plan import (
     MethodNote,
     PlannedCell,
@@ -28,7 +29,7 @@ TABLE1 = get("table1")
 # As in the main job of the README; the other rows are left out of the run.
 METHODS = tuple(m for m in TABLE1.methods if m == "bicubic" or m.startswith("edsr"))
 ROLE = "DIV2K_valid"
-STAND_IN = RoleNote(ROLE, "made-up", "photographs & 100% invented numbers", 3, True)
+SUBSTITUTE = RoleNote(ROLE, "made-up", "photographs & 100% invented numbers", 3, True)
 GENUINE = RoleNote(ROLE, ROLE, "the set itself", 3, False)
 TRAINED = "12 made-up photographs."
 
@@ -41,7 +42,7 @@ PLAN = StoredPlan(
     networks="EDSR of 4 blocks and 32 features",
     schedule="300 steps of batch 8 in float32",
     created="2000-01-01T00:00:00",
-    roles=[STAND_IN],
+    roles=[SUBSTITUTE],
     cells=[],
     warnings=["Nothing of this was measured."],
     profile_settings={"steps": 300},
@@ -186,3 +187,15 @@ def write_sample(
     sample = {**about, **files, "scale": scale, "box": box, "methods": methods}
     (folder / "sample.json").write_text(json.dumps(sample), encoding="utf-8")
     return folder
+
+
+def rendered(root: Path, profile: str, experiment: str, fmt: str, **options: object) -> str:
+    """One format of a report, by the name of its experiment."""
+    return render(root, profile, get(experiment), fmt, **options)
+
+
+def reported(
+    root: Path, profile: str, experiment: str, *more: object, **options: object
+) -> list[Path]:
+    """Files of a report, by the name of its experiment."""
+    return write_report(root, profile, get(experiment), *more, **options)

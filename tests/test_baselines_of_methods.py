@@ -9,11 +9,10 @@ from report_fixtures import PLAN
 
 from baselines import parse
 from harness.experiments import Experiment, get
-from harness.report.aggregate import Report
-from harness.report.layout import Table
-from harness.report.macs import macs_table
-from harness.report.means import CellMean
-from harness.report.paper import others, paper_system, printed_fields
+from harness.report.data import Cell, Report
+from harness.report.model import Table
+from harness.report.paper import others, paper_system, printed_values
+from harness.report.sections.macs import MacsTable
 from harness.runs.plan import PlannedCell, RoleNote
 
 
@@ -42,8 +41,8 @@ def made_up(
     role = experiment.roles[0]
     note = RoleNote(role, role, "the set itself", 3, False)
     planned = [
-        PlannedCell(row, role, role, scale, 0, "")
-        for row in experiment.rows
+        PlannedCell(method, role, role, scale, 0, "")
+        for method in experiment.methods
         for scale in experiment.scales
     ]
     plan = replace(PLAN, roles=[note], cells=planned, stand_in=False, methods=[])
@@ -51,38 +50,45 @@ def made_up(
     cells = {}
     for row in experiment.rows:
         for scale in experiment.scales:
-            cell = CellMean(row, role, role, scale, False, (0,), 3)
+            printed = printed_values(experiment, paper_system(row), role, scale)
+            cell = Cell(row, role, role, scale, False, (0,), 3, printed=printed)
             if row in missing:
                 cell = replace(cell, missing="not measured (0 of 3 images)")
             else:
-                cell = replace(cell, images=3, metrics={"psnr": 30.0}, macs=counted[row])
-            named = paper_system(experiment, row)
-            cells[row, role, scale] = replace(
-                cell, **printed_fields(experiment, named, role, scale)
-            )
+                cell = replace(cell, images=3, means={"psnr": 30.0, "macs": counted[row]})
+            cells[row, role, scale] = cell
     printed = {
-        (row, role, scale): CellMean(row, role, "", scale, False, (), 0, missing="not ours")
+        (row, role, scale): Cell(row, role, "", scale, missing="not ours")
         for row in others(experiment)
         for scale in experiment.scales
     }
     return Report(experiment, plan, cells, (), printed), counted
 
 
-def percentages(report: Report, table: Table) -> dict[str, tuple[str, str]]:
-    """By row: the name of its line, and what stands in the first column."""
+def table(report: Report) -> Table | None:
+    """The table of percentages of the first set."""
+    section = MacsTable().make(report, None)
+    assert section is not None
+    return next((t for t in section.tables if t.key.startswith("macs-percent")), None)
+
+
+def percentages(report: Report) -> dict[str, tuple[str, str]]:
+    """By row: the name of its baseline, and what stands in the first column."""
     names = {report.label(row): row for row in report.experiment.rows}
-    found, row = {}, ""
-    for line in table.rows:
-        row = names.get(line.head[0], row)
-        if line.head[1].startswith("% of"):
-            found[row] = (line.head[1], line.cells[0].text)
+    found, shown = {}, table(report)
+    if shown is None:
+        return found
+    for (_, method), text in shown.cells.iloc[:, 0].items():
+        number, baseline = text.partition(" (")[0], shown.details.loc[(slice(None), method), :]
+        if number and not number.startswith("("):
+            found[names[method]] = (baseline.iloc[0, 0].removeprefix("of "), number)
     return found
 
 
-def over(*encoders: str, decoders: tuple[str, ...] = ("liif", "lte")) -> dict[str, tuple[str, str]]:
-    """Every MoEISR variant with the name and the row of its baseline."""
+def over(*encoders: str, decoders: tuple[str, ...] = ("liif", "lte")) -> dict[str, str]:
+    """Every MoEISR variant with the row of its baseline."""
     return {
-        f"{encoder}-moeisr-{decoder}-{variant}": (decoder.upper(), f"{encoder}-{decoder}")
+        f"{encoder}-moeisr-{decoder}-{variant}": f"{encoder}-{decoder}"
         for encoder in encoders
         for decoder in decoders
         for variant in ("s", "b")
@@ -93,42 +99,38 @@ DEPTHS = ("rdn-liif-4layer", "rdn-liif-3layer", "rdn-liif-2layer")
 EXPECTED = {
     "table1": over("edsr", "rdn", "swinir"),
     "table3": over("edsr", "rdn", "swinir"),
-    "table4": dict.fromkeys(
-        (*DEPTHS, *over("rdn", decoders=("liif",))), ("LIIF-5layer", "rdn-liif")
-    ),
+    "table4": dict.fromkeys((*DEPTHS, *over("rdn", decoders=("liif",))), "rdn-liif"),
     **{name: {} for name in ("table5", "figure1", "figure5", "controllable", "seemore-table1")},
     "figure3": over("rdn"),
     "figure4": over("rdn"),
     "compare": {
         **over("edsr", decoders=("liif", "lte", "ipe")),
-        "edsr-lmliif": ("LIIF", "edsr-liif"),
-        "edsr-lmlte": ("LTE", "edsr-lte"),
-        "edsr-igconv-plus": ("IGConv", "edsr-igconv"),
+        "edsr-lmliif": "edsr-liif",
+        "edsr-lmlte": "edsr-lte",
+        "edsr-igconv-plus": "edsr-igconv",
     },
-    "igconv-table2": {"edsr-large-igconv-plus": ("IGConv", "edsr-large-igconv")},
+    "igconv-table2": {"edsr-large-igconv-plus": "edsr-large-igconv"},
 }
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_percent_are_of_the_methods_own_baseline(name):
-    experiment = get(name)
-    report, counted = made_up(experiment)
-    found = percentages(report, macs_table(report, experiment.roles[0]))
-    assert found == {
-        row: (f"% of {named}", f"{100 * counted[row] / counted[base]:.1f}")
-        for row, (named, base) in EXPECTED[name].items()
+    report, counted = made_up(get(name))
+    assert percentages(report) == {
+        row: (report.label(base), f"{100 * counted[row] / counted[base]:.1f}")
+        for row, base in EXPECTED[name].items()
     }
 
 
 def test_there_are_none_of_what_was_not_measured():
-    experiment = get("figure3")
-    report, _ = made_up(experiment, missing=("rdn-liif",))
-    found = percentages(report, macs_table(report, experiment.roles[0]))
-    assert set(found) == {"rdn-moeisr-lte-s", "rdn-moeisr-lte-b"}
+    report, _ = made_up(get("figure3"), missing=("rdn-liif",))
+    assert set(percentages(report)) == {"rdn-moeisr-lte-s", "rdn-moeisr-lte-b"}
 
 
 def test_published_percentages_stay_beside_a_baseline_that_was_not_measured():
     report, _ = made_up(get("table3"), missing=("edsr-liif",))
-    table = macs_table(report, "Set14")
-    lines = {row.head[1] for row in table.rows}
-    assert {"published % of LIIF", "published % of LTE"} <= lines
+    shown = table(report)
+    assert shown is not None
+    cells = shown.cells.droplevel("block").iloc[:, 0]
+    assert cells["EDSR-MoEISR(LIIF)-b"] == "(68.5)"
+    assert cells["EDSR-MoEISR(LTE)-b"].endswith("(91.8)")

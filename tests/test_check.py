@@ -118,7 +118,10 @@ def findings(harness, *options: object) -> tuple[int, dict[str, list[str]], dict
 def test_unchanged_results_pass(accepted):
     out = accepted.good("check")
     assert "14 cells: 14 ok; tolerance 0.02 dB.\n" in out
-    assert out.startswith("Stand-in, not the paper's setting (profile quick): measured on made-up")
+    said = (
+        "Reduced setting and substitute data, not the paper's setting (profile quick): measured on"
+    )
+    assert out.startswith(said)
     assert "edsr-liif" not in out
     assert accepted.good("check", "table1", "--all").count("edsr-liif") == 2
 
@@ -575,7 +578,7 @@ def test_junit(accepted):
     assert (failure.get("type"), "0.0500 dB" in str(failure.get("message"))) == ("drop", True)
     assert sum(case.find("skipped") is not None for case in cases) == 7
     properties = {p.get("name"): p.get("value") for p in suite.iter("property")}
-    assert "Stand-in" in str(properties["provenance"])
+    assert "Reduced setting" in str(properties["provenance"])
     assert len({(c.get("classname"), c.get("name")) for c in cases}) == 21
 
 
@@ -651,7 +654,7 @@ def test_github(accepted, monkeypatch):
 def test_json(accepted):
     content = strict(accepted.good("check", "--json", "--tolerance", 0.03))
     assert (content["passed"], content["tolerance"], len(content["findings"])) == (True, 0.03, 14)
-    assert content["provenance"][0].startswith("Stand-in")
+    assert content["provenance"][0].startswith("Reduced setting")
     assert content["findings"][0]["change"] == 0
 
 

@@ -429,7 +429,9 @@ EVAL = ("eval", *LM, "--dataset", "DIV2K_valid", *DATA)
 
 def test_tables_are_made_and_used(here, harness):
     out = harness.good(*MAKE, "-o", "t.json")
-    assert "STAND-IN for all of DIV2K's training set: DIV2K_train (4 images; ONLY 4 of" in out
+    assert (
+        "SUBSTITUTE DATA for all of DIV2K's training set: DIV2K_train (4 images; ONLY 4 of" in out
+    )
     stored = load_tables(here / "t.json")
     assert stored.checkpoint == open_subject(here / "lm.pt", torch.device("cpu")).checkpoint
     assert (stored.mse, stored.method) == (1e-6, "edsr-lmliif")
@@ -453,7 +455,7 @@ def test_tables_are_made_and_used(here, harness):
     notes = "\n".join(found["notes"])
     assert "x4: rendered plainly; CMSR is for scales above x4" in notes
     assert "x18: no table reaches so far; that of x12 is used" in notes
-    assert "a STAND-IN" in notes
+    assert "SUBSTITUTE DATA" in notes
     printed = harness.good(*EVAL, *scales, "--cmsr", "t.json")
     assert "CMSR 1e-06" in printed
     assert "saving" in printed

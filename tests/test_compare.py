@@ -29,7 +29,7 @@ from compare_fixtures import (
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from report_fixtures import write_results
+from report_fixtures import rendered, reported, write_results
 from tiny import PROFILE, Harness, write_data, write_profile
 
 import baselines
@@ -44,12 +44,11 @@ from harness.measure.rows import CellFile
 from harness.profiling import latency
 from harness.profiling.cost_rows import Cost, costs_dir, stored_rows
 from harness.profiling.peak_memory import MemoryCase, Peak, peaks
-from harness.report import ALL_FORMATS, render, write_report
-from harness.report.aggregate import load_report
-from harness.report.front import pareto_front
-from harness.report.labels import Rectangle, around, place
-from harness.report.limits import limits
-from harness.report.pareto import family_looks, panel_scales, round_ticks
+from harness.report import ALL_FORMATS
+from harness.report.charts import looks
+from harness.report.data import load_report
+from harness.report.sections.limits import limits
+from harness.report.sections.pareto import panel_scales, pareto_front
 from harness.report.text import MISSING, TIMES
 from harness.runs import costs
 
@@ -80,16 +79,18 @@ def test_the_scales_of_rows():
     assert method_at("edsr-xN", 2.5) is None
 
 
-def test_every_family_has_a_name_and_a_look_of_its_own(tmp_path):
-    names = [block.name for block in COMPARE.blocks]
-    assert all(names)
-    looks = family_looks(load_report(write_comparison(tmp_path), "quick", "compare"))
-    assert list(looks) == names
-    assert len({look.marker for look in looks.values()}) == len(names)
-    assert len({tuple(look.color) for look in looks.values()}) == len(names)
+def test_every_method_has_a_look_of_its_own(tmp_path):
+    assert all(block.name for block in COMPARE.blocks)
+    found = looks(load_report(write_comparison(tmp_path), "quick", COMPARE))
+    assert list(found) == list(COMPARE.rows)
+    assert len(set(found.values())) == len(found)
+    # The same in every figure: a method keeps its colour and marker beside others.
+    other = looks(load_report(write_results(tmp_path), "quick", experiments.get("table1")))
+    for method in ("edsr-liif", "edsr-moeisr-liif-s", "edsr-lte", "bicubic"):
+        assert found[method] == other[method]
 
 
-# Pareto fronts, labels, ticks
+# Pareto fronts
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12))
@@ -104,38 +105,6 @@ def test_the_front_is_what_nothing_dominates(points: list[tuple[float, float]]):
     assert len(front) == len(set(front))
     assert set(front) == expected
     assert [points[i] for i in front] == sorted(points[i] for i in expected)
-
-
-def test_labels_lie_beside_their_points_and_cover_nothing():
-    anchors = [(30.0 + 9 * i, 30.0 + 7 * (i % 3)) for i in range(8)]
-    sizes = [(12.0, 5.0)] * len(anchors)
-    points = [around(anchor, 4, 4) for anchor in anchors]
-    frame = Rectangle(0, 0, 150, 80)
-    boxes = place(anchors, sizes, points, frame, least=3)
-    for one, other in itertools.combinations([*boxes, *points], 2):
-        if one in boxes or other in boxes:
-            assert one.common(other) == 0
-    for (x, y), box in zip(anchors, boxes, strict=True):
-        assert box.common(frame) == pytest.approx(box.area) == pytest.approx(60)
-        assert abs(box.centre[0] - x) < 30
-        assert abs(box.centre[1] - y) < 30
-
-
-def test_labels_without_room_cover_the_least():
-    (box,) = place([(5, 5)], [(8, 4)], [Rectangle(0, 0, 10, 5)], Rectangle(0, 0, 10, 10), least=1)
-    assert box.common(Rectangle(0, 0, 10, 5)) == 0
-    (box,) = place([(5, 5)], [(80, 40)], [], Rectangle(0, 0, 10, 10), least=1)
-    assert box.area == 3200
-
-
-@pytest.mark.parametrize(
-    ("low", "high"), [(1.2e9, 4e10), (3e-3, 0.2), (45e6, 90e6), (0.02, 0.95), (8, 600)]
-)
-def test_ticks_are_round_and_have_room(low, high):
-    ticks = round_ticks(low, high)
-    assert 1 <= len(ticks) <= 5
-    assert all(low <= tick <= high for tick in ticks)
-    assert {f"{tick:e}"[0] for tick in ticks} <= set("12357")
 
 
 # From start to end
@@ -185,7 +154,8 @@ def test_from_training_to_the_page(job, harness: Harness):
             assert f"trained for {TIMES}2, {TIMES}3, {TIMES}4 only" in empty[key]
     assert "not trained" in found["edsr-ipe", 2]["latency_missing"]
     figures = {path.name for path in Path("reports/tiny/compare/figures").iterdir()}
-    assert figures == {f"{n}.{s}" for n in ("pareto", "pareto_latency") for s in ("png", "pdf")}
+    names, suffixes = ("pareto_macs", "pareto_latency"), ("png", "pdf", "txt")
+    assert figures == {f"{name}.{suffix}" for name in names for suffix in suffixes}
     # Nothing is done twice, and the report is the same, byte for byte.
     page = Path("reports/tiny/compare.html").read_bytes()
     status, _, err = harness(*job)
@@ -418,13 +388,13 @@ def drop(row: Cost) -> None:
 
 def report_of(root: Path, edit: Edit = unchanged) -> dict[tuple[str, float], dict[str, Any]]:
     write_comparison(root, edit)
-    document = json.loads(render(root, "quick", "compare", "json"))
+    document = json.loads(rendered(root, "quick", "compare", "json"))
     return {(r["method"], r["scale"]): r for r in document["records"]}
 
 
 def lines(text: str, title: str) -> list[list[str]]:
     """Cells of a Markdown table."""
-    section = text[text.index(f"## {title}") :].split("\n## ", maxsplit=1)[0]
+    section = text[text.index(f"### {title}") :].split("\n##", maxsplit=1)[0]
     return [
         [cell.strip() for cell in row.split("|")[1:-1]]
         for row in section.splitlines()
@@ -440,11 +410,13 @@ def test_costs_are_medians_with_quartiles(tmp_path):
     low, high = record["latency_quartiles_s"]
     assert row.values[0] < low < record["latency_s"] < high < row.values[2]
     assert record["peak_memory_bytes"] == made_up_cost("memory", "edsr-liif", 4).values[0]
-    text = render(tmp_path, "quick", "compare", "markdown")
+    text = rendered(tmp_path, "quick", "compare", "markdown")
     (latency,) = [r for r in lines(text, "Latency (ms)") if r[0] == "LIIF"]
-    assert latency[1:5] == ["median", "12.0", "18.0", "24.0"]
+    found = [re.sub(r"</?u>|\*", "", cell) for cell in latency[1:4]]
+    assert [cell.partition(" ")[0] for cell in found] == ["12.0", "18.0", "24.0"]
+    assert found[0] == "12.0 [11.4\N{EN DASH}13.8]"
     (memory,) = [r for r in lines(text, "Peak memory (MiB)") if r[0] == "LIIF"]
-    assert memory[2] == "6.0"
+    assert memory[1] == "<u>6.0</u>"
     assert "Load of the machine before the measurements: 0.25 to 0.25, on 2 cores" in text
 
 
@@ -453,7 +425,7 @@ def test_the_last_of_several_measurements_counts(tmp_path):
     path = costs_dir(tmp_path, "quick") / cost_path(made_up_cost("latency", "edsr-liif", 4))
     newer = replace(made_up_cost("latency", "edsr-liif", 4), values=[5.0])
     path.write_text(path.read_text() + json.dumps(asdict(newer)) + "\n")
-    report = load_report(tmp_path, "quick", "compare")
+    report = load_report(tmp_path, "quick", COMPARE)
     value = report.costs.latency.at("edsr-liif", 4)
     assert value is not None
     assert value.median == value.low == 5.0
@@ -482,7 +454,7 @@ def test_costs_of_different_machines_or_settings_are_not_mixed(change, tmp_path)
         for key in ("latency_missing", "peak_memory_missing"):
             assert record[key].startswith(why)
         assert found["edsr-liif", scale]["latency_s"] is not None
-    text = render(tmp_path, "quick", "compare", "markdown")
+    text = rendered(tmp_path, "quick", "compare", "markdown")
     assert why in text
     # Without it, which one is fastest is not known.
     assert not any("**" in cell for row in lines(text, "Latency (ms)") for cell in row)
@@ -540,7 +512,7 @@ def test_damaged_costs_are_refused(row, tmp_path):
     path = costs_dir(tmp_path, "quick") / cost_path(made_up_cost("latency", "edsr-liif", 4))
     path.write_text(path.read_text() + row + "\n")
     with pytest.raises(HarnessError, match="is damaged"):
-        render(tmp_path, "quick", "compare", "markdown")
+        rendered(tmp_path, "quick", "compare", "markdown")
     with pytest.raises(HarnessError, match="is damaged"):
         stored_rows(CellFile(path, Cost))
 
@@ -581,11 +553,11 @@ def test_what_was_not_timed_in_turns_is_said(tmp_path):
     write_comparison(
         tmp_path, only(lambda r: (r.kind, r.method, r.scale) == ("latency", "edsr-lte", 8), alone)
     )
-    text = render(tmp_path, "quick", "compare", "markdown")
+    text = rendered(tmp_path, "quick", "compare", "markdown")
     apart = f"NOT all of {TIMES}8 were timed in interleaved runs"
-    assert apart in text[text.index("## Latency") :]
-    assert apart not in text[: text.index("## Latency")], "the overview is of another scale"
-    write_report(tmp_path, "quick", "compare", tmp_path / "out", ["json"])
+    assert apart in text[text.index("## Latency\n") :]
+    assert apart not in text[: text.index("## Latency\n")], "the overview is of another scale"
+    reported(tmp_path, "quick", "compare", tmp_path / "out", ["json"])
     with Image.open(tmp_path / "out/compare/figures/pareto_latency.png") as image:
         assert apart in image.info["Description"]
 
@@ -599,23 +571,24 @@ def test_costs_that_are_missing_have_a_reason(tmp_path):
 def test_rows_of_another_cell_are_refused(tmp_path):
     write_comparison(tmp_path, lambda row: replace(row, method="edsr-liif"))
     with pytest.raises(HarnessError, match="costs of another cell"):
-        render(tmp_path, "quick", "compare", "json")
+        rendered(tmp_path, "quick", "compare", "json")
 
 
 def test_no_cell_is_silently_empty(tmp_path):
     """Every dash in a line of measured values has a mark, and every mark its note."""
     write_comparison(tmp_path)
-    text = render(tmp_path, "quick", "compare", "markdown")
+    text = rendered(tmp_path, "quick", "compare", "markdown")
     for title in ("PSNR (dB)", "Latency (ms)", "Peak memory (MiB)"):
-        cells = [c for r in lines(text, title) if r[1] != "quartiles" for c in r[2:]]
+        cells = [cell for row in lines(text, title) for cell in row[1:]]
         empty = [cell for cell in cells if cell.startswith(MISSING)]
         able = [row for row in COMPARE.rows if row != LEFT_OUT]
         unable = [s for row in able for s in COMPARE.scales if method_at(row, s) is None]
-        assert len(empty) == len(unable) + len(COMPARE.scales)
+        assert len(empty) == len(unable)
         for cell in empty:
             mark = cell.removeprefix(MISSING).strip()
             assert re.fullmatch(r"\[\w\]", mark)
             assert f"- {mark} " in text
+    assert "Not run: MetaSR." in text
     mark = next(r for r in lines(text, "PSNR (dB)") if r[0] == "EDSR-baseline")[-1].removeprefix(
         MISSING
     )
@@ -624,16 +597,15 @@ def test_no_cell_is_silently_empty(tmp_path):
     assert note in text
 
 
-def test_the_best_of_a_column_is_bold_among_those_that_can_do_the_scale(tmp_path, monkeypatch):
-    blocks = [replace(b, methods=tuple(m for m in b.methods if m != LEFT_OUT)) for b in SYSTEMS]
-    complete = replace(COMPARE, blocks=tuple(b for b in blocks if b.methods))
-    monkeypatch.setitem(experiments.EXPERIMENTS, "compare", complete)
+def test_the_best_of_a_column_is_bold_among_those_that_can_do_the_scale(tmp_path):
     write_comparison(tmp_path)
-    text = render(tmp_path, "quick", "compare", "markdown")
-    psnr = [row for row in lines(text, "PSNR (dB)") if row[1] == "measured"]
-    best = {n: row[0] for row in psnr for n, cell in enumerate(row[2:]) if "**" in cell}
+    text = rendered(tmp_path, "quick", "compare", "markdown")
+    psnr = lines(text, "PSNR (dB)")
+    best = {n: row[0] for row in psnr for n, cell in enumerate(row[1:]) if "**" in cell}
     assert list(map(best.get, range(6))) == ["IGConv+"] * 3 + ["LM-LTE"] * 3
-    latency = {row[0]: row[2:] for row in lines(text, "Latency (ms)") if row[1] == "median"}
+    second = {n: row[0] for row in psnr for n, cell in enumerate(row[1:]) if "<u>" in cell}
+    assert list(map(second.get, range(6))) == ["IGConv"] * 3 + ["LM-LIIF"] * 3
+    latency = {row[0]: row[1:] for row in lines(text, "Latency (ms)")}
     assert ["**" in cell for cell in latency["EDSR-baseline"]] == [True] * 3 + [False] * 3
     assert ["**" in cell for cell in latency["LIIF"]] == [False] * 3 + [True] * 3
     assert not any("**" in cell for cell in latency["bicubic"])
@@ -643,7 +615,7 @@ def test_the_best_of_a_column_is_bold_among_those_that_can_do_the_scale(tmp_path
 
 
 def test_what_each_cannot_do_follows_from_the_systems(tmp_path):
-    report = load_report(write_comparison(tmp_path), "quick", "compare")
+    report = load_report(write_comparison(tmp_path), "quick", COMPARE)
     found = limits(report)
     assert len(found) == 1 + len(SYSTEMS)
     bicubic, fixed, metasr, liif, lte, ipe, lmf, seemore, igconv = found
@@ -664,7 +636,7 @@ def test_what_each_cannot_do_follows_from_the_systems(tmp_path):
     assert "any scale from one model" in liif
     assert "what MoEISR(LIIF)-s and MoEISR(LIIF)-b cost depends on the image" in liif
     for fmt in set(ALL_FORMATS) - {"csv"}:
-        text = render(tmp_path, "quick", "compare", fmt)
+        text = rendered(tmp_path, "quick", "compare", fmt)
         assert "one model for each scale, 3 to train and to keep" in text
 
 
@@ -672,21 +644,21 @@ def test_a_family_that_is_added_by_its_line_is_everywhere(tmp_path, monkeypatch)
     added = replace(COMPARE, blocks=(*SYSTEMS, Block(("rdn-xN", "rdn-x4"), name="added")))
     monkeypatch.setitem(experiments.EXPERIMENTS, "compare", added)
     write_comparison(tmp_path)
-    report = load_report(tmp_path, "quick", "compare")
+    report = load_report(tmp_path, "quick", added)
     sentences = [sentence for sentence in limits(report) if sentence.startswith("Added")]
     assert len(sentences) == 2  # two rows that cannot do the same
     assert f"{TIMES}4 only" in sentences[1]
     assert "one model does them all" not in sentences[1]
     assert report.at("rdn-x4", "DIV2K_valid", 2).missing == f"trained for {TIMES}4 only"
-    text = render(tmp_path, "quick", "compare", "markdown")
+    text = rendered(tmp_path, "quick", "compare", "markdown")
     assert [row[0] for row in lines(text, "Scales and models")].count("EDSR-baseline") == 3
 
 
 @pytest.mark.parametrize("fmt", ALL_FORMATS)
-def test_every_format_has_the_costs_and_says_stand_in(fmt, tmp_path):
+def test_every_format_has_the_costs_and_says_what_is_reduced(fmt, tmp_path):
     write_comparison(tmp_path)
-    text = render(tmp_path, "quick", "compare", fmt)
-    assert "Stand-in, not the paper" in text
+    text = rendered(tmp_path, "quick", "compare", fmt)
+    assert "educed setting" in text
     if fmt == "csv":
         rows = list(csv.DictReader(io.StringIO(text)))
         assert len(rows) == len(COMPARE.rows) * len(COMPARE.scales)
@@ -703,27 +675,27 @@ def test_every_format_has_the_costs_and_says_stand_in(fmt, tmp_path):
 
 def test_the_pareto_figures(tmp_path):
     root = write_comparison(tmp_path / "results")
-    write_report(root, "quick", "compare", tmp_path / "out", ["json"])
+    reported(root, "quick", "compare", tmp_path / "out", ["json"])
     folder = tmp_path / "out" / "compare" / "figures"
-    for name in ("pareto", "pareto_latency"):
+    for name in ("pareto_macs", "pareto_latency"):
         with Image.open(folder / f"{name}.png") as image:
             assert image.width == 1718  # two columns of a paper, at 240 dots per inch
-            assert "Stand-in, not the paper's setting" in image.info["Description"]
+            assert "not the paper's setting" in image.info["Description"]
         assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
-    report = load_report(root, "quick", "compare")
+    report = load_report(root, "quick", COMPARE)
     assert panel_scales(report) == [2, 3, 4, 6, 12]
 
 
 def test_without_costs_the_tables_and_the_figure_are_left_out(tmp_path):
     write_comparison(tmp_path / "results", drop)
-    text = render(tmp_path / "results", "quick", "compare", "markdown")
+    text = rendered(tmp_path / "results", "quick", "compare", "markdown")
     assert "## Latency" not in text
-    assert "## Scales and models" in text
-    write_report(tmp_path / "results", "quick", "compare", tmp_path / "out", ["json"])
+    assert "### Scales and models" in text
+    reported(tmp_path / "results", "quick", "compare", tmp_path / "out", ["json"])
     drawn = {p.name for p in (tmp_path / "out" / "compare" / "figures").glob("*.png")}
-    assert drawn == {"pareto.png"}
+    assert drawn == {"pareto_macs.png"}
 
 
 def test_other_experiments_have_no_costs(tmp_path):
-    text = render(write_results(tmp_path), "quick", "table1", "csv")
+    text = rendered(write_results(tmp_path), "quick", "table1", "csv")
     assert "latency" not in text

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from compare_fixtures import made_up_cost
-from report_fixtures import METHODS, PLAN, ROLE, STAND_IN, made_up_row, write_results
+from report_fixtures import METHODS, PLAN, ROLE, SUBSTITUTE, made_up_row, rendered, write_results
 
 from baselines import UnknownMethodError
 from harness.checkpoints.cmsr_table import (
@@ -40,7 +40,6 @@ from harness.measure.cmsr_scan import Scan, ScanRow, scanned
 from harness.measure.crops import MethodSample, Sample, load_samples
 from harness.measure.rows import CellFile, Measurement
 from harness.profiling.cost_rows import Cost
-from harness.report import render
 from harness.runs.make_plan import _earlier
 from harness.runs.plan import (
     PLAN_SCHEMA,
@@ -126,7 +125,7 @@ def damaged(data: bytes, seed: int) -> bytes:
 
 def rows_of(kind: type) -> list[Any]:
     if kind is Measurement:
-        return [made_up_row("edsr-moeisr-lte-s", 4, n, STAND_IN, 0) for n in range(3)]
+        return [made_up_row("edsr-moeisr-lte-s", 4, n, SUBSTITUTE, 0) for n in range(3)]
     if kind is Cost:
         return [made_up_cost(part, "edsr-liif", 4) for part in ("latency", "memory")]
     return [ScanRow(f"{n}.png", {"2": [(0, 0.25), (3, 1e-5)]}) for n in range(3)]
@@ -151,7 +150,7 @@ def read_cell(kind: type, folder: Path, seed: int) -> str:
 
 FULL = replace(
     PLAN,
-    cells=[PlannedCell(m, ROLE, STAND_IN.dataset, 2.0, 0, f"{m}.jsonl") for m in METHODS],
+    cells=[PlannedCell(m, ROLE, SUBSTITUTE.dataset, 2.0, 0, f"{m}.jsonl") for m in METHODS],
     methods=[MethodNote(m, "12 photographs", 12, False, "f00d") for m in METHODS],
     costs=[PlannedCost("edsr-liif", 2.0, 0, "cost.jsonl", [128, 96])],
     versions={"harness": "0.0.0"},
@@ -278,7 +277,7 @@ def test_rows_and_plans_without_checksums_end_in_a_message_at_worst(seed):
     path.write_bytes(other_value(path.read_bytes(), rng))
     try:
         for form in ("markdown", "json"):
-            render(Path("results"), PLAN.profile, PLAN.experiment, form)
+            rendered(Path("results"), PLAN.profile, PLAN.experiment, form)
     except (HarnessError, UnknownMethodError):
         pass  # one message each
 
@@ -288,7 +287,7 @@ def test_rows_and_plans_without_checksums_end_in_a_message_at_worst(seed):
 
 def test_rows_of_a_newer_version_are_refused():
     file = CellFile(Path("cell.jsonl"))
-    row = made_up_row("edsr-liif", 4, 0, STAND_IN, 0)
+    row = made_up_row("edsr-liif", 4, 0, SUBSTITUTE, 0)
     file.append(replace(row, schema=3, versions={"harness": "7.1"}))
     message = r"cell.jsonl, line 1, cannot be read: .* version 7.1 .* schema 3.*\nUse that version"
     with pytest.raises(HarnessError, match=message):
@@ -305,7 +304,7 @@ def test_rows_of_another_protocol_or_other_weights_are_refused():
         assert file.name != foreign.name
         file.write_bytes(foreign.read_bytes())
         with pytest.raises(HarnessError, match="rows of another cell"):
-            render(root, PLAN.profile, PLAN.experiment, "json")
+            rendered(root, PLAN.profile, PLAN.experiment, "json")
         shutil.rmtree(root)
         shutil.rmtree(other)
 
@@ -347,7 +346,7 @@ def test_a_plan_of_another_experiment_is_refused():
 
 def test_old_rows_and_plans_are_read():
     """Those without a checksum, and without the fields that came later."""
-    row = asdict(made_up_row("edsr-liif", 4, 0, STAND_IN, 0))
+    row = asdict(made_up_row("edsr-liif", 4, 0, SUBSTITUTE, 0))
     late = ("executed_macs", "cmsr", "cmsr_mse", "memory_mib", "least_encoder_macs", "kernel_macs")
     old = {key: value for key, value in row.items() if key not in late}
     Path("cell.jsonl").write_text(json.dumps(old) + "\n")

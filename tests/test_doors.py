@@ -1,4 +1,4 @@
-"""What a user adds is one file: a network of a new kind, one of its parts, a metric, a dataset."""
+"""What a user adds is one file: a network or a part of one, a metric, a dataset, an experiment."""
 
 # ruff: noqa: ARG002, ARG005  (the toy takes what the protocol hands over)
 
@@ -31,6 +31,8 @@ from harness import experiments, metrics
 from harness.data.sets import SPECS
 from harness.data.sets.base import Archive, DatasetSpec, Layout, from_folder
 from harness.measure.rows import flat
+from harness.report.sections.curves import Curves
+from harness.report.sections.scores import ScoreTable
 from harness.upscale.network import upscale
 
 
@@ -121,7 +123,7 @@ def test_a_new_kind_stands_in_a_table(splat, harness, tmp_path, monkeypatch):
         name="mine",
         blocks=(experiments.Block(("edsr-liif", "splat")),),
         scales=(2, 4),
-        figures=("curves",),
+        sections=(Curves(), ScoreTable("psnr")),
     )
     monkeypatch.setitem(experiments.EXPERIMENTS, "mine", table)
     harness.good("run", "mine", "--profile", file, "--data-root", root)
@@ -191,12 +193,12 @@ def test_a_metric_is_added_to_measured_cells(mae, harness, tmp_path, monkeypatch
         name="mine",
         blocks=(experiments.Block(("edsr-liif", "edsr-lte")),),
         scales=(2, 4),
-        tables=("psnr", "ssim"),
+        sections=(ScoreTable("psnr"), ScoreTable("ssim")),
     )
     monkeypatch.setitem(experiments.EXPERIMENTS, "mine", old)
     harness.good("run", "mine", *command)
     before = stored(tmp_path)
-    new = replace(old, tables=("psnr", "mae"))
+    new = replace(old, sections=(ScoreTable("psnr"), ScoreTable("mae")))
     monkeypatch.setitem(experiments.EXPERIMENTS, "mine", new)
 
     def again(*_: object) -> Tensor:
@@ -214,7 +216,7 @@ def test_a_metric_is_added_to_measured_cells(mae, harness, tmp_path, monkeypatch
     values = {}
     for name in ("EDSR-LIIF", "EDSR-LTE"):
         line = next(line for line in section.splitlines() if line.startswith(f"| {name}"))
-        values[name] = line.split("|")[3].strip()
+        values[name] = line.split("|")[2].strip()
     best = min(values, key=lambda name: float(values[name].strip("*")))
     assert values[best].startswith("**")
     assert re.fullmatch(r"\d+\.\d", values[best].strip("*"))
@@ -417,3 +419,61 @@ def test_a_decoder_of_codes_and_feed_is_fast_in_both(method, nearby, monkeypatch
 
 def widths(mlp: nn.Module) -> list[tuple[int, int]]:
     return [(layer.in_features, layer.out_features) for layer in mlp.linears]
+
+
+EXPERIMENT = '''
+"""How many pixels a method makes for each MAC: an experiment, and a section of its own."""
+
+from dataclasses import dataclass
+
+from harness.report.model import Section
+from harness.report.sections.scores import ScoreTable
+from harness.report.tables import Entry, scale_table
+from harness.runs.experiment import Block, Experiment, SectionMaker
+
+
+@dataclass(frozen=True)
+class PixelsPerMac(SectionMaker):
+    """Table of the pixels of the LR image for a million MACs."""
+
+    macs = True
+
+    def make(self, report, folder):
+        def entry(cell):
+            macs = cell.metric("macs")
+            return Entry(f"{1e6 * cell.metric('lr_pixels') / macs:.3g}" if macs else "")
+
+        role = report.roles[0]
+        table = scale_table(report, role, "pixels", "LR pixels for a million MACs", entry)
+        return Section("pixels", "Pixels", tables=(table,))
+
+
+EXPERIMENT = Experiment(
+    name="pixels",
+    title="Pixels for MACs",
+    source="a test",
+    reproduces=False,
+    blocks=(Block(("edsr-liif", "edsr-lte")),),
+    roles=("DIV2K_valid",),
+    scales=(2, 3),
+    sections=(PixelsPerMac(), ScoreTable("psnr")),
+)
+'''
+
+
+def test_an_experiment_is_one_file_and_so_is_a_section(harness, tmp_path, monkeypatch):
+    """Discovered among the package's files; its own kind of table stands in every format."""
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "pixels.py").write_text(EXPERIMENT, encoding="utf-8")
+    monkeypatch.setattr(experiments, "__path__", [*experiments.__path__, str(tmp_path / "more")])
+    found = experiments.discover()
+    assert set(found) == {*experiments.EXPERIMENTS, "pixels"}
+    monkeypatch.setitem(experiments.EXPERIMENTS, "pixels", found["pixels"])
+    root = write_data(tmp_path / "data")
+    file = write_profile(tmp_path / "p.yaml")
+    harness.good("run", "pixels", "--profile", file, "--data-root", root)
+    reports = tmp_path / "reports" / "tiny"
+    for suffix in ("md", "tex", "html"):
+        assert "LR pixels for a million MACs" in (reports / f"pixels.{suffix}").read_text()
+    rows = list(csv.DictReader((reports / "pixels.csv").open()))
+    assert {row["method"] for row in rows} == {"edsr-liif", "edsr-lte"}

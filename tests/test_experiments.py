@@ -23,22 +23,22 @@ from harness.data.sets.bsds import BSDS
 from harness.data.sets.div2k import DIV2K
 from harness.data.sets.sizes import FIXED_SIZES, published_sizes
 from harness.experiments import EXPERIMENTS, method_at, methods_of
-from harness.experiments.published import label, printed_of
+from harness.published import label, printed_of
 from harness.report.paper import others, paper_system
 
-TABLES = [e for e in EXPERIMENTS.values() if e.published]
+TABLES = [e for e in EXPERIMENTS.values() if e.published and e.name != "claims"]
 METRICS = {"psnr_db", "ssim", "decoder_flops", "flops", "flops_percent"}
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=lambda e: e.name)
 def test_an_experiment_is_consistent(experiment):
     assert all(parse(method) for method in experiment.methods)
-    assert all(label(experiment.labels.get(r, methods_of(r)[0])) for r in experiment.rows)
+    assert all(label(methods_of(row)[0]) for row in experiment.rows)
     assert list(experiment.scales) == sorted(set(experiment.scales))
     assert len(set(experiment.rows)) == len(experiment.rows)
     assert not set(experiment.published_roles) & set(experiment.roles)
-    if experiment.counts:
-        assert {counts.size for counts in experiment.counts} <= set(FIXED_SIZES)
+    if experiment.sizes:
+        assert set(experiment.sizes) <= set(FIXED_SIZES)
         assert not any(parse(method).head for method in experiment.methods), "costs follow shapes"
 
 
@@ -46,7 +46,7 @@ def test_an_experiment_is_consistent(experiment):
 def test_every_published_value_of_a_table_has_its_place(experiment):
     """Read from the paper's file here, found by the rows there: ours, and the paper's others."""
     file, table = experiment.published[0]
-    rows = csv.DictReader((files("harness.experiments.published") / file).open(encoding="utf-8"))
+    rows = csv.DictReader((files("harness.published") / file).open(encoding="utf-8"))
     expected = {
         (
             r["dataset"],
@@ -60,7 +60,7 @@ def test_every_published_value_of_a_table_has_its_place(experiment):
         if r["table"] == table and r["metric"] in METRICS
     }
     found = 0
-    ours = {row: paper_system(experiment, row) for row in experiment.rows}
+    ours = {row: paper_system(row) for row in experiment.rows}
     for row, named in {**ours, **others(experiment)}.items():
         for place in product(
             (*experiment.roles, *experiment.published_roles), experiment.scales, METRICS
@@ -97,7 +97,7 @@ def records(out: str) -> list[dict[str, Any]]:
 def test_table3_without_data_or_training(harness: Harness):
     """All 48 baselines' figures: rounded, cut off, or the one that the paper misprints."""
     out = harness.good("run", "table3", "--no-train", "--profile", "sizes", "--json")
-    assert not json.loads(out)["stand_in"]
+    assert not json.loads(out)["reduced_setting"]
     how = {"rounded": 0, "cut off": 0}
     other = []
     for record in (r for r in records(out) if r["method"].count("-") == 1):
@@ -125,8 +125,8 @@ def test_other_sizes_of_one_encoder_label_its_rows_alone(harness: Harness):
     chosen = ("--methods", "edsr-liif,rdn-liif", "--profile", file)
     status, out, err = harness("run", "table3", "--no-train", *chosen, "--json", "--no-figures")
     assert status == 0, err
-    assert "STAND-IN (edsr-liif): these numbers are not comparable" in err
-    labelled = {record["method"] for record in records(out) if record["stand_in"]}
+    assert "REDUCED SETTING (edsr-liif): these numbers are not comparable" in err
+    labelled = {record["method"] for record in records(out) if record["reduced_setting"]}
     assert labelled == {"edsr-liif"}
     full = "FULL SIZE: rdn encoder, liif decoder. Profile own sets sizes of other networks"
     texts = [
@@ -134,8 +134,9 @@ def test_other_sizes_of_one_encoder_label_its_rows_alone(harness: Harness):
     ]
     assert all(full in said for said in (*texts, err, " ".join(json.loads(out)["warnings"])))
     text = texts[0]
-    assert "Not the paper's networks or training (\N{DOUBLE DAGGER}): EDSR-LIIF; their" in text
-    assert "(STAND-IN)" not in text
+    said = "Reduced setting, not the paper's networks or training (\N{DOUBLE DAGGER}): EDSR-LIIF."
+    assert said in text
+    assert "; reduced setting" not in text
 
 
 def test_mixtures_are_left_out_and_said_so_where_nothing_is_trained(harness: Harness):
@@ -143,7 +144,7 @@ def test_mixtures_are_left_out_and_said_so_where_nothing_is_trained(harness: Har
     status, out, err = harness("run", "table3", "--no-train", "--profile", "sizes", *chosen)
     assert status == 0
     assert "Left out: edsr-moeisr-liif-s (not trained under profile 'sizes')" in err
-    assert "left out of this run, or not trained" in out
+    assert "Not run: EDSR-MoEISR(LIIF)-s, " in out
 
 
 def test_table4_on_urban100_as_it_is_here(harness: Harness):
@@ -185,7 +186,7 @@ def job(tmp_path: Path) -> tuple[object, ...]:
 
 
 def table(text: str, title: str) -> str:
-    return text.partition(f"## {title}")[2].partition("\n## ")[0]
+    return text.partition(f"### {title}")[2].partition("\n##")[0]
 
 
 def test_table2_has_a_row_of_fixed_scale_networks(job, harness: Harness):
@@ -201,7 +202,7 @@ def test_table2_has_a_row_of_fixed_scale_networks(job, harness: Harness):
     # The same images play every set, under one protocol.
     assert len({found["bicubic", r, 2]["psnr"] for r in ("Set5", "Set14", "B100")}) == 1
     text = Path("reports/tiny/table2.md").read_text()
-    assert "## PSNR (dB), DIV2K_valid in place of Set5" in text
+    assert "### PSNR (dB), DIV2K_valid in place of Set5" in text
     assert "opened as RGB" in table(text, "PSNR (dB), DIV2K_valid in place of Set14")
 
 
@@ -244,7 +245,8 @@ def test_a_figure_measures_only_what_it_shows(figure, job, harness: Harness):
     ]
     assert {row["image"] for row in rows} == {"0802"}
     drawn = {path.name for path in Path(f"reports/tiny/{figure}/figures").glob("*.png")}
-    assert drawn == ({"crops_0-0802_x6.png"} if figure == "figure4" else {"expert_map.png"})
+    kind = "crops" if figure == "figure4" else "expert_map"
+    assert drawn == {f"{kind}_0-0802_x{6 if kind == 'crops' else 4}.png"}
     # The table that needs the whole set finds this image measured and adds the other.
     if figure == "figure4":
         out = harness.good("run", "table2", *job, "--methods", chosen, "--no-figures", "--json")
@@ -333,7 +335,7 @@ def test_the_profile_is_quick_unless_named(harness: Harness, tmp_path):
     for data in ((), ("--data-root", root)):
         status, _, err = harness("run", "table2", "--methods", "bicubic", "--dry-run", *data)
         assert status == 0
-        assert "PLAYED BY embedded-eval" in err
+        assert "SUBSTITUTE DATA embedded-eval" in err
         assert ("data root  NOT USED" in err) == bool(data)
     named = ("--profile", "paper", "--data-root", root)
     status, _, err = harness("run", "table2", "--methods", "bicubic", *named)

@@ -15,7 +15,7 @@ from baselines import methods, parse
 from harness import profiles
 from harness.common.errors import HarnessError, UsageError
 from harness.data.sets import SPECS, find
-from harness.experiments import EXPERIMENTS
+from harness.experiments import EXPERIMENTS, check_regions
 from harness.profiles import description
 from harness.profiles.recipe import make_recipe
 
@@ -222,7 +222,7 @@ UNKNOWN = [
 @pytest.mark.parametrize(("path", "value", "message"), UNKNOWN)
 def test_unknown_keys_and_names(path, value, message):
     with pytest.raises(UsageError) as error:
-        load(changed(path, value))
+        check_regions(load(changed(path, value)))
     assert message in str(error.value)
     assert "profile.yaml" in str(error.value)
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 from conftest import shared
 
-from harness.experiments.published import (
+from harness.published import (
     Printed,
     System,
     claims,
@@ -16,12 +16,10 @@ from harness.experiments.published import (
     reading,
     systems,
 )
-from harness.experiments.published.reading import last_digit
+from harness.published.reading import last_digit
 
 SEEMORE = ("seemore_table1.csv", "1")
-FILES = sorted(
-    p.name for p in files("harness.experiments.published").iterdir() if p.name.endswith(".csv")
-)
+FILES = sorted(p.name for p in files("harness.published").iterdir() if p.name.endswith(".csv"))
 
 
 @pytest.mark.parametrize(
@@ -29,7 +27,7 @@ FILES = sorted(
 )
 def test_a_neighbours_file_is_as_it_was_collected(name):
     """With its column of sources."""
-    own = (files("harness.experiments.published") / name).read_bytes()
+    own = (files("harness.published") / name).read_bytes()
     assert own == shared("published", name).read_bytes()
     assert own.splitlines()[0].endswith(b",note,source")
 

@@ -127,7 +127,7 @@ def test_upscale_takes_the_best_network(harness):
     out = harness.good("upscale", "in.jpg", "--scale", 3.7)
     assert out.startswith(f"in_x3.7.jpg: 26x33 by {reference.best()} in ")
     out = harness.good("upscale", "in.jpg", "out.png", "--size", "20x30", "--verbose")
-    assert "STAND-IN" in out
+    assert "REDUCED SETTING" in out
     assert "by bicubic" in harness.good("upscale", "in.jpg", "--scale", 2, "--method", "bicubic")
 
 
@@ -283,15 +283,15 @@ BICUBIC = ("run", "table1", *TINY[:2], "--methods", "bicubic", "--no-figures")
 def test_a_role_takes_the_first_set_at_hand(harness):
     write_profile(Path("tiny.yaml"), SHIPS)
     _, out, err = harness(*BICUBIC)
-    assert "PLAYED BY embedded-eval" in err
+    assert "SUBSTITUTE DATA embedded-eval" in err
     assert "embedded-eval in place of DIV2K_valid" in out
     write_photos(Path("data/benchmark/B100/HR"), VALID_SIZES)
     _, out, err = harness(*BICUBIC, "--data-root", "data")
-    assert "PLAYED BY B100" in err
+    assert "SUBSTITUTE DATA B100" in err
     assert "B100 in place of DIV2K_valid" in out
     write_data(Path("data"))
     _, out, err = harness(*BICUBIC, "--data-root", "data", "--dry-run")
-    assert "PLAYED BY DIV2K_valid" in err  # an incomplete copy
+    assert "SUBSTITUTE DATA DIV2K_valid" in err  # an incomplete copy
     assert "of its 100 images" in err
 
 

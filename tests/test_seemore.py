@@ -27,8 +27,8 @@ from harness.checkpoints import load_model, open_checkpoint
 from harness.common.errors import HarnessError
 from harness.data.degrade import lr_size
 from harness.experiments import Block, Experiment
-from harness.experiments.published import label, printed, published
 from harness.profiles.places import resolve
+from harness.published import label, printed, published
 from harness.runs.estimate import method_costs
 from harness.runs.job import prepare
 from harness.upscale.network import upscale

@@ -29,9 +29,8 @@ from harness.common.errors import HarnessError, UsageError
 from harness.common.files import check_writable, write_text
 from harness.experiments import get
 from harness.profiles import Profile, concerning
-from harness.report import captions
-from harness.report.aggregate import Report
-from harness.report.means import distinct
+from harness.report import words
+from harness.report.data import Report, distinct
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def _accept(
         entries[name] = GoldenExperiment(
             experiment=name,
             stand_in=report.plan.stand_in or any(note.substitute for note in report.plan.roles),
-            provenance={role: captions.provenance(report, role) for role in report.roles},
+            provenance={role: words.provenance(report, role) for role in report.roles},
             settings=settings,
         )
     named = {experiment for experiment, *_ in cells}

@@ -16,8 +16,7 @@ from harness.check.golden import Golden, GoldenCell, Key, load_golden
 from harness.common.errors import HarnessError
 from harness.experiments import EXPERIMENTS, get
 from harness.profiles import Profile, concerning
-from harness.report.aggregate import Report, load_report
-from harness.report.means import CellMean
+from harness.report.data import Cell, Report, load_report
 from harness.runs.plan import plan_path
 
 TOLERANCE = 0.02
@@ -188,11 +187,11 @@ def read_stored(results: Path, profile: str, names: Iterable[str]) -> dict[str, 
         elif not path.exists():
             found[name] = f"nothing was measured, {path} is not there"
         else:
-            found[name] = load_report(results, profile, name)
+            found[name] = load_report(results, profile, get(name))
     return found
 
 
-def measured_cells(name: str, report: Report) -> dict[Key, CellMean]:
+def measured_cells(name: str, report: Report) -> dict[Key, Cell]:
     """List the measured means of an experiment by the keys of accepted cells."""
     return {(name, c.role, c.method, c.scale): c for c in report.cells.values()}
 

@@ -26,7 +26,7 @@ from pydantic import (
 
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import plain_name
-from harness.report.means import CellMean
+from harness.report.data import Cell
 
 SCHEMA = 1
 Key = tuple[str, str, str, float]
@@ -78,7 +78,7 @@ class GoldenCell(_Strict):
     checkpoints: _Values
 
     @staticmethod
-    def of(experiment: str, mean: CellMean) -> GoldenCell | None:
+    def of(experiment: str, mean: Cell) -> GoldenCell | None:
         """Make the cell of a measured mean; None where it has no PSNR."""
         if mean.missing or mean.psnr is None:
             return None
@@ -89,8 +89,8 @@ class GoldenCell(_Strict):
             scale=mean.scale,
             dataset=mean.dataset,
             psnr=mean.psnr,
-            ssim=mean.metrics.get("ssim"),
-            decoder_macs=mean.part_macs.get("decoder", 0.0),
+            ssim=mean.metric("ssim"),
+            decoder_macs=mean.metric("decoder_macs") or 0.0,
             images=mean.images,
             seeds=mean.seeds,
             protocols=mean.source("protocol"),

@@ -182,7 +182,7 @@ def _not_ok(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _place(finding: Finding) -> str:
-    """Which cell, in words: never the paper's set alone where another one plays it."""
+    """Which cell, in words: never the paper's set alone where another one was measured."""
     if finding.scale is None:
         return finding.experiment
     role, dataset = finding.role, finding.dataset

@@ -225,7 +225,7 @@ class Cmsr:
 
     def _made_on(self) -> str:
         data = self.stored.data
-        what = ", a STAND-IN for all of DIV2K's training set" if data.stand_in else ""
+        what = ", SUBSTITUTE DATA for all of DIV2K's training set" if data.stand_in else ""
         return f"{data.caption}{what}."
 
 

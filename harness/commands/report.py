@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import click
 
-from harness.commands.options import Setup, echo, no_figures_option, with_setup
+from harness.commands.options import Setup, echo, methods_option, no_figures_option, with_setup
 
 
-@click.command(epilog="Example: harness report table1 --format latex --stdout > table1.tex")
+@click.command(
+    epilog="Example: harness report table1 --format latex --table psnr --short > table1.tex"
+)
 @click.argument("experiment", required=False)
 @click.option(
     "--format",
     "formats",
     multiple=True,
     metavar="FORMAT",
-    help="markdown, latex, html, csv or json; several by repeating. Default: all.",
+    help="markdown, latex, html, csv, json or parquet; several by repeating. Default: all but "
+    "parquet.",
 )
 @with_setup("profile", "results", "reports")
 @no_figures_option
 @click.option("--stdout", is_flag=True, help="Print one format instead of writing files.")
+@click.option("--table", metavar="KEY", help="Print this table alone (psnr, psnr-Set5, macs).")
+@methods_option(help="Rows of the printed document; patterns too: 'edsr-*'.")
+@click.option("--short", is_flag=True, help="Print captions and notes of a line, as for a paper.")
 def report(
     experiment: str | None,
     formats: tuple[str, ...],
     setup: Setup,
     no_figures: bool,
     stdout: bool,
+    table: str | None,
+    methods: list[str],
+    short: bool,
 ) -> None:
     """Write tables and figures from what was measured; measures nothing.
 
-    Without EXPERIMENT, every experiment that was run under the profile is written.
+    Without EXPERIMENT, every experiment that was run under the profile is written. --table,
+    --methods and --short print a part of one document.
     """
     from harness import experiments
     from harness import report as reporting
     from harness.common.errors import HarnessError, UsageError
+    from harness.runs.job import choose
     from harness.runs.plan import plan_path
 
     results, name = setup.places.results, setup.profile.name
@@ -45,11 +56,17 @@ def report(
             f"Nothing has been measured in {results / name} yet.",
             f"Run `harness run table1 --profile {setup.profile.source}` first.",
         )
-    if stdout and len(formats) != 1:
-        raise UsageError("--stdout needs exactly one --format.")
-    for each in chosen:
-        if stdout:
-            echo(reporting.render(results, name, each, formats[0]))
+    part = bool(table or methods or short)
+    if (stdout or part) and len(formats) != 1:
+        raise UsageError("--stdout, --table, --methods and --short need exactly one --format.")
+    for each in map(experiments.get, chosen):
+        if stdout or part:
+            only = choose(each, methods) if methods else ()
+            echo(
+                reporting.render(
+                    results, name, each, formats[0], table=table or "", methods=only, short=short
+                )
+            )
             continue
         wanted, out = formats or reporting.ALL_FORMATS, setup.places.reports
         paths = reporting.write_report(results, name, each, out, wanted, figures=not no_figures)

@@ -58,6 +58,7 @@ def run(
 
     \b
     EXPERIMENT is one of
+      claims (what the MoEISR paper says of its method, with a verdict each)
       table1 to table5, figure1, figure3, figure4, figure5, controllable (MoEISR)
       table2-edsr (Table 2's sets over EDSR, for the networks that come with the package)
       lmf-costs, seemore-table1, igconv-table2, igconv-table3, igconv-costs
@@ -77,6 +78,7 @@ def run(
 
     if no_train and retrain:
         raise UsageError("--no-train and --retrain contradict each other; name one of them.")
+    experiments.check_regions(setup.profile)
     job = prepare(
         experiments.get(experiment),
         setup.profile,
@@ -109,22 +111,23 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     plan = make_plan.store_plan(job, measured)
     if not job.trains:
         departing = [note.method for note in plan.methods if note.stand_in]
-        execute.say_stand_in(departing, [note.method for note in plan.methods])
+        execute.say_setting(departing, [note.method for note in plan.methods])
     rows = execute.measure_missing(job, measured, force) + measure_costs(job, measured, force)
     if not plan.cells:
         say("There is nothing to measure.")
     elif not rows:
         say("Every cell is measured already (--force measures again).")
-    names = (job.places.results, job.profile.name, job.experiment.name)
+    places = (job.places.results, job.profile.name, job.experiment)
+    plan_file = plan_path(job.places.results, job.profile.name, job.experiment.name)
     # Processes that share the results would replace each other's figures half way.
-    with held(plan_path(*names).with_name("report.lock"), "writing the same report"):
+    with held(plan_file.with_name("report.lock"), "writing the same report"):
         if figures:
             cut_crops.make_samples(job, measured)
-        paths = report.write_report(*names, job.places.reports, figures=figures)
+        paths = report.write_report(*places, job.places.reports, figures=figures)
     if as_json:
-        echo(report.render(*names, "json"))
+        echo(report.render(*places, "json"))
         return
-    echo(report.headline(*names))
+    echo(report.headline(*places))
     for path in paths:
         say(f"wrote {path}")
 

@@ -1,32 +1,38 @@
-"""Experiments: one table or figure of a paper each, as data; one file each, listed here."""
+"""Experiments: one table or figure of a paper each, as data; a file here is found by itself.
+
+A file names its experiment `EXPERIMENT`, or several `EXPERIMENTS`.
+"""
 
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
+
 from baselines.registry import unknown
 from harness.common.errors import UsageError
-from harness.experiments.base import (
-    ROLES,
+from harness.data.roles import ROLES
+from harness.profiles import Profile
+from harness.runs.experiment import (
     Block,
     Experiment,
     method_at,
     methods_of,
     scales_of_row,
 )
-from harness.experiments.budget import BUDGET
-from harness.experiments.compare import COMPARE
-from harness.experiments.figures import FIGURES
-from harness.experiments.igconv import IGCONV_COSTS, IGCONV_TABLES
-from harness.experiments.lmf import LMF_COSTS
-from harness.experiments.seemore import SEEMORE_TABLE1
-from harness.experiments.table1 import TABLE1
-from harness.experiments.table2 import TABLE2, TABLE2_EDSR
-from harness.experiments.table3 import TABLE3
-from harness.experiments.table4 import TABLE4
-from harness.experiments.table5 import TABLE5
 
-_MOEISR = (TABLE1, TABLE2, TABLE2_EDSR, TABLE3, TABLE4, TABLE5, *FIGURES)
-_NEIGHBOURS = (LMF_COSTS, SEEMORE_TABLE1, *IGCONV_TABLES, IGCONV_COSTS)
-EXPERIMENTS = {e.name: e for e in (*_MOEISR, *_NEIGHBOURS, COMPARE, BUDGET)}
+
+def discover() -> dict[str, Experiment]:
+    """Import every file of this package, and collect its experiments by name."""
+    found: dict[str, Experiment] = {}
+    for file in pkgutil.iter_modules(__path__):
+        module = import_module(f"{__name__}.{file.name}")
+        own = getattr(module, "EXPERIMENT", None)
+        for each in (*([own] if own else []), *getattr(module, "EXPERIMENTS", ())):
+            found[each.name] = each
+    return found
+
+
+EXPERIMENTS = discover()
 
 
 def get(name: str) -> Experiment:
@@ -40,11 +46,25 @@ def get(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
+def check_regions(profile: Profile) -> None:
+    """Refuse a profile that shows regions in an unknown experiment.
+
+    Raises:
+        UsageError: the message suggests the nearest name.
+    """
+    for name in profile.regions:
+        if name not in EXPERIMENTS:
+            known = unknown("experiment", name, EXPERIMENTS)
+            raise UsageError(f"Profile {profile.source} is wrong:\n  regions: {known}")
+
+
 __all__ = [
     "EXPERIMENTS",
     "ROLES",
     "Block",
     "Experiment",
+    "check_regions",
+    "discover",
     "get",
     "method_at",
     "methods_of",

@@ -6,11 +6,17 @@ MoEISR with other weights of the balance loss.
 
 from __future__ import annotations
 
-from harness.experiments.base import Block, Experiment
+from harness.report.sections.costs import Latency
+from harness.report.sections.macs import MacsTable
+from harness.report.sections.networks import Networks
+from harness.report.sections.pareto import Pareto
+from harness.report.sections.scores import ScoreTable
+from harness.report.sections.shares import Shares
+from harness.runs.experiment import Block, Experiment
 
 _B, _S = "edsr-moeisr-liif-b", "edsr-moeisr-liif-s"
 
-BUDGET = Experiment(
+EXPERIMENT = Experiment(
     name="budget",
     title="One checkpoint of MoEISR within budgets of MACs",
     source="this harness; no paper has it",
@@ -38,6 +44,12 @@ BUDGET = Experiment(
     ),
     roles=("B100",),
     scales=(2, 4),
-    tables=("psnr", "macs", "latency", "shares", "networks"),
-    figures=("pareto",),
+    sections=(
+        Pareto(),
+        ScoreTable("psnr"),
+        MacsTable(),
+        Latency(),
+        Shares(),
+        Networks(),
+    ),
 )

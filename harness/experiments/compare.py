@@ -11,7 +11,15 @@ has no decoder whose share could be separated.
 
 from __future__ import annotations
 
-from harness.experiments.base import Block, Experiment
+from harness.report.sections.costs import Latency, Memory
+from harness.report.sections.limits import Limits
+from harness.report.sections.macs import MacsTable
+from harness.report.sections.networks import Networks
+from harness.report.sections.overview import Overview
+from harness.report.sections.pareto import Pareto
+from harness.report.sections.scores import ScoreTable
+from harness.report.sections.shares import Shares
+from harness.runs.experiment import Block, Experiment
 
 SYSTEMS = (
     Block(("edsr-xN",), name="fixed-scale EDSR"),
@@ -24,7 +32,7 @@ SYSTEMS = (
     Block(("edsr-igconv", "edsr-igconv-plus"), name="IGConv"),
 )
 
-COMPARE = Experiment(
+EXPERIMENT = Experiment(
     name="compare",
     title="Every system at every scale that it can do",
     source="this harness; no paper has it",
@@ -39,18 +47,18 @@ COMPARE = Experiment(
     blocks=SYSTEMS,
     roles=("DIV2K_valid",),
     scales=(2, 3, 4, 6, 8, 12),
-    tables=(
-        "overview",
-        "psnr",
-        "ssim",
-        "macs",
-        "latency",
-        "memory",
-        "limits",
-        "shares",
-        "networks",
+    sections=(
+        Pareto(),
+        Overview(),
+        ScoreTable("psnr"),
+        ScoreTable("ssim"),
+        MacsTable(),
+        Latency(),
+        Memory(),
+        Limits(),
+        Shares(),
+        Networks(),
     ),
-    figures=("pareto",),
     macs_of="all",
     best_of="column",
 )

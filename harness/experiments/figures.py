@@ -5,7 +5,13 @@ The paper names none of its images. Only the images that are shown are measured.
 
 from __future__ import annotations
 
-from harness.experiments.base import Block, Experiment, FigureName
+from harness.report.sections.crops import Crops
+from harness.report.sections.macs import MacsTable
+from harness.report.sections.maps import ExpertMaps
+from harness.report.sections.networks import Networks
+from harness.report.sections.scores import ScoreTable
+from harness.report.sections.shares import Shares
+from harness.runs.experiment import Block, Experiment, SectionMaker
 
 _SETS = ("DIV2K_valid", "Urban100")
 
@@ -16,7 +22,7 @@ def _figure(
     shown: str,
     methods: tuple[str, ...],
     scales: tuple[float, ...],
-    figures: tuple[FigureName, ...],
+    pictures: SectionMaker,
     common: tuple[str, ...] = (),
 ) -> Experiment:
     return Experiment(
@@ -27,8 +33,7 @@ def _figure(
         blocks=(Block(methods),),
         roles=_SETS,
         scales=scales,
-        tables=("psnr", "macs", "shares", "networks"),
-        figures=figures,
+        sections=(pictures, ScoreTable("psnr"), MacsTable(), Shares(), Networks()),
         regions_only=True,
     )
 
@@ -44,7 +49,7 @@ FIGURE1 = _figure(
     "Figure 1 (it names no encoder)",
     ("rdn-moeisr-liif-s", "rdn-moeisr-liif-b", "rdn-moeisr-lte-b"),
     (4,),
-    ("maps",),
+    ExpertMaps(),
 )
 FIGURE3 = _figure(
     "figure3",
@@ -52,7 +57,7 @@ FIGURE3 = _figure(
     "Figure 3",
     _COMPARED,
     (2, 3, 4),
-    ("crops",),
+    Crops(),
     ("bicubic",),
 )
 FIGURE4 = _figure(
@@ -61,7 +66,7 @@ FIGURE4 = _figure(
     "Figure 4",
     _COMPARED,
     (6, 8, 12),
-    ("crops",),
+    Crops(),
     ("bicubic",),
 )
 FIGURE5 = _figure(
@@ -75,7 +80,7 @@ FIGURE5 = _figure(
         "rdn-moeisr-liif-b-tau5",
     ),
     (4,),
-    ("maps",),
+    ExpertMaps(),
 )
 CONTROLLABLE = _figure(
     "controllable",
@@ -83,6 +88,6 @@ CONTROLLABLE = _figure(
     "Sec. 4.2, Controllable Mapper, and the supplementary material",
     ("rdn-moeisr-liif-b", "rdn-moeisr-liif-b-w1=3.7", "rdn-moeisr-liif-b-w4=3.7"),
     (4,),
-    ("maps",),
+    ExpertMaps(),
 )
-FIGURES = (FIGURE1, FIGURE3, FIGURE4, FIGURE5, CONTROLLABLE)
+EXPERIMENTS = (FIGURE1, FIGURE3, FIGURE4, FIGURE5, CONTROLLABLE)

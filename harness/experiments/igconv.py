@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from harness.experiments.base import Block, Experiment
-from harness.experiments.counts import Counts, Reference
+from harness.report.sections.counts import Counts, Reference
+from harness.report.sections.macs import MacsTable
+from harness.report.sections.networks import Networks
+from harness.report.sections.scores import ScoreTable
+from harness.runs.experiment import Block, Experiment
 
 _SETS = ("Set5", "Set14", "B100", "Urban100")
 _SIZE = "1280x720 output"
@@ -34,15 +37,18 @@ def _table(number: str, file: str, data: str, *networks: str, note: str = "") ->
         published=((file, number), ("bicubic.csv", "classic")),
         published_rows=True,
         published_roles=("Manga109",),
-        tables=("psnr", "ssim", "macs", "networks"),
-        figures=(),
         macs_of="all",
-        counts=(_WHOLE,),
-        notes=dict.fromkeys(((s, "psnr") for s in _SETS), f"{note} {_ROUNDED}".strip()),
+        sections=(
+            ScoreTable("psnr", dict.fromkeys(_SETS, f"{note} {_ROUNDED}".strip())),
+            ScoreTable("ssim"),
+            _WHOLE,
+            MacsTable(),
+            Networks(),
+        ),
     )
 
 
-IGCONV_TABLES = (
+TABLES = (
     _table("2", "igconv_table2_div2k.csv", "DIV2K", "edsr-large"),
     _table(
         "3",
@@ -53,7 +59,7 @@ IGCONV_TABLES = (
     ),
 )
 
-IGCONV_COSTS = Experiment(
+COSTS = Experiment(
     name="igconv-costs",
     title="What implicit grid convolution costs behind the encoder",
     source="IGConv (arXiv 2408.09674), Figure 1a",
@@ -61,10 +67,7 @@ IGCONV_COSTS = Experiment(
     roles=(),
     scales=(2, 3, 4),
     published=(("igconv_costs_claims.csv", "Fig1a"),),
-    tables=(),
-    figures=(),
-    scores=False,
-    counts=(
+    sections=(
         Counts(
             size=_SIZE,
             part="upsampler",
@@ -94,3 +97,4 @@ IGCONV_COSTS = Experiment(
         _WHOLE,
     ),
 )
+EXPERIMENTS = (*TABLES, COSTS)

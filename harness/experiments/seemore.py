@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from harness.experiments.base import Block, Experiment
-from harness.experiments.counts import Counts, Reference
+from harness.report.sections.counts import Counts, Reference
+from harness.report.sections.macs import MacsTable
+from harness.report.sections.networks import Networks
+from harness.report.sections.scores import ScoreTable
+from harness.report.sections.shares import Shares
+from harness.runs.experiment import Block, Experiment
 
 _SIZE = "1280x720 output"
+_SETS = ("Set5", "Set14", "B100", "Urban100")
 _TABLE = ("seemore_table1.csv", "1")
 _OURS = (
     "The paper trains on DIV2K and Flickr2K, this harness on its training set alone. It rounds SR "
@@ -35,27 +40,29 @@ def _official(metric: str, dataset: str) -> Reference:
     )
 
 
-SEEMORE_TABLE1 = Experiment(
+EXPERIMENT = Experiment(
     name="seemore-table1",
     title="SeemoRe and efficient networks on benchmark sets",
     source="SeemoRe (arXiv 2402.03412), Table 1",
     common=("bicubic",),
     blocks=(Block(("seemore-t-xN", "seemore-b-xN", "seemore-l-xN")),),
-    roles=("Set5", "Set14", "B100", "Urban100"),
+    roles=_SETS,
     scales=(2, 3, 4),
     published=(_TABLE,),
     published_rows=True,
     published_roles=("Manga109",),
-    tables=("psnr", "ssim", "macs", "shares", "networks"),
-    figures=(),
     macs_of="all",
-    counts=(
+    sections=(
+        ScoreTable("psnr", dict.fromkeys(_SETS, _OURS)),
+        ScoreTable("ssim"),
         Counts(
             size=_SIZE,
             parameters=(_printed("params", "none"), _official("params", "none")),
-            macs=(_printed("macs", _SIZE), _official("macs", _SIZE)),
+            macs_beside=(_printed("macs", _SIZE), _official("macs", _SIZE)),
             note=_COUNTED,
         ),
+        MacsTable(),
+        Shares(),
+        Networks(),
     ),
-    notes=dict.fromkeys(((s, "psnr") for s in ("Set5", "Set14", "B100", "Urban100")), _OURS),
 )

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.experiments.base import Block, Experiment, families
+from harness.experiments.claims import TABLE2_EDSR_CLAIMS
+from harness.report.sections.crops import Crops
+from harness.report.sections.curves import Curves
+from harness.report.sections.macs import MacsTable
+from harness.report.sections.maps import ExpertMaps
+from harness.report.sections.networks import Networks
+from harness.report.sections.pareto import Pareto
+from harness.report.sections.scores import ScoreTable
+from harness.report.sections.shares import Shares
+from harness.runs.experiment import Block, Experiment, families
 
 _GREY = (
     "Grey images are opened as RGB, as the LIIF code does; papers that take Set14's bridge as its "
@@ -31,12 +40,13 @@ TABLE2 = Experiment(
     roles=_SETS,
     scales=(2, 3, 4, 6, 8),
     published=(("moeisr_table2.csv", "2"), ("bicubic.csv", "classic")),
-    tables=("psnr", "ssim", "networks"),
-    figures=("curves", "crops"),
-    notes={
-        **dict.fromkeys(((name, "psnr") for name in _SETS), _FIXED),
-        ("Set14", "psnr"): f"{_FIXED} {_GREY}",
-    },
+    sections=(
+        Curves(),
+        ScoreTable("psnr", {**dict.fromkeys(_SETS, _FIXED), "Set14": f"{_FIXED} {_GREY}"}),
+        Crops(),
+        ScoreTable("ssim"),
+        Networks(),
+    ),
 )
 
 # The paper has no EDSR rows on these sets. Small networks over EDSR can be trained without a GPU.
@@ -48,7 +58,17 @@ TABLE2_EDSR = replace(
     reproduces=False,
     blocks=families("edsr"),
     published=(("bicubic.csv", "classic"),),
-    tables=("psnr", "ssim", "macs", "shares", "networks"),
-    figures=("curves", "crops", "maps"),
-    notes={("Set14", "psnr"): _GREY},
+    claims=TABLE2_EDSR_CLAIMS,
+    sections=(
+        Curves(),
+        ScoreTable("psnr", {"Set14": _GREY}),
+        Pareto(),
+        MacsTable(),
+        ExpertMaps(),
+        Crops(),
+        ScoreTable("ssim"),
+        Shares(),
+        Networks(),
+    ),
 )
+EXPERIMENTS = (TABLE2, TABLE2_EDSR)

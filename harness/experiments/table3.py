@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from harness.experiments.base import Experiment, families
+from harness.experiments.claims import TABLE3_CLAIMS
+from harness.report.sections.macs import MacsTable, OtherMacs
+from harness.report.sections.networks import Networks
+from harness.report.sections.shares import Shares
+from harness.runs.experiment import Experiment, families
 
 _SIZES = (
     "The paper's baselines follow from 230,202.86 LR pixels per image, the mean of Set14's HR "
@@ -12,7 +16,7 @@ _SIZES = (
     "11.47, is 11.4649."
 )
 
-TABLE3 = Experiment(
+EXPERIMENT = Experiment(
     name="table3",
     title="Decoder MACs on Set14, HR images as LR input",
     source="MoEISR (arXiv 2311.12077), Table 3",
@@ -20,10 +24,7 @@ TABLE3 = Experiment(
     roles=("Set14",),
     scales=(2, 3, 4, 6, 12, 18, 24, 30),
     published=(("moeisr_table3.csv", "3"),),
-    tables=("macs", "other-macs", "shares", "networks"),
-    figures=(),
-    scores=False,
+    claims=TABLE3_CLAIMS,
     macs_input="hr",
-    macs_unit="T",
-    notes={("Set14", "macs"): _SIZES},
+    sections=(MacsTable("T", {"Set14": _SIZES}), OtherMacs(), Shares(), Networks()),
 )

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from harness.experiments.base import Block, Experiment
+from harness.experiments.claims import TABLE4_CLAIMS
+from harness.report.sections.curves import Curves
+from harness.report.sections.macs import MacsTable, OtherMacs
+from harness.report.sections.networks import Networks
+from harness.report.sections.pareto import Pareto
+from harness.report.sections.scores import ScoreTable
+from harness.report.sections.shares import Shares
+from harness.runs.experiment import Block, Experiment
 
 _SIZES = (
     "The paper's figures follow from HR images cut to a multiple of each scale (775,128 pixels "
@@ -10,7 +17,7 @@ _SIZES = (
     "x8, and less at x2, x3 and x6. 2layer x2 is cut off, not rounded (462.745)."
 )
 
-TABLE4 = Experiment(
+EXPERIMENT = Experiment(
     name="table4",
     title="Decoder depth on Urban100",
     source="MoEISR (arXiv 2311.12077), Table 4",
@@ -30,8 +37,16 @@ TABLE4 = Experiment(
     roles=("Urban100",),
     scales=(2, 3, 4, 6, 8),
     published=(("moeisr_table4.csv", "4"),),
-    labels={"rdn-liif": "rdn-liif-5layer"},
-    figures=("curves",),
-    macs_unit="G",
-    notes={("Urban100", "macs"): _SIZES},
+    about="RDN-LIIF is the paper's LIIF-5layer.",
+    claims=TABLE4_CLAIMS,
+    sections=(
+        Curves(),
+        ScoreTable("psnr"),
+        Pareto(),
+        MacsTable("G", {"Urban100": _SIZES}),
+        ScoreTable("ssim"),
+        Shares(),
+        OtherMacs(),
+        Networks(),
+    ),
 )

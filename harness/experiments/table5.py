@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from harness.experiments.base import Block, Experiment
+from harness.experiments.claims import TABLE5_CLAIMS
+from harness.report.sections.macs import MacsTable, OtherMacs
+from harness.report.sections.networks import Networks
+from harness.report.sections.scores import ScoreTable
+from harness.report.sections.shares import Shares
+from harness.runs.experiment import Block, Experiment
 
 _FLOPS = (
     "The paper's FLOPs here include the encoder: 6.84 T at x4 is more than a whole five-layer LIIF "
@@ -10,7 +15,7 @@ _FLOPS = (
 )
 _SSIM = "The paper does not say how it takes SSIM (colour, border, window)."
 
-TABLE5 = Experiment(
+EXPERIMENT = Experiment(
     name="table5",
     title="Depth of the mapper and temperature, DIV2K validation set",
     source="MoEISR (arXiv 2311.12077), Table 5",
@@ -27,8 +32,14 @@ TABLE5 = Experiment(
     roles=("DIV2K_valid",),
     scales=(4,),
     published=(("moeisr_table5.csv", "5"),),
-    figures=(),
     macs_of="all",
-    macs_unit="T",
-    notes={("DIV2K_valid", "macs"): _FLOPS, ("DIV2K_valid", "ssim"): _SSIM},
+    claims=TABLE5_CLAIMS,
+    sections=(
+        ScoreTable("psnr"),
+        MacsTable("T", {"DIV2K_valid": _FLOPS}),
+        ScoreTable("ssim", {"DIV2K_valid": _SSIM}),
+        Shares(),
+        OtherMacs(),
+        Networks(),
+    ),
 )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from baselines.base import SRModel
 from baselines.composition import Composition, Decoder, Features, Routing
-from baselines.geometry import AREA_EPS, CLAMP, SHIFT_EPS, shifts
+from baselines.geometry import AREA_EPS, CLAMP, SHIFT_EPS
 from baselines.systems.implicit import ImplicitSR
 from harness.common.errors import HarnessError
 from harness.common.files import replacing
@@ -79,9 +79,11 @@ class WholeImage(nn.Module):
         rel_cell = (cell * lr_size.float())[None]
         codes = model.decoder.codes(F.pad(features.latent, (0, 0, 1, 1)), rel_cell)[0]
         rows = rel_cell.expand(grid.shape[1], -1)
+        shifts = (-1, 1) if model.ensemble else (0,)
         found = [
             (_lookup(grid[0, :, 0], height, dy), _lookup(grid[0, :, 1], width, dx))
-            for dy, dx in shifts(model.ensemble)
+            for dy in shifts
+            for dx in shifts
         ]
         areas = [((y[1] * x[1]).abs() + AREA_EPS) for y, x in found]
         total = torch.stack(areas).sum(dim=0)

@@ -20,8 +20,8 @@ from baselines import Method, build, methods, parse
 from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, unknown
 from baselines.shapes import shapes_only
 from harness.common.errors import HarnessError, UsageError
+from harness.data.roles import ROLES
 from harness.data.sets import SPECS
-from harness.experiments import EXPERIMENTS, ROLES
 from harness.profiles.sections import Costs, Evaluation, Index, Region, Strict
 from harness.profiles.training import Training, Validation
 
@@ -152,7 +152,6 @@ class Profile(Strict):
         for what, names, known in (
             ("dataset", used, SPECS),
             ("role", [*self.roles, *shown], ROLES),
-            ("experiment", list(self.regions), EXPERIMENTS),
         ):
             for name in names:
                 if name not in known:

@@ -170,7 +170,7 @@ def _square(side: int) -> str:
 def origin(profile: Profile, data: Dataset, method: str) -> str:
     """Describe where a network trained under a profile comes from."""
     label = (
-        "STAND-IN, not the paper's training: "
+        "REDUCED SETTING, not the paper's training: "
         if profile.stand_in([method]) or not data.complete
         else ""
     )

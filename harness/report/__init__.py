@@ -7,46 +7,37 @@ the same, byte for byte, when it is written again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from baselines.registry import unknown
 from harness.common.errors import UsageError
-from harness.common.files import write_text
+from harness.common.files import replacing, write_text
+from harness.report import document as documents
 from harness.report import page, records
-from harness.report.aggregate import Report, load_report
-from harness.report.figure import FigureFile, style
-from harness.report.figures import draw_curves
-from harness.report.formats import markdown
-from harness.report.pareto import draw_pareto
-from harness.report.pictures import draw_pictures
-from harness.report.tables import main_tables
+from harness.report.charts import style
+from harness.report.data import Report, load_report
+from harness.report.formats import latex, markdown, markdown_section, markdown_verdicts
+from harness.report.model import Document
+from harness.runs.experiment import Experiment
 
-_Writer = Callable[[Report, Sequence[FigureFile]], str]
-
-
-def _figure_folder(experiment: str) -> PurePosixPath:
-    """Return the folder of the figures, relative to the documents."""
-    return PurePosixPath(experiment) / "figures"
-
-
-def _markdown(report: Report, figures: Sequence[FigureFile]) -> str:
-    return page.markdown_page(report, figures, _figure_folder(report.experiment.name))
-
-
-_FORMATS: dict[str, tuple[str, _Writer]] = {
-    "markdown": ("md", _markdown),
-    "latex": ("tex", lambda report, _: page.latex_page(report)),
-    "html": ("html", page.html),
-    "csv": ("csv", lambda report, _: records.csv(report)),
-    "json": ("json", lambda report, _: records.json_text(report)),
+_SUFFIXES = {
+    "markdown": "md",
+    "latex": "tex",
+    "html": "html",
+    "csv": "csv",
+    "json": "json",
+    "parquet": "parquet",
 }
-ALL_FORMATS = tuple(_FORMATS)
+FORMATS = tuple(_SUFFIXES)
+ALL_FORMATS = FORMATS[:-1]
+"""Formats that are written unless others are asked for."""
+_DATA: dict[str, Callable[[Report], str]] = {"csv": records.csv, "json": records.json_text}
 
 
 def write_report(
     results: Path,
     profile: str,
-    experiment: str,
+    experiment: Experiment,
     out: Path,
     formats: Sequence[str] = ALL_FORMATS,
     *,
@@ -55,10 +46,10 @@ def write_report(
     """Write the tables, figures and page of an experiment from stored files.
 
     Args:
-        experiment: name of the experiment.
-        profile: name of the profile.
         results: folder that plans, measurements and samples were written to.
-        out: receives `<experiment>.<format>` and `<experiment>/figures/*.png` and `*.pdf`.
+        profile: name of the profile.
+        experiment: the experiment.
+        out: receives `<experiment>.<format>` and `<experiment>/figures/*.png`, `*.pdf` and `*.txt`.
         formats: formats to write.
         figures: whether to draw figures.
 
@@ -66,58 +57,102 @@ def write_report(
         The files that were written.
 
     Raises:
-        UsageError: the experiment or a format is unknown.
+        UsageError: a format is unknown, or needs a package that is not installed.
         HarnessError: nothing is stored, or `out` cannot be written.
     """
     for fmt in formats:
         _check(fmt)
     report = load_report(results, profile, experiment)
-    drawn: list[FigureFile] = []
+    folder = out / experiment.name / "figures"
+    with style():
+        made = documents.make(report, folder if figures else None)
+    drawn = [figure for section in made.sections for figure in section.figures]
+    paths = [path for f in drawn for path in (f.png, f.pdf, f.png.with_suffix(".txt"))]
     if figures:
-        folder = out / _figure_folder(experiment)
-        with style():
-            drawn = [
-                *draw_pareto(report, folder),
-                *draw_curves(report, folder),
-                *draw_pictures(report, folder),
-            ]
-        _remove_stale(folder, {path for figure in drawn for path in (figure.png, figure.pdf)})
+        # Figures of an earlier report would otherwise stay beside the new ones.
+        for path in set(folder.glob("*.*")) - set(paths):
+            path.unlink(missing_ok=True)
     written = []
     for fmt in formats:
-        suffix, writer = _FORMATS[fmt]
-        path = out / f"{experiment}.{suffix}"
-        write_text(path, writer(report, drawn))
+        path = out / f"{experiment.name}.{_SUFFIXES[fmt]}"
+        if fmt == "html":
+            page.write(made, path, None)
+        elif fmt == "parquet":
+            with replacing(path) as temporary:
+                temporary.write_bytes(records.parquet(report))
+        else:
+            write_text(path, _text(report, made, fmt, out))
         written.append(path)
-    return written + [path for figure in drawn for path in (figure.png, figure.pdf)]
+    return written + paths
 
 
-def _remove_stale(folder: Path, current: set[Path]) -> None:
-    """Remove figures of an earlier report, which would otherwise stay beside the new ones."""
-    for path in (*folder.glob("*.png"), *folder.glob("*.pdf")):
-        if path not in current:
-            path.unlink(missing_ok=True)
-
-
-def render(results: Path, profile: str, experiment: str, fmt: str) -> str:
+def render(
+    results: Path,
+    profile: str,
+    experiment: Experiment,
+    fmt: str,
+    *,
+    table: str = "",
+    methods: Sequence[str] = (),
+    short: bool = False,
+) -> str:
     """Return one format as text, without figures.
 
+    Args:
+        results: folder that was measured to.
+        profile: name of the profile.
+        experiment: the experiment.
+        fmt: a format that is text.
+        table: key of a table ("psnr", "psnr-Set5"): it alone, as LaTeX or Markdown.
+        methods: methods whose rows are shown; all if empty.
+        short: whether captions and notes are cut to a line each, as for a paper.
+
     Raises:
-        UsageError: the experiment or the format is unknown.
+        UsageError: the format or the table is unknown.
         HarnessError: nothing is stored, or it is damaged.
     """
     _check(fmt)
-    return _FORMATS[fmt][1](load_report(results, profile, experiment), ())
+    if fmt == "parquet":
+        raise UsageError("Parquet is no text: write it to a file.")
+    if (table or short) and fmt not in ("markdown", "latex"):
+        raise UsageError("A single or short table is written as latex or markdown.")
+    chosen = documents.only_methods(experiment, tuple(methods))
+    report = load_report(results, profile, chosen)
+    if fmt in _DATA:
+        return _DATA[fmt](report)
+    made = documents.make(report, None)
+    if table:
+        made = documents.only_table(made, table)
+    if short:
+        made = documents.short(made)
+    if fmt == "latex":
+        return latex(made, short)
+    if table:
+        return "\n\n".join(part for s in made.sections for part in markdown_section(s, Path()))
+    return _text(report, made, fmt, Path())
 
 
-def headline(results: Path, profile: str, experiment: str) -> str:
-    """Return the main table of each set, with its caption and notes, for the terminal."""
-    report = load_report(results, profile, experiment)
-    return "\n\n".join(markdown(table).strip() for table in main_tables(report))
+def _text(report: Report, made: Document, fmt: str, root: Path) -> str:
+    if fmt in _DATA:
+        return _DATA[fmt](report)
+    if fmt == "latex":
+        return latex(made)
+    return page.html(made) if fmt == "html" else markdown(made, root)
+
+
+def headline(results: Path, profile: str, experiment: Experiment) -> str:
+    """Return notice, verdicts and main tables for the terminal."""
+    made = documents.make(load_report(results, profile, experiment), None)
+    parts = [made.notice, *markdown_verdicts(made.verdicts)]
+    first = next((section for section in made.sections if section.tables), None)
+    if first is not None:
+        parts += markdown_section(first, Path())
+    return "\n\n".join(filter(None, parts))
 
 
 def _check(fmt: str) -> None:
-    if fmt not in _FORMATS:
-        raise UsageError(unknown("format", fmt, ALL_FORMATS))
+    if fmt not in FORMATS:
+        raise UsageError(unknown("format", fmt, FORMATS))
 
 
-__all__ = ["ALL_FORMATS", "headline", "render", "write_report"]
+__all__ = ["ALL_FORMATS", "FORMATS", "headline", "render", "write_report"]

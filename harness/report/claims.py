@@ -1,133 +1,126 @@
-"""Claims of a paper, beside what follows from the counts of its networks."""
+"""Statements of papers as data, and whether the numbers of a report agree with them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
-from harness.experiments.published import Claim, claims
-from harness.report import captions
-from harness.report.aggregate import Report
-from harness.report.counts import CountedCell
-from harness.report.layout import Cell, Notes, Row, Table
-from harness.report.text import MISSING, decimals, scale_text
+import pandas as pd
+
+from harness.measure.statistics import FEWEST, Difference, paired_difference
+from harness.metrics import METRICS
+from harness.report.data import RESAMPLES, Report
+from harness.report.model import Verdict
+from harness.report.text import decimals, interval_text, scale_text, signed
+
+Outcome = Literal["holds", "does not hold", "not decided", "not measured"]
 
 
 @dataclass(frozen=True)
-class Followed:
-    """Claim, and the largest saving that follows from the counts.
+class Claim:
+    """Statement of a paper on a method, which holds if its numbers are within a bound.
+
+    It is judged at every scale by the 95 % interval over images: it holds if all intervals are
+    within the bound, does not hold if one is outside, and is not decided otherwise, or with fewer
+    than six images.
 
     Attributes:
-        words: text of the claim.
-        percent: largest saving here; None where no count tells.
-        where: row and scale of that saving; the reason, where there is none.
+        words: the statement.
+        paper: the paper's figure.
+        method: row of the experiment.
+        baseline: row that it is compared with, image by image; "" for none.
+        of: a metric, for the least difference to the baseline; "macs", for the most MACs in percent
+            of the baseline's; or a column of rows, for its least mean without a baseline.
+        bound: the least or the most.
+        roles: sets that it is about.
+        scales: scales that it is about; those of the experiment, if empty.
     """
 
-    claim: Claim
     words: str
-    percent: float | None
-    where: str
+    paper: str
+    method: str
+    baseline: str = ""
+    of: str = "psnr"
+    bound: float = 0.0
+    roles: tuple[str, ...] = ("DIV2K_valid",)
+    scales: tuple[float, ...] = ()
+
+    def judge(self, report: Report) -> Iterator[Verdict]:
+        """Judge the claim on each set that was measured; once as not measured, if none was."""
+        measured = False
+        for role in (role for role in self.roles if role in report.roles):
+            found = {s: each for s in self._scales(report) if (each := self._at(report, role, s))}
+            if found:
+                measured = True
+                yield Verdict(
+                    self.words, self.paper, self._ours(report, role, found), self._outcome(found)
+                )
+        if not measured and self.method in report.experiment.rows:
+            yield Verdict(self.words, self.paper, "", "not measured")
+
+    def _scales(self, report: Report) -> list[float]:
+        return [s for s in report.scales if not self.scales or s in self.scales]
+
+    def _at(self, report: Report, role: str, scale: float) -> Difference | None:
+        """Compute the distance from the bound, positive where the claim holds."""
+        rows = [self.method, *([self.baseline] if self.baseline else [])]
+        if not set(rows) <= set(report.experiment.rows):
+            return None
+        cells = [report.at(row, role, scale) for row in rows]
+        if any(cell.metric(self.of) is None for cell in cells):
+            return None
+        own, *base = (cell.of_images(self.of) for cell in cells)
+        values: pd.Series[float]
+        if not base:
+            values = own - self.bound
+        elif self.of == "macs":
+            values = self.bound - 100 * own / base[0]
+        else:
+            values = self._sign * (own - base[0]) - self.bound
+        values = values.dropna()
+        return paired_difference(values.tolist(), resamples=RESAMPLES) if len(values) else None
 
     @property
-    def printed(self) -> str:
-        """Value as the paper prints it."""
-        bound = "up to " if self.claim.metric.endswith("_max") else ""
-        return bound + self.claim.printed.text
+    def _sign(self) -> int:
+        return 1 if self.of not in METRICS or METRICS[self.of].larger_is_better else -1
+
+    def _outcome(self, found: dict[float, Difference]) -> Outcome:
+        outcomes = [self._one(each) for each in found.values()]
+        if False in outcomes:
+            return "does not hold"
+        return "not decided" if None in outcomes else "holds"
+
+    def _one(self, found: Difference) -> bool | None:
+        if found.images < FEWEST or found.low is None or found.high is None:
+            return None
+        return True if found.low >= 0 else False if found.high < 0 else None
+
+    def _ours(self, report: Report, role: str, found: dict[float, Difference]) -> str:
+        """Quote the worst scale with its interval, and say on what data."""
+        worst = min(found, key=lambda scale: found[scale].mean)
+        note = report.role(role)
+        text = f"{self._number(found[worst])} at {scale_text(worst)}"
+        if len(found) > 1:
+            text += f", the worst of {scale_text(min(found))} to {scale_text(max(found))}"
+        images = found[worst].images
+        return f"{text}; {note.dataset}, {images} image{'s' * (images > 1)}"
+
+    def _number(self, found: Difference) -> str:
+        """Convert the distance from the bound to the number that the claim is about."""
+        if self.of == "macs":
+            mean = self.bound - found.mean
+            if found.low is None or found.high is None:
+                return f"{decimals(mean, 1)} %"
+            low, high = (decimals(self.bound - end, 1) for end in (found.high, found.low))
+            return f"{decimals(mean, 1)} % [{low}, {high}]"
+        unit = f" {METRICS[self.of].unit}".rstrip() if self.of in METRICS else ""
+        said = ""
+        if found.low is not None and found.high is not None:
+            said = f" {interval_text(found.low + self.bound, found.high + self.bound)}"
+        return f"{signed(found.mean + self.bound)}{unit}{said}"
 
 
-_Saving = tuple[float, str]
-"""Percentage, and the row and scale that it belongs to."""
-
-
-def followed(report: Report) -> list[Followed]:
-    """List the experiment's claims, with what follows; savings are against a row's baseline."""
-    return [
-        each
-        for source in report.experiment.claims
-        for claim in claims(*source)
-        for each in _FOLLOWS[claim.metric](report, claim)
-    ]
-
-
-def claims_table(report: Report) -> list[Table]:
-    """Make the table of claims; None where an experiment has none."""
-    found = followed(report)
-    if not found:
-        return []
-    notes = Notes()
-    rows: list[Row] = []
-    for each in found:
-        mark = notes.mark([each.claim.printed.note] if each.claim.printed.note else [])
-        value = MISSING if each.percent is None else f"{decimals(each.percent)} %"
-        cells = (Cell(each.printed, mark=mark), Cell(value))
-        rows.append(Row((each.words, each.where), cells, not rows))
-    table = Table(
-        key="claims",
-        title="What is claimed, and what follows from the architecture",
-        caption=captions.COUNTED,
-        groups=(),
-        header=("Claim", "The most of it here", "Printed", "Counted"),
-        rows=tuple(rows),
-        notes=tuple((mark, text) for text, mark in notes.marks.items()),
-    )
-    return [table]
-
-
-def _macs(report: Report, claim: Claim) -> Iterator[Followed]:
-    """Return the MACs at the scales of the table, and where the scale grows without bound."""
-    yield _most(claim, "MACs saved", _savings(report, lambda cell: cell.macs.counted))
-    yield _most(claim, "MACs saved", _limits(report))
-
-
-def _parameters(report: Report, claim: Claim) -> Iterator[Followed]:
-    savings = _savings(report, lambda cell: cell.parameters.counted)
-    yield _most(claim, "parameters saved", ((p, w.rpartition(",")[0]) for p, w in savings))
-
-
-def _time(report: Report, claim: Claim) -> Iterator[Followed]:
-    del report
-    yield Followed(claim, "speed", None, "a time, which no count tells")
-
-
-_FOLLOWS: dict[str, Callable[[Report, Claim], Iterator[Followed]]] = {
-    "compute_reduction_percent_max": _macs,
-    "params_saving_percent_max": _parameters,
-    "inference_speedup_max": _time,
-}
-
-
-def _most(claim: Claim, words: str, savings: Iterator[_Saving]) -> Followed:
-    percent, where = max(savings, default=(None, "not counted"), key=lambda saving: saving[0])
-    return Followed(claim, words, percent, where)
-
-
-def _pairs(report: Report) -> Iterator[tuple[str, str, str]]:
-    """List (row, its baseline, both by name)."""
-    for row in report.experiment.rows:
-        base = report.baseline(row)
-        if base:
-            yield row, base, f"{report.label(row)} against {report.label(base)}"
-
-
-def _savings(report: Report, count: Callable[[CountedCell], int | None]) -> Iterator[_Saving]:
-    """Compute the savings of each row and scale against the row's baseline."""
-    cells = report.counts[0]
-    for row, baseline, names in _pairs(report):
-        for scale in report.scales:
-            own, base = count(cells[row, scale]), count(cells[baseline, scale])
-            if own is not None and base:
-                yield 100 * (1 - own / base), f"{names}, {scale_text(scale)}"
-
-
-def _limits(report: Report) -> Iterator[_Saving]:
-    """Compute the savings in the part of the MACs that grows with the square of the scale."""
-    cells, low, high = report.counts[0], report.scales[0], report.scales[-1]
-
-    def growth(row: str) -> float | None:
-        less, more = (cells[row, scale].macs.counted for scale in (low, high))
-        return None if less is None or more is None or low == high else float(more - less)
-
-    for row, baseline, names in _pairs(report):
-        own, base = growth(row), growth(baseline)
-        if own is not None and base:
-            yield 100 * (1 - own / base), f"{names}, in the limit of large scales"
+def verdicts(report: Report) -> tuple[Verdict, ...]:
+    """Judge the claims of the experiment."""
+    return tuple(each for claim in report.experiment.claims for each in claim.judge(report))

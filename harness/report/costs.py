@@ -6,18 +6,26 @@ most cells have are shown; the others' cells are empty and say where they were m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.common.errors import HarnessError
-from harness.experiments import Experiment, method_at
 from harness.measure.rows import CellFile
-from harness.profiling.cost_rows import Cost, Kind, costs_dir, identity, latest, stored_rows
+from harness.profiling.cost_rows import (
+    OWN_MEMORY,
+    Cost,
+    Kind,
+    costs_dir,
+    identity,
+    latest,
+    stored_rows,
+)
 from harness.profiling.timing import Spread, spread
-from harness.report.gaps import LEFT_OUT, unable
-from harness.report.text import TIMES
+from harness.report.paper import LEFT_OUT, unable
+from harness.report.text import EN_DASH, TIMES, decimals, scales_text
+from harness.runs.experiment import Experiment, method_at
 from harness.runs.plan import PlannedCost, StoredPlan
 
 _Key = tuple[str, float]
@@ -44,7 +52,6 @@ class CostSetting:
     def in_words(self) -> str:
         """Describe the machine and what else decides the costs."""
         of = dict(self.machine)
-        height, width = self.lr_size
         on_cpu = str(of["device"]).startswith("cpu")
         parts = [
             f"{of['cpu']}, {of['cores']} cores, {of['threads']} threads",
@@ -52,7 +59,12 @@ class CostSetting:
             f"{of['system']}, torch {of['torch']}, {self.precision}",
             *([] if self.memory_mib is None else [f"bands of {self.memory_mib} MiB"]),
         ]
-        return f"{', '.join(parts)}; LR image of {height}{TIMES}{width} ({self.image})"
+        return f"{', '.join(parts)}; LR image of {self.size} ({self.image})"
+
+    @property
+    def size(self) -> str:
+        """Size of the LR image in print."""
+        return f"{self.lr_size[0]}{TIMES}{self.lr_size[1]}"
 
 
 @dataclass(frozen=True)
@@ -79,23 +91,30 @@ class Measured:
         found = self.at(row, scale)
         return None if found is None else found.median
 
-    def in_turns(self, scale: float) -> bool:
-        """Tell whether all that is shown of a scale was measured in interleaved runs."""
-        return len({row["timing"] for (_, s), row in self.rows.items() if s == scale}) < 2
+    def turns(self, scales: Collection[float]) -> str:
+        """Say whether what is shown was measured in interleaved runs; "" where nothing was."""
+        if not self.rows:
+            return ""
+        timings = {s: {r["timing"] for (_, t), r in self.rows.items() if t == s} for s in scales}
+        apart = [scale for scale in scales if len(timings[scale]) > 1]
+        if apart:
+            return (
+                f"NOT all of {scales_text(apart)} were timed in interleaved runs, but at different "
+                "times."
+            )
+        return "Their calls are interleaved, so that other load of the machine affects all of them."
 
-    def apart(self, scales: Collection[float]) -> list[float]:
-        """List the scales at which not all that is shown was measured in interleaved runs."""
-        return [scale for scale in scales if not self.in_turns(scale)]
-
-    def loads(self) -> tuple[float, float] | None:
-        """Return least and greatest load of the machine before the measurements."""
+    def load(self) -> str:
+        """Say how busy the machine was: a timing on a busy one is an upper bound."""
         known = [row["machine"]["load"] for row in self.rows.values()]
         known = [load for load in known if load is not None]
-        return (min(known), max(known)) if known else None
-
-    def calls(self) -> tuple[int, ...]:
-        """List the different numbers of values behind a median."""
-        return tuple(sorted({len(row["values"]) for row in self.rows.values()}))
+        if not known or self.setting is None:
+            return ""
+        cores = dict(self.setting.machine)["cores"]
+        return (
+            f"Load of the machine before the measurements: {min(known):g} to {max(known):g}, on "
+            f"{cores} cores."
+        )
 
 
 @dataclass(frozen=True)
@@ -106,8 +125,37 @@ class Costs:
     memory: Measured = field(default_factory=Measured)
 
 
+def milliseconds(seconds: float) -> str:
+    """Format with three digits, or more where they stand before the point."""
+    value = 1000 * seconds
+    return decimals(value, digits=2 if value < 9.995 else 1 if value < 99.95 else 0)
+
+
+def mebibytes(count: float) -> str:
+    """Format bytes in MiB."""
+    return decimals(count / 2**20, digits=1)
+
+
+def quartiles(value: Spread) -> str:
+    """Format as `11.9-12.8`; empty where there is one value."""
+    low, high = milliseconds(value.low), milliseconds(value.high)
+    return "" if value.low == value.high else f"{low}{EN_DASH}{high}"
+
+
+def memory_in_words(kind: str) -> str:
+    """Say which kind of peak it is, as a sentence; `kind` as in stored rows."""
+    imported = "above that of a process that has only imported the program"
+    return {
+        OWN_MEMORY: f"Resident memory of the process without that of files (libraries), at its "
+        f"peak while the image is enlarged, {imported}.",
+        "process": f"Resident memory at its peak while the image is enlarged, {imported}.",
+        "process since start": f"Resident memory at its peak since the process began, {imported}.",
+        "cuda allocator": "Peak of the CUDA allocator while the image is enlarged.",
+    }.get(kind, "Peak memory.")
+
+
 def load_costs(
-    results: Path, plan: StoredPlan, experiment: Experiment, scales: Collection[float]
+    results: Path, plan: StoredPlan, experiment: Experiment, scales: Sequence[float]
 ) -> Costs:
     """Read the costs that a plan points to.
 
@@ -139,7 +187,7 @@ def _rows(folder: Path, cost: PlannedCost) -> list[dict[str, Any]]:
 def _measured(
     stored: Mapping[_Key, list[dict[str, Any]]],
     experiment: Experiment,
-    scales: Collection[float],
+    scales: Sequence[float],
     kind: Kind,
 ) -> Measured:
     rows: dict[_Key, dict[str, Any]] = {}

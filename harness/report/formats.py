@@ -1,16 +1,19 @@
-"""Tables as Markdown and LaTeX."""
+"""Documents as Markdown and LaTeX."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import PurePosixPath
+import re
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import quote
 
+import pandas as pd
 from tabulate import tabulate
 
 from harness.common import escaping
-from harness.report.figure import FigureFile
-from harness.report.layout import Cell, Row, Table
+from harness.report.model import Document, Figure, Section, Table, Verdict
 from harness.report.text import DAGGER, DOUBLE_DAGGER, INFINITY, MINUS, MISSING, TIMES
 
 _LATEX = {
@@ -32,47 +35,129 @@ _LATEX = {
     INFINITY: r"$\infty$",
     DAGGER: r"$\dagger$",
     DOUBLE_DAGGER: r"$\ddagger$",
+    "\N{PLUS-MINUS SIGN}": r"$\pm$",
 }
+_HEADS = ("Claim", "Paper", "Here", "Verdict")
 
 
-def markdown(table: Table) -> str:
-    """Format a table with its brief caption and notes, as GitHub and pandoc read it."""
-    header = [escaping.markdown(name) for name in table.header]
+def _parts(text: str) -> tuple[str, str]:
+    """Split a cell in its number and what stands small beside it (published value, reason)."""
+    found = re.fullmatch(r"(.*?) ?((?:\[\w+\])? ?(?:\([^()]*\))?)", text)
+    return (found[1], found[2].strip()) if found else (text, "")
+
+
+# Markdown, as GitHub and pandoc read it
+
+
+def markdown(document: Document, root: Path) -> str:
+    """Format a document; figures are linked relative to `root`."""
+    shown = escaping.markdown
+    parts = [f"# {shown(document.title)}", shown(document.source)]
+    parts += [f"> **Note.** {shown(document.notice)}"] if document.notice else []
+    parts += markdown_verdicts(document.verdicts)
+    parts += [part for section in document.sections for part in markdown_section(section, root)]
+    lines = [f"- {shown(name)}: {shown(text)}" for name, text in document.provenance]
+    parts += ["## How it was measured", "\n".join(lines)]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_verdicts(verdicts: Sequence[Verdict]) -> list[str]:
+    """Format the verdicts: those that were measured as a table, the others as their number."""
+    measured = [v for v in verdicts if v.verdict != "not measured"]
+    if not verdicts:
+        return []
+    parts = ["## Verdicts"]
+    if measured:
+        rows = [[v.claim, v.paper, v.ours, f"**{v.verdict}**"] for v in measured]
+        body = [[*map(_shown, row[:3]), row[3]] for row in rows]
+        parts.append(tabulate(body, _HEADS, tablefmt="pipe", disable_numparse=True))
+    left = sum(v.verdict == "not measured" for v in verdicts)
+    parts += [f"Not measured: {left} further claims, on methods that were not run."] if left else []
+    return parts
+
+
+def markdown_section(section: Section, root: Path) -> list[str]:
+    """Format a section as paragraphs."""
+    parts = [f"## {escaping.markdown(section.title)}"]
+    # A command in a text is code, and stays as it is.
+    parts += [_escaped_but_code(section.text)] if section.text else []
+    parts += [markdown_figure(figure, root) for figure in section.figures]
+    return parts + [markdown_table(table).strip() for table in section.tables]
+
+
+def _escaped_but_code(text: str) -> str:
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return escaping.markdown(text)
+    for place in range(0, len(pieces), 2):
+        first, last = pieces[place][:1] == " ", pieces[place][-1:] == " "
+        inner = escaping.markdown(pieces[place])
+        pieces[place] = f"{' ' * first}{inner}{' ' * (last and bool(inner))}"
+    return "`".join(pieces)
+
+
+def markdown_figure(figure: Figure, root: Path) -> str:
+    """Format a figure with its caption under it."""
+    place = PurePosixPath(figure.png.relative_to(root).as_posix())
+    title = escaping.markdown(figure.title)
+    return f"![{title}]({quote(str(place))})\n\n*{title}.* {escaping.markdown(figure.caption)}"
+
+
+def markdown_table(table: Table) -> str:
+    """Format a table with caption and notes."""
+    groups = [str(group) for group in table.cells.columns.get_level_values("group")]
+    heads = [str(head) for head in table.cells.columns.get_level_values("column")]
     body = []
-    if table.groups:
+    if any(groups):
         # Pipe tables have one header line: what stands over several columns becomes a row.
-        spans = [name for name, width in table.groups for _ in range(width)]
-        body.append([""] * (len(header) - len(spans)) + [f"*{name}*" for name in spans])
-    for row in table.rows:
-        heads = map(escaping.markdown, row.head)
-        body.append([*heads, *(_markdown_cell(cell) for cell in row.cells)])
-    leading = len(table.rows[0].head)
-    align = ["left"] * leading + ["right"] * (len(header) - leading)
+        body.append(["", *(f"*{escaping.markdown(group)}*" if group else "" for group in groups)])
+    for (_, method), texts, marks in _lines(table):
+        cells = [_markdown_cell(text, mark) for text, mark in zip(texts, marks, strict=True)]
+        body.append([escaping.markdown(method), *cells])
+    header = ["Method", *map(escaping.markdown, heads)]
+    align = ["left"] + ["right"] * len(heads)
     text = tabulate(body, header, tablefmt="pipe", disable_numparse=True, colalign=align)
-    notes = [(f"[{mark}] " if mark else "") + escaping.markdown(note) for mark, note in table.notes]
-    listed = "\n".join(f"- {note}" for note in notes)
-    said = escaping.markdown(table.brief or table.caption)
-    parts = [f"## {escaping.markdown(table.title)}", said, text, listed]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    notes = "\n".join(f"- {_note(note)}" for note in table.notes)
+    said = [f"### {escaping.markdown(table.title)}", escaping.markdown(table.caption), text, notes]
+    said.append(_escaped_but_code(table.folded))
+    return "\n\n".join(part for part in said if part) + "\n"
 
 
-def _markdown_cell(cell: Cell) -> str:
-    text = escaping.markdown(cell.text)
-    text = f"**{text}**" if cell.bold else text
-    return f"{text} [{cell.mark}]" if cell.mark else text
+def _shown(text: str) -> str:
+    """Escape text, but for the brackets of intervals, which are no link."""
+    return re.sub(r"\\\[([-+\d., \u2212\u2013]+)\\\]", r"[\1]", escaping.markdown(text))
 
 
-def markdown_figures(figures: Sequence[FigureFile], folder: PurePosixPath) -> str:
-    """Format links to the figures, which are in `folder` beside the document.
+def _note(note: str) -> str:
+    """Escape a note, but for the letter that its places have."""
+    found = re.fullmatch(r"(\[[a-z]+\] )?(.*)", note, re.DOTALL)
+    assert found
+    return f"{found[1] or ''}{escaping.markdown(found[2])}"
 
-    The caption is printed in the figure itself; here it is the text for those who cannot see it.
-    """
-    return "\n".join(
-        f"## {escaping.markdown(figure.title)}\n\n"
-        f"![{escaping.markdown(f'{figure.title}. {figure.caption}')}]"
-        f"({quote(str(folder / figure.png.name))})\n"
-        for figure in figures
+
+def _markdown_cell(text: str, mark: str) -> str:
+    number, beside = _parts(text)
+    shown, space, rest = _shown(number).partition(" ")
+    if mark == "best":
+        shown = f"**{shown}**"
+    elif mark == "second":
+        shown = f"<u>{shown}</u>"
+    shown += space + rest
+    letter = re.sub(r"\((.*)\)", lambda f: f"({escaping.markdown(f[1])})", beside)
+    return f"{shown} {letter}".strip()
+
+
+def _lines(table: Table) -> list[tuple[tuple[str, str], list[str], list[str]]]:
+    rows = zip(
+        table.cells.index,
+        table.cells.to_numpy().tolist(),
+        table.marks.to_numpy().tolist(),
+        strict=True,
     )
+    return [((str(name[0]), str(name[1])), texts, marks) for name, texts, marks in rows]
+
+
+# LaTeX, to be read into a paper by `\input`
 
 
 def escape(text: str) -> str:
@@ -80,98 +165,108 @@ def escape(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
-def latex(table: Table, label: str) -> str:
-    """Format as `table*` environments in booktabs style; needs no package but booktabs.
+def latex(document: Document, short: bool = False) -> str:
+    r"""Format the tables; needs no package but booktabs.
 
-    A table that is too long for a page continues in further ones, cut between blocks.
+    Args:
+        document: the report.
+        short: whether captions have one line, and notes only the provenance.
     """
-    parts = _pages(table)
-    return "\n".join(
-        _latex_part(table, rows, label if number == 0 else "", last=number == len(parts) - 1)
-        for number, rows in enumerate(parts)
-    )
+    heads = [document.source, r"Needs \usepackage{booktabs} in the preamble."]
+    heads += [document.notice] if document.notice else []
+    parts = ["\n".join(f"% {' '.join(head.split())}" for head in heads) + "\n"]
+    if not short:
+        parts += [_paragraph("Setting", document.notice)] if document.notice else []
+        parts += [_latex_verdicts(document.verdicts)] if document.verdicts else []
+    for section in document.sections:
+        if section.text and section.tables and not short:
+            parts.append(_paragraph(section.title, section.text))
+        for table in section.tables:
+            note = document.notice if short else table.folded
+            parts.append(_latex_table(table, document.name, note))
+    return "\n".join(parts)
 
 
-_PAGE_ROWS = 48
-"""Number of rows in footnotesize that leave room for caption and notes on a page."""
+def _paragraph(title: str, text: str) -> str:
+    return rf"\paragraph{{{escape(title)}.}} {escape(' '.join(text.split()))}" + "\n"
 
 
-def _pages(table: Table) -> list[list[Row]]:
-    """Split the rows by page; each begins with the rows that describe the columns."""
-    head = [row for row in table.rows if row.kind == "info"]
-    blocks: list[list[Row]] = []
-    for row in table.rows[len(head) :]:
-        if row.rule or not blocks:
-            blocks.append([])
-        blocks[-1].append(row)
-    pages = [list(head)]
-    for block in blocks:
-        if len(pages[-1]) > len(head) and len(pages[-1]) + len(block) > _PAGE_ROWS:
-            pages.append(list(head))
-        pages[-1] += block
-    return pages
-
-
-def _latex_part(table: Table, rows: Sequence[Row], label: str, last: bool) -> str:
-    """Format one environment; without a label it is a continuation."""
-    leading = len(table.rows[0].head)
-    columns = "l" * leading + "r" * (len(table.header) - leading)
-    caption = f"{table.title}. {table.caption}" if label else f"{table.title} (continued)"
-    lines = [
-        r"\begin{table*}[tbp]",
-        r"\centering",
-        rf"\caption{{{escape(caption)}}}",
-        r"\smallskip",
-        *([rf"\label{{tab:{label}}}"] if label else []),
-        r"\footnotesize",
-        r"\setlength{\tabcolsep}{4pt}",
-        rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
-        r"\toprule",
-        *_latex_groups(table, leading),
-        _latex_line([escape(name) for name in table.header]),
+def _latex_verdicts(verdicts: Sequence[Verdict]) -> str:
+    items = [
+        rf"\item {escape(f'{v.claim}: {v.verdict}. Paper: {v.paper}.')}"
+        + (f" {escape(f'Here: {v.ours}.')}" if v.ours else "")
+        for v in verdicts
     ]
-    for number, row in enumerate(rows):
-        if row.rule or number == 0:
-            lines.append(r"\midrule")
-        lines.append(_latex_row(row))
-    notes = _latex_notes(table) if last else []
-    lines += [r"\bottomrule", r"\end{tabular}", *notes, r"\end{table*}"]
+    lines = [r"\paragraph{Verdicts.}", r"\begin{itemize}", *items, r"\end{itemize}"]
     return "\n".join(lines) + "\n"
 
 
-def _latex_groups(table: Table, leading: int) -> list[str]:
+def _latex_table(table: Table, name: str, note: str) -> str:
+    columns = table.cells.columns
+    star = "*" if len(columns) > 5 else ""
+    # Before the caption, a sentence of the notes: what is printed there is of the paper's table.
+    caption = " ".join(filter(None, [f"{table.title}.", table.caption]))
+    lines = [
+        rf"\begin{{table{star}}}[tbp]",
+        r"\centering",
+        rf"\caption{{{escape(caption)}}}",
+        r"\smallskip",
+        rf"\label{{tab:{name}-{table.key}}}",
+        r"\footnotesize",
+        r"\setlength{\tabcolsep}{4pt}",
+        rf"\begin{{tabular}}{{@{{}}l{'r' * len(columns)}@{{}}}}",
+        r"\toprule",
+        *_latex_groups(columns),
+        _latex_line(["Method", *map(escape, columns.get_level_values("column"))]),
+    ]
+    block = None
+    for (own, method), texts, marks in _lines(table):
+        if own != block:
+            lines.append(r"\midrule")
+            block = own
+        cells = [_latex_cell(text, mark) for text, mark in zip(texts, marks, strict=True)]
+        lines.append(_latex_line([escape(method), *cells]))
+    lines += [r"\bottomrule", r"\end{tabular}", *_latex_notes([*table.notes, note])]
+    return "\n".join([*lines, rf"\end{{table{star}}}"]) + "\n"
+
+
+def _latex_groups(columns: pd.Index[Any]) -> list[str]:
     """Format headings over several columns, each with a rule under it."""
-    if not table.groups:
+    groups = [(str(g), len(list(own))) for g, own in groupby(columns.get_level_values("group"))]
+    if not any(group for group, _ in groups):
         return []
-    heads = [rf"\multicolumn{{{width}}}{{c}}{{{escape(name)}}}" for name, width in table.groups]
-    rules, first = [], leading + 1
-    for _, width in table.groups:
-        rules.append(rf"\cmidrule(lr){{{first}-{first + width - 1}}}")
+    heads, rules, first = [], [], 2
+    for group, width in groups:
+        heads.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(group)}}}")
+        rules += [rf"\cmidrule(lr){{{first}-{first + width - 1}}}"] if group else []
         first += width
-    return [_latex_line([""] * leading + heads), " ".join(rules)]
+    return [_latex_line(["", *heads]), " ".join(rules)]
 
 
-def _latex_row(row: Row) -> str:
-    cells = []
-    for cell in row.cells:
-        text = rf"\textbf{{{escape(cell.text)}}}" if cell.bold else escape(cell.text)
-        cells.append(rf"{text}\textsuperscript{{{cell.mark}}}" if cell.mark else text)
-    return _latex_line([escape(name) for name in row.head] + cells)
+def _latex_cell(text: str, mark: str) -> str:
+    wrap: dict[str, Callable[[str], str]] = {
+        "best": r"\textbf{{{}}}".format,
+        "second": r"\underline{{{}}}".format,
+    }
+    number, beside = _parts(text)
+    letter, _, paper = beside.partition("(")
+    first, space, rest = escape(number).partition(" ")
+    shown = wrap.get(mark, str)(first) + space + rest
+    if letter.strip():
+        shown += rf"\textsuperscript{{{letter.strip()[1:-1]}}}"
+    return shown + (rf" {{\tiny({escape(paper)}}}" if paper else "")
 
 
 def _latex_line(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _latex_notes(table: Table) -> list[str]:
-    if not table.notes:
+def _latex_notes(notes: Sequence[str]) -> list[str]:
+    said = [escape(note) for note in notes if note]
+    if not said:
         return []
-    lines = [
-        (rf"\textsuperscript{{{mark}}} " if mark else "") + escape(note)
-        for mark, note in table.notes
-    ]
     # Without its braces a note that begins with `[` or `*` would be read as an argument of `\\`.
-    text = r"\\".join(f"{{{line}}}" for line in lines)
+    text = r"\\".join(f"{{{line}}}" for line in said)
     return [
         r"\par\smallskip",
         rf"\parbox{{\linewidth}}{{\scriptsize\raggedright {text}}}",

@@ -1,58 +1,65 @@
-"""Values that the paper prints beside a row, and its rows that have none of ours."""
+"""Rows by the papers' names, what is printed of them, and why a cell of one is empty."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from typing import Any
 
-from harness.experiments import Experiment, methods_of
-from harness.experiments.published import Printed, System, printed_of, system, systems
+from harness.published import Printed, System, printed_of, system, systems
+from harness.report.text import scales_text
+from harness.runs.experiment import Experiment, methods_of, scales_of_row
 
 _MACS = {"decoder": "decoder_flops", "all": "flops"}
 """Names of MACs in the files of published values, by the part that an experiment counts."""
-_NAMES = {"psnr": "psnr_db", "percent": "flops_percent"}
-"""Names in the files of published values where they differ; a metric keeps its name."""
+
+LEFT_OUT = "left out of this run, or not trained"
 
 Blocks = tuple[tuple[str, ...], ...]
 
 
-def paper_system(experiment: Experiment, row: str) -> System:
-    """Find a row under the name that the paper's table gives it."""
-    return system(experiment.labels.get(row, methods_of(row)[0]))
+def paper_system(row: str) -> System:
+    """Find a row under the name that the papers' tables give it."""
+    return system(methods_of(row)[0])
 
 
 def row_label(experiment: Experiment, row: str) -> str:
     """Return the paper's name of a row; without the encoder where all have the same."""
-    named = paper_system(experiment, row)
+    named = paper_system(row)
     if not experiment.over:
         return named.label
     return experiment.over if named.backbone == named.method else named.method
 
 
-def printed_fields(
+def unable(row: str) -> str:
+    """Say why a row has nothing at a scale that it has no method for."""
+    listed = scales_text(scales_of_row(row) or ())
+    if len(methods_of(row)) > 1:
+        return f"fixed-scale networks, one for each scale, trained for {listed} only"
+    return f"trained for {listed} only"
+
+
+def printed_values(
     experiment: Experiment, named: System, role: str, scale: float
-) -> dict[str, Any]:
-    """Make the fields of `CellMean` that come from the paper."""
-    metrics = {
-        **dict.fromkeys(experiment.metrics),
-        **_NAMES,
+) -> dict[str, Printed]:
+    """List what the paper prints of a system: metrics, `macs`, `percent` of the baseline's MACs."""
+    names = {
+        **{name: name for name in experiment.metrics},
+        "psnr": "psnr_db",
         "macs": _MACS[experiment.macs_of],
+        "percent": "flops_percent",
     }
-    found: dict[str, Printed] = {}
-    for name, metric in metrics.items():
-        value = printed_of(experiment.published, named, role, scale, metric or name)
-        if value is not None:
-            found[name] = value
-    notes = tuple((name, p.note) for name, p in found.items() if p.note)
-    return {"printed": {name: p.value for name, p in found.items()}, "printed_notes": notes}
+    found = {
+        name: printed_of(experiment.published, named, role, scale, metric)
+        for name, metric in names.items()
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def others(experiment: Experiment) -> Mapping[str, System]:
     """List systems of the paper's table without a row of ours, by name, in its order."""
     if not experiment.published_rows:
         return {}
-    own = {paper_system(experiment, row) for row in experiment.rows}
+    own = {paper_system(row) for row in experiment.rows}
     return {s.label: s for s in systems(*experiment.published[0]) if s not in own}
 
 
@@ -62,20 +69,16 @@ def blocks(experiment: Experiment) -> Blocks:
     A block of ours stays whole, and stands where the first of its rows stands in the paper; the
     paper's others that follow one another with one backbone are a block.
     """
-    left = [block.methods for block in experiment.blocks]
     if not experiment.published_rows:
         return experiment.groups
     ordered = list(_in_order(experiment))
-    return (experiment.common, *ordered, *(own for own in left if own not in ordered))
+    left = (block.methods for block in experiment.blocks if block.methods not in ordered)
+    return (experiment.common, *ordered, *left)
 
 
 def _in_order(experiment: Experiment) -> Iterator[tuple[str, ...]]:
     unknown = others(experiment)
-    own = {
-        paper_system(experiment, row): block.methods
-        for block in experiment.blocks
-        for row in block.methods
-    }
+    own = {paper_system(row): block.methods for block in experiment.blocks for row in block.methods}
     listed = systems(*experiment.published[0])
     entries = [(s.backbone, s.label) if s.label in unknown else (own.get(s), "") for s in listed]
     for place, group in groupby(dict.fromkeys(entries), key=lambda entry: entry[0]):

@@ -1,162 +1,191 @@
-"""Numbers of a report at full precision, for programs: CSV and JSON."""
+"""Numbers of a report at full precision, for programs: CSV, JSON and Parquet."""
 
 from __future__ import annotations
 
+import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
+from harness.common.errors import UsageError
 from harness.common.escaping import spreadsheet
-from harness.experiments.counts import Reference
 from harness.measure.rows import PARTS
 from harness.metrics import METRICS
-from harness.report import captions, cost_records
-from harness.report.aggregate import Report
-from harness.report.claims import followed
-from harness.report.counts import Count
-from harness.report.means import SOURCES, CellMean
+from harness.report import words
+from harness.report.claims import verdicts
+from harness.report.data import SOURCES, Cell, Report, interval_of
+from harness.report.frame import frame
+from harness.report.sections.macs import percent_of_baseline
+from harness.report.text import phrase, sentences
 
 
 def csv(report: Report) -> str:
     """Format one line per (method, role, scale); lists are joined by semicolons."""
     records = []
-    for cell in _cells(report):
-        records.append({**_record(report, cell), **_plan_columns(report, cell)})
-    said = {"profile": report.plan.profile, "provenance": captions.COUNTED}
-    records += [{**record, **said} for record in _count_records(report)]
-    records = [{key: _joined(value) for key, value in record.items()} for record in records]
+    for record in _records(report):
+        records.append({key: _joined(value) for key, value in record.items()})
     text: str = pd.DataFrame(records).to_csv(index=False, lineterminator="\n")
     return text
 
 
 def json_text(report: Report) -> str:
     """Format the plan's provenance and the records as strict JSON; infinity is "Infinity"."""
-    plan = report.plan
-    document = {
+    plan, roles = report.plan, report.roles
+    document: dict[str, Any] = {
         "experiment": plan.experiment,
         "title": report.experiment.title,
         "source": report.experiment.source,
         "profile": plan.profile,
         "summary": plan.summary,
-        "stand_in": plan.stand_in,
+        "notice": words.notice(report),
+        "reduced_setting": plan.stand_in,
         "training": plan.training,
         "networks": plan.networks,
         "schedule": plan.schedule,
         "created": plan.created,
-        "captions": {
-            role: captions.page_caption(report, role)
-            for role in (*report.roles, *report.experiment.published_roles)
-        },
-        "warnings": [w for w in (captions.path_warning(report), *plan.warnings) if w],
+        "provenance": {role: words.provenance(report, role) for role in roles},
+        "warnings": [w for w in (words.below_common(report), *plan.warnings) if w],
         "roles": [asdict(note) for note in plan.roles],
         "profile_settings": plan.profile_settings,
-        **cost_records.document(report),
-        "records": [
-            *(_record(report, cell) for cell in _cells(report)),
-            *_count_records(report),
-        ],
-        "claims": [asdict(each) for each in followed(report)],
+        "verdicts": [asdict(verdict) for verdict in verdicts(report)],
     }
+    if report.experiment.measures_costs:
+        kinds = {"latency": report.costs.latency, "memory": report.costs.memory}
+        document["costs"] = {
+            name: of.setting and {**asdict(of.setting), "machine": dict(of.setting.machine)}
+            for name, of in kinds.items()
+        }
+    for section in report.experiment.sections:
+        document |= section.facts(report)
+    document["records"] = list(_records(report))
     return json.dumps(_strict(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _cells(report: Report) -> list[CellMean]:
-    """List the measured cells, then those that only the paper has."""
-    return [*report.cells.values(), *report.printed.values()]
+def parquet(report: Report) -> bytes:
+    """Write the tidy frame (`harness.results`) as Parquet.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+    """
+    stream = io.BytesIO()
+    try:
+        frame(report).to_parquet(stream, index=False)
+    except ImportError as error:
+        raise UsageError("Parquet needs pyarrow: pip install pyarrow.") from error
+    return stream.getvalue()
 
 
-def _is_ours(report: Report, cell: CellMean) -> bool:
-    return (cell.method, cell.role, cell.scale) in report.cells
+def _records(report: Report) -> Iterator[dict[str, Any]]:
+    """List the measured cells, those that only the paper has, and what sections add."""
+    sizes = report.experiment.sizes
+    for cell in (*report.cells.values(), *report.printed.values()):
+        if cell.role not in sizes:
+            yield _record(report, cell)
+    for section in report.experiment.sections:
+        for record in section.records(report):
+            yield {**record, "profile": report.plan.profile}
 
 
-def _record(report: Report, cell: CellMean) -> dict[str, Any]:
-    record = _flat(cell)
-    ours = _is_ours(report, cell)
-    return {
-        "method": record.pop("method"),
+def _record(report: Report, cell: Cell) -> dict[str, Any]:
+    ours = (cell.method, cell.role, cell.scale) in report.cells
+    kind = "counted" if cell.unscored else "measured"
+    record: dict[str, Any] = {
+        "method": cell.method,
         "label": report.label(cell.method),
-        "kind": _kind(cell) if ours else "published",
-        **record,
-        "difference": cell.difference,
-        "stand_in": ours and captions.is_stand_in(report, cell.role, cell.method),
-        **cost_records.record(report, cell),
+        "kind": "published" if not ours else "not measured" if cell.missing else kind,
+        "role": cell.role,
+        "dataset": cell.dataset,
+        "scale": cell.scale,
+        "substitute": cell.substitute,
+        "reduced_setting": ours and (cell.substitute or report.departs(cell.method)),
+        "seeds": list(cell.seeds),
+        "images_planned": cell.images_planned,
+        "images": cell.images,
+        "excluded": [f"{reason}: {count}" for reason, count in cell.excluded],
+        "missing": cell.missing,
+        "unscored": cell.unscored,
+    }
+    for name in METRICS:
+        record |= _metric(report, cell, name)
+    for name in ("macs", "percent"):
+        record[f"published_{name}"] = cell.paper(name)
+    record["macs"] = cell.metric("macs")
+    record["percent"] = percent_of_baseline(report, cell) if ours else None
+    record["executed_macs"] = cell.metric("executed")
+    for part in PARTS:
+        if part != "executed":
+            record[f"{part}_macs"] = cell.metric(f"{part}_macs")
+    whole = ("parameters", "trained_steps")
+    record |= {n: int(v) if (v := cell.metric(n)) is not None else None for n in whole}
+    record["lr_pixels"] = cell.metric("lr_pixels")
+    record["depth_texture"] = cell.metric("depth_texture")
+    record["expert_depths"], record["expert_shares"] = cell.expert_depths, cell.expert_shares
+    notes = dict.fromkeys(printed.note for printed in cell.printed.values() if printed.note)
+    record["published_notes"] = list(notes)
+    for name in (*SOURCES, "version"):
+        record[f"{name.removeprefix('dataset_')}s"] = list(cell.source(name))
+    return {**record, **_costs(report, cell), **_provenance(report, cell, ours)}
+
+
+def _metric(report: Report, cell: Cell, name: str) -> dict[str, Any]:
+    """Return mean, interval, published value and difference to the baseline of a metric."""
+    value, paper = cell.metric(name), cell.paper(name)
+    low, high, spread = interval_of(cell, name) if value is not None else (None, None, None)
+    found = report.to_baseline(cell.method, cell.role, cell.scale, name) if value else None
+    compared = value is not None and paper is not None
+    compared = compared and report.comparable(cell.role, cell.method)
+    return {
+        name: value,
+        f"{name}_low": low,
+        f"{name}_high": high,
+        f"{name}_images": cell.metric_images.get(name, 0),
+        f"{name}_seed_sd": spread,
+        f"published_{name}": paper,
+        f"{name}_difference": value - paper if compared and value and paper else None,
+        f"{name}_to_baseline": found and found.mean,
+        f"{name}_to_baseline_low": found and found.low,
+        f"{name}_to_baseline_high": found and found.high,
+        f"{name}_to_baseline_sign_test": found and found.sign,
+        f"{name}_to_baseline_decided": found and found.decided,
     }
 
 
-def _flat(cell: CellMean) -> dict[str, Any]:
-    """Flatten a cell to its numbers and texts, a name for each."""
-    record = {name: value for name, value in asdict(cell).items() if not isinstance(value, Mapping)}
-    record["excluded"] = [f"{reason}: {count}" for reason, count in cell.excluded]
-    record["published_notes"] = list(dict.fromkeys(n for _, n in record.pop("printed_notes")))
-    record["executed_macs"] = record.pop("executed")
-    for name in METRICS:
-        record[name] = cell.metrics.get(name)
-        record[f"{name}_images"] = cell.metric_images.get(name, 0)
-        record[f"{name}_seed_sd"] = cell.seed_sd.get(name)
-        record["published" if name == "psnr" else f"published_{name}"] = cell.printed.get(name)
-    for name in ("macs", "percent"):
-        record[f"published_{name}"] = cell.printed.get(name)
-    for part in PARTS:
-        if part != "executed":
-            record[f"{part}_macs"] = cell.part_macs.get(part)
-    for name in SOURCES:
-        record[f"{name.removeprefix('dataset_')}s"] = list(cell.source(name))
-    return record
+def _costs(report: Report, cell: Cell) -> dict[str, Any]:
+    """Return latency and memory in seconds and bytes, of one LR image whatever the set."""
+    if not report.experiment.measures_costs:
+        return {}
+    key, costs = (cell.method, cell.scale), report.costs
+    latency, memory = costs.latency.at(*key), costs.memory.at(*key)
+    setting = costs.latency.setting or costs.memory.setting
+    return {
+        "costs_lr_size": setting and f"{setting.lr_size[0]}x{setting.lr_size[1]}",
+        "latency_s": latency and latency.median,
+        "latency_quartiles_s": [] if latency is None else [latency.low, latency.high],
+        "latency_missing": costs.latency.missing.get(key, ""),
+        "peak_memory_bytes": memory and memory.median,
+        "peak_memory_missing": costs.memory.missing.get(key, ""),
+    }
 
 
-def _kind(cell: CellMean) -> str:
-    """Say what kind the numbers of one of our cells are, if it has any."""
-    if cell.missing:
-        return "not measured"
-    return "counted" if cell.unscored else "measured"
-
-
-def _count_records(report: Report) -> Iterator[dict[str, Any]]:
-    """Make a record for each count of `Report.counts`, with the published figures beside it."""
-    for counts, cells in zip(report.experiment.counts, report.counts, strict=True):
-        for cell in cells.values():
-            yield {
-                "method": cell.method,
-                "label": report.label(cell.method),
-                "kind": "published" if report.is_other(cell.method) else "counted",
-                "size": counts.size,
-                "part": counts.part,
-                "scale": cell.scale,
-                "missing": cell.missing,
-                "parameters": cell.parameters.counted,
-                "macs": cell.macs.counted,
-                "least_macs": cell.macs.least,
-                **_beside("parameters", cell.parameters, counts.parameters),
-                **_beside("macs", cell.macs, counts.macs),
-                "versions": list(cell.versions),
-            }
-
-
-def _beside(what: str, count: Count, references: Sequence[Reference]) -> dict[str, Any]:
-    """List published figures, and how the count agrees with them."""
-    found: dict[str, Any] = {}
-    for reference, figure in zip(references, count.beside, strict=True):
-        key = f"{reference.name.replace(' ', '_')}_{what}"
-        found[key] = None if figure is None else figure.value
-        found[f"{key}_agreement"] = count.agreement(figure)
-    return found
-
-
-def _plan_columns(report: Report, cell: CellMean) -> dict[str, Any]:
-    """Make the plan's columns, repeated in every CSV line, because a line may be copied alone."""
+def _provenance(report: Report, cell: Cell, ours: bool) -> dict[str, Any]:
+    """Repeat the plan in every line, because a line may be copied alone."""
     plan = report.plan
-    if not _is_ours(report, cell):
-        provenance = f"Printed by {report.experiment.source}; {cell.missing}."
-        return {"profile": plan.profile, "provenance": provenance}
-    provenance = captions.page_caption(report, cell.role, cell.method)
-    if cell.missing:
-        provenance = f"Without a number: {cell.missing}."
-    trained = captions.trained_as(report, cell.method)
-    return {"profile": plan.profile, **trained, "provenance": provenance}
+    if not ours:
+        text = f"Printed by {report.experiment.source}; {cell.missing}."
+        return {"profile": plan.profile, "provenance": text}
+    text = f"Without a number: {cell.missing}."
+    if not cell.missing:
+        warnings = [words.below_common(report), *(f"{phrase(w)}." for w in plan.warnings)]
+        text = sentences(words.provenance(report, cell.role, cell.method), *warnings)
+    return {
+        "profile": plan.profile,
+        **words.trained_as(report, cell.method),
+        "provenance": text,
+    }
 
 
 def _joined(value: Any) -> Any:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from baselines import parse
 from baselines.registry import DECODERS, SYSTEMS
-from harness.experiments import method_at, methods_of, scales_of_row
-from harness.report.aggregate import Report
+from harness.report.data import Report
+from harness.runs.experiment import method_at, methods_of, scales_of_row
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ def parameters_at(report: Report, row: str, scale: float) -> int | None:
 
 
 def _parameters(report: Report, row: str, method: str) -> int | None:
-    cells = [
-        report.at(row, role, scale)
+    found = (
+        report.at(row, role, scale).metric("parameters")
         for role in report.roles
         for scale in report.scales
         if method_at(row, scale) == method
-    ]
-    return next((c.parameters for c in cells if c.parameters is not None), None)
+    )
+    return next((int(number) for number in found if number is not None), None)

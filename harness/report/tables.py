@@ -1,168 +1,245 @@
-"""Choice of the tables of a report, and contents of their lines."""
+"""Tables with one row for a method: texts, best values, reasons of what is empty."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 
-from harness.experiments.base import TableName
-from harness.metrics import METRICS, Metric
-from harness.report import captions
-from harness.report.aggregate import Report
-from harness.report.claims import claims_table
-from harness.report.cost_tables import latency_table, memory_table
-from harness.report.count_tables import count_tables
-from harness.report.layout import (
-    Cell,
-    Line,
-    Row,
-    Table,
-    scale_table,
-    table_key,
-)
-from harness.report.limits import limits_table
-from harness.report.macs import macs_table, other_macs_table
-from harness.report.means import CellMean
-from harness.report.overview import overview_table
-from harness.report.text import MISSING, decimals, scale_text, signed
+import pandas as pd
 
-_OF_ALL_ROLES: tuple[TableName, ...] = ("latency", "memory", "limits")
-"""Tables that do not depend on a set of images."""
+from harness.report import words
+from harness.report.data import Cell, Report
+from harness.report.model import Table
+from harness.report.text import MISSING, scale_text, sentences
+from harness.runs.experiment import IN_SCALE, method_at
+
+BOLD = "Bold: best, underlined: second, at printed precision; unmarked where a value is missing."
 
 
-def build_tables(report: Report) -> list[Table]:
-    """Make every table of a report, in order; what is the same for all sets, with the last one."""
-    roles = (*report.roles, *report.experiment.published_roles)
-    scores = [table for role in roles for table in _tables_of(report, role)]
-    return [*count_tables(report), *claims_table(report), *scores]
+@dataclass(frozen=True)
+class Entry:
+    """What stands in a place of a table.
+
+    Attributes:
+        text: printed number; "" where there is none.
+        published: printed number of the paper, shown beside it in parentheses.
+        detail: what a tooltip says.
+        why: why there is no number; it becomes a note.
+        value: number that is compared with those of other rows.
+        mark: mark of the entry itself, where none is found by comparison.
+    """
+
+    text: str = ""
+    published: str = ""
+    detail: str = ""
+    why: str = ""
+    value: float | None = None
+    mark: str = ""
 
 
-def main_tables(report: Report) -> list[Table]:
-    """Select counts and claims; for each set, the first table in which anything was measured."""
-    found = [*count_tables(report), *claims_table(report)]
-    for role in (*report.roles, *report.experiment.published_roles):
-        tables = _tables_of(report, role)
-        found += [table for table in tables if table.has_numbers][:1] or tables[:1]
-    return found
+@dataclass(frozen=True)
+class Column:
+    """Column of a table.
+
+    Attributes:
+        group: heading over several columns; "" for none.
+        entry: makes the entry of a row.
+        best: finds the best of some values (min or max); None for a column without a best.
+    """
+
+    group: str
+    head: str
+    entry: Callable[[str], Entry]
+    best: Callable[[Sequence[float]], float] | None = None
+    scale: float | None = None
 
 
-def _tables_of(report: Report, role: str) -> list[Table]:
-    makers: dict[TableName, Callable[[Report, str], Table]] = {
-        "overview": overview_table,
-        "macs": macs_table,
-        "other-macs": other_macs_table,
-        "latency": lambda report, _: latency_table(report),
-        "memory": lambda report, _: memory_table(report),
-        "limits": lambda report, _: limits_table(report),
-        "shares": _shares,
-        "networks": _networks,
-    }
-    # Of a set without images the paper's scores are all that there is.
-    scores = role in report.experiment.published_roles
-    last = role == report.roles[-1]
-    names = [
-        name
-        for name in report.experiment.tables
-        if (name in METRICS if scores else last or name not in _OF_ALL_ROLES)
-    ]
-    tables = [
-        metric_table(report, role, METRICS[name]) if name in METRICS else makers[name](report, role)
-        for name in names
-    ]
-    return [table for table in tables if table.rows]
+@dataclass
+class _Notes:
+    """Reasons of a table in the making; equal ones share a letter."""
+
+    letters: dict[str, str] = field(default_factory=dict)
+
+    def mark(self, why: str) -> str:
+        number = self.letters.setdefault(why, _letter(len(self.letters)))
+        return f"[{number}]"
 
 
-def metric_table(report: Report, role: str, metric: Metric) -> Table:
-    """Make the table of the means of a metric beside the published ones."""
-    name, best = metric.name, max if metric.larger_is_better else min
-    show = partial(decimals, digits=metric.digits)
-    lines = [
-        Line("measured", lambda c: c.metrics.get(name), show, best, "measured"),
-        Line("published", lambda c: c.printed.get(name), show),
-    ]
-    if name == "psnr":
-        lines.append(Line("difference", _printed_difference, signed))
-    if any(name in cell.seed_sd for cell in report.cells.values()):
-        lines.append(Line("sd of seeds", lambda c: c.seed_sd.get(name), show))
-    shown = (*report.cells.values(), *report.printed.values())
-    printed = any(name in cell.printed for cell in shown if cell.role == role)
-    silent = report.experiment.reproduces and not printed and name != "psnr"
-    notes = [f"The paper prints no {metric.label} here." if silent else ""]
-    notes += _small_for(report, role, metric)
-    return scale_table(report, role, name, metric.title, lines, note=" ".join(filter(None, notes)))
+def _letter(number: int) -> str:
+    """Yield a, b, ..., z, aa, ab, ..."""
+    higher, place = divmod(number, 26)
+    return (_letter(higher - 1) if higher else "") + chr(ord("a") + place)
 
 
-def _printed_difference(cell: CellMean) -> float | None:
-    """Subtract the printed values, so that a reader who subtracts them finds the same."""
-    published = cell.printed.get("psnr")
-    if cell.psnr is None or published is None:
+def table(
+    report: Report,
+    key: str,
+    title: str,
+    caption: str,
+    columns: Sequence[Column],
+    notes: Sequence[str] = (),
+    blocks: Sequence[Sequence[str]] | None = None,
+    folds: bool = True,
+    reasons_suffice: bool = False,
+) -> Table | None:
+    """Make a table with the rows that have something in a column; None where none has.
+
+    Args:
+        report: the report.
+        key: unique in the report.
+        title: heading.
+        caption: one sentence.
+        columns: the columns.
+        notes: sentences under the table, behind the reasons of empty places.
+        blocks: rows; those of the report, if left out.
+        folds: whether rows that were not run are named in one line instead.
+        reasons_suffice: whether a table without any number is shown, for its reasons.
+    """
+    reasons = _Notes()
+    # Every entry is made once: rows are compared with each other.
+    columns = [replace(column, entry=cache(column.entry)) for column in columns]
+    cells, marks, details, index = [], [], [], []
+    for block in report.blocks if blocks is None else blocks:
+        rows = [r for r in block if not folds or report.is_other(r) or report.is_run(r)]
+        for row in rows:
+            made = [column.entry(row) for column in columns]
+            if not any(e.text or e.published or e.why for e in made):
+                continue
+            index.append((report.label(block[0]), words.row_name(report, row)))
+            cells.append([_text(entry, reasons) for entry in made])
+            marks.append(
+                [e.mark or _mark(report, c, row, rows) for c, e in zip(columns, made, strict=True)]
+            )
+            details.append([entry.detail or entry.why for entry in made])
+    shown = [row for block in report.blocks for row in block]
+    known = any(text.partition(" ")[0] not in ("", MISSING) for line in cells for text in line)
+    if not cells or not (known or reasons_suffice):
         return None
-    return float(f"{cell.psnr:.2f}") - published
-
-
-def _small_for(report: Report, role: str, metric: Metric) -> list[str]:
-    """Name the columns where an image is large enough for a PSNR and too small for a metric."""
-    counts = dict.fromkeys(
-        (scale, cell.metric_images.get(metric.name, 0), cell.images)
-        for scale in report.scales
-        for cell in report.measured(role, scale)
-        if not cell.unscored
-    )
-    return [
-        f"At {scale_text(scale)}, {metric.label} is over {few} of {images} images; its window does "
-        "not fit into the others."
-        for scale, few, images in counts
-        if few != images
-    ]
-
-
-def _shares(report: Report, role: str) -> Table:
-    """Make the table of the share of the queries that each expert served."""
-    depths = {d for cell in report.cells.values() for d in cell.expert_depths}
-
-    def share(depth: int, cell: CellMean) -> float | None:
-        if not cell.expert_depths:
-            return None
-        served = dict(zip(cell.expert_depths, cell.expert_shares, strict=True))
-        return 100 * served[depth] if depth in served else None
-
-    lines = [
-        Line(f"{depth}-layer", partial(share, depth), partial(decimals, digits=1))
-        for depth in sorted(depths)
-    ]
-    title = "Expert shares (% of latent-code queries)"
-    return scale_table(report, role, "shares", title, lines)
-
-
-def _networks(report: Report, role: str) -> Table:
-    """Make the table of parameters, training and the machine of every method."""
-    rows = []
-    for block in report.experiment.groups:
-        for number, method in enumerate(block):
-            cells = [report.at(method, role, scale) for scale in report.scales]
-            cells = [cell for cell in cells if not cell.missing]
-            name = captions.measured_name(report, method)
-            rows.append(Row((name,), tuple(_network_cells(cells)), number == 0))
+    heads = pd.MultiIndex.from_tuples([(c.group, c.head) for c in columns], names=_HEADS)
+    best = BOLD if any(column.best for column in columns) else ""
+    listed = [f"[{letter}] {why}." for why, letter in reasons.letters.items()]
+    more = [*notes, best, words.others_note(report, shown if blocks is None else ())]
     return Table(
-        key=table_key(report, role, "networks"),
-        title="Networks as measured",
-        caption=captions.caption(report, role),
-        brief=captions.brief_caption(report, role),
-        groups=(),
-        header=("Method", "Parameters", "Steps", "Seed", "Checkpoint", "Precision", "Device"),
-        rows=tuple(rows),
-        notes=(),
+        key,
+        title,
+        caption,
+        _frame(cells, index, heads),
+        _frame(marks, index, heads),
+        _frame(details, index, heads),
+        notes=tuple(filter(None, [*listed, *more])),
+        folded=words.not_run(report) if folds else "",
     )
 
 
-def _network_cells(cells: Sequence[CellMean]) -> Iterator[Cell]:
-    values = (
-        [f"{cell.parameters:,}" for cell in cells],
-        [f"{cell.trained_steps:,}" for cell in cells],
-        [str(seed) for cell in cells for seed in cell.seeds],
-        [checkpoint[:10] for cell in cells for checkpoint in cell.source("checkpoint")],
-        [name for cell in cells for name in cell.source("precision")],
-        [name for cell in cells for name in cell.source("device")],
+_HEADS = ("group", "column")
+
+
+def _frame(
+    content: list[list[str]], index: list[tuple[str, str]], columns: pd.MultiIndex
+) -> pd.DataFrame:
+    rows = pd.MultiIndex.from_tuples(index, names=("block", "method"))
+    return pd.DataFrame(content, index=rows, columns=columns)
+
+
+def _text(entry: Entry, reasons: _Notes) -> str:
+    text = entry.text
+    if not text and entry.why:
+        text = f"{MISSING} {reasons.mark(entry.why)}"
+    return " ".join(filter(None, [text, f"({entry.published})" if entry.published else ""]))
+
+
+def _mark(report: Report, column: Column, row: str, block: Sequence[str]) -> str:
+    """Compare a row with its block (or all blocks); if a value is missing, none is the best."""
+    experiment = report.experiment
+    if column.best is None or row in experiment.common or report.is_other(row):
+        return ""
+    rivals = [r for r in block if not report.is_other(r)]
+    if experiment.best_of == "column":
+        rows = [r for each in experiment.blocks for r in each.methods if report.is_run(r)]
+        rivals = [r for r in rows if column.scale is None or method_at(r, column.scale)]
+    entries = {rival: column.entry(rival) for rival in rivals}
+    if row not in entries or any(entry.value is None for entry in entries.values()):
+        return ""
+    # What stands behind the number (seeds, quartiles) decides nothing.
+    by_text = {_number(e): e.value for e in entries.values() if e.value is not None}
+    for mark, fewest in (("best", 2), ("second", 3)):
+        if len(rivals) < fewest or not by_text:
+            return ""
+        best = column.best(list(by_text.values()))
+        text = next(text for text, value in by_text.items() if value == best)
+        if _number(entries[row]) == text:
+            return mark
+        del by_text[text]
+    return ""
+
+
+def _number(entry: Entry) -> str:
+    return entry.text.partition(" ")[0]
+
+
+def scale_columns(
+    report: Report,
+    role: str,
+    entry: Callable[[Cell], Entry],
+    best: Callable[[Sequence[float]], float] | None = None,
+) -> list[Column]:
+    """Make a column for each scale, under the ranges that training covers or not."""
+    return by_scale(report.scales, lambda row, scale: entry(report.at(row, role, scale)), best)
+
+
+def by_scale(
+    scales: Sequence[float],
+    entry: Callable[[str, float], Entry],
+    best: Callable[[Sequence[float]], float] | None = None,
+    group: str = "",
+) -> list[Column]:
+    """Make a column for each scale of what an entry is made of (row, scale)."""
+    columns = []
+    for scale in scales:
+
+        def of_row(row: str, scale: float = scale) -> Entry:
+            return entry(row, scale)
+
+        covered = "in-scale" if scale <= IN_SCALE else "out-of-scale"
+        columns.append(Column(group or covered, scale_text(scale), of_row, best, scale))
+    return columns
+
+
+def role_key(report: Report, role: str, key: str) -> str:
+    """Make a key that is unique in the report."""
+    return key if len(report.shown_roles) == 1 else f"{key}-{role}"
+
+
+def scale_table(
+    report: Report,
+    role: str,
+    key: str,
+    title: str,
+    entry: Callable[[Cell], Entry],
+    best: Callable[[Sequence[float]], float] | None = None,
+    notes: Sequence[str] = (),
+) -> Table | None:
+    """Make a table with a column for each scale; None where no row has a number."""
+    return table(
+        report,
+        role_key(report, role, key),
+        f"{title}, {words.shown_set(report, role)}",
+        words.caption(report, role),
+        scale_columns(report, role, entry, best),
+        notes,
+        folds=role in report.roles,
+        reasons_suffice=True,
     )
-    for texts in values:
-        yield Cell(", ".join(dict.fromkeys(texts)) or MISSING)
+
+
+def number(
+    cell: Cell, value: float | None, text: str, published: str = "", detail: str = ""
+) -> Entry:
+    """Make the entry of a measured number, beside the published one."""
+    if value is None:
+        said = f"published {published}" if published else ""
+        why = "" if cell.role and not cell.dataset else cell.missing or cell.unscored
+        return Entry("", published, sentences(why, said), why)
+    said = f"published {published}" if published else ""
+    return Entry(text, published, "; ".join(filter(None, [detail, said])), value=value)

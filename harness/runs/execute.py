@@ -32,11 +32,11 @@ def announce(job: Job) -> None:
     say(f"{experiment.name}: {experiment.title}")
     lines = [("profile", f"{profile.name}: {profile.summary}")]
     for note in roles:
-        played = f"PLAYED BY {note.dataset}" if note.substitute else note.dataset
-        lines.append((note.role, f"{played} ({note.images} images; {note.description})"))
+        data = f"SUBSTITUTE DATA {note.dataset}" if note.substitute else note.dataset
+        lines.append((note.role, f"{data} ({note.images} images; {note.description})"))
     for role in experiment.published_roles:
         lines.append((role, "not among the datasets of this harness: published values alone"))
-    for size in dict.fromkeys(counts.size for counts in experiment.counts):
+    for size in experiment.sizes:
         about = FIXED_SIZES[size].description
         lines.append(("costs", f"counted for {about}, published sizes"))
     if training_set is not None:
@@ -72,15 +72,17 @@ def announce(job: Job) -> None:
         say(f"  {warning}")
     trained = [method.name for method in job.trained_methods()] if job.trains else []
     departing = [name for name in trained if profile.stand_in([name])]
-    say_stand_in(departing, trained, any(note.substitute for note in roles))
+    say_setting(departing, trained, any(note.substitute for note in roles))
 
 
-def say_stand_in(departing: Sequence[str], of: Sequence[str], substitute: bool = False) -> None:
+def say_setting(departing: Sequence[str], of: Sequence[str], substitute: bool = False) -> None:
     """Print which numbers are not comparable with the paper's: those of some methods, or all."""
     if substitute or departing:
         some = not substitute and len(departing) < len(of)
         which = f" ({', '.join(departing)})" if some else ""
-        say(f"  STAND-IN{which}: these numbers are not comparable with the paper's.")
+        found = [*["REDUCED SETTING"] * bool(departing), *["SUBSTITUTE DATA"] * substitute]
+        words = " AND ".join(found)
+        say(f"  {words}{which}: these numbers are not comparable with the paper's.")
 
 
 def train_missing(job: Job) -> None:
@@ -176,7 +178,7 @@ def existing_networks(job: Job, method: Method) -> list[Path]:
 
 def shapes_suffice(job: Job, method: Method) -> bool:
     """Tell whether the job can count a method's MACs without its weights."""
-    return bool(method.encoder) and not method.head and "macs" in job.experiment.tables
+    return bool(method.encoder) and not method.head and job.experiment.counts_macs
 
 
 def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) -> int:

@@ -15,15 +15,16 @@ from baselines.shapes import shapes_only
 from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError, UsageError
 from harness.data.degrade import lr_size
+from harness.data.roles import ROLES
 from harness.data.sets import SPECS, Dataset, ImageItem, find
 from harness.data.sets.base import AbsentError
 from harness.data.sets.sizes import FIXED_SIZES, published_sizes
-from harness.experiments import ROLES, Experiment, methods_of
 from harness.measure.evaluate import Task
 from harness.measure.rows import CellFile
 from harness.profiles import Profile, Region
 from harness.profiles.places import Places
 from harness.profiles.recipe import make_recipe, run_dir
+from harness.runs.experiment import Experiment, methods_of
 from harness.runs.plan import measurements_dir
 from harness.training.loop import Run
 from harness.training.step import check_patch
@@ -118,8 +119,8 @@ class Job:
 
     def counts(self, can_do: Callable[[float], bool]) -> list[tuple[str, float]]:
         """List every (fixed size, scale) that the costs of such a network are counted at."""
-        sizes = dict.fromkeys(counts.size for counts in self.experiment.counts)
-        return [(size, s) for size in sizes for s in self.experiment.scales if can_do(s)]
+        sizes, scales = self.experiment.sizes, self.experiment.scales
+        return [(size, scale) for size in sizes for scale in scales if can_do(scale)]
 
     def tasks(self, subject: Subject) -> list[Task]:
         """List the cells of a network, ready to be measured."""

@@ -13,7 +13,6 @@ from harness.common.locks import held
 from harness.common.progress import say
 from harness.common.versions import versions
 from harness.data.sets.sizes import FIXED_SIZES
-from harness.experiments import get
 from harness.profiles import Profile, concerning, description
 from harness.profiling.cost_rows import costs_dir
 from harness.runs.costs import cost_cells
@@ -147,13 +146,12 @@ def _missing_seeds(profile: Profile, plan: StoredPlan) -> Iterator[str]:
             yield f"{note.method}: {len(seeds)} of {len(profile.seeds)} seeds ({listed})."
 
 
-def merge(new: StoredPlan, old: StoredPlan) -> StoredPlan:
+def merge(new: StoredPlan, old: StoredPlan, methods: Sequence[str]) -> StoredPlan:
     """Merge the new plan with the old one's cells of methods that were left out this time.
 
     They are kept only if they were measured under the same settings and, where both were trained,
     on the same training data.
     """
-    methods = get(new.experiment).methods
     before, now = (concerning(plan.profile_settings, methods) for plan in (old, new))
     if (before, old.roles) != (now, new.roles):
         return new
@@ -198,7 +196,7 @@ def store_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         plan = make_plan(job, measured)
         old = _earlier(path)
         if old is not None:
-            plan = described(job, merge(plan, old))
+            plan = described(job, merge(plan, old, job.experiment.methods))
             if replace(plan, created=old.created, versions=old.versions) == old:
                 return old  # so that a run that finds nothing to do writes the same report
         save_plan(plan, path)

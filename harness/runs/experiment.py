@@ -1,41 +1,20 @@
-"""Declaration of an experiment: its rows, sets, scales, tables and figures."""
+"""Declaration of an experiment: its rows, sets and scales, and the sections of its report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from baselines import parse
 from baselines.registry import FIXED_SCALES
-from harness.experiments.counts import Counts
 
-# The paper's evaluation sets and their PSNR protocols. The role decides, not the dataset that
-# is measured for it: substitute data for DIV2K is scored as DIV2K is.
-ROLES = {
-    "DIV2K_valid": "div2k",
-    "Set5": "benchmark",
-    "Set14": "benchmark",
-    "B100": "benchmark",
-    "Urban100": "benchmark",
-}
-
-# A row of fixed-scale networks, one for each column: `rdn-xN` stands for rdn-x2, rdn-x3, rdn-x4.
 EACH_SCALE = "-xN"
-
-TableName = str
-"""Name of a metric, or one of `OTHER_TABLES`."""
-OTHER_TABLES = (
-    "overview",
-    "macs",
-    "other-macs",
-    "latency",
-    "memory",
-    "limits",
-    "shares",
-    "networks",
-)
-FigureName = Literal["curves", "maps", "crops", "pareto"]
+"""End of a row of fixed-scale networks, one for each column: rdn-xN is rdn-x2, rdn-x3, rdn-x4."""
+IN_SCALE = 4
+"""Largest scale that the papers' training covers; a rule is drawn behind it."""
 
 
 def methods_of(row: str) -> tuple[str, ...]:
@@ -88,43 +67,77 @@ class Block:
     name: str = ""
 
 
+class SectionMaker(ABC):
+    """Part of a report; its fields are its settings in an experiment's declaration.
+
+    Attributes:
+        macs: whether a run counts MACs also of networks without weights.
+        costs: whether a run measures latency and peak memory.
+        draws: whether it makes figures.
+    """
+
+    macs: ClassVar[bool] = False
+    costs: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that a run measures for it."""
+        return ()
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """Sizes from `FIXED_SIZES` that a run counts MACs at, on networks of published sizes."""
+        return ()
+
+    @abstractmethod
+    def make(self, report: Any, folder: Path | None) -> Any:
+        """Make tables and figures: a `harness.report.model.Section`; None if there is nothing.
+
+        Args:
+            report: what was measured (`harness.report.data.Report`).
+            folder: receives the files of figures; None to draw none.
+        """
+
+    def records(self, report: Any) -> Iterable[dict[str, Any]]:
+        """List what the section adds to the records of CSV and JSON."""
+        del report
+        return ()
+
+    def facts(self, report: Any) -> dict[str, Any]:
+        """Return what the section adds to JSON, by name."""
+        del report
+        return {}
+
+
 @dataclass(frozen=True)
 class Experiment:
-    """Table or figure of a paper.
+    """Table or figure of a paper: methods x evaluation sets x scales, and what its report shows.
 
     Attributes:
         name: name in `harness run <name>`.
         title: title of the report.
         source: table or figure and paper that it reproduces; another origin, if it is from no
             paper.
-        reproduces: whether it reproduces a paper.
-        about: explanation of the choice of rows.
-        over: encoder of all rows whose encoder can be chosen; names leave it out.
         blocks: rows, in the order of the paper.
-        common: rows that are shown above the blocks and are never bold (bicubic).
         roles: evaluation sets of the paper; the profile says which datasets are measured for them.
         scales: scale factors, in the order of the paper.
-        in_scale_up_to: largest scale that training covers; a rule is drawn behind it.
-        published: files of `harness/experiments/published` with the paper's values, each with the
-            value of its `table` column; the first that has a value is used.
-        labels: method names whose labels are used for rows, where this table of the paper uses
-            other names than usual.
-        tables: which tables the report has, in order.
-        figures: which figures the report has.
-        scores: whether SR images are made and scored; False where only MACs are counted.
-        macs_input: LR input for counting MACs: the LR image, or ("hr") the HR image itself.
-        macs_of: part whose MACs are shown: "decoder"; or "all", including the encoder.
-        macs_unit: letter of the unit of MACs; "" to choose it by the numbers.
-        regions_only: whether to measure only the images that the profile's regions name.
-        best_of: range in which the bold number is the best: its block, or its column.
-        notes: notes needed to compare with the published numbers, by role and table.
+        sections: sections of the report, in order.
+        claims: statements of the paper that the numbers can decide (`harness.report.claims`).
+        common: rows that are shown above the blocks and are never bold (bicubic).
+        published: files of `harness/published` with the paper's values, each with the value of its
+            `table` column; the first that has a value is used.
         published_rows: whether the first published table's systems without a row here are shown
             with their published values only, in the order of the paper.
         published_roles: sets of the paper without images in the harness; their published values are
             shown.
-        counts: counts on networks of the published sizes, without images or training.
-        claims: files with the paper's claims on what its networks save, in the form of `published`;
-            they are shown beside the first of the counts.
+        reproduces: whether it reproduces a paper.
+        about: explanation of the choice of rows.
+        over: encoder of all rows whose encoder can be chosen; names leave it out.
+        macs_input: LR input for counting MACs: the LR image, or ("hr") the HR image itself.
+        macs_of: part whose MACs are shown: "decoder"; or "all", including the encoder.
+        regions_only: whether to measure only the images that the profile's regions name.
+        best_of: range in which the bold number is the best: its block, or its column.
     """
 
     name: str
@@ -133,36 +146,44 @@ class Experiment:
     blocks: tuple[Block, ...]
     roles: tuple[str, ...]
     scales: tuple[float, ...]
-    published: tuple[tuple[str, str], ...] = ()
+    sections: Sequence[SectionMaker] = ()
+    claims: Sequence[Any] = ()
     common: tuple[str, ...] = ()
-    in_scale_up_to: float = 4
-    labels: Mapping[str, str] = field(default_factory=dict)
-    tables: tuple[TableName, ...] = ("psnr", "ssim", "macs", "other-macs", "shares", "networks")
-    figures: tuple[FigureName, ...] = ("curves", "maps", "crops")
-    scores: bool = True
-    macs_input: Literal["lr", "hr"] = "lr"
-    macs_of: Literal["decoder", "all"] = "decoder"
-    macs_unit: Literal["", "M", "G", "T"] = ""
-    regions_only: bool = False
-    best_of: Literal["block", "column"] = "block"
+    published: tuple[tuple[str, str], ...] = ()
+    published_rows: bool = False
+    published_roles: tuple[str, ...] = ()
     reproduces: bool = True
     about: str = ""
     over: str = ""
-    notes: Mapping[tuple[str, TableName], str] = field(default_factory=dict)
-    published_rows: bool = False
-    published_roles: tuple[str, ...] = ()
-    counts: tuple[Counts, ...] = ()
-    claims: tuple[tuple[str, str], ...] = ()
+    macs_input: Literal["lr", "hr"] = "lr"
+    macs_of: Literal["decoder", "all"] = "decoder"
+    regions_only: bool = False
+    best_of: Literal["block", "column"] = "block"
+
+    @property
+    def scores(self) -> bool:
+        """Whether SR images are made and scored; otherwise MACs are counted only."""
+        return any(section.metrics for section in self.sections)
 
     @property
     def measures_costs(self) -> bool:
         """Whether latency and peak memory are measured (`harness.runs.costs`)."""
-        return not {"latency", "memory"}.isdisjoint(self.tables)
+        return any(section.costs for section in self.sections)
+
+    @property
+    def counts_macs(self) -> bool:
+        """Whether MACs are worth counting where a network has no weights."""
+        return any(section.macs for section in self.sections)
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """Fixed sizes that MACs are counted at, on networks of the published sizes."""
+        return tuple(dict.fromkeys(size for section in self.sections for size in section.sizes))
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics of every row: PSNR, SSIM, and those that it has tables of."""
-        own = (name for name in self.tables if name not in OTHER_TABLES)
+        own = (name for section in self.sections for name in section.metrics)
         return tuple(dict.fromkeys(("psnr", "ssim", *own)))
 
     @property

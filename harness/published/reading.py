@@ -15,6 +15,7 @@ _ALIASES = {
     "lmf_baselines_elsewhere.csv": _LIIFS_EDSR,
     "lmf_claims_figure.csv": _LIIFS_EDSR,
     "lmf_params_computed.csv": _LIIFS_EDSR,
+    "moeisr_table4.csv": {"LIIF-5layer": "LIIF"},
     "seemore_table1.csv": {"Bicubic": "bicubic"},
 }
 

@@ -1,0 +1,13 @@
+"""Evaluation sets of the papers, called roles, and how each is scored."""
+
+from __future__ import annotations
+
+# The role decides on the protocol, not the dataset that is measured for it: substitute data for
+# DIV2K is scored as DIV2K is.
+ROLES = {
+    "DIV2K_valid": "div2k",
+    "Set5": "benchmark",
+    "Set14": "benchmark",
+    "B100": "benchmark",
+    "Urban100": "benchmark",
+}

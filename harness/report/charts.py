@@ -1,0 +1,250 @@
+"""Parts that all figures share: type, colours and markers of methods, and their files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from baselines import parse
+from baselines.registry import LABELS
+from harness.common.files import replacing, write_text
+from harness.report import model, words
+from harness.report.data import Report
+from harness.report.text import scale_text, sentences
+from harness.runs.experiment import IN_SCALE, Block, methods_of
+
+COLUMN_WIDTH = 3.5
+PAGE_WIDTH = 7.16
+"""Widths in inches of one and of two columns of a conference paper."""
+DPI = 240
+
+_STYLE: Any = {
+    "font.size": 7,
+    "axes.titlesize": 7.5,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    # Many conferences refuse Type 3 fonts.
+    "pdf.fonttype": 42,
+    # Names are not mathematics, even with dollar signs in them.
+    "text.parse_math": False,
+}
+# A hue for each kind of method, the same in every figure. The colours can be told apart by
+# colour-blind readers; markers and lightness tell methods apart in grey.
+_HUES = {
+    "liif": 0,
+    "lte": 1,
+    "ipe": 2,
+    "lmliif": 9,
+    "lmlte": 8,
+    "metasr": 4,
+    "igconv": 3,
+    "igconv-plus": 3,
+    "fixed": 5,
+    "dense": 7,
+}
+_OTHERS = 6
+_MARKERS = ("o", "^", "s", "D", "v", "P", "X", "p", "h", "*", "<", ">")
+_VARIANTS = {"s": 1, "b": 2}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour and marker of a method, the same in every figure."""
+
+    color: str
+    marker: str
+
+
+def looks(report: Report) -> dict[str, Look]:
+    """Choose hue by kind of decoder, shade and marker by variant; common rows are grey.
+
+    Baselines are darkest; ablations take the markers and shades behind those of the variants.
+    """
+    palette = sns.color_palette("colorblind", 10)
+    found = {row: Look("#737373", "x") for row in report.experiment.common}
+    used: dict[tuple[int, str], set[int]] = {}
+    for row in report.experiment.rows:
+        if row in found:
+            continue
+        method = parse(methods_of(row)[0])
+        own = "dense" if method.dense else "fixed"
+        hue = _HUES.get(method.decoder or method.upsampler or own, _OTHERS)
+        taken = used.setdefault((hue, method.encoder), set())
+        place = 1 + len(_VARIANTS) if method.suffix else _VARIANTS.get(method.variant, 0)
+        while place in taken:
+            place += 1
+        taken.add(place)
+        dark = [0.55 * part for part in palette[hue]]
+        light = [1 - 0.6 * (1 - part) for part in palette[hue]]
+        shades = sns.blend_palette([dark, palette[hue], light], 8)
+        found[row] = Look(to_hex(shades[min(3 * place, 7)]), _MARKERS[place % len(_MARKERS)])
+    return found
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Set a paper's type and line widths for the figures made in this context."""
+    with mpl.rc_context():
+        mpl.rcdefaults()  # not what a user's matplotlibrc says: reports look alike everywhere
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def canvas(width: float, height: float, report: Report, role: str = "") -> Canvas:
+    """Make an empty figure, with a small mark in its corner where the setting is not the paper's.
+
+    Args:
+        width: in inches.
+        height: in inches.
+        report: the report.
+        role: set of the paper that is shown; all of them, if left out.
+    """
+    mark = " \N{MIDDLE DOT} ".join(words.tags(report, role))
+    low = 0.1 / height if mark else 0
+    figure = Canvas(figsize=(width, height), layout="constrained")
+    engine = figure.get_layout_engine()
+    padding = {"w_pad": 0.025, "h_pad": 0.025, "wspace": 0.02, "hspace": 0.02}
+    engine.set(rect=(0, low, 1, 1 - low), **padding)  # type: ignore[union-attr,call-arg]
+    if mark:
+        place: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 5, "color": "0.4"}
+        figure.text(1 - 0.03 / width, 0.02 / height, mark, **place)
+    return figure
+
+
+def save(
+    figure: Canvas,
+    folder: Path,
+    key: str,
+    title: str,
+    caption: tuple[str, str],
+    data: pd.DataFrame | None = None,
+) -> model.Figure:
+    """Write a figure as PNG and PDF; its caption with the provenance beside them and in them.
+
+    Args:
+        figure: the figure.
+        folder: where to.
+        key: name of the files.
+        title: heading.
+        caption: see `caption`.
+        data: what is drawn.
+    """
+    brief, whole = caption
+    made = model.Figure(key, title, brief, folder / f"{key}.png", folder / f"{key}.pdf", data)
+    with replacing(made.png) as path:
+        figure.savefig(path, dpi=DPI, metadata={"Title": title, "Description": whole})
+    with replacing(made.pdf) as path:
+        # Without a date, so that the same numbers give the same file.
+        dated = {"Title": title, "Subject": whole, "CreationDate": None}
+        figure.savefig(path, dpi=DPI, metadata=dated)
+    write_text(made.png.with_suffix(".txt"), f"{title}. {whole}\n")
+    return made
+
+
+def caption(report: Report, role: str, *more: str) -> tuple[str, str]:
+    """Write what is drawn, with where it comes from in a few words, and as a whole."""
+    drawn = sentences(*more)
+    return f"{drawn} {words.caption(report, role)}", f"{drawn} {words.provenance(report, role)}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Blocks that share a figure, and the rows above them.
+
+    Attributes:
+        name: suffix of the file's name; "" where the experiment has one group.
+    """
+
+    name: str
+    common: tuple[str, ...]
+    blocks: tuple[Block, ...]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Every row, in order."""
+        return (*self.common, *(row for block in self.blocks for row in block.methods))
+
+    @property
+    def of(self) -> str:
+        """Name of the group in a title, by the paper's name of its encoder."""
+        return f" ({LABELS.get(self.name, self.name)})" if self.name else ""
+
+    def key(self, report: Report, name: str, role: str) -> str:
+        """Name of a file, unique in the report."""
+        parts = (name, role if len(report.roles) > 1 else "", self.name)
+        return "_".join(part for part in parts if part)
+
+
+def groups(report: Report) -> list[Group]:
+    """List the groups of blocks that were run: an encoder's, say."""
+    experiment = report.experiment
+    names = list(dict.fromkeys(block.group for block in experiment.blocks))
+    found = []
+    for name in names:
+        own = tuple(b for b in experiment.blocks if b.group == name)
+        if any(report.is_run(row) for block in own for row in block.methods):
+            found.append(Group(name if len(names) > 1 else "", experiment.common, own))
+    return found
+
+
+def points(report: Report, role: str, rows: Sequence[str], metric: str = "psnr") -> pd.DataFrame:
+    """List the means that can be drawn (equal images have an infinite PSNR): row, label, scale."""
+    found = [
+        {"method": row, "label": report.label(row), "scale": scale, "y": value}
+        for row in rows
+        for scale in report.scales
+        if (value := report.at(row, role, scale).metric(metric)) is not None
+        and math.isfinite(value)
+    ]
+    return pd.DataFrame(found, columns=["method", "label", "scale", "y"])
+
+
+def scale_axis(axis: Any, report: Report) -> None:
+    """Set up a logarithmic axis, with the scales as ticks and a rule behind the trained ones."""
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(report.scales)
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: scale_text(value)))
+    axis.grid(axis="y", color="0.9", lw=0.5)
+    axis.set_axisbelow(True)
+    if (divider := _divider(report)) is not None:
+        axis.axvline(divider, color="0.6", lw=0.6, ls=(0, (4, 3)))
+
+
+def name_ranges(axis: Any, report: Report) -> None:
+    """Write beside the rule which scales training covers."""
+    divider = _divider(report)
+    if divider is None:
+        return
+    place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+    options = {"fontsize": 6, "color": "0.4", "va": "bottom", **place}
+    axis.annotate("in-scale", (divider, 0.01), (-3, 0), ha="right", **options)
+    axis.annotate("out-of-scale", (divider, 0.01), (3, 0), ha="left", **options)
+
+
+def _divider(report: Report) -> float | None:
+    """Compute the middle, on the log axis, between the last trained scale and the first beyond."""
+    inside = [s for s in report.scales if s <= IN_SCALE]
+    outside = [s for s in report.scales if s > IN_SCALE]
+    return math.sqrt(inside[-1] * outside[0]) if inside and outside else None

@@ -1,0 +1,436 @@
+"""Stored plan, rows and costs of an experiment as one frame, and as one cell for each place.
+
+Only stored files are read. A mean is formed only when every image of a cell has its row, so that
+two methods are never compared on different images; otherwise the cell says what is missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from baselines import parse
+from harness.common.errors import HarnessError
+from harness.common.escaping import in_a_line
+from harness.measure.crops import Sample, load_samples
+from harness.measure.macs import is_counted
+from harness.measure.rows import CellFile, each_image_once, flat, is_of, not_a_number
+from harness.measure.statistics import CONFIDENCE, Difference, paired_difference
+from harness.metrics import METRICS
+from harness.published import Printed
+from harness.report.costs import Costs, load_costs
+from harness.report.paper import (
+    LEFT_OUT,
+    Blocks,
+    blocks,
+    others,
+    paper_system,
+    printed_values,
+    row_label,
+    unable,
+)
+from harness.runs.experiment import Experiment, method_at, methods_of
+from harness.runs.plan import (
+    PlannedCell,
+    RoleNote,
+    StoredPlan,
+    load_plan,
+    measurements_dir,
+    plan_path,
+    samples_dir,
+)
+
+RESAMPLES = 1999
+"""Number of times that images are drawn again for an interval."""
+SOURCES = (
+    "lr_source",
+    "protocol",
+    "dataset_fingerprint",
+    "lr_fingerprint",
+    "checkpoint",
+    "recipe",
+    "precision",
+    "device",
+)
+"""Columns of rows on the origin of numbers; `version`, a package with its number, is another."""
+
+
+def distinct(values: Iterable[object]) -> tuple[str, ...]:
+    """List the different non-empty values, sorted."""
+    return tuple(sorted({str(value) for value in values} - {""}))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Row of an experiment on one set of the paper (or at one fixed size) at one scale.
+
+    Attributes:
+        method: name of the row.
+        missing: why there is no number; "" where there is one.
+        unscored: why there are MACs but no metrics; "" where there are.
+        images: number of images that the means are over; the others of `images_planned` are too
+            small.
+        excluded: reasons of the images that were left out, each with its count.
+        means: mean over images (and seeds) by column of the rows (`harness.measure.rows.frame`);
+            `macs` (those that the experiment is about, as the papers count) and `executed_macs`
+            (those that the engine executes for them). A part that some row does not have is left
+            out.
+        metric_images: number of images that have a metric; fewer than `images` where some are too
+            small.
+        expert_shares: mean over images, in the order of `Measurement.expert_shares`.
+        printed: what the paper prints for this cell, by metric, `macs` and `percent`.
+        sources: different values of a column of the rows, by column.
+        rows: rows of the images that have numbers.
+    """
+
+    method: str
+    role: str
+    dataset: str
+    scale: float
+    substitute: bool = False
+    seeds: tuple[int, ...] = ()
+    images_planned: int = 0
+    missing: str = ""
+    unscored: str = ""
+    images: int = 0
+    excluded: tuple[tuple[str, int], ...] = ()
+    means: Mapping[str, float] = field(default_factory=dict)
+    metric_images: Mapping[str, int] = field(default_factory=dict)
+    expert_depths: tuple[int, ...] = ()
+    expert_shares: tuple[float, ...] = ()
+    printed: Mapping[str, Printed] = field(default_factory=dict)
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False, compare=False)
+    _images: dict[str, pd.Series[Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @property
+    def psnr(self) -> float | None:
+        """Mean PSNR in dB."""
+        return self.metric("psnr")
+
+    def metric(self, name: str) -> float | None:
+        """Mean of a metric or count; None where there is none."""
+        return self.means.get(name)
+
+    def of_images(self, name: str) -> pd.Series[Any]:
+        """Return the value of each image, the mean over seeds, by name of the image."""
+        if name not in self._images:
+            self._images[name] = self.rows.groupby("image")[name].mean().dropna()
+        return self._images[name]
+
+    def paper(self, name: str) -> float | None:
+        """Return the published value."""
+        return self.printed[name].value if name in self.printed else None
+
+    def source(self, column: str) -> tuple[str, ...]:
+        """Return the different values of a column of the rows; none without rows."""
+        return self.sources.get(column, ())
+
+    @property
+    def too_small(self) -> int:
+        """Number of images that were left out of the means."""
+        return sum(count for _, count in self.excluded)
+
+
+Key = tuple[str, str, float]
+
+
+def interval_of(cell: Cell, name: str) -> tuple[float | None, float | None, float | None]:
+    """Compute the interval of a mean over images, and the standard deviation between seeds.
+
+    It is Student's t over images; the spread of seeds is added where there are several.
+
+    Returns:
+        low, high (None for a single image), and the deviation (None for a single seed).
+    """
+    images = cell.of_images(name)
+    spread = None
+    if len(cell.seeds) > 1:
+        spread = float(cell.rows.groupby("seed")[name].mean().std())
+    if len(images) < 2:
+        return None, None, spread
+    values = images.to_numpy()
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    error = math.hypot(error, (spread or 0) / math.sqrt(len(cell.seeds)))
+    half = float(special.stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error
+    mean = float(values.mean())
+    return mean - half, mean + half, spread
+
+
+def difference(own: pd.Series[Any], base: pd.Series[Any]) -> Difference | None:
+    """Compare the values of images, paired by image; None without a common image."""
+    paired = (own - base).dropna()
+    return paired_difference(paired.tolist(), resamples=RESAMPLES) if len(paired) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Data that a report is made from.
+
+    Attributes:
+        cells: cells by row, role and scale.
+        printed: cells that only the paper has, in the same way.
+        counts: MACs at fixed sizes, by row, size and scale.
+    """
+
+    experiment: Experiment
+    plan: StoredPlan
+    cells: Mapping[Key, Cell]
+    samples: tuple[Sample, ...] = ()
+    printed: Mapping[Key, Cell] = field(default_factory=dict)
+    counts: Mapping[Key, Cell] = field(default_factory=dict)
+    costs: Costs = field(default_factory=Costs)
+    _differences: dict[tuple[str, str, float, str], Difference | None] = field(
+        default_factory=dict, repr=False
+    )
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """Scales of the experiment (of a figure, those shown), and others that the plan has."""
+        declared = () if self.experiment.regions_only else self.experiment.scales
+        return tuple(sorted({*declared, *(c.scale for c in self.plan.cells)}))
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Sets of the paper that the plan has, in the experiment's order."""
+        planned = {note.role for note in self.plan.roles}
+        return tuple(role for role in self.experiment.roles if role in planned)
+
+    @property
+    def shown_roles(self) -> tuple[str, ...]:
+        """Sets that tables of scores are of: `roles`, and those of the paper alone."""
+        return (*self.roles, *self.experiment.published_roles)
+
+    @property
+    def blocks(self) -> Blocks:
+        """Rows of a table, with the paper's others; see `harness.report.paper.blocks`."""
+        return blocks(self.experiment)
+
+    def label(self, row: str) -> str:
+        """Return the paper's name of a row, or of a method."""
+        return row if self.is_other(row) else row_label(self.experiment, row)
+
+    def baseline(self, row: str) -> str:
+        """Return the row of the method's own baseline; "" where the experiment has none."""
+        own = "" if self.is_other(row) else parse(methods_of(row)[0]).baseline
+        return own if own in self.experiment.rows else ""
+
+    def is_other(self, row: str) -> bool:
+        """Tell whether a row is a system that only the paper has."""
+        return row in others(self.experiment)
+
+    def is_run(self, row: str) -> bool:
+        """Tell whether a row is part of the run; the others of a table are named in one line."""
+        planned = {cell.method for cell in self.plan.cells}
+        return not planned.isdisjoint(methods_of(row))
+
+    def role(self, name: str) -> RoleNote:
+        """Return the dataset that was measured for a set of the paper.
+
+        Raises:
+            HarnessError: the plan does not say.
+        """
+        for note in self.plan.roles:
+            if note.role == name:
+                return note
+        raise HarnessError(
+            f"The stored plan of {self.experiment.name} does not say what is measured for {name}.",
+            f"Run `harness run {self.experiment.name} --profile {self.plan.profile}` again.",
+        )
+
+    def at(self, row: str, role: str, scale: float) -> Cell:
+        """Return the cell of a row, which may be a missing one, or one that only the paper has."""
+        key = (row, role, scale)
+        found = (each[key] for each in (self.cells, self.counts, self.printed) if key in each)
+        return next(found)
+
+    def measured(self, role: str, scale: float) -> list[Cell]:
+        """List the cells of one column that have numbers."""
+        column = [self.at(row, role, scale) for row in self.experiment.rows]
+        return [cell for cell in column if not cell.missing]
+
+    def to_baseline(self, row: str, role: str, scale: float, metric: str) -> Difference | None:
+        """Compare a row with its baseline, paired by image; None where one was not measured."""
+        key = (row, role, scale, metric)
+        if key not in self._differences:
+            base = self.baseline(row)
+            cells = [self.at(name, role, scale) for name in (row, base)] if base else []
+            known = [cell.of_images(metric) for cell in cells if cell.metric(metric) is not None]
+            self._differences[key] = difference(*known) if len(known) == 2 else None
+        return self._differences[key]
+
+    def comparable(self, role: str, row: str = "") -> bool:
+        """Tell whether a row was measured in the paper's setting, so that numbers compare."""
+        return role not in self.roles or not (self.role(role).substitute or self.departs(row))
+
+    def departs(self, row: str = "") -> bool:
+        """Tell whether networks or training of a row (of every row) are not the paper's."""
+        notes = [n for n in self.plan.methods if not row or n.method in methods_of(row)]
+        if row:
+            return any(note.stand_in for note in notes)
+        return self.plan.stand_in and all(note.stand_in for note in notes)
+
+
+def load_report(results: Path, profile: str, experiment: Experiment) -> Report:
+    """Read plan, rows, samples and costs of an experiment.
+
+    Raises:
+        HarnessError: nothing is stored, or it is damaged.
+    """
+    plan = load_plan(plan_path(results, profile, experiment.name))
+    stored = load_samples(samples_dir(results, profile, experiment.name))
+    samples = tuple(sorted(stored, key=lambda s: (s.role, s.image, s.scale)))
+    report = Report(experiment, plan, {}, samples)
+    folder = measurements_dir(results, profile)
+    cells, counts = (
+        {
+            (row, place, scale): _cell(report, folder, row, place, scale)
+            for place in places
+            for row in experiment.rows
+            for scale in report.scales
+        }
+        for places in (report.roles, experiment.sizes)
+    )
+    # Every text that others wrote comes in here: names of images, profiles, machines.
+    return Report(
+        experiment,
+        in_a_line(plan),
+        in_a_line(cells),
+        in_a_line(samples),
+        printed={(c.method, c.role, c.scale): c for c in _of_the_paper(report)},
+        counts=in_a_line(counts),
+        costs=in_a_line(load_costs(results, plan, experiment, report.scales)),
+    )
+
+
+def _of_the_paper(report: Report) -> Iterator[Cell]:
+    """List the paper's cells that cannot be measured here: other systems, other sets."""
+    experiment, unknown = report.experiment, others(report.experiment)
+    named = {row: paper_system(row) for row in experiment.rows} | dict(unknown)
+    for role in (*report.roles, *experiment.published_roles, *experiment.sizes):
+        lacking = role in experiment.published_roles
+        why = f"there are no images of {role} here" if lacking else "not a system of ours"
+        for row in named if lacking else unknown:
+            for scale in report.scales:
+                printed = printed_values(experiment, named[row], role, scale)
+                yield Cell(row, role, "", scale, missing=f"not measured: {why}", printed=printed)
+
+
+def cell_rows(folder: Path, cell: PlannedCell, only: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Read the rows of a planned cell, one per image; only some images, where `only` names them.
+
+    Raises:
+        HarnessError: the file has rows of another cell.
+    """
+    path = folder / cell.file
+    rows = CellFile(path).rows()
+    found = {tuple(row.get(k) for k in ("method", "dataset", "scale", "seed")) for row in rows}
+    expected = (cell.method, cell.dataset, cell.scale, cell.seed)
+    if found - {expected} or not all(is_of(row, path.name) for row in rows):
+        raise HarnessError(
+            f"{path} has rows of another cell than {expected}, or of other weights or data.",
+            "Delete the file and run the experiment again.",
+        )
+    return each_image_once(row for row in rows if not only or row["image"] in only)
+
+
+def _cell(report: Report, folder: Path, row: str, place: str, scale: float) -> Cell:
+    """Read what is stored of a cell, or say why there is nothing."""
+    method, experiment = method_at(row, scale), report.experiment
+    size = place in experiment.sizes
+    note = RoleNote(place, place, "", 1, False) if size else report.role(place)
+    planned = [
+        cell
+        for cell in report.plan.cells
+        if (cell.method, cell.role, cell.scale) == (method, place, scale)
+    ]
+    cell = Cell(
+        method=row,
+        role=place,
+        dataset=note.dataset,
+        scale=scale,
+        substitute=note.substitute,
+        seeds=tuple(sorted(cell.seed for cell in planned)),
+        images_planned=note.images,
+        printed={} if size else printed_values(experiment, paper_system(row), place, scale),
+    )
+    if method is None:
+        return replace(cell, missing=unable(row))
+    if not planned:
+        shown = any((c.role, c.scale) == (place, scale) for c in report.plan.cells)
+        elsewhere = experiment.regions_only and not shown
+        return replace(cell, missing="not shown at this scale" if elsewhere else LEFT_OUT)
+    by_seed = [cell_rows(folder, each, note.only) for each in planned]
+    rows = [
+        _line(experiment, in_a_line(row), each.file)
+        for each, found in zip(planned, by_seed, strict=True)
+        for row in found
+    ]
+    if any(len(found) != note.images for found in by_seed):
+        wanted = note.images * len(planned)
+        seeds = f", {len(planned)} seeds" if len(planned) > 1 else ""
+        return replace(cell, missing=f"not measured ({len(rows)} of {wanted} images{seeds})")
+    return replace(cell, **_summary(pd.DataFrame(rows), len(planned)))
+
+
+def _line(experiment: Experiment, row: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """Flatten a row, with its file, the MACs that the experiment is about, and its LR pixels."""
+    line = {**dict.fromkeys(METRICS), **flat(row)}
+    beside = ("encoder_macs", "estimator_macs") if experiment.macs_of == "all" else ()
+    executed = line.get("executed_macs")
+    return {
+        **line,
+        "cell": file,
+        "macs": line["decoder_macs"] + sum(line[part] for part in beside),
+        "executed": None if executed is None else executed + sum(line[p] for p in beside[:1]),
+        "lr_pixels": math.prod(line["lr_size"]),
+    }
+
+
+def _summary(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
+    """Compute the fields of `Cell` from the complete rows of a cell."""
+    counted = all(map(is_counted, rows["protocol"]))
+    broken = 0 if counted else not_a_number(rows)
+    if broken:
+        return {"missing": f"PSNR is not a number for {broken} images"}
+    scored = rows[rows["reason"] == ""] if counted else rows[rows["psnr"].notna()]
+    reasons = rows.drop(scored.index)["reason"].value_counts()
+    # Every seed sees the same images: count images, not rows.
+    excluded = tuple(sorted((str(r), int(n) // seeds) for r, n in reasons.items()))
+    versions = {f"{name} {number}" for row in rows["versions"] for name, number in row.items()}
+    sources = {name: distinct(rows[name]) for name in SOURCES} | {"version": distinct(versions)}
+    facts: dict[str, Any] = {"excluded": excluded, "sources": sources}
+    if scored.empty:
+        listed = "; ".join(f"{reason}: {count} images" for reason, count in excluded)
+        return {**facts, "missing": f"no image is large enough ({listed})"}
+    numbers = scored.select_dtypes("number").drop(columns=["seed", "scale"])
+    # The mean of a metric may leave out small images, that of MACs no image.
+    partly = numbers.isna().any() & ~numbers.columns.isin([*METRICS])
+    shares = scored["expert_shares"].tolist()
+    alike = len(set(map(len, shares))) == 1
+    return {
+        **facts,
+        "images": len(scored) // seeds,
+        "unscored": _why_unscored(rows) if counted else "",
+        "means": numbers.loc[:, ~partly].mean().dropna().to_dict(),
+        "metric_images": {n: int(scored[n].count()) // seeds for n in METRICS if n in numbers},
+        "expert_depths": tuple(scored["expert_depths"].iloc[0]),
+        "expert_shares": tuple(map(float, np.mean(shares, axis=0))) if alike else (),
+        "rows": scored,
+    }
+
+
+def _why_unscored(rows: pd.DataFrame) -> str:
+    """Return the reason of rows whose MACs were counted without enlarging anything."""
+    if all(str(checkpoint).startswith("shapes-") for checkpoint in rows["checkpoint"]):
+        return "not trained: its MACs alone are counted"
+    return "MACs are counted, nothing is enlarged"

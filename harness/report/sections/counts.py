@@ -1,0 +1,314 @@
+"""Parameters and MACs of networks of the published sizes, beside the published figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from baselines import parse
+from harness.published import Printed, System, printed_of
+from harness.report import words
+from harness.report.data import Cell, Report
+from harness.report.model import Section, Table
+from harness.report.paper import others, paper_system
+from harness.report.tables import Column, Entry, by_scale, table
+from harness.report.text import decimals, scale_text, signed
+from harness.runs.experiment import SectionMaker, methods_of
+
+Part = Literal["all", "decoder", "upsampler"]
+EQUAL, IN_RANGE = "equal", "in range"
+_PARTS: dict[Part, str] = {
+    "all": "",
+    "decoder": " behind the encoder",
+    "upsampler": " of the upsampler, made for a scale",
+}
+_AGREEMENT = (
+    "Behind a published figure: equal, if the count rounded to the printed digit is; in range, if "
+    "some image costs so much, rounded; else how much more is counted."
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Published figures shown beside a count.
+
+    Attributes:
+        name: name of their column in a table.
+        about: explanation of that column, for a note.
+        source: file of `harness/published`, with the value of its `table` column.
+        metric: value of the `metric` column.
+        dataset: value of the `dataset` column.
+        unit: size of the unit of the values, and the text that follows them in print ("K").
+        estimated: whether the values were read off a figure, so that no digit can agree.
+        noted: whether the notes of single figures are shown; not where `about` has said it all.
+        systems: rows that the file has under other names than usual: backbone and method.
+    """
+
+    name: str
+    about: str
+    source: tuple[str, str]
+    metric: str
+    dataset: str = "none"
+    unit: tuple[float, str] = (1.0, "")
+    estimated: bool = False
+    noted: bool = True
+    systems: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def of(self, report: Report, row: str, scale: float) -> Printed | None:
+        """Find the figure of a row, in single MACs or parameters."""
+        if row in self.systems:
+            named = System(*self.systems[row])
+        else:
+            named = others(report.experiment).get(row) or paper_system(row)
+        found = printed_of([self.source], named, self.dataset, scale, self.metric)
+        if found is None:
+            return None
+        unit, word = self.unit
+        digit = None if self.estimated or found.digit is None else found.digit * unit
+        text = f"{found.text}{word}" if found.text else ""
+        return Printed(found.value * unit, found.note if self.noted else "", text, digit)
+
+
+@dataclass(frozen=True)
+class Count:
+    """Counted number; `least` where it depends on the image, and `counted` is the largest."""
+
+    counted: int | None
+    least: int | None = None
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Smallest and largest number, or the only one; empty where nothing is counted."""
+        return tuple(n for n in (self.least, self.counted) if n is not None)
+
+    def agreement(self, figure: Printed | None) -> str:
+        """Say how count and figure agree; "" without a count or a figure.
+
+        They are equal at the printed digit, the figure is in the range, or the count is larger by
+        so many percent.
+        """
+        if self.counted is None or figure is None:
+            return ""
+        if not self.agrees(figure):
+            return f"{signed(100 * (self.counted / figure.value - 1))} %"
+        return EQUAL if all(figure.agrees(end) for end in self.ends) else IN_RANGE
+
+    def agrees(self, figure: Printed) -> bool:
+        """Tell whether some image costs as much as is printed, rounded to the printed digit."""
+        if not self.ends or figure.digit is None:
+            return False
+        least, most = (round(n / figure.digit) for n in (self.ends[0], self.ends[-1]))
+        return least <= round(figure.value / figure.digit) <= most
+
+
+@dataclass(frozen=True)
+class Counts(SectionMaker):
+    """Tables of parameters and MACs that follow from the architecture alone.
+
+    Attributes:
+        size: size that MACs are counted at, from `harness.data.sets.sizes.FIXED_SIZES`.
+        part: "all" of a network; "decoder": everything behind the encoder; "upsampler": the kernels
+            of a network for several scales, made for one, and applying them.
+        parameters: references shown beside the parameters.
+        macs_beside: references shown beside the MACs.
+        unit: MACs of one unit in the table, and the unit's name there.
+        note: what is counted, and how it can be compared.
+    """
+
+    size: str
+    part: Part = "all"
+    parameters: tuple[Reference, ...] = ()
+    macs_beside: tuple[Reference, ...] = ()
+    unit: tuple[float, str] = (1e9, "GMACs")
+    note: str = ""
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """The size must be counted at."""
+        return (self.size,)
+
+    def make(self, report: Report, folder: Path | None) -> Section | None:
+        found = [table for table in (self._parameters(report), self._macs(report)) if table]
+        title = f"Counts{_PARTS[self.part]}"
+        return Section(f"counts-{self.part}", title, words.COUNTED, tuple(found)) if found else None
+
+    def cell(self, report: Report, row: str, scale: float) -> Cell:
+        """Return the stored cell of the count."""
+        return report.at(row, self.size, scale)
+
+    def count(self, cell: Cell) -> tuple[Count, Count]:
+        """Read parameters and MACs of the part from a stored cell."""
+        if cell.missing or not len(cell.rows):
+            return Count(None), Count(None)
+        row = cell.rows.iloc[0]
+
+        def number(name: str) -> int | None:
+            return None if row.get(name) is None or row[name] != row[name] else int(row[name])
+
+        decoder = int(row["decoder_macs"] + row["estimator_macs"])
+        if self.part == "decoder":
+            inside = number("encoder_parameters")
+            own = None if inside is None else int(row["parameters"]) - inside
+            return Count(own), Count(decoder)
+        if self.part == "upsampler":
+            values = number("kernel_parameters")
+            made = int(row["decoder_macs"])
+            return Count(values), Count(None if values is None else made)
+        fewest = number("least_encoder_macs")
+        least = None if fewest is None else decoder + fewest
+        return Count(number("parameters")), Count(decoder + int(row["encoder_macs"]), least)
+
+    def records(self, report: Report) -> Iterator[dict[str, Any]]:
+        """List each count, with the published figures beside it."""
+        for scale in report.scales:
+            for row in (*report.experiment.rows, *others(report.experiment)):
+                cell = self.cell(report, row, scale)
+                parameters, macs = self.count(cell)
+                other = report.is_other(row)
+                record: dict[str, Any] = {
+                    "method": row,
+                    "label": report.label(row),
+                    "kind": "published" if other else "counted",
+                    "size": self.size,
+                    "part": self.part,
+                    "scale": scale,
+                    "missing": cell.missing,
+                    "parameters": parameters.counted,
+                    "macs": macs.counted,
+                    "least_macs": macs.least,
+                    "versions": list(cell.source("version")),
+                    "provenance": words.COUNTED,
+                }
+                for what, count, references in (
+                    ("parameters", parameters, self.parameters),
+                    ("macs", macs, self.macs_beside),
+                ):
+                    for reference in references:
+                        figure = reference.of(report, row, scale)
+                        key = f"{reference.name.replace(' ', '_')}_{what}"
+                        record[key] = None if figure is None else figure.value
+                        record[f"{key}_agreement"] = count.agreement(figure) or None
+                yield record
+
+    def _parameters(self, report: Report) -> Table | None:
+        show = "{:,.0f}".format
+        columns = _columns(self, report, 0, "counted", show, self.parameters)
+        title = f"Parameters{_PARTS[self.part]}"
+        return self._table(report, "parameters", title, columns, self.parameters)
+
+    def _macs(self, report: Report) -> Table | None:
+        unit, name = self.unit
+
+        def shown(number: float) -> str:
+            return decimals(number / unit)
+
+        columns = _columns(self, report, 1, f"counted ({name})", shown, self.macs_beside)
+        if unit != 1e9:
+            columns += _columns(self, report, 1, "in GMACs", lambda n: decimals(n / 1e9), ())
+        columns += _percentages(self, report)
+        title = f"MACs{_PARTS[self.part]} ({name}), {self.size}"
+        return self._table(report, "counts", title, columns, self.macs_beside, self.note)
+
+    def _table(
+        self,
+        report: Report,
+        key: str,
+        title: str,
+        columns: Sequence[Column],
+        references: Sequence[Reference],
+        note: str = "",
+    ) -> Table | None:
+        notes = [note, *_notes(report, references)]
+        key = f"{key}-{self.part}"
+        shown = [column for column in columns if _filled(report, column)]
+        return table(report, key, title, "", shown, [n for n in notes if n])
+
+
+def _filled(report: Report, column: Column) -> bool:
+    entries = (column.entry(row) for block in report.blocks for row in block)
+    return any(entry.text for entry in entries)
+
+
+def _columns(
+    counts: Counts,
+    report: Report,
+    which: int,
+    head: str,
+    show: Callable[[float], str],
+    references: Sequence[Reference],
+) -> list[Column]:
+    """Make the columns of a count and its references; one each where no scale matters."""
+
+    def counted(row: str, scale: float) -> Entry:
+        cell = counts.cell(report, row, scale)
+        found = counts.count(cell)[which]
+        ours = not report.is_other(row) and parse(methods_of(row)[0]).encoder
+        why = cell.missing if ours else ""
+        return Entry(" to ".join(map(show, found.ends)), why=why)
+
+    def beside(reference: Reference) -> Callable[[str, float], Entry]:
+        def entry(row: str, scale: float) -> Entry:
+            figure = reference.of(report, row, scale)
+            if figure is None:
+                return Entry()
+            agreement = counts.count(counts.cell(report, row, scale))[which].agreement(figure)
+            text = figure.text or (
+                show(figure.value) if which == 0 else f"{figure.value / counts.unit[0]:g}"
+            )
+            return Entry(f"{text}, {agreement}" if agreement else text)
+
+        return entry
+
+    makers = {head: counted, **{each.name: beside(each) for each in references}}
+    columns: list[Column] = []
+    for group, maker in makers.items():
+        rows = [row for block in report.blocks for row in block]
+        alike = all(len({maker(row, s).text for s in report.scales}) == 1 for row in rows)
+        columns += (
+            [Column(group, "any scale", partial(_at, maker, report.scales[0]))]
+            if alike
+            else by_scale(report.scales, maker, group=group)
+        )
+    return columns
+
+
+def _at(maker: Callable[[str, float], Entry], scale: float, row: str) -> Entry:
+    return maker(row, scale)
+
+
+def _percentages(counts: Counts, report: Report) -> list[Column]:
+    """Make columns of the MACs in percent of a row's baseline."""
+
+    def entry(row: str, scale: float) -> Entry:
+        base = report.baseline(row)
+        if not base:
+            return Entry()
+        own, theirs = (
+            counts.count(counts.cell(report, name, scale))[1].counted for name in (row, base)
+        )
+        text = decimals(100 * own / theirs) if own is not None and theirs else ""
+        return Entry(text, detail=f"of {report.label(base)}")
+
+    return by_scale(report.scales, entry, group="% of the baseline")
+
+
+def _notes(report: Report, references: Sequence[Reference]) -> Iterator[str]:
+    """Explain the columns of references, and list the notes on single figures."""
+    for reference in references:
+        yield f"{reference.name}: {reference.about}."
+    if references:
+        estimated = any(reference.estimated for reference in references)
+        yield _AGREEMENT + " What was read off a figure has no digit to agree with." * estimated
+    found: dict[str, list[str]] = {}
+    for reference in references:
+        for row in (row for block in report.blocks for row in block):
+            for scale in report.scales:
+                figure = reference.of(report, row, scale)
+                if figure is not None and figure.note:
+                    place = f"{report.label(row)} {scale_text(scale)}"
+                    found.setdefault(figure.note, []).append(place)
+    for note, where in found.items():
+        yield f"Published {words.some(where)}: {note}."

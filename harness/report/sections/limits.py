@@ -1,0 +1,119 @@
+"""Limits of each system: a table, and the same in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from harness.report import words
+from harness.report.data import Report
+from harness.report.model import Section
+from harness.report.systems import System, system
+from harness.report.tables import Column, Entry, table
+from harness.report.text import MISSING, listing, scale_text, scales_text
+from harness.runs.experiment import IN_SCALE, Block, SectionMaker
+
+
+@dataclass(frozen=True)
+class Limits(SectionMaker):
+    """Table of scales, models and their parameters, and sentences on what cannot be done."""
+
+    def make(self, report: Report, folder: Path | None) -> Section | None:
+
+        def column(head: str, text: Callable[[System], str]) -> Column:
+            return Column("", head, lambda row: Entry(text(system(report, row))))
+
+        made = table(
+            report,
+            "limits",
+            "Scales and models",
+            words.caption(report, report.roles[-1]),
+            [
+                column("Scales", lambda of: "any" if of.scales is None else scales_text(of.scales)),
+                column("Models", lambda of: str(len(of.parameters)) if of.learns else "0"),
+                column("Parameters", lambda of: ", ".join(map(count, of.parameters))),
+                column("In sum", lambda of: count(of.parameters_in_sum)),
+                column("Cost depends on", lambda of: "size" + " and content" * of.chooses),
+            ],
+            (
+                "Models: to be trained and kept for all scales that the system can do.",
+                "Any: every real factor from 1 on, with the same model.",
+            ),
+            report.experiment.groups,
+            folds=False,
+        )
+        title = "What each system cannot do"
+        return Section("limits", title, " ".join(limits(report)), (made,) if made else ())
+
+    def facts(self, report: Report) -> dict[str, Any]:
+        """Return the sentences, and what is known of each system."""
+        found = (system(report, row) for row in report.experiment.rows)
+        systems = [{**asdict(of), "parameters_in_sum": of.parameters_in_sum} for of in found]
+        return {"limits": limits(report), "systems": systems}
+
+
+def count(number: int | None) -> str:
+    """Format a number of parameters."""
+    return MISSING if number is None else f"{number:,}"
+
+
+def limits(report: Report) -> list[str]:
+    """Describe what each system cannot do: a sentence for each family and kind of limit."""
+    blocks = [Block((row,)) for row in report.experiment.common]
+    blocks += report.experiment.blocks
+    return [sentence for block in blocks for sentence in _of_block(report, block)]
+
+
+def _of_block(report: Report, block: Block) -> Iterator[str]:
+    """Describe rows of a family; those that can do the same share a sentence."""
+    found = [system(report, row) for row in block.methods]
+    for _, alike in groupby(found, key=lambda s: (s.scales, len(s.parameters), s.learns)):
+        group = list(alike)
+        listed = ", ".join(s.label for s in group)
+        subject = f"{block.name} ({listed})" if block.name and len(found) > 1 else block.name
+        subject = subject or listed
+        yield f"{subject[:1].upper()}{subject[1:]}: {'; '.join(_limits(report, group))}."
+
+
+def _limits(report: Report, group: Sequence[System]) -> Iterator[str]:
+    """Describe the limits of systems that can do the same."""
+    first = group[0]
+    if not first.learns:
+        yield "any scale, but nothing is learnt"
+        return
+    if first.scales is not None:
+        yield from _of_few_scales(first)
+        yield from _of_choice(group)
+        yield "no answers to queries, so no MoEISR variant"
+        return
+    beyond = any(scale > IN_SCALE for scale in report.scales)
+    yield "any scale from one model" + f", untrained above {scale_text(IN_SCALE)}" * beyond
+    yield from _of_choice(group)
+    if not first.ensembles:
+        yield "no local ensemble: a pixel is predicted from one latent code"
+    if not first.routable:
+        yield "no MoEISR variant, as its MLP cannot be replaced by experts"
+
+
+def _of_choice(group: Sequence[System]) -> Iterator[str]:
+    choosing = [s.label for s in group if s.chooses]
+    if choosing:
+        yield f"what {listing(choosing)} cost{'s' * (len(choosing) == 1)} depends on the image"
+
+
+def _of_few_scales(of: System) -> Iterator[str]:
+    scales = of.scales or ()
+    listed = listing([scale_text(scale) for scale in scales])
+    if len(scales) == 1:
+        yield f"{listed} only"
+        return
+    yield f"{listed} only, no scale between them and none above"
+    models, total = len(of.parameters), of.parameters_in_sum
+    if models == 1:
+        yield "one model does them all"
+        return
+    size = "" if total is None else f", with {total:,} parameters in sum"
+    yield f"one model for each scale, {models} to train and to keep{size}"

@@ -1,0 +1,63 @@
+"""Networks as they were measured: size, training, weights and machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.report import words
+from harness.report.data import Report
+from harness.report.model import Section
+from harness.report.tables import Column, Entry, role_key, table
+from harness.report.text import MISSING
+from harness.runs.experiment import SectionMaker
+
+_COLUMNS = {
+    "Parameters": "parameters",
+    "Steps": "trained_steps",
+    "Seed": "",
+    "Checkpoint": "checkpoint",
+    "Precision": "precision",
+    "Device": "device",
+}
+
+
+@dataclass(frozen=True)
+class Networks(SectionMaker):
+    """Table of parameters, training and machine of every method."""
+
+    def make(self, report: Report, folder: Path | None) -> Section | None:
+        made = [
+            table(
+                report,
+                role_key(report, role, "networks"),
+                f"Networks as measured, {words.shown_set(report, role)}",
+                words.caption(report, role),
+                [Column("", head, _entry(report, role, head)) for head in _COLUMNS],
+                blocks=report.experiment.groups,
+            )
+            for role in report.roles
+        ]
+        found = tuple(table for table in made if table is not None)
+        return Section("networks", "Networks", tables=found, folded=True) if found else None
+
+
+def _entry(report: Report, role: str, head: str) -> Callable[[str], Entry]:
+    def entry(row: str) -> Entry:
+        cells = [report.at(row, role, scale) for scale in report.scales]
+        cells = [cell for cell in cells if not cell.missing]
+        column = _COLUMNS[head]
+        if head == "Seed":
+            texts = [str(seed) for cell in cells for seed in cell.seeds]
+        elif head in ("Parameters", "Steps"):
+            texts = [f"{int(cell.rows[column].iloc[0]):,}" for cell in cells]
+        else:
+            texts = [
+                text[:10] if column == "checkpoint" else text
+                for c in cells
+                for text in c.source(column)
+            ]
+        return Entry(", ".join(dict.fromkeys(texts)) or MISSING)
+
+    return entry

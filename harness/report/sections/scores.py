@@ -1,0 +1,174 @@
+"""Means of a metric beside the published ones, and differences to each method's baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from harness.measure.statistics import CONFIDENCE, FEWEST
+from harness.metrics import METRICS, Metric
+from harness.report import words
+from harness.report.data import Cell, Report, interval_of
+from harness.report.model import Section, Table
+from harness.report.tables import Entry, number, scale_table
+from harness.report.text import decimals, interval_text, scale_text, sentences, signed
+from harness.runs.experiment import SectionMaker
+
+_DECIDED = (
+    f"Mean difference of each image to the method's own baseline, with its {CONFIDENCE:.0%} "
+    "interval (paired BCa bootstrap over images; that another training seed ends elsewhere is not "
+    "in it). ?: not decided, the interval includes 0 or there are fewer than "
+    f"{FEWEST} images."
+)
+
+
+@dataclass(frozen=True)
+class ScoreTable(SectionMaker):
+    """Table of a metric, and one of differences.
+
+    Attributes:
+        name: name of the metric.
+        notes: notes that a comparison with published values needs, by role.
+    """
+
+    name: str
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metric must be measured."""
+        return (self.name,)
+
+    def make(self, report: Report, folder: Path | None) -> Section | None:
+        metric = METRICS[self.name]
+        tables = []
+        for role in report.shown_roles:
+            tables += [self._scores(report, role, metric), _differences(report, role, metric)]
+        found = tuple(table for table in tables if table is not None)
+        return Section(self.name, metric.title, tables=found) if found else None
+
+    def _scores(self, report: Report, role: str, metric: Metric) -> Table | None:
+        best = max if metric.larger_is_better else min
+        return scale_table(
+            report,
+            role,
+            metric.name,
+            metric.title,
+            partial(_score, report, metric),
+            best,
+            notes=list(filter(None, self._notes(report, role, metric))),
+        )
+
+    def _notes(self, report: Report, role: str, metric: Metric) -> Iterator[str]:
+        shown = (*report.cells.values(), *report.printed.values())
+        printed = any(metric.name in cell.printed for cell in shown if cell.role == role)
+        if printed and role in report.roles:
+            yield "In parentheses: published."
+        elif report.experiment.reproduces and metric.name != "psnr":
+            yield f"The paper prints no {metric.label} here."
+        yield words.protocol_note(report, role)
+        yield words.lr_note(report, role)
+        yield from words.column_notes(report, role) if role in report.roles else ()
+        yield _interval_note(report, role, metric)
+        yield from _too_few(report, role, metric)
+        yield self.notes.get(role, "")
+        yield from words.published_notes(report, role, metric.name)
+
+
+def _score(report: Report, metric: Metric, cell: Cell) -> Entry:
+    show = partial(decimals, digits=metric.digits)
+    value, paper = cell.metric(metric.name), cell.paper(metric.name)
+    published = "" if paper is None else show(paper)
+    if value is None:
+        return number(cell, None, "", published)
+    low, high, spread = interval_of(cell, metric.name)
+    parts = [f"{show(value)}{f' {metric.unit}' if metric.unit else ''} over {cell.images} images"]
+    if low is not None and high is not None:
+        parts.append(f"{CONFIDENCE:.0%} interval {show(low)} to {show(high)}")
+    if spread is not None:
+        parts.append(f"sd of {len(cell.seeds)} seeds {show(spread)}")
+    if paper is not None and report.comparable(cell.role, cell.method):
+        parts.append(f"{signed(float(f'{value:.{metric.digits}f}') - paper)} to published")
+    found = report.to_baseline(cell.method, cell.role, cell.scale, metric.name)
+    if found is not None:
+        base = report.label(report.baseline(cell.method))
+        interval = interval_text(found.low, found.high, metric.digits + 1)
+        decided = "" if found.decided else ", not decided"
+        parts.append(f"{signed(found.mean, metric.digits + 1)} {interval} to {base}{decided}")
+    seeds = "" if spread is None else f" \N{PLUS-MINUS SIGN} {show(spread)}"
+    return number(cell, value, show(value) + seeds, published, "; ".join(parts))
+
+
+def _interval_note(report: Report, role: str, metric: Metric) -> str:
+    """Say how wide the intervals of the means are, which tooltips and the CSV file list."""
+    halves = []
+    for cell in report.cells.values():
+        if cell.role == role and cell.metric(metric.name) is not None:
+            low, high, _ = interval_of(cell, metric.name)
+            if low is not None and high is not None:
+                halves.append((high - low) / 2)
+    if not halves:
+        return ""
+    least, most = (decimals(value, metric.digits) for value in (min(halves), max(halves)))
+    seeds = any(len(c.seeds) > 1 for c in report.cells.values() if c.role == role)
+    return sentences(
+        f"{CONFIDENCE:.0%} intervals of the means over images are \N{PLUS-MINUS SIGN}{least} to "
+        f"\N{PLUS-MINUS SIGN}{most}{f' {metric.unit}' if metric.unit else ''}; each is in the CSV "
+        "file.",
+        "Behind \N{PLUS-MINUS SIGN}: standard deviation between seeds." if seeds else "",
+    )
+
+
+def _too_few(report: Report, role: str, metric: Metric) -> list[str]:
+    """Name the columns where an image is large enough for a PSNR and too small for a metric."""
+    counts = dict.fromkeys(
+        (scale, cell.metric_images.get(metric.name, 0), cell.images)
+        for scale in report.scales
+        for cell in (report.measured(role, scale) if role in report.roles else ())
+        if not cell.unscored
+    )
+    return [
+        f"At {scale_text(scale)}, {metric.label} is over {few} of {images} images; its window does "
+        "not fit into the others."
+        for scale, few, images in counts
+        if few != images
+    ]
+
+
+def _differences(report: Report, role: str, metric: Metric) -> Table | None:
+    """Make the table of differences to baselines; None where no pair was measured."""
+    if role not in report.roles:
+        return None
+
+    def entry(cell: Cell) -> Entry:
+        found = report.to_baseline(cell.method, cell.role, cell.scale, metric.name)
+        if found is None:
+            return Entry()
+        interval = interval_text(found.low, found.high, metric.digits)
+        text = f"{signed(found.mean, metric.digits)} {interval}".strip()
+        better = found.better if metric.larger_is_better else found.worse
+        detail = f"better on {better} of {found.images} images, sign test p = {found.sign:.2g}"
+        if found.decided:
+            return Entry(text, detail=detail)
+        return Entry(f"{text} ?", detail=f"{detail}; not decided", mark="undecided")
+
+    made = scale_table(
+        report,
+        role,
+        f"{metric.name}-difference",
+        f"{metric.title}, difference to the baseline",
+        entry,
+        notes=[_baselines(report), _DECIDED],
+    )
+    return made and replace(made, folded="")
+
+
+def _baselines(report: Report) -> str:
+    pairs: dict[str, list[str]] = {}
+    for row in report.experiment.rows:
+        if report.baseline(row) and report.is_run(row):
+            pairs.setdefault(report.label(report.baseline(row)), []).append(report.label(row))
+    listed = (f"{base} for {', '.join(rows)}" for base, rows in pairs.items())
+    return f"Baselines: {'; '.join(listed)}."

@@ -1,0 +1,297 @@
+"""Sentences on where numbers come from, made only from the plan's fields and the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from harness.report.costs import Measured
+from harness.report.data import Cell, Report, distinct
+from harness.report.text import DAGGER, DOUBLE_DAGGER, phrase, scale_text, sentences
+from harness.runs.experiment import methods_of
+from harness.runs.plan import RoleNote
+
+COUNTED = (
+    "Counted on networks of the published sizes, whatever sizes a profile trains: parameters and "
+    "MACs follow from the architecture and need neither weights nor images."
+)
+"""Caption of tables of counts."""
+REDUCED, SUBSTITUTE = "reduced setting", "substitute data"
+
+_LR_SOURCES = {
+    "official": "the set's own LR images, MATLAB bicubic",
+    "matlab": "made here by the MATLAB-compatible bicubic resize",
+    "pil": "made here by PIL bicubic after cropping HR to whole LR pixels",
+    "hr": "the HR image itself; MACs are counted, nothing is enlarged",
+    "size": "HR size over scale; MACs are counted, nothing is enlarged",
+}
+_PROTOCOLS = {
+    "benchmark": "on Y (limited-range BT.601), scale pixels shaved from each border",
+    "div2k": "on RGB, scale + 6 pixels shaved from each border",
+    "full": "on RGB, nothing shaved",
+}
+_FEW = 3
+"""Largest number of values that a note names one by one."""
+
+
+# What departs from the paper's setting
+
+
+def tags(report: Report, role: str = "") -> list[str]:
+    """List in two words each what all numbers of a role depart in; of every role if none is named.
+
+    Example: ["reduced setting", "substitute data"], for the corner of a figure.
+    """
+    roles = [role] if role else report.roles
+    if any(name not in report.roles for name in roles):
+        return []
+    substitute = any(report.role(name).substitute for name in roles)
+    found = {REDUCED: bool(roles) and report.departs(), SUBSTITUTE: substitute}
+    return [name for name, applies in found.items() if applies]
+
+
+def departing(report: Report) -> list[str]:
+    """List rows of a reduced setting where others are not; none where all are."""
+    if report.departs():
+        return []
+    return [row for row in report.experiment.rows if report.departs(row)]
+
+
+def departing_note(report: Report) -> str:
+    """Name the rows that alone are of a reduced setting; "" where none is, or all are."""
+    rows = departing(report)
+    if not rows:
+        return ""
+    listed = ", ".join(map(report.label, rows))
+    return f"Reduced setting, not the paper's networks or training ({DOUBLE_DAGGER}): {listed}."
+
+
+def notice(report: Report) -> str:
+    """Say once what is reduced or substituted, and what that means; "" in the paper's setting."""
+    parts = []
+    if found := tags(report):
+        data = _listed(_measured_on(report, role) for role in report.roles)
+        parts.append(f"{_opening(report)}measured on {data}; {'; '.join(_training(report))}.")
+    parts.append(departing_note(report))
+    if (found or departing(report)) and report.experiment.published:
+        parts.append(
+            "Published values are of the paper's networks, training and data, so differences to "
+            "them are no statement on the methods and are not shown."
+        )
+    parts += [below_common(report), *(f"{phrase(w)}." for w in report.plan.warnings)]
+    return sentences(*parts)
+
+
+def provenance(report: Report, role: str, row: str = "") -> str:
+    """Say on what data, with which networks and schedule the numbers (of a row) were obtained."""
+    parts = [f"measured on {_measured_on(report, role)}", *_training(report, row)]
+    alone = "" if row else departing_note(report)
+    return sentences(f"{_opening(report, role, row)}{'; '.join(parts)}.", alone)
+
+
+def _opening(report: Report, role: str = "", row: str = "") -> str:
+    found = tags(report, role)
+    if row and report.departs(row) and REDUCED not in found:
+        found = [REDUCED, *found]
+    setting = f"{' and '.join(found).capitalize()}, not the paper's setting" if found else ""
+    profile = report.plan.profile
+    return f"{setting} (profile {profile}): " if setting else f"Profile {profile}: "
+
+
+def _measured_on(report: Report, role: str) -> str:
+    note = report.role(role)
+    count = _only(note) if note.only else f"{note.images} images"
+    data = f"{note.dataset} ({phrase(note.description)}; {count})"
+    return f"{data} in place of {role}" if note.substitute else data
+
+
+def _only(note: RoleNote) -> str:
+    """List the images of a set that a figure shows."""
+    return f"image{'s' * (len(note.only) > 1)} {' and '.join(note.only)} only"
+
+
+def _training(report: Report, row: str = "") -> Iterator[str]:
+    """Say what was trained, as parts of a sentence."""
+    said = trained_as(report, row)
+    training = said["training"]
+    yield f"trained on {phrase(training)}" if training else "nothing was trained"
+    for name in ("networks", "schedule"):
+        if said[name]:
+            yield f"{name}: {phrase(said[name])}"
+
+
+def trained_as(report: Report, row: str = "") -> dict[str, str]:
+    """Describe training set, networks and schedule of all rows or of one; "" where it has none."""
+    plan = report.plan
+    if not row:
+        return {"training": plan.training, "networks": plan.networks, "schedule": plan.schedule}
+    notes = [note for note in plan.methods if note.method in methods_of(row)]
+    training = "; ".join(dict.fromkeys(note.training for note in notes if note.training))
+    return {
+        "training": training,
+        "networks": plan.networks if notes else "",
+        "schedule": plan.schedule if training else "",
+    }
+
+
+def below_common(report: Report) -> str:
+    """Warn that trained methods are below bicubic; "" where none is."""
+    compared = under = 0
+    for role in report.roles:
+        for scale in report.scales:
+            cells = [c for c in report.measured(role, scale) if not c.unscored]
+            common = [c.psnr for c in cells if c.method in report.experiment.common]
+            floor = max((p for p in common if p is not None), default=None)
+            trained = [c.psnr for c in cells if c.method not in report.experiment.common]
+            if floor is not None:
+                compared += len(trained)
+                under += sum(p is not None and p < floor for p in trained)
+    if not under:
+        return ""
+    names = " and ".join(report.experiment.common)
+    return (
+        f"Trained methods lie below {names} in {under} of {compared} cells: they are not trained "
+        "well enough to compare methods."
+    )
+
+
+# Titles, names and captions
+
+
+def shown_set(report: Report, role: str) -> str:
+    """Name what was measured, for titles: never the paper's set alone where another one was."""
+    if role not in report.roles:
+        return f"{role}, published values alone"
+    note = report.role(role)
+    name = f"{note.dataset} in place of {role}" if note.substitute else role
+    return f"{name}, {_only(note)}" if note.only else name
+
+
+def caption(report: Report, role: str) -> str:
+    """Say in a line what a table is of."""
+    if role not in report.roles:
+        return f"Nothing is measured on {role}: it is not among the datasets of this harness."
+    note = report.role(role)
+    count = _only(note) if note.only else f"{note.images} images"
+    setting = f"; {', '.join(tags(report, role))}" if tags(report, role) else ""
+    return f"{note.dataset}, {count}{setting}."
+
+
+def row_name(report: Report, row: str) -> str:
+    """Return the paper's name of a row, marked if only the paper has it, or it alone departs."""
+    marks = {DAGGER: report.is_other(row), DOUBLE_DAGGER: row in departing(report)}
+    return " ".join([report.label(row), *(mark for mark, applies in marks.items() if applies)])
+
+
+def others_note(report: Report, rows: Iterable[str]) -> str:
+    """Explain the mark of `row_name`; "" where no row of a table has it."""
+    if not any(map(report.is_other, rows)):
+        return ""
+    return f"{DAGGER} Not a system of this harness: its published numbers stand alone."
+
+
+def not_run(report: Report) -> str:
+    """Name the rows that are left out of the run, and the command that runs them; "" for none."""
+    rows = [row for row in report.experiment.rows if not report.is_run(row)]
+    if not rows:
+        return ""
+    listed = ", ".join(map(report.label, rows))
+    profile = report.plan.profile.replace("`", "'")  # which ends the code span
+    train = " --retrain" if report.plan.profile == "reference" else ""
+    command = f"harness run {report.experiment.name} --profile {profile}{train}"
+    also = " Their published values are in the CSV file." if report.experiment.published else ""
+    return f"Not run: {listed}. Run them with `{command} --methods {','.join(rows)}`.{also}"
+
+
+# Notes under tables
+
+
+def lr_note(report: Report, role: str) -> str:
+    """Say which LR images the columns were measured on."""
+    scored = any(not c.unscored for c in report.cells.values() if c.role == role and c.images)
+    groups = _by_scale(
+        report, role, lambda c: () if scored and c.unscored else c.source("lr_source")
+    )
+    listed = "; ".join(
+        f"{where} {source} ({_LR_SOURCES.get(source, 'not described')})"
+        for source, where in groups.items()
+    )
+    return f"LR images: {listed}." if listed else ""
+
+
+def protocol_note(report: Report, role: str) -> str:
+    """Say how metrics were taken."""
+    groups = _by_scale(report, role, lambda cell: () if cell.unscored else cell.source("protocol"))
+    listed = "; ".join(
+        f"protocol {name} ({_PROTOCOLS.get(name, 'not described')})"
+        + (f" at {where}" if len(groups) > 1 else "")
+        for name, where in groups.items()
+    )
+    return f"Mean over images of each image's value, {listed}." if listed else ""
+
+
+def _by_scale(
+    report: Report, role: str, values: Callable[[Cell], tuple[str, ...]]
+) -> dict[str, str]:
+    """List the scales at which each value occurs, as text."""
+    found: dict[str, list[str]] = {}
+    for scale in report.scales:
+        for value in distinct(v for cell in report.measured(role, scale) for v in values(cell)):
+            found.setdefault(value, []).append(scale_text(scale))
+    return {value: ", ".join(scales) for value, scales in found.items()}
+
+
+def published_notes(report: Report, role: str, *names: str) -> list[str]:
+    """List the notes on single published numbers of some metrics."""
+    found: dict[str, list[str]] = {}
+    for cell in (*report.cells.values(), *report.printed.values()):
+        if cell.role == role and (report.is_other(cell.method) or report.is_run(cell.method)):
+            notes = {cell.printed[n].note for n in names if n in cell.printed} - {""}
+            for note in sorted(notes):
+                found.setdefault(note, []).append(
+                    f"{report.label(cell.method)} {scale_text(cell.scale)}"
+                )
+    return [f"Published {some(where)}: {note}." for note, where in found.items()]
+
+
+def some(places: Sequence[str]) -> str:
+    """List the places of some values, or how many there are."""
+    return ", ".join(places) if len(places) <= _FEW else f"({len(places)} values)"
+
+
+def column_notes(report: Report, role: str) -> list[str]:
+    """List what a comparison of the numbers of a column needs: gaps, and mixtures."""
+    found: dict[str, list[str]] = {}
+    for scale in report.scales:
+        # Counting has neither LR source nor protocol: a MAC is the same under every protocol.
+        cells = [cell for cell in report.measured(role, scale) if not cell.unscored]
+        reasons = [
+            f"{count} of {cell.images_planned} images left out: {reason}"
+            for cell in report.measured(role, scale)
+            for reason, count in cell.excluded
+        ]
+        for text in dict.fromkeys([*_mixtures(cells), *reasons]):
+            found.setdefault(text, []).append(scale_text(scale))
+    return [f"{', '.join(scales)}: {text}." for text, scales in found.items()]
+
+
+def _mixtures(cells: Sequence[Cell]) -> Iterator[str]:
+    """List why the cells of a column may not be comparable with each other."""
+    if len(distinct(s for c in cells for s in c.source("lr_source"))) > 1:
+        yield "this column mixes LR sources"
+    if len(distinct(p for c in cells for p in c.source("protocol"))) > 1:
+        yield "this column mixes protocols"
+    if len(distinct(f for c in cells for f in c.source("dataset_fingerprint"))) > 1:
+        yield "this column was measured on different versions of the data"
+    if len({c.images for c in cells}) > 1:
+        yield "the methods of this column were scored on different numbers of images"
+
+
+def setting_of_costs(report: Report, measured: Measured) -> str:
+    """Say on what machine and image costs were measured."""
+    where = measured.setting.in_words() if measured.setting else "not measured"
+    setting = " Reduced setting." if report.departs() else ""
+    return f"{where}.{setting}"
+
+
+def _listed(parts: Iterable[str]) -> str:
+    return " and on ".join(dict.fromkeys(parts))
