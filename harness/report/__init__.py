@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from baselines.registry import unknown
 from harness.common.errors import UsageError
 from harness.common.files import write_text
-from harness.report import page, records
+from harness.report import old_page, records
 from harness.report.aggregate import Report, load_report
 from harness.report.figure import FigureFile, style
 from harness.report.figures import draw_curves
@@ -30,13 +30,13 @@ def _figure_folder(experiment: str) -> PurePosixPath:
 
 
 def _markdown(report: Report, figures: Sequence[FigureFile]) -> str:
-    return page.markdown_page(report, figures, _figure_folder(report.experiment.name))
+    return old_page.markdown_page(report, figures, _figure_folder(report.experiment.name))
 
 
 _FORMATS: dict[str, tuple[str, _Writer]] = {
     "markdown": ("md", _markdown),
-    "latex": ("tex", lambda report, _: page.latex_page(report)),
-    "html": ("html", page.html),
+    "latex": ("tex", lambda report, _: old_page.latex_page(report)),
+    "html": ("html", old_page.html),
     "csv": ("csv", lambda report, _: records.csv(report)),
     "json": ("json", lambda report, _: records.json_text(report)),
 }

@@ -1,0 +1,118 @@
+"""What a report consists of, whatever the format that it is written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Table:
+    """Table as it is shown; every format (terminal, Markdown, LaTeX, HTML, CSV) is made from it.
+
+    Attributes:
+        key: short name, unique in a report, for anchors and labels ("psnr-Set5").
+        title: heading, one line.
+        caption: one sentence.
+        cells: printed texts. Index: ("block", "method"); columns: ("group", "column"), e.g.
+            ("in-scale", "x2").
+        marks: "best", "second", "undecided" or "", of the same shape.
+        details: text for a tooltip (interval, published value, difference, reason if empty), of the
+            same shape.
+        notes: sentences under the table.
+        folded: methods that were not run, one line that says how to run them; "".
+    """
+
+    key: str
+    title: str
+    caption: str
+    cells: pd.DataFrame
+    marks: pd.DataFrame
+    details: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    folded: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Figure in files: vector PDF and PNG without captions in the pixels.
+
+    Attributes:
+        key: short name, unique in a report.
+        title: heading, one line.
+        caption: what is drawn, in sentences.
+        png: the figure in pixels.
+        pdf: the same as vectors.
+        data: what is drawn (method, label, x, y, ...), for interactive charts; None for pictures.
+    """
+
+    key: str
+    title: str
+    caption: str
+    png: Path
+    pdf: Path
+    data: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """Part of a report.
+
+    Attributes:
+        key: short name, unique in a report.
+        title: heading, one line.
+        text: a paragraph; may be "".
+        tables: its tables.
+        figures: its figures.
+        folded: whether a page shows it only when asked.
+    """
+
+    key: str
+    title: str
+    text: str = ""
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Statement of a paper, and whether the numbers of a report agree.
+
+    Attributes:
+        claim: the statement in words.
+        paper: the paper's figure.
+        ours: what was measured, with its interval and on what data; "" where nothing was.
+        verdict: the outcome.
+    """
+
+    claim: str
+    paper: str
+    ours: str
+    verdict: Literal["holds", "does not hold", "not decided", "not measured"]
+
+
+@dataclass(frozen=True)
+class Document:
+    """Report of an experiment, before it is written in a format.
+
+    Attributes:
+        name: name of the experiment.
+        title: heading.
+        source: table or figure, and paper, in sentences.
+        notice: what is reduced or substituted, said once; "" for the paper's setting.
+        verdicts: statements of the paper, each with its outcome.
+        provenance: (name, text): profile, data, networks, schedule, device, versions, protocol.
+        sections: the sections, in order.
+    """
+
+    name: str
+    title: str
+    source: str
+    notice: str
+    verdicts: tuple[Verdict, ...]
+    provenance: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
