@@ -110,7 +110,9 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     if not job.trains:
         departing = [note.method for note in plan.methods if note.stand_in]
         execute.say_stand_in(departing, [note.method for note in plan.methods])
-    rows = execute.measure_missing(job, measured, force) + measure_costs(job, measured, force)
+    rows = execute.measure_missing(
+        job, measured, force, job.pictures().keep if figures else None
+    ) + measure_costs(job, measured, force)
     if not plan.cells:
         say("There is nothing to measure.")
     elif not rows:
@@ -120,6 +122,7 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     with held(plan_path(*names).with_name("report.lock"), "writing the same report"):
         if figures:
             cut_crops.make_samples(job, measured)
+            cut_crops.make_pictures(job, measured)
         paths = report.write_report(*names, job.places.reports, figures=figures)
     if as_json:
         echo(report.render(*names, "json"))

@@ -109,6 +109,10 @@ class Task:
         ]
 
 
+Keep = Callable[[Subject, Task, ImageItem, Pair, Upscaled], None]
+"""Receives each SR image that was measured."""
+
+
 @dataclass(frozen=True)
 class _Timed:
     """SR image, with the time and memory that it took."""
@@ -185,6 +189,7 @@ def measure_image(
     pairs: PairStore | None = None,
     ready: SRModel | None = None,
     earlier: Mapping[str, Any] | None = None,
+    keep: Keep | None = None,
 ) -> Measurement:
     """Measure a method on one image.
 
@@ -197,6 +202,7 @@ def measure_image(
         pairs: images that other measurements have read or made; new ones are added.
         ready: the method's network for this scale, if it was made before (`at_scale`).
         earlier: earlier row of the image; its metrics are kept and the missing ones measured.
+        keep: receives the SR image.
     """
     pairs = pairs or PairStore(budget=0)
     if is_counted(task.protocol):
@@ -220,6 +226,8 @@ def measure_image(
     model = task.model(subject)
     ready = ready or prepared(subject, task.scale, task.rendering)
     made = _timed_upscale(ready, subject.device, pair, task, pairs.bytes)
+    if keep is not None:
+        keep(subject, task, item, pair, made.sr)
     macs = model.count(image.lr_size, image.hr_size, made.sr.choice)
     values, reason = _scores(
         task.lacks(earlier), made.sr.image[0], unit(pair.hr), task.protocol, task.scale
@@ -309,6 +317,7 @@ def measure_cell(
     measured: Callable[[Measurement], None] | None = None,
     pairs: PairStore | None = None,
     force: bool = False,
+    keep: Keep | None = None,
 ) -> list[dict[str, Any]] | None:
     """Measure what a cell still lacks, one row at a time.
 
@@ -319,6 +328,7 @@ def measure_cell(
         wait: whether to wait for another process that is measuring the cell.
         measured: called after each row.
         pairs: see `measure_image`.
+        keep: see `measure_image`.
         force: whether to measure all images again. Each keeps its row until it has the new one.
 
     Returns:
@@ -340,7 +350,7 @@ def measure_cell(
         try:
             for item in missing:
                 earlier = None if force else found.get(item.name)
-                row = measure_image(subject, item, task, pairs, ready, earlier)
+                row = measure_image(subject, item, task, pairs, ready, earlier, keep)
                 file.append(row)
                 if measured is not None:
                     measured(row)

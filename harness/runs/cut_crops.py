@@ -170,6 +170,14 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
         shutil.rmtree(stale, ignore_errors=True)
 
 
+def make_pictures(job: Job, measured: Sequence[Subject]) -> None:
+    """Make the images of the report's viewer that were not kept when they were measured."""
+    store = job.pictures()
+    made = sum(store.make_missing(s, t) for s in measured for t in job.tasks(s))
+    if made:
+        say(f"Made {made} images of earlier measurements again, for the report's viewer")
+
+
 def _folders(job: Job, root: Path) -> dict[Path, Region]:
     """List the profile's regions, each with the folder of its sample."""
     regions = job.regions()
