@@ -76,7 +76,7 @@ def render(template: str, **values: Any) -> str:
     )
     environment.filters["anchor"] = anchor
     texts = {name: (files(__package__) / f"page.{name}").read_text("utf-8") for name in _INLINED}
-    inlined = {name: Markup(text) for name, text in texts.items()}  # noqa: S704
+    inlined = {name: Markup(text) for name, text in texts.items()}
     hashes = {f"{name}_hash": _sha256(text) for name, text in texts.items()}
     return environment.get_template(template).render(**inlined, **hashes, **values)
 
@@ -107,7 +107,7 @@ def anchor(key: str) -> str:
 
 def table(shown: Table) -> dict[str, Any]:
     """List a table's column groups, columns, and blocks of rows for the template."""
-    columns = [(str(group), str(column)) for group, column in shown.cells.columns]
+    columns = [(str(column[0]), str(column[1])) for column in shown.cells.columns]
     groups: list[tuple[str, int]] = []
     for group, _ in columns:
         if groups and groups[-1][0] == group:
@@ -115,12 +115,12 @@ def table(shown: Table) -> dict[str, Any]:
         else:
             groups.append((group, 1))
     parts = (shown.cells, shown.marks, shown.details)
-    blocks: dict[str, list[tuple[str, list[tuple[str, str, str]]]]] = {}
+    blocks: dict[str, list[tuple[str, list[tuple[str, ...]]]]] = {}
     rows = zip(*(part.itertuples(index=False, name=None) for part in parts), strict=True)
     for (block, method), row in zip(shown.cells.index, rows, strict=True):
         cells = [tuple(str(text) for text in cell) for cell in zip(*row, strict=True)]
-        blocks.setdefault(str(block), []).append((str(method), cells))  # type: ignore[arg-type]
-    marks = {mark for part in shown.marks.to_numpy() for mark in part}
+        blocks.setdefault(str(block), []).append((str(method), cells))
+    marks = set(shown.marks.to_numpy().ravel().tolist())
     return {
         "groups": groups if any(name for name, _ in groups) else [],
         "columns": [column for _, column in columns],

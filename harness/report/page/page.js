@@ -259,6 +259,7 @@ function setUpChart(holder, chart) {
     panels.append(shown);
     return place;
   });
+  if (kinds.length > 1) legend.append(element("li", { class: "kinds" }, `filled: ${kinds[0] || "measured"}; hollow: ${kinds.slice(1).join(", ")}`));
   holder.append(legend, panels, numbers(chart, xName, xText));
 
   function draw() {
@@ -284,7 +285,7 @@ function setUpChart(holder, chart) {
       const more = (high - low || 1) * pad;
       return [low - more, high + more];
     };
-    const [x0, x1] = span(xs, 0.04), [y0, y1] = span(ys, 0.06);
+    const [x0, x1] = span(xs, 0.05), [y0, y1] = span(ys, 0.08);
     const px = (x) => left + ((log(x) - x0) / (x1 - x0)) * (width - left - right);
     const py = (y) => height - bottom - ((y - y0) / (y1 - y0)) * (height - top - bottom);
 
@@ -296,7 +297,7 @@ function setUpChart(holder, chart) {
     let last = -Infinity;
     for (const x of axisTicks(chart.axis, points.map((p) => p.x))) {
       svg.append(drawn("line", { class: "axis", x1: px(x), x2: px(x), y1: height - bottom, y2: height - bottom + 4 }));
-      if (px(x) - last < 30) continue;
+      if (px(x) - last < 7 * xText(x).length + 4) continue;
       last = px(x);
       svg.append(drawn("text", { x: px(x), y: height - bottom + 17, "text-anchor": "middle" }, xText(x)));
     }
@@ -311,7 +312,8 @@ function setUpChart(holder, chart) {
       if (line.length > 1) group.append(drawn("path", { class: "line", d: line.map((p, n) => `${n ? "L" : "M"}${px(p.x)} ${py(p.y)}`).join("") }));
       for (const p of line) {
         if (p.low !== null && p.high !== null) group.append(drawn("line", { class: "interval", x1: px(p.x), x2: px(p.x), y1: py(p.low), y2: py(p.high) }));
-        if (line.length <= 40) group.append(drawn("path", { class: "mark", d: mark(series.slot), transform: `translate(${px(p.x)} ${py(p.y)})` }));
+        const size = line.length > 1 ? 1 : 1.4;
+        if (line.length <= 40) group.append(drawn("path", { class: "mark", d: mark(series.slot), transform: `translate(${px(p.x)} ${py(p.y)}) scale(${size})` }));
       }
       svg.append(group);
       series.group = group;
@@ -537,7 +539,7 @@ function setUpViewer(root, views) {
   const state = { image: images[0][0], scale: 0, left: LR, right: "", x: 0, y: 0, span: 0, split: 50, errors: 0, experts: 0 };
   let view = null, pixels = null, touched = false, started = false;
 
-  const names = () => [[LR, "LR, not smoothed"], ...view.methods.map((method) => [method.method, method.label]), [HR, "HR"]];
+  const names = () => [[LR, "LR (nearest)"], ...view.methods.map((method) => [method.method, method.label]), [HR, "HR"]];
   const name = (key) => names().find(([own]) => own === key)[1];
   const options = (select, list, chosen) => {
     select.replaceChildren(...list.map(([key, text]) => element("option", { value: key }, text)));

@@ -28,6 +28,8 @@ from harness.runs.plan import (
     plan_path,
 )
 
+BICUBIC = "bicubic"
+
 BUDGET = 16 << 20
 """Bytes of pixels in a page, which takes a third more for them: 22 MB of its 25."""
 
@@ -122,7 +124,7 @@ def load_viewer(
     beyond: list[str] = []
     for each in found:
         view, needed = each.view(pixels)
-        if not beyond and pixels.bytes + sum(map(len, needed.values())) <= budget:
+        if not beyond and pixels.size + sum(map(len, needed.values())) <= budget:
             pixels.add(needed)
             views.append(view)
         else:
@@ -140,7 +142,7 @@ class _Pixels:
     files: dict[str, bytes] = field(default_factory=dict)
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         return sum(map(len, self.files.values()))
 
     def add(self, needed: Mapping[str, bytes]) -> None:
@@ -205,6 +207,10 @@ class _Found:
             )
             for method, label, own, files in self.methods
         ]
+        if BICUBIC not in [each.method for each in shown]:
+            key = f"{BICUBIC} {paths.lr} {height}x{width} {box}"
+            made = pixels.number(key, needed, lambda: _bicubic(paths.lr, (height, width), box))
+            shown.insert(0, Shown(BICUBIC, "LR (bicubic)", None, made))
         view = View(
             role=self.role,
             dataset=row["dataset"],
@@ -220,6 +226,16 @@ class _Found:
             methods=tuple(shown),
         )
         return view, needed
+
+
+def _bicubic(path: Path, size: tuple[int, int], box: Box) -> bytes:
+    """Enlarge an LR image where bicubic is no method of the run."""
+    enlarged, file = io.BytesIO(), _read(path, None, None)
+    with Image.open(io.BytesIO(file)) as image:
+        whole = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    bottom, right = box.top + box.height, box.left + box.width
+    whole.crop((box.left, box.top, right, bottom)).save(enlarged, "WEBP", lossless=True)
+    return enlarged.getvalue()
 
 
 def _union(boxes: Iterable[Box]) -> Box:
@@ -281,19 +297,19 @@ def _left_out(plan: StoredPlan, found: list[_Found], beyond: list[str]) -> Itera
         yield f"Left out, so that the page stays below 25 MB: {', '.join(beyond)}."
 
 
-def _read(path: Path, size: tuple[int, int] | None, cut: Box) -> bytes:
+def _read(path: Path, size: tuple[int, int] | None, cut: Box | None) -> bytes:
     """Read a picture that has this size (any, if None), or a part of it; checks that it decodes."""
     try:
         content = path.read_bytes()
         with Image.open(io.BytesIO(content), formats=("WEBP", "PNG")) as image:
             image.load()
-            bottom, right = cut.top + cut.height, cut.left + cut.width
             if size not in (None, (image.height, image.width)):
                 raise OSError(f"it is {image.height}x{image.width} pixels, not {size}")
+            if cut is None or (cut.height, cut.width) == (image.height, image.width):
+                return content
+            bottom, right = cut.top + cut.height, cut.left + cut.width
             if bottom > image.height or right > image.width:
                 raise OSError(f"it has {image.height}x{image.width} pixels, too few")
-            if (cut.height, cut.width) == (image.height, image.width):
-                return content
             part = io.BytesIO()
             image.crop((cut.left, cut.top, right, bottom)).save(
                 part, image.format, **({"lossless": True} if image.format == "WEBP" else {})
