@@ -47,7 +47,7 @@ def psnr_table(rows: pd.DataFrame, dataset: str) -> Table:
         [("EDSR" if name.startswith("edsr") else "", label) for name, label in LABELS.items()]
     )
     columns = pd.MultiIndex.from_tuples(
-        [("in-scale" if s <= 4 else "out-of-scale", f"×{s:g}") for s in scales]
+        [("in-scale" if s <= 4 else "out-of-scale", f"x{s:g}") for s in scales]
     )
     cells, details = (pd.DataFrame("", index=index, columns=columns) for _ in range(2))
     means = own.pivot_table(index="method", columns="scale", values="psnr")
@@ -73,7 +73,7 @@ def psnr_table(rows: pd.DataFrame, dataset: str) -> Table:
         cells=cells,
         marks=marks,
         details=details,
-        notes=("LR images up to ×4: MATLAB's bicubic; above: Pillow's.",),
+        notes=("LR images up to x4: MATLAB's bicubic; above: Pillow's.",),
         folded="RDN-LIIF, SwinIR-LIIF; `harness run table1 --methods 'rdn-*' 'swinir-*' --retrain`",
     )
 
@@ -84,7 +84,7 @@ def macs_table(rows: pd.DataFrame, dataset: str) -> Table:
     means = own.pivot_table(index="method", columns="scale", values="decoder") / 1e9
     cells = means.map(lambda value: f"{value:.1f}G")
     cells.index = pd.MultiIndex.from_tuples([("EDSR", LABELS[name]) for name in means.index])
-    cells.columns = pd.MultiIndex.from_tuples([("", f"×{s:g}") for s in means.columns])
+    cells.columns = pd.MultiIndex.from_tuples([("", f"x{s:g}") for s in means.columns])
     empty = cells.map(lambda _: "")
     return Table(f"macs-{dataset}", "Decoder MACs", "Counted as in the paper.", cells, empty, empty)
 
@@ -150,20 +150,20 @@ def document(rows: pd.DataFrame, pictures: Iterable[Figure] = ()) -> Document:
         verdicts=(
             Verdict(
                 "MoEISR(LIIF)-b keeps the PSNR of LIIF with a quarter fewer MACs.",
-                "±0.02 dB at ×2 to ×30; 24 % fewer MACs",
-                "+0.07 dB [+0.02, +0.11] at ×4, 26 % fewer MACs",
+                "within 0.02 dB at x2 to x30; 24 % fewer MACs",
+                "+0.07 dB [+0.02, +0.11] at x4, 26 % fewer MACs",
                 "holds",
             ),
             Verdict(
                 "MoEISR(LIIF)-s loses at most 0.08 dB with 73 % fewer MACs.",
-                "−0.07 dB at ×2; 73 % fewer MACs",
-                "−0.08 dB [−0.15, +0.01] at ×2, 73 % fewer MACs",
+                "-0.07 dB at x2; 73 % fewer MACs",
+                "-0.08 dB [-0.15, +0.01] at x2, 73 % fewer MACs",
                 "not decided",
             ),
             Verdict(
                 "The mapper sends texture to deep experts.",
                 "Figure 1",
-                "rank correlation −0.11 [−0.24, −0.02] of depth and gradient energy",
+                "rank correlation -0.11 [-0.24, -0.02] of depth and gradient energy",
                 "does not hold",
             ),
             Verdict("MoEISR(LTE) saves 6 to 8 % over LTE.", "6 to 8 %", "", "not measured"),

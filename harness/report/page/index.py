@@ -19,7 +19,7 @@ from harness.report.model import Figure
 from harness.report.page import chart, render, series_slots
 from harness.runs.plan import load_plan, plan_path
 
-_POINTS = 250
+_POINTS = 60
 """Points of a training curve; between them, values are averaged."""
 _CURVES = {"validation_psnr": "validation PSNR (dB)", "l1": "L1 loss"}
 _SUFFIXES = {"md": "Markdown", "tex": "LaTeX", "csv": "CSV", "json": "JSON"}
@@ -92,7 +92,7 @@ def _curves(training: Path) -> Figure | None:
         return None
     data = pd.concat(points)
     data.attrs = {"x": "step"}
-    title = "Training curves"
+    title = "Validation and loss"
     return Figure("training", title, "Every run of the profile.", training, training, data)
 
 

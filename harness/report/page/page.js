@@ -526,6 +526,8 @@ function difference(a, b, at, weights) {
   return weights[0] * (a[at] - b[at]) + weights[1] * (a[at + 1] - b[at + 1]) + weights[2] * (a[at + 2] - b[at + 2]);
 }
 
+// As long as a link can hold: what it reopens is what was seen.
+const rounded = (number) => Number(number.toFixed(2));
 const decibel = (psnr) => (psnr === null || psnr === undefined ? "\u2013" : psnr === Infinity ? "\u221e" : psnr.toFixed(2));
 
 function setUpViewer(root, views) {
@@ -611,9 +613,9 @@ function setUpViewer(root, views) {
     const whole = Math.min(canvas.clientWidth / width, canvas.clientHeight / height);
     const next = clamp(zoom, whole, 40);
     const [x, y] = [now.left + at[0] / now.zoom, now.top + at[1] / now.zoom];
-    state.span = canvas.clientWidth / next;
-    state.x = clamp(x - (at[0] + moved[0] - canvas.clientWidth / 2) / next, 0, width);
-    state.y = clamp(y - (at[1] + moved[1] - canvas.clientHeight / 2) / next, 0, height);
+    state.span = rounded(canvas.clientWidth / next);
+    state.x = rounded(clamp(x - (at[0] + moved[0] - canvas.clientWidth / 2) / next, 0, width));
+    state.y = rounded(clamp(y - (at[1] + moved[1] - canvas.clientHeight / 2) / next, 0, height));
     if (next <= whole * 1.001) state.span = 0;
     changed();
   }
@@ -755,11 +757,9 @@ function setUpViewer(root, views) {
     changed();
   }
 
-  const rounded = (number) => Number(number.toFixed(1));
   function link() {
     const { x, y, span, ...rest } = state;
-    const place = span ? { x: rounded(x), y: rounded(y), span: rounded(span) } : {};
-    return `#viewer?${new URLSearchParams({ ...rest, ...place, split: rounded(state.split) })}`;
+    return `#viewer?${new URLSearchParams(span ? state : rest)}`;
   }
 
   /** Take the state from the address; returns whether it has one. */
@@ -779,7 +779,7 @@ function setUpViewer(root, views) {
   part("image").addEventListener("change", (event) => change({ image: event.target.value }));
   part("scale").addEventListener("change", (event) => change({ scale: Number(event.target.value) }));
   for (const select of all("[data-side]", root)) select.addEventListener("change", () => change({ [select.dataset.side]: select.value }));
-  part("split").addEventListener("input", (event) => change({ split: Number(event.target.value) }));
+  part("split").addEventListener("input", (event) => change({ split: rounded(Number(event.target.value)) }));
   part("opacity").addEventListener("input", (event) => change({ experts: Number(event.target.value) }));
   part("errors").addEventListener("click", () => change({ errors: state.errors ? 0 : 1 }));
   for (const button of all("[data-zoom]", root)) {
@@ -818,7 +818,7 @@ function setUpViewer(root, views) {
     const before = pointers.get(event.pointerId), at = local(event);
     if (!before) return;
     pointers.set(event.pointerId, at);
-    if (sliding) return change({ split: clamp((100 * at[0]) / canvas.clientWidth, 0, 100) });
+    if (sliding) return change({ split: rounded(clamp((100 * at[0]) / canvas.clientWidth, 0, 100)) });
     if (pointers.size === 1) return zoomTo(frame(canvas).zoom, before, [at[0] - before[0], at[1] - before[1]]);
     const [a, b] = [...pointers.values()];
     const now = Math.hypot(a[0] - b[0], a[1] - b[1]);
