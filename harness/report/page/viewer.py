@@ -16,7 +16,7 @@ from baselines.base import Box
 from harness.common.errors import HarnessError
 from harness.common.escaping import in_a_line
 from harness.measure.pictures import IMAGES, SIDE, PicturePaths, picture_paths, window
-from harness.measure.rows import CellFile
+from harness.measure.rows import CellFile, is_of
 from harness.metrics import shaved_border
 from harness.metrics.protocols import channels
 from harness.report.text import scale_text
@@ -254,8 +254,10 @@ def _found(plan: StoredPlan, results: Path, label: Callable[[str], str]) -> Iter
     for cell in plan.cells:
         if cell.seed != min(c.seed for c in plan.cells if c.method == cell.method):
             continue
+        only = next((note.only for note in plan.roles if note.role == cell.role), ())
         for image, row in CellFile(measurements / cell.file).by_image().items():
-            if row["metrics"].get("psnr") is None or not row["lr_source"]:
+            scored = row["metrics"].get("psnr") is not None and row["lr_source"]
+            if not scored or (only and image not in only) or not is_of(row, Path(cell.file).name):
                 continue
             try:
                 files = picture_paths(folder, cell.file, row)
