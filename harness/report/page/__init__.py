@@ -92,12 +92,12 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _embedded(png: Path) -> str:
-    """Return a figure's pixels as a small file; the exact ones are in the PNG itself."""
+def _embedded(png: Path) -> tuple[str, int, int]:
+    """Return a figure's pixels as a small file, width and height; the exact ones are in the PNG."""
     small = io.BytesIO()
     with Image.open(png) as image:
         image.convert("RGB").save(small, "WEBP", quality=88, method=4)
-    return f"data:image/webp;base64,{_base64(small.getvalue())}"
+    return f"data:image/webp;base64,{_base64(small.getvalue())}", image.width, image.height
 
 
 def anchor(key: str) -> str:

@@ -30,13 +30,13 @@ function minus(text) {
 const tip = one("#tip");
 let pinned = null; // the element whose tip stays until Escape or a click elsewhere
 
-function showTip(content, box) {
+function showTip(content, box, below = false) {
   tip.replaceChildren(...[content].flat());
   tip.hidden = false;
   const margin = 8;
   const width = tip.offsetWidth, height = tip.offsetHeight;
   const left = clamp(box.left + box.width / 2 - width / 2, margin, document.documentElement.clientWidth - width - margin);
-  const above = box.top - height - margin;
+  const above = below && box.bottom + height + margin < innerHeight ? -1 : box.top - height - margin;
   tip.style.left = `${Math.max(margin, left) + scrollX}px`;
   tip.style.top = `${(above < margin ? box.bottom + margin : above) + scrollY}px`;
 }
@@ -48,7 +48,7 @@ function hideTip() {
 }
 
 function tellCell(cell, pin) {
-  showTip(cell.dataset.detail, cell.getBoundingClientRect());
+  showTip(cell.dataset.detail, cell.getBoundingClientRect(), true); // the heads of columns stay
   if (!pin) return;
   pinned?.removeAttribute("aria-describedby");
   pinned = cell;
