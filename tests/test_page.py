@@ -306,14 +306,7 @@ def test_pictures_are_kept_once_and_shown(
     ]
     assert viewer.left_out == ()
     assert [m.label for m in viewer.views[0].methods] == ["BICUBIC", "EDSR-MOEISR-LIIF-S"]
-    for view in viewer.views:
-        _, _, height, width = view.box
-        hr, sr = (_pixels(viewer.pixels[n]) for n in (view.hr[0], view.methods[1].sr))
-        value = psnr(sr / 255, hr[:, :height, :width] / 255, view.protocol, view.scale)
-        assert value == pytest.approx(view.methods[1].psnr, abs=0.05)
-        experts = _pixels(viewer.pixels[view.methods[1].experts])
-        assert experts.shape == _pixels(viewer.pixels[view.lr[0]]).shape
-        assert experts.max() < len(view.methods[1].depths)
+    _check_pixels(viewer)
 
     first = min(path for path in made if "moeisr" in str(path) and path.suffix == ".webp")
     first.unlink()
@@ -349,6 +342,18 @@ def test_pictures_are_kept_once_and_shown(
         y, x = top - view.hr[1], left - view.hr[2]
         same = _pixels(viewer.pixels[whole.hr[0]])[part]
         assert torch.equal(hr[:, y : y + 40, x : x + 40], same)
+
+
+def _check_pixels(viewer: Viewer) -> None:
+    """SR and HR give the measured PSNR, and experts lie on the LR image."""
+    for view in viewer.views:
+        _, _, height, width = view.box
+        hr, sr = (_pixels(viewer.pixels[n]) for n in (view.hr[0], view.methods[1].sr))
+        value = psnr(sr / 255, hr[:, :height, :width] / 255, view.protocol, view.scale)
+        assert value == pytest.approx(view.methods[1].psnr, abs=0.05)
+        experts = _pixels(viewer.pixels[view.methods[1].experts])
+        assert experts.shape == _pixels(viewer.pixels[view.lr[0]]).shape
+        assert experts.max() < len(view.methods[1].depths)
 
 
 def _pixels(content: bytes) -> torch.Tensor:

@@ -22,13 +22,13 @@ from torch import Tensor
 from baselines.base import Box
 from harness.checkpoints.cmsr_table import prepared
 from harness.checkpoints.subject import Subject
+from harness.common.errors import HarnessError
 from harness.common.files import plain_name
-from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
+from harness.data.degrade import Pair, make_pair, quantise, unit
 from harness.data.images import save_png, save_webp
 from harness.data.sets import ImageItem
 from harness.measure.evaluate import Task
 from harness.measure.macs import is_counted
-from harness.metrics import too_small
 from harness.upscale.network import Upscaled, upscale
 
 IMAGES = 3
@@ -121,46 +121,8 @@ class PictureStore:
         Raises:
             HarnessError: a file cannot be written.
         """
-        if item in self.wanted(subject, task):
-            box = window((pair.hr.shape[-2], pair.hr.shape[-1]))
-            rows, columns = (
-                slice(box.top, box.top + box.height),
-                slice(box.left, box.left + box.width),
-            )
-            sr = quantise(made.image[0])[:, rows, columns]
-            self._save(self._paths(subject, task, item, pair), subject, item, pair, sr, made.choice)
-
-    def make_missing(self, subject: Subject, task: Task) -> int:
-        """Make what was not kept when the cell was measured; returns the number of images.
-
-        Raises:
-            HarnessError: an image cannot be read, or a file cannot be written.
-        """
-        made = 0
-        for item in self.wanted(subject, task):
-            try:
-                pair = make_pair(item, item.load(), task.scale, task.cache)
-            except TooSmallError:
-                continue
-            size = (pair.hr.shape[-2], pair.hr.shape[-1])
-            paths = self._paths(subject, task, item, pair)
-            if too_small(size, task.protocol, task.scale) or paths.sr.exists():
-                continue
-            box = window(size)
-            result = upscale(
-                prepared(subject, task.scale, task.rendering),
-                unit(pair.lr)[None],
-                task.scale,
-                size,
-                box=box,
-                precision=task.settings.precision,
-                memory=task.settings.memory,
-            )
-            self._save(paths, subject, item, pair, quantise(result.image[0]), result.choice)
-            made += 1
-        return made
-
-    def _paths(self, subject: Subject, task: Task, item: ImageItem, pair: Pair) -> PicturePaths:
+        if item not in self.wanted(subject, task):
+            return
         cell = task.cell(subject)
         row = {
             "image": item.name,
@@ -168,7 +130,56 @@ class PictureStore:
             "lr_fingerprint": cell.lr_fingerprint,
             "lr_source": pair.source,
         }
-        return picture_paths(self.folder, str(cell.relative_path), row)
+        paths = picture_paths(self.folder, str(cell.relative_path), row)
+        box = window((pair.hr.shape[-2], pair.hr.shape[-1]))
+        whole = quantise(made.image[0])
+        sr = whole[:, box.top : box.top + box.height, box.left : box.left + box.width]
+        self._save(paths, subject, item, pair, sr, made.choice)
+
+    def make_missing(
+        self, subject: Subject, task: Task, rows: Mapping[str, Mapping[str, Any]]
+    ) -> int:
+        """Make what was not kept when the cell was measured.
+
+        Args:
+            subject: the method.
+            task: the cell.
+            rows: the cell's rows, by image; images without a PSNR are passed over.
+
+        Returns:
+            The number of images.
+
+        Raises:
+            HarnessError: a row is damaged, an image cannot be read, or a file cannot be written.
+        """
+        file, made = str(task.cell(subject).relative_path), 0
+        for item in self.wanted(subject, task):
+            row = rows.get(item.name)
+            if row is None or row["metrics"].get("psnr") is None:
+                continue
+            try:
+                paths = picture_paths(self.folder, file, row)
+            except ValueError as error:
+                raise HarnessError(
+                    f"A row of {file} does not say what it was measured on: {error}",
+                    "Delete that file to measure the cell again.",
+                ) from error
+            if paths.sr.exists():
+                continue
+            pair = make_pair(item, item.load(), task.scale, task.cache)
+            size = (pair.hr.shape[-2], pair.hr.shape[-1])
+            result = upscale(
+                prepared(subject, task.scale, task.rendering),
+                unit(pair.lr)[None],
+                task.scale,
+                size,
+                box=window(size),
+                precision=task.settings.precision,
+                memory=task.settings.memory,
+            )
+            self._save(paths, subject, item, pair, quantise(result.image[0]), result.choice)
+            made += 1
+        return made
 
     def _save(
         self,

@@ -155,6 +155,7 @@ function setUpTable(root) {
     tellCell(cell, true);
   });
   table.addEventListener("focusout", hideTip);
+  table.parentElement.addEventListener("scroll", hideTip);
   table.addEventListener("click", (event) => {
     const cell = event.target.closest("td[data-detail]");
     if (cell) {
@@ -197,7 +198,7 @@ const MARKS = [
   "M-1.5 -4.2H1.5V-1.5H4.2V1.5H1.5V4.2H-1.5V1.5H-4.2V-1.5H-1.5Z",
 ];
 // Methods beyond the colours take them again with the next marker.
-const mark = (slot) => MARKS[(slot + Math.floor(slot / COLOURS)) % MARKS.length];
+const mark = (slot) => MARKS[((slot % COLOURS) + Math.floor(slot / COLOURS)) % MARKS.length];
 const colour = (slot) => `s${slot % COLOURS}`;
 
 function short(number) {
