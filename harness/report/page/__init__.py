@@ -118,7 +118,10 @@ def table(shown: Table) -> dict[str, Any]:
     blocks: dict[str, list[tuple[str, list[tuple[str, ...]]]]] = {}
     rows = zip(*(part.itertuples(index=False, name=None) for part in parts), strict=True)
     for (block, method), row in zip(shown.cells.index, rows, strict=True):
-        cells = [tuple(str(text) for text in cell) for cell in zip(*row, strict=True)]
+        cells = [
+            (*_main_and_beside(str(text)), str(mark), str(detail))
+            for text, mark, detail in zip(*row, strict=True)
+        ]
         blocks.setdefault(str(block), []).append((str(method), cells))
     marks = set(shown.marks.to_numpy().ravel().tolist())
     return {
@@ -126,8 +129,15 @@ def table(shown: Table) -> dict[str, Any]:
         "columns": [column for _, column in columns],
         "blocks": blocks,
         "marks": marks,
+        "told": shown.details.to_numpy().astype(bool).any(),
         "rows": len(shown.cells),
     }
+
+
+def _main_and_beside(text: str) -> tuple[str, str]:
+    """Split a published value or an interval from the number that it stands beside."""
+    found = re.fullmatch(r"(\S+) ([(\[].*)", text)
+    return (found[1], found[2]) if found else (text, "")
 
 
 def series_slots(figures: Iterable[Figure]) -> dict[str, int]:
