@@ -128,7 +128,7 @@ def over_macs(rows: pd.DataFrame, dataset: str) -> Figure:
     return Figure(
         f"over_macs_{dataset}",
         f"PSNR over decoder MACs, {dataset}",
-        "Filled: counted as in the paper; hollow: executed.",
+        "Hollow: counted as in the paper; filled: executed.",
         Path(),
         Path(),
         pd.DataFrame(points),

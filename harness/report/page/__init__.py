@@ -3,9 +3,9 @@
 Figures with data become charts that answer to the pointer. Their data frame has a row for each
 point, with the columns `method`, `label`, `x` and `y`; and, where they apply, `low` and `high` (an
 interval of y), `panel` (points of a panel are drawn together) or `scale` (a panel for each), `kind`
-("measured", or "published", which is drawn hollow and dotted), `count` (counts of the same cost,
-drawn in turn as measured and as published ones are) and `detail` (a sentence). `data.attrs` may
-name the axes: `x` and `y`. Scales and MACs are recognised by their size and get logarithmic axes.
+or `count` ("measured", "published", "executed", "counted as in the papers": what is a paper's is
+drawn hollow and dotted) and `detail` (a sentence). `data.attrs` may name the axes: `x` and `y`.
+Scales and MACs are recognised by their size and get logarithmic axes.
 """
 
 from __future__ import annotations

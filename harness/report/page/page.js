@@ -232,7 +232,8 @@ function axisTicks(axis, values) {
 
 function setUpChart(holder, chart) {
   const hidden = new Set();
-  // The first kind (what was measured, or counted as the papers do) is drawn filled, others hollow.
+  // What is a paper's (published values, its way to count) is drawn hollow.
+  const hollow = (kind) => /published|paper/.test(kind);
   const kinds = [...new Set(chart.panels.flatMap((panel) => panel.series.map((series) => series.kind)))];
   const names = new Map();
   for (const series of chart.panels.flatMap((panel) => panel.series)) names.has(series.label) || names.set(series.label, series.slot);
@@ -260,7 +261,7 @@ function setUpChart(holder, chart) {
     panels.append(shown);
     return place;
   });
-  if (kinds.length > 1) legend.append(element("li", { class: "kinds" }, `filled: ${kinds[0] || "measured"}; hollow: ${kinds.slice(1).join(", ")}`));
+  if (kinds.length > 1) legend.append(element("li", { class: "kinds" }, ["filled", "hollow"].map((how) => `${how}: ${kinds.filter((kind) => hollow(kind) === (how === "hollow")).map((kind) => kind || "measured").join(", ")}`).join("; ")));
   holder.append(legend, panels, numbers(chart, xName, xText));
 
   function draw() {
@@ -308,7 +309,7 @@ function setUpChart(holder, chart) {
       svg.append(drawn("text", { transform: `translate(10 ${(height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, chart.y));
     }
     for (const series of visible) {
-      const group = drawn("g", { class: `${colour(series.slot)} ${kinds.indexOf(series.kind) > 0 ? "hollow" : ""}` });
+      const group = drawn("g", { class: `${colour(series.slot)} ${hollow(series.kind) ? "hollow" : ""}` });
       const line = [...series.points].sort((a, b) => a.x - b.x);
       if (line.length > 1) group.append(drawn("path", { class: "line", d: line.map((p, n) => `${n ? "L" : "M"}${px(p.x)} ${py(p.y)}`).join("") }));
       for (const p of line) {
@@ -402,7 +403,7 @@ function numbers(chart, xName, xText) {
 const LR = "lr", HR = "hr"; // the two sources of a view that are no methods
 const ERROR_TOP = 32; // error, in steps of 8 bits, at the end of the error map's colours
 const ERROR_STOPS = [[8, 9, 20], [66, 15, 104], [165, 44, 96], [237, 105, 37], [251, 182, 26], [252, 255, 200]];
-const EXPERT_STOPS = [[253, 231, 37], [94, 201, 98], [33, 145, 140], [59, 82, 139], [68, 1, 84]];
+const EXPERT_STOPS = [[248, 252, 202], [187, 228, 181], [64, 181, 196], [33, 102, 172], [19, 38, 111]]; // YlGnBu: darker is deeper
 
 function ramp(stops, share) {
   const place = clamp(share, 0, 1) * (stops.length - 1);
