@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -66,6 +67,7 @@ def made_up_viewer() -> Viewer:
                 methods=(
                     Shown("plain", "Plain", scores[0], first + 2),
                     Shown("mixture", "Mixture", scores[1], first + 3, first + 4, DEPTHS),
+                    Shown("perfect", "Perfect", math.inf, first),
                 ),
             )
         )
@@ -195,7 +197,12 @@ def test_the_viewer_compares_at_the_same_place(opened: Opener, page_file: Path):
     shot = "document.querySelector('.stage canvas').toDataURL()"
     with opened(page_file) as page:
         page.locator("#viewer").scroll_into_view_if_needed()
-        _drawn(page, "lr mixture")
+        _drawn(page, "lr perfect")
+        assert (
+            page.inner_text("[data-whole=right]")
+            == page.inner_text("[data-region=right]")
+            == "\u221e"
+        )
         for side, method in (("left", "plain"), ("right", "mixture")):
             page.select_option(f"[data-side={side}]", method)
         _drawn(page, "plain mixture")
@@ -246,7 +253,7 @@ def test_the_viewer_compares_at_the_same_place(opened: Opener, page_file: Path):
         page.wait_for_timeout(300)
         assert "span" not in page.url
     with opened(page_file, "#viewer?image=none&scale=x&left=../a&x=NaN&span=oops") as page:
-        _drawn(page, "lr mixture")  # a wrong link leads to what there is
+        _drawn(page, "lr perfect")  # a wrong link leads to what there is
 
 
 def test_texts_of_others_stay_texts(opened: Opener, tmp_path: Path):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -27,7 +29,7 @@ from PIL import Image
 
 from harness.common.files import write_text
 from harness.report.model import Document, Figure, Table
-from harness.report.page.viewer import Viewer, load_viewer
+from harness.report.page.viewer import View, Viewer, load_viewer
 from harness.report.text import scale_text
 
 __all__ = ["Viewer", "load_viewer", "render", "write"]
@@ -55,10 +57,19 @@ def write(document: Document, path: Path, viewer: Viewer | None) -> None:
             charts={f.key: chart(f, slots) for f in figures if f.data is not None},
             pictures={f.key: _embedded(f.png) for f in figures if f.data is None},
             viewer=viewer,
-            views=[] if viewer is None else [asdict(view) for view in viewer.views],
+            views=[] if viewer is None else [_view(view) for view in viewer.views],
             pixels=[] if viewer is None else [_base64(pixels) for pixels in viewer.pixels],
         ),
     )
+
+
+def _view(view: View) -> dict[str, Any]:
+    """Return a view as JSON takes it, which knows no infinite PSNR (of equal images)."""
+    found = asdict(view)
+    for shown in found["methods"]:
+        if shown["psnr"] is not None and not math.isfinite(shown["psnr"]):
+            shown["psnr"] = "Infinity"
+    return found
 
 
 def render(template: str, **values: Any) -> str:
@@ -118,7 +129,7 @@ def table(shown: Table) -> dict[str, Any]:
     blocks: dict[str, list[tuple[str, list[tuple[str, ...]]]]] = {}
     rows = zip(*(part.itertuples(index=False, name=None) for part in parts), strict=True)
     for (block, method), row in zip(shown.cells.index, rows, strict=True):
-        cells = [
+        cells: list[tuple[str, ...]] = [
             (*_main_and_beside(str(text)), str(mark), str(detail))
             for text, mark, detail in zip(*row, strict=True)
         ]
@@ -156,7 +167,8 @@ def chart(figure: Figure, slots: Mapping[str, int]) -> dict[str, Any]:
         filled["panel"] = data["scale"].map(scale_text)
     if "kind" not in data and "count" in data:
         filled["kind"] = data["count"]
-    drawn = filled[pd.to_numeric(filled["y"], errors="coerce").notna()]
+    numbers = filled[["x", "y"]].apply(pd.to_numeric, errors="coerce")
+    drawn = filled[np.isfinite(numbers).all(axis=1)]
     panels: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     for point in drawn.to_dict("records"):
         panel = panels.setdefault(_text(point["panel"]), {})

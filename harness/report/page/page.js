@@ -533,6 +533,7 @@ const rounded = (number) => Number(number.toFixed(2));
 const decibel = (psnr) => (psnr === null || psnr === undefined ? "\u2013" : psnr === Infinity ? "\u221e" : psnr.toFixed(2));
 
 function setUpViewer(root, views) {
+  for (const method of views.flatMap((each) => each.methods)) method.psnr &&= Number(method.psnr); // or "Infinity"
   const part = (name) => one(`[data-${name}]`, root);
   const canvas = one(".stage canvas", root);
   const status = one(".status", root);
