@@ -38,15 +38,22 @@ def report(
     """Write tables and figures from what was measured; measures nothing.
 
     Without EXPERIMENT, every experiment that was run under the profile is written. --table,
-    --methods and --short print a part of one document.
+    --methods and --short print a part of one document. `index` writes
+    index.html over all reports that are there, with the training curves of the profile's runs.
     """
     from harness import experiments
     from harness import report as reporting
     from harness.common.errors import HarnessError, UsageError
+    from harness.report.page.index import write_index
     from harness.runs.job import choose
     from harness.runs.plan import plan_path
 
     results, name = setup.places.results, setup.profile.name
+    if experiment == "index":
+        if formats or stdout:
+            raise UsageError("The index is an HTML file; it takes no --format and no --stdout.")
+        echo(write_index(results, name, setup.places.reports, experiments.EXPERIMENTS))
+        return
     if experiment is not None:
         chosen = [experiments.get(experiment).name]
     else:

@@ -112,7 +112,9 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     if not job.trains:
         departing = [note.method for note in plan.methods if note.stand_in]
         execute.say_setting(departing, [note.method for note in plan.methods])
-    rows = execute.measure_missing(job, measured, force) + measure_costs(job, measured, force)
+    keep = job.pictures().keep if figures else None
+    rows = execute.measure_missing(job, measured, force, keep)
+    rows += measure_costs(job, measured, force)
     if not plan.cells:
         say("There is nothing to measure.")
     elif not rows:
@@ -123,6 +125,7 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     with held(plan_file.with_name("report.lock"), "writing the same report"):
         if figures:
             cut_crops.make_samples(job, measured)
+            cut_crops.make_pictures(job, measured)
         paths = report.write_report(*places, job.places.reports, figures=figures)
     if as_json:
         echo(report.render(*places, "json"))

@@ -106,6 +106,12 @@ def save_png(tensor: Tensor, path: Path) -> None:
         to_image(tensor).save(temporary, format="PNG")
 
 
+def save_webp(tensor: Tensor, path: Path) -> None:
+    """Write a uint8 (3, H, W) tensor as lossless WebP, a fifth smaller than PNG; all or nothing."""
+    with replacing(path) as temporary:  # slower methods save another 5 %
+        to_image(tensor).save(temporary, "WEBP", lossless=True, exact=True, method=1, quality=20)
+
+
 def pixel_hash(image: Tensor) -> str:
     """Compute the SHA-256 of size and values of a uint8 image: the same for every file format."""
     digest = hashlib.sha256(repr(tuple(image.shape)).encode())

@@ -126,6 +126,10 @@ class Task:
         ]
 
 
+Keep = Callable[[Subject, Task, ImageItem, Pair, Made], None]
+"""Receives each SR image that was measured."""
+
+
 @dataclass(frozen=True)
 class _Timed:
     """SR image, with the time and memory that it took."""
@@ -202,6 +206,7 @@ def measure_image(
     pairs: PairStore | None = None,
     ready: SRModel | None = None,
     earlier: Mapping[str, Any] | None = None,
+    keep: Keep | None = None,
 ) -> Measurement:
     """Measure a method on one image.
 
@@ -214,6 +219,7 @@ def measure_image(
         pairs: images that other measurements have read or made; new ones are added.
         ready: the method's network for this scale, if it was made before (`at_scale`).
         earlier: earlier row of the image; its metrics are kept and the missing ones measured.
+        keep: receives the SR image.
     """
     pairs = pairs or PairStore(budget=0)
     if is_counted(task.protocol):
@@ -240,6 +246,8 @@ def measure_image(
         made = _timed(ready.for_image(item.name), subject.device, pair, task, pairs.bytes)
     except MethodError as error:
         return _row(subject, task, replace(image, reason=f"{FAILED}{error}"))
+    if keep is not None:
+        keep(subject, task, item, pair, made.sr)
     macs = macs_of(model, made.sr.passes)
     values, reason = _scores(
         task.lacks(None if earlier is None or failed(earlier) else earlier),
@@ -338,6 +346,7 @@ def measure_cell(
     measured: Callable[[Measurement], None] | None = None,
     pairs: PairStore | None = None,
     force: bool = False,
+    keep: Keep | None = None,
 ) -> list[dict[str, Any]] | None:
     """Measure what a cell still lacks, one row at a time.
 
@@ -348,6 +357,7 @@ def measure_cell(
         wait: whether to wait for another process that is measuring the cell.
         measured: called after each row.
         pairs: see `measure_image`.
+        keep: see `measure_image`.
         force: whether to measure all images again. Each keeps its row until it has the new one.
 
     Returns:
@@ -369,7 +379,7 @@ def measure_cell(
         try:
             for item in missing:
                 earlier = None if force else found.get(item.name)
-                row = measure_image(subject, item, task, pairs, ready, earlier)
+                row = measure_image(subject, item, task, pairs, ready, earlier, keep)
                 file.append(row)
                 if measured is not None:
                     measured(row)

@@ -76,7 +76,8 @@ def write_report(
     for fmt in formats:
         path = out / f"{experiment.name}.{_SUFFIXES[fmt]}"
         if fmt == "html":
-            page.write(made, path, None)
+            viewer = page.load_viewer(results, profile, experiment.name, report.label)
+            page.write(made, path, viewer if figures else None)
         elif fmt == "parquet":
             with replacing(path) as temporary:
                 temporary.write_bytes(records.parquet(report))

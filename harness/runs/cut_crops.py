@@ -166,3 +166,16 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
     # Where this run draws nothing of a region, what an earlier one drew of it stays.
     for stale in set(root.glob("*")) - set(regions):
         shutil.rmtree(stale, ignore_errors=True)
+
+
+def make_pictures(job: Job, measured: Sequence[Subject]) -> None:
+    """Make the images of the report's viewer that were not kept when they were measured."""
+    store = job.pictures()
+    made = sum(
+        store.make_missing(s, t, job.cell_file(s, t).by_image())
+        for s in measured
+        for t in job.tasks(s)
+        if store.wanted(s, t)
+    )
+    if made:
+        say(f"Made {made} images of earlier measurements again, for the report's viewer")

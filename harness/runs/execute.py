@@ -17,7 +17,7 @@ from harness.common.stopping import stoppable
 from harness.data.pairs import PairStore
 from harness.data.sets import SPECS, Dataset
 from harness.data.sets.sizes import FIXED_SIZES
-from harness.measure.evaluate import measure_cell
+from harness.measure.evaluate import Keep, measure_cell
 from harness.measure.rows import Measurement
 from harness.profiles import description
 from harness.runs.job import Job
@@ -181,13 +181,16 @@ def shapes_suffice(job: Job, method: Method) -> bool:
     return bool(method.encoder) and not method.head and job.experiment.counts_macs
 
 
-def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) -> int:
+def measure_missing(
+    job: Job, measured: Sequence[Subject], force: bool = False, keep: Keep | None = None
+) -> int:
     """Measure every cell that is not finished.
 
     Args:
         job: the experiment.
         measured: methods that are ready.
         force: whether to measure finished cells again.
+        keep: receives the SR images.
 
     Returns:
         Number of rows written.
@@ -212,7 +215,7 @@ def measure_missing(job: Job, measured: Sequence[Subject], force: bool = False) 
             if stop.requested:
                 raise KeyboardInterrupt
 
-        measure = partial(measure_cell, force=force, measured=count, pairs=PairStore())
+        measure = partial(measure_cell, force=force, measured=count, pairs=PairStore(), keep=keep)
         for item in [item for item in work if measure(*item) is None]:
             measure(*item, wait=True)
     return written

@@ -20,12 +20,13 @@ from harness.data.sets import SPECS, Dataset, ImageItem, find
 from harness.data.sets.base import AbsentError
 from harness.data.sets.sizes import FIXED_SIZES, published_sizes
 from harness.measure.evaluate import Task
+from harness.measure.pictures import PictureStore
 from harness.measure.rows import CellFile
 from harness.profiles import Profile, Region
 from harness.profiles.places import Places
 from harness.profiles.recipe import make_recipe, run_dir
 from harness.runs.experiment import Experiment, methods_of
-from harness.runs.plan import measurements_dir
+from harness.runs.plan import measurements_dir, pictures_dir
 from harness.training.loop import Run
 from harness.training.step import check_patch
 
@@ -163,6 +164,12 @@ class Job:
         """Return the file of a cell's rows."""
         folder = measurements_dir(self.places.results, self.profile.name)
         return CellFile(folder / task.cell(subject).relative_path)
+
+    def pictures(self) -> PictureStore:
+        """Return the store of images for the viewer; those that figures show go before others."""
+        named = {region.image for shown in self.profile.regions.values() for region in shown}
+        folder = pictures_dir(self.places.results, self.profile.name)
+        return PictureStore(folder, frozenset(named), self.profile.seeds[0])
 
 
 def _needs_weights(experiment: Experiment, method: Method) -> bool:

@@ -147,6 +147,11 @@ def measurements_dir(results: Path, profile: str) -> Path:
     return results / profile / "measurements"
 
 
+def pictures_dir(results: Path, profile: str) -> Path:
+    """Return the folder of the images that a report's viewer shows, named as the measurements."""
+    return results / profile / "pictures"
+
+
 def samples_dir(results: Path, profile: str, experiment: str) -> Path:
     """Return the folder of the crops and expert maps for an experiment's figures."""
     return results / profile / experiment / "samples"

@@ -1,0 +1,200 @@
+"""Pixels of measured images, kept for the viewer of a report.
+
+What is kept lies beside the rows, under the same names, so that pixels are shared by experiments,
+found by the cell that they belong to, and made only once:
+
+    pictures/<dataset>/x4/<cell>/<image>.webp           SR image, or its window
+    pictures/<dataset>/x4/<cell>/<image>.experts.png    expert of each LR pixel, from 0
+    pictures/<dataset>/x4/lr.<data>/<image>.webp        LR image
+    pictures/<dataset>/hr.<data>/<image>.webp           HR image
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines.base import Box
+from harness.checkpoints.cmsr_table import prepared
+from harness.checkpoints.subject import Subject
+from harness.common.errors import HarnessError
+from harness.common.files import plain_name
+from harness.data.degrade import Pair, make_pair, quantise, unit
+from harness.data.images import save_png, save_webp
+from harness.data.sets import ImageItem
+from harness.measure.evaluate import Task
+from harness.measure.macs import is_counted
+from harness.measure.passes import Made
+from harness.upscale.network import upscale
+
+IMAGES = 3
+"""Images of a dataset that are kept."""
+
+SIDE = 512
+"""Longest side of a window in HR pixels; of a larger image, its middle is kept."""
+
+
+_LONGEST = 200
+"""Longest name of an image in bytes; file systems take 255, and suffixes are added."""
+
+
+def window(size: tuple[int, int]) -> Box:
+    """Return the part of an HR image of (height, width) that is kept: all of a small one."""
+    (top, height), (left, width) = [(max(0, (n - SIDE) // 2), min(n, SIDE)) for n in size]
+    return Box(top, left, height, width)
+
+
+def _is_file_name(image: str) -> bool:
+    try:
+        return bool(plain_name(image, longest=_LONGEST))
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class PicturePaths:
+    """Files of one image of a cell; those of a network without experts have no map."""
+
+    sr: Path
+    experts: Path
+    lr: Path
+    hr: Path
+
+
+def picture_paths(folder: Path, cell_file: str, row: Mapping[str, Any]) -> PicturePaths:
+    """Name the files of an image.
+
+    Args:
+        folder: the profile's folder of pictures.
+        cell_file: path of the cell's rows below the folder of measurements.
+        row: the image's row, or what of it decides the names: image, dataset_fingerprint,
+            lr_fingerprint, lr_source.
+
+    Raises:
+        ValueError: the row has a name that is no file name.
+    """
+    cell = Path(cell_file)
+    image = plain_name(row["image"], longest=_LONGEST)
+    data = plain_name(row["dataset_fingerprint"])
+    lr = plain_name(row["lr_fingerprint"] or row["lr_source"])
+    own, scale = folder / cell.with_suffix(""), folder / cell.parent
+    return PicturePaths(
+        sr=own / f"{image}.webp",
+        experts=own / f"{image}.experts.png",
+        lr=scale / f"lr.{data}.{lr}" / f"{image}.webp",
+        hr=scale.parent / f"hr.{data}" / f"{image}.webp",
+    )
+
+
+@dataclass(frozen=True)
+class PictureStore:
+    """Pictures of a profile.
+
+    Attributes:
+        folder: the profile's folder of pictures.
+        named: images that go before others, if their dataset has them.
+        seed: the one seed of trained networks that is kept.
+    """
+
+    folder: Path
+    named: frozenset[str]
+    seed: int
+
+    def wanted(self, subject: Subject, task: Task) -> list[ImageItem]:
+        """List the images of a cell that are kept."""
+        if is_counted(task.protocol) or (subject.checkpoint and subject.seed != self.seed):
+            return []
+        # Of the whole set, whichever images an experiment measures of it.
+        named_first = sorted(task.dataset.items, key=lambda item: item.name not in self.named)
+        kept = (item for item in named_first[:IMAGES] if item in task.items)
+        return [item for item in kept if _is_file_name(item.name)]
+
+    def keep(self, subject: Subject, task: Task, item: ImageItem, pair: Pair, made: Made) -> None:
+        """Write the files of an image that is wanted; does nothing for others.
+
+        Raises:
+            HarnessError: a file cannot be written.
+        """
+        if item not in self.wanted(subject, task):
+            return
+        cell = task.cell(subject)
+        row = {
+            "image": item.name,
+            "dataset_fingerprint": cell.dataset_fingerprint,
+            "lr_fingerprint": cell.lr_fingerprint,
+            "lr_source": pair.source,
+        }
+        paths = picture_paths(self.folder, str(cell.relative_path), row)
+        box = window((pair.hr.shape[-2], pair.hr.shape[-1]))
+        whole = quantise(made.image[0])
+        sr = whole[:, box.top : box.top + box.height, box.left : box.left + box.width]
+        self._save(paths, subject, item, pair, sr, made.choice)
+
+    def make_missing(
+        self, subject: Subject, task: Task, rows: Mapping[str, Mapping[str, Any]]
+    ) -> int:
+        """Make what was not kept when the cell was measured.
+
+        Args:
+            subject: the method.
+            task: the cell.
+            rows: the cell's rows, by image; images without a PSNR are passed over.
+
+        Returns:
+            The number of images.
+
+        Raises:
+            HarnessError: a row is damaged, an image cannot be read, or a file cannot be written.
+        """
+        file, made = str(task.cell(subject).relative_path), 0
+        for item in self.wanted(subject, task):
+            row = rows.get(item.name)
+            if row is None or row["metrics"].get("psnr") is None:
+                continue
+            try:
+                paths = picture_paths(self.folder, file, row)
+            except ValueError as error:
+                raise HarnessError(
+                    f"A row of {file} does not say what it was measured on: {error}",
+                    "Delete that file to measure the cell again.",
+                ) from error
+            if paths.sr.exists():
+                continue
+            pair = make_pair(item, item.load(), task.scale, task.cache)
+            size = (pair.hr.shape[-2], pair.hr.shape[-1])
+            result = upscale(
+                prepared(subject, task.scale, task.rendering),
+                unit(pair.lr)[None],
+                task.scale,
+                size,
+                box=window(size),
+                precision=task.settings.precision,
+                memory=task.settings.memory,
+            )
+            self._save(paths, subject, item, pair, quantise(result.image[0]), result.choice)
+            made += 1
+        return made
+
+    def _save(
+        self,
+        paths: PicturePaths,
+        subject: Subject,
+        item: ImageItem,
+        pair: Pair,
+        sr: Tensor,
+        choice: Tensor | None,
+    ) -> None:
+        """Write the files, the SR image last: where it is, the others are."""
+        if not paths.hr.exists():
+            save_webp(item.load(), paths.hr)
+        if not paths.lr.exists():
+            save_webp(pair.lr, paths.lr)
+        if subject.expert_depths and choice is not None:
+            h, w = pair.lr.shape[-2:]
+            save_png(choice[None, :h, :w].to(torch.uint8).cpu(), paths.experts)
+        save_webp(sr, paths.sr)

@@ -1,0 +1,324 @@
+"""Pixels and numbers of a page's viewer, read from the plan, the rows and the stored pictures."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from baselines.base import Box
+from harness.common.errors import HarnessError
+from harness.common.escaping import in_a_line
+from harness.measure.pictures import IMAGES, SIDE, PicturePaths, picture_paths, window
+from harness.measure.rows import CellFile, is_of
+from harness.metrics import shaved_border
+from harness.metrics.protocols import channels
+from harness.report.text import scale_text
+from harness.runs.plan import (
+    StoredPlan,
+    load_plan,
+    measurements_dir,
+    pictures_dir,
+    plan_path,
+)
+
+BICUBIC = "bicubic"
+
+BUDGET = 16 << 20
+"""Bytes of pixels in a page, which takes a third more for them: 22 MB of its 25."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """SR image of a method.
+
+    Attributes:
+        psnr: PSNR of the whole image, from its row; None where it has none.
+        sr: its number in `Viewer.pixels`.
+        experts: the same for the expert of each LR pixel; None without experts.
+        depths: number of layers of each expert, shallowest first.
+    """
+
+    method: str
+    label: str
+    psnr: float | None
+    sr: int
+    experts: int | None = None
+    depths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """Image at a scale, by every method whose pixels were kept.
+
+    Attributes:
+        box: (top, left, height, width) of what is kept, in HR pixels.
+        size: (height, width) of the whole HR image.
+        border: pixels that the protocol leaves out on each side of the whole image.
+        weights: channels that the protocol compares, each the weights of (R, G, B).
+        lr: number of the LR image in `Viewer.pixels`, and (top, left) of its first pixel.
+        hr: the same of the HR image, which may be larger than the box.
+    """
+
+    role: str
+    dataset: str
+    image: str
+    scale: float
+    protocol: str
+    box: tuple[int, int, int, int]
+    size: tuple[int, int]
+    border: int
+    weights: list[list[float]]
+    lr: tuple[int, int, int]
+    hr: tuple[int, int, int]
+    methods: tuple[Shown, ...]
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """What a page's viewer shows.
+
+    Attributes:
+        views: images and scales, in order.
+        pixels: PNG and WebP files.
+        left_out: what is not shown and why, in sentences.
+    """
+
+    views: tuple[View, ...]
+    pixels: tuple[bytes, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def load_viewer(
+    results: Path,
+    profile: str,
+    experiment: str,
+    label: Callable[[str], str] = str,
+    budget: int = BUDGET,
+) -> Viewer | None:
+    """Read the pictures of an experiment.
+
+    Args:
+        results: folder of plans, rows and pictures.
+        profile: name of the profile.
+        experiment: name of the experiment.
+        label: returns the name of a method in tables.
+        budget: bytes of pixels; views beyond it are left out.
+
+    Returns:
+        None where no pictures are stored.
+
+    Raises:
+        HarnessError: nothing is stored, or it is damaged.
+    """
+    plan = load_plan(plan_path(results, profile, experiment))
+    found = list(_found(plan, results, label))
+    pixels = _Pixels()
+    views: list[View] = []
+    beyond: list[str] = []
+    for each in found:
+        view, needed = each.view(pixels)
+        if not beyond and pixels.size + sum(map(len, needed.values())) <= budget:
+            pixels.add(needed)
+            views.append(view)
+        else:
+            beyond.append(f"{each.row['image']} {scale_text(each.row['scale'])}")
+    if not found:
+        return None
+    left_out = tuple(_left_out(plan, found, beyond))
+    return Viewer(tuple(in_a_line(views)), tuple(pixels.files.values()), in_a_line(left_out))
+
+
+@dataclass
+class _Pixels:
+    """Files of a page, each once, by what they were read from; numbered in their order."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.files.values()))
+
+    def add(self, needed: Mapping[str, bytes]) -> None:
+        self.files.update(needed)
+
+    def number(self, key: str, needed: dict[str, bytes], read: Callable[[], bytes]) -> int:
+        """Return the number that a file has or gets; it is read at most once."""
+        if key in self.files:
+            return list(self.files).index(key)
+        if key not in needed:
+            needed[key] = read()
+        return len(self.files) + list(needed).index(key)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Image at a scale, with the files of each method.
+
+    Attributes:
+        row: a row of the image.
+        boxes: boxes of the image at all scales.
+        methods: (method, label, row, files) of each method with pictures.
+        absent: labels of the methods that were measured and have none.
+    """
+
+    role: str
+    row: Mapping[str, Any]
+    boxes: tuple[Box, ...]
+    methods: tuple[tuple[str, str, Mapping[str, Any], PicturePaths], ...]
+    absent: tuple[str, ...]
+
+    def view(self, pixels: _Pixels) -> tuple[View, dict[str, bytes]]:
+        """Make the view, and the files that it needs besides those at hand."""
+        row, paths = self.row, self.methods[0][3]
+        needed: dict[str, bytes] = {}
+        height, width = row["hr_size"]
+        box = window((height, width))
+        scale = row["scale"]
+        top, left = math.floor(box.top / scale), math.floor(box.left / scale)
+        bottom, right = (
+            min(math.ceil(end / scale), n)
+            for end, n in zip(
+                (box.top + box.height, box.left + box.width), row["lr_size"], strict=True
+            )
+        )
+        of_lr = Box(top, left, bottom - top, right - left)
+        of_hr = _union(self.boxes)
+
+        def number(path: Path, size: tuple[int, int] | None, cut: Box) -> int:
+            key = f"{path} {cut}"
+            return pixels.number(key, needed, lambda: _read(path, size, cut))
+
+        lr_size, sr_box = tuple(row["lr_size"]), Box(0, 0, box.height, box.width)
+        shown = [
+            Shown(
+                method,
+                label,
+                own["metrics"].get("psnr"),
+                number(files.sr, (box.height, box.width), sr_box),
+                number(files.experts, lr_size, of_lr) if files.experts.exists() else None,
+                tuple(own["expert_depths"]),
+            )
+            for method, label, own, files in self.methods
+        ]
+        if BICUBIC not in [each.method for each in shown]:
+            key = f"{BICUBIC} {paths.lr} {height}x{width} {box}"
+            made = pixels.number(key, needed, lambda: _bicubic(paths.lr, (height, width), box))
+            shown.insert(0, Shown(BICUBIC, "LR (bicubic)", None, made))
+        view = View(
+            role=self.role,
+            dataset=row["dataset"],
+            image=row["image"],
+            scale=scale,
+            protocol=row["protocol"],
+            box=(box.top, box.left, box.height, box.width),
+            size=(height, width),
+            border=shaved_border(row["protocol"], scale),
+            weights=channels(torch.eye(3)[:, None], row["protocol"])[:, 0].tolist(),
+            lr=(number(paths.lr, lr_size, of_lr), top, left),
+            hr=(number(paths.hr, None, of_hr), of_hr.top, of_hr.left),
+            methods=tuple(shown),
+        )
+        return view, needed
+
+
+def _bicubic(path: Path, size: tuple[int, int], box: Box) -> bytes:
+    """Enlarge an LR image where bicubic is no method of the run."""
+    enlarged, file = io.BytesIO(), _read(path, None, None)
+    with Image.open(io.BytesIO(file)) as image:
+        whole = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    bottom, right = box.top + box.height, box.left + box.width
+    whole.crop((box.left, box.top, right, bottom)).save(enlarged, "WEBP", lossless=True)
+    return enlarged.getvalue()
+
+
+def _union(boxes: Iterable[Box]) -> Box:
+    boxes = list(boxes)
+    top, left = min(box.top for box in boxes), min(box.left for box in boxes)
+    bottom = max(box.top + box.height for box in boxes)
+    right = max(box.left + box.width for box in boxes)
+    return Box(top, left, bottom - top, right - left)
+
+
+def _found(plan: StoredPlan, results: Path, label: Callable[[str], str]) -> Iterator[_Found]:
+    """List every image and scale that has pictures: one image at all its scales, then the next."""
+    measurements = measurements_dir(results, plan.profile)
+    folder = pictures_dir(results, plan.profile)
+    by_image: dict[tuple[str, str], dict[float, list[Any]]] = {}
+    for cell in plan.cells:
+        if cell.seed != min(c.seed for c in plan.cells if c.method == cell.method):
+            continue
+        only = next((note.only for note in plan.roles if note.role == cell.role), ())
+        for image, row in CellFile(measurements / cell.file).by_image().items():
+            scored = row["metrics"].get("psnr") is not None and row["lr_source"]
+            if not scored or (only and image not in only) or not is_of(row, Path(cell.file).name):
+                continue
+            try:
+                files = picture_paths(folder, cell.file, row)
+            except ValueError:  # an image whose pictures can't be kept under its name
+                continue
+            scales = by_image.setdefault((cell.role, image), {})
+            scales.setdefault(cell.scale, []).append((cell.method, label(cell.method), row, files))
+    for (role, _), scales in by_image.items():
+        kept = {
+            scale: [each for each in methods if each[3].sr.exists()]
+            for scale, methods in sorted(scales.items())
+        }
+        boxes = tuple(window(tuple(m[0][2]["hr_size"])) for m in kept.values() if m)
+        for scale, methods in kept.items():
+            absent = tuple(each[1] for each in scales[scale] if each not in methods)
+            if methods:
+                yield _Found(role, methods[0][2], boxes, tuple(methods), absent)
+
+
+def _left_out(plan: StoredPlan, found: list[_Found], beyond: list[str]) -> Iterator[str]:
+    """Say which images are not shown."""
+    shown = {(each.row["dataset"], each.row["image"]) for each in found}
+    for dataset, images in dict.fromkeys((note.dataset, note.images) for note in plan.roles):
+        count = sum(name == dataset for name, _ in shown)
+        if count < images:
+            yield (
+                f"{count} of the {images} images of {dataset} are here: pixels are kept of the "
+                f"first {IMAGES} of a set (those that the profile names go first)."
+            )
+    if any(max(each.row["hr_size"]) > SIDE for each in found):
+        yield f"Of images larger than {SIDE} pixels, the middle is kept."
+    absent = list(dict.fromkeys(name for each in found for name in each.absent))
+    if absent:
+        yield (
+            f"Without pixels for some images: {', '.join(absent)}. "
+            f"`harness run {plan.experiment}` makes them."
+        )
+    if beyond:
+        yield f"Left out, so that the page stays below 25 MB: {', '.join(beyond)}."
+
+
+def _read(path: Path, size: tuple[int, int] | None, cut: Box | None) -> bytes:
+    """Read a picture that has this size (any, if None), or a part of it; checks that it decodes."""
+    try:
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content), formats=("WEBP", "PNG")) as image:
+            image.load()
+            if size not in (None, (image.height, image.width)):
+                raise OSError(f"it is {image.height}x{image.width} pixels, not {size}")
+            if cut is None or (cut.height, cut.width) == (image.height, image.width):
+                return content
+            bottom, right = cut.top + cut.height, cut.left + cut.width
+            if bottom > image.height or right > image.width:
+                raise OSError(f"it has {image.height}x{image.width} pixels, too few")
+            part = io.BytesIO()
+            image.crop((cut.left, cut.top, right, bottom)).save(
+                part, image.format, **({"lossless": True} if image.format == "WEBP" else {})
+            )
+            return part.getvalue()
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise HarnessError(
+            f"{path} is not a picture of this measurement: {error}",
+            "Delete it and run the experiment again; what is missing is made anew.",
+        ) from error
