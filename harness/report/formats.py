@@ -61,13 +61,22 @@ def markdown(document: Document, root: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+FEW = 3
+"""Number of verdicts that are shown even where none of them is decided."""
+
+
 def markdown_verdicts(verdicts: Sequence[Verdict]) -> list[str]:
-    """Format the verdicts: those that were measured as a table, the others as their number."""
+    """Format verdicts as a table; those that were not measured, or decide nothing, by number."""
     measured = [v for v in verdicts if v.verdict != "not measured"]
     if not verdicts:
         return []
     parts = ["## Verdicts"]
-    if measured:
+    if len(measured) > FEW and {v.verdict for v in measured} == {"not decided"}:
+        parts.append(
+            f"Nothing is decided by this report: {len(measured)} claims were measured, but it "
+            "takes six images of a set, and an interval that leaves no doubt. The page lists them."
+        )
+    elif measured:
         rows = [[v.claim, v.paper, v.ours, f"**{v.verdict}**"] for v in measured]
         body = [[*map(_shown, row[:3]), row[3]] for row in rows]
         parts.append(tabulate(body, _HEADS, tablefmt="pipe", disable_numparse=True))
