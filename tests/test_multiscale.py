@@ -136,7 +136,8 @@ def test_a_batch_is_its_images(method):
     with torch.no_grad():
         both = model(lr, 2)
         single = torch.cat([model(lr[i : i + 1], 2) for i in (0, 1)])
-    assert torch.allclose(both, single, atol=1e-6)
+    # How sums are split depends on the CPU and on the batch.
+    assert torch.allclose(both, single, atol=1e-5)
     assert not torch.allclose(both[0], both[1], atol=1e-3)
 
 

@@ -356,7 +356,7 @@ def test_a_network_that_is_named_and_options_that_do_not_fit(harness, tmp_path):
         ("eval", "theirs", "--images", tmp_path / "sr", *one): "several networks (a, b)",
         ("eval", "--images", tmp_path / "sr", *one, "--checkpoint", "x.pt"): "--checkpoint",
         ("eval", "--images", tmp_path / "sr", *one, "--self-ensemble", "4"): "--self-ensemble",
-        ("eval", "bicubic", *one, "--pattern", "{name}"): "--images DIR",
+        ("eval", "bicubic", *one, "--pattern", "{name}"): "Add --images.",
         ("eval", "../up", "--images", tmp_path / "sr/a_x2", *one): "no plain name",
     }
     for command, said in refused.items():

@@ -29,6 +29,7 @@ from harness.data.degrade import lr_size
 from harness.experiments import Block, Experiment
 from harness.profiles.places import resolve
 from harness.published import label, printed, published
+from harness.report.sections.scores import ScoreTable
 from harness.runs.estimate import method_costs
 from harness.runs.job import prepare
 from harness.upscale.network import upscale
@@ -118,7 +119,8 @@ def test_each_image_of_a_batch_has_its_own_expert():
     with torch.no_grad():
         both, chosen = model.network.enlarge(lr)
         single = [model.network.enlarge(one[None]) for one in lr]
-    assert torch.allclose(both, torch.cat([sr for sr, _ in single]), atol=1e-5)
+    # How sums are split depends on the CPU and on the batch.
+    assert torch.allclose(both, torch.cat([sr for sr, _ in single]), atol=1e-4)
     assert chosen.tolist() == torch.cat([experts for _, experts in single]).tolist()
     assert len(chosen.unique(dim=0)) > 1, "the test means to mix experts in a batch"
 
@@ -368,12 +370,19 @@ def test_an_experiment_can_have_it_as_a_row(tmp_path):
     write_data(tmp_path / "data")
     profile = profiles.load(str(write_profile(tmp_path / "p.yaml")))
     experiment = Experiment(
-        "own", "", "", (Block(("seemore-t-xN", "seemore-b-xN")),), ("DIV2K_valid",), (2, 4)
+        name="own",
+        title="",
+        source="",
+        blocks=(Block(("seemore-t-xN", "seemore-b-xN")),),
+        roles=("DIV2K_valid",),
+        scales=(2, 4),
+        sections=(ScoreTable("psnr"),),
     )
     places = resolve(tmp_path / "data")
     job = prepare(experiment, profile, places, torch.device("cpu"), ["seemore-t-xN"])
-    assert job.trained_methods() == ["seemore-t-x2", "seemore-t-x3", "seemore-t-x4"]
-    assert [job.cells(m) for m in job.methods] == [
+    trained = [method.name for method in job.trained_methods()]
+    assert trained == ["seemore-t-x2", "seemore-t-x3", "seemore-t-x4"]
+    assert [job.cells(method.can_do) for method in job.methods] == [
         [("DIV2K_valid", 2)],
         [],
         [("DIV2K_valid", 4)],

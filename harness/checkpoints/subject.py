@@ -95,7 +95,10 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
         finished=loaded.meta.get("finished", True),
         profile=(loaded.meta.get("profile") or {}).get("name", ""),
         training=TrainedOn.model_validate(trained_on) if trained_on else None,
-        origin=loaded.meta.get("origin", f"{path.name}, which does not say how it was trained"),
+        # Files that were written until November 2026 have another word for it.
+        origin=loaded.meta.get(
+            "origin", f"{path.name}, which does not say how it was trained"
+        ).replace("STAND-IN, not", "REDUCED SETTING, not"),
     )
 
 

@@ -186,7 +186,7 @@ def _wrapped(model: SRModel, method: str, dense: bool) -> tuple[nn.Module, tuple
     if model.window > 1:
         reason = "its attention masks are made for one image size"
     elif isinstance(model, Composition):
-        if type(model.decoder).locate is not Decoder.locate:
+        if type(model.decoder).along is not Decoder.along:
             reason = "its decoder looks up codes in another way than LIIF"
         elif getattr(model.head, "routing_unit", "latent") != "latent":
             reason = "one expert serves an output pixel"
