@@ -22,7 +22,7 @@ def balance_loss(
     The paper does not define the loss of a batch. Both units are scaled to one image, so that alpha
     and beta mean the same for every batch size:
 
-    - "batch" (default): the absolute value of the batch's totalsis divided by the batch size. The
+    - "batch" (default): the absolute value of the batch's totals is divided by the batch size. The
       paper asks for E[D_k] = 1/J of a random input pixel, and the losses it cites (sparsely-gated
       mixture of experts, ClassSR) balance batches: a smooth patch may use shallow experts only.
     - "image": each patch is balanced on its own; the mean over the batch.
