@@ -494,3 +494,10 @@ def test_built_networks_have_the_sizes_that_were_asked_for():
         DECODER["width"] // 2,
         3,
     }
+
+
+@pytest.mark.parametrize(("scale", "factor"), [(2, 1), (4, 1), (6, 1.5), (30, 7.5)])
+def test_lte_keeps_the_cell_of_x4_at_larger_scales(scale, factor):
+    """LTE's test.py multiplies the cell by max(scale / 4, 1); LIIF's leaves it."""
+    assert network("edsr-lte").cell_stretch(scale) == factor
+    assert network("edsr-liif").cell_stretch(scale) == 1
