@@ -56,7 +56,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Spent:
-    """What an image took, where it was measured by who made it.
+    """Cost of an image, where it was measured by who made it.
 
     Attributes:
         seconds: wall time.

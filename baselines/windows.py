@@ -10,6 +10,8 @@ do themselves (`baselines.systems.multiscale`).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -101,3 +103,30 @@ def tile_starts(length: int, side: int, overlap: int) -> list[int]:
         [0, 160, 208]
     """
     return [*range(0, length - side, max(1, side - overlap)), length - side]
+
+
+def in_tiles(
+    enlarge: Callable[[Tensor], Tensor], lr: Tensor, tile: Size, overlap: int, scale: int
+) -> Tensor:
+    """Enlarge an image in tiles, and average them where they overlap.
+
+    Args:
+        enlarge: maps a tile (1, 3, h, w) to (1, 3, h * scale, w * scale).
+        lr: (1, 3, H, W), at least as large as a tile.
+        tile: (h, w).
+        overlap: LR pixels that neighbours share at least.
+        scale: scale factor.
+
+    Returns:
+        SR image (1, 3, H * scale, W * scale).
+    """
+    (height, width), (h, w) = lr.shape[-2:], tile
+    total = torch.zeros(1, 3, height * scale, width * scale)
+    weight = torch.zeros_like(total[:, :1])
+    corners = itertools.product(tile_starts(height, h, overlap), tile_starts(width, w, overlap))
+    for top, left in corners:
+        rows = slice(top * scale, (top + h) * scale)
+        columns = slice(left * scale, (left + w) * scale)
+        total[..., rows, columns] += enlarge(lr[..., top : top + h, left : left + w])
+        weight[..., rows, columns] += 1
+    return total / weight

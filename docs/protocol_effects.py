@@ -1,4 +1,4 @@
-"""What each choice of the protocol changes, in dB: measures the tables of docs/protocol.md.
+"""Effects of each choice of the protocol, in dB: measures the tables of docs/protocol.md.
 
     python docs/protocol_effects.py --data-root DIR --sets Set5,Set14
     python docs/protocol_effects.py --data-root DIR --checkpoints results/quick/training/*/*/*.pt
@@ -39,7 +39,7 @@ Effects = dict[str, float]
 
 
 def psnr(sr: Tensor, hr: Tensor, border: int) -> float:
-    """Of (C, H, W) in [0, 1], over all channels."""
+    """Compute the PSNR of (C, H, W) in [0, 1], over all channels."""
     h, w = hr.shape[-2:]
     error = (sr - hr)[:, border : h - border, border : w - border]
     return -10 * math.log10(error.double().square().mean().item())
@@ -76,7 +76,7 @@ def _enlarge_rows(image: Tensor, scale: int) -> Tensor:
 
 
 def bicubic_effects(item: ImageItem, scale: int, grey: bool) -> Effects:
-    """Of one image; `grey` says whether its file has one channel."""
+    """Measure the effects on one image; `grey` says whether its file has one channel."""
     model = build("bicubic")
     pair = make_pair(item, item.load(), scale, None)
     hr, lr = unit(pair.hr), unit(pair.lr)
@@ -111,7 +111,7 @@ def decoded(
 
 
 def cell_effects(model: ImplicitSR, pair: Pair, scale: float) -> Effects:
-    """Of stretching the cell above x4, whatever the decoder's own rule is."""
+    """Measure the effect of stretching the cell above x4, whatever the decoder's own rule is."""
     hr, lr = unit(pair.hr), unit(pair.lr)[None]
     size = (hr.shape[-2], hr.shape[-1])
     seen = model.seen((lr.shape[-2], lr.shape[-1]), size)
@@ -124,7 +124,7 @@ def cell_effects(model: ImplicitSR, pair: Pair, scale: float) -> Effects:
 
 
 def network_effects(model: ImplicitSR, pair: Pair, scale: int) -> Effects:
-    """Of rounding, LR source and, for encoders with windows, of extending the LR image."""
+    """Measure the effects of rounding, LR source and, with windows, of extending the LR image."""
     hr, lr = unit(pair.hr), unit(pair.lr)[None]
     size = (hr.shape[-2], hr.shape[-1])
     sr = upscale(model, lr, scale, size).image[0]

@@ -1,4 +1,4 @@
-"""What a command is to measure: subjects with a dataset, a scale and a protocol each."""
+"""Cells that a command is to measure: subjects with a dataset, a scale and a protocol each."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def _opened(source: Path, target: Path, factor: Factor, quality: int | None) -> 
 
 @dataclass(frozen=True)
 class _Work:
-    """What is done with every image; `name` is what the network is called."""
+    """Work that is done with every image; `name` is what the network is called."""
 
     subject: Subject
     name: str

@@ -1,4 +1,4 @@
-"""What the MoEISR paper says of its method, as claims that numbers can decide."""
+"""Statements of the MoEISR paper on its method, as claims that numbers can decide."""
 
 from __future__ import annotations
 

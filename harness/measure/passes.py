@@ -13,7 +13,7 @@ from torch import Tensor
 
 from baselines.base import Spent, SRModel
 from baselines.macs import MacCount
-from baselines.windows import Size, tile_starts
+from baselines.windows import Size, in_tiles
 from harness.upscale.network import Upscaled, upscale
 
 ENSEMBLES = (1, 4, 8)
@@ -109,20 +109,15 @@ def _averaged(enlarge: Enlarge, lr: Tensor, size: Size, ensemble: int) -> Made:
 
 
 def _tiled(whole: Enlarge, scale: int, side: int, overlap: int, lr: Tensor, size: Size) -> Made:
-    h, w = lr.shape[-2:]
-    side = min(side, h, w)
-    total, weight = torch.zeros(1, 3, *size), torch.zeros(1, 1, *size)
+    side = min(side, *lr.shape[-2:])
     parts = []
-    for top, left in itertools.product(
-        tile_starts(h, side, overlap), tile_starts(w, side, overlap)
-    ):
-        part = whole(lr[..., top : top + side, left : left + side], (side * scale, side * scale))
-        rows = slice(top * scale, (top + side) * scale)
-        columns = slice(left * scale, (left + side) * scale)
-        total[..., rows, columns] += part.image
-        weight[..., rows, columns] += 1
-        parts.append(part)
-    return Made(total / weight, _passes(parts), added_up([part.spent for part in parts]))
+
+    def enlarge(tile: Tensor) -> Tensor:
+        parts.append(whole(tile, (side * scale, side * scale)))
+        return parts[-1].image
+
+    image = in_tiles(enlarge, lr, (side, side), overlap, scale)[..., : size[0], : size[1]]
+    return Made(image, _passes(parts), added_up([part.spent for part in parts]))
 
 
 def _passes(parts: Sequence[Made]) -> tuple[Pass, ...]:

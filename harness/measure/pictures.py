@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines.base import Box
+from baselines.base import Box, cut
 from harness.checkpoints.cmsr_table import prepared
 from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError
@@ -54,6 +54,12 @@ def _is_file_name(image: str) -> bool:
         return bool(plain_name(image, longest=_LONGEST))
     except ValueError:
         return False
+
+
+def expert_map(choice: Tensor, pair: Pair) -> Tensor:
+    """Return the expert of each pixel of the LR image itself, uint8 (1, h, w), from (h, w)."""
+    h, w = pair.lr.shape[-2:]
+    return choice[None, :h, :w].to(torch.uint8).cpu()
 
 
 @dataclass(frozen=True)
@@ -131,9 +137,7 @@ class PictureStore:
         }
         paths = picture_paths(self.folder, str(cell.relative_path), row)
         box = window((pair.hr.shape[-2], pair.hr.shape[-1]))
-        whole = quantise(made.image[0])
-        sr = whole[:, box.top : box.top + box.height, box.left : box.left + box.width]
-        self._save(paths, subject, item, pair, sr, made.choice)
+        self._save(paths, subject, item, pair, quantise(cut(made.image, box)), made.choice)
 
     def make_missing(
         self, subject: Subject, task: Task, rows: Mapping[str, Mapping[str, Any]]
@@ -195,6 +199,5 @@ class PictureStore:
         if not paths.lr.exists():
             save_webp(pair.lr, paths.lr)
         if subject.expert_depths and choice is not None:
-            h, w = pair.lr.shape[-2:]
-            save_png(choice[None, :h, :w].to(torch.uint8).cpu(), paths.experts)
+            save_png(expert_map(choice, pair), paths.experts)
         save_webp(sr, paths.sr)

@@ -15,20 +15,18 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from baselines.base import Request, Spent, SRModel, Streamed, cut
-from baselines.macs import MacCount
+from baselines.base import Request, Spent, Streamed, cut
 from baselines.systems.bicubic import as_stored
-from baselines.windows import Size
 from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError, MethodError, UsageError
 from harness.common.files import plain_name, sha256
 from harness.data.images import save_png
-from harness.outside.images import Values, check_sr, read_sr
+from harness.outside.images import Uncounted, Values, check_sr, read_sr
 
 SUFFIX = "@command"
 PLACES = ("lr", "sr", "npy", "scale", "height", "width")
@@ -50,7 +48,7 @@ with open(sys.argv[1], "w") as out:
 """
 
 
-class CommandModel(SRModel):
+class CommandModel(Uncounted):
     """Program as a method; raises `MethodError` where it fails on an image.
 
     Args:
@@ -59,9 +57,7 @@ class CommandModel(SRModel):
         values: range of floating point values of `{npy}`.
     """
 
-    any_size = True
     made: Literal["here", "elsewhere", "stored"] = "elsewhere"
-    counted = False
 
     def __init__(self, words: Sequence[str], limit: float, values: Values = "unit") -> None:
         super().__init__()
@@ -69,11 +65,6 @@ class CommandModel(SRModel):
         self.limit = limit
         self.values = values
         self.before: Tensor | None = None
-
-    @property
-    def parameter_count(self) -> int | None:
-        """Say that the number of parameters is unknown."""
-        return None
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
         """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
@@ -135,17 +126,6 @@ class CommandModel(SRModel):
             )
             raise MethodError(f"the command {ended}{_last_words(said)}")
         return Spent(float(seconds), int(peak), MEMORY_KIND)
-
-    def count(
-        self,
-        lr_size: Size,
-        hr_size: Size,
-        choice: Any = None,
-        shares: Sequence[float] | None = None,
-    ) -> MacCount:
-        """Refuse to count: nothing is known of the program."""
-        del lr_size, hr_size, choice, shares
-        raise ValueError("the MACs of a command are not known")
 
 
 def _filled(word: str, places: Mapping[str, object]) -> str:

@@ -52,15 +52,24 @@ def to_unit(values: Tensor, kind: Values) -> Tensor:
     return (values + 1) / 2 if kind == "signed" else values / TOP[kind]
 
 
+def check_finite(values: Tensor) -> None:
+    """Refuse values of which some are NaN or infinite.
+
+    Raises:
+        MethodError: says how many.
+    """
+    count = int((~torch.isfinite(values)).sum())
+    if count:
+        raise MethodError(f"{count} of its values are NaN or infinite")
+
+
 def check_values(values: Tensor, kind: Values, remedy: str) -> None:
     """Refuse values that are not finite, of one colour, or of another range.
 
     Raises:
         MethodError: says what is wrong.
     """
-    if not torch.isfinite(values).all():
-        count = int((~torch.isfinite(values)).sum())
-        raise MethodError(f"{count} of its values are NaN or infinite")
+    check_finite(values)
     low, high = values.min().item(), values.max().item()
     bottom, top = (-1.0 if kind == "signed" else 0.0), TOP[kind]
     slack = _SLACK * (top - bottom)
@@ -127,23 +136,39 @@ def _is_grey(pixels: Tensor) -> bool:
     return bool((pixels == pixels[:1]).all())
 
 
-class StoredImage(SRModel):
-    """One SR image that another program made, or the reason why there is none."""
+class Uncounted(SRModel):
+    """Method of which neither the MACs nor the number of parameters are known."""
 
     any_size = True
-    made: Literal["here", "elsewhere", "stored"] = "stored"
     counted = False
+
+    @property
+    def parameter_count(self) -> int | None:
+        """Say that the number of parameters is unknown."""
+        return None
+
+    def count(
+        self,
+        lr_size: Size,
+        hr_size: Size,
+        choice: Any = None,
+        shares: Sequence[float] | None = None,
+    ) -> MacCount:
+        """Refuse to count: nothing is known of the program."""
+        del lr_size, hr_size, choice, shares
+        raise ValueError("the MACs of a program of somebody else are not known")
+
+
+class StoredImage(Uncounted):
+    """One SR image that another program made, or the reason why there is none."""
+
+    made: Literal["here", "elsewhere", "stored"] = "stored"
 
     def __init__(self, path: Path | None, reason: str, kind: Values) -> None:
         super().__init__()
         self.path = path
         self.reason = reason
         self.kind = kind
-
-    @property
-    def parameter_count(self) -> int | None:
-        """Say that the number of parameters is unknown."""
-        return None
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
         """Return the image.
@@ -160,17 +185,6 @@ class StoredImage(SRModel):
             (lr.shape[-2], lr.shape[-1]),
             spent=Spent(),
         )
-
-    def count(
-        self,
-        lr_size: Size,
-        hr_size: Size,
-        choice: Any = None,
-        shares: Sequence[float] | None = None,
-    ) -> MacCount:
-        """Refuse to count: nothing is known of the network."""
-        del lr_size, hr_size, choice, shares
-        raise ValueError("the MACs of the program that made the images are not known")
 
 
 def check_size(image: Tensor, lr: Tensor, size: Size, name: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import math
 import tempfile
@@ -19,11 +18,11 @@ from torch import Tensor
 
 from baselines.base import Box, Request, SRModel, Streamed, cut
 from baselines.macs import MacCount
-from baselines.windows import Size, extend, tile_starts, whole_windows
+from baselines.windows import Size, extend, in_tiles, whole_windows
 from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError, MethodError
 from harness.common.files import plain_name, sha256
-from harness.outside.images import TOP, Values, check_size, check_sr, check_values, to_unit
+from harness.outside.images import TOP, Values, check_finite, check_size, check_sr, to_unit
 
 SUFFIX = "@onnx"
 Colours = Literal["rgb", "bgr"]
@@ -227,18 +226,9 @@ class OnnxModel(SRModel):
         s, (th, tw) = self.scales[0], self.inputs.fixed
         h, w = lr.shape[-2:]
         lr = extend(lr, (max(h, th), max(w, tw)))
-        total = torch.zeros(1, 3, lr.shape[-2] * s, lr.shape[-1] * s)
-        weight = torch.zeros_like(total[:, :1])
         overlap = min(_OVERLAP, th // 2, tw // 2)
-        corners = itertools.product(
-            tile_starts(lr.shape[-2], th, overlap), tile_starts(lr.shape[-1], tw, overlap)
-        )
-        for top, left in corners:
-            part = run(lr[..., top : top + th, left : left + tw], (th * s, tw * s), s)
-            where = (..., slice(top * s, (top + th) * s), slice(left * s, (left + tw) * s))
-            total[where] += part
-            weight[where] += 1
-        return (total / weight)[..., : request.size[0], : request.size[1]]
+        made = in_tiles(lambda tile: run(tile, (th * s, tw * s), s), lr, (th, tw), overlap, s)
+        return made[..., : request.size[0], : request.size[1]]
 
     def _run(self, session: Any, lr: Tensor, size: Size, scale: float) -> Tensor:
         """Run the network on (1, 3, h, w) in [0, 1]; returns the same.
@@ -268,8 +258,7 @@ class OnnxModel(SRModel):
             raise MethodError(f"the first output has the shape {tuple(made.shape)}: no SR image")
         image = image.flip(1) if self.reading.colours == "bgr" else image
         image = to_unit(image, kind)
-        if not torch.isfinite(image).all():
-            check_values(image[0], "unit", "")
+        check_finite(image)
         return image
 
     def _count_image(self, lr: Tensor, request: Request) -> int:

@@ -144,7 +144,7 @@ def _text(report: Report, made: Document, fmt: str, root: Path) -> str:
 def headline(results: Path, profile: str, experiment: Experiment) -> str:
     """Return notice, verdicts and main tables for the terminal."""
     made = documents.make(load_report(results, profile, experiment), None)
-    parts = [made.notice, *markdown_verdicts(made.verdicts)]
+    parts = [made.notice, *markdown_verdicts(made)]
     first = next((section for section in made.sections if section.tables), None)
     if first is not None:
         parts += markdown_section(first, Path())

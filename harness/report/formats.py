@@ -54,24 +54,20 @@ def markdown(document: Document, root: Path) -> str:
     shown = escaping.markdown
     parts = [f"# {shown(document.title)}", shown(document.source)]
     parts += [f"> **Note.** {shown(document.notice)}"] if document.notice else []
-    parts += markdown_verdicts(document.verdicts)
+    parts += markdown_verdicts(document)
     parts += [part for section in document.sections for part in markdown_section(section, root)]
     lines = [f"- {shown(name)}: {shown(text)}" for name, text in document.provenance]
     parts += ["## How it was measured", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
 
 
-FEW = 3
-"""Number of verdicts that are shown even where none of them is decided."""
-
-
-def markdown_verdicts(verdicts: Sequence[Verdict]) -> list[str]:
+def markdown_verdicts(document: Document) -> list[str]:
     """Format verdicts as a table; those that were not measured, or decide nothing, by number."""
-    measured = [v for v in verdicts if v.verdict != "not measured"]
-    if not verdicts:
+    measured = document.measured
+    if not document.verdicts:
         return []
     parts = ["## Verdicts"]
-    if len(measured) > FEW and {v.verdict for v in measured} == {"not decided"}:
+    if document.decides_nothing:
         parts.append(
             f"Nothing is decided by this report: {len(measured)} claims were measured, but it "
             "takes six images of a set, and an interval that leaves no doubt. The page lists them."
@@ -80,7 +76,7 @@ def markdown_verdicts(verdicts: Sequence[Verdict]) -> list[str]:
         rows = [[v.claim, v.paper, v.ours, f"**{v.verdict}**"] for v in measured]
         body = [[*map(_shown, row[:3]), row[3]] for row in rows]
         parts.append(tabulate(body, _HEADS, tablefmt="pipe", disable_numparse=True))
-    left = sum(v.verdict == "not measured" for v in verdicts)
+    left = len(document.unmeasured)
     parts += [f"Not measured: {left} further claims, on methods that were not run."] if left else []
     return parts
 

@@ -1,4 +1,4 @@
-"""What a report consists of, whatever the format that it is written in."""
+"""Parts that a report consists of, whatever the format that it is written in."""
 
 from __future__ import annotations
 
@@ -95,6 +95,10 @@ class Verdict:
     verdict: Literal["holds", "does not hold", "not decided", "not measured"]
 
 
+FEW = 3
+"""Number of verdicts that are shown even where none of them is decided."""
+
+
 @dataclass(frozen=True)
 class Document:
     """Report of an experiment, before it is written in a format.
@@ -116,3 +120,19 @@ class Document:
     verdicts: tuple[Verdict, ...]
     provenance: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
+
+    @property
+    def measured(self) -> tuple[Verdict, ...]:
+        """Verdicts on methods that were run."""
+        return tuple(each for each in self.verdicts if each.verdict != "not measured")
+
+    @property
+    def unmeasured(self) -> tuple[Verdict, ...]:
+        """Verdicts on methods that were not run."""
+        return tuple(each for each in self.verdicts if each.verdict == "not measured")
+
+    @property
+    def decides_nothing(self) -> bool:
+        """Whether several verdicts were measured, and all are open: one sentence says that."""
+        outcomes = {each.verdict for each in self.measured}
+        return len(self.measured) > FEW and outcomes == {"not decided"}

@@ -19,7 +19,7 @@ BOLD = "Bold: best, underlined: second, at printed precision; unmarked where a v
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands in a place of a table.
+    """Content of a place of a table.
 
     Attributes:
         text: printed number; "" where there is none.

@@ -10,10 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from baselines.base import Box
+from baselines.base import Box, cut
 from harness.checkpoints.subject import Subject
 from harness.common import checksums
 from harness.common.files import write_text
@@ -22,14 +21,11 @@ from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
 from harness.data.images import save_png
 from harness.measure.crops import MethodSample
 from harness.measure.evaluate import Task
+from harness.measure.pictures import expert_map
 from harness.profiles import Region
 from harness.runs.job import Job
 from harness.runs.plan import load_plan, plan_path, samples_dir
 from harness.upscale.network import upscale
-
-
-def _cut(image: Tensor, box: Box) -> Tensor:
-    return image[:, box.top : box.top + box.height, box.left : box.left + box.width]
 
 
 def _lr_box(box: Box, scale: float) -> Box:
@@ -52,10 +48,7 @@ def _region(subject: Subject, pair: Pair, task: Task, box: Box) -> tuple[Tensor,
         memory=task.settings.memory,
     )
     crop = quantise(made.image[0])
-    if not subject.expert_depths:
-        return crop, None
-    h, w = pair.lr.shape[-2:]
-    return crop, made.choice[None, :h, :w].to(torch.uint8).cpu()
+    return crop, expert_map(made.choice, pair) if subject.expert_depths else None
 
 
 def _method_sample(
@@ -112,9 +105,9 @@ def _make(
         return f"the region {region.box} leaves the image {region.image} ({width}x{height})"
     images = {
         "hr": pair.hr,
-        "hr_crop": _cut(pair.hr, box),
+        "hr_crop": cut(pair.hr[None], box),
         "lr": pair.lr,
-        "lr_crop": _cut(pair.lr, _lr_box(box, region.scale)),
+        "lr_crop": cut(pair.lr[None], _lr_box(box, region.scale)),
     }
     for name, image in images.items():
         save_png(image, folder / f"{name}.png")

@@ -82,7 +82,7 @@ class View:
 
 @dataclass(frozen=True)
 class Viewer:
-    """What a page's viewer shows.
+    """Images that a page's viewer shows.
 
     Attributes:
         views: images and scales, in order.
