@@ -34,7 +34,7 @@ from harness.data.degrade import (
 )
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
-from harness.measure.macs import COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
+from harness.measure.macs import ACTIVATIONS_AT, COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
 from harness.measure.passes import Made, macs_of, make
 from harness.measure.rows import FAILED, CellFile, CellId, Measurement, failed, no_value
 from harness.measure.texture import FACT, depth_texture
@@ -334,7 +334,9 @@ def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore
         return _row(subject, task, replace(image, reason="too small: no LR pixel is left"))
     kept = replace(item, load=lambda: pairs.image(item).pixels)
     macs = macs_of_image(subject, kept, lr, hr, task.settings.precision)
-    row = _row(subject, task, image, macs)
+    counted = subject.model.activations(lr) if lr == ACTIVATIONS_AT else None
+    facts = {} if counted is None else {"activations": float(counted)}
+    row = _row(subject, task, image, macs, facts=facts)
     least = subject.model.least_encoder_macs(lr)
     values = subject.model.kernel_values(task.scale)
     return replace(
