@@ -259,11 +259,13 @@ class SRModel(Named, ABC):
     def activations(self, lr_size: Size) -> int | None:
         """Count the outputs of 2D convolutions for one (h, w) image; None where they are unknown.
 
-        So the NTIRE challenges on efficient SR count them: of a decoder that answers queries by
-        linear layers, nothing is counted, and of an upsampler, its layers on the LR grid.
+        They are where layers choose experts. So the NTIRE challenges on efficient SR count them: of
+        a decoder that answers queries by linear layers nothing is counted.
         """
-        part = getattr(self, "network", None) or getattr(self, "encoder", None)
-        return None if part is None else convolved(part, self.seen(lr_size, lr_size).lr)
+        part: Encoder | None = getattr(self, "network", None) or getattr(self, "encoder", None)
+        if part is None or part.expert_count > 1:
+            return None
+        return convolved(part, self.seen(lr_size, lr_size).lr)
 
     def least_encoder_macs(self, lr_size: Size) -> int | None:
         """Count the MACs with the cheapest experts for a whole image; None without such experts."""

@@ -1,13 +1,14 @@
 """Baselines of the NTIRE challenges on efficient super-resolution: RLFN, EFDN, SPAN.
 
-Each is what a year of the challenge compares costs with (2024, 2025, 2026), in the form that is run:
-branches that training merges into one convolution are that convolution. Numbers of layers and
-channels are those of the challenge's code; parameters, MACs, activations and convolutions at a
-256x256 input equal the published ones.
+Each is what a year of the challenge compares costs with (2024, 2025, 2026), in the form that is
+run: branches that training merges into one convolution are that convolution. Layers and channels
+are those of the challenge's code; parameters, MACs, activations and convolutions at a 256x256 input
+equal the published ones.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -87,7 +88,7 @@ class LocalFeatures(nn.Module):
         self.layers = nn.Sequential(
             *(
                 layer
-                for one, two in zip(widths, widths[1:], strict=False)
+                for one, two in itertools.pairwise(widths)
                 for layer in (conv3x3(one, two), nn.LeakyReLU(0.05))
             )
         )
