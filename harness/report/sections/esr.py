@@ -18,13 +18,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from scipy.stats import mannwhitneyu
 
 from harness.data.roles import INPUT
 from harness.measure.macs import ACTIVATIONS_AT
 from harness.profiling.timing import spread
 from harness.report import charts, words
-from harness.report.charts import PAGE_WIDTH
+from harness.report.charts import PAGE_WIDTH, Look
 from harness.report.costs import mebibytes, milliseconds, quartiles
 from harness.report.data import Report
 from harness.report.model import Figure, Section, Table
@@ -388,6 +389,16 @@ _PANELS: tuple[tuple[str, Callable[[Report, str, float], float | None], float], 
 )
 
 
+def _distinct(looks: Mapping[str, Look]) -> dict[str, Look]:
+    """Give another marker to rows that look like an earlier one, as systems of no family do."""
+    found: dict[str, Look] = {}
+    for row, look in looks.items():
+        markers = (look.marker, *(marker for marker in "svDP^Xp*h" if marker != look.marker))
+        free = (each for m in markers if (each := Look(look.color, m)) not in found.values())
+        found[row] = next(free, look)
+    return found
+
+
 def _draw(report: Report, folder: Path) -> Figure | None:
     lines = [
         {"method": row, "label": report.label(row), "panel": title, "x": scale, "y": value / unit}
@@ -399,7 +410,7 @@ def _draw(report: Report, folder: Path) -> Figure | None:
     if not lines:
         return None
     found = pd.DataFrame(lines)
-    seen = charts.looks(report)
+    seen = _distinct(charts.looks(report))
     figure = charts.canvas(PAGE_WIDTH, 3.1, report, INPUT)
     panels: Sequence[Any] = figure.subplots(1, len(_PANELS), sharex=True)
     for panel, (title, _, _) in zip(panels, _PANELS, strict=True):
@@ -407,6 +418,9 @@ def _draw(report: Report, folder: Path) -> Figure | None:
             look = seen[str(row)]
             panel.plot(own["x"], own["y"], look.marker, ls="-", color=look.color)
         panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(EngFormatter(sep=""))
+        panel.yaxis.set_minor_locator(NullLocator())
         panel.set_title(title)
         panel.set_xlabel("scale factor")
         charts.scale_axis(panel, report)
