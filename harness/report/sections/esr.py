@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -69,7 +69,7 @@ CHALLENGES = (
 
 @dataclass(frozen=True)
 class Candidate:
-    """Costs of a row at the challenges' scale.
+    """Costs of a row at the scale of the challenges.
 
     Attributes:
         parameters: number of trainable parameters.
@@ -95,6 +95,21 @@ def candidates(report: Report) -> list[Candidate]:
     return found
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """Scores of a year.
+
+    Attributes:
+        challenge: the year's rules.
+        scores: natural logarithm of the score at the median runtime, by row.
+        places: as `places` returns.
+    """
+
+    challenge: Challenge
+    scores: Mapping[str, float]
+    places: Mapping[str, tuple[int, int]]
+
+
 def log_scores(challenge: Challenge, own: Candidate, base: Candidate) -> np.ndarray:
     """Compute the natural logarithm of the score of each call, against the baseline's median.
 
@@ -103,13 +118,12 @@ def log_scores(challenge: Challenge, own: Candidate, base: Candidate) -> np.ndar
         >>> np.exp(log_scores(CHALLENGES[2], base, base)).round(4).tolist()
         [7.3891]
     """
-    parts = (
-        (challenge.runtime, np.array(own.seconds) / spread(base.seconds).median),
-        (challenge.macs, own.macs / base.macs),
-        (challenge.parameters, own.parameters / base.parameters),
+    runtime = 2 * np.array(own.seconds) / spread(base.seconds).median
+    macs, parameters = 2 * own.macs / base.macs, 2 * own.parameters / base.parameters
+    fixed = np.logaddexp(
+        math.log(challenge.macs) + macs, math.log(challenge.parameters) + parameters
     )
-    times, *fixed = (math.log(weight) + 2 * x for weight, x in parts)
-    return np.asarray(np.logaddexp(times, np.logaddexp(*fixed)))
+    return np.asarray(np.logaddexp(math.log(challenge.runtime) + runtime, fixed))
 
 
 def places(scores: Mapping[str, np.ndarray]) -> dict[str, tuple[int, int]]:
@@ -169,25 +183,28 @@ class Efficiency(SectionMaker):
         """Return score and places of each year, by row."""
         return {
             "esr": {
-                str(challenge.year): {
-                    row: {"log_score": float(np.median(logs)), "places": list(where[row])}
-                    for row, logs in scores.items()
+                str(ranking.challenge.year): {
+                    row: {"log_score": log, "places": list(ranking.places[row])}
+                    for row, log in ranking.scores.items()
                 }
-                for challenge, scores, where in _ranked(report)
+                for ranking in rankings(report)
             }
         }
 
 
-def _ranked(
-    report: Report,
-) -> Iterator[tuple[Challenge, dict[str, np.ndarray], dict[str, tuple[int, int]]]]:
-    """Yield each challenge whose baseline was run, with log scores and places by row."""
+def rankings(report: Report) -> Iterator[Ranking]:
+    """Yield the ranking of each year whose baseline was run."""
     found = {each.row: each for each in candidates(report)}
     for challenge in CHALLENGES:
         base = found.get(challenge.row)
         if base is not None:
-            scores = {row: log_scores(challenge, own, base) for row, own in found.items()}
-            yield challenge, scores, places(scores)
+            calls = {row: log_scores(challenge, own, base) for row, own in found.items()}
+            medians = {
+                row: replace(own, seconds=(spread(own.seconds).median,))
+                for row, own in found.items()
+            }
+            scores = {row: log_scores(challenge, m, base).item() for row, m in medians.items()}
+            yield Ranking(challenge, scores, places(calls))
 
 
 def _why(report: Report, row: str) -> str:
@@ -201,7 +218,8 @@ def _number(
 ) -> Entry:
     value = report.at(row, INPUT, scale).metric(name)
     if value is None:
-        return Entry(why=_why(report, row))
+        # Where the cell itself has numbers, it is activations that are not known.
+        return Entry(why=_why(report, row) or "it depends on the experts that layers choose")
     return Entry(decimals(value / unit, digits), value=value)
 
 
@@ -280,20 +298,19 @@ def _costs(report: Report) -> Table | None:
 
 def _scores(report: Report) -> Table | None:
     columns = []
-    for challenge, scores, where in _ranked(report):
+    for ranking in rankings(report):
 
-        def score(row: str, scores: Mapping[str, np.ndarray] = scores) -> Entry:
+        def score(row: str, scores: Mapping[str, float] = ranking.scores) -> Entry:
             if row not in scores:
                 return Entry(why=_why(report, row))
-            log = float(np.median(scores[row]))
-            return Entry(score_text(log), value=log)
+            return Entry(score_text(scores[row]), value=scores[row])
 
-        def place(row: str, where: Mapping[str, tuple[int, int]] = where) -> Entry:
-            first, last = where.get(row, (0, 0))
+        def place(row: str, found: Mapping[str, tuple[int, int]] = ranking.places) -> Entry:
+            first, last = found.get(row, (0, 0))
             text = str(first) if first == last else f"{first}{EN_DASH}{last}"
             return Entry(text if first else "")
 
-        group = f"{challenge.year}, {report.label(challenge.row)}"
+        group = f"{ranking.challenge.year}, {report.label(ranking.challenge.row)}"
         columns += [
             Column(group, "score", score, min, SCALE),
             Column(group, "places", place),
@@ -432,7 +449,7 @@ def _draw(report: Report, folder: Path) -> Figure | None:
     figure.legend(handles, labels, loc="outside right center", labelspacing=0.35)
     setting = report.costs.latency.setting
     where = f" Latency: median of warm calls on {setting.in_words()}." if setting else ""
-    drawn = "What a megapixel of the SR image costs, on logarithmic axes." + where
+    drawn = "What a megapixel of the SR image costs." + where
     caption = charts.caption(report, INPUT, drawn)
     title = "Cost per output megapixel over scale"
     return charts.save(figure, folder, "cost_per_megapixel", title, caption, found)
