@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from baselines.macs import MacCount, network_macs
+from baselines.macs import MacCount, convolved, network_macs
 from baselines.names import Named
 from baselines.windows import Grid, Size, extend, grid
 
@@ -255,6 +255,17 @@ class SRModel(Named, ABC):
         """Count the trainable parameters of the encoder; None without a separate encoder."""
         encoder = getattr(self, "encoder", None)
         return sum(p.numel() for p in encoder.parameters()) if encoder is not None else None
+
+    def activations(self, lr_size: Size) -> int | None:
+        """Count the outputs of 2D convolutions for one (h, w) image; None where they are unknown.
+
+        They are where layers choose experts. So the NTIRE challenges on efficient SR count them: of
+        a decoder that answers queries by linear layers nothing is counted.
+        """
+        part: Encoder | None = getattr(self, "network", None) or getattr(self, "encoder", None)
+        if part is None or part.expert_count > 1:
+            return None
+        return convolved(part, self.seen(lr_size, lr_size).lr)
 
     def least_encoder_macs(self, lr_size: Size) -> int | None:
         """Count the MACs with the cheapest experts for a whole image; None without such experts."""

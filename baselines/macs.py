@@ -88,6 +88,35 @@ def network_macs(network: nn.Module, window: int, lr_size: Size) -> int:
     return once + each * windows
 
 
+def macs_at(network: nn.Module, lr_size: Size) -> int:
+    """Count the MACs of a network that `network_macs` does not suit, as it pools its features.
+
+    Args, Returns: as there.
+    """
+    return _counted(copy.deepcopy(network).to("meta").eval(), lr_size)
+
+
+def convolved(network: nn.Module, lr_size: Size) -> int:
+    """Count the values that the 2D convolutions of a network put out for one LR image.
+
+    Args: as `network_macs`.
+    """
+    found = 0
+
+    def add(module: nn.Module, given: object, out: torch.Tensor) -> None:
+        nonlocal found
+        del module, given
+        found += out.numel()
+
+    ghost = copy.deepcopy(network).to("meta").eval()
+    for module in ghost.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.register_forward_hook(add)
+    with torch.no_grad():
+        ghost(torch.empty(1, 3, *lr_size, device="meta"))
+    return found
+
+
 _COUNTED: WeakKeyDictionary[nn.Module, tuple[int, int]] = WeakKeyDictionary()
 """MACs of living networks, whose layers do not change."""
 

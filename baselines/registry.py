@@ -31,17 +31,20 @@ from baselines.decoders.metasr import MetaSRDecoder
 from baselines.encoders.colours import Colours
 from baselines.shapes import shapes_only
 from baselines.systems.bicubic import Bicubic
+from baselines.systems.efficient import LABELS as EFFICIENT_LABELS
+from baselines.systems.efficient import NETWORKS as EFFICIENT
 from baselines.systems.fixed import FixedScaleLookup, FixedScaleSR
 from baselines.systems.implicit import ImplicitSR
 from baselines.systems.multiscale import MultiScaleSR, Upsampler
 from baselines.systems.seemore import SIZES
 from baselines.upsamplers.igconv import IGConv, IGConvPlus
 
-SYSTEMS: dict[str, Callable[..., Encoder]] = {**SIZES}
+SYSTEMS: dict[str, Callable[..., Encoder]] = {**SIZES, **EFFICIENT}
 ENCODERS: dict[str, Callable[..., Encoder]] = {**parts.ENCODERS, **SYSTEMS}
 """Encoders and systems; systems have no features that a decoder could read."""
 LABELS = {
     **parts.LABELS,
+    **EFFICIENT_LABELS,
     "seemore-t": "SeemoRe-T",
     "seemore-b": "SeemoRe-B",
     "seemore-l": "SeemoRe-L",

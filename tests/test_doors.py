@@ -233,10 +233,11 @@ def stored(folder: Path) -> dict[tuple[str, str, float], dict]:
     return {(row["method"], row["image"], row["scale"]): row for row in rows}
 
 
-@pytest.mark.parametrize("name", metrics.METRICS)
+# Those without an oracle need more than two images: tests/test_metrics.py.
+@pytest.mark.parametrize("name", [n for n, metric in metrics.METRICS.items() if metric.oracle])
 def test_every_metric_equals_its_oracle(name):
     rng = np.random.default_rng(0)
-    hr = rng.random((37, 41, 3))
+    hr = rng.random((177, 183, 3))
     sr = (hr + rng.normal(0, 0.1, hr.shape)).clip(0, 1)
     metric = metrics.METRICS[name]
 

@@ -18,7 +18,8 @@ from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
 from baselines import build, methods, parse
-from baselines.registry import SYSTEMS
+from baselines.systems.efficient import NETWORKS as EFFICIENT
+from baselines.systems.seemore import SIZES
 from harness.cli import main
 
 NETWORKS = [name for name in methods() if parse(name).decoder]
@@ -34,7 +35,8 @@ ENCODERS = {
     "swinir": {"features": 8, "channels": 8, "depths": [2], "heads": 2, "window": 4},
     "srformer": {"channels": 8, "depths": [2], "heads": 2, "window": 6},
     "edsr-large": {"blocks": 2, "features": 12},
-    **{name: {"groups": 2, "channels": 8, "recursion": 1, "kernel": 5} for name in SYSTEMS},
+    **{name: {"groups": 2, "channels": 8, "recursion": 1, "kernel": 5} for name in SIZES},
+    **{name: {"blocks": 2, "channels": 8} for name in EFFICIENT},
 }
 ENCODER = ENCODERS["edsr"]
 DECODER = {"width": 16}

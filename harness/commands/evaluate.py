@@ -68,7 +68,7 @@ NOTES = {
     "metrics",
     multiple=True,
     metavar="NAME",
-    help="A registered metric beside PSNR and SSIM. Several by repeating.",
+    help="A metric beside PSNR and SSIM (docs/metrics.md). Several by repeating.",
 )
 @with_setup("profile", "precision", "data_root", "device", "results")
 @rendering_options
@@ -295,6 +295,8 @@ def _gaps(content: dict[str, Any], several: bool) -> Iterator[str]:
         if line["too_small"]:
             reasons = "; ".join(line["reasons"])
             yield f"{where}: {line['too_small']} images left out: {reasons}"
+        for reason, count in line["no_value"].items():
+            yield f"{where}, {count} image{'s' * (count > 1)}: {reason}"
         if line["not_a_number"]:
             count = line["not_a_number"]
             yield f"{where}: no mean, as PSNR is not a number for {count} images."

@@ -63,8 +63,8 @@ def run(
       table2-edsr (Table 2's sets over EDSR, for the networks that come with the package)
       lmf-costs, seemore-table1, igconv-table2, igconv-table3, igconv-costs
         (its neighbours)
-      compare, budget (of no paper: every system at every scale, with its costs; one checkpoint
-        of MoEISR at many costs)
+      compare, budget, esr (of no paper: every system at every scale, with its costs; one
+        checkpoint of MoEISR at many costs; efficiency as the NTIRE challenges rank it)
 
     Under the profile `reference` nothing is trained without --retrain: its networks come with the
     package, and methods without one are left out.

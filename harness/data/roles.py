@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+INPUT = "embedded-256"
+"""Set of one LR image that costs are counted on; a dataset of its own, which no profile changes."""
+
 # The role decides on the protocol, not the dataset that is measured for it: substitute data for
 # DIV2K is scored as DIV2K is.
 ROLES = {

@@ -23,14 +23,22 @@ from harness.checkpoints.subject import Subject
 from harness.common.device import PeakMemory, describe, synchronise
 from harness.common.errors import HarnessError, MethodError
 from harness.common.versions import versions
-from harness.data.degrade import Pair, TooSmallError, unit
+from harness.data.degrade import (
+    PIL,
+    Pair,
+    TooSmallError,
+    matlab_imresize,
+    pil_resize,
+    quantise,
+    unit,
+)
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
-from harness.measure.macs import COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
+from harness.measure.macs import ACTIVATIONS_AT, COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
 from harness.measure.passes import Made, macs_of, make
-from harness.measure.rows import FAILED, NO_VALUE, CellFile, CellId, Measurement, failed
+from harness.measure.rows import FAILED, CellFile, CellId, Measurement, failed, no_value
 from harness.measure.texture import FACT, depth_texture
-from harness.metrics import METRICS, Protocol, find, too_small
+from harness.metrics import METRICS, NOT_HERE, Given, Protocol, find, too_small
 from harness.profiles import Evaluation
 from harness.upscale.network import upscale
 
@@ -108,8 +116,17 @@ class Task:
         )
 
     def lacks(self, row: Mapping[str, Any] | None) -> tuple[str, ...]:
-        """List the metrics that an image's row lacks: all of them without a row."""
-        return tuple(name for name in self.metrics if row is None or name not in row["metrics"])
+        """List the metrics that an image's row lacks: all of them without a row.
+
+        Those that could not be computed where it was measured are among them.
+        """
+        if row is None:
+            return self.metrics
+        return tuple(
+            name
+            for name in self.metrics
+            if name not in row["metrics"] or f"{no_value(name)}{NOT_HERE}" in row["reason"]
+        )
 
     def missing(self, found: Mapping[str, Mapping[str, Any]]) -> list[ImageItem]:
         """List the images without a row among those found (by image), or that lack a metric.
@@ -184,19 +201,54 @@ def warm_up(model: SRModel, settings: Evaluation) -> None:
 
 
 def _scores(
-    names: Iterable[str], sr: Tensor, hr: Tensor, protocol: str, scale: float
-) -> tuple[dict[str, float | None], str]:
+    names: Iterable[str], sr: Tensor, hr: Tensor, task: Task, given: Given
+) -> tuple[dict[str, float | None], list[str]]:
     """Compute the metrics by name, with the reasons for missing ones."""
     values: dict[str, float | None] = {}
     reasons = []
     for name in names:
-        metric = METRICS[name]
         try:
-            values[name] = metric.value(sr, hr, protocol, scale).item()
-        except ValueError as error:
+            values[name] = METRICS[name].measure(sr, hr, task.protocol, task.scale, given)
+        except (ValueError, MethodError) as error:
             values[name] = None
-            reasons.append(f"{NO_VALUE}{metric.label}: {error}")
-    return values, "; ".join(reasons)
+            reasons.append(f"{no_value(name)}{error}")
+    return values, reasons
+
+
+def _given(subject: Subject, task: Task, pair: Pair, ready: SRModel) -> Given:
+    """Return what metrics may look at beside SR and HR: the network is as it made SR."""
+
+    def shrink(image: Tensor) -> Tensor:
+        stored, size = quantise(image), (pair.lr.shape[-2], pair.lr.shape[-1])
+        if pair.source == PIL:
+            return unit(pil_resize(stored, size))
+        return unit(matlab_imresize(stored, 1 / task.scale))
+
+    def enlarge(
+        lr: Tensor,
+        *,
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        tile: tuple[int, int] | None = None,
+        memory: int | None = None,
+    ) -> Tensor:
+        factor = scale or task.scale
+        if subject.model.refusal(factor):
+            raise ValueError(f"the network {subject.model.refusal(factor)}")
+        model = ready if factor == task.scale else prepared(subject, factor, task.rendering)
+        return make(
+            model,
+            lr[None],
+            factor,
+            size or (round(lr.shape[-2] * factor), round(lr.shape[-1] * factor)),
+            ensemble=max(task.ensemble, task.rule.ensemble),
+            tile=tile or task.rule.tiles(factor),
+            precision=task.settings.precision,
+            memory=memory or task.settings.memory,
+        ).image[0]
+
+    stored = subject.model.made == "stored"
+    return Given(unit(pair.lr), shrink, None if stored else enlarge)
 
 
 def measure_image(
@@ -249,21 +301,29 @@ def measure_image(
     if keep is not None:
         keep(subject, task, item, pair, made.sr)
     macs = macs_of(model, made.sr.passes)
-    values, reason = _scores(
-        task.lacks(None if earlier is None or failed(earlier) else earlier),
-        made.sr.image[0],
-        unit(pair.hr),
-        task.protocol,
-        task.scale,
-    )
-    if earlier is not None and not failed(earlier):
-        values = {**earlier["metrics"], **values}
-        reason = "; ".join(filter(None, (earlier["reason"], reason)))
+    kept = earlier if earlier is not None and not failed(earlier) else None
+    wanted, given = task.lacks(kept), _given(subject, task, pair, ready)
+    values, reasons = _scores(wanted, made.sr.image[0], unit(pair.hr), task, given)
+    facts: dict[str, float | str] = {}
+    if kept is not None:
+        values = {**kept["metrics"], **values}
+        reasons = [*_other_reasons(kept["reason"], wanted), *reasons]
+        facts = kept["facts"]
+    for name in wanted:
+        facts = {**facts, **(METRICS[name].about() if values[name] is not None else {})}
     depths = subject.expert_depths
     chosen = made.sr.choice if made.sr.passes[0].lr == image.lr_size else None
     texture = depth_texture(pair.lr, chosen, depths) if depths and chosen is not None else None
-    facts = {} if texture is None else {FACT: texture}
+    if texture is not None:
+        facts = {**facts, FACT: texture}
+    reason = "; ".join(reasons)
     return _row(subject, task, replace(image, reason=reason), macs, made, values, facts)
+
+
+def _other_reasons(text: str, measured: Iterable[str]) -> list[str]:
+    """List the reasons of an earlier row that are of other metrics than those measured again."""
+    beginnings = tuple(map(no_value, measured))
+    return [part for part in text.split("; ") if part and not part.startswith(beginnings)]
 
 
 def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore) -> Measurement:
@@ -274,7 +334,9 @@ def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore
         return _row(subject, task, replace(image, reason="too small: no LR pixel is left"))
     kept = replace(item, load=lambda: pairs.image(item).pixels)
     macs = macs_of_image(subject, kept, lr, hr, task.settings.precision)
-    row = _row(subject, task, image, macs)
+    counted = subject.model.activations(lr) if lr == ACTIVATIONS_AT else None
+    facts = {} if counted is None else {"activations": float(counted)}
+    row = _row(subject, task, image, macs, facts=facts)
     least = subject.model.least_encoder_macs(lr)
     values = subject.model.kernel_values(task.scale)
     return replace(
@@ -303,7 +365,7 @@ def _row(
     macs: MacCount | None = None,
     made: _Timed | None = None,
     values: Mapping[str, float | None] | None = None,
-    facts: Mapping[str, float] = MappingProxyType({}),
+    facts: Mapping[str, float | str] = MappingProxyType({}),
 ) -> Measurement:
     scored = {} if is_counted(task.protocol) else dict.fromkeys(task.metrics)
     encoder = subject.encoder_parameters

@@ -28,6 +28,8 @@ COUNTING_PROTOCOLS = {
 COUNTED_INPUT = {"macs-hr": "hr", "macs-lr": "size"}
 
 Size = tuple[int, int]
+ACTIVATIONS_AT: Size = (256, 256)
+"""Size of the LR image that activations are counted for, too: that of the NTIRE challenges."""
 
 
 def is_counted(protocol: str) -> bool:

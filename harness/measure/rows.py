@@ -79,7 +79,7 @@ class Measurement:
             first).
         rendering: identity of another rendering than the network's own (CMSR's tables, a budget);
             "" for its own.
-        facts: other facts about the rendering, by name.
+        facts: other facts about the rendering, and about what computed learned metrics, by name.
         memory_mib: value in `Evaluation`, where it was set: other bands round differently.
         seconds: time of encoding and decoding, synchronised, without reading images and scoring.
         peak_memory_bytes: peak of the process (CPU), without images that it keeps for other
@@ -119,7 +119,7 @@ class Measurement:
     versions: dict[str, str] = field(default_factory=dict)
     measured_at: str = ""
     rendering: str = ""
-    facts: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, float | str] = field(default_factory=dict)
     memory_mib: Count | None = None
     schema: Count = SCHEMA
 
@@ -309,6 +309,12 @@ def each_image_once(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 NO_VALUE = "no "
 """Beginning of the reason why an image has one metric and lacks another."""
 
+
+def no_value(metric: str) -> str:
+    """Return the beginning of the reason why an image lacks a metric, by the metric's name."""
+    return f"{NO_VALUE}{METRICS[metric].label}: "
+
+
 FAILED = "failed: "
 """Beginning of the reason why a method has no SR image; the image is tried again the next time."""
 
@@ -328,7 +334,7 @@ def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Make a table of rows: columns for fields, metrics, `<part>_macs`, `<part>_parameters`."""
     lines = [flat(row) for row in rows]
     columns = [f.name for f in fields(Measurement) if f.name not in _NESTED]
-    always = [*METRICS, *(f"{part}_macs" for part in PARTS), "parameters"]
+    always = ["psnr", "ssim", *(f"{part}_macs" for part in PARTS), "parameters"]
     found = dict.fromkeys([*columns, *always, *(name for line in lines for name in line)])
     return pd.DataFrame(lines, columns=list(found))
 

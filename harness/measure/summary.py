@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
 
 from harness.checkpoints.cmsr_table import FOREIGN
-from harness.measure.rows import FAILED, not_a_number
+from harness.measure.rows import FAILED, NO_VALUE, not_a_number
 from harness.measure.texture import FACT
 from harness.metrics import METRICS, find
 from harness.published import published
@@ -66,6 +67,7 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
                 "encoder_macs": _mean(scored["encoder_macs"]),
                 "depth_texture": _mean(scored[FACT]) if FACT in scored else None,
                 "seconds_per_image": _mean(scored["seconds"]),
+                "no_value": _no_value(scored),
                 "reasons": sorted(set(cell["reason"]) - {""} - set(failures["reason"])),
             }
         )
@@ -81,6 +83,12 @@ def _rendering(cell: pd.DataFrame) -> str:
         return key.replace("-", " ")
     mse = cell["cmsr_mse"].iloc[0]
     return f"CMSR {mse:g}" + " FOREIGN" * key.endswith(FOREIGN)
+
+
+def _no_value(scored: pd.DataFrame) -> dict[str, int]:
+    """Count the images that lack a metric, by reason."""
+    parts = Counter(part for reason in scored["reason"] for part in str(reason).split("; "))
+    return {part: count for part, count in parts.items() if part.startswith(NO_VALUE)}
 
 
 def _saving(scored: pd.DataFrame) -> float | None:

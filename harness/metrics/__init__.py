@@ -1,14 +1,17 @@
-"""Metrics, one file each, and their protocols.
+"""Metrics, one file each, and their protocols; a file here is found by itself.
 
-SR images are clamped to [0, 1]. Whether they are rounded to 8 bits, and all else that papers do not
-share, is in the protocols.
+A file calls its metric `METRIC`, a tuple if there are several. SR images are clamped to [0, 1].
+Whether they are rounded to 8 bits, and all else that papers do not share, is in the protocols.
 """
 
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
+
 from harness.metrics import psnr as _psnr
 from harness.metrics import ssim as _ssim
-from harness.metrics.base import METRICS, Metric, register, unregister
+from harness.metrics.base import METRICS, NOT_HERE, Given, Metric, register, unregister
 from harness.metrics.protocols import (
     FAMILIES,
     PROTOCOLS,
@@ -19,15 +22,21 @@ from harness.metrics.protocols import (
     too_small,
 )
 
-for _file in (_psnr, _ssim):
-    register(_file.METRIC)
+register(_psnr.METRIC)  # the two of every table come first
+register(_ssim.METRIC)
+for _file in pkgutil.iter_modules(__path__):
+    _own = getattr(import_module(f"{__name__}.{_file.name}"), "METRIC", ())
+    for _metric in _own if isinstance(_own, tuple) else (_own,):
+        register(_metric)
 
 psnr, ssim = _psnr.psnr, _ssim.ssim
 
 __all__ = [
     "FAMILIES",
     "METRICS",
+    "NOT_HERE",
     "PROTOCOLS",
+    "Given",
     "Metric",
     "Protocol",
     "find",

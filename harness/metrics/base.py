@@ -2,39 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 from torch import Tensor
 
-Value = Callable[[Tensor, Tensor, str, float], Tensor]
+Value = Callable[..., Tensor]
 Oracle = Callable[[np.ndarray, np.ndarray], float]
+NOT_HERE = "not measured here: "
+"""Beginning of the reason of a value that this installation lacks something for; it is tried again
+the next time."""
+
+
+class NotHereError(ValueError):
+    """Error for a metric that lacks a package or weights here."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{NOT_HERE}{what}")
+
+
+class Enlarge(Protocol):
+    """Function that runs the network that made an SR image again, in the same way."""
+
+    def __call__(
+        self,
+        lr: Tensor,
+        *,
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        tile: tuple[int, int] | None = None,
+        memory: int | None = None,
+    ) -> Tensor:
+        """Make an SR image (3, H, W), not clamped.
+
+        Args:
+            lr: (3, h, w) in [0, 1].
+            scale: another scale factor than that of the SR image.
+            size: (H, W); default: LR sides times the scale, rounded.
+            tile: side and overlap of square tiles to enlarge one by one.
+            memory: bytes that a band of LR rows may take.
+
+        Raises:
+            ValueError: the network cannot do the scale.
+        """
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a metric may look at beside SR and HR.
+
+    Attributes:
+        lr: LR image (3, h, w) in [0, 1], of the protocol.
+        shrink: makes an LR image of an image in [0, 1] as that LR image was made of HR, in 8 bits.
+        enlarge: runs the network; None where there are stored SR images only.
+    """
+
+    lr: Tensor
+    shrink: Callable[[Tensor], Tensor]
+    enlarge: Enlarge | None
 
 
 @dataclass(frozen=True)
 class Metric:
-    """Number that compares an SR image with its HR image.
+    """Number that judges an SR image, most often against its HR image.
 
     Attributes:
         name: name in rows.
         label: label in tables.
         value: computes one number per image from (SR image, HR image, protocol, scale), as
-            `harness.metrics.psnr`; raises ValueError where an image is too small.
+            `harness.metrics.psnr`, and `Given` behind them where `needs` says so; raises ValueError
+            where there is none: an image is too small, or the network cannot do what is needed.
         oracle: an independent implementation that tests compare `value` with: two float64 arrays
-            (H, W, 3) in [0, 1], everything of which is compared.
+            (H, W, 3) in [0, 1], everything of which is compared. None: a test of its own.
         unit: unit printed behind its numbers; "" for none.
         digits: number of decimals in print.
         larger_is_better: whether a larger value is better.
+        needs: what it needs beside SR and HR: "lr", the LR image; or "network", also what made SR.
+        about: facts of what computes it that a row keeps, by name (licence and hash of weights).
     """
 
     name: str
     label: str
     value: Value
-    oracle: Oracle
+    oracle: Oracle | None = None
     unit: str = ""
     digits: int = 2
     larger_is_better: bool = True
+    needs: Literal["", "lr", "network"] = ""
+    about: Callable[[], Mapping[str, str]] = dict
 
     @property
     def title(self) -> str:
@@ -42,10 +99,21 @@ class Metric:
 
         Example:
             >>> from harness.metrics import METRICS
-            >>> [metric.title for metric in METRICS.values()]
-            ['PSNR (dB)', 'SSIM']
+            >>> METRICS["psnr"].title, METRICS["ssim"].title
+            ('PSNR (dB)', 'SSIM')
         """
         return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def measure(self, sr: Tensor, hr: Tensor, protocol: str, scale: float, given: Given) -> float:
+        """Compute the value of an SR image (3, H, W).
+
+        Raises:
+            ValueError: there is none; says why.
+        """
+        if self.needs == "network" and given.enlarge is None:
+            raise ValueError("not measured: needs the network")
+        more = (given,) if self.needs else ()
+        return self.value(sr, hr, protocol, scale, *more).item()
 
 
 METRICS: dict[str, Metric] = {}

@@ -56,14 +56,24 @@ def _filtered(image: Tensor, axis: int) -> Tensor:
     return out
 
 
-def _index_sum(x: Tensor, y: Tensor) -> Tensor:
-    """Sum the index over all whole windows of two images, float64 (C, h, w) in [0, 1]."""
+def factors(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the two factors of the index at every whole window of float64 (C, h, w) in [0, 1].
+
+    Returns:
+        luminance, and contrast with structure.
+    """
     s, d = x + y, x - y
     maps = _filtered(_filtered(torch.stack((s, d, s * s, d * d)), -2), -1)
     mean_s2, mean_d2 = maps[0].square_(), maps[1].square_()
     var_s, var_d = maps[2].sub_(mean_s2), maps[3].sub_(mean_d2)
     luminance = 1 - 2 * mean_d2 / mean_s2.add_(mean_d2).add_(2 * _C1)
     structure = 1 - 2 * var_d / var_s.add_(var_d).add_(2 * _C2)
+    return luminance, structure
+
+
+def _index_sum(x: Tensor, y: Tensor) -> Tensor:
+    """Sum the index over all whole windows of two images, float64 (C, h, w) in [0, 1]."""
+    luminance, structure = factors(x, y)
     return luminance.mul_(structure).sum()
 
 

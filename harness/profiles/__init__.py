@@ -20,7 +20,7 @@ from baselines import Method, build, methods, parse
 from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, unknown
 from baselines.shapes import shapes_only
 from harness.common.errors import HarnessError, UsageError
-from harness.data.roles import ROLES
+from harness.data.roles import INPUT, ROLES
 from harness.data.sets import SPECS
 from harness.profiles.sections import Costs, Evaluation, Index, Region, Strict
 from harness.profiles.training import Training, Validation
@@ -190,6 +190,8 @@ class Profile(Strict):
         Raises:
             UsageError: the profile names none.
         """
+        if role == INPUT:
+            return (INPUT,)
         if role in self.roles:
             named = self.roles[role]
             return (named,) if isinstance(named, str) else named

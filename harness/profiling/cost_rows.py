@@ -43,6 +43,8 @@ class Cost:
         lr_height, lr_width: size of the LR image, in pixels.
         values: see `kind`.
         timing: identity shared by all rows whose calls were interleaved; "" for memory.
+        first: seconds of the first call in the process, after which others are warm; 0 where it was
+            not kept.
         reason: why there are no values, where measuring failed; such a cell is measured again.
         baseline_bytes: memory of the process before the network was loaded, when it had only
             imported; not included in the peak.
@@ -67,6 +69,7 @@ class Cost:
     values: list[float]
     machine: dict[str, Any]
     timing: str = ""
+    first: float = 0.0
     reason: str = ""
     baseline_bytes: int = 0
     memory_kind: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from baselines.base import SRModel
 from harness.common.allocator import keep_freed_memory
+from harness.common.device import synchronise
 from harness.common.errors import is_shortage
 from harness.profiles import Costs, Profile
 from harness.profiling.timing import alternate
@@ -19,10 +21,15 @@ from harness.upscale.network import upscale
 
 @dataclass(frozen=True)
 class Calls:
-    """Seconds of each timed call, by name, and why others could not be called."""
+    """Seconds of each timed call, by name, and why others could not be called.
+
+    Attributes:
+        first: seconds of each first call.
+    """
 
     seconds: dict[str, list[float]]
     failed: dict[str, str] = field(default_factory=dict)
+    first: dict[str, float] = field(default_factory=dict)
 
 
 def rounds_of(costs: Costs) -> int:
@@ -56,11 +63,20 @@ def seconds_of_calls(
         name: partial(precise, model.at_scale(scale), lr, scale) for name, model in models.items()
     }
     keep_freed_memory()  # page faults for every block would add the same time to all
-    failed = {name: reason for name, call in work.items() if (reason := _refusal(call))}
+    first, failed = {}, {}
+    for name, call in work.items():
+        synchronise(device)
+        start = time.perf_counter()
+        reason = _refusal(call)
+        synchronise(device)
+        if reason:
+            failed[name] = reason
+        else:
+            first[name] = time.perf_counter() - start
     done()
     able = {name: call for name, call in work.items() if name not in failed}
     warm_up = rounds_of(costs) - costs.rounds - 1
-    return Calls(alternate(able, costs.rounds, device, warm_up, done).seconds, failed)
+    return Calls(alternate(able, costs.rounds, device, warm_up, done).seconds, failed, first)
 
 
 def _refusal(call: Callable[[], object]) -> str:

@@ -14,7 +14,6 @@ import pandas as pd
 from harness.common.errors import UsageError
 from harness.common.escaping import spreadsheet
 from harness.measure.rows import PARTS
-from harness.metrics import METRICS
 from harness.report import words
 from harness.report.claims import verdicts
 from harness.report.data import SOURCES, Cell, Report, interval_of
@@ -109,7 +108,7 @@ def _record(report: Report, cell: Cell) -> dict[str, Any]:
         "missing": cell.missing,
         "unscored": cell.unscored,
     }
-    for name in METRICS:
+    for name in report.experiment.metrics:
         record |= _metric(report, cell, name)
     for name in ("macs", "percent"):
         record[f"published_{name}"] = cell.paper(name)

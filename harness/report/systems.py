@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baselines import parse
-from baselines.registry import DECODERS, SYSTEMS
+from baselines.registry import DECODERS
+from baselines.systems.seemore import SIZES
 from harness.report.data import Report
 from harness.runs.experiment import method_at, methods_of, scales_of_row
 
@@ -51,7 +52,7 @@ def system(report: Report, row: str) -> System:
         label=report.label(row),
         scales=scales_of_row(row),
         parameters=tuple(_parameters(report, row, method) for method in methods),
-        chooses=bool(parts.head) or parts.encoder in SYSTEMS,
+        chooses=bool(parts.head) or parts.encoder in SIZES,
         learns=bool(parts.encoder),
         routable=decoder is not None and decoder.routable,
         ensembles=decoder is not None and decoder.ensembles,

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from baselines import build, parse
 from harness import checkpoints
 from harness.checkpoints.subject import Subject
 from harness.common.locks import held
@@ -64,13 +65,13 @@ class CostCell:
 def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
     """List every (method, scale) whose costs the job measures here; one seed of each method.
 
-    Methods that are only counted have no weights, and cannot be run.
+    Methods that are only counted have no weights; they are run with random ones, or not at all.
     """
     if not job.experiment.measures_costs:
         return []
     first: dict[str, Subject] = {}
     for subject in measured:
-        if not subject.counts_only:
+        if not subject.counts_only or job.experiment.measures_untrained:
             first.setdefault(subject.method, subject)
     folder, settings = costs_dir(job.places.results, job.profile.name), job.profile.evaluation
     found = []
@@ -111,7 +112,7 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
     """
-    cells = cost_cells(job, measured)
+    cells = _runnable(job, cost_cells(job, measured))
     if not cells:
         return 0
     folder = costs_dir(job.places.results, job.profile.name)
@@ -123,6 +124,20 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
         _measure_latency(job, timed, stop)
         _measure_memory(job, weighed, stop)
     return len(timed) + len(weighed)
+
+
+def _runnable(job: Job, cells: Sequence[CostCell]) -> list[CostCell]:
+    """Give random weights to networks without any: a plain network costs the same with all."""
+    made: dict[str, Subject] = {}
+    for cell in cells:
+        subject = cell.subject
+        if subject.counts_only and subject.method not in made:
+            options = job.profile.networks.options(parse(subject.method))
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(subject.seed)
+                model = build(subject.method, **options).eval()
+            made[subject.method] = replace(subject, model=model.to(subject.device))
+    return [replace(cell, subject=made.get(cell.subject.method, cell.subject)) for cell in cells]
 
 
 def _stale_scales(job: Job, cells: Sequence[CostCell]) -> set[float]:
@@ -168,7 +183,8 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
                 row = _row(job.profile, cell, "latency", here[cell.subject.device])
                 method = cell.subject.method
                 values, reason = found.seconds.get(method, []), found.failed.get(method, "")
-                cell.file.append(replace(row, values=values, reason=reason, timing=timing))
+                row = replace(row, values=values, reason=reason, timing=timing)
+                cell.file.append(replace(row, first=found.first.get(method, 0.0)))
 
 
 def _work(scale: float) -> int:

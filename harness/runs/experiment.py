@@ -73,11 +73,13 @@ class SectionMaker(ABC):
     Attributes:
         macs: whether a run counts MACs also of networks without weights.
         costs: whether a run measures latency and peak memory.
+        untrained: whether they are measured of untrained networks too, where there are no others.
         draws: whether it makes figures.
     """
 
     macs: ClassVar[bool] = False
     costs: ClassVar[bool] = False
+    untrained: ClassVar[bool] = False
     draws: ClassVar[bool] = False
 
     @property
@@ -169,6 +171,11 @@ class Experiment:
     def measures_costs(self) -> bool:
         """Whether latency and peak memory are measured (`harness.runs.costs`)."""
         return any(section.costs for section in self.sections)
+
+    @property
+    def measures_untrained(self) -> bool:
+        """Whether costs are measured of untrained networks, too."""
+        return any(section.untrained for section in self.sections)
 
     @property
     def counts_macs(self) -> bool:

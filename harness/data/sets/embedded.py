@@ -12,6 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from harness.data.images import read_rgb
+from harness.data.roles import INPUT
 from harness.data.sets.base import Dataset, DatasetSpec, memory_item
 
 Box = tuple[int, int, int, int]
@@ -63,4 +64,9 @@ def _set(name: str, description: str, files: dict[str, Box | None]) -> DatasetSp
 EMBEDDED = (
     _set("embedded-train", "photographs shipped with scikit-image", _TRAINING),
     _set("embedded-eval", "crops of photographs shipped with scikit-image", _EVALUATION),
+    _set(
+        INPUT,
+        "256x256 pixels of a photograph shipped with scikit-image",
+        {"astronaut.png": (64, 112, 256, 256)},
+    ),
 )

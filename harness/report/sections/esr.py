@@ -1,0 +1,455 @@
+"""Scores of the NTIRE challenges on efficient super-resolution, and costs per output megapixel.
+
+A challenge's score is a weighted sum of exp(2 x / baseline) for runtime, multiply-adds and
+parameters; the baseline has 7.39, and less is better. Runtimes compare on one machine only, so the
+baselines are run here too. A score of many times the baseline's cost is too large for a float, so
+its logarithm is what is computed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+from scipy.stats import mannwhitneyu
+
+from harness.data.roles import INPUT
+from harness.measure.macs import ACTIVATIONS_AT
+from harness.profiling.timing import spread
+from harness.report import charts, words
+from harness.report.charts import PAGE_WIDTH, Look
+from harness.report.costs import mebibytes, milliseconds, quartiles
+from harness.report.data import Report
+from harness.report.model import Figure, Section, Table
+from harness.report.tables import Column, Entry, by_scale, table
+from harness.report.text import EN_DASH, decimals, scale_text
+from harness.runs.experiment import SectionMaker
+
+SCALE = 4
+"""Scale of the challenges."""
+LEVEL = 0.05
+"""Probability of calling any two equal networks different, over all pairs of a challenge."""
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """Rules of one year.
+
+    Attributes:
+        year: year of the challenge.
+        row: the baseline's row.
+        runtime, macs, parameters: weights of the parts of the score; their sum is 1.
+        device: what the challenge measures runtimes on.
+        source: where the rules are from.
+    """
+
+    year: int
+    row: str
+    runtime: float
+    macs: float
+    parameters: float
+    device: str
+    source: str
+
+
+CHALLENGES = (
+    Challenge(2024, "rlfn-xN", 0.7, 0.15, 0.15, "RTX 3090", "NTIRE2024_ESR, README"),
+    Challenge(2025, "efdn-xN", 0.7, 0.15, 0.15, "RTX A6000", "NTIRE2025_ESR, README"),
+    Challenge(2026, "span-xN", 0.8, 0.1, 0.1, "RTX A6000", "NTIRE2026_ESR, README"),
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Costs of a row at the scale of the challenges.
+
+    Attributes:
+        parameters: number of trainable parameters.
+        macs: multiply-adds of a 256x256 input.
+        seconds: seconds of each warm call.
+    """
+
+    row: str
+    parameters: float
+    macs: float
+    seconds: tuple[float, ...]
+
+
+def candidates(report: Report) -> list[Candidate]:
+    """List the rows of which everything that a score needs was measured."""
+    found = []
+    for row in report.experiment.rows:
+        cell = report.at(row, INPUT, SCALE)
+        macs, parameters = cell.metric("macs"), cell.metric("parameters")
+        timed = report.costs.latency.rows.get((row, SCALE))
+        if macs and parameters and timed is not None:
+            found.append(Candidate(row, parameters, macs, tuple(timed["values"])))
+    return found
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Scores of a year.
+
+    Attributes:
+        challenge: the year's rules.
+        scores: natural logarithm of the score at the median runtime, by row.
+        places: as `places` returns.
+    """
+
+    challenge: Challenge
+    scores: Mapping[str, float]
+    places: Mapping[str, tuple[int, int]]
+
+
+def log_scores(challenge: Challenge, own: Candidate, base: Candidate) -> np.ndarray:
+    """Compute the natural logarithm of the score of each call, against the baseline's median.
+
+    Example:
+        >>> base = Candidate("span-xN", 151e3, 9.83e9, (0.00774,))
+        >>> np.exp(log_scores(CHALLENGES[2], base, base)).round(4).tolist()
+        [7.3891]
+    """
+    runtime = 2 * np.array(own.seconds) / spread(base.seconds).median
+    macs, parameters = 2 * own.macs / base.macs, 2 * own.parameters / base.parameters
+    fixed = np.logaddexp(
+        math.log(challenge.macs) + macs, math.log(challenge.parameters) + parameters
+    )
+    return np.asarray(np.logaddexp(math.log(challenge.runtime) + runtime, fixed))
+
+
+def places(scores: Mapping[str, np.ndarray]) -> dict[str, tuple[int, int]]:
+    """Rank names by scores, the smallest first, as far as their calls tell them apart.
+
+    Two names are in order if a two-sided Mann-Whitney test over their calls says so, with Holm's
+    correction for all pairs at `LEVEL`.
+
+    Returns:
+        The first and the last place that each may have.
+
+    Example:
+        >>> low, high = np.arange(9.0), np.arange(9.0) + 100
+        >>> places({"slow": high, "fast": low, "as fast": low})
+        {'slow': (3, 3), 'fast': (1, 2), 'as fast': (1, 2)}
+    """
+    pairs = list(itertools.combinations(scores, 2))
+    values = [float(mannwhitneyu(scores[a], scores[b]).pvalue) for a, b in pairs]
+    better = dict.fromkeys(scores, 0)
+    worse = dict.fromkeys(scores, 0)
+    for rank, index in enumerate(sorted(range(len(pairs)), key=values.__getitem__)):
+        if not values[index] <= LEVEL / (len(pairs) - rank):
+            break
+        first, second = sorted(pairs[index], key=lambda name: np.median(scores[name]))
+        better[second] += 1
+        worse[first] += 1
+    return {name: (1 + better[name], len(scores) - worse[name]) for name in scores}
+
+
+def score_text(log: float) -> str:
+    """Format a score by its logarithm: two decimals, or a power of ten.
+
+    Example:
+        >>> score_text(2), score_text(400)
+        ('7.39', '5.2e173')
+    """
+    if log < math.log(1e4):
+        return decimals(math.exp(log))
+    exponent = math.floor(log / math.log(10))
+    return f"{math.exp(log - exponent * math.log(10)):.1f}e{exponent}"
+
+
+@dataclass(frozen=True)
+class Efficiency(SectionMaker):
+    """Tables of costs at x4, and of the challenges' scores with the places that are certain."""
+
+    macs: ClassVar[bool] = True
+    costs: ClassVar[bool] = True
+    untrained: ClassVar[bool] = True
+
+    def make(self, report: Report, folder: Path | None) -> Section | None:
+        found = tuple(filter(None, (_costs(report), _scores(report))))
+        title = f"Efficiency at {scale_text(SCALE)}"
+        return Section("efficiency", title, tables=found) if found else None
+
+    def facts(self, report: Report) -> dict[str, Any]:
+        """Return score and places of each year, by row."""
+        return {
+            "esr": {
+                str(ranking.challenge.year): {
+                    row: {"log_score": log, "places": list(ranking.places[row])}
+                    for row, log in ranking.scores.items()
+                }
+                for ranking in rankings(report)
+            }
+        }
+
+
+def rankings(report: Report) -> Iterator[Ranking]:
+    """Yield the ranking of each year whose baseline was run."""
+    found = {each.row: each for each in candidates(report)}
+    for challenge in CHALLENGES:
+        base = found.get(challenge.row)
+        if base is not None:
+            calls = {row: log_scores(challenge, own, base) for row, own in found.items()}
+            medians = {
+                row: replace(own, seconds=(spread(own.seconds).median,))
+                for row, own in found.items()
+            }
+            scores = {row: log_scores(challenge, m, base).item() for row, m in medians.items()}
+            yield Ranking(challenge, scores, places(calls))
+
+
+def _why(report: Report, row: str) -> str:
+    """Say why a row has no score or cost at the scale."""
+    missing = report.at(row, INPUT, SCALE).missing
+    return missing or report.costs.latency.missing.get((row, SCALE), "")
+
+
+def _number(
+    report: Report, name: str, unit: float, digits: int, row: str, scale: float = SCALE
+) -> Entry:
+    value = report.at(row, INPUT, scale).metric(name)
+    if value is None:
+        # Where the cell itself has numbers, it is activations that are not known.
+        return Entry(why=_why(report, row) or "it depends on the experts that layers choose")
+    return Entry(decimals(value / unit, digits), value=value)
+
+
+def _weights(report: Report, row: str) -> Entry:
+    timed = report.costs.latency.rows.get((row, SCALE))
+    if timed is None:
+        return Entry(why=_why(report, row))
+    return Entry("random" if timed["checkpoint"].startswith("shapes-") else "trained")
+
+
+def _time(report: Report, row: str) -> Entry:
+    found = report.costs.latency.at(row, SCALE)
+    if found is None:
+        return Entry(why=_why(report, row))
+    around = f" [{quartiles(found)}]" if quartiles(found) else ""
+    return Entry(f"{milliseconds(found.median)}{around}", value=found.median)
+
+
+def _first(report: Report, row: str) -> Entry:
+    timed = report.costs.latency.rows.get((row, SCALE))
+    first = timed.get("first") if timed else None
+    return Entry(milliseconds(first), value=first) if first else Entry(why=_why(report, row))
+
+
+def _memory(report: Report, row: str) -> Entry:
+    found = report.costs.memory.at(row, SCALE)
+    if found is None:
+        return Entry(why=report.costs.memory.missing.get((row, SCALE), ""))
+    return Entry(mebibytes(found.median), value=found.median)
+
+
+def _costs(report: Report) -> Table | None:
+    size = "\N{MULTIPLICATION SIGN}".join(map(str, ACTIVATIONS_AT))
+    setting = report.costs.latency.setting
+    timed = f"{setting.size} input" if setting else "not measured"
+
+    def column(group: str, head: str, entry: Callable[[str], Entry], best: bool = True) -> Column:
+        return Column(group, head, entry, min if best else None, SCALE)
+
+    number = partial(partial, _number, report)
+    calls = sorted({len(row["values"]) for row in report.costs.latency.rows.values()})
+    notes = [
+        "MACs (printed as FLOPs by the challenges): convolutions and linear layers of the whole "
+        "network, every query through its MLP; fvcore, which the challenges use, adds four for "
+        "each pixel that is interpolated, 0.1 % of RLFN and EFDN. Kernels that IGConv makes once "
+        "for a scale are left out.",
+        "Activations: values that 2D convolutions put out, as the challenges count them. Linear "
+        "layers that answer queries are not in them, nor IGConv's upsampler: those networks have "
+        "many more values than is counted.",
+        f"Latency: median of {' or '.join(map(str, calls))} warm calls, in brackets the quartiles. "
+        "First call: of the network in this process, before it is warm; the challenges' script, "
+        "which does not warm up, has it in its mean.",
+        report.costs.latency.turns((SCALE,)),
+        report.costs.latency.load(),
+        "Weights: a plain network with random ones costs the same; which experts a mixture with "
+        "random ones chooses means nothing.",
+    ]
+    return table(
+        report,
+        "costs",
+        f"Costs at {scale_text(SCALE)}",
+        words.setting_of_costs(report, report.costs.latency),
+        [
+            column("network", "weights", partial(_weights, report), best=False),
+            column("network", "parameters (K)", number("parameters", 1e3, 1)),
+            column(f"{size} input", "GMACs", number("macs", 1e9, 2)),
+            column(f"{size} input", "activations (M)", number("activations", 1e6, 2)),
+            column(timed, "latency (ms)", partial(_time, report)),
+            column(timed, "first call (ms)", partial(_first, report)),
+            column(timed, "peak memory (MiB)", partial(_memory, report)),
+        ],
+        [note for note in notes if note],
+        report.experiment.groups,
+    )
+
+
+def _scores(report: Report) -> Table | None:
+    columns = []
+    for ranking in rankings(report):
+
+        def score(row: str, scores: Mapping[str, float] = ranking.scores) -> Entry:
+            if row not in scores:
+                return Entry(why=_why(report, row))
+            return Entry(score_text(scores[row]), value=scores[row])
+
+        def place(row: str, found: Mapping[str, tuple[int, int]] = ranking.places) -> Entry:
+            first, last = found.get(row, (0, 0))
+            text = str(first) if first == last else f"{first}{EN_DASH}{last}"
+            return Entry(text if first else "")
+
+        group = f"{ranking.challenge.year}, {report.label(ranking.challenge.row)}"
+        columns += [
+            Column(group, "score", score, min, SCALE),
+            Column(group, "places", place),
+        ]
+    if not columns:
+        return None
+    notes = [
+        f"{c.year}: {c.runtime:g} exp(2 runtime / baseline) + {c.macs:g} exp(2 MACs / baseline) + "
+        f"{c.parameters:g} exp(2 parameters / baseline), baseline {report.label(c.row)} "
+        f"({c.source})."
+        for c in CHALLENGES
+    ]
+    devices = " and ".join(dict.fromkeys(c.device for c in CHALLENGES))
+    notes += [
+        f"All runtimes are of this machine, those of the baselines too; the challenges measure on "
+        f"{devices}, so these scores are not theirs.",
+        "Places: what a Mann-Whitney test over the calls' scores (two-sided, Holm's correction for "
+        f"all pairs, {LEVEL:.0%}) does not rule out. It takes calls for independent.",
+        "The challenges leave out networks below 26.90 dB on DIV2K and LSDIR's validation images; "
+        "here no image is scored.",
+    ]
+    caption = words.setting_of_costs(report, report.costs.latency)
+    title = "Scores of the NTIRE challenges (less is better)"
+    return table(report, "scores", title, caption, columns, notes, report.experiment.groups)
+
+
+@dataclass(frozen=True)
+class PerMegapixel(SectionMaker):
+    """Tables and a figure of what a megapixel of the SR image costs at every scale."""
+
+    macs: ClassVar[bool] = True
+    costs: ClassVar[bool] = True
+    untrained: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
+
+    def make(self, report: Report, folder: Path | None) -> Section | None:
+        tables = tuple(filter(None, (_macs_table(report), _time_table(report))))
+        if not tables:
+            return None
+        figures = () if folder is None else tuple(filter(None, (_draw(report, folder),)))
+        return Section("megapixel", "Cost per output megapixel", "", tables, figures)
+
+
+def _macs_per_megapixel(report: Report, row: str, scale: float) -> float | None:
+    macs = report.at(row, INPUT, scale).metric("macs")
+    return None if macs is None else macs / (math.prod(ACTIVATIONS_AT) * scale**2) * 1e6
+
+
+def _seconds_per_megapixel(report: Report, row: str, scale: float) -> float | None:
+    median, setting = report.costs.latency.median(row, scale), report.costs.latency.setting
+    if median is None or setting is None:
+        return None
+    return median / (math.prod(setting.lr_size) * scale**2) * 1e6
+
+
+def _macs_table(report: Report) -> Table | None:
+    def entry(row: str, scale: float) -> Entry:
+        value = _macs_per_megapixel(report, row, scale)
+        if value is None:
+            return Entry(why=report.at(row, INPUT, scale).missing)
+        return Entry(decimals(value / 1e9), value=value)
+
+    note = "MACs of the whole network for the 256x256 input, over the pixels of the SR image."
+    title = "GMACs per output megapixel"
+    caption = words.caption(report, INPUT)
+    columns = by_scale(report.scales, entry, min)
+    return table(
+        report, "megapixel-macs", title, caption, columns, [note], report.experiment.groups
+    )
+
+
+def _time_table(report: Report) -> Table | None:
+    def entry(row: str, scale: float) -> Entry:
+        value = _seconds_per_megapixel(report, row, scale)
+        if value is None:
+            return Entry(why=report.costs.latency.missing[row, scale])
+        return Entry(milliseconds(value), value=value)
+
+    measured = report.costs.latency
+    notes = ["Median latency over the pixels of the SR image.", measured.turns(report.scales)]
+    title = "Latency per output megapixel (ms)"
+    caption = words.setting_of_costs(report, measured)
+    columns = by_scale(report.scales, entry, min)
+    shown = [note for note in notes if note]
+    return table(
+        report, "megapixel-latency", title, caption, columns, shown, report.experiment.groups
+    )
+
+
+_PANELS: tuple[tuple[str, Callable[[Report, str, float], float | None], float], ...] = (
+    ("GMACs per output megapixel", _macs_per_megapixel, 1e9),
+    ("ms per output megapixel", _seconds_per_megapixel, 1e-3),
+)
+
+
+def _distinct(looks: Mapping[str, Look]) -> dict[str, Look]:
+    """Give another marker to rows that look like an earlier one, as systems of no family do."""
+    found: dict[str, Look] = {}
+    for row, look in looks.items():
+        markers = (look.marker, *(marker for marker in "svDP^Xp*h" if marker != look.marker))
+        free = (each for m in markers if (each := Look(look.color, m)) not in found.values())
+        found[row] = next(free, look)
+    return found
+
+
+def _draw(report: Report, folder: Path) -> Figure | None:
+    lines = [
+        {"method": row, "label": report.label(row), "panel": title, "x": scale, "y": value / unit}
+        for title, cost, unit in _PANELS
+        for row in report.experiment.rows
+        for scale in report.scales
+        if (value := cost(report, row, scale)) is not None
+    ]
+    if not lines:
+        return None
+    found = pd.DataFrame(lines)
+    seen = _distinct(charts.looks(report))
+    figure = charts.canvas(PAGE_WIDTH, 3.1, report, INPUT)
+    panels: Sequence[Any] = figure.subplots(1, len(_PANELS), sharex=True)
+    for panel, (title, _, _) in zip(panels, _PANELS, strict=True):
+        for row, own in found[found["panel"] == title].groupby("method", sort=False):
+            look = seen[str(row)]
+            panel.plot(own["x"], own["y"], look.marker, ls="-", color=look.color)
+        panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter(EngFormatter(sep=""))
+        panel.yaxis.set_minor_locator(NullLocator())
+        panel.set_title(title)
+        panel.set_xlabel("scale factor")
+        charts.scale_axis(panel, report)
+    handles = [
+        panels[0].plot([], [], seen[row].marker, ls="-", color=seen[row].color)[0]
+        for row in dict.fromkeys(found["method"])
+    ]
+    labels = list(dict.fromkeys(found["label"]))
+    figure.legend(handles, labels, loc="outside right center", labelspacing=0.35)
+    setting = report.costs.latency.setting
+    where = f" Latency: median of warm calls on {setting.in_words()}." if setting else ""
+    drawn = "What a megapixel of the SR image costs." + where
+    caption = charts.caption(report, INPUT, drawn)
+    title = "Cost per output megapixel over scale"
+    return charts.save(figure, folder, "cost_per_megapixel", title, caption, found)
