@@ -19,7 +19,7 @@ INTERRUPTED = 130
 # Modules of `harness.commands`, and their commands, in the order of `harness --help`.
 _COMMANDS = (
     *("run", "report", "check", "train", "evaluate", "versus", "flops", "bench", "upscale", "cmsr"),
-    *("methods", "data", "doctor", "import_checkpoint", "export_checkpoint", "ship"),
+    *("methods", "data", "status", "doctor", "import_checkpoint", "export_checkpoint", "ship"),
 )
 _MEMORY_REMEDY = (
     "Lower --memory, or `evaluation: memory_mib` or `training: batch` in the profile, cut the "

@@ -625,3 +625,17 @@ def test_random_damage_is_a_clear_error_or_harmless(kind, tmp_path):
             list(unpack.extract(path, {HR: target}))
         assert all(p == path or p.name.startswith("out-") for p in tmp_path.iterdir())
         assert all(p.is_file() and not p.is_symlink() for p in target.iterdir())
+
+
+def test_what_a_process_left_that_was_killed_at_the_end_is_cleared(fetch, root, tar):
+    assert fetch()[0] == 0
+    there = images(root)
+    part, staging = root / ".harness-data/benchmark.tar.part", root / f"{HR[:-2]}.HR.unpacking"
+    part.write_bytes(tar.read_bytes())
+    staging.mkdir()
+    assert fetch()[0] == 0
+    assert (part.exists(), staging.exists()) == (False, False)
+    part.write_bytes(tar.read_bytes()[:-1])  # a download that was cut, maybe of another set
+    assert fetch()[0] == 0
+    assert part.exists()
+    assert images(root) == there

@@ -24,6 +24,7 @@ from harness.common.errors import HarnessError
 from harness.common.progress import say
 from harness.common.stopping import stoppable
 
+_NO_FLOCK = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 POLL = 0.2
 # Seconds after which a line says what is waited for; most locks are held for a moment only.
 QUIET = 1.0
@@ -75,7 +76,7 @@ def _has_flock(folder: Path) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            return error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+            return error.errno not in _NO_FLOCK
     return True
 
 
@@ -107,6 +108,18 @@ def _wait(lock: BaseFileLock, path: Path, doing: str) -> None:
 def _stays(lock: BaseFileLock) -> bool:
     """Tell whether a lock stays when its machine dies."""
     return isinstance(lock, SoftFileLock)
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a process holds a lock; without flock, whether the lock's file is there."""
+    try:
+        with path.open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        return error.errno in _NO_FLOCK
+    return False
 
 
 def holder(path: Path) -> str:

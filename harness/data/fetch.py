@@ -44,12 +44,15 @@ def fetch(
         UsageError: unknown name or mirror.
         HarnessError: no network, wrong hash, bad archive, other images in the way, full disk.
     """
-    if not _missing(names, root):
+    if not _missing(names, root) and not _left(names, root):
         return []
     check_writable(root / CACHE)
     try:
         with held(root / CACHE / "lock", f"fetching into {root}"):
             missing = _missing(names, root)  # less, if another process fetched meanwhile
+            if not missing:
+                for path in _left(names, root):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
             for archive in sets.archives():
                 targets = {n: images for n, images in missing.items() if n in archive.folders}
                 if targets:
@@ -81,6 +84,30 @@ def _missing(names: Sequence[str], root: Path) -> dict[str, int]:
             if len(there) < layout.expected:
                 missing[target] = layout.expected
     return missing
+
+
+def _left(names: Sequence[str], root: Path) -> list[Path]:
+    """Find what a process that was killed after it had put images in place did not remove."""
+    left = []
+    for archive in sets.archives():
+        layouts = [SPECS[name].layout for name in names]
+        folders = [f for layout in layouts if layout for f in layout.published]
+        own = [folder for folder in folders if folder in archive.folders]
+        part = root / CACHE / f"{archive.file}.part"
+        # A download that was cut is kept: it may be another set's.
+        if own and part.is_file() and part.stat().st_size == archive.size:
+            left.append(part)
+        left += [staging for folder in own if (staging := _staging(root / folder)).exists()]
+    return left
+
+
+def _staging(folder: Path) -> Path:
+    """Return where a folder's images are unpacked: hidden, and beside it, so that renaming works.
+
+    Links may lead to other disks.
+    """
+    place = Path(os.path.realpath(folder))
+    return place.with_name(f".{place.name}.unpacking")
 
 
 def _fetch_archive(
@@ -154,10 +181,8 @@ def locate(archive: Archive, mirror: str | None) -> str | Path:
 
 def _unpack(path: Path, archive: Archive, targets: Mapping[str, int], root: Path) -> None:
     """Put the images of an archive into their folders: all of them, or none."""
-    # Links may lead to other disks.
     folders = {name: Path(os.path.realpath(root / name)) for name in targets}
-    # Hidden, and beside its place: renaming works there.
-    staging = {name: f.with_name(f".{f.name}.unpacking") for name, f in folders.items()}
+    staging = {name: _staging(folder) for name, folder in folders.items()}
     new = {above for folder in staging.values() for above in folder.parents if not above.exists()}
     sources = {inside: staging[name] for name in targets for inside in archive.folders[name]}
     try:

@@ -288,13 +288,17 @@ class CellFile:
             with replacing(self.path) as temporary:
                 temporary.write_bytes(b"".join(line + b"\n" for line in last.values()))
 
+    @property
+    def lock(self) -> Path:
+        """File of the lock that its writer holds."""
+        return self.path.with_name(f"{self.path.name}.lock")
+
     @contextmanager
     def claimed(self, wait: bool = False) -> Iterator[bool]:
         """Hold the cell for writing; yields False when another process has it."""
-        lock = self.path.with_name(f"{self.path.name}.lock")
         with ExitStack() as stack:
             try:
-                stack.enter_context(held(lock, f"measuring {self.path}", wait))
+                stack.enter_context(held(self.lock, f"measuring {self.path}", wait))
             except BusyError:
                 yield False
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,18 @@ class Log:
                 f"Cannot write {self.path}: {error.strerror or error}",
                 "Free some space; the same command goes on from the last checkpoint.",
             ) from error
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Read the lines of a log, which stays as it is; none of a missing one, no damaged ones."""
+    text = path.read_bytes() if path.exists() else b""
+    found = []
+    for line in text.splitlines():
+        with suppress(ValueError):
+            values: dict[str, Any] = checksums.parse(line)
+            if isinstance(values.get("step"), int):
+                found.append(values)
+    return found
 
 
 def _sorted_out(lines: list[bytes], step: int, run: str) -> tuple[list[bytes], list[bytes]]:

@@ -1,0 +1,97 @@
+"""`harness status`: what runs, has stopped, waits and is done in a folder of results."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.commands.options import Setup, echo, json_option, show, table, with_setup
+
+if TYPE_CHECKING:
+    from harness.runs.status import ExperimentState, TrainingState
+
+
+@click.command(epilog="Example: watch -n 30 harness status --profile bsds")
+@with_setup("profile", "results")
+@click.option(
+    "--tensorboard",
+    "logs",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Also write all training curves for TensorBoard, a folder for each run; "
+    "needs: pip install 'moeisr-harness[tensorboard]'.",
+)
+@json_option
+def status(setup: Setup, logs: Path | None, as_json: bool) -> None:
+    """Show what runs, has stopped, waits and is done; changes nothing.
+
+    Trainings of the profile with step, steps per second, loss and time left, and the cells of each
+    experiment. What has stopped goes on with the command that began it. Curves of all trainings
+    are in `harness report index` too.
+    """
+    from harness.runs import status as state
+
+    results, profile = setup.places.results, setup.profile.name
+    trainings = state.trainings(results, profile)
+    experiments = state.experiments(results, profile)
+    if logs is not None:
+        echo(f"{state.write_tensorboard(trainings, logs)} runs written to {logs}", err=True)
+    content = {
+        "trainings": [
+            {**asdict(t), "folder": str(t.folder), "seconds_left": t.seconds_left}
+            for t in trainings
+        ],
+        "experiments": [asdict(each) for each in experiments],
+    }
+    parts = [_trainings(trainings), _experiments(experiments)]
+    nothing = f"Nothing was trained or measured under the profile {profile} in {results}."
+    show(content, "\n\n".join(filter(None, parts)) or nothing, as_json)
+
+
+def _trainings(found: list[TrainingState]) -> str:
+    rows = [
+        {
+            "training": t.method,
+            "seed": str(t.seed),
+            "": t.state,
+            "steps": f"{t.step:,} of {'?' if t.total is None else f'{t.total:,}'}",
+            "it/s": _number(t.speed, 1),
+            "L1": _number(t.l1, 4),
+            "validation": "" if t.validation is None else f"{t.validation:.2f} dB",
+            "left": _left(t.seconds_left),
+        }
+        for t in found
+    ]
+    notes = [f"{t.method}, seed {t.seed}: {t.note}" for t in found if t.note]
+    right = ["left", "right", "left", *["right"] * 5]
+    return "\n".join([table(rows, colalign=right), *notes]) if rows else ""
+
+
+def _experiments(found: list[ExperimentState]) -> str:
+    rows: list[dict[str, Any]] = [
+        {
+            "experiment": e.experiment,
+            "": e.state,
+            "cells": f"{e.measured_cells:,} of {e.cells:,}",
+            "images": f"{e.measured_images:,} of {e.images:,}",
+        }
+        for e in found
+    ]
+    notes = [f"{e.experiment}: {e.note}" for e in found if e.note]
+    return (
+        "\n".join([table(rows, colalign=["left", "left", "right", "right"]), *notes])
+        if rows
+        else ""
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
