@@ -69,8 +69,10 @@ class State:
         """
         load_strictly(self.measured, content["state_dict"], source)
         try:
+            # A finished run may lack the weights that only training needs.
+            done = content["state_dict"] if content.get("finished") else None
             if self.average is not None:
-                load_strictly(self.model, content["unaveraged"], source)
+                load_strictly(self.model, content.get("unaveraged", done), source)
             restore_optimizer(self.optimizer, content["optimizer"])
             self.step, self.seconds = content["step"], content["seconds"]
             averages = content["optimizer"]["state"].values()
