@@ -30,17 +30,17 @@ from baselines import parse
 from baselines.geometry import make_coord
 from benchmarks.pillow_samples import augment
 from harness import profiles
-from harness.checkpoints import load_model
-from harness.common.errors import UsageError
+from harness.checkpoints import load_model, reference
+from harness.common.errors import HarnessError, UsageError
 from harness.data.degrade import pil_resize
 from harness.data.sets import Dataset, find
 from harness.data.sets.base import memory_item
-from harness.profiles import Training
+from harness.profiles import Profile, Training
 from harness.profiles.recipe import LARGEST_SEED, make_recipe
 from harness.training.loop import _step_seed
 from harness.training.losses import losses
 from harness.training.patches import Batch, PatchSource
-from harness.training.step import learning_rate, new_state
+from harness.training.step import learning_rate, new_state, optimise
 from moeisr.losses import moeisr_loss
 
 STEPS = 4 * 4 // 4 * 3
@@ -619,3 +619,48 @@ def test_a_foreign_file_in_the_place_of_a_checkpoint_is_refused(trained, tmp_pat
     assert status == 1
     assert "another recipe" in err
     assert path.read_bytes() == before
+
+
+# Over the encoder of a shipped network
+
+
+def over_shipped(shipped: str) -> Profile:
+    networks = {"encoder": {"edsr": {"blocks": 8, "features": 32}}, "decoder": {"liif": DECODER}}
+    content = {**profile_with(frozen_encoder=shipped), "networks": networks}
+    return Profile.model_validate(content)
+
+
+def shipped(name: str = "edsr-liif") -> str:
+    return f"{name}@{reference.about(name).shipped.weights[:10]}"
+
+
+def test_a_frozen_encoder_is_the_shipped_one_before_and_after_a_step():
+    profile = over_shipped(shipped())
+    recipe = make_recipe(profile, "edsr-moeisr-liif-s", 0, "data")
+    assert recipe.training["frozen_encoder"] == shipped()
+    settings = profile.training.for_method(parse(recipe.method))
+    state = new_state(recipe, settings, torch.device("cpu"))
+    before = {name: value.clone() for name, value in state.model.state_dict().items()}
+    source = PatchSource(images((60, 64)), settings, 0)
+    optimise(state, source.batch(0), settings, 1e-3, 0, losses)
+    theirs = load_model("reference:edsr-liif").state_dict()
+    for name, value in state.model.state_dict().items():
+        if name.startswith("encoder."):
+            assert torch.equal(value, theirs[name])
+    changed = [n for n, v in state.model.state_dict().items() if not torch.equal(v, before[n])]
+    assert changed and not any(name.startswith("encoder.") for name in changed)
+
+
+def test_an_encoder_of_another_version_or_size_is_refused():
+    def begin(profile: Profile, method: str = "edsr-liif") -> None:
+        recipe = make_recipe(profile, method, 0, "data")
+        new_state(recipe, profile.training.for_method(parse(method)), torch.device("cpu"))
+
+    with pytest.raises(UsageError, match=f"comes with this version is {shipped()}"):
+        begin(over_shipped("edsr-liif@0123456789"))
+    with pytest.raises(UsageError, match="edsr-lif"):
+        begin(over_shipped("edsr-lif@0123456789"))
+    with pytest.raises(HarnessError, match="the encoder of edsr-liif"):
+        begin(Profile.model_validate(profile_with(frozen_encoder=shipped())))
+    with pytest.raises(UsageError, match="has no encoder of its own"):
+        begin(over_shipped(shipped()), "edsr-x2")

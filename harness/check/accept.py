@@ -219,6 +219,7 @@ def _keep_networks(
                     content = checkpoints.read(path)
                     # Its groups stay: resuming a finished run reads them.
                     content["optimizer"] = {**content["optimizer"], "state": {}}
+                    content.pop("unaveraged", None)
                     runs[run] = content
                 if checkpoints.weights_hash(runs[run]["state_dict"]) not in cell.checkpoints:
                     raise HarnessError(

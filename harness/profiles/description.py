@@ -131,6 +131,8 @@ def _settings(profile: Profile, images: int, names: Sequence[Method]) -> str:
         text += f", times {s.gamma:g} at {unit}s {'/'.join(map(str, s.milestones))} of {length}"
     if s.ema:
         text += f", running average of the weights (decay {s.ema:g}) measured"
+    if s.frozen_encoder:
+        text += f", over the encoder of the shipped {s.frozen_encoder}, which is not trained"
     text += _balance(s, {name.decoder for name in names if name.head})
     if s.departure:
         text += f", departs from the published training: {s.departure}"

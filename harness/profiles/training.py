@@ -31,7 +31,7 @@ ADAM_BETAS = (0.9, 0.999)
 _INCIDENTAL = {"compile", "in_memory", "checkpoint_every", "validation", "departure"}
 # Settings that recipes of schema 2 began without: they are in a recipe where they say something,
 # so that networks that were trained before keep their place.
-_ADDED = {"iterations", "dense", "scales", "frequency", "betas", "ema"}
+_ADDED = {"iterations", "dense", "scales", "frequency", "betas", "ema", "frozen_encoder"}
 _FOR_ALL = {"dataset", "validation", "compile", "in_memory", "checkpoint_every", "overrides"}
 _FOR_MIXTURES = {"alpha", "beta", "balance_weights", "balance_unit"}
 _FOR_QUERIES = {"queries", "scale_min", "scale_max"}
@@ -61,6 +61,8 @@ class Training(Strict):
         betas: betas of Adam.
         ema: decay per step of a running average of the weights that is measured instead of them; 0
             for none.
+        frozen_encoder: network that comes with the package, `NAME@` and ten digits of its weights'
+            hash: each network takes its encoder, which training leaves as it is; empty for none.
         compile: whether to run the forward pass and the loss through torch.compile, which needs a
             C++ compiler on a CPU, Triton on a GPU.
         in_memory: whether to hold all images on the training device; else they are read when
@@ -93,6 +95,7 @@ class Training(Strict):
     frequency: float = Field(default=0, ge=0)
     betas: tuple[_Decay, _Decay] = ADAM_BETAS
     ema: _Decay = 0
+    frozen_encoder: str = Field(default="", pattern=r"^([\w.-]+@[0-9a-f]{10})?$")
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
     in_memory: bool = True

@@ -5,13 +5,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines import build, parse
 from baselines.base import SRModel
+from harness import checkpoints
+from harness.checkpoints import reference
 from harness.checkpoints.state_dicts import DAMAGE, load_strictly
 from harness.common.errors import HarnessError, UsageError
 from harness.profiles import Training
@@ -21,6 +24,8 @@ from harness.training.dense import DenseBatch
 from harness.training.losses import Objective
 from harness.training.patches import Batch
 from harness.upscale.network import autocast
+
+_ENCODER = "encoder."
 
 
 @dataclass
@@ -64,8 +69,10 @@ class State:
         """
         load_strictly(self.measured, content["state_dict"], source)
         try:
+            # A finished run may lack the weights that only training needs.
+            done = content["state_dict"] if content.get("finished") else None
             if self.average is not None:
-                load_strictly(self.model, content["unaveraged"], source)
+                load_strictly(self.model, content.get("unaveraged", done), source)
             restore_optimizer(self.optimizer, content["optimizer"])
             self.step, self.seconds = content["step"], content["seconds"]
             averages = content["optimizer"]["state"].values()
@@ -110,6 +117,8 @@ def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State
     check_patch(recipe.method, settings.patch, model.window)
     _check_scales(recipe.method, settings, model)
     weights = _balance_weights(recipe, model)
+    if settings.frozen_encoder:
+        _take_encoder(recipe.method, model, settings.frozen_encoder)
     model.to(device).train()
     average = Average(model, settings.ema) if settings.ema else None
     return State(model, make_optimizer(model, settings), weights, average)
@@ -117,7 +126,32 @@ def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State
 
 def make_optimizer(model: SRModel, settings: Training) -> torch.optim.Adam:
     """Make a fused Adam: one pass over all parameters instead of many small operations for each."""
-    return torch.optim.Adam(model.parameters(), lr=settings.lr, betas=settings.betas, fused=True)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.Adam(trained, lr=settings.lr, betas=settings.betas, fused=True)
+
+
+def _take_encoder(method: str, model: SRModel, shipped: str) -> None:
+    """Give a network the encoder of a shipped one (`NAME@HASH`), which is not trained.
+
+    Raises:
+        UsageError: no such network is shipped, or another version of it.
+        HarnessError: its encoder does not fit.
+    """
+    name, pinned = shipped.split("@")
+    about = reference.about(name)
+    if not about.shipped.weights.startswith(pinned):
+        raise UsageError(
+            f"The profile's `frozen_encoder` is {shipped}; the {name} that comes with this version "
+            f"is {name}@{about.shipped.weights[:10]}.",
+            "Change it in the profile: networks are then trained anew.",
+        )
+    state = checkpoints.read(Path(f"{reference.PREFIX}{name}"))["state_dict"]
+    own = {key.removeprefix(_ENCODER): v for key, v in state.items() if key.startswith(_ENCODER)}
+    encoder = getattr(model, "encoder", None)
+    if not isinstance(encoder, nn.Module):
+        raise UsageError(f"{method} has no encoder of its own to take that of {shipped}.")
+    load_strictly(encoder, own, f"the encoder of {shipped}")
+    encoder.requires_grad_(False)
 
 
 def restore_optimizer(optimizer: torch.optim.Adam, stored: dict[str, Any]) -> None:
