@@ -108,6 +108,8 @@ def _start(command: tuple[str, ...]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 1 if code else 0)
+    except KeyboardInterrupt:  # before the command has begun
+        os._exit(130)
     finally:
         os._exit(99)
 
