@@ -265,7 +265,7 @@ def test_other_settings_are_told_plainly(accepted):
     status, out, _ = accepted("check")
     assert status == 1
     assert "training.epochs: 25 was accepted, 30 stored" in out
-    assert "networks.encoder.edsr.features: 16 was accepted, nothing stored" in out
+    assert "networks.encoder.edsr.features: 32 was accepted, nothing stored" in out
     assert "training.epochs: stored results have 30, the profile now 25" in out
     assert "other settings: table1" in out
 
