@@ -21,7 +21,7 @@ from torch import nn
 from baselines import build, registry
 from baselines.composition import MLPHead
 from baselines.decoders.liif import LIIFDecoder
-from baselines.encoders import EDSR
+from baselines.encoders.edsr import EDSR
 from baselines.fast import counting
 from baselines.geometry import latent_queries, make_cell, make_coord
 from baselines.mlp import MLP

@@ -95,3 +95,6 @@ def offset(rel: Tensor, side: Tensor) -> Tensor:
     """Feed an offset along one axis as it is."""
     del side
     return rel.unsqueeze(-1)
+
+
+DECODERS = {"liif": LIIFDecoder}

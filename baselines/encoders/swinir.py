@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor, nn
 
-from baselines.base import Encoder, Range
+from baselines.base import Encoder, EncoderSpec, Range
 from baselines.encoders.colours import DIV2K_MEAN
 from baselines.encoders.edsr import conv3x3, tail_of, upsample
 from baselines.fast.banding import in_bands, spans
@@ -395,3 +395,6 @@ class SwinIR(WindowTransformer):
             return out
         h, w = lr.shape[-2:]
         return (out + self.mean)[..., : h * self.scale, : w * self.scale]
+
+
+ENCODERS = (EncoderSpec("swinir", SwinIR, "SwinIR"),)

@@ -11,7 +11,7 @@ where).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.base import Encoder, Range
+from baselines.base import Encoder, EncoderSpec, Range
 from baselines.encoders.colours import Colours
 from baselines.encoders.edsr import conv3x3
 from baselines.macs import MacCount
@@ -397,9 +397,11 @@ class SeemoRe(Encoder):
         return max(size[0], least), max(size[1], least)
 
 
-# By the word in method names; the sizes of the paper's Sec. 4 and of the authors' configurations.
-SIZES: dict[str, Callable[..., SeemoRe]] = {
-    "seemore-t": partial(SeemoRe, groups=6, channels=36),
-    "seemore-b": partial(SeemoRe, groups=8, channels=48),
-    "seemore-l": partial(SeemoRe, groups=16, channels=48, recursion=1, shuffle=False),
-}
+# The sizes of the paper's Sec. 4 and of the authors' configurations.
+_B = partial(SeemoRe, groups=8, channels=48)
+_L = partial(SeemoRe, groups=16, channels=48, recursion=1, shuffle=False)
+SYSTEMS = (
+    EncoderSpec("seemore-t", partial(SeemoRe, groups=6, channels=36), "SeemoRe-T"),
+    EncoderSpec("seemore-b", _B, "SeemoRe-B"),
+    EncoderSpec("seemore-l", _L, "SeemoRe-L"),
+)

@@ -266,3 +266,6 @@ def _start_sampling(network: KernelNetwork) -> None:
         for first in range(2, COORDINATES, 2):
             last.weight[first : first + 2] = last.weight[:2]
         last.weight[COORDINATES:] = 0
+
+
+UPSAMPLERS = {"igconv": IGConv, "igconv-plus": IGConvPlus}

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from baselines.base import SRModel
 from baselines.names import SAME
-from baselines.registry import parse
-from baselines.systems.seemore import SIZES
+from baselines.registry import SYSTEMS, parse
 from harness.checkpoints.official import bare, igconv
 from harness.checkpoints.official.constructed import Unneeded, constructed_of
 from harness.checkpoints.official.plans import Options, Plan, Spec, build_in_words, our_defaults
@@ -158,7 +157,7 @@ _BARE = {
     "edsr": ("EDSR project", "EDSR", PLAIN),
     "rdn": ("RDN-pytorch project", "RDN", PLAIN),
     "swinir": ("SwinIR project", "SwinIR", PARAMS),
-    **dict.fromkeys(SIZES, ("SeemoRe project", "SeemoRe", PARAMS)),
+    **dict.fromkeys(SYSTEMS, ("SeemoRe project", "SeemoRe", PARAMS)),
 }
 
 
