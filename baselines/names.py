@@ -64,11 +64,9 @@ def _fitted(words: list[str], beginning: list[str], other: str) -> str | None:
 
 
 class Named(nn.Module):
-    """Module whose state dict has official names.
+    """Module whose state dict has official names: `names` pairs them with those of its parameters.
 
-    Attributes:
-        names: pairs of official names and the names of its parameters, which parts of it may
-            translate further.
+    Parts of it may translate further.
     """
 
     names: Names = SAME
@@ -99,12 +97,7 @@ def _rename(state: dict[str, Any], prefix: str, translate: Callable[[str], str])
 
 
 def officially_named(network: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
-    """Give a state dict of the first format, by names of parameters, its official names.
-
-    Args:
-        network: the network; it may be without values.
-        state: its state dict by the names of `named_parameters`.
-    """
+    """Give a state dict of the first format, by names of parameters, its official names."""
     renamed = dict(state)
     for place, part in reversed(list(network.named_modules())):
         if isinstance(part, Named):

@@ -301,9 +301,8 @@ def _bicubic(method: Method) -> SRModel:
 def register(method: Method) -> Method:
     """Add a method with any kind of network; it is then measured like all others.
 
-    Args:
-        method: method whose `make` returns an `SRModel`; `encoder` is the name under which a
-            profile lists its options (the method's name, if left empty).
+    Its `make` returns an `SRModel`; `encoder` is the name under which a profile lists its options
+    (the method's name, if left empty).
 
     Raises:
         ValueError: the name is taken, or the network does not say what it costs.
@@ -403,13 +402,9 @@ def parse(method: str) -> Method:
 
 
 def unknown(what: str, name: str, available: Iterable[str], listed: str = "") -> str:
-    """Write a sentence about an unknown name: the nearest names, and where to find all.
+    """Write a sentence about an unknown name: the nearest ones, and where to find all.
 
-    Args:
-        what: kind of thing that the name should belong to.
-        name: the unknown name.
-        available: known names. A long list of them is not printed.
-        listed: command that prints a long list.
+    A list of more than 20 names is not printed, if a command lists them.
 
     Example:
         >>> unknown("encoder", "esdr", ["edsr", "rdn"])
