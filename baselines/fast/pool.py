@@ -29,7 +29,7 @@ class Pool:
             self._executor = _single_threaded(threads)
 
     def run(self, work: Callable[[T], object], pieces: Sequence[T]) -> None:
-        """Do all pieces, in any order, without gradients; raise an error when all threads stopped."""
+        """Do all pieces, in any order, without gradients; an error is raised when all are done."""
         if self._executor is None or len(pieces) < 2:
             for piece in pieces:
                 work(piece)

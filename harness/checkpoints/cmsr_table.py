@@ -43,12 +43,7 @@ class StoredLevel(_Strict):
 
 
 class StoredTable(_Strict):
-    """Levels below one target scale.
-
-    Attributes:
-        images: number of images that the bounds were found on; fewer than the dataset's where some
-            are too small.
-    """
+    """Levels below one target scale, found on so many images (some of a set may be too small)."""
 
     scale: float = Field(gt=TRAINED_SCALE)
     images: int = Field(ge=1)
@@ -179,8 +174,7 @@ def check_modulated(subject: Subject) -> None:
 class Cmsr:
     """Tables by which a network is rendered.
 
-    Attributes:
-        foreign: whether they were made for other weights; their bound of the error is then void.
+    Those made for other weights are `foreign`; their bound of the error is then void.
     """
 
     stored: CmsrTables
@@ -234,12 +228,7 @@ def _listed(scales: list[float]) -> str:
 
 
 def cmsr_for(path: Path, subject: Subject, foreign: bool = False) -> Cmsr:
-    """Read the tables of a file for a network.
-
-    Args:
-        path: file of `harness cmsr`.
-        subject: the network.
-        foreign: whether to accept tables that were made for other weights.
+    """Read the tables of `harness cmsr` for a network, or with `foreign` those of other weights.
 
     Raises:
         HarnessError: there are no tables, or they are for other weights.

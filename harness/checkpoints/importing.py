@@ -23,13 +23,7 @@ _RANGES = {"signed": "[-1, 1]", "unit": "[0, 1]"}
 
 
 def describe(loaded: Loaded) -> dict[str, Any]:
-    """Describe a checkpoint as plain values.
-
-    Returns:
-        Layout, project, method ("" for none), network in words, scale (the only one, or None) and
-        scales (None for any), values of input and output, parameters, weights hash, origin, what is
-        assumed, and the official keys that were not needed with the reason.
-    """
+    """Describe a checkpoint as plain values, for people and for JSON."""
     official, meta, model = loaded.official, loaded.meta, loaded.model
     scales = model.scales
     return {
@@ -95,11 +89,8 @@ def check_name(name: str, loaded: Loaded) -> None:
 def save_import(loaded: Loaded, source: Path, target: Path, name: str | None = None) -> None:
     """Write a checkpoint in our format, from which it loads unchanged.
 
-    Args:
-        loaded: network of the source; one of our checkpoints is copied with all that it holds.
-        source: the file it was read from.
-        target: the file to write.
-        name: name in measurements, for a network that is none of the harness's methods.
+    One of our checkpoints is copied with all that it holds. `name` is the name in measurements of a
+    network that is none of the harness's methods.
 
     Raises:
         HarnessError: the file cannot be written.
@@ -115,10 +106,7 @@ def save_import(loaded: Loaded, source: Path, target: Path, name: str | None = N
 
 
 def save_export(loaded: Loaded, target: Path) -> dict[str, Any]:
-    """Write a network in the layout of its official project.
-
-    Returns:
-        Description of the file, as plain values.
+    """Write a network in the layout of its official project, and describe the file as plain values.
 
     Raises:
         HarnessError: no official project has such a network, or the file cannot be written.

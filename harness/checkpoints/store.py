@@ -60,14 +60,7 @@ class _Recipe(_Part):
 
 
 class TrainedOn(_Part):
-    """Training set of a network.
-
-    Attributes:
-        caption: name, number of images and description.
-        images: number of images.
-        complete: whether it has as many images as the published set.
-        fingerprint: fingerprint of the images.
-    """
+    """Training set of a network; `complete` says whether it has all images of the published set."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -87,11 +87,7 @@ def this_machine(device: torch.device) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class CostId:
-    """Identity of a cell of costs.
-
-    Attributes:
-        machine: the machine's `identity`.
-    """
+    """Identity of a cell of costs; `machine` is the machine's `identity`."""
 
     method: str
     seed: int

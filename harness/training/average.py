@@ -16,10 +16,6 @@ class Average:
     As in BasicSR's `model_ema`, it starts at the initial weights: short runs want a small decay
     (after 500 steps at 0.999, 0.61 of the average is still the initial weights).
 
-    Args:
-        model: network in training; its present weights are the first average.
-        decay: share of the old average in each step, in [0, 1).
-
     Attributes:
         model: a network with the averaged weights, in evaluation mode.
     """

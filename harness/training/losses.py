@@ -28,12 +28,7 @@ def losses(
 ) -> dict[str, Tensor]:
     """Compute the loss, and its parts for the log.
 
-    Args:
-        model: for a `Batch`, a network that answers queries or has one scale; for a `DenseBatch`,
-            one that makes whole images at one or several scales.
-        batch: batch of the kind that the model needs.
-        settings: weights of the parts.
-        balance_weights: w_j of the balance loss.
+    The network must suit the kind of the batch. `balance_weights` are w_j of the balance loss.
 
     Returns:
         `loss` to minimise; `l1`, mean absolute error in the units of the batch ([-1, 1], or [0, 1]

@@ -95,11 +95,6 @@ def learning_rate(settings: Training, step: int, per_epoch: int) -> float:
 def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State:
     """Make the state of a run before its first step.
 
-    Args:
-        recipe: recipe of the network.
-        settings: schedule of the method.
-        device: device of the network.
-
     Raises:
         UsageError: settings do not suit the network.
     """
@@ -189,10 +184,10 @@ def optimise(
     noise: int,
     objective: Objective,
 ) -> dict[str, Tensor]:
-    """Train a network for one step.
+    """Train a network for one step; its state is changed but for `step`.
 
     Args:
-        state: its network, optimiser and average are changed; `step` is not.
+        state: network, optimiser and average.
         batch: batch on the network's device.
         settings: precision, and settings of the objective.
         rate: learning rate.

@@ -107,10 +107,7 @@ def rdn_sizes(
 ) -> dict[str, Any]:
     """Find the options of an RDN.
 
-    Args:
-        state: its weights.
-        first: name of the first convolution's weight.
-        block: pattern of its dense layers' weights, with the numbers of block and layer.
+    The pattern of its dense layers' weights has the numbers of block and layer.
     """
     found = [match for key in state if (match := re.fullmatch(block, key))]
     return {
@@ -124,9 +121,7 @@ def rdn_sizes(
 def transformer_sizes(state: State, pixels: int = 1) -> dict[str, Any]:
     """Find the options that SwinIR's and SRFormer's transformers share.
 
-    Args:
-        state: weights.
-        pixels: pixels along a side of what the bias table distinguishes: SRFormer's patches have 2.
+    The bias table distinguishes patches of so many `pixels` along a side; SRFormer's have 2.
     """
     block = re.compile(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.norm1")
     blocks = {(match[1], match[2]) for key in state if (match := block.match(key))}

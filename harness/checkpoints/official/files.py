@@ -132,12 +132,9 @@ def _filled(
 
 @dataclass(frozen=True)
 class Written:
-    """Content of an official file.
+    """Content of an official file, with layout and project as in `Official`.
 
     Attributes:
-        content: object to save.
-        layout: layout, as in `Official`.
-        project: project that the layout belongs to.
         architecture: official name of the network.
         keys: number of entries of the state dict.
         constructed: how many of them were made here, because our network does not need them.
@@ -166,11 +163,8 @@ def write_official(
 ) -> Written:
     """Convert one of our networks to the layout of its official project, with all official keys.
 
-    Args:
-        model: the network.
-        method: method that it was built as.
-        options: options that it was built with.
-        memory: `Official.memory` of an imported network; {} for others.
+    `method` and `options` are those it was built with, `memory` is `Official.memory` of an imported
+    network and empty for others.
 
     Raises:
         HarnessError: no official project has such a network.
