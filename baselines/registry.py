@@ -327,7 +327,7 @@ def register(method: Method) -> Method:
 
 def encoder_names() -> list[str]:
     """List every encoder and system, including those of registered methods."""
-    return list(dict.fromkeys([*ENCODERS, *(m.encoder for m in _names().values() if m.encoder)]))
+    return list(dict.fromkeys([*ENCODERS, *(m.encoder for m in every_method() if m.encoder)]))
 
 
 def unregister(name: str) -> None:
@@ -352,6 +352,11 @@ def _check_costs(name: str, model: SRModel) -> None:
 def methods() -> list[str]:
     """List all method names without suffix; baselines come before variants of their decoder."""
     return list(_names())
+
+
+def every_method() -> list[Method]:
+    """List the methods of `methods`."""
+    return list(_names().values())
 
 
 def ablations(method: Method) -> tuple[Ablation, ...]:

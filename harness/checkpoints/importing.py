@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import yaml
-from torch import nn
 
 from baselines import UnknownMethodError, parse
 from harness import checkpoints
@@ -35,7 +34,7 @@ def describe(loaded: Loaded) -> dict[str, Any]:
         "scale": scales[0] if scales and len(scales) == 1 else None,
         "scales": None if scales is None else list(scales),
         "values": _RANGES[model.input_range],
-        "parameters": _parameters(model),
+        "parameters": model.parameter_count,
         "weights": loaded.weights,
         "origin": meta.get("origin", ""),
         "assumed": official.note if official else "",
@@ -44,10 +43,6 @@ def describe(loaded: Loaded) -> dict[str, Any]:
             for entry in (official.unneeded if official else ())
         ],
     }
-
-
-def _parameters(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
 
 
 def network_of(options: Path) -> Spec:
@@ -131,6 +126,6 @@ def save_export(loaded: Loaded, target: Path) -> dict[str, Any]:
         "network": build_in_words(meta["method"], meta["build"]),
         "keys": written.keys,
         "constructed": written.constructed,
-        "parameters": _parameters(loaded.model),
+        "parameters": loaded.model.parameter_count,
         "weights": loaded.weights,
     }

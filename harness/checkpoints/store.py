@@ -29,7 +29,7 @@ from harness.checkpoints.official import (
 from harness.checkpoints.safetensors_files import SUFFIX, read_safetensors
 from harness.checkpoints.state_dicts import DAMAGE, built_to_fit, shapes_of, weights_hash
 from harness.checkpoints.torch_files import read_torch
-from harness.common.errors import HarnessError, UsageError
+from harness.common.errors import HarnessError, UsageError, first_problem
 from harness.common.files import plain_name, replacing
 from harness.profiles.recipe import LARGEST_SEED, Recipe
 
@@ -224,9 +224,7 @@ def _check_ours(path: Path, content: dict[str, Any]) -> None:
     try:
         _Content.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise _incomplete(path, f"{where}: {first['msg']}") from error
+        raise _incomplete(path, first_problem(error, "the whole")) from error
     except DAMAGE as error:  # of what is compared
         raise _incomplete(path, repr(error)) from error
 

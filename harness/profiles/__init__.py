@@ -16,8 +16,8 @@ import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
-from baselines import Method, build, methods, parse
-from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, unknown
+from baselines import Method, build, parse
+from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, every_method, unknown
 from baselines.shapes import shapes_only
 from harness.common.errors import HarnessError, UsageError
 from harness.data.roles import ROLES
@@ -61,7 +61,7 @@ class Networks(Strict):
             if "scales" in options:
                 raise ValueError(f"upsampler: {name}: a method's name decides its scales")
         first, tried = encoder_names()[0], set()
-        for parts in map(parse, methods()):
+        for parts in every_method():
             # All that answers queries or makes kernels, over the first encoder; every other encoder
             # that is set, once.
             answers = parts.decoder or parts.upsampler

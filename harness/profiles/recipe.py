@@ -39,6 +39,11 @@ class Recipe:
     schema: int = RECIPE_SCHEMA
 
     @property
+    def trained(self) -> Method:
+        """Method that is trained."""
+        return parse(self.method)
+
+    @property
     def fingerprint(self) -> str:
         """Ten hexadecimal digits that change with anything above."""
         text = json.dumps(asdict(self), sort_keys=True)

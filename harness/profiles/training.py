@@ -11,8 +11,8 @@ import yaml
 from pydantic import Field, model_validator
 from pydantic_core import to_jsonable_python
 
-from baselines import Method, methods, parse
-from baselines.registry import DECODERS, unknown
+from baselines import Method
+from baselines.registry import DECODERS, every_method, unknown
 from harness.profiles.sections import Strict
 
 
@@ -117,7 +117,7 @@ class Training(Strict):
     def _overrides_fit(self) -> Training:
         if not self.overrides:
             return self
-        trained = [parse(name) for name in methods() if parse(name).encoder]
+        trained = [method for method in every_method() if method.encoder]
         known = dict.fromkeys(family for parts in trained for family in parts.families)
         for family, changes in self.overrides.items():
             if family not in known:

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines import parse
 from baselines.base import SRModel
 from harness import checkpoints
 from harness.common.allocator import keep_freed_memory
@@ -104,7 +103,7 @@ class Run:
     @property
     def settings(self) -> Training:
         """Schedule of the method."""
-        return self.profile.training.for_method(parse(self.recipe.method))
+        return self.profile.training.for_method(self.recipe.trained)
 
     @property
     def checkpoint(self) -> Path:

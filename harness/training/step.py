@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines import build, parse
+from baselines import build
 from baselines.base import SRModel
 from harness.checkpoints.state_dicts import DAMAGE, load_strictly
 from harness.common.errors import HarnessError, UsageError
@@ -164,7 +164,7 @@ def _listed(scales: Sequence[int]) -> str:
 def _balance_weights(recipe: Recipe, model: SRModel) -> list[float] | None:
     """Return w_j: the profile's, changed by the method's name; None for ones."""
     weights = recipe.training.get("balance_weights")
-    changed = parse(recipe.method).changes.balance
+    changed = recipe.trained.changes.balance
     if not (weights or changed):
         return None
     experts = model.expert_count
