@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from torch import nn
@@ -43,24 +45,17 @@ SAME = Names()
 
 
 def _translated(name: str, pairs: Any) -> str:
-    found = (_fitted(name.split("."), _words(old), new) for old, new in pairs)
-    return next((new for new in found if new is not None), name)
+    for old, new in pairs:
+        if match := _pattern(old).fullmatch(name):
+            *numbers, rest = match.groups()
+            return ".".join(filter(None, [new.format(*numbers), rest]))
+    return name
 
 
-def _words(beginning: str) -> list[str]:
-    return beginning.split(".") if beginning else []
-
-
-def _fitted(words: list[str], beginning: list[str], other: str) -> str | None:
-    if len(words) < len(beginning):
-        return None
-    numbers = []
-    for word, pattern in zip(words, beginning, strict=False):
-        if pattern == "{}" and word.isdecimal():
-            numbers.append(word)
-        elif word != pattern:
-            return None
-    return ".".join([*_words(other.format(*numbers)), *words[len(beginning) :]])
+@cache
+def _pattern(beginning: str) -> re.Pattern[str]:
+    numbered = re.escape(beginning).replace(r"\{\}", r"(\d+)")
+    return re.compile(rf"{numbered}(?:\.(.+))?" if beginning else "(.+)")
 
 
 class Named(nn.Module):

@@ -31,7 +31,7 @@ from harness.commands.options import (
     table,
     with_setup,
 )
-from harness.common.allocator import keep_freed_memory
+from harness.common.device import keep_freed_memory
 from harness.common.errors import UsageError
 from harness.common.progress import bar
 from harness.profiling.machine import in_words, machine, matrix_product_speed

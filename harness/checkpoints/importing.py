@@ -109,23 +109,19 @@ def save_export(loaded: Loaded, target: Path) -> dict[str, Any]:
     meta = loaded.meta
     memory = (meta.get("imported") or {}).get("memory") or {}
     try:
-        written = write_official(loaded.model, meta["method"], meta["build"], memory)
+        content, facts = write_official(loaded.model, meta["method"], meta["build"], memory)
     except DAMAGE as error:
         raise HarnessError(
             f"What the checkpoint says of the file it was imported from is damaged: {error!r:.500}",
             "Import that file again.",
         ) from error
     buffer = io.BytesIO()
-    torch.save(written.content, buffer)
+    torch.save(content, buffer)
     with replacing(target) as temporary:
         temporary.write_bytes(buffer.getbuffer())
     return {
-        "layout": written.layout,
-        "project": written.project,
-        "architecture": written.architecture,
+        **facts,
         "network": build_in_words(meta["method"], meta["build"]),
-        "keys": written.keys,
-        "constructed": written.constructed,
         "parameters": loaded.model.parameter_count,
         "weights": loaded.weights,
     }

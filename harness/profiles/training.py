@@ -57,7 +57,7 @@ class Training(Strict):
             whole images; some methods always do (`Method.dense`, `Method.scales`).
         scales: integer scales from which a dense batch of a multi-scale network draws one; empty:
             the method's own.
-        frequency: weight of the frequency loss in dense training, `baselines.frequency`.
+        frequency: weight of the frequency loss in dense training.
         betas: betas of Adam.
         ema: decay per step of a running average of the weights that is measured instead of them; 0
             for none.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from baselines.base import SRModel
-from harness.common.allocator import keep_freed_memory
+from harness.common.device import keep_freed_memory
 from harness.common.errors import is_shortage
 from harness.profiles import Costs, Profile
 from harness.profiling.timing import alternate

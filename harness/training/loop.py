@@ -20,8 +20,7 @@ from torch import Tensor
 
 from baselines.base import SRModel
 from harness import checkpoints
-from harness.common.allocator import keep_freed_memory
-from harness.common.device import describe
+from harness.common.device import describe, keep_freed_memory
 from harness.common.errors import HarnessError
 from harness.common.locks import held
 from harness.common.progress import bar, say

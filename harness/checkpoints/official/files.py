@@ -130,24 +130,6 @@ def _filled(
     return network, memory, unneeded
 
 
-@dataclass(frozen=True)
-class Written:
-    """Content of an official file, with layout and project as in `Official`.
-
-    Attributes:
-        architecture: official name of the network.
-        keys: number of entries of the state dict.
-        constructed: how many of them were made here, because our network does not need them.
-    """
-
-    content: dict[str, Any]
-    layout: str
-    project: str
-    architecture: str
-    keys: int
-    constructed: int
-
-
 # Projects whose files are bare state dicts of networks on [0, 1], by our encoder: project, name of
 # the network, layout.
 _BARE = {
@@ -156,6 +138,12 @@ _BARE = {
     "swinir": ("SwinIR project", "SwinIR", PARAMS),
     **dict.fromkeys(SYSTEMS, ("SeemoRe project", "SeemoRe", PARAMS)),
 }
+
+
+Written = tuple[dict[str, Any], dict[str, Any]]
+"""Object to save, and its description: layout and project as in `Official`, architecture (official
+name of the network), keys (number of entries of the state dict) and constructed (how many of them
+were made here, because our network does not need them)."""
 
 
 def write_official(
@@ -245,4 +233,5 @@ def _written(
 ) -> Written:
     """Describe an official file; `named` has its project and the network's name there."""
     made = len(state) - len(model.state_dict())
-    return Written(content, layout, *named, len(state), made)
+    facts = {"layout": layout, "project": named[0], "architecture": named[1]}
+    return content, {**facts, "keys": len(state), "constructed": made}
