@@ -287,7 +287,7 @@ class Head(nn.Module, ABC):
     def at_scale(self, decoder: Decoder, pairs: float) -> Head:
         """Prepare for one scale, in evaluation mode; the head itself where it is the same for all.
 
-        Each latent code answers so many `pairs`: (query, code) pairs of an image by its codes.
+        `pairs` is the number of queries that each latent code answers.
         """
         del decoder, pairs
         return self

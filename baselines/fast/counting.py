@@ -57,7 +57,10 @@ def expert_pairs(
     choice: Tensor | None = None,
     shares: Sequence[float] | None = None,
 ) -> list[float]:
-    """Pairs that each expert serves, by the (h, w) choice of each LR pixel seen, or by shares."""
+    """Pairs that each expert serves.
+
+    Either the (h, w) `choice` of each LR pixel of `seen` is counted, or `shares` of the experts.
+    """
     experts = len(model.head.expert_macs())
     if choice is None:
         total = hr_size[0] * hr_size[1] * (4 if model.ensemble else 1)

@@ -60,7 +60,7 @@ def method_name(method: str, options: Options) -> str:
 
 
 def beyond_weights(options: Options) -> dict[str, Any]:
-    """Select the options for `baselines.build` that change results and show in no weights."""
+    """Select the options for `baselines.build` that change results and do not show in weights."""
     defaults = {
         "values": "signed",
         "shifted": False,
