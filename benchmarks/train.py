@@ -23,9 +23,9 @@ from harness.common.device import keep_freed_memory
 from harness.common.errors import UsageError
 from harness.common.progress import bar
 from harness.data.sets import Dataset
+from harness.measure.machine import in_words, machine, matrix_product_speed
+from harness.measure.timing import Times, alternate
 from harness.profiles import Profile, Training
-from harness.profiling.machine import in_words, machine, matrix_product_speed
-from harness.profiling.timing import Times, alternate
 from harness.training.losses import compiled, losses, total_loss
 from harness.training.patches import Batch, PatchSource
 from harness.training.step import State, make_optimizer, optimise

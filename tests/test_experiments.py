@@ -18,11 +18,11 @@ from tiny import PROFILE, VALID_SIZES, Harness, write_data, write_profile
 
 from baselines import parse
 from harness.common.errors import HarnessError
+from harness.data.published import label, printed_of
 from harness.data.sets import SPECS
 from harness.data.sets.sizes import FIXED_SIZES, published_sizes
 from harness.experiments import EXPERIMENTS, method_at, methods_of
 from harness.measure.statistics import paired_difference
-from harness.published import label, printed_of
 from harness.report.claims import Claim
 from harness.report.paper import others, paper_system
 
@@ -46,7 +46,7 @@ def test_an_experiment_is_consistent(experiment):
 def test_every_published_value_of_a_table_has_its_place(experiment):
     """Read from the paper's file here, found by the rows there: ours, and the paper's others."""
     file, table = experiment.published[0]
-    rows = csv.DictReader((files("harness.published") / file).open(encoding="utf-8"))
+    rows = csv.DictReader((files("harness.data.published") / file).open(encoding="utf-8"))
     expected = {
         (
             r["dataset"],

@@ -30,7 +30,7 @@ from baselines.systems.fixed import FixedScaleSR
 from baselines.systems.implicit import ImplicitSR
 from baselines.windows import Grid
 from harness import flops
-from harness.published import published
+from harness.data.published import published
 from harness.upscale.network import upscale
 
 COUNTED = {"conv", "linear", "addmm", "matmul", "bmm"}

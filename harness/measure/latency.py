@@ -12,8 +12,8 @@ from torch import Tensor
 from baselines.base import SRModel
 from harness.common.device import keep_freed_memory
 from harness.common.errors import is_shortage
+from harness.measure.timing import alternate
 from harness.profiles import Costs, Profile
-from harness.profiling.timing import alternate
 from harness.upscale.network import upscale
 
 

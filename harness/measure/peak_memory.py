@@ -26,7 +26,7 @@ from harness.common.device import PeakMemory, resident, resolve, synchronise
 from harness.common.errors import is_shortage
 from harness.data.degrade import unit
 from harness.data.images import read_rgb
-from harness.profiling.cost_rows import OWN_MEMORY
+from harness.measure.cost_rows import OWN_MEMORY
 from harness.upscale.network import upscale
 
 _FORKING = multiprocessing.get_context("forkserver")
