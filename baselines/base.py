@@ -7,7 +7,7 @@ it can do, how it is trained, what its SR image is, which experts it chooses and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -125,6 +125,24 @@ class Encoder(Named):
         """Count the MACs with the cheapest expert in every layer; None without experts."""
         del lr_size
         return None
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """Encoder or system under a name.
+
+    Attributes:
+        name: word in method names.
+        make: makes it; its keyword arguments are the options of its networks, with `scale` for its
+            own upsampler.
+        label: name in the papers' tables.
+        implicit: whether decoders may use it. The others are for upsamplers alone.
+    """
+
+    name: str
+    make: Callable[..., Encoder]
+    label: str
+    implicit: bool = True
 
 
 class SRModel(Named, ABC):

@@ -113,14 +113,10 @@ class Step:
 def plan(
     intensity: Tensor, levels: Sequence[Level], scale: float, size: Size, used: Size
 ) -> tuple[Step, ...]:
-    """List the rendering steps of an image; levels without any LR pixel have no step.
+    """List the steps in which an SR image (H, W) is rendered by its intensities, (h, w).
 
-    Args:
-        intensity: (h, w), see `LMDecoder.intensity`.
-        levels: levels for the scale, from `levels_at`.
-        scale: target scale.
-        size: (H, W) of the SR image.
-        used: numbers of rows and columns to make, from the top left.
+    Levels (of `levels_at`) without any LR pixel have no step. `used` are the numbers of rows and
+    columns to make, from the top left.
     """
     steps: list[Step] = []
     above, lr_size = size, (intensity.shape[0], intensity.shape[1])
@@ -149,11 +145,7 @@ def code_table(
 ) -> CodeTable:
     """Compute all rows of `ImplicitSR.tabulate` in bands, because intermediate results are larger.
 
-    Args:
-        model: network with an LMF decoder.
-        features: features of one image.
-        cell: (2,) height and width of the SR image's pixels.
-        dtype: type of the matrix products.
+    The features are of one image, and `cell` (2,) is of the SR image's pixels.
     """
     rows, width = features.size
     bands = spans(features.latent, rows, 4 * width * model.decoder.working_dim, halo=1)
@@ -169,12 +161,7 @@ def intensity_of(model: ImplicitSR, table: CodeTable, size: Size) -> Tensor:
 
 @dataclass(frozen=True)
 class Rendered:
-    """SR image that is rendered strip by strip.
-
-    Attributes:
-        steps: renderings that the image is made of.
-        strips: rows of the image from top to bottom, (rows, columns, 3) in [-1, 1], not clamped.
-    """
+    """SR image in strips (rows, columns, 3) in [-1, 1], not clamped, and the steps to it."""
 
     steps: tuple[Step, ...]
     strips: Iterator[Tensor]
@@ -222,12 +209,7 @@ def render(
 
 
 class Cmsr(SRModel):
-    """LMF network whose SR images above x4 are rendered by CMSR.
-
-    Args:
-        model: network with an LMF decoder, in evaluation mode.
-        tables: CMSR tables that were made for this network.
-    """
+    """LMF network in evaluation mode, rendered above x4 by CMSR tables that were made for it."""
 
     any_size = True
 
@@ -286,13 +268,7 @@ class Cmsr(SRModel):
 
 
 def rendered_queries(model: ImplicitSR, lr_size: Size, steps: Sequence[Step]) -> int:
-    """Count the pixels that are rendered, over all scales.
-
-    Args:
-        model: network, which knows the nearest LR pixel of each query.
-        lr_size: (h, w) of the LR image as the network saw it.
-        steps: steps in which the image was rendered.
-    """
+    """Count the pixels that are rendered in all steps; `lr_size` is that which the network saw."""
     total = 0
     for step in steps:
         nearest = pair_counts(model.decoder, Grid(lr_size, step.size), step.used, ensemble=False)
@@ -335,14 +311,9 @@ def _between(
 
 
 class _Enlarged:
-    """Image that arrives in strips and is enlarged bilinearly, holding only the needed rows.
+    """Image (h, w) that arrives in strips (rows, columns, 3) and is enlarged bilinearly to (H, W).
 
-    Args:
-        strips: (rows, columns, 3) from top to bottom.
-        small: (h, w) of the whole image that the strips belong to.
-        large: (H, W) of the enlarged image.
-        used: numbers of rows and columns of the enlarged image that are read.
-        device: device of the strips.
+    Only the needed rows are held; `used` rows and columns of the enlarged image are read.
     """
 
     def __init__(

@@ -96,7 +96,7 @@ class Decoder(nn.Module, ABC):
 
         Args:
             coord: queries, any shape.
-            cell: their pixels' side, of a shape that broadcasts.
+            cell: side of their pixels, of a shape that broadcasts.
             n: rows (or columns) of the latent grid.
             ensemble: four codes for each query: two directions on each axis.
         """
@@ -287,9 +287,7 @@ class Head(nn.Module, ABC):
     def at_scale(self, decoder: Decoder, pairs: float) -> Head:
         """Prepare for one scale, in evaluation mode; the head itself where it is the same for all.
 
-        Args:
-            decoder: decoder that feeds the head.
-            pairs: queries that each latent code answers.
+        `pairs` is the number of queries that each latent code answers.
         """
         del decoder, pairs
         return self
@@ -356,14 +354,10 @@ class Features:
 
 @dataclass(frozen=True)
 class CodeTable:
-    """Codes of some rows of the latent grid.
+    """Codes (B, r*w, code_dim) of some rows of the latent grid, from row `first` on.
 
     LIIF's are nine times as large as the features, so large images are decoded from a part of them
     at a time.
-
-    Attributes:
-        codes: (B, r*w, code_dim).
-        first: row of the latent grid that the table starts with.
     """
 
     codes: Tensor
@@ -427,11 +421,7 @@ class Composition(SRModel):
     ) -> CodeTable:
         """Codes of the rows [first, end) of the latent grid; of all rows by default.
 
-        Args:
-            features: of `encode`.
-            cell: (B, 2) height and width of an image's query pixels, which are all alike.
-            first: row.
-            end: row.
+        `cell` (B, 2) has the height and width of an image's query pixels, which are all alike.
         """
         height = features.size[0]
         end = height if end is None else end

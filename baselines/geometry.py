@@ -104,8 +104,8 @@ def axis_lookup(coord: Tensor, n: int, ensemble: bool) -> AxisLookup:
 def crossed(rows: AxisLookup, columns: AxisLookup, width: int) -> list[LatentQuery]:
     """Combine the rows and columns that queries (B, Q) find into codes on a grid of this width.
 
-    A code's weight is the area between the query and the diagonally opposite code (LIIF, sec. 3,
-    eq. 4), so that weights sum to one and grow towards the nearest code.
+    A code's weight is the area between the query and the diagonally opposite code (LIIF's
+    local ensemble), so that weights sum to one and grow towards the nearest code.
     """
     found = [
         (row * width + column, torch.stack([rel_y, rel_x], dim=-1))

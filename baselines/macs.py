@@ -72,16 +72,10 @@ class MacCount:
 
 
 def network_macs(network: nn.Module, window: int, lr_size: Size) -> int:
-    """Count the MACs of a network for one LR image, from shapes and without computing anything.
+    """Count the MACs of a network on (1, 3, h, w), from shapes and without computing anything.
 
     Every layer works either on whole windows of the LR image (a window may be a pixel), each at the
-    same cost, or once on the image (RCAN's channel attention). So it is enough to count one and two
-    windows.
-
-    Args:
-        network: module that takes (1, 3, h, w).
-        window: side of its windows.
-        lr_size: (h, w) of the LR image.
+    same cost, or once on the image (RCAN's channel attention): one and two windows tell both.
     """
     windows = math.ceil(lr_size[0] / window) * math.ceil(lr_size[1] / window)
     once, each = _once_and_each(network, window)

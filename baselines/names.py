@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from torch import nn
@@ -43,32 +45,23 @@ SAME = Names()
 
 
 def _translated(name: str, pairs: Any) -> str:
-    found = (_fitted(name.split("."), _words(old), new) for old, new in pairs)
-    return next((new for new in found if new is not None), name)
+    for old, new in pairs:
+        if match := _pattern(old).fullmatch(name):
+            *numbers, rest = match.groups()
+            return ".".join(filter(None, [new.format(*numbers), rest]))
+    return name
 
 
-def _words(beginning: str) -> list[str]:
-    return beginning.split(".") if beginning else []
-
-
-def _fitted(words: list[str], beginning: list[str], other: str) -> str | None:
-    if len(words) < len(beginning):
-        return None
-    numbers = []
-    for word, pattern in zip(words, beginning, strict=False):
-        if pattern == "{}" and word.isdecimal():
-            numbers.append(word)
-        elif word != pattern:
-            return None
-    return ".".join([*_words(other.format(*numbers)), *words[len(beginning) :]])
+@cache
+def _pattern(beginning: str) -> re.Pattern[str]:
+    numbered = re.escape(beginning).replace(r"\{\}", r"(\d+)")
+    return re.compile(rf"{numbered}(?:\.(.+))?" if beginning else "(.+)")
 
 
 class Named(nn.Module):
-    """Module whose state dict has official names.
+    """Module whose state dict has official names: `names` pairs them with those of its parameters.
 
-    Attributes:
-        names: pairs of official names and the names of its parameters, which parts of it may
-            translate further.
+    Parts of it may translate further.
     """
 
     names: Names = SAME
@@ -99,12 +92,7 @@ def _rename(state: dict[str, Any], prefix: str, translate: Callable[[str], str])
 
 
 def officially_named(network: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
-    """Give a state dict of the first format, by names of parameters, its official names.
-
-    Args:
-        network: the network; it may be without values.
-        state: its state dict by the names of `named_parameters`.
-    """
+    """Give a state dict of the first format, by names of parameters, its official names."""
     renamed = dict(state)
     for place, part in reversed(list(network.named_modules())):
         if isinstance(part, Named):

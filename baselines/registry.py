@@ -4,8 +4,8 @@
 `<encoder>-<upsampler>` one network for several integer scales (`edsr-igconv`);
 `<encoder>-<head>-<decoder>[-<variant>]` replaces the head (`edsr-moeisr-liif-s`). A suffix changes
 one setting for an ablation (`rdn-liif-3layer`). `<system>-x<scale>` (`seemore-t-x2`) has no
-features for decoders. Encoders, systems, decoders and upsamplers are listed in this package; heads
-come from packages that declare the entry point group `baselines.plugins` (`moeisr` here).
+features for decoders. Encoders, systems, decoders and upsamplers are found in the folders of this
+package; heads come from packages that declare the entry point group `baselines.plugins` (`moeisr`).
 """
 
 from __future__ import annotations
@@ -17,51 +17,53 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
-from baselines import encoders as parts
-from baselines.base import Encoder, SRModel
+import baselines.decoders
+import baselines.encoders
+import baselines.systems
+import baselines.upsamplers
+from baselines.base import Encoder, EncoderSpec, SRModel
 from baselines.composition import Decoder, Head, MLPHead
-from baselines.decoders.ipe import IPEDecoder
-from baselines.decoders.liif import LIIFDecoder
-from baselines.decoders.lmf import LMLIIFDecoder, LMLTEDecoder
-from baselines.decoders.lte import LTEDecoder
-from baselines.decoders.metasr import MetaSRDecoder
+from baselines.discovery import offered
 from baselines.encoders.colours import Colours
 from baselines.shapes import shapes_only
 from baselines.systems.bicubic import Bicubic
-from baselines.systems.efficient import LABELS as EFFICIENT_LABELS
-from baselines.systems.efficient import NETWORKS as EFFICIENT
 from baselines.systems.fixed import FixedScaleLookup, FixedScaleSR
 from baselines.systems.implicit import ImplicitSR
 from baselines.systems.multiscale import MultiScaleSR, Upsampler
-from baselines.systems.seemore import SIZES
-from baselines.upsamplers.igconv import IGConv, IGConvPlus
 
-SYSTEMS: dict[str, Callable[..., Encoder]] = {**SIZES, **EFFICIENT}
-ENCODERS: dict[str, Callable[..., Encoder]] = {**parts.ENCODERS, **SYSTEMS}
+SYSTEMS: dict[str, Callable[..., Encoder]] = {}
+ENCODERS: dict[str, Callable[..., Encoder]] = {}
 """Encoders and systems; systems have no features that a decoder could read."""
-LABELS = {
-    **parts.LABELS,
-    **EFFICIENT_LABELS,
-    "seemore-t": "SeemoRe-T",
-    "seemore-b": "SeemoRe-B",
-    "seemore-l": "SeemoRe-L",
-}
+LABELS: dict[str, str] = {}
 """Names of encoders and systems in the papers' tables."""
-DECODERS: dict[str, type[Decoder]] = {
-    "liif": LIIFDecoder,
-    "lte": LTEDecoder,
-    "metasr": MetaSRDecoder,
-    "ipe": IPEDecoder,
-    "lmliif": LMLIIFDecoder,
-    "lmlte": LMLTEDecoder,
-}
-UPSAMPLERS: dict[str, type[Upsampler]] = {"igconv": IGConv, "igconv-plus": IGConvPlus}
+IMPLICIT_ENCODERS: list[str] = []
+"""Encoders that decoders may use."""
+DECODERS: dict[str, type[Decoder]] = {}
+"""Decoders; those that change another come last."""
+UPSAMPLERS: dict[str, type[Upsampler]] = {}
 FIXED_SCALES = (2, 3, 4)
-# The others are there for the upsamplers that were published with them.
-IMPLICIT_ENCODERS = ("edsr", "rdn", "rcan", "swinir")
+
+
+def read_folders() -> None:
+    """List the parts in the folders of this package, and the methods that they make, anew."""
+    for table in (SYSTEMS, ENCODERS, LABELS, IMPLICIT_ENCODERS, DECODERS, UPSAMPLERS):
+        table.clear()
+    found: list[EncoderSpec] = [*chain(*offered(baselines.encoders, "ENCODERS"))]
+    systems: list[EncoderSpec] = [*chain(*offered(baselines.systems, "SYSTEMS"))]
+    IMPLICIT_ENCODERS.extend(each.name for each in found if each.implicit)
+    SYSTEMS.update((each.name, each.make) for each in systems)
+    for each in (*found, *systems):
+        ENCODERS[each.name], LABELS[each.name] = each.make, each.label
+    decoders = {k: v for own in offered(baselines.decoders, "DECODERS") for k, v in own.items()}
+    DECODERS.update(sorted(decoders.items(), key=lambda decoder: bool(decoder[1].baseline)))
+    for own in offered(baselines.upsamplers, "UPSAMPLERS"):
+        UPSAMPLERS.update(own)
+    _names.cache_clear()
+    parse.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -299,9 +301,8 @@ def _bicubic(method: Method) -> SRModel:
 def register(method: Method) -> Method:
     """Add a method with any kind of network; it is then measured like all others.
 
-    Args:
-        method: method whose `make` returns an `SRModel`; `encoder` is the name under which a
-            profile lists its options (the method's name, if left empty).
+    Its `make` returns an `SRModel`; `encoder` is the name under which a profile lists its options
+    (the method's name, if left empty).
 
     Raises:
         ValueError: the name is taken, or the network does not say what it costs.
@@ -326,7 +327,7 @@ def register(method: Method) -> Method:
 
 def encoder_names() -> list[str]:
     """List every encoder and system, including those of registered methods."""
-    return list(dict.fromkeys([*ENCODERS, *(m.encoder for m in _names().values() if m.encoder)]))
+    return list(dict.fromkeys([*ENCODERS, *(m.encoder for m in every_method() if m.encoder)]))
 
 
 def unregister(name: str) -> None:
@@ -351,6 +352,11 @@ def _check_costs(name: str, model: SRModel) -> None:
 def methods() -> list[str]:
     """List all method names without suffix; baselines come before variants of their decoder."""
     return list(_names())
+
+
+def every_method() -> list[Method]:
+    """List the methods of `methods`."""
+    return list(_names().values())
 
 
 def ablations(method: Method) -> tuple[Ablation, ...]:
@@ -401,13 +407,9 @@ def parse(method: str) -> Method:
 
 
 def unknown(what: str, name: str, available: Iterable[str], listed: str = "") -> str:
-    """Write a sentence about an unknown name: the nearest names, and where to find all.
+    """Write a sentence about an unknown name: the nearest ones, and where to find all.
 
-    Args:
-        what: kind of thing that the name should belong to.
-        name: the unknown name.
-        available: known names. A long list of them is not printed.
-        listed: command that prints a long list.
+    A list of more than 20 names is not printed, if a command lists them.
 
     Example:
         >>> unknown("encoder", "esdr", ["edsr", "rdn"])
@@ -571,3 +573,6 @@ def _make_head(method: Method, feeder: Decoder, channels: int, given: Mapping[st
     if max(method.changes.balance, default=0) > len(made.mlps):
         raise UnknownMethodError(f"{method.name}: it has {len(made.mlps)} experts only")
     return made
+
+
+read_folders()

@@ -14,8 +14,7 @@ from torch.overrides import TorchFunctionMode
 class _Unfilled(TorchFunctionMode):
     """Mode that leaves weights uninitialised: drawing them takes half of the time of building.
 
-    Args:
-        limit: largest number of tensor operations; None for no limit.
+    `limit` is the largest number of tensor operations; None for no limit.
     """
 
     def __init__(self, limit: int | None = None) -> None:

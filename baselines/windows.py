@@ -36,13 +36,8 @@ class Grid:
 def grid(window: int, lr_size: Size, hr_size: Size) -> Grid:
     """Compute the sizes that a network sees and makes when an LR image (h, w) is to become (H, W).
 
-    The extended SR image keeps the ratio of the two sizes, rounded to whole pixels. At integer
-    scales it has the official size.
-
-    Args:
-        window: side of the windows that the network's evaluation extends images to; 1 for none.
-        lr_size: (h, w).
-        hr_size: (H, W).
+    The extended SR image keeps the ratio of the two sizes, rounded to whole pixels: at integer
+    scales the official size. A window of 1 extends nothing.
 
     Example:
         >>> grid(8, (13, 24), (52, 96))
@@ -67,14 +62,10 @@ def whole_windows(size: tuple[int, int], window: int) -> tuple[int, int]:
 
 
 def mirrored(image: Tensor, size: tuple[int, int], repeat_edge: bool) -> Tensor:
-    """Mirror (..., h, w) at the bottom and right up to (..., H, W), repeatedly where needed.
+    """Mirror (..., h, w) at the bottom and right up to (..., H, W); a side that is larger is kept.
 
-    `F.pad` allows only one reflection, but images smaller than the padding need more.
-
-    Args:
-        image: any dtype.
-        size: (H, W); a side that is already large enough is kept.
-        repeat_edge: whether the edge pixel stands on both sides of the edge.
+    `F.pad` allows only one reflection, but images smaller than the padding need more. With
+    `repeat_edge` the edge pixel stands on both sides of the edge.
     """
     for axis, side in zip((-2, -1), size, strict=True):
         n = image.shape[axis]
@@ -108,17 +99,14 @@ def tile_starts(length: int, side: int, overlap: int) -> list[int]:
 def in_tiles(
     enlarge: Callable[[Tensor], Tensor], lr: Tensor, tile: Size, overlap: int, scale: int
 ) -> Tensor:
-    """Enlarge an image in tiles, and average them where they overlap.
+    """Enlarge an image (1, 3, H, W) in tiles (h, w), and average them where they overlap.
 
     Args:
         enlarge: maps a tile (1, 3, h, w) to (1, 3, h * scale, w * scale).
-        lr: (1, 3, H, W), at least as large as a tile.
+        lr: image, at least as large as a tile.
         tile: (h, w).
         overlap: LR pixels that neighbours share at least.
         scale: scale factor.
-
-    Returns:
-        SR image (1, 3, H * scale, W * scale).
     """
     (height, width), (h, w) = lr.shape[-2:], tile
     total = torch.zeros(1, 3, height * scale, width * scale)

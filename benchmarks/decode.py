@@ -31,11 +31,11 @@ from harness.commands.options import (
     table,
     with_setup,
 )
-from harness.common.allocator import keep_freed_memory
+from harness.common.device import keep_freed_memory
 from harness.common.errors import UsageError
 from harness.common.progress import bar
-from harness.profiling.machine import in_words, machine, matrix_product_speed
-from harness.profiling.timing import Spread, alternate
+from harness.measure.machine import in_words, machine, matrix_product_speed
+from harness.measure.timing import Spread, alternate
 
 METHODS = (
     "edsr-liif",

@@ -36,9 +36,9 @@ from harness.commands.options import (
 from harness.common.errors import HarnessError, UsageError
 from harness.common.progress import say
 from harness.data.images import save_png
+from harness.measure.machine import in_words, machine
+from harness.measure.photograph import photograph
 from harness.profiles import Profile
-from harness.profiling.machine import in_words, machine
-from harness.profiling.photograph import photograph
 from harness.upscale.image_files import check_target, open_source
 
 METHODS = ("edsr-liif", "edsr-lte", "edsr-moeisr-liif-s")

@@ -3,7 +3,7 @@
 The plain way makes samples with Pillow one by one in a DataLoader, decodes with `ImplicitSR.decode`
 and steps a default Adam. Ours is what `harness train` does. Both train the same network, from the
 same weights, at the same batch. They share a process, and with it the way it keeps memory
-(`harness.common.allocator`), from which the plain way benefits too.
+(`harness.common.device`), from which the plain way benefits too.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from baselines import build, parse
 from baselines.systems.implicit import ImplicitSR
 from benchmarks.pillow_samples import PlainSamples, plain_loader
 from harness.commands.options import Setup, json_option, methods_option, show, table, with_setup
-from harness.common.allocator import keep_freed_memory
+from harness.common.device import keep_freed_memory
 from harness.common.errors import UsageError
 from harness.common.progress import bar
 from harness.data.sets import Dataset
+from harness.measure.machine import in_words, machine, matrix_product_speed
+from harness.measure.timing import Times, alternate
 from harness.profiles import Profile, Training
-from harness.profiling.machine import in_words, machine, matrix_product_speed
-from harness.profiling.timing import Times, alternate
 from harness.training.losses import compiled, losses, total_loss
 from harness.training.patches import Batch, PatchSource
 from harness.training.step import State, make_optimizer, optimise

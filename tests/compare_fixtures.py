@@ -13,8 +13,8 @@ from report_fixtures import PLAN, ROLE, SUBSTITUTE, cell_path, made_up_row
 
 from baselines import parse
 from harness.experiments import get
+from harness.measure.cost_rows import Cost, Kind, cell_of, costs_dir
 from harness.measure.rows import CellFile, Measurement
-from harness.profiling.cost_rows import Cost, Kind, cell_of, costs_dir
 from harness.runs.plan import PlannedCell, PlannedCost, measurements_dir, plan_path, save_plan
 
 COMPARE = get("compare")

@@ -16,10 +16,10 @@ from baselines.shapes import shapes_only
 from benchmarks.decode import make_case
 from benchmarks.pillow_samples import PlainSamples, plain_loader
 from benchmarks.train import spared_macs
-from harness.common.allocator import keep_freed_memory
+from harness.common.device import keep_freed_memory
+from harness.measure.machine import machine
+from harness.measure.timing import Times, alternate, spread
 from harness.profiles import Training
-from harness.profiling.machine import machine
-from harness.profiling.timing import Times, alternate, spread
 
 
 @pytest.fixture

@@ -725,10 +725,10 @@ def test_settings_of_other_methods_are_no_other_settings(accepted):
     """Other networks may join a profile; those of an experiment may not change."""
     settings = json.loads(json.dumps(STORED.profile_settings))
     settings["networks"]["decoder"]["metasr"] = {"width": 3}
-    settings["training"]["overrides"] = {"rdn-metasr": {"lr": 1}, "edsr-x2": {"dense": True}}
+    settings["training"]["overrides"] |= {"rdn-metasr": {"lr": 1}, "edsr-x2": {"dense": True}}
     store(plan=replace(STORED, profile_settings=settings))
     assert accepted("check")[0] == 0
-    settings["training"]["overrides"] = {"edsr-lte": {"lr": 1}}
+    settings["training"]["overrides"] |= {"edsr-lte": {"lr": 1}}
     store(plan=replace(STORED, profile_settings=settings))
     status, out, _ = accepted("check")
     assert status == 1

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import random
+import runpy
 import sys
 from pathlib import Path
 
@@ -672,3 +673,11 @@ def test_no_memory_left_is_said_so(error, short, here, harness, monkeypatch):
             harness(*command)
         return
     assert_refused(harness, here, command, 1, "Not enough memory")
+
+
+def test_the_package_runs_as_the_console_script(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["harness", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("harness", run_name="__main__")
+    assert ended.value.code == 0
+    assert "Usage: python -m harness" in capsys.readouterr().out

@@ -40,10 +40,10 @@ from harness.common import checksums
 from harness.common.errors import HarnessError
 from harness.common.stopping import Stop
 from harness.experiments import Block, method_at, scales_of_row
+from harness.measure import latency
+from harness.measure.cost_rows import Cost, costs_dir, stored_rows
+from harness.measure.peak_memory import MemoryCase, Peak, peaks
 from harness.measure.rows import CellFile
-from harness.profiling import latency
-from harness.profiling.cost_rows import Cost, costs_dir, stored_rows
-from harness.profiling.peak_memory import MemoryCase, Peak, peaks
 from harness.report import ALL_FORMATS
 from harness.report.charts import looks
 from harness.report.data import load_report

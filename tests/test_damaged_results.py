@@ -37,9 +37,9 @@ from harness.common import checksums
 from harness.common.errors import HarnessError
 from harness.common.files import write_text
 from harness.measure.cmsr_scan import Scan, ScanRow, scanned
+from harness.measure.cost_rows import Cost
 from harness.measure.crops import MethodSample, Sample, load_samples
 from harness.measure.rows import CellFile, Measurement
-from harness.profiling.cost_rows import Cost
 from harness.runs.make_plan import _earlier
 from harness.runs.plan import (
     PLAN_SCHEMA,

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import pixels
 
-from baselines.frequency import frequency_loss
 from benchmarks.pillow_samples import augment
 from harness.common.errors import HarnessError
 from harness.data.degrade import matlab_imresize, pil_resize
@@ -20,6 +19,7 @@ from harness.data.sets import Dataset
 from harness.data.sets.base import memory_item
 from harness.profiles import Training
 from harness.training.dense import DenseBatch, DenseSource
+from harness.training.losses import frequency_loss
 
 # Frequency loss
 

@@ -15,7 +15,6 @@ from tiny import network, pixels, profile_with, write_data, write_profile
 
 from baselines import Method, registry
 from baselines.base import Request, SRModel, Streamed, cut
-from baselines.frequency import frequency_loss
 from baselines.macs import MacCount
 from harness import checkpoints, profiles
 from harness.checkpoints import load_model
@@ -24,11 +23,10 @@ from harness.data.sets import Dataset, find
 from harness.data.sets.base import memory_item
 from harness.profiles import Training
 from harness.profiles.recipe import make_recipe
-from harness.training.average import Average
 from harness.training.dense import DenseSource
-from harness.training.losses import compiled, losses
+from harness.training.losses import compiled, frequency_loss, losses
 from harness.training.patches import PatchSource
-from harness.training.step import learning_rate, new_state, optimise
+from harness.training.step import Average, learning_rate, new_state, optimise
 from harness.training.validation import Validator
 
 # Objective

@@ -24,7 +24,7 @@ WITH_EXAMPLES = {
         "harness.metrics.psnr",
         "harness.metrics.ssim",
         "harness.flops",
-        "harness.published",
+        "harness.data.published",
     ),
 }
 

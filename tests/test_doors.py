@@ -9,27 +9,32 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from archives_for_tests import png, write_zip
-from tiny import PROFILE, network, profile_with, write_data, write_profile
+from tiny import ENCODERS, PROFILE, network, profile_with, write_data, write_profile
 from torch import Tensor, nn
 
-from baselines import Method, registry
-from baselines.base import Encoder, Request, SRModel, Streamed, cut
-from baselines.composition import Decoder
+import baselines.decoders
+import baselines.encoders
+import baselines.systems
+import baselines.upsamplers
+from baselines import Method, build, methods, parse, registry
+from baselines.base import Request, SRModel, Streamed, cut
 from baselines.fast.queries import l1_loss
 from baselines.geometry import make_coord, nearest_index, table_rows
 from baselines.macs import MacCount
 from baselines.plain import decode_plain
 from baselines.systems.implicit import ImplicitSR
 from harness import experiments, metrics
-from harness.data.sets import SPECS
-from harness.data.sets.base import Archive, DatasetSpec, Layout, from_folder
+from harness.data import sets
+from harness.data.sets.base import Archive
 from harness.measure.rows import flat
 from harness.report.sections.curves import Curves
 from harness.report.sections.scores import ScoreTable
@@ -254,10 +259,24 @@ def test_a_metric_s_name_is_its_own(mae):
         metrics.register(replace(MAE, label="Another"))
 
 
-def read_again() -> None:
-    """Make the registry list methods anew."""
-    registry._names.cache_clear()
-    registry.parse.cache_clear()
+@contextmanager
+def one_file(package: ModuleType, text: str, monkeypatch, tmp_path: Path) -> Iterator[None]:
+    """A file in a folder that the package looks into beside its own, and nothing else."""
+    folder = tmp_path / package.__name__
+    folder.mkdir()
+    name = f"mine_{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+    (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        registry.read_folders()
+        yield
+    registry.read_folders()
+
+
+SHALLOW = '''
+from torch import nn
+
+from baselines.base import Encoder, EncoderSpec
 
 
 class Shallow(Encoder):
@@ -274,21 +293,21 @@ class Shallow(Encoder):
         if scale is not None:
             self.up = nn.Sequential(nn.Conv2d(features, 3 * scale**2, 1), nn.PixelShuffle(scale))
 
-    def forward(self, lr: Tensor) -> Tensor:
+    def forward(self, lr):
         features = self.layers(lr)
         return features if self.scale is None else self.up(features)
 
 
+KIND = (EncoderSpec("shallow", Shallow, "Shallow"),)
+'''
+
+
 @pytest.fixture
-def shallow(monkeypatch) -> Iterator[None]:
-    """The encoder in the list, as its line in `ENCODERS`, with its label, would have it."""
-    with monkeypatch.context() as patch:
-        patch.setitem(registry.ENCODERS, "shallow", Shallow)
-        patch.setitem(registry.LABELS, "shallow", "Shallow")
-        patch.setattr(registry, "IMPLICIT_ENCODERS", (*registry.IMPLICIT_ENCODERS, "shallow"))
-        read_again()
+def shallow(monkeypatch, tmp_path) -> Iterator[None]:
+    """The encoder as one file."""
+    text = SHALLOW.replace("KIND", "ENCODERS")
+    with one_file(baselines.encoders, text, monkeypatch, tmp_path):
         yield
-    read_again()
 
 
 def test_an_encoder_is_there_under_every_decoder_and_alone(shallow, harness, tmp_path):
@@ -313,8 +332,65 @@ def test_an_encoder_is_there_under_every_decoder_and_alone(shallow, harness, tmp
     assert counted["encoder_macs"] == 4 * 5 * (27 * 8 + 8 * 8)
 
 
+def test_a_system_is_one_file(monkeypatch, tmp_path):
+    """It has its own upsampler, and no decoder; it is trained on whole crops."""
+    text = SHALLOW.replace("KIND", "SYSTEMS")
+    with one_file(baselines.systems, text, monkeypatch, tmp_path):
+        assert {name for name in methods() if name.startswith("shallow")} == {
+            f"shallow-x{scale}" for scale in registry.FIXED_SCALES
+        }
+        method = parse("shallow-x3")
+        assert (method.label, method.over, method.dense) == ("Shallow", "none", True)
+        sr = upscale(build("shallow-x3").eval(), torch.rand(1, 3, 4, 5), 3).image
+        assert sr.shape == (1, 3, 12, 15)
+    assert "shallow-x3" not in methods()
+
+
+NEAREST = '''
+import torch
+from torch import nn
+from torch.nn.functional import pixel_shuffle
+
+from baselines.systems.multiscale import Backbone, Upsampler
+
+
+class OneByOne(Upsampler):
+    """A 1x1 convolution for every sub-pixel, made of one vector."""
+
+    label = "1x1"
+    backbones = {"rdn": Backbone()}
+    usual_scales = (2, 3)
+
+    def __init__(self, channels: int, scales: tuple[int, ...] = (2, 3)) -> None:
+        super().__init__(scales)
+        self.vector = nn.Parameter(torch.randn(channels))
+
+    def kernels(self, scale):
+        return (self.vector.expand(3 * scale**2, -1)[..., None, None],)
+
+    @staticmethod
+    def enlarge(kernels, image, features, scale):
+        return pixel_shuffle(nn.functional.conv2d(features, kernels[0]), scale)
+
+    def macs(self, scale):
+        return 0, 3 * scale**2 * len(self.vector)
+
+
+UPSAMPLERS = {"one": OneByOne}
+'''
+
+
+def test_an_upsampler_is_one_file(monkeypatch, tmp_path):
+    with one_file(baselines.upsamplers, NEAREST, monkeypatch, tmp_path):
+        model = build("rdn-one", encoder=ENCODERS["rdn"]).eval()
+        assert parse("rdn-one").scales == model.scales == (2, 3)
+        assert upscale(model, torch.rand(1, 3, 4, 5), 3).image.shape == (1, 3, 12, 15)
+        counted = model.count((4, 5), (12, 15))
+        assert counted.head == 20 * 27 * ENCODERS["rdn"]["features"]
+
+
 def test_a_dataset_is_fetched_checked_measured_and_trained_on(harness, tmp_path, monkeypatch):
-    """One `DatasetSpec`, in the list as the one line in `SPECS` would have it."""
+    """One file with a `DatasetSpec`, found among the package's."""
     images = {f"photos-1.0/{n}.png": png(48 + n, 56, n) for n in range(3)}
     packed = write_zip(tmp_path / "photos.zip", images)
     archive = Archive(
@@ -324,11 +400,23 @@ def test_a_dataset_is_fetched_checked_measured_and_trained_on(harness, tmp_path,
         "a test",
         {"mine/HR": ("photos-1.0",)},
     )
-    layout = Layout("mine/HR", 3, "mine/LR_bicubic/X{scale}")
-    spec = DatasetSpec(
-        "Mine", "my own photographs", "full", "Ask me.", from_folder, layout, archives=(archive,)
-    )
-    monkeypatch.setitem(SPECS, "Mine", spec)
+    text = f"""
+from harness.data.sets.base import Archive, DatasetSpec, Layout, from_folder
+
+LAYOUT = Layout("mine/HR", 3, "mine/LR_bicubic/X{{scale}}")
+ARCHIVE = {archive}
+DATASETS = (
+    DatasetSpec(
+        "Mine", "my own photographs", "full", "Ask me.", from_folder, LAYOUT, archives=(ARCHIVE,)
+    ),
+)
+"""
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "mine_photographs.py").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(sets, "__path__", [*sets.__path__, str(tmp_path / "more")])
+    found = sets.discover()
+    assert set(found) == {*sets.SPECS, "Mine"}
+    monkeypatch.setitem(sets.SPECS, "Mine", found["Mine"])
     root = ("--data-root", tmp_path / "data")
 
     def state() -> str:
@@ -355,6 +443,12 @@ def test_a_dataset_is_fetched_checked_measured_and_trained_on(harness, tmp_path,
     assert "Mine (3 images; my own photographs)" in page
 
 
+NEARBY = '''
+import torch
+
+from baselines.composition import Decoder
+
+
 class Nearby(Decoder):
     """A decoder with nothing but codes and what it feeds: the feature, damped by distance."""
 
@@ -365,22 +459,23 @@ class Nearby(Decoder):
         self.width, self.depth = width, depth
         self.code_dim, self.fed_dim = channels, channels + 2
 
-    def codes(self, rows: Tensor, rel_cell: Tensor) -> Tensor:
+    def codes(self, rows, rel_cell):
         return rows[:, :, 1:-1].flatten(2).transpose(1, 2)
 
-    def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
+    def feed(self, code, rel_coord, rel_cell):
         distance = rel_coord.square().sum(dim=-1, keepdim=True)
         return torch.cat([code * (-distance).exp(), rel_coord], dim=-1)
 
 
+DECODERS = {"nearby": Nearby}
+'''
+
+
 @pytest.fixture
-def nearby(monkeypatch) -> Iterator[None]:
-    """The decoder in the list, as the one line in `DECODERS` would have it."""
-    with monkeypatch.context() as patch:
-        patch.setitem(registry.DECODERS, "nearby", Nearby)
-        read_again()
+def nearby(monkeypatch, tmp_path) -> Iterator[None]:
+    """The decoder as one file."""
+    with one_file(baselines.decoders, NEARBY, monkeypatch, tmp_path):
         yield
-    read_again()
 
 
 @pytest.mark.parametrize("method", ["edsr-nearby", "edsr-moeisr-nearby-s", "edsr-moeisr-nearby-b"])

@@ -18,12 +18,12 @@ from tiny import PROFILE, VALID_SIZES, Harness, write_data, write_profile
 
 from baselines import parse
 from harness.common.errors import HarnessError
-from harness.data.sets.benchmarks import BENCHMARKS
-from harness.data.sets.bsds import BSDS
-from harness.data.sets.div2k import DIV2K
+from harness.data.published import label, printed_of
+from harness.data.sets import SPECS
 from harness.data.sets.sizes import FIXED_SIZES, published_sizes
 from harness.experiments import EXPERIMENTS, method_at, methods_of
-from harness.published import label, printed_of
+from harness.measure.statistics import paired_difference
+from harness.report.claims import Claim
 from harness.report.paper import others, paper_system
 
 TABLES = [e for e in EXPERIMENTS.values() if e.published and e.name != "claims"]
@@ -46,7 +46,7 @@ def test_an_experiment_is_consistent(experiment):
 def test_every_published_value_of_a_table_has_its_place(experiment):
     """Read from the paper's file here, found by the rows there: ours, and the paper's others."""
     file, table = experiment.published[0]
-    rows = csv.DictReader((files("harness.published") / file).open(encoding="utf-8"))
+    rows = csv.DictReader((files("harness.data.published") / file).open(encoding="utf-8"))
     expected = {
         (
             r["dataset"],
@@ -369,12 +369,12 @@ def test_a_dry_run_needs_no_data(harness: Harness):
     assert "DIV2K_valid" in err
 
 
-@pytest.mark.parametrize("name", [*BENCHMARKS, *DIV2K, *BSDS], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("name", [name for name, spec in SPECS.items() if spec.archives])
 def test_the_published_sizes_of_every_set(name):
-    found = published_sizes(name)
-    assert len(found.items) == found.expected == name.layout.expected
+    found = published_sizes(SPECS[name])
+    assert len(found.items) == found.expected == SPECS[name].layout.expected
     assert {min(item.size()) > 100 for item in found.items} == {True}
-    with pytest.raises(HarnessError, match=f"{name.name} knows the size of"):
+    with pytest.raises(HarnessError, match=f"{name} knows the size of"):
         found.items[0].load()
 
 
@@ -394,3 +394,13 @@ def test_the_controllable_mapper_trains_with_its_weight(job, harness: Harness):
         for path in sorted(Path("results/tiny/training").glob("*/*/log.jsonl"))
     ]
     assert len(set(first)) == 3, "the weights change the loss"
+
+
+def test_a_claim_falls_with_one_scale_outside_and_waits_for_undecided_ones():
+    within = paired_difference([0.3, 0.31, 0.32, 0.33, 0.34, 0.35])
+    outside = paired_difference([-0.3, -0.31, -0.32, -0.33, -0.34, -0.35])
+    few = paired_difference([0.3, 0.31])
+    outcome = Claim("better", "at all scales", "edsr-lte", "edsr-liif")._outcome
+    assert outcome({2: within, 3: within}) == "holds"
+    assert outcome({2: within, 3: few}) == "not decided"
+    assert outcome({2: within, 3: outside}) == "does not hold"

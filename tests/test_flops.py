@@ -21,7 +21,7 @@ from torch import nn
 from baselines import build, registry
 from baselines.composition import MLPHead
 from baselines.decoders.liif import LIIFDecoder
-from baselines.encoders import EDSR
+from baselines.encoders.edsr import EDSR
 from baselines.fast import counting
 from baselines.geometry import latent_queries, make_cell, make_coord
 from baselines.mlp import MLP
@@ -30,7 +30,7 @@ from baselines.systems.fixed import FixedScaleSR
 from baselines.systems.implicit import ImplicitSR
 from baselines.windows import Grid
 from harness import flops
-from harness.published import published
+from harness.data.published import published
 from harness.upscale.network import upscale
 
 COUNTED = {"conv", "linear", "addmm", "matmul", "bmm"}

@@ -25,9 +25,9 @@ from baselines.upsamplers.igconv import KernelNetwork, geometric_average
 from harness import checkpoints
 from harness.checkpoints import load_model, open_checkpoint
 from harness.common.errors import UsageError
-from harness.published import label, published
+from harness.data.published import label, published
 
-PUBLISHED_FILES = Path(str(files("harness.published")))
+PUBLISHED_FILES = Path(str(files("harness.data.published")))
 
 
 def test_the_papers_sizes():

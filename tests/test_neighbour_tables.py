@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tiny import Harness
 
-from harness.published import published
+from harness.data.published import published
 
 UNTRAINED = ("--no-train", "--no-figures", "--profile", "quick")
 SIZES = ["SeemoRe-T", "SeemoRe-B", "SeemoRe-L"]

@@ -20,10 +20,10 @@ from parity import (
     load_case,
 )
 
-from baselines.frequency import frequency_loss
 from baselines.upsamplers.igconv import convolved, geometric_average
 from baselines.upsamplers.igsample import offsets_and_scopes, resampled
 from harness.checkpoints import load_model
+from harness.training.losses import frequency_loss
 from harness.upscale.network import upscale
 
 TOLERANCE = 1e-4

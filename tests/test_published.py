@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 from conftest import shared
 
-from harness.published import (
+from harness.data.published import (
     Printed,
     System,
     claims,
@@ -16,10 +16,10 @@ from harness.published import (
     reading,
     systems,
 )
-from harness.published.reading import last_digit
+from harness.data.published.reading import last_digit
 
 SEEMORE = ("seemore_table1.csv", "1")
-FILES = sorted(p.name for p in files("harness.published").iterdir() if p.name.endswith(".csv"))
+FILES = sorted(p.name for p in files("harness.data.published").iterdir() if p.name.endswith(".csv"))
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ FILES = sorted(p.name for p in files("harness.published").iterdir() if p.name.en
 )
 def test_a_neighbours_file_is_as_it_was_collected(name):
     """With its column of sources."""
-    own = (files("harness.published") / name).read_bytes()
+    own = (files("harness.data.published") / name).read_bytes()
     assert own == shared("published", name).read_bytes()
     assert own.splitlines()[0].endswith(b",note,source")
 

@@ -119,7 +119,7 @@ def test_a_missing_set_is_shown_and_said(text):
 
 
 def test_every_published_score_is_in_csv_and_json(text, harness: Harness):
-    with (files("harness.published") / "seemore_table1.csv").open(encoding="utf-8") as stream:
+    with (files("harness.data.published") / "seemore_table1.csv").open(encoding="utf-8") as stream:
         wanted = {
             (row["method"].replace("Bicubic", "bicubic"), row["dataset"], float(row["scale"]))
             for row in csv.DictReader(stream)

@@ -31,9 +31,9 @@ from report_fixtures import (
 
 from harness.common import checksums
 from harness.common.errors import HarnessError, UsageError
+from harness.data.published import published
 from harness.experiments import get
 from harness.measure.rows import Measurement
-from harness.published import published
 from harness.report import ALL_FORMATS
 from harness.report.formats import escape
 from harness.report.text import MINUS, decimals, signed

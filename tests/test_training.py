@@ -541,6 +541,14 @@ def test_a_run_has_one_trainer(trained, tmp_path, harness):
     assert "Another process is training" in err
 
 
+def test_every_step_of_every_seed_has_noise_of_its_own():
+    """And none has the noise that initial weights are drawn with."""
+    seeds, steps = range(4), range(300)
+    noise = {_step_seed(seed, step) for seed in seeds for step in steps}
+    assert len(noise) == len(seeds) * len(steps)
+    assert noise.isdisjoint(seeds)
+
+
 def test_no_seed_is_larger_than_the_noise_of_its_steps_can_have(tmp_path, harness):
     profile = profiles.load("quick")
     assert make_recipe(profile, "edsr-lte", LARGEST_SEED, "").seed == LARGEST_SEED

@@ -1,1 +1,1 @@
-"""Decoders: codes, coordinates and cells to what a head is fed. One file each."""
+"""Decoders from codes and coordinates to what a head is fed: one file each, found by `DECODERS`."""

@@ -74,3 +74,6 @@ def integrated(centre: Tensor, side: Tensor, frequencies: int) -> Tensor:
     faded = torch.sinc(side.unsqueeze(-1) / 2 * rate)
     angle = math.pi * centre.unsqueeze(-1) * rate
     return torch.cat([angle.sin() * faded, angle.cos() * faded], dim=-1)
+
+
+DECODERS = {"ipe": IPEDecoder}

@@ -2,31 +2,31 @@
 
 Chen, Liu, Wang: Learning continuous image representation with local implicit image function, CVPR
 2021. An encoder makes a grid of latent codes z of an image, its features. One function f_theta, an
-MLP that all images share, makes a colour of a code and a coordinate: s = f_theta(z, x) (sec. 3,
-eq. 1). The image is continuous: its colour at any x_q comes from the nearest code z*, whose centre
-is at v*, as f_theta(z*, x_q - v*) (eq. 2). An SR image of any size is this, asked at the centres of
-its pixels. Three parts of section 3 make it work:
+MLP that all images share, makes a colour of a code and a coordinate: s = f_theta(z, x). The image
+is continuous: its colour at any x_q comes from the nearest code z*, whose centre is at v*, as
+f_theta(z*, x_q - v*). An SR image of any size is this, asked at the centres of its pixels. Three
+parts of the paper's section on the function make it work:
 
-- *feature unfolding* (eq. 3): a code is the 3x3 neighbourhood of a feature (`codes`);
-- *local ensemble* (eq. 4): where the nearest code changes, colours would jump. So the four codes
-  around x_q all predict, and each prediction counts by the area S_t of the rectangle between x_q
-  and the code that lies diagonally opposite;
-- *cell decoding* (eq. 5): f_theta is also told the cell c = [height, width] of the pixel that is
-  asked for, because a large pixel averages what a small one resolves.
+- *feature unfolding*: a code is the 3x3 neighbourhood of a feature (`codes`);
+- *local ensemble*: where the nearest code changes, colours would jump. So the four codes around x_q
+  all predict, and each prediction counts by the area S_t of the rectangle between x_q and the code
+  that lies diagonally opposite;
+- *cell decoding*: f_theta is also told the cell c = [height, width] of the pixel that is asked for,
+  because a large pixel averages what a small one resolves.
 
 Together, for one query:
 
     for t in 00, 01, 10, 11:                           # below or above, left or right of x_q
         z_t, v_t = the code nearest to x_q after half an LR pixel in direction t
-        s_t = f_theta(unfold(z_t), x_q - v_t, c)       # eqs. 2, 3, 5: `codes`, `feed`, the MLP
+        s_t = f_theta(unfold(z_t), x_q - v_t, c)       # `codes`, `feed`, the MLP
         S_t = area between x_q and the opposite code's centre
-    colour at x_q = sum of s_t * S_t / S over t        # eq. 4, S = sum of S_t
+    colour at x_q = sum of s_t * S_t / S over t        # S = sum of S_t
 
 `baselines.geometry` finds z_t, v_t and S_t (`axis_lookup`, `crossed`), `Composition.decode` is the
 loop. Coordinates are (y, x), an image spans [-1, 1]; f_theta gets x_q - v_t and c in units in which
 an LR pixel spans 2, so that they mean the same in images of all sizes.
 
-Training (sec. 4, 5.1): LR patches of 48x48 pixels at a random scale from 1 to 4, of each HR patch
+Training: LR patches of 48x48 pixels at a random scale from 1 to 4, of each HR patch
 48x48 random pixels as queries (`harness.training.patches`), and the L1 error of their colours.
 """
 
@@ -48,10 +48,10 @@ class LIIFDecoder(Decoder):
 
     Args:
         channels: of the encoder's features.
-        width: hidden width of f_theta: 256 (sec. 5.1).
+        width: hidden width of f_theta: 256.
         depth: linear layers of f_theta: 5 (Table 4 of the MoEISR paper varies it).
-        unfold: feature unfolding, eq. 3; without it, a code is one feature.
-        cell: cell decoding, eq. 5.
+        unfold: feature unfolding; without it, a code is one feature.
+        cell: cell decoding.
     """
 
     label = "LIIF"
@@ -73,14 +73,14 @@ class LIIFDecoder(Decoder):
         self.fed_dim = self.code_dim + 2 + (2 if cell else 0)
 
     def codes(self, rows: Tensor, rel_cell: Tensor) -> Tensor:
-        """Unfold features (eq. 3), the nine positions of a channel adjacent; zeros outside."""
+        """Unfold features, the nine positions of a channel adjacent; zeros outside."""
         del rel_cell
         if self.unfold:
             return unfolded(rows)
         return rows[:, :, 1:-1].flatten(2).transpose(1, 2).contiguous()
 
     def feed(self, code: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
-        """Join z, x_q - v and the cell c (eqs. 2 and 5)."""
+        """Join z, x_q - v and the cell c."""
         return torch.cat([code, rel_coord, *([rel_cell] if self.cell else [])], dim=-1)
 
     # That is the method; f_theta is `Decoder.own_mlp`. What follows makes it fast: f_theta's first
@@ -95,3 +95,6 @@ def offset(rel: Tensor, side: Tensor) -> Tensor:
     """Feed an offset along one axis as it is."""
     del side
     return rel.unsqueeze(-1)
+
+
+DECODERS = {"liif": LIIFDecoder}

@@ -352,3 +352,6 @@ class LMLTESplit(FourierSplit):
     def _render(self, fed: Tensor, modulations: Tensor) -> Tensor:
         (mlp,) = self.mlps
         return mlp.modulated(mlp.linears[0](fed), modulations)
+
+
+DECODERS = {"lmliif": LMLIIFDecoder, "lmlte": LMLTEDecoder}

@@ -159,3 +159,6 @@ class LTESplit(FourierSplit):
         (mlp,) = self.mlps
         with self.reduced():
             return mlp.rest(mlp.linears[0](fed))
+
+
+DECODERS = {"lte": LTEDecoder}

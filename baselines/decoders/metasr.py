@@ -133,3 +133,6 @@ class MetaSRSplit(Split):
         answer = prepared.view(len(prepared), 3, -1)
         on_hidden, constant = torch.split(answer, [self.width, 1], dim=2)
         return torch.bmm(hidden.relu(), on_hidden.mT) + constant.mT
+
+
+DECODERS = {"metasr": MetaSRDecoder}

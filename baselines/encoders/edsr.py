@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 
-from baselines.base import Encoder
+from baselines.base import Encoder, EncoderSpec
 from baselines.encoders.colours import Values, colours_of
 from baselines.fast.banding import in_bands
 
@@ -116,3 +117,14 @@ class EDSR(Encoder):
         """Map (B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
         x = self.head(self.colours.enter(lr))
         return self.colours.leave(upsample(self.tail, x + self.body(x), self.scale))
+
+
+ENCODERS = (
+    EncoderSpec("edsr", EDSR, "EDSR"),  # EDSR-baseline, as the LIIF family calls it
+    EncoderSpec(
+        "edsr-large",
+        partial(EDSR, blocks=32, features=256, residual_scale=0.1),
+        "EDSR (256 features)",
+        implicit=False,
+    ),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from baselines.base import Encoder, Range
+from baselines.base import Encoder, EncoderSpec, Range
 from baselines.encoders.edsr import conv3x3, tail_of, upsample
 from baselines.names import Names
 
@@ -100,3 +100,6 @@ class RCAN(Encoder):
         """Map (B, 3, h, w) to (B, features, h, w), or to (B, 3, h*scale, w*scale)."""
         x = self.head(lr)
         return upsample(self.tail, self.body(x) + x, self.scale)
+
+
+ENCODERS = (EncoderSpec("rcan", RCAN, "RCAN"),)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.base import Encoder
+from baselines.base import Encoder, EncoderSpec
 from baselines.encoders.colours import Values, colours_of
 from baselines.encoders.edsr import conv3x3, upsample, upsampling_steps
 from baselines.fast.banding import in_bands
@@ -138,3 +138,6 @@ def _upsampler(features: int, growth: int, scale: int) -> nn.Sequential:
         layers += [conv3x3(channels, step * step * growth), nn.PixelShuffle(step)]
         channels = growth
     return nn.Sequential(*layers, conv3x3(growth, 3))
+
+
+ENCODERS = (EncoderSpec("rdn", RDN, "RDN"),)

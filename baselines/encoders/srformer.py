@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from baselines.base import EncoderSpec
 from baselines.encoders.swinir import (
     BLOCK,
     SHARED_NAMES,
@@ -158,3 +159,6 @@ class SRFormer(WindowTransformer):
     def forward(self, lr: Tensor) -> Tensor:
         """Map (B, 3, h, w) to (B, channels, H, W), where H and W are whole windows."""
         return self.transformed(self.whole(lr))
+
+
+ENCODERS = (EncoderSpec("srformer", SRFormer, "SRFormer", implicit=False),)

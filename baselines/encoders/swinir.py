@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor, nn
 
-from baselines.base import Encoder, Range
+from baselines.base import Encoder, EncoderSpec, Range
 from baselines.encoders.colours import DIV2K_MEAN
 from baselines.encoders.edsr import conv3x3, tail_of, upsample
 from baselines.fast.banding import in_bands, spans
@@ -110,10 +110,8 @@ def initialise(module: nn.Module) -> None:
 class Attention(nn.Module, ABC):
     """Multi-head attention of a window's pixels to keys, with relative position bias.
 
-    Args:
-        heads: number of heads.
-        side: positions along a side of a window that the bias distinguishes.
-        positions: (N, K) bias table index of the offset between each pixel and key.
+    `positions` (N, K) has the bias table index of the offset between each pixel and key; the bias
+    distinguishes `side` positions along a side of a window.
     """
 
     proj: nn.Linear
@@ -252,11 +250,7 @@ def swin_block(
 class ResidualGroup(nn.Module):
     """Blocks of windows, alternately without and with shift, and then a convolution.
 
-    Args:
-        block: makes a block from the shift of its windows and its rate of stochastic depth.
-        channels: channels of the features.
-        window: side of the windows.
-        rates: rates of stochastic depth of the blocks.
+    `block` makes a block from the shift of its windows and its rate of stochastic depth.
     """
 
     def __init__(
@@ -395,3 +389,6 @@ class SwinIR(WindowTransformer):
             return out
         h, w = lr.shape[-2:]
         return (out + self.mean)[..., : h * self.scale, : w * self.scale]
+
+
+ENCODERS = (EncoderSpec("swinir", SwinIR, "SwinIR"),)

@@ -54,12 +54,9 @@ class Axis:
 
 
 def make_axis(lookup: AxisLookup, n_codes: int, chooser: Tensor | None = None) -> Axis:
-    """The pairs of n pixels.
+    """The pairs of n pixels, from the (D, n) codes of each pixel.
 
-    Args:
-        lookup: (D, n) codes of each pixel.
-        n_codes: rows (or columns) of the latent grid.
-        chooser: (n,) row (or column) whose expert serves each pixel; None: that of each code.
+    `chooser` (n,) has the row (or column) whose expert serves each pixel; None: that of each code.
 
     Example:
         >>> from baselines.geometry import axis_lookup, pixel_centers
@@ -91,15 +88,10 @@ def nearest_codes(model: Composition, coord: Tensor, cell: Tensor, n: int) -> Te
 
 
 def axis_pairs(model: Composition, coord: Tensor, cell: Tensor, n: int, some: bool = False) -> Axis:
-    """The (pixel, code) pairs of one axis.
+    """The (pixel, code) pairs of one axis of n rows (or columns), whose pixels have centres (m,).
 
-    Args:
-        model: decides which codes a pixel finds, and whose expert serves them.
-        coord: (m,) centres of the pixels.
-        cell: () their side.
-        n: rows (or columns) of the latent grid.
-        some: whether the queries of some LR pixels only are answered; the runs are then those of
-            pixels with the same nearest code.
+    With `some`, the queries of some LR pixels only are answered: the runs are then those of pixels
+    with the same nearest code.
     """
     lookup = model.decoder.along(coord, cell, n, model.ensemble)
     if model.head.routing_unit == "latent" and not some:
@@ -112,12 +104,8 @@ def run_experts(
 ) -> Tensor:
     """(G_rows, G_columns) expert that serves each pair of runs; -1 for nobody.
 
-    Args:
-        model: decides whose expert it is: the code's own, or that of the nearest code.
-        choice: (h, w) expert of each latent code.
-        rows: runs of rows.
-        columns: runs of columns.
-        asked: as in `baselines.fast.engine.GridJob`.
+    It is the (h, w) `choice` at the code, or at the nearest code, as the head's routing unit says.
+    `asked` is as in `baselines.fast.engine.GridJob`.
     """
     own = model.head.routing_unit == "latent"
     y, x = (axis.code if own else axis.chooser for axis in (rows, columns))

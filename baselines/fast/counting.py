@@ -59,12 +59,7 @@ def expert_pairs(
 ) -> list[float]:
     """Pairs that each expert serves.
 
-    Args:
-        model: decides ensemble and routing unit.
-        seen: LR image as the network sees it.
-        hr_size: SR image.
-        choice: (h, w) or (h*w,) expert of each LR pixel of `seen`.
-        shares: share of each expert, where there is no choice to count.
+    Either the (h, w) `choice` of each LR pixel of `seen` is counted, or `shares` of the experts.
     """
     experts = len(model.head.expert_macs())
     if choice is None:
@@ -87,10 +82,7 @@ def executed_macs(
     choice: Tensor | None = None,
     shares: Sequence[float] | None = None,
 ) -> int:
-    """MACs of decoding one image by `baselines.fast.engine`, with mapper and estimators.
-
-    Args: as `expert_pairs`.
-    """
+    """MACs of decoding one image by `baselines.fast.engine`, with mapper and estimators."""
     once = seen.lr[0] * seen.lr[1] * per_pixel_macs(model)
     return once + executed_queries(model, seen, hr_size, choice, shares)
 
@@ -111,7 +103,7 @@ def executed_queries(
 ) -> int:
     """Count the executed MACs that are for queries, and not for each LR pixel.
 
-    Args: as `expert_pairs`; `asked` as in `baselines.fast.engine.GridJob`, with a choice.
+    `asked` is as in `baselines.fast.engine.GridJob`, with a choice.
     """
     costs = [model.decoder.split([mlp]).macs() for mlp in model.head.mlps]
     some = asked is not None

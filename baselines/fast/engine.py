@@ -60,12 +60,7 @@ class GridJob:
 
 
 def decode_grid(model: Composition, features: Features, job: GridJob) -> Tensor:
-    """(B, 3, rows, columns) in [-1, 1], not clamped, of a batch of images, without gradients.
-
-    Args:
-        model: in evaluation mode.
-        features: of `model.encode`.
-        job: what to decode.
+    """(B, 3, rows, columns) in [-1, 1], not clamped, of a batch's features, without gradients.
 
     Example:
         >>> from baselines import build
@@ -98,13 +93,10 @@ def _check(model: Composition, job: GridJob) -> None:
 
 
 class GridDecoder:
-    """Decodes (a region of) the SR image of one LR image.
+    """Decodes (a region of) the SR image of one LR image, by a network in evaluation mode.
 
-    Args:
-        model: in evaluation mode, whose features these are.
-        features: of one image.
-        job: what to decode.
-        table: codes of all its rows, where they are at hand; else they are made band by band.
+    Its features are those of one image. `table` has the codes of all its rows, where they are at
+    hand; else they are made band by band.
 
     Raises:
         ValueError: for a network in training mode, whose experts are mixed, or one that is not

@@ -20,11 +20,7 @@ T = TypeVar("T")
 
 
 class Pool:
-    """Runs pieces of work.
-
-    Args:
-        threads: that take pieces; 1: the calling thread, whose operations are split as usual.
-    """
+    """Threads that take pieces of work; a single one is the calling thread."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -33,12 +29,7 @@ class Pool:
             self._executor = _single_threaded(threads)
 
     def run(self, work: Callable[[T], object], pieces: Sequence[T]) -> None:
-        """Do all pieces, in any order; an error is raised when every thread has stopped.
-
-        Args:
-            work: called with a piece, without gradients.
-            pieces: what there is to do.
-        """
+        """Do all pieces, in any order, without gradients; an error is raised when all are done."""
         if self._executor is None or len(pieces) < 2:
             for piece in pieces:
                 work(piece)

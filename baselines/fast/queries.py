@@ -90,12 +90,8 @@ def _through(index: Tensor, pixels: int) -> Tensor:
 def training_split(model: Composition, pixels: int, pairs: int) -> Split | None:
     """The decoder with all MLPs that the head mixes.
 
-    None where it does not mix: in evaluation, a mixture's queries go to one expert each.
-
-    Args:
-        model: in training mode, as a rule.
-        pixels: LR pixels of a sample.
-        pairs: latent codes of all its queries. Of fewer codes than pixels nothing is shared.
+    None where it does not mix: in evaluation, a mixture's queries go to one expert each. Where a
+    sample has fewer latent codes of queries (`pairs`) than LR pixels, nothing is shared.
     """
     mlps = model.head.mixed()
     if mlps is None:
@@ -106,14 +102,9 @@ def training_split(model: Composition, pixels: int, pairs: int) -> Split | None:
 def _predict(
     split: Split, prepared: Reader, gates: Reader | None, queries: _Queries, pixels: int
 ) -> Tensor:
-    """RGB (B, Q, 3) of queries.
+    """RGB (B, Q, 3) of queries of some samples.
 
-    Args:
-        split: decoder and MLPs.
-        prepared: reads what the split's `tabulate` made for these samples.
-        gates: reads theirs, (B * pixels, J); None without experts.
-        queries: of these samples.
-        pixels: LR pixels of a sample.
+    The readers read what the split's `tabulate` made, and gates (B * pixels, J), if any.
     """
     codes = prepared(_through(queries.index, pixels))
     chosen = None if gates is None else gates(_through(queries.choice, pixels))
@@ -147,7 +138,7 @@ def _reader(table: Tensor) -> Reader:
 def l1_loss(
     model: Composition, features: Features, coord: Tensor, cell: Tensor, target: Tensor
 ) -> Tensor:
-    """Mean absolute error of `decode_queries`, piece by piece.
+    """Mean absolute error of `decode_queries`, a float32 scalar, piece by piece.
 
     Gradients by the weights and the encoder's features are computed together with the value, so
     call it where they are wanted; they can be taken once.
@@ -158,9 +149,6 @@ def l1_loss(
         coord: (B, Q, 2) queries.
         cell: (B, Q, 2) their cells.
         target: (B, Q, 3) RGB.
-
-    Returns:
-        float32 scalar.
 
     Raises:
         ValueError: where a gradient by image, coordinates, cells or target is wanted.

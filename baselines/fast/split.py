@@ -16,11 +16,9 @@ class Additive(Split):
     """The first layer is a sum: a part of the code, of the row, of the column and of the cell.
 
     For decoders that feed [code, `along` of y, `along` of x], and the cell where there is more.
+    Further arguments are those of `Split`.
 
     Args:
-        decoder: as in `Split`.
-        mlps: as in `Split`.
-        dtype: as in `Split`.
         along: what is fed of offsets (...) along one axis and their pixels' sides: (..., E).
         side: of the neighbourhood of features that a code is; None where it is something else.
         code_dim: width of what is fed of the code; None for all of it.

@@ -1,1 +1,1 @@
-"""Super-resolution networks as a whole: bicubic, fixed-scale, multi-scale and implicit ones."""
+"""Whole networks: bicubic, implicit, of one or several scales. `SYSTEMS` in a file are found."""

@@ -104,15 +104,9 @@ class Resize:
 def imresize(
     image: Tensor, size: tuple[int, int], scale: tuple[float, float] | None = None
 ) -> Tensor:
-    """Resize 8-bit (or 16-bit) values as MATLAB's bicubic `imresize`.
+    """Resize uint8 or uint16 values (..., H, W) to (..., *size), as MATLAB's bicubic `imresize`.
 
-    Args:
-        image: uint8 or uint16 (..., H, W).
-        size: output (height, width).
-        scale: (vertical, horizontal) factors; default: output size over input size.
-
-    Returns:
-        (..., *size) of the same type, on the CPU.
+    `scale` has the vertical and horizontal factors; default: output size over input size.
     """
     return Resize(image, size, scale).rows(0, size[0])
 

@@ -9,13 +9,12 @@ equal the published ones.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.base import Encoder, Range
+from baselines.base import Encoder, EncoderSpec, Range
 from baselines.encoders.colours import DIV2K_MEAN
 from baselines.encoders.edsr import conv3x3
 from baselines.macs import MacCount, macs_at
@@ -241,6 +240,8 @@ class SPAN(Encoder):
         return sr
 
 
-NETWORKS: dict[str, Callable[..., Encoder]] = {"rlfn": RLFN, "efdn": EFDN, "span": SPAN}
-"""By the word in method names."""
-LABELS = {"rlfn": "RLFN", "efdn": "EFDN", "span": "SPAN"}
+SYSTEMS = (
+    EncoderSpec("rlfn", RLFN, "RLFN"),
+    EncoderSpec("efdn", EFDN, "EFDN"),
+    EncoderSpec("span", SPAN, "SPAN"),
+)

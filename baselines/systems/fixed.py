@@ -15,12 +15,7 @@ from baselines.windows import Size
 
 
 class _OneScale(SRModel):
-    """Base class of networks of one scale.
-
-    Args:
-        network: network that does the work.
-        scale: the only scale that it can do.
-    """
+    """Base class of networks of one scale."""
 
     def __init__(self, network: Encoder, scale: int) -> None:
         super().__init__()
@@ -61,13 +56,7 @@ class _OneScale(SRModel):
 
 
 class FixedScaleSR(_OneScale):
-    """Network with its own upsampler: `model(lr) -> sr`.
-
-    Args:
-        network: network that does the work.
-        scale: the only scale that it can do.
-        input_range: "signed", lr and sr in [-1, 1] (LIIF's project), or "unit", in [0, 1].
-    """
+    """Network with its own upsampler: `model(lr) -> sr`, in its project's value range."""
 
     names = Names((("", "network"),))
 
@@ -93,14 +82,9 @@ class FixedScaleSR(_OneScale):
         return (self.pixels(lr, coord).float() - target).abs().mean(), None
 
     def pixels(self, lr: Tensor, coord: Tensor) -> Tensor:
-        """Read the SR pixel that holds each query.
+        """Read the SR pixel that holds each query: (B, Q, 2) to (B, Q, 3) in [-1, 1].
 
-        Args:
-            lr: (B, 3, h, w) in [-1, 1], whatever the network's own range is.
-            coord: (B, Q, 2).
-
-        Returns:
-            (B, Q, 3) in [-1, 1].
+        `lr` is in [-1, 1], whatever the network's own range is.
         """
         unit = self.input_range == "unit"
         sr = self(lr / 2 + 0.5) * 2 - 1 if unit else self(lr)

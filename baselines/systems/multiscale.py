@@ -87,16 +87,13 @@ class Upsampler(nn.Module, ABC):
     @staticmethod
     @abstractmethod
     def enlarge(kernels: Sequence[Tensor], image: Tensor, features: Tensor, scale: int) -> Tensor:
-        """Make the SR image.
+        """Make the SR image (B, 3, h*scale, w*scale).
 
         Args:
             kernels: kernels for this scale, from `kernels`.
             image: (B, 3, h, w) in [0, 1], before any colour shift.
             features: (B, C, h, w).
             scale: scale factor.
-
-        Returns:
-            SR image (B, 3, h*scale, w*scale).
         """
 
     @abstractmethod
@@ -112,14 +109,8 @@ class MultiScaleSR(SRModel):
     """Network for several integer scales: `model(lr, scale) -> sr`, both in [0, 1].
 
     The LR image is padded by reflection at the bottom and right to whole windows of the encoder,
-    and the result is cropped.
-
-    Args:
-        encoder: network from image to features, with `out_channels` and `window`.
-        upsampler: upsampler, which decides the scales.
-        colours: conversion from the image to the encoder's input, and from the upsampler's output
-            back.
-        names: pairs of official names and those of the network's parts.
+    and the result is cropped. `colours` converts the image to the encoder's input, and the
+    upsampler's output back.
     """
 
     input_range: Range = "unit"
@@ -203,12 +194,6 @@ class MultiScaleSR(SRModel):
 
 class Instantiated(Encoder):
     """Network of a `MultiScaleSR` at one scale, with its kernels as plain weights.
-
-    Args:
-        encoder: encoder of the network.
-        upsampler: makes the kernels; is not kept.
-        colours: colours of the network.
-        scale: scale factor.
 
     Attributes:
         per_pixel: MACs of the upsampler per LR pixel.

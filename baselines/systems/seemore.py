@@ -11,7 +11,7 @@ where).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.base import Encoder, Range
+from baselines.base import Encoder, EncoderSpec, Range
 from baselines.encoders.colours import Colours
 from baselines.encoders.edsr import conv3x3
 from baselines.macs import MacCount
@@ -75,12 +75,7 @@ class GatedFFN(nn.Module):
 
 
 class LowRankExpert(nn.Module):
-    """Product of local features and context in a few channels (eq. 3).
-
-    Args:
-        channels: channels of both inputs and of the output.
-        rank: channels of the product, R_i.
-    """
+    """Product of local features and context in a few channels, R_i (eq. 3)."""
 
     def __init__(self, channels: int, rank: int) -> None:
         super().__init__()
@@ -193,11 +188,9 @@ class RankModulatingExpert(nn.Module):
 
 
 class SpatialEnhancement(nn.Module):
-    """Spatial enhancement expertise (SEE, eq. 5): features times a striped convolution of others.
+    """Spatial enhancement expertise (SEE, eq. 5): features times a convolution of others.
 
-    Args:
-        channels: channels of input and output.
-        kernel: number of taps of a stripe; odd.
+    Its stripes have an odd number of taps, `kernel`.
     """
 
     def __init__(self, channels: int, kernel: int) -> None:
@@ -340,10 +333,9 @@ class SeemoRe(Encoder):
         self.tail = nn.Sequential(conv3x3(channels, 3 * scale**2), nn.PixelShuffle(scale))
 
     def features_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Run all groups on shallow features (B, C, h, w).
+        """Run all groups on shallow features (B, C, h, w): the same shape, not normalised.
 
-        Returns:
-            (B, C, h, w), not normalised, and (B, groups) the expert of each image and group.
+        Returns also the (B, groups) expert of each image and group.
         """
         chosen = []
         for group in self.groups:
@@ -397,9 +389,11 @@ class SeemoRe(Encoder):
         return max(size[0], least), max(size[1], least)
 
 
-# By the word in method names; the sizes of the paper's Sec. 4 and of the authors' configurations.
-SIZES: dict[str, Callable[..., SeemoRe]] = {
-    "seemore-t": partial(SeemoRe, groups=6, channels=36),
-    "seemore-b": partial(SeemoRe, groups=8, channels=48),
-    "seemore-l": partial(SeemoRe, groups=16, channels=48, recursion=1, shuffle=False),
-}
+# The sizes of the paper's Sec. 4 and of the authors' configurations.
+_B = partial(SeemoRe, groups=8, channels=48)
+_L = partial(SeemoRe, groups=16, channels=48, recursion=1, shuffle=False)
+SYSTEMS = (
+    EncoderSpec("seemore-t", partial(SeemoRe, groups=6, channels=36), "SeemoRe-T"),
+    EncoderSpec("seemore-b", _B, "SeemoRe-B"),
+    EncoderSpec("seemore-l", _L, "SeemoRe-L"),
+)

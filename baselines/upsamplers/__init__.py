@@ -1,1 +1,1 @@
-"""Upsamplers for several integer scales: one file each."""
+"""Upsamplers for several integer scales: one file each, found by its `UPSAMPLERS`."""

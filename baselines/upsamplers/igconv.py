@@ -5,7 +5,7 @@ a hyper-network computes the kernel of any sub-pixel of any scale: Fourier featu
 in the LR pixel, with learnt frequencies and amplitudes for every tap, go through an MLP.
 
 IGConv+ adds a second path, `baselines.upsamplers.igsample`, and averages all kernels over flips and
-turns; training adds a frequency loss, `baselines.frequency`.
+turns; training adds a frequency loss.
 """
 
 from __future__ import annotations
@@ -266,3 +266,6 @@ def _start_sampling(network: KernelNetwork) -> None:
         for first in range(2, COORDINATES, 2):
             last.weight[first : first + 2] = last.weight[:2]
         last.weight[COORDINATES:] = 0
+
+
+UPSAMPLERS = {"igconv": IGConv, "igconv-plus": IGConvPlus}

@@ -35,15 +35,9 @@ def offsets_and_scopes(features: Tensor, kernels: Tensor) -> tuple[Tensor, Tenso
 
 
 def places(offset: Tensor, scope: Tensor, scale: int) -> Tensor:
-    """Compute where sub-pixels are read, in LR pixels from the top left of the offsets' grid.
+    """Compute where sub-pixels are read, (B, 3, h*scale, w*scale, 2) as (x, y).
 
-    Args:
-        offset: (B, 6*scale*scale, h, w).
-        scope: (B, 6*scale*scale, h, w).
-        scale: scale factor.
-
-    Returns:
-        (B, 3, h*scale, w*scale, 2), as (x, y).
+    In LR pixels from the top left of the grid of `offset` and `scope`, (B, 6*scale*scale, h, w).
     """
     shift = F.pixel_shuffle(_REACH * scope.sigmoid() * offset, scale)
     h, w = shift.shape[-2:]
@@ -68,16 +62,9 @@ def sampled(image: Tensor, place: Tensor) -> Tensor:
 
 
 def resampled(image: Tensor, features: Tensor, kernels: Tensor, scale: int) -> Tensor:
-    """Enlarge the image by reading it at moved positions.
+    """Enlarge the image (B, 3, h, w) by reading it at moved positions: float32.
 
-    Args:
-        image: (B, 3, h, w).
-        features: (B, C, h, w).
-        kernels: see `offsets_and_scopes`.
-        scale: scale factor.
-
-    Returns:
-        (B, 3, h*scale, w*scale), float32.
+    The kernels are those of `offsets_and_scopes`.
     """
     rows, width = features.shape[-2:]
     row_bytes = _FLOATS * scale**2 * width * 4 * features.shape[0]

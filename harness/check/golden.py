@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from harness.common.errors import HarnessError, UsageError
+from harness.common.errors import HarnessError, UsageError, first_problem
 from harness.common.files import plain_name
 from harness.report.data import Cell
 
@@ -203,19 +203,18 @@ def load_golden(path: Path, profile: str | None = None) -> Golden:
         ) from error
     except (OSError, ValueError) as error:
         raise HarnessError(f"{path} cannot be read: {error}", restore) from error
-    found = content.get("schema") if isinstance(content, dict) else None
-    if found != SCHEMA:
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != SCHEMA:
         raise HarnessError(
-            f"{path} is no baseline of this version: its schema is {found!r}, not {SCHEMA}.",
+            f"{path} is no baseline of this version: its schema is {schema!r}, not {SCHEMA}.",
             "Use the version of moeisr-harness that wrote it, or move it away and accept the "
             "numbers anew with --update.",
         )
     try:
         golden = Golden.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise HarnessError(f"{path} is damaged: {where}: {first['msg']}", restore) from error
+        found = first_problem(error, "the file")
+        raise HarnessError(f"{path} is damaged: {found}", restore) from error
     if profile not in (None, golden.profile):
         raise UsageError(
             f"{path} has numbers of profile '{golden.profile}', not of '{profile}'.\n"

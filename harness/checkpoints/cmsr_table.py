@@ -11,14 +11,14 @@ from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from baselines import cmsr, methods, parse
+from baselines import cmsr
 from baselines.base import SRModel
 from baselines.cmsr import TRAINED_SCALE, Level, Tables, serves, table_for
-from baselines.registry import DECODERS
+from baselines.registry import DECODERS, every_method
 from baselines.systems.implicit import ImplicitSR
 from harness.checkpoints.subject import Subject
 from harness.common import checksums
-from harness.common.errors import HarnessError, UsageError
+from harness.common.errors import HarnessError, UsageError, first_problem
 from harness.common.files import write_text
 
 # Behind the identity of tables that were made for other weights than they are used with.
@@ -43,12 +43,7 @@ class StoredLevel(_Strict):
 
 
 class StoredTable(_Strict):
-    """Levels below one target scale.
-
-    Attributes:
-        images: number of images that the bounds were found on; fewer than the dataset's where some
-            are too small.
-    """
+    """Levels below one target scale, found on so many images (some of a set may be too small)."""
 
     scale: float = Field(gt=TRAINED_SCALE)
     images: int = Field(ge=1)
@@ -146,20 +141,11 @@ def load_tables(path: Path) -> CmsrTables:
             "`harness cmsr` makes them.",
         ) from error
     except ValueError as error:
-        reason = str(error)
-        if isinstance(error, ValidationError):
-            first = error.errors()[0]
-            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        reason = first_problem(error) if isinstance(error, ValidationError) else error
         raise HarnessError(
             f"{path} holds no CMSR tables of this version ({reason}).",
             "`harness cmsr` makes them.",
         ) from error
-
-
-def lmf_methods() -> list[str]:
-    """List the methods that CMSR can render."""
-    known = map(parse, methods())
-    return [m.name for m in known if m.decoder and DECODERS[m.decoder].modulated]
 
 
 def check_modulated(subject: Subject) -> None:
@@ -169,9 +155,11 @@ def check_modulated(subject: Subject) -> None:
         UsageError: the network has none; the message names the methods that have them.
     """
     if not subject.model.modulated:
+        modulated = [name for name, decoder in DECODERS.items() if decoder.modulated]
+        having = [method.name for method in every_method() if method.decoder in modulated]
         raise UsageError(
             f"{subject.method} has no modulations that CMSR could go by. "
-            f"These methods have: {', '.join(lmf_methods())}."
+            f"These methods have: {', '.join(having)}."
         )
 
 
@@ -179,8 +167,7 @@ def check_modulated(subject: Subject) -> None:
 class Cmsr:
     """Tables by which a network is rendered.
 
-    Attributes:
-        foreign: whether they were made for other weights; their bound of the error is then void.
+    Those made for other weights are `foreign`; their bound of the error is then void.
     """
 
     stored: CmsrTables
@@ -205,7 +192,10 @@ class Cmsr:
         """Write the notes that images rendered at these scales need."""
         plain = [scale for scale in scales if not serves(scale)]
         beyond = [s for s in scales if serves(s) and s > self.stored.tables[-1].scale]
-        found = [f"CMSR: MSE {self.stored.mse:g} in every bin; tables of {self._made_on()}"]
+        data = self.stored.data
+        what = ", SUBSTITUTE DATA for all of DIV2K's training set" if data.stand_in else ""
+        made_on = f"{data.caption}{what}."
+        found = [f"CMSR: MSE {self.stored.mse:g} in every bin; tables of {made_on}"]
         if self.foreign:
             found.append(
                 f"FOREIGN TABLES: made for other weights ({self.stored.method}, "
@@ -223,23 +213,13 @@ class Cmsr:
             )
         return found
 
-    def _made_on(self) -> str:
-        data = self.stored.data
-        what = ", SUBSTITUTE DATA for all of DIV2K's training set" if data.stand_in else ""
-        return f"{data.caption}{what}."
-
 
 def _listed(scales: list[float]) -> str:
     return ", ".join(f"x{scale:g}" for scale in scales)
 
 
 def cmsr_for(path: Path, subject: Subject, foreign: bool = False) -> Cmsr:
-    """Read the tables of a file for a network.
-
-    Args:
-        path: file of `harness cmsr`.
-        subject: the network.
-        foreign: whether to accept tables that were made for other weights.
+    """Read the tables of `harness cmsr` for a network, or with `foreign` those of other weights.
 
     Raises:
         HarnessError: there are no tables, or they are for other weights.

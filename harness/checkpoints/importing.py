@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import yaml
-from torch import nn
 
 from baselines import UnknownMethodError, parse
 from harness import checkpoints
@@ -23,13 +22,7 @@ _RANGES = {"signed": "[-1, 1]", "unit": "[0, 1]"}
 
 
 def describe(loaded: Loaded) -> dict[str, Any]:
-    """Describe a checkpoint as plain values.
-
-    Returns:
-        Layout, project, method ("" for none), network in words, scale (the only one, or None) and
-        scales (None for any), values of input and output, parameters, weights hash, origin, what is
-        assumed, and the official keys that were not needed with the reason.
-    """
+    """Describe a checkpoint as plain values, for people and for JSON."""
     official, meta, model = loaded.official, loaded.meta, loaded.model
     scales = model.scales
     return {
@@ -41,7 +34,7 @@ def describe(loaded: Loaded) -> dict[str, Any]:
         "scale": scales[0] if scales and len(scales) == 1 else None,
         "scales": None if scales is None else list(scales),
         "values": _RANGES[model.input_range],
-        "parameters": _parameters(model),
+        "parameters": model.parameter_count,
         "weights": loaded.weights,
         "origin": meta.get("origin", ""),
         "assumed": official.note if official else "",
@@ -50,10 +43,6 @@ def describe(loaded: Loaded) -> dict[str, Any]:
             for entry in (official.unneeded if official else ())
         ],
     }
-
-
-def _parameters(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
 
 
 def network_of(options: Path) -> Spec:
@@ -95,11 +84,8 @@ def check_name(name: str, loaded: Loaded) -> None:
 def save_import(loaded: Loaded, source: Path, target: Path, name: str | None = None) -> None:
     """Write a checkpoint in our format, from which it loads unchanged.
 
-    Args:
-        loaded: network of the source; one of our checkpoints is copied with all that it holds.
-        source: the file it was read from.
-        target: the file to write.
-        name: name in measurements, for a network that is none of the harness's methods.
+    One of our checkpoints is copied with all that it holds. `name` is the name in measurements of a
+    network that is none of the harness's methods.
 
     Raises:
         HarnessError: the file cannot be written.
@@ -115,10 +101,7 @@ def save_import(loaded: Loaded, source: Path, target: Path, name: str | None = N
 
 
 def save_export(loaded: Loaded, target: Path) -> dict[str, Any]:
-    """Write a network in the layout of its official project.
-
-    Returns:
-        Description of the file, as plain values.
+    """Write a network in the layout of its official project, and describe the file as plain values.
 
     Raises:
         HarnessError: no official project has such a network, or the file cannot be written.
@@ -126,23 +109,19 @@ def save_export(loaded: Loaded, target: Path) -> dict[str, Any]:
     meta = loaded.meta
     memory = (meta.get("imported") or {}).get("memory") or {}
     try:
-        written = write_official(loaded.model, meta["method"], meta["build"], memory)
+        content, facts = write_official(loaded.model, meta["method"], meta["build"], memory)
     except DAMAGE as error:
         raise HarnessError(
             f"What the checkpoint says of the file it was imported from is damaged: {error!r:.500}",
             "Import that file again.",
         ) from error
     buffer = io.BytesIO()
-    torch.save(written.content, buffer)
+    torch.save(content, buffer)
     with replacing(target) as temporary:
         temporary.write_bytes(buffer.getbuffer())
     return {
-        "layout": written.layout,
-        "project": written.project,
-        "architecture": written.architecture,
+        **facts,
         "network": build_in_words(meta["method"], meta["build"]),
-        "keys": written.keys,
-        "constructed": written.constructed,
-        "parameters": _parameters(loaded.model),
+        "parameters": loaded.model.parameter_count,
         "weights": loaded.weights,
     }

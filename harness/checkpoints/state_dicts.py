@@ -48,12 +48,7 @@ def built_to_fit(
     Sizes in the options may come from anywhere. They are compared with the weights on a network
     without values, so that no network is made that is larger than its weights.
 
-    Args:
-        method: method for `baselines.build`.
-        options: options for `baselines.build`.
-        state: as in `load_strictly`.
-        what: as in `load_strictly`.
-        name: as in `load_strictly`.
+    Args: `method` and `options` of `baselines.build`; others as `load_strictly`.
 
     Raises:
         HarnessError: see `load_strictly`.
@@ -73,11 +68,6 @@ def built_to_fit(
 def shapes_of(method: str, options: Mapping[str, Any], state: Mapping[str, Tensor]) -> SRModel:
     """Build a method's network without values, no larger than a file's weights allow.
 
-    Args:
-        method: method for `baselines.build`.
-        options: options for `baselines.build`, from anywhere.
-        state: weights of the file.
-
     Raises:
         ValueError: the options or the number of weights are impossible.
         DAMAGE: no network has these options.
@@ -90,11 +80,7 @@ def shapes_of(method: str, options: Mapping[str, Any], state: Mapping[str, Tenso
 
 
 def check_sizes(value: Any, of: str = "options") -> None:
-    """Refuse sizes that no network has.
-
-    Args:
-        value: options of `baselines.build`, or a part of them.
-        of: name of the value.
+    """Refuse sizes that no network has, in a part of the options of `baselines.build`.
 
     Raises:
         ValueError: a size is impossible; the message names it.
@@ -121,11 +107,11 @@ def load_strictly(
     what: str,
     name: Callable[[str], str] = str,
 ) -> None:
-    """Load a state dict that must fit exactly.
+    """Load a state dict by our names that must fit exactly.
 
     Args:
         network: receives the weights.
-        state: state dict by our names.
+        state: state dict.
         what: description of the file, for the message.
         name: makes the file's name of a key, where the file has its own names.
 

@@ -29,7 +29,7 @@ from harness.checkpoints.official import (
 from harness.checkpoints.safetensors_files import SUFFIX, read_safetensors
 from harness.checkpoints.state_dicts import DAMAGE, built_to_fit, shapes_of, weights_hash
 from harness.checkpoints.torch_files import read_torch
-from harness.common.errors import HarnessError, UsageError
+from harness.common.errors import HarnessError, UsageError, first_problem
 from harness.common.files import plain_name, replacing
 from harness.profiles.recipe import LARGEST_SEED, Recipe
 
@@ -60,14 +60,7 @@ class _Recipe(_Part):
 
 
 class TrainedOn(_Part):
-    """Training set of a network.
-
-    Attributes:
-        caption: name, number of images and description.
-        images: number of images.
-        complete: whether it has as many images as the published set.
-        fingerprint: fingerprint of the images.
-    """
+    """Training set of a network; `complete` says whether it has all images of the published set."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -231,9 +224,7 @@ def _check_ours(path: Path, content: dict[str, Any]) -> None:
     try:
         _Content.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise _incomplete(path, f"{where}: {first['msg']}") from error
+        raise _incomplete(path, first_problem(error, "the whole")) from error
     except DAMAGE as error:  # of what is compared
         raise _incomplete(path, repr(error)) from error
 

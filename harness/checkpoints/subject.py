@@ -23,10 +23,9 @@ from harness.profiles import Profile
 
 @dataclass(frozen=True)
 class Subject:
-    """Method that is ready to be measured.
+    """Method that is ready to be measured, with its network in evaluation mode on its device.
 
     Attributes:
-        model: network in evaluation mode, on its device.
         checkpoint: hash of the weights, or of the shapes where there are no weights; "" where there
             is no network (bicubic).
         recipe: fingerprint of how it was trained; "" for official checkpoints and bicubic.

@@ -22,12 +22,12 @@ def _checkpoints(method: str, profile: Profile, places: Places, seed: int) -> di
 
     The training data need not be available: recipes are compared without its fingerprint.
     """
-    folder = places.results / profile.name / "training" / parse(method).weights
-    wanted = asdict(make_recipe(profile, method, seed, data=""))
+    wanted = make_recipe(profile, method, seed, data="")
+    folder = places.results / profile.name / "training" / wanted.method
     found = {}
     for path in sorted(folder.glob(f"s{seed}-*/checkpoint.pt")):
         content = read(path)
-        if {**(content.get("recipe") or {}), "data": ""} == wanted:
+        if {**(content.get("recipe") or {}), "data": ""} == asdict(wanted):
             found[path] = bool(content.get("finished"))
     return found
 
@@ -37,12 +37,12 @@ def shipped_networks(method: str, profile: Profile, seed: int) -> list[Path]:
 
     It is used under profiles that train nothing unasked.
     """
-    name = reference.name_of(parse(method).weights, seed)
+    wanted = make_recipe(profile, method, seed, data="")
+    name = reference.name_of(wanted.method, seed)
     if profile.trains or name not in reference.names():
         return []
-    recipe = reference.about(name).content.get("recipe") or {}
-    wanted = asdict(make_recipe(profile, method, seed, data=""))
-    return [Path(f"{reference.PREFIX}{name}")] if {**recipe, "data": ""} == wanted else []
+    recipe = {**(reference.about(name).content.get("recipe") or {}), "data": ""}
+    return [Path(f"{reference.PREFIX}{name}")] if recipe == asdict(wanted) else []
 
 
 def finished_checkpoints(method: str, profile: Profile, places: Places, seed: int) -> list[Path]:
@@ -74,7 +74,7 @@ def trained_checkpoint(method: str, profile: Profile, places: Places) -> Path:
     Raises:
         HarnessError: there is none, or there are several on different data; says what to do.
     """
-    method = parse(method).weights
+    method = make_recipe(profile, method, profile.seeds[0], data="").method
     folder = places.results / profile.name / "training" / method
     trained = _checkpoints(method, profile, places, profile.seeds[0])
     shipped = shipped_networks(method, profile, profile.seeds[0])

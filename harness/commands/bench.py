@@ -21,8 +21,8 @@ from harness.commands.options import (
 
 if TYPE_CHECKING:
     from harness.checkpoints.subject import Subject
+    from harness.measure.latency import Calls
     from harness.profiles import Profile
-    from harness.profiling.latency import Calls
 
 
 @click.command(epilog="Example: harness bench edsr-liif edsr-moeisr-liif-s --scale 3.5")
@@ -52,9 +52,9 @@ def bench(
     from harness.common.errors import UsageError
     from harness.common.progress import bar
     from harness.data.degrade import unit
-    from harness.profiling.latency import rounds_of, seconds_of_calls
-    from harness.profiling.machine import in_words, machine
-    from harness.profiling.photograph import photograph
+    from harness.measure.latency import rounds_of, seconds_of_calls
+    from harness.measure.machine import in_words, machine
+    from harness.measure.photograph import photograph
 
     costs = setup.profile.costs
     size = size or costs.lr_size
@@ -88,9 +88,9 @@ def _lines(
     import torch
 
     from harness.data.images import save_png
-    from harness.profiling.peak_memory import MemoryCase, peaks
-    from harness.profiling.photograph import photograph
-    from harness.profiling.timing import spread
+    from harness.measure.peak_memory import MemoryCase, peaks
+    from harness.measure.photograph import photograph
+    from harness.measure.timing import spread
 
     settings = profile.evaluation
     with tempfile.TemporaryDirectory() as folder:

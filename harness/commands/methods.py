@@ -22,7 +22,7 @@ def methods(as_json: bool) -> None:
     from baselines.registry import ENCODERS, ablations
     from baselines.shapes import shapes_only
     from harness.checkpoints import reference
-    from harness.published import label
+    from harness.data.published import label
 
     lines, suffixes = [], {}
     shipped = [reference.about(name) for name in reference.names()]

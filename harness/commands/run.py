@@ -136,7 +136,7 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
 
 
 def _dry_run(job: Job, as_json: bool) -> None:
-    from harness.profiling.machine import matrix_product_speed
+    from harness.measure.machine import matrix_product_speed
     from harness.runs import estimate, execute
 
     if not as_json:

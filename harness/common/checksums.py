@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from harness.common.errors import first_problem
+
 T = TypeVar("T")
 
 # `__pydantic_config__` of stored dataclasses: no value is converted, no key is passed over.
@@ -88,7 +90,5 @@ def load(text: bytes | str, kind: type[T], schema: int) -> T:
         adapter = _ADAPTERS.get(kind) or _ADAPTERS.setdefault(kind, TypeAdapter(kind))
         found: T = adapter.validate_json(json.dumps(content))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "it"
-        raise ValueError(f"{where}: {first['msg']}") from error
+        raise ValueError(first_problem(error)) from error
     return found

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class HarnessError(Exception):
@@ -40,6 +44,12 @@ class UsageError(HarnessError):
     """Error in the command itself (unknown name, impossible value); status 2."""
 
     exit_code = 2
+
+
+def first_problem(error: ValidationError, whole: str = "it") -> str:
+    """Say what is wrong first in content that pydantic refused, and where; `whole` names all."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
 
 
 # PyTorch's CPU allocator; C++; the loader of libraries; oneDNN, where the code of a layer finds no

@@ -28,15 +28,9 @@ _TEMPORARY = re.compile(r"\..*-(?P<host>\w*)-[0-9a-f]{8}\.part(\..*)?", re.ASCII
 
 
 def plain_name(name: str, longest: int = 150) -> str:
-    """Check a name that came from a file before it becomes a part of a path.
+    """Check a name that came from a file before it becomes a part of a path, and return it.
 
-    Args:
-        name: value of any type.
-        longest: largest length in bytes; file systems take 255, and names of cells contain more
-            than the method's name.
-
-    Returns:
-        The same name.
+    File systems take 255 bytes, and names of cells contain more than the method's name.
 
     Raises:
         ValueError: the value is not one visible name: it has separators, `..` or control
@@ -111,10 +105,7 @@ def is_stream(path: Path) -> bool:
 def check_output(target: Path, source: Path | None, force: bool) -> None:
     """Refuse to write over a file, before any work is done.
 
-    Args:
-        target: the file that will be made.
-        source: the file that is read; never replaced.
-        force: whether another file may be replaced.
+    The file that is read (`source`) is never replaced, another one with `force`.
 
     Raises:
         HarnessError: the file is there, or is the one that is read.
@@ -163,14 +154,10 @@ def temporary_files(folder: Path) -> list[Path]:
 
 
 def is_abandoned(temporary: Path, remove: bool = False) -> bool:
-    """Tell whether the writer of a temporary file is known to have ended.
+    """Tell whether the writer of a temporary file is known to have ended; with `remove`, remove it.
 
     This is known where the file was written on this machine and nobody holds the lock on it. Locks
     of other machines are not visible on every file system.
-
-    Args:
-        temporary: a file of `temporary_files`.
-        remove: whether to remove it then.
     """
     found = _TEMPORARY.fullmatch(temporary.name)
     if found is None or found["host"] != _HOST:

@@ -56,13 +56,7 @@ class Bar:
 
 @contextmanager
 def bar(label: str, total: int, done: int = 0) -> Iterator[Bar]:
-    """Show a progress bar for a block of code.
-
-    Args:
-        label: what is being done.
-        total: units of work.
-        done: units that an earlier run has done.
-    """
+    """Show a progress bar for a block of code, of which an earlier run has `done` units."""
     if not console.is_terminal:
         yield Bar(label, total, done, first=done)
         return

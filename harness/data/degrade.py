@@ -214,12 +214,8 @@ def save_prepared(
 ) -> None:
     """Write an LR image as a PNG file that says how it was made; all or nothing.
 
-    Args:
-        path: file to write.
-        lr: LR image, uint8 (3, h, w).
-        cropped: part of the HR image that belongs to it, uint8 (3, H, W).
-        scale: scale factor.
-        grey: whether to write one channel.
+    LR is uint8 (3, h, w), and `cropped` (3, H, W) the part of HR that belongs to it; `grey` writes
+    one channel.
 
     Raises:
         HarnessError: the folder cannot be written.

@@ -30,7 +30,7 @@ class HrImage:
 class PairStore:
     """Images that were read and LR images that were made, up to a number of bytes.
 
-    Images beyond the budget are read and made again each time, and stored images stay. A sweep goes
+    Images beyond the budget are read and made again each time, and stored ones stay: a sweep goes
     through the same images in the same order for every method, so a full store that drops the
     oldest image would drop each image before its next use.
     """
@@ -64,10 +64,7 @@ class PairStore:
         cache: Path | None,
         rule: LrRule = PAIRED,
     ) -> Pair:
-        """Return LR and HR of an item as `make_pair` makes them; `image` is the item's.
-
-        Raises: as `make_pair`.
-        """
+        """Return LR and HR of an item, as `make_pair` does; `image` is the item's."""
         if (item, scale, rule) in self._pairs:
             return self._pairs[item, scale, rule]
         pair = make_pair(item, image.pixels, scale, cache, rule)

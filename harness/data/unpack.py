@@ -46,15 +46,12 @@ def _entries(packed: zipfile.ZipFile | tarfile.TarFile) -> Iterator[ArchiveEntry
 
 
 def extract(archive: Path, folders: Mapping[str, Path], leave_out: str = "") -> Iterator[Path]:
-    """Write the images of some folders of an archive, after checking every entry.
+    """Write the images of some folders of an archive, after checking every entry; yield each file.
 
     Args:
         archive: zip or tar file; tar may be compressed.
         folders: empty target folders, by folder in the archive; several may share a target.
         leave_out: name of a file that is not taken.
-
-    Yields:
-        Each file, when it is written.
 
     Raises:
         HarnessError: names that lead outside, links and devices among the images, sizes that no

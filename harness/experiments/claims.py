@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from baselines.registry import LABELS
-from harness.published import label, published
+from harness.data.published import label, published
 from harness.report.claims import Claim
 from harness.report.sections.macs import MacsTable
 from harness.report.sections.networks import Networks

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.published import Printed, claims
+from harness.data.published import Printed, claims
 from harness.report.data import Report
 from harness.report.model import Verdict
 from harness.report.sections.counts import Counts, Reference

@@ -1,1 +1,1 @@
-"""Measurements of networks on benchmarks: metrics, MACs, and the rows that keep them."""
+"""Measurements of networks: metrics, MACs, latency, peak memory, and the rows that keep them."""

@@ -17,7 +17,6 @@ from torch import Tensor
 from baselines.decoders.lmf import LMDecoder
 from baselines.fast.banding import band_memory
 from baselines.systems.implicit import ImplicitSR
-from harness.checkpoints.cmsr_errors import level_errors
 from harness.checkpoints.cmsr_table import StoredLevel
 from harness.checkpoints.subject import Subject
 from harness.common import checksums
@@ -25,6 +24,7 @@ from harness.common.errors import HarnessError
 from harness.data.degrade import TooSmallError, make_pair, unit
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
+from harness.measure.cmsr_errors import level_errors
 from harness.measure.rows import CellFile
 
 SCHEMA = 1

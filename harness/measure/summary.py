@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from harness.checkpoints.cmsr_table import FOREIGN
+from harness.data.published import published
 from harness.measure.rows import FAILED, NO_VALUE, not_a_number
 from harness.measure.texture import FACT
 from harness.metrics import METRICS, find
-from harness.published import published
 
 
 def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dict[str, Any]]:

@@ -16,8 +16,8 @@ import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
-from baselines import Method, build, methods, parse
-from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, unknown
+from baselines import Method, build, parse
+from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, every_method, unknown
 from baselines.shapes import shapes_only
 from harness.common.errors import HarnessError, UsageError
 from harness.data.roles import INPUT, ROLES
@@ -61,37 +61,37 @@ class Networks(Strict):
             if "scales" in options:
                 raise ValueError(f"upsampler: {name}: a method's name decides its scales")
         first, tried = encoder_names()[0], set()
-        for parts in map(parse, methods()):
+        for method in every_method():
             # All that answers queries or makes kernels, over the first encoder; every other encoder
             # that is set, once.
-            answers = parts.decoder or parts.upsampler
-            again = parts.encoder in tried and not (parts.encoder == first and answers)
-            if (parts.encoder == first or parts.encoder in self.encoder) and not again:
-                tried.add(parts.encoder)
-                self._try(parts)
+            answers = method.decoder or method.upsampler
+            again = method.encoder in tried and not (method.encoder == first and answers)
+            if (method.encoder == first or method.encoder in self.encoder) and not again:
+                tried.add(method.encoder)
+                self._try(method)
         return self
 
-    def _try(self, parts: Method) -> None:
+    def _try(self, method: Method) -> None:
         try:
             with shapes_only():
-                build(parts.name, **self.options(parts))
+                build(method.name, **self.options(method))
         except (TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"{parts.name}: {error}") from error
+            raise ValueError(f"{method.name}: {error}") from error
 
-    def differ(self, parts: Method) -> bool:
+    def differ(self, method: Method) -> bool:
         """Tell whether a method's network has other sizes or settings than the paper's."""
-        return any(self.options(parts).values())
+        return any(self.options(method).values())
 
-    def options(self, parts: Method) -> dict[str, Any]:
+    def options(self, method: Method) -> dict[str, Any]:
         """Return the keyword arguments for `baselines.build` of a method."""
-        found: dict[str, Any] = {"encoder": self.encoder.get(parts.encoder, {})}
-        if parts.decoder:
-            given = self.decoder.get(parts.decoder, {})
-            found["decoder"] = _without(given, parts.changes.decoder)
-        if parts.upsampler and parts.upsampler in self.upsampler:
-            found["upsampler"] = self.upsampler[parts.upsampler]
-        if parts.head:
-            found["head"] = _without(self.head, parts.changes.head)
+        found: dict[str, Any] = {"encoder": self.encoder.get(method.encoder, {})}
+        if method.decoder:
+            given = self.decoder.get(method.decoder, {})
+            found["decoder"] = _without(given, method.changes.decoder)
+        if method.upsampler and method.upsampler in self.upsampler:
+            found["upsampler"] = self.upsampler[method.upsampler]
+        if method.head:
+            found["head"] = _without(self.head, method.changes.head)
         return found
 
 
@@ -163,11 +163,11 @@ class Profile(Strict):
     def stand_in(self, names: Iterable[str]) -> bool:
         """Tell whether sizes, precision or training of some methods differ from the published."""
         return any(
-            self.networks.differ(parts)
+            self.networks.differ(method)
             or self.evaluation.precision != "fp32"
-            or self.training.departs(parts)
-            for parts in map(parse, names)
-            if parts.encoder
+            or self.training.departs(method)
+            for method in map(parse, names)
+            if method.encoder
         )
 
     def changes_size(self, name: str) -> bool:
@@ -206,14 +206,14 @@ def concerning(numbers: Mapping[str, Any], names: Iterable[str]) -> dict[str, An
 
     Stored results are compared by it, so that a profile may gain settings of other methods.
     """
-    parts = [parse(name) for name in names]
+    methods = [parse(name) for name in names]
     networks, training = numbers.get("networks", {}), numbers.get("training", {})
-    families = {family for p in parts for family in p.families}
+    families = {family for method in methods for family in method.families}
     sizes = {
         **networks,
-        "encoder": _only(networks.get("encoder", {}), {p.encoder for p in parts}),
-        "decoder": _only(networks.get("decoder", {}), {p.decoder for p in parts}),
-        "upsampler": _only(networks.get("upsampler", {}), {p.upsampler for p in parts}),
+        "encoder": _only(networks.get("encoder", {}), {method.encoder for method in methods}),
+        "decoder": _only(networks.get("decoder", {}), {method.decoder for method in methods}),
+        "upsampler": _only(networks.get("upsampler", {}), {method.upsampler for method in methods}),
     }
     return {
         **numbers,

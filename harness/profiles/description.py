@@ -108,7 +108,7 @@ def _published(methods: Sequence[str]) -> str:
         s = published().for_method(names[0])
         queries = "" if s.dense else f", {s.queries} queries each"
         steps = f"{s.total_steps(PAPER_IMAGES):,} steps of batch {s.batch}"
-        theirs.setdefault(f"{steps}, patches {_square(s.patch)}{queries}", []).append(label)
+        theirs.setdefault(f"{steps}, patches {s.patch}x{s.patch}{queries}", []).append(label)
     return "; ".join(
         (f"for {' and '.join(labels)}: " if all(labels) and len(theirs) > 1 else "") + text
         for text, labels in theirs.items()
@@ -116,57 +116,41 @@ def _published(methods: Sequence[str]) -> str:
 
 
 def _settings(profile: Profile, images: int, names: Sequence[Method]) -> str:
-    """Describe the schedule of methods that share it."""
+    """Describe the schedule of methods that share it, where it is not the paper's."""
     free = [name for name in names if name.scale is None]
     s = profile.training.for_method((free or list(names))[0])
-    samples = _dense_samples(s, bool(free)) if s.dense else _samples(s, len(free), len(names))
-    text = f"{s.total_steps(images):,} steps of batch {s.batch} ({samples}), "
+    if s.dense:
+        drawn = f"one of {', '.join(f'x{scale}' for scale in s.scales)} for each batch"
+        scales = drawn if free else "at their own scale"
+        samples = f"by Pillow's bicubic, whole HR patches, {scales}"
+    else:
+        scales = f"x{s.scale_min:g} to x{s.scale_max:g}" if free else "at their own scale"
+        if 0 < len(free) < len(names):
+            scales += ", fixed-scale networks at their own"
+        samples = f"{s.queries} queries each, {scales}"
+    patches = f"LR patches {s.patch}x{s.patch}{' ' if s.dense else ', '}{samples}"
+    found = [f"{s.total_steps(images):,} steps of batch {s.batch} ({patches})"]
     if s.frequency and s.dense:
-        text += f"L1 and {s.frequency:g} times the frequency loss, "
-    text += f"Adam {s.lr:g}"
-    if s.betas != ADAM_BETAS:
-        text += f" (betas {s.betas[0]:g}, {s.betas[1]:g})"
+        found.append(f"L1 and {s.frequency:g} times the frequency loss")
+    betas = f" (betas {s.betas[0]:g}, {s.betas[1]:g})" if s.betas != ADAM_BETAS else ""
+    found.append(f"Adam {s.lr:g}{betas}")
     if s.milestones:
         length, unit = s.length
-        text += f", times {s.gamma:g} at {unit}s {'/'.join(map(str, s.milestones))} of {length}"
+        when = "/".join(map(str, s.milestones))
+        found.append(f"times {s.gamma:g} at {unit}s {when} of {length}")
     if s.ema:
-        text += f", running average of the weights (decay {s.ema:g}) measured"
+        found.append(f"running average of the weights (decay {s.ema:g}) measured")
     if s.frozen_encoder:
-        text += f", over the encoder of the shipped {s.frozen_encoder}, which is not trained"
-    text += _balance(s, {name.decoder for name in names if name.head})
-    if s.departure:
-        text += f", departs from the published training: {s.departure}"
-    return text
-
-
-def _samples(s: Training, free: int, count: int) -> str:
-    """Describe training on random queries; `free` of `count` methods have no scale of their own."""
-    scales = f"x{s.scale_min:g} to x{s.scale_max:g}" if free else "at their own scale"
-    if 0 < free < count:
-        scales += ", fixed-scale networks at their own"
-    return f"LR patches {_square(s.patch)}, {s.queries} queries each, {scales}"
-
-
-def _dense_samples(s: Training, free: bool) -> str:
-    """Describe training on whole HR patches; `free` methods have no scale of their own."""
-    scales = ", ".join(f"x{scale}" for scale in s.scales)
-    which = f"one of {scales} for each batch" if free else "at their own scale"
-    return f"LR patches {_square(s.patch)} by Pillow's bicubic, whole HR patches, {which}"
-
-
-def _balance(s: Training, mixtures: set[str]) -> str:
-    """Describe the balance loss of these decoders under experts, where it is not the paper's."""
-    text = ""
+        found.append(f"over the encoder of the shipped {s.frozen_encoder}, which is not trained")
+    mixtures = {name.decoder for name in names if name.head}
     if mixtures and s.beta != BETA:
-        text += f", balance loss weighted {s.beta:g} instead of {BETA:g}"
+        found.append(f"balance loss weighted {s.beta:g} instead of {BETA:g}")
     for decoder, values in s.balance_weights.items():
         if decoder in mixtures:
-            text += f", w_j {', '.join(f'{w:g}' for w in values)} ({decoder})"
-    return text
-
-
-def _square(side: int) -> str:
-    return f"{side}x{side}"
+            found.append(f"w_j {', '.join(f'{w:g}' for w in values)} ({decoder})")
+    if s.departure:
+        found.append(f"departs from the published training: {s.departure}")
+    return ", ".join(found)
 
 
 def origin(profile: Profile, data: Dataset, method: str) -> str:

@@ -15,13 +15,9 @@ REPORTS = Path("reports")
 
 @dataclass(frozen=True)
 class Places:
-    """Folders of a command.
+    """Folders of a command: datasets (None if none was named), results, reports, and a cache.
 
-    Attributes:
-        data_root: folder of datasets; None if none was named.
-        results: folder of checkpoints and measurements.
-        reports: folder of tables and figures.
-        cache: folder of files that can be made again (LR images).
+    The cache has files that can be made again (LR images).
     """
 
     data_root: Path | None

@@ -39,6 +39,11 @@ class Recipe:
     schema: int = RECIPE_SCHEMA
 
     @property
+    def trained(self) -> Method:
+        """Method that is trained."""
+        return parse(self.method)
+
+    @property
     def fingerprint(self) -> str:
         """Ten hexadecimal digits that change with anything above."""
         text = json.dumps(asdict(self), sort_keys=True)
@@ -53,22 +58,22 @@ def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:
     """
     if seed > LARGEST_SEED:
         raise UsageError(f"The seed {seed} is too large; the largest is {LARGEST_SEED}.")
-    parts = parse(parse(method).weights)
+    trained = parse(parse(method).weights)
     return Recipe(
-        method=parts.name,
-        build=_explicit(profile.networks.options(parts), parts),
-        training=profile.training.decisive(parts),
+        method=trained.name,
+        build=_explicit(profile.networks.options(trained), trained),
+        training=profile.training.decisive(trained),
         data=data,
         seed=seed,
     )
 
 
-def _explicit(build: dict[str, Any], parts: Method) -> dict[str, Any]:
+def _explicit(build: dict[str, Any], method: Method) -> dict[str, Any]:
     """Add the rate of stochastic depth to the options, where the encoder has one, even if usual.
 
     Networks that were trained before encoders had it must not be taken for trained with it.
     """
-    maker = ENCODERS.get(parts.encoder)
+    maker = ENCODERS.get(method.encoder)
     rate = inspect.signature(maker).parameters.get("drop_path") if maker else None
     if rate is None:
         return build

@@ -11,8 +11,8 @@ import yaml
 from pydantic import Field, model_validator
 from pydantic_core import to_jsonable_python
 
-from baselines import Method, methods, parse
-from baselines.registry import DECODERS, unknown
+from baselines import Method
+from baselines.registry import DECODERS, every_method, unknown
 from harness.profiles.sections import Strict
 
 
@@ -57,7 +57,7 @@ class Training(Strict):
             whole images; some methods always do (`Method.dense`, `Method.scales`).
         scales: integer scales from which a dense batch of a multi-scale network draws one; empty:
             the method's own.
-        frequency: weight of the frequency loss in dense training, `baselines.frequency`.
+        frequency: weight of the frequency loss in dense training.
         betas: betas of Adam.
         ema: decay per step of a running average of the weights that is measured instead of them; 0
             for none.
@@ -120,28 +120,28 @@ class Training(Strict):
     def _overrides_fit(self) -> Training:
         if not self.overrides:
             return self
-        trained = [parse(name) for name in methods() if parse(name).encoder]
-        known = dict.fromkeys(family for parts in trained for family in parts.families)
+        trained = [method for method in every_method() if method.encoder]
+        known = dict.fromkeys(family for method in trained for family in method.families)
         for family, changes in self.overrides.items():
             if family not in known:
                 raise ValueError(
                     f"overrides: {unknown('network', family, known, 'harness methods')}"
                 )
-            meant = [parts for parts in trained if family in parts.families]
+            meant = [method for method in trained if family in method.families]
             _check_override(family, changes, meant)
-            for parts in meant:
-                self.for_method(parts)
+            for method in meant:
+                self.for_method(method)
         return self
 
-    def for_method(self, parts: Method) -> Training:
+    def for_method(self, method: Method) -> Training:
         """Make the schedule of one method: overrides, its own scales, its kind of batches."""
         found: dict[str, Any] = self.model_dump(exclude={"overrides"})
-        for family in parts.families:
+        for family in method.families:
             found = _changed(found, self.overrides.get(family, {}))
-        if parts.scale is not None:
-            found |= {"scale_min": parts.scale, "scale_max": parts.scale}
-        dense = parts.makes_images and (found["dense"] or parts.dense or bool(parts.scales))
-        own = (parts.scale,) if parts.scale is not None else found["scales"] or parts.scales
+        if method.scale is not None:
+            found |= {"scale_min": method.scale, "scale_max": method.scale}
+        dense = method.makes_images and (found["dense"] or method.dense or bool(method.scales))
+        own = (method.scale,) if method.scale is not None else found["scales"] or method.scales
         return Training.model_validate({**found, "dense": dense, "scales": own if dense else ()})
 
     @model_validator(mode="after")
@@ -174,15 +174,15 @@ class Training(Strict):
         found = self.model_dump(mode="json", exclude={*left_out, *_ADDED}, exclude_none=True)
         return found | self.model_dump(mode="json", include=_ADDED, exclude_defaults=True)
 
-    def decisive(self, parts: Method) -> dict[str, Any]:
+    def decisive(self, method: Method) -> dict[str, Any]:
         """Return what decides the weights of one method: its settings that have an effect on it."""
-        own = self.for_method(parts)
+        own = self.for_method(method)
         idle = _FOR_QUERIES if own.dense else _FOR_DENSE
-        if not parts.head:
+        if not method.head:
             idle = idle | _FOR_MIXTURES
         found = {key: value for key, value in own.outcome().items() if key not in idle}
-        if parts.head:
-            found["balance_weights"] = found["balance_weights"].get(parts.decoder)
+        if method.head:
+            found["balance_weights"] = found["balance_weights"].get(method.decoder)
         return found
 
     def settings(self) -> dict[str, Any]:
@@ -194,14 +194,14 @@ class Training(Strict):
         said = {family: changes for family, changes in overrides.items() if changes}
         return {**self.outcome(), "overrides": to_jsonable_python(said)}
 
-    def departs(self, parts: Method) -> bool:
+    def departs(self, method: Method) -> bool:
         """Tell whether one method's training is not the published one.
 
         A departure in words in the profile `paper` also holds under every profile with its
         settings.
         """
-        said = self.for_method(parts).departure or published().for_method(parts).departure
-        return bool(said) or self.decisive(parts) != published().decisive(parts)
+        said = self.for_method(method).departure or published().for_method(method).departure
+        return bool(said) or self.decisive(method) != published().decisive(method)
 
     @property
     def length(self) -> tuple[int, str]:
@@ -232,7 +232,7 @@ def _check_override(family: str, changes: Mapping[str, Any], meant: Sequence[Met
     for key in changes:
         if key not in allowed:
             raise ValueError(f"overrides of {family}: {unknown('key', key, allowed)}")
-    if changes.get("dense") and not any(parts.makes_images for parts in meant):
+    if changes.get("dense") and not any(method.makes_images for method in meant):
         raise ValueError(f"overrides of {family}: `dense` is for networks that make whole images")
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.common.errors import HarnessError
-from harness.measure.rows import CellFile
-from harness.profiling.cost_rows import (
+from harness.measure.cost_rows import (
     OWN_MEMORY,
     Cost,
     Kind,
@@ -22,7 +21,8 @@ from harness.profiling.cost_rows import (
     latest,
     stored_rows,
 )
-from harness.profiling.timing import Spread, spread
+from harness.measure.rows import CellFile
+from harness.measure.timing import Spread, spread
 from harness.report.paper import LEFT_OUT, unable
 from harness.report.text import EN_DASH, TIMES, decimals, scales_text
 from harness.runs.experiment import Experiment, method_at
@@ -37,7 +37,7 @@ class CostSetting:
     """Setting that must be the same for costs to be compared.
 
     Attributes:
-        machine: (name, value) pairs of `harness.profiling.cost_rows.identity`.
+        machine: (name, value) pairs of `harness.measure.cost_rows.identity`.
         lr_size: (h, w) of the LR image.
         memory_kind: kind of peaks; "" for latency.
     """

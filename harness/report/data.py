@@ -19,12 +19,12 @@ from scipy import special
 from baselines import parse
 from harness.common.errors import HarnessError
 from harness.common.escaping import in_a_line
+from harness.data.published import Printed
 from harness.measure.crops import Sample, load_samples
 from harness.measure.macs import is_counted
 from harness.measure.rows import CellFile, each_image_once, flat, is_of, not_a_number
 from harness.measure.statistics import CONFIDENCE, Difference, paired_difference
 from harness.metrics import METRICS
-from harness.published import Printed
 from harness.report.costs import Costs, load_costs
 from harness.report.paper import (
     LEFT_OUT,

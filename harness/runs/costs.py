@@ -21,9 +21,7 @@ from harness.common.stopping import Stop, stoppable
 from harness.common.versions import versions
 from harness.data.degrade import unit
 from harness.data.images import save_png
-from harness.measure.rows import CellFile
-from harness.profiles import Profile
-from harness.profiling.cost_rows import (
+from harness.measure.cost_rows import (
     Cost,
     CostId,
     Kind,
@@ -32,10 +30,12 @@ from harness.profiling.cost_rows import (
     stored_rows,
     this_machine,
 )
-from harness.profiling.latency import rounds_of, seconds_of_calls
-from harness.profiling.machine import machine
-from harness.profiling.peak_memory import MemoryCase, peaks
-from harness.profiling.photograph import NAME, photograph
+from harness.measure.latency import rounds_of, seconds_of_calls
+from harness.measure.machine import machine
+from harness.measure.peak_memory import MemoryCase, peaks
+from harness.measure.photograph import NAME, photograph
+from harness.measure.rows import CellFile
+from harness.profiles import Profile
 from harness.runs.job import Job
 
 

@@ -127,8 +127,8 @@ class Experiment:
         sections: sections of the report, in order.
         claims: statements of the paper that the numbers can decide (`harness.report.claims`).
         common: rows that are shown above the blocks and are never bold (bicubic).
-        published: files of `harness/published` with the paper's values, each with the value of its
-            `table` column; the first that has a value is used.
+        published: files of `harness/data/published` with the paper's values, each with the value of
+            its `table` column; the first that has a value is used.
         published_rows: whether the first published table's systems without a row here are shown
             with their published values only, in the order of the paper.
         published_roles: sets of the paper without images in the harness; their published values are

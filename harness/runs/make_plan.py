@@ -13,8 +13,8 @@ from harness.common.locks import held
 from harness.common.progress import say
 from harness.common.versions import versions
 from harness.data.sets.sizes import FIXED_SIZES
+from harness.measure.cost_rows import costs_dir
 from harness.profiles import Profile, concerning, description
-from harness.profiling.cost_rows import costs_dir
 from harness.runs.costs import cost_cells
 from harness.runs.job import Job
 from harness.runs.plan import (

@@ -35,14 +35,7 @@ class CropPlaces:
 
 
 def places(held: Held, images: Ints, chosen: Crops, device: torch.device) -> CropPlaces:
-    """Compute the places of crops.
-
-    Args:
-        held: the images.
-        images: (B,) index of the image of each crop.
-        chosen: position of each crop in its image.
-        device: device of the result.
-    """
+    """Compute the places of crops, of which each is `chosen` in the image of its index (B,)."""
     height, width = held.sizes[images].T
     corner = held.offsets[images] + chosen.top * width + chosen.left
     numbers = np.stack([corner, width, height * width, chosen.side, *chosen.flips.T])
@@ -53,10 +46,7 @@ def places(held: Held, images: Ints, chosen: Crops, device: torch.device) -> Cro
 def cut(pixels: Tensor, at: CropPlaces, largest: int) -> Tensor:
     """Cut crops as they are in the images, without mirroring.
 
-    Args:
-        pixels: pixels of all images, with `largest` values behind the last.
-        at: the crops, none of them larger than `largest`.
-        largest: side of the result.
+    There are `largest` values behind the last of `pixels`, and no crop is larger.
 
     Returns:
         (B, 3, largest, largest) uint8. Rows below a crop repeat its last row; columns to its right

@@ -39,13 +39,7 @@ Check = Callable[[str, tuple[int, int]], None]
 def hold(
     sizes: Sequence[tuple[int, int]], images: Iterable[Tensor], margin: int, device: torch.device
 ) -> Held:
-    """Store images on a device.
-
-    Args:
-        sizes: (height, width) of each image.
-        images: the images, uint8 (3, H, W).
-        margin: number of zeros behind the last image.
-        device: target device.
+    """Store images, uint8 (3, H, W) each, on a device, with `margin` zeros behind the last.
 
     Raises:
         HarnessError: the device has no room for them.
@@ -100,11 +94,7 @@ class InMemory:
 class OnDemand:
     """Storage that reads images for each batch, in threads that also read ahead for the next batch.
 
-    Args:
-        images: the training set.
-        check: refuses an image by name and (height, width).
-        margin, device: as `hold`.
-        picks: returns the images (B,) of a step.
+    `picks` returns the images (B,) of a step, `check` refuses one by name and (height, width).
     """
 
     def __init__(

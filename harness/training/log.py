@@ -14,15 +14,11 @@ from harness.common.progress import say
 
 
 class Log:
-    """Log with one line per interval; lines after the resumed step are dropped.
+    """Log of a run with one line per interval; lines after the resumed step are dropped.
 
     A damaged line at the end, which a crash leaves, is dropped too. Other damaged lines, lines of
-    another run, and lines that stand twice or behind a later one, are moved to `log.damaged`.
-
-    Args:
-        path: the file.
-        step: step that the run goes on from.
-        run: fingerprint of the run's recipe.
+    another run (of a recipe with another fingerprint), and lines that stand twice or behind a later
+    one, are moved to `log.damaged`.
     """
 
     def __init__(self, path: Path, step: int, run: str) -> None:

@@ -18,11 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines import parse
 from baselines.base import SRModel
 from harness import checkpoints
-from harness.common.allocator import keep_freed_memory
-from harness.common.device import describe
+from harness.common.device import describe, keep_freed_memory
 from harness.common.errors import HarnessError
 from harness.common.locks import held
 from harness.common.progress import bar, say
@@ -104,7 +102,7 @@ class Run:
     @property
     def settings(self) -> Training:
         """Schedule of the method."""
-        return self.profile.training.for_method(parse(self.recipe.method))
+        return self.profile.training.for_method(self.recipe.trained)
 
     @property
     def checkpoint(self) -> Path:

@@ -1,4 +1,4 @@
-"""Training samples: LR patches with random queries (LIIF, sec. 5.1), made on the device.
+"""Training samples: LR patches with random queries, as LIIF has them, made on the device.
 
 A batch is a pure function of (seed, step): a run that was stopped continues with exactly the
 samples it would have seen. No operation works sample by sample: crops are gathered, resized and

@@ -78,11 +78,7 @@ def draw_dense(
 ) -> tuple[int, Crops]:
     """Draw one scale for all samples, each equally likely, and the crop of each.
 
-    Args:
-        rng: random numbers of the step.
-        sizes: (B, 2) height and width of each image, at least patch * largest scale.
-        patch: side of the LR patch.
-        scales: scales to choose from.
+    The images (B, 2) are at least patch * largest scale high and wide.
     """
     scale = scales[int(rng.integers(len(scales)))]
     return scale, _placed(rng, sizes, np.full(len(sizes), patch * scale, dtype=np.int64))

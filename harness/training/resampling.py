@@ -46,11 +46,7 @@ def _weights(side: int, size: int) -> _Array:
 
 
 def resize_weights(sides: Sequence[int], size: int) -> Tensor:
-    """Compute the weights for resizing lines of different lengths to one length.
-
-    Args:
-        sides: input lengths.
-        size: output length.
+    """Compute the weights for resizing lines of different lengths (`sides`) to one length.
 
     Returns:
         (len(sides), size, longest side) float32, integers, 2^22 for one; zero beyond a line.

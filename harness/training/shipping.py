@@ -30,15 +30,8 @@ _LEFT_OUT = {"state_dict", "optimizer", "unaveraged"}
 def ship(path: Path, data_root: Path | None, cache: Path | None) -> About | None:
     """Ship the network of a finished training run, in half precision where PSNR stays the same.
 
-    A network of the same method and seed is replaced.
-
-    Args:
-        path: checkpoint; the log of its training lies beside it.
-        data_root: folder of datasets, with Set5.
-        cache: folder of LR images that are made.
-
-    Returns:
-        What the shipped file says; None for a run that is not finished.
+    The log of the training lies beside its checkpoint. None is returned for a run that is not
+    finished; a network of the same method and seed is replaced.
 
     Raises:
         HarnessError: no checkpoint of a training run, its log is damaged, or no precision has the

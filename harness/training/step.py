@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,8 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from baselines import build, parse
+from baselines import build
 from baselines.base import SRModel
 from harness import checkpoints
 from harness.checkpoints import reference
@@ -19,13 +21,34 @@ from harness.checkpoints.state_dicts import DAMAGE, load_strictly
 from harness.common.errors import HarnessError, UsageError
 from harness.profiles import Training
 from harness.profiles.recipe import Recipe
-from harness.training.average import Average
 from harness.training.dense import DenseBatch
 from harness.training.losses import Objective
 from harness.training.patches import Batch
 from harness.upscale.network import autocast
 
 _ENCODER = "encoder."
+
+
+class Average:
+    """Exponential moving average: after each step, decay * average + (1 - decay) * weights.
+
+    As in BasicSR's `model_ema`, it starts at the initial weights: short runs want a small decay
+    (after 500 steps at 0.999, 0.61 of the average is still the initial weights).
+
+    Attributes:
+        model: a network with the averaged weights, in evaluation mode.
+    """
+
+    def __init__(self, model: SRModel, decay: float) -> None:
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self._update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    @torch.no_grad()
+    def update(self, model: SRModel) -> None:
+        """Update the average with the weights after a step; buffers are copied from the network."""
+        self._update(list(self.model.parameters()), list(model.parameters()), None)
+        for mine, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
+            mine.copy_(theirs)
 
 
 @dataclass
@@ -70,9 +93,9 @@ class State:
         load_strictly(self.measured, content["state_dict"], source)
         try:
             # A finished run may lack the weights that only training needs.
-            done = content["state_dict"] if content.get("finished") else None
+            kept = "state_dict" if content.get("finished") else "unaveraged"
             if self.average is not None:
-                load_strictly(self.model, content.get("unaveraged", done), source)
+                load_strictly(self.model, content.get("unaveraged", content[kept]), source)
             restore_optimizer(self.optimizer, content["optimizer"])
             self.step, self.seconds = content["step"], content["seconds"]
             averages = content["optimizer"]["state"].values()
@@ -101,11 +124,6 @@ def learning_rate(settings: Training, step: int, per_epoch: int) -> float:
 
 def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State:
     """Make the state of a run before its first step.
-
-    Args:
-        recipe: recipe of the network.
-        settings: schedule of the method.
-        device: device of the network.
 
     Raises:
         UsageError: settings do not suit the network.
@@ -203,7 +221,7 @@ def _listed(scales: Sequence[int]) -> str:
 def _balance_weights(recipe: Recipe, model: SRModel) -> list[float] | None:
     """Return w_j: the profile's, changed by the method's name; None for ones."""
     weights = recipe.training.get("balance_weights")
-    changed = parse(recipe.method).changes.balance
+    changed = recipe.trained.changes.balance
     if not (weights or changed):
         return None
     experts = model.expert_count
@@ -223,10 +241,10 @@ def optimise(
     noise: int,
     objective: Objective,
 ) -> dict[str, Tensor]:
-    """Train a network for one step.
+    """Train a network for one step; its state is changed but for `step`.
 
     Args:
-        state: its network, optimiser and average are changed; `step` is not.
+        state: network, optimiser and average.
         batch: batch on the network's device.
         settings: precision, and settings of the objective.
         rate: learning rate.

@@ -89,12 +89,7 @@ def _stored(strip: Tensor, bits: int) -> Rows:
 
 @dataclass(frozen=True)
 class Enlarged:
-    """Enlarged file that was written.
-
-    Attributes:
-        layout: layout of the image in it.
-        count: counts the MACs of another rendering than the network's own; None for that.
-    """
+    """Enlarged file that was written, and what counts the MACs of its rendering by CMSR, if any."""
 
     layout: Layout
     count: Callable[[], MacCount] | None = None

@@ -187,13 +187,7 @@ def is_writable(path: Path) -> bool:
 def check_target(
     path: Path, source: Source, scale: float, size: tuple[int, int] | None = None
 ) -> str:
-    """Pillow's format for a file name, before any work is done.
-
-    Args:
-        path: of the enlarged image.
-        source: the image.
-        scale: factor.
-        size: (H, W) of the enlarged image, where the factor does not decide it.
+    """Find Pillow's format for a file name, before any work is done.
 
     Raises:
         HarnessError: the suffix is unknown, the folder is missing, the type has no transparency, or

@@ -19,12 +19,9 @@ PRECISIONS = tuple(_DTYPES)
 
 @dataclass(frozen=True)
 class Upscaled:
-    """SR image and how it was made.
+    """SR image (1, 3, H, W) on the CPU, and how it was made; `choice` and `spent` as in `Streamed`.
 
-    Attributes:
-        image: (1, 3, H, W) on the CPU.
-        lr_size: (h, w) of the LR image as the network saw it, extended to whole windows.
-        choice, spent: as in `Streamed`.
+    `lr_size` is (h, w) of the LR image as the network saw it, extended to whole windows.
     """
 
     image: Tensor
@@ -125,16 +122,9 @@ def upscale(
 
 @torch.inference_mode()
 def expert_map(model: SRModel, lr: Tensor, precision: str = "fp32") -> Tensor | None:
-    """Choose the expert of each LR pixel as the network sees it, without decoding anything.
+    """Choose the (h, w) expert of each LR pixel, from 0, as the network sees it; decodes nothing.
 
-    Args:
-        model: network in evaluation mode.
-        lr: (1, 3, h, w) in [0, 1].
-        precision: as in `stream`.
-
-    Returns:
-        (h, w) expert numbers from 0, shallowest first; None (and no work) for networks without
-        experts.
+    None (and no work) for networks without experts. `lr` is (1, 3, h, w) in [0, 1].
     """
     device = device_of(model)
     with autocast(device, precision):

@@ -8,14 +8,13 @@ constructors need are checked and made anew (`constructed`).
 """
 
 from harness.checkpoints.official.constructed import Unneeded
-from harness.checkpoints.official.files import Official, Written, read_official, write_official
+from harness.checkpoints.official.files import Official, read_official, write_official
 from harness.checkpoints.official.plans import Spec, beyond_weights, build_in_words, method_name
 
 __all__ = [
     "Official",
     "Spec",
     "Unneeded",
-    "Written",
     "beyond_weights",
     "build_in_words",
     "method_name",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from baselines.names import SAME, Names
-from baselines.systems.seemore import SIZES
+from baselines.registry import SYSTEMS
 from harness.checkpoints.official.constructed import shift_range
 from harness.checkpoints.official.plans import (
     UNSEEN,
@@ -107,10 +107,7 @@ def rdn_sizes(
 ) -> dict[str, Any]:
     """Find the options of an RDN.
 
-    Args:
-        state: its weights.
-        first: name of the first convolution's weight.
-        block: pattern of its dense layers' weights, with the numbers of block and layer.
+    The pattern of its dense layers' weights has the numbers of block and layer.
     """
     found = [match for key in state if (match := re.fullmatch(block, key))]
     return {
@@ -124,9 +121,7 @@ def rdn_sizes(
 def transformer_sizes(state: State, pixels: int = 1) -> dict[str, Any]:
     """Find the options that SwinIR's and SRFormer's transformers share.
 
-    Args:
-        state: weights.
-        pixels: pixels along a side of what the bias table distinguishes: SRFormer's patches have 2.
+    The bias table distinguishes patches of so many `pixels` along a side; SRFormer's have 2.
     """
     block = re.compile(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.norm1")
     blocks = {(match[1], match[2]) for key in state if (match := block.match(key))}
@@ -250,13 +245,13 @@ def _seemore(state: State) -> Bare:
         "ranks": [state[f"{_SEEMORE}experts.{i}.conv_1.weight"].shape[0] for i in experts],
         "kernel": state["body.0.global_block.block.attn.conv.0.weight"].shape[-1],
     }
-    published = {size: our_defaults(size) for size in SIZES}
+    published = {size: our_defaults(size) for size in SYSTEMS}
     alike = (
         size
         for size, its in published.items()
         if (its["groups"], its["channels"]) == (seen["groups"], channels)
     )
-    size = next(alike, next(iter(SIZES)))
+    size = next(alike, next(iter(SYSTEMS)))
     scale = math.isqrt(state["upsampler.0.weight"].shape[0] // 3)
     plan = _plan(size, scale, seen)
     unseen = ", ".join(f"{name} {published[size][name]}" for name in UNSEEN)

@@ -29,12 +29,7 @@ _SHIFTED_BLOCK = re.compile(r"(layers\.\d+\.residual_group\.blocks\.\d*[13579])\
 
 @dataclass(frozen=True)
 class Unneeded:
-    """Keys of a file that our network does not need.
-
-    Attributes:
-        keys: keys as in the file.
-        why: reason in words.
-    """
+    """Keys of a file that our network does not need, and why."""
 
     keys: tuple[str, ...]
     why: str
@@ -42,6 +37,9 @@ class Unneeded:
 
 class Constructed:
     """Entries of state dicts that an encoder's constructor computes; by default there are none.
+
+    State dicts have the encoder's own official names, and options are ours, where they differ from
+    the paper's.
 
     Attributes:
         reasons: patterns of their keys, and why our network does not need them.
@@ -51,10 +49,6 @@ class Constructed:
 
     def read(self, state: State, options: Options) -> dict[str, float]:
         """Return what must be remembered to write the entries again.
-
-        Args:
-            state: state dict by the encoder's own official names.
-            options: our options, where they differ from the paper's.
 
         Raises:
             HarnessError: the official network would give other results with these entries.
@@ -76,14 +70,12 @@ class Constructed:
         return [entry for entry in found if entry.keys]
 
 
-_SHIFT = r"(sub|add)_mean\.(weight|bias)"
-
-
 class ColourShift(Constructed):
     """1x1 convolutions of EDSR and RCAN that take and add the mean colour."""
 
+    _keys = r"(sub|add)_mean\.(weight|bias)"
     reasons: ClassVar[Mapping[str, str]] = {
-        _SHIFT: "colour shift by constants; the LIIF family does not use it"
+        _keys: "colour shift by constants; the LIIF family does not use it"
     }
 
     def read(self, state: State, options: Options) -> dict[str, float]:
@@ -101,12 +93,14 @@ class ColourShift(Constructed):
 class CalledShift(ColourShift):
     """Colour shift that the official network calls, on images in [0, 1]."""
 
-    reasons: ClassVar[Mapping[str, str]] = {_SHIFT: "colour shift by constants; made anew"}
+    reasons: ClassVar[Mapping[str, str]] = {
+        ColourShift._keys: "colour shift by constants; made anew"
+    }
 
     def read(self, state: State, options: Options) -> dict[str, float]:
         """Check the colour shift; see `Constructed.read`."""
         found = super().read(state, options)
-        if found.get("rgb_range") != 1:
+        if found != {"rgb_range": 1}:
             raise HarnessError("The checkpoint's colour shift is not that of images in [0, 1].")
         return found
 
@@ -161,23 +155,21 @@ class WindowTables(Constructed):
     mask: Callable[[tuple[int, int], int, int, torch.device], Tensor]
     patch: int
 
-    def _window(self, options: Options) -> int:
-        return int({**our_defaults(self.ours), **options}["window"])
+    def _window(self, options: Options) -> tuple[int, int]:
+        """Return the side of the windows, and that of the official patches, in whole windows."""
+        window = int({**our_defaults(self.ours), **options}["window"])
+        return window, whole_windows((self.patch, self.patch), window)[0]
 
     def _mask(self, side: int, window: int) -> Tensor:
         return self.mask((side, side), window, window // 2, torch.device("cpu"))
 
-    def _trained_side(self, window: int) -> int:
-        return whole_windows((self.patch, self.patch), window)[0]
-
     def read(self, state: State, options: Options) -> dict[str, float]:
         """Check the tables, and find the side of the image that stored masks belong to."""
-        window = self._window(options)
+        window, side = self._window(options)
         masks, indices = (
             {key: value for key, value in state.items() if re.fullmatch(pattern, key)}
             for pattern in self.reasons
         )
-        side = self._trained_side(window)
         if masks:
             windows = next(iter(masks.values())).shape[:1]
             side = window * math.isqrt(windows[0]) if windows else 0
@@ -188,15 +180,14 @@ class WindowTables(Constructed):
         if wrong:
             raise HarnessError(
                 f"The checkpoint has tables that no {self.network} with windows of {window} makes: "
-                + ", ".join(wrong[:5])
-                + (", ..." if len(wrong) > 5 else "")
+                + ", ".join([*wrong[:5], *["..."] * (len(wrong) > 5)])
             )
         return {"construction": side}
 
     def write(self, state: State, options: Options, memory: Mapping[str, float]) -> State:
         """Add the tables; see `Constructed.write`."""
-        window = self._window(options)
-        mask = self._mask(int(memory.get("construction", self._trained_side(window))), window)
+        window, side = self._window(options)
+        mask = self._mask(int(memory.get("construction", side)), window)
         found: dict[str, Tensor] = {}
         for key, value in state.items():
             if shifted := _SHIFTED_BLOCK.fullmatch(key):

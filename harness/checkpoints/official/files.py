@@ -10,8 +10,7 @@ from torch import Tensor
 
 from baselines.base import SRModel
 from baselines.names import SAME
-from baselines.registry import parse
-from baselines.systems.seemore import SIZES
+from baselines.registry import SYSTEMS, parse
 from harness.checkpoints.official import bare, igconv
 from harness.checkpoints.official.constructed import Unneeded, constructed_of
 from harness.checkpoints.official.plans import Options, Plan, Spec, build_in_words, our_defaults
@@ -131,35 +130,20 @@ def _filled(
     return network, memory, unneeded
 
 
-@dataclass(frozen=True)
-class Written:
-    """Content of an official file.
-
-    Attributes:
-        content: object to save.
-        layout: layout, as in `Official`.
-        project: project that the layout belongs to.
-        architecture: official name of the network.
-        keys: number of entries of the state dict.
-        constructed: how many of them were made here, because our network does not need them.
-    """
-
-    content: dict[str, Any]
-    layout: str
-    project: str
-    architecture: str
-    keys: int
-    constructed: int
-
-
 # Projects whose files are bare state dicts of networks on [0, 1], by our encoder: project, name of
 # the network, layout.
 _BARE = {
     "edsr": ("EDSR project", "EDSR", PLAIN),
     "rdn": ("RDN-pytorch project", "RDN", PLAIN),
     "swinir": ("SwinIR project", "SwinIR", PARAMS),
-    **dict.fromkeys(SIZES, ("SeemoRe project", "SeemoRe", PARAMS)),
+    **dict.fromkeys(SYSTEMS, ("SeemoRe project", "SeemoRe", PARAMS)),
 }
+
+
+Written = tuple[dict[str, Any], dict[str, Any]]
+"""Object to save, and its description: layout and project as in `Official`, architecture (official
+name of the network), keys (number of entries of the state dict) and constructed (how many of them
+were made here, because our network does not need them)."""
 
 
 def write_official(
@@ -167,11 +151,8 @@ def write_official(
 ) -> Written:
     """Convert one of our networks to the layout of its official project, with all official keys.
 
-    Args:
-        model: the network.
-        method: method that it was built as.
-        options: options that it was built with.
-        memory: `Official.memory` of an imported network; {} for others.
+    `method` and `options` are those it was built with, `memory` is `Official.memory` of an imported
+    network and empty for others.
 
     Raises:
         HarnessError: no official project has such a network.
@@ -252,4 +233,5 @@ def _written(
 ) -> Written:
     """Describe an official file; `named` has its project and the network's name there."""
     made = len(state) - len(model.state_dict())
-    return Written(content, layout, *named, len(state), made)
+    facts = {"layout": layout, "project": named[0], "architecture": named[1]}
+    return content, {**facts, "keys": len(state), "constructed": made}

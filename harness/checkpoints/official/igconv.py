@@ -47,10 +47,9 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class Family:
-    """Networks of the project over one encoder.
+    """Networks of the project over one encoder, which we call `ours`.
 
     Attributes:
-        ours: our name of the encoder.
         names: official names of the networks, without and with IGSample; "" for none.
         sign: entry of a state dict that identifies the encoder.
         sizes: finds the options of the encoder from a state dict.
@@ -119,9 +118,7 @@ PLACES = tuple(f"{family.place}.freq" for family in FAMILIES)
 def recognise(state: State, network: Spec | None) -> Bare | None:
     """Recognise a network of the project by its state dict; None for other networks.
 
-    Args:
-        state: state dict by official names.
-        network: official name and arguments; None where they are not known.
+    `network` has its official name and arguments, where they are known.
 
     Raises:
         HarnessError: the harness does not have the encoder, or cannot follow an argument.

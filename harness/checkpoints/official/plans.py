@@ -26,12 +26,9 @@ UNSEEN = ("recursion", "shuffle")
 
 @dataclass(frozen=True)
 class Plan:
-    """Description of how a network is built.
+    """Method and options of `baselines.build` for a network, where they differ from the paper's.
 
-    Attributes:
-        method: method for `baselines.build`.
-        options: options for `baselines.build`, where they differ from the paper's.
-        names: names in files of another project, and the official ones that our state dict has.
+    `names` are its names in files of another project, and the official ones of our state dict.
     """
 
     method: Method
@@ -63,14 +60,7 @@ def method_name(method: str, options: Options) -> str:
 
 
 def beyond_weights(options: Options) -> dict[str, Any]:
-    """Select the settings that change a network's results and are not visible in its weights.
-
-    Args:
-        options: options for `baselines.build`.
-
-    Returns:
-        Those settings that are not the paper's.
-    """
+    """Select the options for `baselines.build` that change results and do not show in weights."""
     defaults = {
         "values": "signed",
         "shifted": False,

@@ -28,10 +28,9 @@ from harness.common.errors import HarnessError
 
 @dataclass(frozen=True)
 class OfficialEncoder:
-    """Encoder of the official projects.
+    """Encoder of the official projects, which we call `ours`.
 
     Attributes:
-        ours: our name of it.
         defaults: its official arguments.
         pairs: official arguments, and our options that they are.
     """
@@ -236,8 +235,7 @@ class OfficialDecoder:
     Attributes:
         project: project that it belongs to.
         defaults: its official arguments, without the encoder.
-        pairs: official arguments, and options of our decoder that they are; `ensemble` is one of
-            the network.
+        pairs: official arguments, and options of our decoder (or `ensemble`) that they are.
         read: makes the options of the MLPs from complete official arguments.
         write: makes the official arguments of the MLPs from complete options of decoder and head.
     """

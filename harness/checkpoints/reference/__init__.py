@@ -51,11 +51,7 @@ class Shipped(BaseModel):
 
 @dataclass(frozen=True)
 class About:
-    """Description of a shipped network, read without its weights.
-
-    Attributes:
-        content: everything that its file says, as in a checkpoint.
-    """
+    """What a shipped network's file says, as a checkpoint does, read without its weights."""
 
     name: str
     shipped: Shipped

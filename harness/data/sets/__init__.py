@@ -1,21 +1,22 @@
-"""Datasets by name: one file each, listed in `SPECS`."""
+"""Datasets by name: one file each, found by `DATASETS` in it."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+from baselines.discovery import offered
 from baselines.registry import unknown
 from harness.common.errors import UsageError
 from harness.data.sets.base import Archive, Dataset, DatasetSpec, ImageItem
-from harness.data.sets.benchmarks import BENCHMARKS
-from harness.data.sets.bsds import BSDS
-from harness.data.sets.div2k import DIV2K
-from harness.data.sets.embedded import EMBEDDED
-from harness.data.sets.sizes import SIZES
 
-SPECS: dict[str, DatasetSpec] = {
-    spec.name: spec for spec in (*EMBEDDED, *BSDS, *DIV2K, *BENCHMARKS, *SIZES)
-}
+
+def discover() -> dict[str, DatasetSpec]:
+    """Import every file of this package, and collect its datasets by name."""
+    return {spec.name: spec for own in offered(sys.modules[__name__], "DATASETS") for spec in own}
+
+
+SPECS = discover()
 
 
 def archives() -> list[Archive]:
@@ -62,6 +63,7 @@ __all__ = [
     "ImageItem",
     "archives",
     "check_name",
+    "discover",
     "find",
     "register",
 ]

@@ -41,8 +41,8 @@ class ImageItem:
         fingerprint: text that changes when the file changes.
         official_lr: returns the path of the dataset's own LR image for an integer scale, if the
             dataset has a folder for that scale.
-        prepared_lr: returns the path of the LR image that `harness data prepare` makes, if there is
-            a folder of such images. A folder is the dataset's own or a prepared one, never both.
+        prepared_lr: the same of the LR image that `harness data prepare` makes. A folder is the
+            dataset's own or a prepared one, never both.
     """
 
     name: str

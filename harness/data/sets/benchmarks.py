@@ -24,7 +24,7 @@ _ARCHIVE = Archive(
     {folder: (folder,) for layout in _LAYOUTS.values() for folder in layout.published},
 )
 
-BENCHMARKS = tuple(
+DATASETS = tuple(
     DatasetSpec(
         name,
         description,

@@ -18,7 +18,7 @@ _ARCHIVE = Archive(
     leave_out="302003.jpg",
 )
 
-BSDS = (
+DATASETS = (
     DatasetSpec(
         "BSDS399",
         "BSDS500 train and test images without 302003, Arbelaez et al., TPAMI 2011",

@@ -57,7 +57,7 @@ def _part(name: str, named: str, layout: Layout) -> DatasetSpec:
     )
 
 
-DIV2K = (
+DATASETS = (
     _part("DIV2K_train", "train_HR", Layout("DIV2K/DIV2K_train_HR", 800)),
     _part(
         "DIV2K_valid",

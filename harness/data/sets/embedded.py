@@ -61,7 +61,7 @@ def _set(name: str, description: str, files: dict[str, Box | None]) -> DatasetSp
     return DatasetSpec(name, description, "div2k", how, find)
 
 
-EMBEDDED = (
+DATASETS = (
     _set("embedded-train", "photographs shipped with scikit-image", _TRAINING),
     _set("embedded-eval", "crops of photographs shipped with scikit-image", _EVALUATION),
     _set(

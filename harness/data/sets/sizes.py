@@ -75,7 +75,7 @@ FIXED_SIZES = {
     ),
 }
 
-SIZES = (
+DATASETS = (
     DatasetSpec(
         "Set14-sizes",
         "the HR sizes of the original files, no images",

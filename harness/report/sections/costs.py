@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from harness.profiling.timing import Spread
+from harness.measure.timing import Spread
 from harness.report import words
 from harness.report.costs import Measured, mebibytes, memory_in_words, milliseconds, quartiles
 from harness.report.data import Report

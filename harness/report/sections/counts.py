@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from baselines import parse
-from harness.published import Printed, System, printed_of
+from harness.data.published import Printed, System, printed_of
 from harness.report import words
 from harness.report.data import Cell, Report
 from harness.report.model import Section, Table
@@ -38,7 +38,7 @@ class Reference:
     Attributes:
         name: name of their column in a table.
         about: explanation of that column, for a note.
-        source: file of `harness/published`, with the value of its `table` column.
+        source: file of `harness/data/published`, with the value of its `table` column.
         metric: value of the `metric` column.
         dataset: value of the `dataset` column.
         unit: size of the unit of the values, and the text that follows them in print ("K").

@@ -23,7 +23,7 @@ from scipy.stats import mannwhitneyu
 
 from harness.data.roles import INPUT
 from harness.measure.macs import ACTIVATIONS_AT
-from harness.profiling.timing import spread
+from harness.measure.timing import spread
 from harness.report import charts, words
 from harness.report.charts import PAGE_WIDTH, Look
 from harness.report.costs import mebibytes, milliseconds, quartiles

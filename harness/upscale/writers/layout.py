@@ -70,10 +70,6 @@ def as_image(rows: Rows) -> Image.Image:
 def pieces(strips: Iterable[Rows], rows: int) -> Iterator[Rows]:
     """Cut the rows of an image into pieces of exactly so many; the last may have fewer.
 
-    Args:
-        strips: rows of the image, any number in each strip.
-        rows: number of rows of a piece.
-
     Example:
         >>> strips = [np.zeros((n, 4, 3), np.uint8) for n in (1, 6, 2)]
         >>> [len(piece) for piece in pieces(strips, 4)]

@@ -30,13 +30,9 @@ _INCH = 0.0254  # metres
 
 
 def write_png(file: BinaryIO, layout: Layout, strips: Iterable[Rows]) -> None:
-    """Write an image from strips of rows.
+    """Write an image from strips of rows (rows, width, channels), from top to bottom, all of them.
 
-    Args:
-        file: file that is open for writing.
-        layout: layout of the image.
-        strips: (rows, width, channels) from top to bottom, uint8 or uint16 as `layout.bits` says,
-            of any number of rows each; as many as the image has.
+    They are uint8 or uint16, as `layout.bits` says; the file is open for writing.
 
     Raises:
         ValueError: a side is above 2^31 - 1.
@@ -82,9 +78,7 @@ def _chunk(file: BinaryIO, kind: bytes, content: bytes) -> None:
 def _filtered(rows: Bytes, above: Bytes) -> Bytes:
     """Subtract Paeth's prediction from rows, (n, 1 + width * channels), the filter number first.
 
-    Args:
-        rows: (n, width, channels).
-        above: (1, width, channels), the row before them; zeros before the first.
+    `above` (1, width, channels) is the row before them; zeros before the first.
     """
     n, width, channels = rows.shape
     # One pixel to the left and one row above: zeros beside the image (section 9.2).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from baselines.registry import parse
-from harness.published.reading import Claim, Printed, System, claims, look_up, systems
+from harness.data.published.reading import Claim, Printed, System, claims, look_up, systems
 
 
 def label(method: str) -> str:

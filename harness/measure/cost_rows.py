@@ -20,15 +20,15 @@ from pydantic import ConfigDict
 
 from harness.common import checksums
 from harness.common.errors import HarnessError
+from harness.measure.machine import machine
 from harness.measure.rows import CellFile
-from harness.profiling.machine import machine
 
 SCHEMA = 1
 Kind = Literal["latency", "memory"]
 OWN_MEMORY = "process, without files"
 """Kind of a peak on Linux; elsewhere `kind` of `harness.common.device.PeakMemory`."""
 
-# Of `harness.profiling.machine`: what must be the same for two costs to be compared.
+# Of `harness.measure.machine`: what must be the same for two costs to be compared.
 _IDENTITY = ("cpu", "cores", "threads", "device", "system", "torch")
 
 
@@ -48,8 +48,8 @@ class Cost:
         reason: why there are no values, where measuring failed; such a cell is measured again.
         baseline_bytes: memory of the process before the network was loaded, when it had only
             imported; not included in the peak.
-        memory_kind: kind of the peak, see `harness.profiling.peak_memory`; "" for latency.
-        machine: description from `harness.profiling.machine`, including its load before the
+        memory_kind: kind of the peak, see `harness.measure.peak_memory`; "" for latency.
+        machine: description from `harness.measure.machine`, including its load before the
             measurement.
     """
 
@@ -90,11 +90,7 @@ def this_machine(device: torch.device) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class CostId:
-    """Identity of a cell of costs.
-
-    Attributes:
-        machine: the machine's `identity`.
-    """
+    """Identity of a cell of costs; `machine` is the machine's `identity`."""
 
     method: str
     seed: int

@@ -65,14 +65,9 @@ def alternate(
     warm_up: int = 2,
     done: Callable[[], None] = lambda: None,
 ) -> Times:
-    """Time several things in interleaved runs.
+    """Time several functions, by name, in interleaved rounds of calls, after untimed ones.
 
-    Args:
-        work: functions to call, by name.
-        rounds: number of timed calls of each.
-        device: device to wait for before a clock is read.
-        warm_up: number of untimed calls of each before.
-        done: called after each round, warm-up included.
+    The device is waited for before a clock is read; `done` is called after each round.
     """
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for turn in range(warm_up + rounds):

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from baselines.base import SRModel
-from harness.common.allocator import keep_freed_memory
-from harness.common.device import synchronise
+from harness.common.device import keep_freed_memory, synchronise
 from harness.common.errors import is_shortage
+from harness.measure.timing import alternate
 from harness.profiles import Costs, Profile
-from harness.profiling.timing import alternate
 from harness.upscale.network import upscale
 
 
@@ -45,17 +44,10 @@ def seconds_of_calls(
     device: torch.device,
     done: Callable[[], None],
 ) -> Calls:
-    """Time all networks; their n-th calls follow each other.
+    """Time all networks that can do the scale, by name; their n-th calls follow each other.
 
-    Each is tried once before; one that needs more memory than there is, is left out.
-
-    Args:
-        models: networks that can do the scale, by name.
-        lr: (1, 3, h, w) in [0, 1].
-        scale: scale factor.
-        profile: number of calls, precision and memory.
-        device: device of the networks.
-        done: called after each of `rounds_of` rounds.
+    Each is tried once before; one that needs more memory than there is, is left out. `lr` is
+    (1, 3, h, w) in [0, 1], and `done` is called after each of `rounds_of` rounds.
     """
     settings, costs = profile.evaluation, profile.costs
     precise = partial(upscale, precision=settings.precision, memory=settings.memory)

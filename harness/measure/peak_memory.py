@@ -26,7 +26,7 @@ from harness.common.device import PeakMemory, resident, resolve, synchronise
 from harness.common.errors import is_shortage
 from harness.data.degrade import unit
 from harness.data.images import read_rgb
-from harness.profiling.cost_rows import OWN_MEMORY
+from harness.measure.cost_rows import OWN_MEMORY
 from harness.upscale.network import upscale
 
 _FORKING = multiprocessing.get_context("forkserver")
@@ -37,13 +37,7 @@ _RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 
 @dataclass(frozen=True)
 class MemoryCase:
-    """Method at one scale.
-
-    Attributes:
-        network: checkpoint; "" for methods without a network.
-        image: LR image file.
-        threads: number of PyTorch's threads.
-    """
+    """Method at one scale: its checkpoint, "" for none, an LR image file and PyTorch's threads."""
 
     method: str
     network: str
@@ -57,11 +51,7 @@ class MemoryCase:
 
 @dataclass(frozen=True)
 class Peak:
-    """Bytes of a case above the baseline, the baseline, and the kind of the peak.
-
-    Attributes:
-        reason: why there is no peak; "" where there is one.
-    """
+    """Bytes of a case above the baseline, the baseline, and their kind; or why there are none."""
 
     bytes: int
     baseline: int

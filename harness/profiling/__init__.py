@@ -1,1 +1,0 @@
-"""Latency and peak memory of networks, and benchmarks of decoding and training."""
