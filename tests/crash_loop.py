@@ -96,22 +96,23 @@ def _start(command: tuple[str, ...]) -> int:
     child = os.fork()
     if child:
         return child
+    status = 99
     try:
         os.setsid()
         output = os.open(f"output-{os.getpid()}.txt", os.O_WRONLY | os.O_CREAT)
         os.dup2(output, 1)
         os.dup2(output, 2)
         sys.argv = ["harness", *command]
-        main()
-    except SystemExit as ending:
-        code = ending.code
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 1 if code else 0)
-    except KeyboardInterrupt:  # before the command has begun
-        os._exit(130)
+        try:
+            main()
+        except SystemExit as ending:
+            status = ending.code if isinstance(ending.code, int) else 0
+            sys.stdout.flush()
+            sys.stderr.flush()
+    except KeyboardInterrupt:  # before the command has begun, or after it has ended
+        status = 130
     finally:
-        os._exit(99)
+        os._exit(status)
 
 
 def _wait(child: int) -> int:
