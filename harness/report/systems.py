@@ -27,7 +27,7 @@ class System:
 
     row: str
     label: str
-    scales: tuple[int, ...] | None
+    scales: tuple[float, ...] | None
     parameters: tuple[int | None, ...]
     chooses: bool
     learns: bool

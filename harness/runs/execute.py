@@ -8,8 +8,14 @@ from pathlib import Path
 
 import torch
 
-from baselines import Method, build
-from harness.checkpoints.subject import Subject, open_subject, published_subject, shapes_subject
+from baselines import Method
+from harness.checkpoints.subject import (
+    Subject,
+    open_subject,
+    published_subject,
+    ready_subjects,
+    shapes_subject,
+)
 from harness.checkpoints.trained import finished_checkpoints, shipped_networks
 from harness.common.locks import BusyError
 from harness.common.progress import bar, say
@@ -134,7 +140,7 @@ def _subjects(job: Job, method: Method, runs: Sequence[Run], finished_only: bool
     """List the networks of a method that are measured on the job's datasets, one for each seed."""
     name = method.name
     if not method.encoder:
-        return [Subject(name, build(name).eval(), torch.device("cpu"))]
+        return ready_subjects(name)
     if not job.needs_weights(method):
         return [shapes_subject(name, job.profile)]
     if job.trains:

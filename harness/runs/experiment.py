@@ -34,14 +34,14 @@ def method_at(row: str, scale: float) -> str | None:
     return next((method for method in methods_of(row) if parse(method).can_do(scale)), None)
 
 
-def scales_of_row(row: str) -> tuple[int, ...] | None:
+def scales_of_row(row: str) -> tuple[float, ...] | None:
     """List the only scales that a row has a method for; None for any scale.
 
     Example:
         >>> scales_of_row("rdn-xN")
         (2, 3, 4)
     """
-    found: set[int] = set()
+    found: set[float] = set()
     for method in methods_of(row):
         own = parse(method).only_scales
         if own is None:
