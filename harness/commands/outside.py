@@ -24,7 +24,7 @@ def refuse(outside: Entry, **given: object) -> None:
     for name, value in given.items():
         if value is not None:
             option = f"--{name.replace('_', '-')}"
-            other = f"--{outside.source} {_INSTEAD[outside.source]}"
+            other = f"--{outside.kind} {_INSTEAD[outside.kind]}"
             raise UsageError(f"{option} needs a network of ours; {other}.")
 
 

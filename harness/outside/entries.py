@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from baselines import Method, methods, parse
+from baselines import Method, parse
 from baselines.registry import UnknownMethodError, unknown
 from harness.common.errors import UsageError
 from harness.data.sets import Dataset
 from harness.outside.command import open_command
 from harness.outside.images import Values, open_images
+from harness.outside.methods import Kind
 from harness.outside.onnx_model import Colours, Reading, open_onnx
 from harness.profiles.sections import Strict
 
 TIME_LIMIT = 600.0
 """Seconds that a program may take for an image, where nothing else is said."""
-_SOURCES = ("method", "images", "onnx", "command")
+_KINDS: tuple[Kind, ...] = ("images", "onnx", "command")
+_SOURCES = ("method", *_KINDS)
 OPTIONS = {
     "name": ("images", "onnx", "command"),
     "label": ("images", "onnx", "command"),
@@ -78,9 +79,9 @@ class Entry(Strict):
         return self
 
     @property
-    def source(self) -> str:
-        """Name of the attribute that says what it is."""
-        return next(source for source in _SOURCES if getattr(self, source))
+    def kind(self) -> Kind:
+        """What a method from outside is: the attribute that says where it is."""
+        return next(kind for kind in _KINDS if getattr(self, kind))
 
     @property
     def title(self) -> str:
@@ -100,7 +101,7 @@ class Entry(Strict):
     def open(
         self, sets: Mapping[str, Dataset], scales: Sequence[float]
     ) -> tuple[list[Method], list[str]]:
-        """Make it methods that can be measured.
+        """Make a method from outside a method like all others, or several.
 
         Args:
             sets: datasets that they are measured on, by name.
@@ -113,8 +114,6 @@ class Entry(Strict):
             UsageError: it makes no sense; the run should not start.
             HarnessError: it cannot be opened; says why.
         """
-        if self.method:
-            return named_methods(self.method), []
         if self.images:
             return open_images(
                 self.images,
@@ -130,21 +129,6 @@ class Entry(Strict):
             return [open_onnx(self.onnx, self.name or None, reading, self.label)], []
         limit = self.time_limit or TIME_LIMIT
         return [open_command(self.command, self.name or None, limit, self.values, self.label)], []
-
-
-def named_methods(name: str) -> list[Method]:
-    """List the methods of a name, or of a pattern.
-
-    Raises:
-        UnknownMethodError: there is no such method.
-        UsageError: no method fits a pattern.
-    """
-    if not set(name) & set("*?["):
-        return [parse(name)]
-    found = [parse(each) for each in methods() if fnmatchcase(each, name)]
-    if not found:
-        raise UsageError(f"No method fits {name}. `harness methods` lists all.")
-    return found
 
 
 def is_method(name: str) -> bool:

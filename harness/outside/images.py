@@ -279,7 +279,7 @@ class StoredImages(_Several):
         for name, other in _twins(hashes):
             self.reasons.setdefault(name, f"it has the same pixels as the SR image of {other}")
         self._digest = digest.hexdigest()[:24]
-        folder = next(iter(images.files.values()), Path()).parent
+        folder = next(iter(images.files.values()), Path()).parent.name
         self.origin = f"SR images of another program ({_in_words(self.bits)}) in {folder}"
 
     @property

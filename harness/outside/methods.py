@@ -66,6 +66,11 @@ def outside_name(name: str, kind: Kind) -> str:
         ) from error
 
 
+def outside_label(name: str, kind: Kind, about: str = "") -> str:
+    """Make the name in tables, which says what it is: `bsrn (ONNX)`."""
+    return f"{name} ({about or _LABELS[kind]})"
+
+
 def add_method(
     name: str,
     kind: Kind,
@@ -91,7 +96,7 @@ def add_method(
     return register(
         Method(
             outside_name(name, kind),
-            label=label or f"{name} ({about or _LABELS[kind]})",
+            label=label or outside_label(name, kind, about),
             make=make,
             scales=tuple(scales or ()),
             outside=KINDS[kind],

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from baselines.base import SRModel
 from harness.common.allocator import keep_freed_memory
-from harness.common.errors import is_shortage
+from harness.common.errors import MethodError, is_shortage
 from harness.profiles import Costs, Profile
 from harness.profiling.timing import alternate
 from harness.upscale.network import upscale
@@ -40,7 +40,7 @@ def seconds_of_calls(
 ) -> Calls:
     """Time all networks; their n-th calls follow each other.
 
-    Each is tried once before; one that needs more memory than there is, is left out.
+    Each is tried once before; one that fails, or needs more memory than there is, is left out.
 
     Args:
         models: networks that can do the scale, by name.
@@ -64,9 +64,11 @@ def seconds_of_calls(
 
 
 def _refusal(call: Callable[[], object]) -> str:
-    """Say why something cannot be called for lack of memory; "" where it can."""
+    """Say why something cannot be called; "" where it can."""
     try:
         call()
+    except MethodError as error:
+        return str(error)
     except (MemoryError, RuntimeError) as error:
         if not is_shortage(error):
             raise

@@ -23,6 +23,7 @@ class System:
         learns: whether anything is trained.
         routable: whether MoEISR's experts can replace its decoder's MLP.
         ensembles: whether it predicts from several latent codes.
+        outside: what a method from outside is; "" for ours.
     """
 
     row: str
@@ -33,6 +34,7 @@ class System:
     learns: bool
     routable: bool
     ensembles: bool
+    outside: str = ""
 
     @property
     def parameters_in_sum(self) -> int | None:
@@ -52,7 +54,8 @@ def system(report: Report, row: str) -> System:
         scales=scales_of_row(row),
         parameters=tuple(_parameters(report, row, method) for method in methods),
         chooses=bool(parts.head) or parts.encoder in SYSTEMS,
-        learns=bool(parts.encoder),
+        learns=bool(parts.encoder or parts.outside),
+        outside=parts.outside,
         routable=decoder is not None and decoder.routable,
         ensembles=decoder is not None and decoder.ensembles,
     )

@@ -41,7 +41,7 @@ def announce(job: Job) -> None:
         data = f"SUBSTITUTE DATA {note.dataset}" if note.substitute else note.dataset
         lines.append((note.role, f"{data} ({note.images} images; {note.description})"))
     for role in experiment.published_roles:
-        lines.append((role, "not among the datasets of this harness: published values alone"))
+        lines.append((role, "published values alone"))
     for size in experiment.sizes:
         about = FIXED_SIZES[size].description
         lines.append(("costs", f"counted for {about}, published sizes"))
@@ -58,6 +58,8 @@ def announce(job: Job) -> None:
         for path in dict.fromkeys(found):
             network = open_subject(path, torch.device("cpu"))
             lines.append(("", f"{path}, weights {network.checkpoint[:10]}"))
+    for row in job.added:
+        lines.append(("added", f"{row.label}: {row.origin or row.missing or row.method}"))
     if experiment.measures_costs:
         height, width = profile.costs.lr_size
         text = f"latency and peak memory for an LR image of {height}x{width}"
