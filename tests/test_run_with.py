@@ -17,13 +17,17 @@ from tiny import PROFILE, Harness, write_photos, write_profile
 from torch import Tensor, nn
 
 from baselines import registry
-from harness import experiments
+from harness import experiments, results
+from harness.checkpoints.subject import open_subject
 from harness.common.errors import UsageError
+from harness.data.degrade import make_pair, quantise, unit
+from harness.data.images import save_png
 from harness.data.sets import SPECS, find
 from harness.outside.entries import read_entry
 from harness.published.field import FIELD
 from harness.report.paper import blocks, others, printed_values
 from harness.runs.experiment import with_field
+from harness.upscale.network import upscale
 
 SIZES = {"a": (40, 52), "b": (38, 30)}
 TABLE = {
@@ -132,7 +136,8 @@ def test_others_are_in_the_table_and_in_the_figures(folder, harness):
     points = list(csv.DictReader(Path("reports/tiny/mine.csv").read_text().splitlines()))
     assert {point["label"] for point in points} == set(found)
     assert Path("reports/tiny/mine/figures/pareto_latency.png").exists()
-    assert "An ONNX file, x2 only" in text or "an ONNX file, x2 only" in text
+    assert "an ONNX file, \N{MULTIPLICATION SIGN}2 only" in text
+    assert "only its SR images are known" in text, "the reason why it has no latency"
 
 
 def test_what_was_measured_is_not_measured_again_and_is_reported_without_it(folder, harness):
@@ -259,3 +264,59 @@ def test_manga109_is_a_dataset_like_the_others(tmp_path, harness):
     found = find("Manga109", tmp_path)
     assert (len(found.items), found.complete) == (1, False)
     assert "Manga109" in harness.good("data", "verify", "Manga109", "--data-root", tmp_path)
+
+
+# One network by every way
+
+OURS = """
+import sys
+from pathlib import Path
+import numpy as np
+import torch
+from harness.checkpoints.subject import open_subject
+from harness.data.degrade import unit
+from harness.data.images import read_rgb
+from harness.upscale.network import upscale
+
+torch.set_num_threads(1)
+model = open_subject(Path("reference:edsr-liif"), torch.device("cpu")).model
+lr = unit(read_rgb(Path(sys.argv[1])))[None]
+np.save(sys.argv[2], upscale(model, lr, float(sys.argv[3])).image[0].numpy())
+"""
+
+
+def write_own_images(folder: Path, scale: int) -> None:
+    """The shipped network's SR images, as floating point and as PNG of 8 bits."""
+    model = open_subject(Path("reference:edsr-liif"), torch.device("cpu")).model
+    for item in find("Set5", folder / "data").items:
+        pair = make_pair(item, item.load(), scale, None)
+        size = (pair.hr.shape[-2], pair.hr.shape[-1])
+        sr = upscale(model, unit(pair.lr)[None], scale, size).image[0]
+        for kind in ("float", "png"):
+            (folder / f"sr/{kind}_x{scale}").mkdir(parents=True, exist_ok=True)
+        np.save(folder / f"sr/float_x{scale}/{item.name}.npy", sr.numpy())
+        save_png(quantise(sr), folder / f"sr/png_x{scale}/{item.name}.png")
+
+
+def test_one_network_by_every_way(folder, harness):
+    """Natively, as ONNX, as images and by a program: equal as far as each way allows."""
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    write_own_images(folder, 3)
+    (folder / "ours.py").write_text(OURS)
+    harness.good("export-checkpoint", "reference:edsr-liif", "liif.onnx", "--format", "onnx")
+    table = {"title": "t", "methods": ["edsr-liif"], "benchmarks": ["Set5"], "scales": [3]}
+    (folder / "ways.yaml").write_text(yaml.safe_dump({**table, "sections": ["psnr", "macs"]}))
+    command = f"ours={sys.executable} ours.py {{lr}} {{npy}} {{scale}}"
+    given = ("--with", "liif.onnx", "--with", "sr/", "--with", command)
+    harness.good("run", "ways.yaml", "--profile", "reference", "--data-root", "data", *given)
+    tidy = results.frame("ways.yaml")
+    psnr = tidy[tidy["metric"] == "psnr"].pivot_table("value", "image", "method")
+    native = psnr["edsr-liif"]
+    assert (psnr["float@images"] == native).all()
+    assert (psnr["ours@command"] == native).all()
+    assert (psnr["liif@onnx"] - native).abs().max() < 1e-3
+    rounded = (psnr["png@images"] - native).abs()
+    assert 0 < rounded.max() < 0.1, "8 bits are another image"
+    macs = tidy[tidy["metric"] == "macs"].pivot_table("value", "image", "method")
+    assert (macs["liif@onnx"] == macs["edsr-liif"]).all()
+    assert set(macs) == {"edsr-liif", "liif@onnx"}, "unknown of others"
