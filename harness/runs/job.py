@@ -149,6 +149,8 @@ class Job:
                 for size, scale in self.counts(can_do)
             ]
         counts = subject.counts_only or not self.experiment.scores
+        if counts and not subject.model.counted:
+            return []
         return [
             Task(
                 dataset=self.datasets[role],
