@@ -167,6 +167,8 @@ class SRModel(Named, ABC):
             which it says itself what an image took (`Streamed.spent`) and nothing is warmed up; or
             they are "stored", and the LR image is not looked at.
         counted: whether its MACs are known at all.
+        origin: where a network that needs no checkpoint is from, in words.
+        dataset: the only data set that it has SR images of; "" for a network, which makes them.
     """
 
     scales: tuple[int, ...] | None = None
@@ -180,6 +182,8 @@ class SRModel(Named, ABC):
     needs_choice: bool = False
     made: Literal["here", "elsewhere", "stored"] = "here"
     counted: bool = True
+    origin: str = "nothing is trained"
+    dataset: str = ""
 
     @abstractmethod
     def stream(self, lr: Tensor, request: Request) -> Streamed:
@@ -252,6 +256,11 @@ class SRModel(Named, ABC):
         """Prepare for one image of a data set; networks do not look at its name."""
         del name
         return self
+
+    @property
+    def parts(self) -> Sequence[SRModel]:
+        """List what is measured one by one: the network itself, or SR images by set and scale."""
+        return (self,)
 
     @property
     def identity(self) -> str:

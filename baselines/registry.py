@@ -155,6 +155,8 @@ class Method:
         dense: whether the original project trains a fixed-scale network on whole HR crops. Networks
             of several scales are always trained so; the LIIF project draws random pixels of the
             crops.
+        outside: what a method from outside is, in words ("an ONNX file"); empty for networks that
+            are built here.
     """
 
     name: str
@@ -170,8 +172,9 @@ class Method:
     suffix: str = ""
     changes: Changes = Changes()
     trained_as: str = ""
-    scales: tuple[int, ...] = ()
+    scales: tuple[float, ...] = ()
     dense: bool = False
+    outside: str = ""
 
     @property
     def weights(self) -> str:
@@ -189,7 +192,7 @@ class Method:
         return self.scale is not None or bool(self.scales)
 
     @property
-    def only_scales(self) -> tuple[int, ...] | None:
+    def only_scales(self) -> tuple[float, ...] | None:
         """The only scales that the method can do, in ascending order; None for any scale.
 
         Example:
@@ -301,8 +304,10 @@ def _bicubic(method: Method) -> SRModel:
 def register(method: Method) -> Method:
     """Add a method with any kind of network; it is then measured like all others.
 
-    Its `make` returns an `SRModel`; `encoder` is the name under which a profile lists its options
-    (the method's name, if left empty).
+    Args:
+        method: method whose `make` returns an `SRModel`; `encoder` is the name under which a
+            profile lists its options (the method's name, if left empty). One from outside is not
+            made here, and may take the place of another from outside.
 
     Raises:
         ValueError: the name is taken, or the network does not say what it costs.
@@ -314,13 +319,16 @@ def register(method: Method) -> Method:
         0
         >>> unregister("bicubic-again")
     """
-    if method.name in _names():
+    earlier = _names().get(method.name)
+    if earlier is not None and not (earlier.outside and method.outside):
         raise ValueError(f"there is a method called '{method.name}' already")
-    with shapes_only():
-        model = method.make(method)
-    if next(model.parameters(), None) is not None:
-        method = replace(method, encoder=method.encoder or method.name)
-        _check_costs(method.name, model)
+    if not method.outside:
+        with shapes_only():
+            model = method.make(method)
+        if next(model.parameters(), None) is not None:
+            method = replace(method, encoder=method.encoder or method.name)
+            _check_costs(method.name, model)
+    parse.cache_clear()
     _names()[method.name] = replace(method, label=method.label or method.name)
     return _names()[method.name]
 

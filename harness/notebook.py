@@ -45,35 +45,27 @@ def run_experiment(
         ...     return torch.nn.functional.interpolate(lr, scale_factor=scale, mode="nearest")
         >>> frame = run_experiment(nearest, "nearest", scales=[2])  # doctest: +SKIP
     """
-    import torch
-
     from baselines.base import SRModel
-    from harness.checkpoints.subject import Subject
+    from harness.checkpoints.subject import ready_subjects
     from harness.commands.cases import check_wanted, measured, network_plan
     from harness.commands.options import Setup
-    from harness.common.errors import UsageError
-    from harness.common.files import plain_name
     from harness.measure.rows import frame
     from harness.measure.summary import summarise
+    from harness.outside.methods import Opened, add_method
     from harness.outside.plugins import load
     from harness.outside.python import PythonModel
 
     load()
     check_wanted(datasets, protocol)
-    try:
-        method = plain_name(f"{name}@python", 100)
-    except ValueError as error:
-        raise UsageError(f"Measurements would be called by the name: {error}.") from error
+    own = model if isinstance(model, SRModel) else PythonModel(model, origin="run_experiment")
+    method = add_method(name, "python", Opened(lambda: own))
     setup = Setup(
         profile="reference",
         data_root=Path(data_root) if data_root is not None else None,
         device="cpu",
         results=Path(results),
     )
-    own = model if isinstance(model, SRModel) else PythonModel(model)
-    subject = Subject(
-        method, own.eval(), torch.device("cpu"), checkpoint=own.identity, origin="run_experiment"
-    )
+    (subject,) = ready_subjects(method.name)
     plan = network_plan(setup, subject, datasets, [float(scale) for scale in scales], protocol)
     rows = [row for _, found in measured(setup, plan) for row in found]
     return pd.DataFrame(summarise(frame(rows)))

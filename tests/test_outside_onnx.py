@@ -215,5 +215,5 @@ def test_weights_are_its_identity(tmp_path):
     first = open_onnx(saved(tmp_path / "n.onnx", Nearest(2)), None, Reading())
     other = open_onnx(saved(tmp_path / "m.onnx", Nearest(3)), "mine", Reading())
     bytes_ = open_onnx(tmp_path / "n.onnx", None, Reading(values="bytes"))
-    assert (first.method, other.method) == ("n@onnx", "mine@onnx")
-    assert len({first.checkpoint, other.checkpoint, bytes_.checkpoint}) == 3
+    assert (first.name, other.name) == ("n@onnx", "mine@onnx")
+    assert len({each.make(each).identity for each in (first, other, bytes_)}) == 3

@@ -68,6 +68,23 @@ class Subject:
         return list(self.model.expert_depths)
 
 
+def ready_subjects(method: str) -> list[Subject]:
+    """Make the subjects of a method that needs no checkpoint: bicubic, or one from outside.
+
+    Of SR images there is a subject for each data set and scale.
+    """
+    return [
+        Subject(
+            method,
+            part.eval(),
+            torch.device("cpu"),
+            checkpoint=part.identity,
+            origin=part.origin,
+        )
+        for part in build(method).parts
+    ]
+
+
 def open_subject(path: Path, device: torch.device, method: str | None = None) -> Subject:
     """Open the subject of a checkpoint.
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from baselines import build, parse
+from baselines import parse
 from harness.checkpoints import open_checkpoint, read, reference
-from harness.checkpoints.subject import Subject, open_subject
+from harness.checkpoints.subject import Subject, open_subject, ready_subjects
 from harness.common.errors import HarnessError, UsageError
 from harness.profiles import Profile
 from harness.profiles.places import Places
@@ -125,8 +125,8 @@ def find_subject(
     if method is not None and not parse(method).encoder:
         if checkpoint is not None:
             raise UsageError(f"{method} has no checkpoints.")
-        model = build(method).eval()
-        return Subject(method, model, torch.device("cpu"), checkpoint=model.identity)
+        (subject,) = ready_subjects(method)
+        return subject
     if checkpoint is not None:
         return open_subject(checkpoint, device, method)
     assert method is not None

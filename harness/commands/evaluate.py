@@ -22,13 +22,14 @@ from harness.commands.options import (
     table,
     with_setup,
 )
-from harness.commands.outside import Outside, outside_options
+from harness.commands.outside import image_plan, outside_options, refuse
 from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.checkpoints.cmsr_table import Cmsr
+    from harness.outside.entries import Entry
 
 NOTES = {
     "bicubic": "SR is made by the MATLAB-compatible bicubic resize, rounded to 8 bits.",
@@ -77,7 +78,7 @@ NOTES = {
 def evaluate(
     method: str | None,
     checkpoint: Path | None,
-    outside: Outside,
+    outside: Entry | None,
     names: tuple[str, ...],
     scales: tuple[float, ...],
     protocol: str | None,
@@ -97,19 +98,24 @@ def evaluate(
     METHOD is a name for them; see docs/outside.md.
     """
     from harness.checkpoints.cmsr_table import cmsr_for
+    from harness.checkpoints.subject import ready_subjects
+    from harness.outside.methods import check_precision
 
     check_wanted(names, protocol)
     for metric in metrics:
         check_metric(metric)
     rendering = None
-    if outside.kind:
-        outside.refuse(checkpoint=checkpoint, cmsr=cmsr, budget=budget)
-    if outside.kind == "images":
-        outside.refuse(self_ensemble=ensemble)
-        plan = outside.image_plan(setup, method, names, scales, protocol)
-    elif outside.kind:
-        check_precision(setup)
-        plan = network_plan(setup, outside.subject(method), names, scales, protocol)
+    if outside is not None:
+        refuse(outside, checkpoint=checkpoint, cmsr=cmsr, budget=budget)
+        check_precision(setup.profile.evaluation.precision)
+        outside = outside.model_copy(update={"name": method or ""})
+        if outside.images:
+            refuse(outside, self_ensemble=ensemble)
+            plan = image_plan(setup, outside, names, scales, protocol)
+        else:
+            (opened,), _ = outside.open({}, scales)
+            (subject,) = ready_subjects(opened.name)
+            plan = network_plan(setup, subject, names, scales, protocol)
     else:
         subject = setup.subject(method, checkpoint, budget)
         rendering = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
@@ -162,16 +168,6 @@ def _text(contents: list[dict[str, Any]], precision: str, effects: bool) -> str:
     notes = dict.fromkeys(note for content in contents for note in content["notes"])
     gaps = [gap for content in contents for gap in _gaps(content, len(contents) > 1)]
     return "\n".join([*heads, "", _printed(shown), *gaps, *notes])
-
-
-def check_precision(setup: Setup) -> None:
-    """Refuse a precision that another program does not know of."""
-    precision = setup.profile.evaluation.precision
-    if precision != "fp32":
-        raise UsageError(
-            f"Methods from outside have a precision of their own, not {precision}. Use --precision "
-            "fp32."
-        )
 
 
 def check_passes(plan: Plan, passes: int, rendering: Cmsr | None) -> None:

@@ -135,6 +135,11 @@ protocol_option = click.option(
 # Of commands that write one file (`harness.common.files.check_output`).
 force_option = click.option("--force", is_flag=True, help="Replace OUT if it is there.")
 no_figures_option = click.option("--no-figures", is_flag=True, help="Write tables only.")
+field_option = click.option(
+    "--field",
+    is_flag=True,
+    help="Also show published rows of other papers, where their protocol is the same.",
+)
 methods_option = partial(click.option, "--methods", metavar="A,B", default="", type=listed(str))
 
 

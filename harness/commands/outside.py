@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -15,150 +13,83 @@ from harness.commands.options import FILE, FOLDER, Setup
 from harness.common.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from harness.checkpoints.subject import Subject
+    from baselines import Method
     from harness.data.sets import Dataset
-    from harness.outside.images import Values
+    from harness.outside.entries import Entry
+    from harness.outside.images import StoredImages
 
 
-@dataclass(frozen=True)
-class Outside:
-    """Values of the options."""
-
-    images: Path | None
-    onnx: Path | None
-    command: str
-    time_limit: float | None
-    pattern: str
-    values: str
-    colours: str
-    multiple: int | None
-
-    @property
-    def kind(self) -> str:
-        """The option that names the method; "" where there is none.
-
-        Raises:
-            UsageError: there are several, or options that belong to another.
-        """
-        given = [kind for kind in _INSTEAD if getattr(self, kind)]
-        if len(given) > 1:
-            raise UsageError(f"--{given[0]} and --{given[1]} name two methods. Leave one out.")
-        kind = given[0] if given else ""
-        for option, kinds in _OF.items():
-            if getattr(self, option) and kind not in kinds:
-                needed = " or ".join(f"--{other}" for other in kinds)
-                spelt = option.replace("_", "-")
-                raise UsageError(f"--{spelt} belongs to another option. Add {needed}.")
-        return kind
-
-    def subject(self, name: str | None) -> Subject:
-        """The network of `--onnx`, or the program of `--command`."""
-        if self.onnx is None:
-            from harness.outside.command import open_command
-
-            limit = self.time_limit or _TIME_LIMIT
-            return open_command(self.command, name, limit, cast("Values | None", self.values))
-        from harness.outside.onnx_model import Reading, open_onnx
-
-        reading: Any = (self.values or None, self.colours or None, self.multiple)
-        return open_onnx(self.onnx, name, Reading(*reading))
-
-    def refuse(self, **given: object) -> None:
-        """Refuse options that need a network of the harness."""
-        for name, value in given.items():
-            if value is not None:
-                option = f"--{name.replace('_', '-')}"
-                other = f"--{self.kind} {_INSTEAD[self.kind]}"
-                raise UsageError(f"{option} needs a network of ours; {other}.")
-
-    def image_plan(
-        self,
-        setup: Setup,
-        name: str | None,
-        datasets: Sequence[str],
-        scales: Sequence[float],
-        protocol: str | None,
-    ) -> Plan:
-        """Plan what is to be measured of SR images.
-
-        Their network has the name that is given, or those of the folders.
-
-        Raises:
-            HarnessError: no image is found, or it is not clear which is which.
-        """
-        from harness.outside.layout import find_images
-
-        assert self.images is not None
-        sets = {asked: setup.dataset(asked) for asked in dict.fromkeys(datasets)}
-        stems = {asked: [item.name for item in found.items] for asked, found in sets.items()}
-        found = find_images(self.images, stems, list(scales), self.pattern)
-        networks = sorted({images.network for images in found.images})
-        if name and len(networks) > 1:
-            raise UsageError(
-                f"{self.images} has images of several networks ({', '.join(networks)}), "
-                f"and {name} cannot name all. Leave it out, or name one of the folders."
-            )
-        notes = dict.fromkeys(found.notes)
-        cases = []
-        for images in found.images:
-            cases += self._cases(images, name, sets[images.dataset], protocol, notes)
-        for network in networks:
-            there = {(i.dataset, i.scale) for i in found.images if i.network == network}
-            for asked in sets:
-                for scale in scales or [0]:
-                    if not any(d == asked and scale in (0, s) for d, s in there):
-                        at = f" at x{scale:g}" if scale else ""
-                        notes[f"{network}: there are no SR images of {asked}{at}."] = None
-        return Plan(tuple(cases), tuple(notes))
-
-    def _cases(
-        self,
-        images: Any,
-        name: str | None,
-        dataset: Dataset,
-        protocol: str | None,
-        notes: dict[str, None],
-    ) -> list[Case]:
-        from dataclasses import replace
-
-        from harness.outside.images import open_images
-
-        items = {item.name: item for item in dataset.items}
-
-        def is_grey(image: str) -> bool:
-            pixels = items[image].load()
-            return bool((pixels == pixels[:1]).all())
-
-        named = replace(images, network=name) if name else images
-        opened = open_images(named, list(items), is_grey, cast("Values", self.values or "unit"))
-        eight_bits = opened.bits == {8}
-        if eight_bits and protocol is None:
-            # The protocol of published values of such images; elsewhere there is no such custom.
-            protocol = "basicsr" if dataset.protocol == "benchmark" else None
-            notes[_EIGHT_BITS] = None
-        if opened.bits - {8} and protocol is None and opened.bits & {8}:
-            raise HarnessError(
-                f"The SR images of {images.network} have 8 bits and more, mixed.",
-                "Say with --protocol how all are scored.",
-            )
-        rules = protocols_for(protocol, dataset, images.scale, notes)
-        return [Case(opened.subject, dataset.name, images.scale, rule) for rule in rules]
+def refuse(outside: Entry, **given: object) -> None:
+    """Refuse options that need a network of the harness."""
+    for name, value in given.items():
+        if value is not None:
+            option = f"--{name.replace('_', '-')}"
+            other = f"--{outside.kind} {_INSTEAD[outside.kind]}"
+            raise UsageError(f"{option} needs a network of ours; {other}.")
 
 
-_OF = {
-    "pattern": ("images",),
-    "values": ("images", "onnx", "command"),
-    "colours": ("onnx",),
-    "multiple": ("onnx",),
-    "time_limit": ("command",),
-}
+def image_plan(
+    setup: Setup,
+    outside: Entry,
+    datasets: Sequence[str],
+    scales: Sequence[float],
+    protocol: str | None,
+) -> Plan:
+    """Plan what is to be measured of SR images.
+
+    Raises:
+        HarnessError: no image is found, or it is not clear which is which.
+    """
+    sets = {found.name: found for found in map(setup.dataset, datasets)}
+    methods, said = outside.open(sets, scales)
+    notes = dict.fromkeys(said)
+    cases = [c for method in methods for c in _cases(method, sets, scales, protocol, notes)]
+    return Plan(tuple(cases), tuple(notes))
+
+
+def _cases(
+    method: Method,
+    sets: Mapping[str, Dataset],
+    scales: Sequence[float],
+    protocol: str | None,
+    notes: dict[str, None],
+) -> Iterator[Case]:
+    """List the cells of a network; notes get how they are scored, and which are missing."""
+    from harness.checkpoints.subject import ready_subjects
+
+    missing = {(name, scale) for name in sets for scale in scales or [0]}
+    for subject in ready_subjects(method.name):
+        images = cast("StoredImages", subject.model)
+        missing -= {(images.dataset, images.scale), (images.dataset, 0)}
+        for rule in _protocols(images, sets[images.dataset], protocol, notes):
+            yield Case(subject, images.dataset, images.scale, rule)
+    for name, scale in sorted(missing):
+        at = f" at x{scale:g}" if scale else ""
+        network = method.name.partition("@")[0]
+        notes[f"{network}: there are no SR images of {name}{at}."] = None
+
+
+def _protocols(
+    images: StoredImages, dataset: Dataset, protocol: str | None, notes: dict[str, None]
+) -> list[str]:
+    if images.bits == {8} and protocol is None:
+        # The protocol of published values of such images; elsewhere there is no such custom.
+        protocol = "basicsr" if dataset.protocol == "benchmark" else None
+        notes[_EIGHT_BITS] = None
+    if images.bits - {8} and protocol is None and images.bits & {8}:
+        raise HarnessError(
+            f"The SR images of {images.images.network} have 8 bits and more, mixed.",
+            "Say with --protocol how all are scored.",
+        )
+    return protocols_for(protocol, dataset, images.scale, notes)
+
+
 _INSTEAD = {
     "images": "has SR images only",
     "onnx": "names another",
     "command": "names another",
 }
-_TIME_LIMIT = 600.0
-_GIVEN = ("images", "onnx", "command", "time_limit", "pattern", "multiple")
+_GIVEN = ("images", "onnx", "command", "time_limit", "pattern", "multiple", "values", "colours")
 _EIGHT_BITS = (
     "SR images of 8 bits are rounded, which costs 0.003 (x4) to 0.015 dB (x2) against LIIF's "
     "unrounded SR; compare them with values of the same protocol."
@@ -221,7 +152,19 @@ def outside_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def command(**given: Any) -> Any:
         own = {name: given.pop(name) for name in _GIVEN}
-        own |= {name: given.pop(name) or "" for name in ("values", "colours")}
-        return function(outside=Outside(**own), **given)
+        return function(outside=_entry({k: v for k, v in own.items() if v}), **given)
 
     return command
+
+
+def _entry(given: dict[str, Any]) -> Entry | None:
+    """Make an entry of the options that were given; None where there are none."""
+    from harness.outside.entries import OPTIONS, read_entry
+
+    for option in given:
+        needed = OPTIONS.get(option, (option,))
+        if given and not given.keys() & set(_INSTEAD):
+            listed = " or ".join(f"--{source}" for source in needed)
+            spelt = option.replace("_", "-")
+            raise UsageError(f"--{spelt} belongs to another option. Add {listed}.")
+    return read_entry(given, "The options") if given else None

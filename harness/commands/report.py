@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import click
 
-from harness.commands.options import Setup, echo, methods_option, no_figures_option, with_setup
+from harness.commands.options import (
+    Setup,
+    echo,
+    field_option,
+    methods_option,
+    no_figures_option,
+    with_setup,
+)
 
 
 @click.command(
     epilog="Example: harness report table1 --format latex --table psnr --short > table1.tex"
 )
-@click.argument("experiment", required=False)
+@click.argument("experiment", metavar="[EXPERIMENT|FILE]", required=False)
 @click.option(
     "--format",
     "formats",
@@ -21,6 +28,7 @@ from harness.commands.options import Setup, echo, methods_option, no_figures_opt
 )
 @with_setup("profile", "results", "reports")
 @no_figures_option
+@field_option
 @click.option("--stdout", is_flag=True, help="Print one format instead of writing files.")
 @click.option("--table", metavar="KEY", help="Print this table alone (psnr, psnr-Set5, macs).")
 @methods_option(help="Rows of the printed document; patterns too: 'edsr-*'.")
@@ -30,6 +38,7 @@ def report(
     formats: tuple[str, ...],
     setup: Setup,
     no_figures: bool,
+    field: bool,
     stdout: bool,
     table: str | None,
     methods: list[str],
@@ -45,7 +54,7 @@ def report(
     from harness import report as reporting
     from harness.common.errors import HarnessError, UsageError
     from harness.report.page.index import write_index
-    from harness.runs.job import choose
+    from harness.runs.experiment import with_field
     from harness.runs.plan import plan_path
 
     results, name = setup.places.results, setup.profile.name
@@ -55,7 +64,7 @@ def report(
         echo(write_index(results, name, setup.places.reports, experiments.EXPERIMENTS))
         return
     if experiment is not None:
-        chosen = [experiments.get(experiment).name]
+        chosen = [experiment]
     else:
         chosen = [e for e in experiments.EXPERIMENTS if plan_path(results, name, e).exists()]
     if not chosen:
@@ -66,14 +75,13 @@ def report(
     part = bool(table or methods or short)
     if (stdout or part) and len(formats) != 1:
         raise UsageError("--stdout, --table, --methods and --short need exactly one --format.")
-    for each in map(experiments.get, chosen):
+    found = map(experiments.get, chosen)
+    for each in map(with_field, found) if field else found:
         if stdout or part:
-            only = choose(each, methods) if methods else ()
-            echo(
-                reporting.render(
-                    results, name, each, formats[0], table=table or "", methods=only, short=short
-                )
+            text = reporting.render(
+                results, name, each, formats[0], table=table or "", methods=methods, short=short
             )
+            echo(text)
             continue
         wanted, out = formats or reporting.ALL_FORMATS, setup.places.reports
         paths = reporting.write_report(results, name, each, out, wanted, figures=not no_figures)

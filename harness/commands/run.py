@@ -9,6 +9,7 @@ import click
 from harness.commands.options import (
     Setup,
     echo,
+    field_option,
     json_option,
     methods_option,
     no_figures_option,
@@ -25,9 +26,20 @@ if TYPE_CHECKING:
 @click.command(
     epilog="Example: harness run table1 --profile bsds --data-root ~/data", no_args_is_help=True
 )
-@click.argument("experiment")
+@click.argument("experiment", metavar="EXPERIMENT|FILE")
 @with_setup("profile", "data_root", "device", "results", "reports")
-@methods_option(help="Only these; patterns too: 'edsr-*'.")
+@methods_option(
+    help="Only these; patterns too: 'edsr-*'. Methods that the experiment does not list are added."
+)
+@click.option(
+    "--with",
+    "beside",
+    multiple=True,
+    metavar="[NAME=]WHAT",
+    help="Measure WHAT beside them: a method, an ONNX file, a folder of SR images, or a command "
+    "with {lr} and {sr}. Several by repeating; see docs/outside.md.",
+)
+@field_option
 @click.option(
     "--no-train",
     is_flag=True,
@@ -47,6 +59,8 @@ def run(
     experiment: str,
     setup: Setup,
     methods: list[str],
+    beside: tuple[str, ...],
+    field: bool,
     no_train: bool,
     retrain: bool,
     force: bool,
@@ -65,6 +79,8 @@ def run(
         (its neighbours)
       compare, budget, esr (of no paper: every system at every scale, with its costs; one
         checkpoint of MoEISR at many costs; efficiency as the NTIRE challenges rank it)
+    or a table of your own, in a YAML FILE with its methods, benchmarks, scales and sections
+    (docs/outside.md).
 
     Under the profile `reference` nothing is trained without --retrain: its networks come with the
     package, and methods without one are left out.
@@ -74,19 +90,24 @@ def run(
     """
     from harness import experiments
     from harness.common.errors import UsageError
+    from harness.outside.entries import read_entry
+    from harness.runs.experiment import with_field
     from harness.runs.job import prepare
 
     if no_train and retrain:
         raise UsageError("--no-train and --retrain contradict each other; name one of them.")
-    experiments.check_regions(setup.profile)
+    chosen = experiments.get(experiment)
+    chosen = with_field(chosen) if field else chosen
+    experiments.check_regions(setup.profile, chosen.name)
     job = prepare(
-        experiments.get(experiment),
+        chosen,
         setup.profile,
         setup.places,
         setup.device,
         methods,
         trains=retrain or (setup.profile.trains and not no_train),
         sizes_suffice=dry_run,
+        beside=[read_entry(text, f"--with {text}") for text in beside],
     )
     if dry_run:
         _dry_run(job, as_json)

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
+from pathlib import Path
 
 from baselines.registry import unknown
 from harness.common.errors import UsageError
+from harness.common.yaml_files import SUFFIXES
 from harness.data.roles import ROLES
+from harness.experiments.own import read_experiment
 from harness.profiles import Profile
 from harness.runs.experiment import (
     Block,
@@ -36,24 +39,32 @@ EXPERIMENTS = discover()
 
 
 def get(name: str) -> Experiment:
-    """Return the experiment of this name.
+    """Return the experiment of this name, or of a YAML file.
 
     Raises:
-        UsageError: the name is unknown.
+        UsageError: the name is unknown, or the file has wrong keys or values.
+        HarnessError: the file cannot be read.
     """
+    if name.endswith(SUFFIXES):
+        return read_experiment(Path(name), EXPERIMENTS)
     if name not in EXPERIMENTS:
-        raise UsageError(unknown("experiment", name, EXPERIMENTS))
+        known = unknown("experiment", name, EXPERIMENTS)
+        raise UsageError(f"{known}, or the path of a .yaml file.")
     return EXPERIMENTS[name]
 
 
-def check_regions(profile: Profile) -> None:
+def check_regions(profile: Profile, own: str = "") -> None:
     """Refuse a profile that shows regions in an unknown experiment.
+
+    Args:
+        profile: the profile.
+        own: name of an experiment of one's own.
 
     Raises:
         UsageError: the message suggests the nearest name.
     """
     for name in profile.regions:
-        if name not in EXPERIMENTS:
+        if name not in (*EXPERIMENTS, own):
             known = unknown("experiment", name, EXPERIMENTS)
             raise UsageError(f"Profile {profile.source} is wrong:\n  regions: {known}")
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from baselines.base import SRModel
 from harness.common.device import keep_freed_memory, synchronise
-from harness.common.errors import is_shortage
+from harness.common.errors import MethodError, is_shortage
 from harness.measure.timing import alternate
 from harness.profiles import Costs, Profile
 from harness.upscale.network import upscale
@@ -46,8 +46,15 @@ def seconds_of_calls(
 ) -> Calls:
     """Time all networks that can do the scale, by name; their n-th calls follow each other.
 
-    Each is tried once before; one that needs more memory than there is, is left out. `lr` is
-    (1, 3, h, w) in [0, 1], and `done` is called after each of `rounds_of` rounds.
+    Each is tried once before; one that fails, or needs more memory than there is, is left out.
+
+    Args:
+        models: networks that can do the scale, by name.
+        lr: (1, 3, h, w) in [0, 1].
+        scale: scale factor.
+        profile: number of calls, precision and memory.
+        device: device of the networks.
+        done: called after each of `rounds_of` rounds.
     """
     settings, costs = profile.evaluation, profile.costs
     precise = partial(upscale, precision=settings.precision, memory=settings.memory)
@@ -72,9 +79,11 @@ def seconds_of_calls(
 
 
 def _refusal(call: Callable[[], object]) -> str:
-    """Say why something cannot be called for lack of memory; "" where it can."""
+    """Say why something cannot be called; "" where it can."""
     try:
         call()
+    except MethodError as error:
+        return str(error)
     except (MemoryError, RuntimeError) as error:
         if not is_shortage(error):
             raise

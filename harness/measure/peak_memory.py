@@ -12,7 +12,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 
 from baselines import build
+from baselines.base import SRModel
 from harness import checkpoints
 from harness.common.device import PeakMemory, resident, resolve, synchronise
 from harness.common.errors import is_shortage
@@ -37,7 +38,14 @@ _RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 
 @dataclass(frozen=True)
 class MemoryCase:
-    """Method at one scale: its checkpoint, "" for none, an LR image file and PyTorch's threads."""
+    """Method at one scale.
+
+    Attributes:
+        network: checkpoint; "" for methods without a network.
+        make: makes the network of a method from outside; None for those built here.
+        image: LR image file.
+        threads: number of PyTorch's threads.
+    """
 
     method: str
     network: str
@@ -47,6 +55,7 @@ class MemoryCase:
     memory: int | None
     device: str
     threads: int
+    make: Callable[..., SRModel] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,13 +107,19 @@ def _answer(case: MemoryCase, result: Connection) -> None:
         result.send(Peak(0, 0, "", "there is too little memory" if short else repr(error)))
 
 
+def _network(case: MemoryCase) -> SRModel:
+    if case.make is not None:
+        return case.make(None)
+    if case.network:
+        return checkpoints.open_checkpoint(Path(case.network)).model
+    return build(case.method).eval()
+
+
 def _measure(case: MemoryCase) -> Peak:
     torch.set_num_threads(case.threads)
     device = resolve(case.device)
     before, start = resident(), PeakMemory(device).read()
-    path = Path(case.network) if case.network else None
-    model = checkpoints.open_checkpoint(path).model if path else build(case.method).eval()
-    model = model.to(device).at_scale(case.scale)
+    model = _network(case).to(device).at_scale(case.scale)
     lr = unit(read_rgb(Path(case.image)))[None]
     memory = PeakMemory(device)
     upscale(model, lr, case.scale, precision=case.precision, memory=case.memory)

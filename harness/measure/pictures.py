@@ -133,7 +133,7 @@ class PictureStore:
             "image": item.name,
             "dataset_fingerprint": cell.dataset_fingerprint,
             "lr_fingerprint": cell.lr_fingerprint,
-            "lr_source": pair.source,
+            "lr_source": "unknown" if subject.model.made == "stored" else pair.source,
         }
         paths = picture_paths(self.folder, str(cell.relative_path), row)
         box = window((pair.hr.shape[-2], pair.hr.shape[-1]))
@@ -172,7 +172,7 @@ class PictureStore:
             pair = make_pair(item, item.load(), task.scale, task.cache)
             size = (pair.hr.shape[-2], pair.hr.shape[-1])
             result = upscale(
-                prepared(subject, task.scale, task.rendering),
+                prepared(subject, task.scale, task.rendering).for_image(item.name),
                 unit(pair.lr)[None],
                 task.scale,
                 size,

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,14 +22,14 @@ import torch
 from torch import Tensor
 
 from baselines.base import Request, Spent, Streamed, cut
+from baselines.registry import Method
 from baselines.systems.bicubic import as_stored
-from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError, MethodError, UsageError
-from harness.common.files import plain_name, sha256
+from harness.common.files import sha256
 from harness.data.images import save_png
 from harness.outside.images import Uncounted, Values, check_sr, read_sr
+from harness.outside.methods import Opened, add_method
 
-SUFFIX = "@command"
 PLACES = ("lr", "sr", "npy", "scale", "height", "width")
 """What may stand in braces in a command."""
 MEMORY_KIND = "peak of the process"
@@ -54,17 +55,26 @@ class CommandModel(Uncounted):
     Args:
         words: the command, with places in braces.
         limit: seconds that an image may take.
-        values: range of floating point values of `{npy}`.
+        values: range of floating point values of `{npy}`; None for [0, 1].
+        origin: the command as it was given.
     """
 
     made: Literal["here", "elsewhere", "stored"] = "elsewhere"
 
-    def __init__(self, words: Sequence[str], limit: float, values: Values = "unit") -> None:
+    def __init__(
+        self, words: Sequence[str], limit: float, values: Values | None = None, origin: str = ""
+    ) -> None:
         super().__init__()
+        self.origin = origin
         self.words = list(words)
         self.limit = limit
         self.values = values
-        self.before: Tensor | None = None
+        self.before: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def identity(self) -> str:
+        """Text that changes with the command and with the files that it names."""
+        return f"command-{_identity(self.words, self.values)}"
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
         """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
@@ -83,11 +93,12 @@ class CommandModel(Uncounted):
             made = folder / ("sr.npy" if any("{npy}" in word for word in self.words) else "sr.png")
             if not made.is_file():
                 raise MethodError("the command ended well, but made no SR image")
-            image = read_sr(made, self.values).pixels
+            image = read_sr(made, self.values or "unit").pixels
         check_sr(image, lr, request.size, "the SR image")
-        if self.before is not None and torch.equal(image, self.before):
+        before = self.before
+        if before and torch.equal(image, before[1]) and not torch.equal(lr, before[0]):
             raise MethodError("the SR image is that of the image before")
-        self.before = image
+        self.before = (lr, image)
         region = cut(image[None], request.box)
         return Streamed(iter([region]), (lr.shape[-2], lr.shape[-1]), spent=spent)
 
@@ -146,8 +157,8 @@ def _last_words(said: Path) -> str:
 
 
 def open_command(
-    command: str, name: str | None, limit: float, values: Values | None = None
-) -> Subject:
+    command: str, name: str | None, limit: float, values: Values | None = None, label: str = ""
+) -> Method:
     """Make a command a method.
 
     Args:
@@ -155,10 +166,11 @@ def open_command(
         name: name of the method; None for the program's.
         limit: seconds that an image may take.
         values: range of floating point values of `{npy}`.
+        label: name in tables.
 
     Raises:
         UsageError: the command lacks a place, or has an unknown one.
-        HarnessError: there is no such program.
+        HarnessError: there is no such program, or its name cannot be that of measurements.
     """
     try:
         words = shlex.split(command)
@@ -180,24 +192,12 @@ def open_command(
         raise HarnessError(
             f"There is no program {words[0]}.", "Give its path, or install it, and try again."
         )
-    try:
-        method = plain_name(f"{name or Path(words[0]).stem}{SUFFIX}", 100)
-    except ValueError as error:
-        raise HarnessError(
-            f"Its measurements would be called by its name: {error}.",
-            "Give it a name: harness eval NAME --command ...",
-        ) from error
-    return Subject(
-        method=method,
-        model=CommandModel([program, *words[1:]], limit, values or "unit").eval(),
-        device=torch.device("cpu"),
-        checkpoint=f"command-{_identity([program, *words[1:]], values)}",
-        origin=f"the command {command}",
-    )
+    ready = [program, *words[1:]]
+    opened = Opened(partial(CommandModel, ready, limit, values, f"the command {command}"))
+    return add_method(name or Path(words[0]).stem, "command", opened, label=label)
 
 
 def _identity(words: Sequence[str], values: Values | None) -> str:
-    """Compute a text that changes with the command and with the files that it names."""
     digest = hashlib.sha256(repr((list(words), values)).encode())
     for word in words:
         path = Path(word)

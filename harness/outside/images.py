@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,16 +16,14 @@ from torch import Tensor
 
 from baselines.base import Request, Spent, SRModel, Streamed, cut
 from baselines.macs import MacCount
+from baselines.registry import Method
 from baselines.windows import Size
-from harness.checkpoints.subject import Subject
-from harness.common.errors import HarnessError, MethodError
-from harness.common.files import plain_name
+from harness.common.errors import HarnessError, MethodError, UsageError
 from harness.data.degrade import unit
-from harness.outside.layout import LOSSY, Images
+from harness.data.sets import Dataset
+from harness.outside.layout import LOSSY, Images, find_images
+from harness.outside.methods import Opened, add_method
 from harness.upscale.image_files import open_source
-
-SUFFIX = "@images"
-"""End of the method's name in rows."""
 
 Values = Literal["unit", "signed", "bytes"]
 """Range of floating point values: [0, 1], [-1, 1] or [0, 255]."""
@@ -219,19 +218,78 @@ def check_sr(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
         raise MethodError(f"{name} seems to have its channels in the order BGR")
 
 
-class StoredImages(StoredImage):
+class _Several(Uncounted):
+    """SR images, of which one has to be chosen first (`parts`, `for_image`)."""
+
+    made: Literal["here", "elsewhere", "stored"] = "stored"
+
+    def stream(self, lr: Tensor, request: Request) -> Streamed:
+        """Refuse: which image is wanted is not known."""
+        del lr, request
+        raise MethodError("which of its SR images is wanted is not known")
+
+
+class StoredImages(_Several):
     """SR images of a dataset at one scale, by name of the HR image.
+
+    Each is read once, to know what it is; then again when it is measured.
 
     Args:
         images: the files.
-        reasons: reasons by name for which a file is not measured.
+        names: names of the HR images.
+        is_grey: tells whether the HR image of a name is grey.
         kind: range of floating point values.
+
+    Attributes:
+        bits: numbers of bits of the files.
     """
 
-    def __init__(self, images: Images, reasons: Mapping[str, str], kind: Values) -> None:
-        super().__init__(None, "", kind)
+    def __init__(
+        self,
+        images: Images,
+        names: Sequence[str],
+        is_grey: Callable[[str], bool],
+        kind: Values = "unit",
+    ) -> None:
+        super().__init__()
         self.images = images
-        self.reasons = reasons
+        self.kind = kind
+        self.dataset, self.scale = images.dataset, images.scale
+        self.reasons: dict[str, str] = dict(images.doubtful)
+        self.bits: set[int] = set()
+        hashes: dict[str, str] = {}
+        digest = hashlib.sha256(kind.encode())
+        for name in names:
+            path = images.files.get(name)
+            if path is None:
+                digest.update(f"{name} -\n".encode())
+                continue
+            try:
+                image = read_sr(path, kind)
+            except MethodError as error:
+                self.reasons[name] = str(error)
+                digest.update(f"{name} {error}\n".encode())
+                continue
+            if image.grey and not is_grey(name):
+                self.reasons[name] = f"{path.name} is grey, and HR has colours"
+            self.bits.add(image.bits)
+            content = image.pixels.numpy().tobytes() + repr(tuple(image.pixels.shape)).encode()
+            hashes[name] = hashlib.sha256(content).hexdigest()
+            digest.update(f"{name} {hashes[name]}\n".encode())
+        for name, other in _twins(hashes):
+            self.reasons.setdefault(name, f"it has the same pixels as the SR image of {other}")
+        self._digest = digest.hexdigest()[:24]
+        folder = next(iter(images.files.values()), Path()).parent.name
+        self.origin = f"SR images of another program ({_in_words(self.bits)}) in {folder}"
+
+    @property
+    def identity(self) -> str:
+        """Hash of the pixels of all images."""
+        return f"images-{self._digest}"
+
+    def refusal(self, scale: float) -> str:
+        """Say that there are images at one scale only; see `SRModel.refusal`."""
+        return "" if scale == self.scale else f"is there at x{self.scale:g} only, not x{scale:g}"
 
     def for_image(self, name: str) -> SRModel:
         """Return the image of this name."""
@@ -240,75 +298,91 @@ class StoredImages(StoredImage):
         return StoredImage(path, reason, self.kind)
 
 
-@dataclass(frozen=True)
-class Opened:
-    """SR images as a method, and what was seen in them.
+class StoredNetwork(_Several):
+    """SR images of one network, by data set and scale."""
 
-    Attributes:
-        bits: numbers of bits of the files.
-    """
+    def __init__(self, parts: Sequence[StoredImages]) -> None:
+        super().__init__()
+        self._held = tuple(parts)
 
-    subject: Subject
-    images: Images
-    bits: frozenset[int]
+    @property
+    def parts(self) -> Sequence[StoredImages]:
+        """The images of each data set and scale."""
+        return self._held
 
 
 def open_images(
-    images: Images, names: Sequence[str], is_grey: Callable[[str], bool], kind: Values = "unit"
-) -> Opened:
-    """Read SR images of one dataset and scale, and make them a method.
+    root: Path,
+    sets: Mapping[str, Dataset],
+    scales: Sequence[float] = (),
+    *,
+    name: str | None = None,
+    label: str = "",
+    pattern: str = "",
+    kind: Values = "unit",
+) -> tuple[list[Method], list[str]]:
+    """Find the SR images of a folder, and make each of its networks a method.
 
     Args:
-        images: the files.
-        names: names of the HR images.
-        is_grey: tells whether the HR image of a name is grey.
+        root: the folder.
+        sets: datasets that it may have images of, by name.
+        scales: scales that are asked for; empty for all that there are.
+        name: name of its only network; None for those of the folders.
+        label: name of its only network in tables.
+        pattern: form of the files' names, where they are not understood.
         kind: range of floating point values.
 
+    Returns:
+        The methods, and notes on files that are not among them.
+
     Raises:
-        HarnessError: the network's name cannot be the name of a file.
+        UsageError: there are several networks, and one name for them.
+        HarnessError: no image is found, or it is not clear which is which; or a network's name
+            cannot be that of measurements.
     """
-    reasons: dict[str, str] = dict(images.doubtful)
-    hashes: dict[str, str] = {}
-    bits = set()
-    digest = hashlib.sha256(kind.encode())
-    for name in names:
-        path = images.files.get(name)
-        if path is None:
-            digest.update(f"{name} -\n".encode())
-            continue
-        try:
-            image = read_sr(path, kind)
-        except MethodError as error:
-            reasons[name] = str(error)
-            digest.update(f"{name} {error}\n".encode())
-            continue
-        if image.grey and not is_grey(name):
-            reasons[name] = f"{path.name} is grey, and HR has colours"
-        bits.add(image.bits)
-        content = image.pixels.numpy().tobytes() + repr(tuple(image.pixels.shape)).encode()
-        hashes[name] = hashlib.sha256(content).hexdigest()
-        digest.update(f"{name} {hashes[name]}\n".encode())
-    for name, other in _twins(hashes):
-        reasons.setdefault(name, f"it has the same pixels as the SR image of {other}")
-    try:
-        method = plain_name(f"{images.network}{SUFFIX}", 100)
-    except ValueError as error:
-        raise HarnessError(
-            f"The measurements of {images.network!r:.80} would be called by its name: {error}.",
-            "Give them a name: harness eval NAME --images DIR ...",
-        ) from error
-    folder = next(iter(images.files.values()), Path()).parent
-    subject = Subject(
-        method=method,
-        model=StoredImages(images, reasons, kind),
-        device=torch.device("cpu"),
-        checkpoint=f"images-{digest.hexdigest()[:24]}",
-        origin=f"SR images of another program ({_kinds(bits)}) in {folder}",
-    )
-    return Opened(subject, images, frozenset(bits))
+    stems = {key: [item.name for item in found.items] for key, found in sets.items()}
+    found = find_images(root, stems, list(scales), pattern)
+    networks = sorted({images.network for images in found.images})
+    if (name or label) and len(networks) > 1:
+        raise UsageError(
+            f"{root} has images of several networks ({', '.join(networks)}), and {name or label} "
+            "cannot name all. Leave it out, or name one of the folders."
+        )
+    methods = []
+    for network in networks:
+        own = [images for images in found.images if images.network == network]
+        parts = [_stored(images, sets[images.dataset], kind) for images in own]
+        bits = set().union(*(part.bits for part in parts))
+        methods.append(
+            add_method(
+                name or network,
+                "images",
+                Opened(partial(StoredNetwork, parts)),
+                label=label,
+                about=_ABOUT[min(bits)] if len(bits) == 1 else "",
+                scales=_whole(sorted({images.scale for images in own})),
+            )
+        )
+    return methods, list(found.notes)
 
 
-def _kinds(bits: set[int]) -> str:
+def _stored(images: Images, dataset: Dataset, kind: Values) -> StoredImages:
+    items = {item.name: item for item in dataset.items}
+
+    def is_grey(name: str) -> bool:
+        return _is_grey(items[name].load())
+
+    return StoredImages(replace(images, dataset=dataset.name), list(items), is_grey, kind)
+
+
+def _whole(scales: Sequence[float]) -> list[float]:
+    return [int(scale) if scale.is_integer() else scale for scale in scales]
+
+
+_ABOUT = {8: "8-bit images", 16: "16-bit images", 32: "float images"}
+
+
+def _in_words(bits: set[int]) -> str:
     said = {8: "8 bits", 16: "16 bits", 32: "floating point"}
     return ", ".join(said[b] for b in sorted(bits)) or "none can be read"
 

@@ -8,6 +8,7 @@ import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, cast, get_args
@@ -18,13 +19,13 @@ from torch import Tensor
 
 from baselines.base import Box, Request, SRModel, Streamed, cut
 from baselines.macs import MacCount
+from baselines.registry import Method
 from baselines.windows import Size, extend, in_tiles, whole_windows
-from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError, MethodError
-from harness.common.files import plain_name, sha256
+from harness.common.files import sha256
 from harness.outside.images import TOP, Values, check_finite, check_size, check_sr, to_unit
+from harness.outside.methods import Opened, add_method
 
-SUFFIX = "@onnx"
 Colours = Literal["rgb", "bgr"]
 KEYS = ("value_range", "colour_order", "size_multiple")
 """Metadata of a file that stand for the options --values, --colours and --multiple."""
@@ -145,6 +146,18 @@ class OnnxModel(SRModel):
         if not self.inputs.size and not self.inputs.scale:
             self.scales = (self._own_scale(),)
             self.any_size = False
+        opsets = ", ".join(str(o.version) for o in self.graph.opset_import if not o.domain)
+        self.origin = (
+            f"{path.name}, an ONNX file (opset {opsets}) run by onnxruntime "
+            f"{self.runtime.__version__}; values {self.reading.values}, {self.reading.colours}, "
+            f"multiple {self.reading.multiple}"
+        )
+
+    @property
+    def identity(self) -> str:
+        """Hash of the file, and of how images are given to it."""
+        text = f"{sha256(self.path)} {self.reading}"
+        return f"onnx-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
     def _session(self, profiled: bool) -> Any:
         options = self.runtime.SessionOptions()
@@ -383,34 +396,17 @@ def _role(given: Any, path: Path) -> tuple[str, tuple[tuple[int, ...], Any]]:
     return ("size" if is_size else "scale"), (extent, numbers[given.type])
 
 
-def open_onnx(path: Path, name: str | None, reading: Reading) -> Subject:
+def open_onnx(path: Path, name: str | None, reading: Reading, label: str = "") -> Method:
     """Open an ONNX file as a method.
 
     Args:
         path: the file.
         name: name of the method; None for the file's.
         reading: how images are given to it, where the file does not say so.
+        label: name in tables.
 
     Raises:
         HarnessError: the file cannot be used; says why.
     """
-    model = OnnxModel(path, reading)
-    try:
-        method = plain_name(f"{name or path.stem}{SUFFIX}", 100)
-    except ValueError as error:
-        raise HarnessError(
-            f"Measurements of {path} would be called by its name: {error}.",
-            "Give it a name: harness eval NAME --onnx FILE ...",
-        ) from error
-    said = model.reading
-    identity = f"{sha256(path)} {said}"
-    opsets = ", ".join(str(o.version) for o in model.graph.opset_import if not o.domain)
-    return Subject(
-        method=method,
-        model=model.eval(),
-        device=torch.device("cpu"),
-        checkpoint=f"onnx-{hashlib.sha256(identity.encode()).hexdigest()[:24]}",
-        origin=f"{path.name}, an ONNX file (opset {opsets}) run by onnxruntime "
-        f"{model.runtime.__version__}; values {said.values}, {said.colours}, multiple "
-        f"{said.multiple}",
-    )
+    opened = Opened(partial(OnnxModel, path, reading))
+    return add_method(name or path.stem, "onnx", opened, label=label, scales=opened.model.scales)

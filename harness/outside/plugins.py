@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.common.progress import say
+
+if TYPE_CHECKING:
+    from harness.outside.python import PythonModel
 
 
 def _method(name: str, found: Any) -> None:
     """Register a `Method`, or what makes a model (a class or a function without arguments)."""
-    from baselines.registry import Method, register
-    from harness.outside.python import PythonModel
+    from baselines.registry import Method, methods, register
+    from harness.outside.methods import KINDS, Opened
 
     if isinstance(found, Method):
         register(found)
         return
     if not callable(found):
         raise TypeError("it is neither a Method nor callable")
+    if name in methods():
+        raise ValueError(f"there is a method called '{name}' already")
     scales = getattr(found, "scales", None)
+    register(
+        Method(
+            name,
+            label=getattr(found, "label", f"{name} (Python)"),
+            make=Opened(partial(_model, found, scales)),
+            scales=tuple(scales or ()),
+            outside=KINDS["python"],
+        )
+    )
 
-    def make(method: Method, **options: Any) -> PythonModel:
-        del method, options
-        return PythonModel(found(), scales)
 
-    register(Method(name, make=make, scales=tuple(scales or ())))
+def _model(maker: Callable[[], Any], scales: Sequence[int] | None) -> PythonModel:
+    from harness.outside.python import PythonModel
+
+    return PythonModel(maker(), scales, f"{maker.__module__}.{maker.__qualname__}")
 
 
 def _metric(name: str, found: Any) -> None:

@@ -28,13 +28,17 @@ class PythonModel(SRModel):
         model: maps (1, 3, h, w) in [0, 1] and the scale to (1, 3, round(h * scale),
             round(w * scale)) in [0, 1]. A model of one scale may take the LR image only.
         scales: the only scales that it can do; None for any.
+        origin: where it is from.
     """
 
     any_size = False
     input_range: Range = "unit"
 
-    def __init__(self, model: Model, scales: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, model: Model, scales: Sequence[int] | None = None, origin: str = "a Python model"
+    ) -> None:
         super().__init__()
+        self.origin = origin
         # In a tuple, as nothing here trains it, or loads weights into it.
         self._held = (model.eval() if isinstance(model, nn.Module) else model,)
         self.scales = tuple(sorted(scales)) if scales else None

@@ -12,14 +12,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
 from baselines import Method, build, parse
 from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, every_method, unknown
 from baselines.shapes import shapes_only
-from harness.common.errors import HarnessError, UsageError
+from harness.common.errors import UsageError
+from harness.common.yaml_files import SUFFIXES, parse_keys, read_text
 from harness.data.roles import INPUT, ROLES
 from harness.data.sets import SPECS
 from harness.profiles.sections import Costs, Evaluation, Index, Region, Strict
@@ -241,26 +241,15 @@ def load(name_or_path: str) -> Profile:
         UsageError: the name is unknown, or the file has wrong keys or values (all are listed).
         HarnessError: the file cannot be read.
     """
-    is_file = name_or_path.endswith((".yaml", ".yml"))
+    is_file = name_or_path.endswith(SUFFIXES)
     if not is_file and name_or_path not in shipped():
         known = unknown("profile", name_or_path, shipped())
         raise UsageError(f"{known}, or the path of a .yaml file.")
-    try:
-        if is_file:
-            text = Path(name_or_path).read_text(encoding="utf-8")
-        else:
-            text = (files(__package__) / f"{name_or_path}.yaml").read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise HarnessError(f"There is no profile {Path(name_or_path).resolve()}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise HarnessError(f"The profile {name_or_path} cannot be read: {error}") from error
-    try:
-        content = yaml.safe_load(text)
-    except Exception as error:  # dates, `!!int x`, deep nesting: whatever Python's own types raise
-        reason = str(error) or type(error).__name__
-        raise UsageError(f"{name_or_path} is no YAML: {reason}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{name_or_path} is no profile: it holds no keys.")
+    if is_file:
+        text = read_text(Path(name_or_path), "profile")
+    else:
+        text = (files(__package__) / f"{name_or_path}.yaml").read_text(encoding="utf-8")
+    content = parse_keys(text, name_or_path, "profile")
     try:
         profile = Profile.model_validate(content)
     except ValidationError as error:

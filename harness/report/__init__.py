@@ -105,7 +105,7 @@ def render(
         experiment: the experiment.
         fmt: a format that is text.
         table: key of a table ("psnr", "psnr-Set5"): it alone, as LaTeX or Markdown.
-        methods: methods whose rows are shown; all if empty.
+        methods: methods or patterns whose rows are shown; all if empty.
         short: whether captions and notes are cut to a line each, as for a paper.
 
     Raises:
@@ -117,8 +117,7 @@ def render(
         raise UsageError("Parquet is no text: write it to a file.")
     if (table or short) and fmt not in ("markdown", "latex"):
         raise UsageError("A single or short table is written as latex or markdown.")
-    chosen = documents.only_methods(experiment, tuple(methods))
-    report = load_report(results, profile, chosen)
+    report = load_report(results, profile, experiment, methods)
     if fmt in _DATA:
         return _DATA[fmt](report)
     made = documents.make(report, None)

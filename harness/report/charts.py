@@ -88,7 +88,7 @@ def looks(report: Report) -> dict[str, Look]:
         if row in found:
             continue
         method = parse(methods_of(row)[0])
-        own = "dense" if method.dense else "fixed"
+        own = "outside" if method.outside else "dense" if method.dense else "fixed"
         hue = _HUES.get(method.decoder or method.upsampler or own, _OTHERS)
         taken = used.setdefault((hue, method.encoder), set())
         place = 1 + len(_VARIANTS) if method.suffix else _VARIANTS.get(method.variant, 0)

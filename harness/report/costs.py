@@ -167,7 +167,8 @@ def load_costs(
     folder = costs_dir(results, plan.profile)
     stored = {(cost.method, cost.scale): _rows(folder, cost) for cost in plan.costs}
     kinds: tuple[Kind, Kind] = ("latency", "memory")
-    found = [_measured(stored, experiment, scales, kind) for kind in kinds]
+    missing = {row.method: row.missing for row in plan.added if row.missing}
+    found = [_measured(stored, experiment, scales, kind, missing) for kind in kinds]
     # One setting for both, as they stand side by side.
     setting = _commonest([r for each in found for r in each.rows.values()], _without_kind)
     return Costs(*(_of_setting(each, setting) for each in found))
@@ -189,6 +190,7 @@ def _measured(
     experiment: Experiment,
     scales: Sequence[float],
     kind: Kind,
+    why: Mapping[str, str],
 ) -> Measured:
     rows: dict[_Key, dict[str, Any]] = {}
     missing: dict[_Key, str] = {}
@@ -203,7 +205,8 @@ def _measured(
             elif method is None:
                 missing[name, scale] = unable(name)
             else:
-                missing[name, scale] = "not measured" if (method, scale) in stored else LEFT_OUT
+                absent = why.get(method, LEFT_OUT)
+                missing[name, scale] = "not measured" if (method, scale) in stored else absent
     return Measured(rows, missing)
 
 

@@ -22,7 +22,7 @@ from harness.common.escaping import in_a_line
 from harness.data.published import Printed
 from harness.measure.crops import Sample, load_samples
 from harness.measure.macs import is_counted
-from harness.measure.rows import CellFile, each_image_once, flat, is_of, not_a_number
+from harness.measure.rows import FAILED, CellFile, each_image_once, flat, is_of, not_a_number
 from harness.measure.statistics import CONFIDENCE, Difference, paired_difference
 from harness.metrics import METRICS
 from harness.report.costs import Costs, load_costs
@@ -36,7 +36,9 @@ from harness.report.paper import (
     row_label,
     unable,
 )
-from harness.runs.experiment import Experiment, method_at, methods_of
+from harness.runs.added import known_again
+from harness.runs.experiment import Experiment, method_at, methods_of, only_methods, with_rows
+from harness.runs.job import choose
 from harness.runs.plan import (
     PlannedCell,
     RoleNote,
@@ -231,7 +233,7 @@ class Report:
     def is_run(self, row: str) -> bool:
         """Tell whether a row is part of the run; the others of a table are named in one line."""
         planned = {cell.method for cell in self.plan.cells}
-        return not planned.isdisjoint(methods_of(row))
+        return self.plan.added_row(row) is not None or not planned.isdisjoint(methods_of(row))
 
     def role(self, name: str) -> RoleNote:
         """Return the dataset that was measured for a set of the paper.
@@ -280,13 +282,26 @@ class Report:
         return self.plan.stand_in and all(note.stand_in for note in notes)
 
 
-def load_report(results: Path, profile: str, experiment: Experiment) -> Report:
-    """Read plan, rows, samples and costs of an experiment.
+def load_report(
+    results: Path, profile: str, experiment: Experiment, only: Sequence[str] = ()
+) -> Report:
+    """Read plan, rows, samples and costs of an experiment, with the rows that were added to it.
+
+    Args:
+        results: folder that was measured to.
+        profile: name of the profile.
+        experiment: the experiment.
+        only: methods or patterns of the rows that are wanted; all if empty.
 
     Raises:
+        UsageError: no method fits one of `only`.
         HarnessError: nothing is stored, or it is damaged.
     """
     plan = load_plan(plan_path(results, profile, experiment.name))
+    known_again(in_a_line(plan.added))
+    experiment = with_rows(experiment, [row.method for row in plan.added])
+    if only:
+        experiment = only_methods(experiment, choose(experiment, only))
     stored = load_samples(samples_dir(results, profile, experiment.name))
     samples = tuple(sorted(stored, key=lambda s: (s.role, s.image, s.scale)))
     report = Report(experiment, plan, {}, samples)
@@ -318,7 +333,7 @@ def _of_the_paper(report: Report) -> Iterator[Cell]:
     named = {row: paper_system(row) for row in experiment.rows} | dict(unknown)
     for role in (*report.roles, *experiment.published_roles, *experiment.sizes):
         lacking = role in experiment.published_roles
-        why = f"there are no images of {role} here" if lacking else "not a system of ours"
+        why = f"{role} is not part of this experiment" if lacking else "not a system of ours"
         for row in named if lacking else unknown:
             for scale in report.scales:
                 printed = printed_values(experiment, named[row], role, scale)
@@ -368,7 +383,9 @@ def _cell(report: Report, folder: Path, row: str, place: str, scale: float) -> C
     if not planned:
         shown = any((c.role, c.scale) == (place, scale) for c in report.plan.cells)
         elsewhere = experiment.regions_only and not shown
-        return replace(cell, missing="not shown at this scale" if elsewhere else LEFT_OUT)
+        added = report.plan.added_row(row)
+        why = (added.missing if added else "") or LEFT_OUT
+        return replace(cell, missing="not shown at this scale" if elsewhere else why)
     by_seed = [cell_rows(folder, each, note.only) for each in planned]
     rows = [
         _line(experiment, in_a_line(row), each.file)
@@ -386,11 +403,13 @@ def _line(experiment: Experiment, row: Mapping[str, Any], file: str) -> dict[str
     """Flatten a row, with its file, the MACs that the experiment is about, and its LR pixels."""
     line = {**dict.fromkeys(METRICS), **flat(row)}
     beside = ("encoder_macs", "estimator_macs") if experiment.macs_of == "all" else ()
-    executed = line.get("executed_macs")
+    executed, counted = line.get("executed_macs"), line.get("decoder_macs")
+    if not beside and not counted and line.get("encoder_macs"):
+        counted = executed = None  # a network that has no decoder apart
     return {
         **line,
         "cell": file,
-        "macs": line["decoder_macs"] + sum(line[part] for part in beside),
+        "macs": None if counted is None else counted + sum(line[part] for part in beside),
         "executed": None if executed is None else executed + sum(line[p] for p in beside[:1]),
         "lr_pixels": math.prod(line["lr_size"]),
     }
@@ -402,6 +421,10 @@ def _summary(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
     broken = 0 if counted else not_a_number(rows)
     if broken:
         return {"missing": f"PSNR is not a number for {broken} images"}
+    failures = rows[rows["reason"].str.startswith(FAILED)]
+    if len(failures):
+        reason = str(failures["reason"].iloc[0]).removeprefix(FAILED)
+        return {"missing": f"failed on {len(failures)} of {len(rows)} images: {reason}"}
     scored = rows[rows["reason"] == ""] if counted else rows[rows["psnr"].notna()]
     reasons = rows.drop(scored.index)["reason"].value_counts()
     # Every seed sees the same images: count images, not rows.

@@ -12,7 +12,6 @@ from harness.report.claims import verdicts
 from harness.report.data import Report, distinct
 from harness.report.model import Document, Section, Table
 from harness.report.text import phrase
-from harness.runs.experiment import Experiment, methods_of
 
 
 def make(report: Report, folder: Path | None) -> Document:
@@ -54,6 +53,7 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
         ("Trained on", plan.training),
         ("Networks", plan.networks),
         ("Schedule", plan.schedule),
+        *((row.label, row.origin) for row in plan.added),
         *((r.role, f"{r.dataset}, {r.description}, {r.images} images") for r in plan.roles),
         *((name, of.setting.in_words()) for name, of in costs.items() if of.setting is not None),
         ("Devices", every("device")),
@@ -100,19 +100,3 @@ def short(document: Document) -> Document:
         for s in document.sections
     ]
     return replace(document, sections=tuple(sections))
-
-
-def only_methods(experiment: Experiment, methods: tuple[str, ...]) -> Experiment:
-    """Keep the rows of these methods; all if none is named."""
-    if not methods:
-        return experiment
-
-    def kept(rows: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(row for row in rows if set(methods_of(row)) & set(methods))
-
-    blocks = [replace(block, methods=kept(block.methods)) for block in experiment.blocks]
-    return replace(
-        experiment,
-        common=kept(experiment.common),
-        blocks=tuple(block for block in blocks if block.methods),
-    )

@@ -25,7 +25,7 @@ def paper_system(row: str) -> System:
 def row_label(experiment: Experiment, row: str) -> str:
     """Return the paper's name of a row; without the encoder where all have the same."""
     named = paper_system(row)
-    if not experiment.over:
+    if not experiment.over or named.backbone not in (experiment.over, "none"):
         return named.label
     return experiment.over if named.backbone == named.method else named.method
 
@@ -50,30 +50,43 @@ def printed_values(
     }
     found = {
         name: printed_of(experiment.published, named, role, scale, metric)
+        or next(
+            filter(None, (f.printed(named, role, scale, metric) for f in experiment.field)), None
+        )
         for name, metric in names.items()
     }
     return {name: value for name, value in found.items() if value is not None}
 
 
 def others(experiment: Experiment) -> Mapping[str, System]:
-    """List systems of the paper's table without a row of ours, by name, in its order."""
-    if not experiment.published_rows:
-        return {}
+    """List systems of the paper's table and of the field without a row of ours, by name."""
+    listed = systems(*experiment.published[0]) if experiment.published_rows else ()
     own = {paper_system(row) for row in experiment.rows}
-    return {s.label: s for s in systems(*experiment.published[0]) if s not in own}
+    return {s.label: s for s in (*listed, *_of_the_field(experiment)) if s not in own}
+
+
+def _of_the_field(experiment: Experiment) -> list[System]:
+    """List the field's systems: those of one backbone together, in the order of the tables."""
+    found = list(dict.fromkeys(s for row in experiment.field for s in row.systems()))
+    backbones = list(dict.fromkeys(s.backbone for s in found))
+    return sorted(found, key=lambda s: backbones.index(s.backbone))
 
 
 def blocks(experiment: Experiment) -> Blocks:
     """List the blocks of rows: the common ones, then ours and the paper's others in its order.
 
     A block of ours stays whole, and stands where the first of its rows stands in the paper; the
-    paper's others that follow one another with one backbone are a block.
+    paper's others that follow one another with one backbone are a block. Those of the field are
+    behind all others, a block for each backbone.
     """
-    if not experiment.published_rows:
-        return experiment.groups
-    ordered = list(_in_order(experiment))
+    ordered = list(_in_order(experiment)) if experiment.published_rows else []
     left = (block.methods for block in experiment.blocks if block.methods not in ordered)
-    return (experiment.common, *ordered, *left)
+    told = {row for block in ordered for row in block}
+    new = [(n, s) for n, s in others(experiment).items() if n not in told]
+    behind = (
+        tuple(n for n, _ in own) for _, own in groupby(new, key=lambda each: each[1].backbone)
+    )
+    return (experiment.common, *ordered, *left, *behind)
 
 
 def _in_order(experiment: Experiment) -> Iterator[tuple[str, ...]]:

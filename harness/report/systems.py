@@ -27,16 +27,18 @@ class System:
         learns: whether anything is trained.
         routable: whether MoEISR's experts can replace its decoder's MLP.
         ensembles: whether it predicts from several latent codes.
+        outside: what a method from outside is; "" for ours.
     """
 
     row: str
     label: str
-    scales: tuple[int, ...] | None
+    scales: tuple[float, ...] | None
     parameters: tuple[int | None, ...]
     chooses: bool
     learns: bool
     routable: bool
     ensembles: bool
+    outside: str = ""
 
     @property
     def parameters_in_sum(self) -> int | None:
@@ -56,7 +58,8 @@ def system(report: Report, row: str) -> System:
         scales=scales_of_row(row),
         parameters=tuple(_parameters(report, row, method) for method in methods),
         chooses=bool(parts.head) or parts.encoder in _CHOOSING,
-        learns=bool(parts.encoder),
+        learns=bool(parts.encoder or parts.outside),
+        outside=parts.outside,
         routable=decoder is not None and decoder.routable,
         ensembles=decoder is not None and decoder.ensembles,
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from harness.data.published.field import left_out
 from harness.report.costs import Measured
 from harness.report.data import Cell, Report, distinct
 from harness.report.text import DAGGER, DOUBLE_DAGGER, phrase, scale_text, sentences
-from harness.runs.experiment import methods_of
+from harness.runs.experiment import PROTOCOL, methods_of
 from harness.runs.plan import RoleNote
 
 COUNTED = (
@@ -21,6 +22,7 @@ _LR_SOURCES = {
     "official": "the set's own LR images, MATLAB bicubic",
     "matlab": "made here by the MATLAB-compatible bicubic resize",
     "pil": "made here by PIL bicubic after cropping HR to whole LR pixels",
+    "unknown": "those of the program that made the SR images",
     "hr": "the HR image itself; MACs are counted, nothing is enlarged",
     "size": "HR size over scale; MACs are counted, nothing is enlarged",
 }
@@ -111,6 +113,10 @@ def _only(note: RoleNote) -> str:
 
 def _training(report: Report, row: str = "") -> Iterator[str]:
     """Say what was trained, as parts of a sentence."""
+    added = report.plan.added_row(row)
+    if added is not None and added.origin:
+        yield added.origin
+        return
     said = trained_as(report, row)
     training = said["training"]
     yield f"trained on {phrase(training)}" if training else "nothing was trained"
@@ -169,7 +175,7 @@ def shown_set(report: Report, role: str) -> str:
 def caption(report: Report, role: str) -> str:
     """Say in a line what a table is of."""
     if role not in report.roles:
-        return f"Nothing is measured on {role}: it is not among the datasets of this harness."
+        return f"Nothing is measured on {role} in this experiment."
     note = report.role(role)
     count = _only(note) if note.only else f"{note.images} images"
     setting = f"; {', '.join(tags(report, role))}" if tags(report, role) else ""
@@ -187,6 +193,17 @@ def others_note(report: Report, rows: Iterable[str]) -> str:
     if not any(map(report.is_other, rows)):
         return ""
     return f"{DAGGER} Not a system of this harness: its published numbers stand alone."
+
+
+def field_note(report: Report, role: str) -> str:
+    """Name the published systems that are not shown, as their protocol is another."""
+    if not report.experiment.field:
+        return ""
+    listed = (
+        f"{', '.join(methods)} (protocol {name})"
+        for name, methods in left_out(PROTOCOL, role).items()
+    )
+    return f"Published, but not comparable with this column: {'; '.join(listed)}."
 
 
 def not_run(report: Report) -> str:

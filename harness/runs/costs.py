@@ -65,13 +65,15 @@ class CostCell:
 def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
     """List every (method, scale) whose costs the job measures here; one seed of each method.
 
-    Methods that are only counted have no weights; they are run with random ones, or not at all.
+    Methods that are only counted have no weights; they are run with random ones, or not at all. SR
+    images cannot be run.
     """
     if not job.experiment.measures_costs:
         return []
     first: dict[str, Subject] = {}
     for subject in measured:
-        if not subject.counts_only or job.experiment.measures_untrained:
+        random = subject.counts_only and not job.experiment.measures_untrained
+        if not random and subject.model.made != "stored":
             first.setdefault(subject.method, subject)
     folder, settings = costs_dir(job.places.results, job.profile.name), job.profile.evaluation
     found = []
@@ -120,7 +122,9 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
     with alone, stoppable() as stop:
         stale = _stale_scales(job, cells) if not force else {cell.scale for cell in cells}
         timed = [cell for cell in cells if cell.scale in stale]
-        weighed = [cell for cell in cells if force or cell.lacks_memory()]
+        # What a program takes beside this process is in its rows.
+        here = [cell for cell in cells if cell.subject.model.made == "here"]
+        weighed = [cell for cell in here if force or cell.lacks_memory()]
         _measure_latency(job, timed, stop)
         _measure_memory(job, weighed, stop)
     return len(timed) + len(weighed)
@@ -216,6 +220,7 @@ def _cases(job: Job, cells: Sequence[CostCell], folder: Path) -> list[MemoryCase
     image, profile = folder / "lr.png", job.profile
     save_png(photograph(profile.costs.lr_size), image)
     networks = {cell.subject.method: _stored(job, cell.subject, folder) for cell in cells}
+    outside = {method.name: method.make for method in job.methods if method.outside}
     return [
         MemoryCase(
             method=cell.subject.method,
@@ -226,6 +231,7 @@ def _cases(job: Job, cells: Sequence[CostCell], folder: Path) -> list[MemoryCase
             memory=profile.evaluation.memory,
             device=str(cell.subject.device),
             threads=torch.get_num_threads(),
+            make=outside.get(cell.subject.method),
         )
         for cell in cells
     ]
@@ -233,9 +239,9 @@ def _cases(job: Job, cells: Sequence[CostCell], folder: Path) -> list[MemoryCase
 
 def _stored(job: Job, subject: Subject, folder: Path) -> str:
     """Write a file of a network as it is in memory here; "" for methods without one."""
-    if not subject.checkpoint:
-        return ""
     (method,) = (each for each in job.methods if each.name == subject.method)
+    if not method.encoder:
+        return ""
     path = folder / f"{subject.method}.pt"
     checkpoints.save(
         path,

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 from baselines.base import Box, cut
 from harness.checkpoints.subject import Subject
 from harness.common import checksums
+from harness.common.errors import MethodError
 from harness.common.files import write_text
 from harness.common.progress import say
 from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
@@ -36,10 +38,12 @@ def _lr_box(box: Box, scale: float) -> Box:
     return Box(top, left, bottom - top, right - left)
 
 
-def _region(subject: Subject, pair: Pair, task: Task, box: Box) -> tuple[Tensor, Tensor | None]:
+def _region(
+    subject: Subject, pair: Pair, task: Task, image: str, box: Box
+) -> tuple[Tensor, Tensor | None]:
     """Make the region as uint8, and the expert of each LR pixel (uint8, (1, h, w)) if any."""
     made = upscale(
-        subject.model,
+        subject.model.for_image(image),
         unit(pair.lr)[None],
         task.scale,
         (pair.hr.shape[-2], pair.hr.shape[-1]),
@@ -54,7 +58,7 @@ def _region(subject: Subject, pair: Pair, task: Task, box: Box) -> tuple[Tensor,
 def _method_sample(
     job: Job, subject: Subject, pair: Pair, task: Task, image: str, box: Box, folder: Path
 ) -> MethodSample:
-    crop, experts = _region(subject, pair, task, box)
+    crop, experts = _region(subject, pair, task, image, box)
     name = subject.method if subject.seed == 0 else f"{subject.method}-s{subject.seed}"
     save_png(crop, folder / f"{name}.png")
     expert_map = ""
@@ -112,7 +116,10 @@ def _make(
     for name, image in images.items():
         save_png(image, folder / f"{name}.png")
     shown = [s for s, _ in tasks if s.seed == job.profile.seeds[0] or not s.checkpoint]
-    parts = [_method_sample(job, s, pair, task, item.name, box, folder) for s in shown]
+    parts = []
+    for subject in shown:
+        with suppress(MethodError):  # which the rows say
+            parts.append(_method_sample(job, subject, pair, task, item.name, box, folder))
     content: dict[str, Any] = {
         "role": region.role,
         "dataset": task.dataset.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -70,7 +71,7 @@ def _method_cost(
     job: Job, method: Method, ready: Sequence[Subject], runs: Sequence[Run]
 ) -> MethodCost:
     options = job.profile.networks.options(method) if method.encoder else {}
-    with shapes_only():
+    with shapes_only() if method.encoder else nullcontext():
         model = build(method.name, **options)
     seeds = {subject.seed for subject in ready if not subject.counts_only}
     unfinished = [run for run in runs if run.recipe.seed not in seeds]
@@ -88,7 +89,8 @@ def _method_cost(
         cells=len(cells),
         measured=sum(not items for _, items in cells),
         training=sum(_training_left(job, run, model) for run in unfinished),
-        evaluation=sum(_measuring_left(job, model, own) for own in left),
+        # What a method from outside costs is known when it has run.
+        evaluation=0 if method.outside else sum(_measuring_left(job, model, own) for own in left),
     )
 
 

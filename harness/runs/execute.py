@@ -8,8 +8,14 @@ from pathlib import Path
 
 import torch
 
-from baselines import Method, build
-from harness.checkpoints.subject import Subject, open_subject, published_subject, shapes_subject
+from baselines import Method
+from harness.checkpoints.subject import (
+    Subject,
+    open_subject,
+    published_subject,
+    ready_subjects,
+    shapes_subject,
+)
 from harness.checkpoints.trained import finished_checkpoints, shipped_networks
 from harness.common.locks import BusyError
 from harness.common.progress import bar, say
@@ -35,7 +41,7 @@ def announce(job: Job) -> None:
         data = f"SUBSTITUTE DATA {note.dataset}" if note.substitute else note.dataset
         lines.append((note.role, f"{data} ({note.images} images; {note.description})"))
     for role in experiment.published_roles:
-        lines.append((role, "not among the datasets of this harness: published values alone"))
+        lines.append((role, "published values alone"))
     for size in experiment.sizes:
         about = FIXED_SIZES[size].description
         lines.append(("costs", f"counted for {about}, published sizes"))
@@ -52,6 +58,8 @@ def announce(job: Job) -> None:
         for path in dict.fromkeys(found):
             network = open_subject(path, torch.device("cpu"))
             lines.append(("", f"{path}, weights {network.checkpoint[:10]}"))
+    for row in job.added:
+        lines.append(("added", f"{row.label}: {row.origin or row.missing or row.method}"))
     if experiment.measures_costs:
         height, width = profile.costs.lr_size
         text = f"latency and peak memory for an LR image of {height}x{width}"
@@ -134,7 +142,7 @@ def _subjects(job: Job, method: Method, runs: Sequence[Run], finished_only: bool
     """List the networks of a method that are measured on the job's datasets, one for each seed."""
     name = method.name
     if not method.encoder:
-        return [Subject(name, build(name).eval(), torch.device("cpu"))]
+        return ready_subjects(name)
     if not job.needs_weights(method):
         return [shapes_subject(name, job.profile)]
     if job.trains:

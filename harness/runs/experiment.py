@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from baselines import parse
 from baselines.registry import FIXED_SCALES
+from harness.common.errors import UsageError
+from harness.data.published import field
+from harness.data.published.field import FieldRow
+from harness.outside.entries import Entry
 
 EACH_SCALE = "-xN"
 """End of a row of fixed-scale networks, one for each column: rdn-xN is rdn-x2, rdn-x3, rdn-x4."""
@@ -34,14 +38,14 @@ def method_at(row: str, scale: float) -> str | None:
     return next((method for method in methods_of(row) if parse(method).can_do(scale)), None)
 
 
-def scales_of_row(row: str) -> tuple[int, ...] | None:
+def scales_of_row(row: str) -> tuple[float, ...] | None:
     """List the only scales that a row has a method for; None for any scale.
 
     Example:
         >>> scales_of_row("rdn-xN")
         (2, 3, 4)
     """
-    found: set[int] = set()
+    found: set[float] = set()
     for method in methods_of(row):
         own = parse(method).only_scales
         if own is None:
@@ -131,8 +135,7 @@ class Experiment:
             its `table` column; the first that has a value is used.
         published_rows: whether the first published table's systems without a row here are shown
             with their published values only, in the order of the paper.
-        published_roles: sets of the paper without images in the harness; their published values are
-            shown.
+        published_roles: sets of the paper that are not measured; their published values are shown.
         reproduces: whether it reproduces a paper.
         about: explanation of the choice of rows.
         over: encoder of all rows whose encoder can be chosen; names leave it out.
@@ -140,6 +143,8 @@ class Experiment:
         macs_of: part whose MACs are shown: "decoder"; or "all", including the encoder.
         regions_only: whether to measure only the images that the profile's regions name.
         best_of: range in which the bold number is the best: its block, or its column.
+        entries: methods that are opened for a run, and have rows behind the others.
+        field: published rows of other papers, which are shown behind the others.
     """
 
     name: str
@@ -161,6 +166,8 @@ class Experiment:
     macs_of: Literal["decoder", "all"] = "decoder"
     regions_only: bool = False
     best_of: Literal["block", "column"] = "block"
+    entries: tuple[Entry, ...] = ()
+    field: tuple[FieldRow, ...] = ()
 
     @property
     def scores(self) -> bool:
@@ -217,6 +224,51 @@ class Experiment:
     def counting_protocol(self) -> str:
         """Name that replaces the protocol where MACs are counted and nothing is scored."""
         return f"macs-{self.macs_input}"
+
+
+def with_rows(experiment: Experiment, rows: Sequence[str]) -> Experiment:
+    """Add rows that an experiment does not have, in a block of their own behind the others.
+
+    They are drawn with the first group of panels.
+    """
+    new = tuple(row for row in dict.fromkeys(rows) if row not in experiment.rows)
+    if not new:
+        return experiment
+    group = experiment.blocks[0].group if experiment.blocks else ""
+    added = Block(new, group, joined=False, name="other methods")
+    return replace(experiment, blocks=(*experiment.blocks, added))
+
+
+def only_methods(experiment: Experiment, methods: tuple[str, ...]) -> Experiment:
+    """Keep the rows of these methods; all if none is named."""
+    if not methods:
+        return experiment
+
+    def kept(rows: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(row for row in rows if set(methods_of(row)) & set(methods))
+
+    blocks = [replace(block, methods=kept(block.methods)) for block in experiment.blocks]
+    return replace(
+        experiment,
+        common=kept(experiment.common),
+        blocks=tuple(block for block in blocks if block.methods),
+    )
+
+
+PROTOCOL = "liif"
+"""Family of protocols that experiments are scored by."""
+
+
+def with_field(experiment: Experiment) -> Experiment:
+    """Show the published rows of the field that were measured by the same protocol.
+
+    Raises:
+        UsageError: there are none of its sets.
+    """
+    found = field.shown(PROTOCOL, (*experiment.roles, *experiment.published_roles))
+    if not found:
+        raise UsageError(f"There are no published rows of other papers for {experiment.name}.")
+    return replace(experiment, field=found)
 
 
 def family(encoder: str, decoder: str) -> tuple[str, ...]:

@@ -22,11 +22,14 @@ from harness.data.sets.sizes import FIXED_SIZES, published_sizes
 from harness.measure.evaluate import Task
 from harness.measure.pictures import PictureStore
 from harness.measure.rows import CellFile
+from harness.outside.entries import Entry
+from harness.outside.methods import check_precision
 from harness.profiles import Profile, Region
 from harness.profiles.places import Places
 from harness.profiles.recipe import make_recipe, run_dir
-from harness.runs.experiment import Experiment, methods_of
-from harness.runs.plan import measurements_dir, pictures_dir
+from harness.runs.added import open_entries, unlisted
+from harness.runs.experiment import Experiment, methods_of, with_rows
+from harness.runs.plan import AddedRow, measurements_dir, pictures_dir
 from harness.training.loop import Run
 from harness.training.step import check_patch
 
@@ -43,6 +46,7 @@ class Job:
         training_set: training set; None when nothing is to be trained.
         training_fingerprint: fingerprint of the training images.
         trains: whether missing networks are trained; else what needs them is left out.
+        added: rows beside those that the experiment is declared with.
     """
 
     experiment: Experiment
@@ -56,6 +60,7 @@ class Job:
     training_set: Dataset | None
     training_fingerprint: str
     trains: bool = True
+    added: tuple[AddedRow, ...] = ()
 
     def needs_weights(self, method: Method) -> bool:
         """Tell whether a method's weights are needed, and not only its shapes."""
@@ -144,13 +149,15 @@ class Job:
                 for size, scale in self.counts(can_do)
             ]
         counts = subject.counts_only or not self.experiment.scores
+        if counts and not subject.model.counted:
+            return []
         return [
             Task(
                 dataset=self.datasets[role],
                 fingerprint=self.fingerprints[role],
                 role=role,
                 scale=scale,
-                protocol=self.experiment.counting_protocol if counts else ROLES[role],
+                protocol=self.experiment.counting_protocol if counts else _protocol(role),
                 profile=self.profile.name,
                 settings=self.profile.evaluation,
                 cache=self.places.lr_cache,
@@ -158,6 +165,7 @@ class Job:
                 metrics=self.experiment.metrics,
             )
             for role, scale in self.cells(can_do)
+            if subject.model.dataset in ("", self.datasets[role].name)
         ]
 
     def cell_file(self, subject: Subject, task: Task) -> CellFile:
@@ -228,6 +236,7 @@ def prepare(
     only: Sequence[str] = (),
     trains: bool = True,
     sizes_suffice: bool = False,
+    beside: Sequence[Entry] = (),
 ) -> Job:
     """Find every dataset, so that a missing one is known before the first training step.
 
@@ -236,13 +245,15 @@ def prepare(
         profile: data, networks and training.
         places: folders.
         device: device of the networks.
-        only: methods or patterns; empty for all.
+        only: methods or patterns; empty for all. One that the experiment does not list is added.
         trains: whether missing networks are trained.
         sizes_suffice: whether an absent dataset is replaced by its published sizes.
+        beside: methods that are measured beside the experiment's, whatever `only` says, as are
+            those from outside that the experiment itself names.
 
     Raises:
-        UsageError: the experiment does not have a method of `only`, or the profile names no regions
-            for a figure.
+        UsageError: no method fits one of `only`, two methods have one name, or the profile names no
+            regions for a figure.
         HarnessError: a dataset or an image of a region is absent.
     """
 
@@ -251,14 +262,14 @@ def prepare(
         try:
             return find(name, places.data_root)
         except AbsentError:
-            if not sizes_suffice:
+            known = published_sizes(SPECS[name])
+            if not (sizes_suffice and known.items):
                 raise
-            return published_sizes(SPECS[name])
+            return known
 
-    chosen = tuple(map(parse, choose(experiment, only)))
     figure = experiment.regions_only
     roles = _shown_roles(experiment, profile) if figure else experiment.roles
-    datasets = {role: _first_at_hand(profile.sets(role), places, look) for role in roles}
+    datasets = {role: _first_at_hand(_sets(profile, role), places, look) for role in roles}
     at_hand = {role: dataset.name for role, dataset in datasets.items()}
     regions = tuple(
         region
@@ -274,13 +285,22 @@ def prepare(
             f"are at hand ({', '.join(at_hand.values())}). Add them under "
             f"`regions: {experiment.name}:`."
         )
-    fingerprints = {dataset.name: dataset.fingerprint() for dataset in datasets.values()}
+    sets = {dataset.name: dataset for dataset in datasets.values()}
+    asked = [*experiment.entries, *beside, *unlisted(experiment, only)]
+    added = open_entries(asked, experiment, sets)
+    if any(row.outside for row in added.rows):
+        check_precision(profile.evaluation.precision)
+    whole = with_rows(experiment, [row.method for row in added.rows])
+    always = {method for row in added.rows for method in methods_of(row.method)}
+    wanted = {*choose(whole, only), *always} - added.lacking
+    chosen = tuple(parse(method) for method in whole.methods if method in wanted)
+    fingerprints = {name: dataset.fingerprint() for name, dataset in sets.items()}
     needs_training = trains and any(_needs_weights(experiment, method) for method in chosen)
     training_set = look(profile.training.dataset) if needs_training else None
     if training_set is not None and profile.training.validation is not None:
         look(profile.training.validation.dataset)
     job = Job(
-        experiment=experiment,
+        experiment=whole,
         profile=profile,
         places=places,
         device=device,
@@ -291,11 +311,22 @@ def prepare(
         training_set=training_set,
         training_fingerprint=training_set.fingerprint() if training_set else "",
         trains=trains,
+        added=added.rows,
     )
     if figure:
         _check_boxes(job)
     _check_windows(job)
     return job
+
+
+def _sets(profile: Profile, role: str) -> tuple[str, ...]:
+    """List the datasets of a role; one that is in no profile is a dataset itself."""
+    own = role in SPECS and role not in profile.roles
+    return (role,) if own else profile.sets(role)
+
+
+def _protocol(role: str) -> str:
+    return ROLES.get(role) or SPECS[role].protocol
 
 
 def _first_at_hand(names: Sequence[str], places: Places, look: Callable[[str], Dataset]) -> Dataset:

@@ -77,7 +77,8 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         for subject in measured
         for task in job.tasks(subject)
     ]
-    networks = [s for s in measured if s.checkpoint and not s.published_sizes]
+    trained = {method.name for method in job.methods if method.encoder}
+    networks = [s for s in measured if s.method in trained and not s.published_sizes]
     notes = {s.method: _method_note(job, s) for s in networks}
     plan = StoredPlan(
         experiment=job.experiment.name,
@@ -95,6 +96,7 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         methods=list(notes.values()),
         costs=_planned_costs(job, measured),
         versions=versions(),
+        added=list(job.added),
     )
     return described(job, plan)
 
@@ -150,7 +152,7 @@ def merge(new: StoredPlan, old: StoredPlan, methods: Sequence[str]) -> StoredPla
     """Merge the new plan with the old one's cells of methods that were left out this time.
 
     They are kept only if they were measured under the same settings and, where both were trained,
-    on the same training data.
+    on the same training data. Rows that were added to the experiment are those of the new plan.
     """
     before, now = (concerning(plan.profile_settings, methods) for plan in (old, new))
     if (before, old.roles) != (now, new.roles):
@@ -161,7 +163,8 @@ def merge(new: StoredPlan, old: StoredPlan, methods: Sequence[str]) -> StoredPla
     kept = {
         note.method: note
         for note in old.methods
-        if note.method not in again
+        if note.method in methods
+        and note.method not in again
         and not (note.data and trained_on and note.data not in trained_on)
     }
 
@@ -171,6 +174,8 @@ def merge(new: StoredPlan, old: StoredPlan, methods: Sequence[str]) -> StoredPla
         return method_stays(cell.method)
 
     def method_stays(method: str) -> bool:
+        if method not in methods:
+            return False
         return method in kept or not (method in again or parse(method).encoder)
 
     def comparable(cost: PlannedCost) -> bool:

@@ -97,6 +97,29 @@ class MethodNote:
 
 
 @dataclass(frozen=True)
+class AddedRow:
+    """Row that was added to an experiment for this run.
+
+    Attributes:
+        method: name of a registered method, or of one from outside.
+        label: name in tables.
+        outside: what a method from outside is; "" for a registered one.
+        scales: the only scales that it can do; empty for any.
+        origin: where it is from, in words.
+        missing: why it has no number where nothing was measured; "" for the usual reasons.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
+
+    method: str
+    label: str
+    outside: str = ""
+    scales: list[float] = field(default_factory=list)
+    origin: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True)
 class StoredPlan:
     """Experiment as it was run.
 
@@ -111,6 +134,7 @@ class StoredPlan:
         methods: origin of each network; the texts above are made from it.
         costs: latency and peak memory, where the experiment measures them.
         versions: versions of the software that made the plan.
+        added: rows beside the experiment's own.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
@@ -130,7 +154,12 @@ class StoredPlan:
     methods: list[MethodNote] = field(default_factory=list)
     costs: list[PlannedCost] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    added: list[AddedRow] = field(default_factory=list)
     schema: int = PLAN_SCHEMA
+
+    def added_row(self, method: str) -> AddedRow | None:
+        """Return the added row of a method; None for a row of the experiment itself."""
+        return next((row for row in self.added if row.method == method), None)
 
 
 class DamagedPlanError(HarnessError):
@@ -184,7 +213,8 @@ def load_plan(path: Path) -> StoredPlan:
             if isinstance(note, dict):
                 note.setdefault("stand_in", content.get("stand_in"))
         plan = checksums.load(json.dumps(content), StoredPlan, PLAN_SCHEMA)
-        for name in (plan.profile, *(cell.method for cell in plan.cells)):
+        named = [*(cell.method for cell in plan.cells), *(row.method for row in plan.added)]
+        for name in (plan.profile, *named):
             plain_name(name)
         for file in (*(cell.file for cell in plan.cells), *(cost.file for cost in plan.costs)):
             plain_path(file)

@@ -17,6 +17,12 @@ _ALIASES = {
     "lmf_params_computed.csv": _LIIFS_EDSR,
     "moeisr_table4.csv": {"LIIF-5layer": "LIIF"},
     "seemore_table1.csv": {"Bicubic": "bicubic"},
+    "survey_table4.csv": _LIIFS_EDSR,
+    "thera_table1.csv": _LIIFS_EDSR,
+    "thera_table3.csv": {
+        **_LIIFS_EDSR,
+        "Thera Plus [without the four rotations at test time]": "Thera Plus, one pass",
+    },
 }
 
 

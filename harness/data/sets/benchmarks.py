@@ -1,4 +1,4 @@
-"""Set5, Set14, B100 and Urban100 in the layout of EDSR's `benchmark` archive."""
+"""Set5, Set14, B100, Urban100 and Manga109 in the layout of EDSR's `benchmark` archive."""
 
 from __future__ import annotations
 
@@ -24,7 +24,19 @@ _ARCHIVE = Archive(
     {folder: (folder,) for layout in _LAYOUTS.values() for folder in layout.published},
 )
 
-DATASETS = tuple(
+_MANGA109 = DatasetSpec(
+    "Manga109",
+    "Matsui et al., Multimedia Tools and Applications 2017",
+    "benchmark",
+    "It is not in the archives that are fetched: its publishers give it to researchers on request "
+    "(www.manga109.org). Put the 109 pages that super-resolution papers use, one of each volume, "
+    "as PNG files into benchmark/Manga109/HR below the data root, and LR images, where your copy "
+    "has them, into benchmark/Manga109/LR_bicubic/X2 and so on.",
+    from_folder,
+    Layout("benchmark/Manga109/HR", 109, "benchmark/Manga109/LR_bicubic/X{scale}"),
+    terms="Academic use only; see www.manga109.org.",
+)
+_OF_THE_ARCHIVE = tuple(
     DatasetSpec(
         name,
         description,
@@ -38,3 +50,4 @@ DATASETS = tuple(
     )
     for name, (_, description) in _ABOUT.items()
 )
+DATASETS = (*_OF_THE_ARCHIVE, _MANGA109)

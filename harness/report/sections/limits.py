@@ -70,7 +70,9 @@ def limits(report: Report) -> list[str]:
 def _of_block(report: Report, block: Block) -> Iterator[str]:
     """Describe rows of a family; those that can do the same share a sentence."""
     found = [system(report, row) for row in block.methods]
-    for _, alike in groupby(found, key=lambda s: (s.scales, len(s.parameters), s.learns)):
+    for _, alike in groupby(
+        found, key=lambda s: (s.scales, len(s.parameters), s.learns, s.outside)
+    ):
         group = list(alike)
         listed = ", ".join(s.label for s in group)
         subject = f"{block.name} ({listed})" if block.name and len(found) > 1 else block.name
@@ -81,6 +83,10 @@ def _of_block(report: Report, block: Block) -> Iterator[str]:
 def _limits(report: Report, group: Sequence[System]) -> Iterator[str]:
     """Describe the limits of systems that can do the same."""
     first = group[0]
+    if first.outside:
+        scales = "any scale" if first.scales is None else f"{scales_text(first.scales)} only"
+        yield f"{first.outside}, {scales}"
+        return
     if not first.learns:
         yield "any scale, but nothing is learnt"
         return

@@ -51,7 +51,8 @@ def _entry(report: Report, role: str, head: str) -> Callable[[str], Entry]:
         if head == "Seed":
             texts = [str(seed) for cell in cells for seed in cell.seeds]
         elif head in ("Parameters", "Steps"):
-            texts = [f"{int(cell.rows[column].iloc[0]):,}" for cell in cells]
+            values = [cell.metric(column) for cell in cells]
+            texts = [f"{int(value):,}" for value in values if value is not None]
         else:
             texts = [
                 text[:10] if column == "checkpoint" else text

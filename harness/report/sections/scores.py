@@ -74,6 +74,7 @@ class ScoreTable(SectionMaker):
         yield _interval_note(report, role, metric)
         yield from _too_few(report, role, metric)
         yield self.notes.get(role, "")
+        yield words.field_note(report, role)
         yield from words.published_notes(report, role, metric.name)
 
 
