@@ -14,7 +14,6 @@ from pathlib import Path
 import pandas as pd
 
 from harness import experiments
-from harness.report import frame as tidy
 from harness.report.data import load_report
 from harness.report.frame import differences, means
 
@@ -42,7 +41,7 @@ def frame(
         UsageError: the experiment is unknown.
         HarnessError: nothing is stored, or it is damaged.
     """
-    return tidy.frame(load_report(Path(results), profile, experiments.get(experiment)))
+    return load_report(Path(results), profile, experiments.get(experiment)).frame
 
 
 __all__ = ["differences", "frame", "means"]

@@ -710,6 +710,10 @@ def test_a_planted_drop_fails_the_project_s_own_check(cell):
     check = run_check((), QUICK, rows_of_golden(0.05, cell), GOLDEN / "quick.json")
     failed = [(finding.method, finding.scale, finding.verdict) for finding in check.failed]
     assert failed == ([(*cell, "drop")] if cell[0] else [])
+    (caption,) = check.provenance
+    assert caption.startswith(
+        "Reduced setting and substitute data, not the paper's setting (profile quick): measured on "
+    ), "in today's words, whatever the file was written in"
 
 
 def test_golden_numbers_are_of_the_recipes_that_are_trained_now():

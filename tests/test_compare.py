@@ -45,8 +45,8 @@ from harness.measure.cost_rows import Cost, costs_dir, stored_rows
 from harness.measure.peak_memory import MemoryCase, Peak, peaks
 from harness.measure.rows import CellFile
 from harness.report import ALL_FORMATS
-from harness.report.charts import looks
 from harness.report.data import load_report
+from harness.report.looks import looks
 from harness.report.sections.limits import limits
 from harness.report.sections.pareto import panel_scales, pareto_front
 from harness.report.text import MISSING, TIMES
@@ -79,13 +79,14 @@ def test_the_scales_of_rows():
     assert method_at("edsr-xN", 2.5) is None
 
 
-def test_every_method_has_a_look_of_its_own(tmp_path):
+def test_every_method_has_a_look_of_its_own():
     assert all(block.name for block in COMPARE.blocks)
-    found = looks(load_report(write_comparison(tmp_path), "quick", COMPARE))
+    found = looks(COMPARE.rows, COMPARE.common)
     assert list(found) == list(COMPARE.rows)
     assert len(set(found.values())) == len(found)
     # The same in every figure: a method keeps its colour and marker beside others.
-    other = looks(load_report(write_results(tmp_path), "quick", experiments.get("table1")))
+    table1 = experiments.get("table1")
+    other = looks(table1.rows, table1.common)
     for method in ("edsr-liif", "edsr-moeisr-liif-s", "edsr-lte", "bicubic"):
         assert found[method] == other[method]
 

@@ -7,6 +7,8 @@ import io
 import json
 import math
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -207,6 +209,46 @@ def test_one_table_for_a_paper(results: Path) -> None:
     assert "trained on 12 made-up photographs" in text[text.index(r"\bottomrule") :]
     with pytest.raises(UsageError, match="Did you mean 'psnr'"):
         rendered(results, "quick", "table1", "latex", table="psn")
+
+
+TEMPLATES = {
+    "IEEE": r"\documentclass[conference]{IEEEtran}",
+    # As wide as CVPR's, whose class is on no package server.
+    "CVPR": r"\documentclass[10pt,twocolumn,letterpaper]{article}"
+    r"\usepackage[textwidth=6.875in,textheight=8.875in,columnsep=0.3125in]{geometry}",
+}
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_latex_compiles_in_the_templates_of_papers(
+    results: Path, template: str, tmp_path: Path
+) -> None:
+    """The whole report and the table of a paper; nothing is wider than its column."""
+    if template == "IEEE" and not run(["kpsewhich", "IEEEtran.cls"], tmp_path).stdout:
+        pytest.skip("IEEEtran is not installed")
+    for name, options in {"whole": {}, "short": {"table": "psnr", "short": True}}.items():
+        text = rendered(results, "quick", "table1", "latex", **options)
+        (tmp_path / "table.tex").write_text(text, encoding="ascii")
+        (tmp_path / f"{name}.tex").write_text(
+            TEMPLATES[template]
+            + r"\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}Table~"
+            + r"\ref{tab:table1-psnr}.\input{table}\end{document}"
+        )
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
+        for _ in range(2):  # the second run knows the labels
+            log = run(command, tmp_path).stdout
+        assert (tmp_path / f"{name}.pdf").exists(), log[-2000:]
+        assert "undefined" not in log
+        wide = [float(points) for points in re.findall(r"Overfull .hbox \(([\d.]+)pt", log)]
+        assert all(points < 3 for points in wide), log[-2000:]
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program of TeX, which must ask nothing and end soon."""
+    return subprocess.run(
+        command, cwd=folder, timeout=120, check=False, capture_output=True, encoding="latin-1"
+    )
 
 
 def plain(text: str) -> str:

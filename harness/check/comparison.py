@@ -164,7 +164,7 @@ def run_check(
     return Check(
         file,
         golden.profile,
-        list(dict.fromkeys(text for entry in entries for text in entry.provenance.values())),
+        list(dict.fromkeys(text for entry in entries for text in entry.captions)),
         tolerance,
         retrained,
         compare(golden, stored, profile, tolerance, retrained),

@@ -6,12 +6,7 @@ MoEISR with other weights of the balance loss.
 
 from __future__ import annotations
 
-from harness.report.sections.costs import Latency
-from harness.report.sections.macs import MacsTable
-from harness.report.sections.networks import Networks
-from harness.report.sections.pareto import Pareto
-from harness.report.sections.scores import ScoreTable
-from harness.report.sections.shares import Shares
+from harness.report import sections
 from harness.runs.experiment import Block, Experiment
 
 _B, _S = "edsr-moeisr-liif-b", "edsr-moeisr-liif-s"
@@ -45,11 +40,11 @@ EXPERIMENT = Experiment(
     roles=("B100",),
     scales=(2, 4),
     sections=(
-        Pareto(),
-        ScoreTable("psnr"),
-        MacsTable(),
-        Latency(),
-        Shares(),
-        Networks(),
+        sections.Pareto(),
+        sections.ScoreTable("psnr"),
+        sections.MacsTable(),
+        sections.Latency(),
+        sections.Shares(),
+        sections.Networks(),
     ),
 )

@@ -6,11 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from baselines.registry import LABELS
 from harness.data.published import label, published
+from harness.report import sections
 from harness.report.claims import Claim
-from harness.report.sections.macs import MacsTable
-from harness.report.sections.networks import Networks
-from harness.report.sections.scores import ScoreTable
-from harness.report.sections.shares import Shares
 from harness.report.text import decimals, signed
 from harness.runs.experiment import Block, Experiment, families, family
 
@@ -143,5 +140,10 @@ EXPERIMENT = Experiment(
     scales=(2, 3, 4, 6, 12),
     published=(("moeisr_table1.csv", "1"), ("moeisr_table4.csv", "4")),
     claims=(*TABLE1_CLAIMS, *TABLE4_CLAIMS, *TABLE5_CLAIMS),
-    sections=(ScoreTable("psnr"), MacsTable(), Shares(), Networks()),
+    sections=(
+        sections.ScoreTable("psnr"),
+        sections.MacsTable(),
+        sections.Shares(),
+        sections.Networks(),
+    ),
 )

@@ -11,14 +11,7 @@ has no decoder whose share could be separated.
 
 from __future__ import annotations
 
-from harness.report.sections.costs import Latency, Memory
-from harness.report.sections.limits import Limits
-from harness.report.sections.macs import MacsTable
-from harness.report.sections.networks import Networks
-from harness.report.sections.overview import Overview
-from harness.report.sections.pareto import Pareto
-from harness.report.sections.scores import ScoreTable
-from harness.report.sections.shares import Shares
+from harness.report import sections
 from harness.runs.experiment import Block, Experiment
 
 SYSTEMS = (
@@ -48,16 +41,16 @@ EXPERIMENT = Experiment(
     roles=("DIV2K_valid",),
     scales=(2, 3, 4, 6, 8, 12),
     sections=(
-        Pareto(),
-        Overview(),
-        ScoreTable("psnr"),
-        ScoreTable("ssim"),
-        MacsTable(),
-        Latency(),
-        Memory(),
-        Limits(),
-        Shares(),
-        Networks(),
+        sections.Pareto(),
+        sections.Overview(),
+        sections.ScoreTable("psnr"),
+        sections.ScoreTable("ssim"),
+        sections.MacsTable(),
+        sections.Latency(),
+        sections.Memory(),
+        sections.Limits(),
+        sections.Shares(),
+        sections.Networks(),
     ),
     macs_of="all",
     best_of="column",

@@ -5,12 +5,7 @@ The paper names none of its images. Only the images that are shown are measured.
 
 from __future__ import annotations
 
-from harness.report.sections.crops import Crops
-from harness.report.sections.macs import MacsTable
-from harness.report.sections.maps import ExpertMaps
-from harness.report.sections.networks import Networks
-from harness.report.sections.scores import ScoreTable
-from harness.report.sections.shares import Shares
+from harness.report import sections
 from harness.runs.experiment import Block, Experiment, SectionMaker
 
 _SETS = ("DIV2K_valid", "Urban100")
@@ -33,7 +28,13 @@ def _figure(
         blocks=(Block(methods),),
         roles=_SETS,
         scales=scales,
-        sections=(pictures, ScoreTable("psnr"), MacsTable(), Shares(), Networks()),
+        sections=(
+            pictures,
+            sections.ScoreTable("psnr"),
+            sections.MacsTable(),
+            sections.Shares(),
+            sections.Networks(),
+        ),
         regions_only=True,
     )
 
@@ -49,7 +50,7 @@ FIGURE1 = _figure(
     "Figure 1 (it names no encoder)",
     ("rdn-moeisr-liif-s", "rdn-moeisr-liif-b", "rdn-moeisr-lte-b"),
     (4,),
-    ExpertMaps(),
+    sections.ExpertMaps(),
 )
 FIGURE3 = _figure(
     "figure3",
@@ -57,7 +58,7 @@ FIGURE3 = _figure(
     "Figure 3",
     _COMPARED,
     (2, 3, 4),
-    Crops(),
+    sections.Crops(),
     ("bicubic",),
 )
 FIGURE4 = _figure(
@@ -66,7 +67,7 @@ FIGURE4 = _figure(
     "Figure 4",
     _COMPARED,
     (6, 8, 12),
-    Crops(),
+    sections.Crops(),
     ("bicubic",),
 )
 FIGURE5 = _figure(
@@ -80,7 +81,7 @@ FIGURE5 = _figure(
         "rdn-moeisr-liif-b-tau5",
     ),
     (4,),
-    ExpertMaps(),
+    sections.ExpertMaps(),
 )
 CONTROLLABLE = _figure(
     "controllable",
@@ -88,6 +89,6 @@ CONTROLLABLE = _figure(
     "Sec. 4.2, Controllable Mapper, and the supplementary material",
     ("rdn-moeisr-liif-b", "rdn-moeisr-liif-b-w1=3.7", "rdn-moeisr-liif-b-w4=3.7"),
     (4,),
-    ExpertMaps(),
+    sections.ExpertMaps(),
 )
 EXPERIMENTS = (FIGURE1, FIGURE3, FIGURE4, FIGURE5, CONTROLLABLE)

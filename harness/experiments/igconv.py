@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from harness.report.sections.counts import Counts, Reference
-from harness.report.sections.macs import MacsTable
-from harness.report.sections.networks import Networks
-from harness.report.sections.scores import ScoreTable
+from harness.report import sections
 from harness.runs.experiment import Block, Experiment
 
 _SETS = ("Set5", "Set14", "B100", "Urban100")
 _SIZE = "1280x720 output"
-_WHOLE = Counts(
+_WHOLE = sections.Counts(
     size=_SIZE,
     note=(
         "Counted: convolutions and linear layers of the whole network for one image. Parameters "
@@ -39,11 +36,11 @@ def _table(number: str, file: str, data: str, *networks: str, note: str = "") ->
         published_roles=("Manga109",),
         macs_of="all",
         sections=(
-            ScoreTable("psnr", dict.fromkeys(_SETS, f"{note} {_ROUNDED}".strip())),
-            ScoreTable("ssim"),
+            sections.ScoreTable("psnr", dict.fromkeys(_SETS, f"{note} {_ROUNDED}".strip())),
+            sections.ScoreTable("ssim"),
             _WHOLE,
-            MacsTable(),
-            Networks(),
+            sections.MacsTable(),
+            sections.Networks(),
         ),
     )
 
@@ -68,11 +65,11 @@ COSTS = Experiment(
     scales=(2, 3, 4),
     published=(("igconv_costs_claims.csv", "Fig1a"),),
     sections=(
-        Counts(
+        sections.Counts(
             size=_SIZE,
             part="upsampler",
             parameters=(
-                Reference(
+                sections.Reference(
                     "printed",
                     "in Figure 1a, at x2, of upsamplers made for that scale behind 64 features, "
                     "which EDSR-baseline has; the usual sub-pixel convolution has the same 7K "

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.data.published import Printed, claims
+from harness.report import sections
 from harness.report.data import Report
 from harness.report.model import Verdict
-from harness.report.sections.counts import Counts, Reference
 from harness.report.text import decimals, scale_text
 from harness.runs.experiment import Block, Experiment
 
@@ -23,7 +23,7 @@ _COUNTED = (
     "windows, 328x184 LR pixels here, and what runs once for every LR pixel with it. LMF's "
     "CMSR, which renders parts of an image at lower scales, is off."
 )
-_OFFICIAL = Reference(
+_OFFICIAL = sections.Reference(
     "official code",
     "counted on the networks that the LMF project's configurations build, not printed anywhere",
     ("lmf_params_computed.csv", "computed"),
@@ -31,7 +31,7 @@ _OFFICIAL = Reference(
 )
 # Rows by the names of Thera's paper, which has no backbone in this table.
 _THERA = {f"{e}-{d}": ("none", d.upper()) for e in _ENCODERS for d in ("liif", "lte")}
-_PRINTED = Reference(
+_PRINTED = sections.Reference(
     "printed",
     "in Thera's paper (Table 1), of LIIF, LTE and CiaoSR on top of any encoder; LMF's own tables "
     "were not at hand",
@@ -39,7 +39,7 @@ _PRINTED = Reference(
     "params",
     systems={**_THERA, "EDSR-CiaoSR": ("none", "CiaoSR")},
 )
-_FIGURE = Reference(
+_FIGURE = sections.Reference(
     "read off a figure",
     "assets/efficiency.png of the LMF repository, to about 3 %, hidden bubbles to about 10 %. Its "
     "G is most likely 2^30, since its values are then those of the architecture. It has LIIF at "
@@ -51,7 +51,7 @@ _FIGURE = Reference(
     estimated=True,
 )
 
-_COUNTS = Counts(
+_COUNTS = sections.Counts(
     size=_SIZE,
     part="decoder",
     parameters=(_OFFICIAL, _PRINTED),

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from harness.report.sections.counts import Counts, Reference
-from harness.report.sections.macs import MacsTable
-from harness.report.sections.networks import Networks
-from harness.report.sections.scores import ScoreTable
-from harness.report.sections.shares import Shares
+from harness.report import sections
 from harness.runs.experiment import Block, Experiment
 
 _SIZE = "1280x720 output"
@@ -24,12 +20,12 @@ _COUNTED = (
 )
 
 
-def _printed(metric: str, dataset: str) -> Reference:
-    return Reference("printed", "in Table 1, of size T alone", _TABLE, metric, dataset)
+def _printed(metric: str, dataset: str) -> sections.Reference:
+    return sections.Reference("printed", "in Table 1, of size T alone", _TABLE, metric, dataset)
 
 
-def _official(metric: str, dataset: str) -> Reference:
-    return Reference(
+def _official(metric: str, dataset: str) -> sections.Reference:
+    return sections.Reference(
         "official code",
         "counted in the authors' code, not printed anywhere; MACs on a small image with "
         "random weights, scaled by area (docs/fidelity.md)",
@@ -53,16 +49,16 @@ EXPERIMENT = Experiment(
     published_roles=("Manga109",),
     macs_of="all",
     sections=(
-        ScoreTable("psnr", dict.fromkeys(_SETS, _OURS)),
-        ScoreTable("ssim"),
-        Counts(
+        sections.ScoreTable("psnr", dict.fromkeys(_SETS, _OURS)),
+        sections.ScoreTable("ssim"),
+        sections.Counts(
             size=_SIZE,
             parameters=(_printed("params", "none"), _official("params", "none")),
             macs_beside=(_printed("macs", _SIZE), _official("macs", _SIZE)),
             note=_COUNTED,
         ),
-        MacsTable(),
-        Shares(),
-        Networks(),
+        sections.MacsTable(),
+        sections.Shares(),
+        sections.Networks(),
     ),
 )

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from harness.experiments.claims import TABLE1_CLAIMS
-from harness.report.sections.crops import Crops
-from harness.report.sections.curves import Curves
-from harness.report.sections.macs import MacsTable, OtherMacs
-from harness.report.sections.maps import ExpertMaps
-from harness.report.sections.networks import Networks
-from harness.report.sections.pareto import Pareto
-from harness.report.sections.scores import ScoreTable
-from harness.report.sections.shares import Shares
+from harness.report import sections
 from harness.runs.experiment import Experiment, families
 
 EXPERIMENT = Experiment(
@@ -24,15 +17,15 @@ EXPERIMENT = Experiment(
     published=(("moeisr_table1.csv", "1"),),
     claims=TABLE1_CLAIMS,
     sections=(
-        Curves(),
-        ScoreTable("psnr"),
-        Pareto(),
-        MacsTable(),
-        ExpertMaps(),
-        Crops(),
-        ScoreTable("ssim"),
-        Shares(),
-        OtherMacs(),
-        Networks(),
+        sections.Curves(),
+        sections.ScoreTable("psnr"),
+        sections.Pareto(),
+        sections.MacsTable(),
+        sections.ExpertMaps(),
+        sections.Crops(),
+        sections.ScoreTable("ssim"),
+        sections.Shares(),
+        sections.OtherMacs(),
+        sections.Networks(),
     ),
 )

@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.experiments.claims import TABLE2_EDSR_CLAIMS
-from harness.report.sections.crops import Crops
-from harness.report.sections.curves import Curves
-from harness.report.sections.macs import MacsTable
-from harness.report.sections.maps import ExpertMaps
-from harness.report.sections.networks import Networks
-from harness.report.sections.pareto import Pareto
-from harness.report.sections.scores import ScoreTable
-from harness.report.sections.shares import Shares
+from harness.report import sections
 from harness.runs.experiment import Block, Experiment, families
 
 _GREY = (
@@ -41,11 +34,11 @@ TABLE2 = Experiment(
     scales=(2, 3, 4, 6, 8),
     published=(("moeisr_table2.csv", "2"), ("bicubic.csv", "classic")),
     sections=(
-        Curves(),
-        ScoreTable("psnr", {**dict.fromkeys(_SETS, _FIXED), "Set14": f"{_FIXED} {_GREY}"}),
-        Crops(),
-        ScoreTable("ssim"),
-        Networks(),
+        sections.Curves(),
+        sections.ScoreTable("psnr", {**dict.fromkeys(_SETS, _FIXED), "Set14": f"{_FIXED} {_GREY}"}),
+        sections.Crops(),
+        sections.ScoreTable("ssim"),
+        sections.Networks(),
     ),
 )
 
@@ -60,15 +53,15 @@ TABLE2_EDSR = replace(
     published=(("bicubic.csv", "classic"),),
     claims=TABLE2_EDSR_CLAIMS,
     sections=(
-        Curves(),
-        ScoreTable("psnr", {"Set14": _GREY}),
-        Pareto(),
-        MacsTable(),
-        ExpertMaps(),
-        Crops(),
-        ScoreTable("ssim"),
-        Shares(),
-        Networks(),
+        sections.Curves(),
+        sections.ScoreTable("psnr", {"Set14": _GREY}),
+        sections.Pareto(),
+        sections.MacsTable(),
+        sections.ExpertMaps(),
+        sections.Crops(),
+        sections.ScoreTable("ssim"),
+        sections.Shares(),
+        sections.Networks(),
     ),
 )
 EXPERIMENTS = (TABLE2, TABLE2_EDSR)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from harness.experiments.claims import TABLE3_CLAIMS
-from harness.report.sections.macs import MacsTable, OtherMacs
-from harness.report.sections.networks import Networks
-from harness.report.sections.shares import Shares
+from harness.report import sections
 from harness.runs.experiment import Experiment, families
 
 _SIZES = (
@@ -26,5 +24,10 @@ EXPERIMENT = Experiment(
     published=(("moeisr_table3.csv", "3"),),
     claims=TABLE3_CLAIMS,
     macs_input="hr",
-    sections=(MacsTable("T", {"Set14": _SIZES}), OtherMacs(), Shares(), Networks()),
+    sections=(
+        sections.MacsTable("T", {"Set14": _SIZES}),
+        sections.OtherMacs(),
+        sections.Shares(),
+        sections.Networks(),
+    ),
 )

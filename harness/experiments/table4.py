@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from harness.experiments.claims import TABLE4_CLAIMS
-from harness.report.sections.curves import Curves
-from harness.report.sections.macs import MacsTable, OtherMacs
-from harness.report.sections.networks import Networks
-from harness.report.sections.pareto import Pareto
-from harness.report.sections.scores import ScoreTable
-from harness.report.sections.shares import Shares
+from harness.report import sections
 from harness.runs.experiment import Block, Experiment
 
 _SIZES = (
@@ -40,13 +35,13 @@ EXPERIMENT = Experiment(
     about="RDN-LIIF is the paper's LIIF-5layer.",
     claims=TABLE4_CLAIMS,
     sections=(
-        Curves(),
-        ScoreTable("psnr"),
-        Pareto(),
-        MacsTable("G", {"Urban100": _SIZES}),
-        ScoreTable("ssim"),
-        Shares(),
-        OtherMacs(),
-        Networks(),
+        sections.Curves(),
+        sections.ScoreTable("psnr"),
+        sections.Pareto(),
+        sections.MacsTable("G", {"Urban100": _SIZES}),
+        sections.ScoreTable("ssim"),
+        sections.Shares(),
+        sections.OtherMacs(),
+        sections.Networks(),
     ),
 )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from harness.experiments.claims import TABLE5_CLAIMS
-from harness.report.sections.macs import MacsTable, OtherMacs
-from harness.report.sections.networks import Networks
-from harness.report.sections.scores import ScoreTable
-from harness.report.sections.shares import Shares
+from harness.report import sections
 from harness.runs.experiment import Block, Experiment
 
 _FLOPS = (
@@ -35,11 +32,11 @@ EXPERIMENT = Experiment(
     macs_of="all",
     claims=TABLE5_CLAIMS,
     sections=(
-        ScoreTable("psnr"),
-        MacsTable("T", {"DIV2K_valid": _FLOPS}),
-        ScoreTable("ssim", {"DIV2K_valid": _SSIM}),
-        Shares(),
-        OtherMacs(),
-        Networks(),
+        sections.ScoreTable("psnr"),
+        sections.MacsTable("T", {"DIV2K_valid": _FLOPS}),
+        sections.ScoreTable("ssim", {"DIV2K_valid": _SSIM}),
+        sections.Shares(),
+        sections.OtherMacs(),
+        sections.Networks(),
     ),
 )

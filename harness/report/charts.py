@@ -5,24 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
-import seaborn as sns
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from baselines import parse
 from baselines.registry import LABELS
 from harness.common.files import replacing, write_text
 from harness.report import model, words
 from harness.report.data import Report
+from harness.report.looks import looks
 from harness.report.text import scale_text, sentences
-from harness.runs.experiment import IN_SCALE, Block, methods_of
+from harness.runs.experiment import IN_SCALE, Block
 
 COLUMN_WIDTH = 3.5
 PAGE_WIDTH = 7.16
@@ -49,57 +47,6 @@ _STYLE: Any = {
     # Names are not mathematics, even with dollar signs in them.
     "text.parse_math": False,
 }
-# A hue for each kind of method, the same in every figure. The colours can be told apart by
-# colour-blind readers; markers and lightness tell methods apart in grey.
-_HUES = {
-    "liif": 0,
-    "lte": 1,
-    "ipe": 2,
-    "lmliif": 9,
-    "lmlte": 8,
-    "metasr": 4,
-    "igconv": 3,
-    "igconv-plus": 3,
-    "fixed": 5,
-    "dense": 7,
-}
-_OTHERS = 6
-_MARKERS = ("o", "^", "s", "D", "v", "P", "X", "p", "h", "*", "<", ">")
-_VARIANTS = {"s": 1, "b": 2}
-
-
-@dataclass(frozen=True)
-class Look:
-    """Colour and marker of a method, the same in every figure."""
-
-    color: str
-    marker: str
-
-
-def looks(report: Report) -> dict[str, Look]:
-    """Choose hue by kind of decoder, shade and marker by variant; common rows are grey.
-
-    Baselines are darkest; ablations take the markers and shades behind those of the variants.
-    """
-    palette = sns.color_palette("colorblind", 10)
-    found = {row: Look("#737373", "x") for row in report.experiment.common}
-    used: dict[tuple[int, str], set[int]] = {}
-    for row in report.experiment.rows:
-        if row in found:
-            continue
-        method = parse(methods_of(row)[0])
-        own = "outside" if method.outside else "dense" if method.dense else "fixed"
-        hue = _HUES.get(method.decoder or method.upsampler or own, _OTHERS)
-        taken = used.setdefault((hue, method.encoder), set())
-        place = 1 + len(_VARIANTS) if method.suffix else _VARIANTS.get(method.variant, 0)
-        while place in taken:
-            place += 1
-        taken.add(place)
-        dark = [0.55 * part for part in palette[hue]]
-        light = [1 - 0.6 * (1 - part) for part in palette[hue]]
-        shades = sns.blend_palette([dark, palette[hue], light], 8)
-        found[row] = Look(to_hex(shades[min(3 * place, 7)]), _MARKERS[place % len(_MARKERS)])
-    return found
 
 
 @contextmanager
@@ -148,7 +95,7 @@ def save(
         key: name of the files.
         title: heading.
         caption: see `caption`.
-        data: what is drawn.
+        data: what is drawn; the page draws its methods in the same looks.
     """
     brief, whole = caption
     made = model.Figure(key, title, brief, folder / f"{key}.png", folder / f"{key}.pdf", data)
@@ -218,6 +165,12 @@ def points(report: Report, role: str, rows: Sequence[str], metric: str = "psnr")
         and math.isfinite(value)
     ]
     return pd.DataFrame(found, columns=["method", "label", "scale", "y"])
+
+
+def with_looks(data: pd.DataFrame, report: Report) -> pd.DataFrame:
+    """Add the colour and marker of each line's method, for a page's charts."""
+    seen = looks(report.experiment.rows, report.experiment.common)
+    return data.join(pd.DataFrame([asdict(seen[row]) for row in data["method"]], data.index))
 
 
 def scale_axis(axis: Any, report: Report) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import pandas as pd
-
 from harness.measure.statistics import FEWEST, Difference, paired_difference
 from harness.metrics import METRICS
-from harness.report.data import RESAMPLES, Report
+from harness.report.data import Report
+from harness.report.frame import RESAMPLES
 from harness.report.model import Verdict
 from harness.report.text import decimals, interval_text, scale_text, signed
 
@@ -64,22 +63,19 @@ class Claim:
 
     def _at(self, report: Report, role: str, scale: float) -> Difference | None:
         """Compute the distance from the bound, positive where the claim holds."""
-        rows = [self.method, *([self.baseline] if self.baseline else [])]
-        if not set(rows) <= set(report.experiment.rows):
+        rows = list(filter(None, (self.method, self.baseline)))
+        images = report.images(self.of, role, scale).reindex(columns=rows).dropna()
+        if images.empty:
             return None
-        cells = [report.at(row, role, scale) for row in rows]
-        if any(cell.metric(self.of) is None for cell in cells):
-            return None
-        own, *base = (cell.of_images(self.of) for cell in cells)
-        values: pd.Series[float]
-        if not base:
+        own, base = images[self.method], images.get(self.baseline)
+        if base is None:
             values = own - self.bound
         elif self.of == "macs":
-            values = self.bound - 100 * own / base[0]
+            values = self.bound - 100 * own / base
         else:
-            values = self._sign * (own - base[0]) - self.bound
-        values = values.dropna()
-        return paired_difference(values.tolist(), resamples=RESAMPLES) if len(values) else None
+            values = self._sign * (own - base) - self.bound
+        known = values.dropna().tolist()
+        return paired_difference(known, resamples=RESAMPLES) if known else None
 
     @property
     def _sign(self) -> int:

@@ -6,7 +6,7 @@ most cells have are shown; the others' cells are empty and say where they were m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -86,11 +86,6 @@ class Measured:
         found = self.rows.get((row, scale))
         return None if found is None else spread(found["values"])
 
-    def median(self, row: str, scale: float) -> float | None:
-        """Return the median, in seconds or bytes."""
-        found = self.at(row, scale)
-        return None if found is None else found.median
-
     def turns(self, scales: Collection[float]) -> str:
         """Say whether what is shown was measured in interleaved runs; "" where nothing was."""
         if not self.rows:
@@ -123,6 +118,18 @@ class Costs:
 
     latency: Measured = field(default_factory=Measured)
     memory: Measured = field(default_factory=Measured)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Every value as a line of the tidy frame."""
+        kinds = {"latency_s": self.latency, "peak_memory_bytes": self.memory}
+        return [
+            {"method": row, "scale": scale, "metric": metric, "value": value}
+            | {name: found[name] for name in ("image", "seed")}
+            for metric, measured in kinds.items()
+            for (row, scale), found in measured.rows.items()
+            for value in found["values"]
+        ]
 
 
 def milliseconds(seconds: float) -> str:
@@ -167,11 +174,19 @@ def load_costs(
     folder = costs_dir(results, plan.profile)
     stored = {(cost.method, cost.scale): _rows(folder, cost) for cost in plan.costs}
     kinds: tuple[Kind, Kind] = ("latency", "memory")
-    missing = {row.method: row.missing for row in plan.added if row.missing}
-    found = [_measured(stored, experiment, scales, kind, missing) for kind in kinds]
+    why = {row.method: row.missing for row in plan.added if row.missing}
+    newest = {
+        kind: {
+            (row, scale): latest(stored.get((method_at(row, scale) or "", scale), []), kind)
+            for row in experiment.rows
+            for scale in scales
+        }
+        for kind in kinds
+    }
     # One setting for both, as they stand side by side.
-    setting = _commonest([r for each in found for r in each.rows.values()], _without_kind)
-    return Costs(*(_of_setting(each, setting) for each in found))
+    every = [row for found in newest.values() for row in found.values()]
+    setting = _commonest(every, _without_kind)
+    return Costs(*(_of_setting(newest[kind], setting, stored, why) for kind in kinds))
 
 
 def _rows(folder: Path, cost: PlannedCost) -> list[dict[str, Any]]:
@@ -185,65 +200,49 @@ def _rows(folder: Path, cost: PlannedCost) -> list[dict[str, Any]]:
     return rows
 
 
-def _measured(
-    stored: Mapping[_Key, list[dict[str, Any]]],
-    experiment: Experiment,
-    scales: Sequence[float],
-    kind: Kind,
+def _of_setting(
+    found: Mapping[_Key, dict[str, Any] | None],
+    setting: CostSetting | None,
+    stored: Container[_Key],
     why: Mapping[str, str],
 ) -> Measured:
+    """Select what was measured in a setting; other rows are missing, with the reason."""
+    own = [row for row in found.values() if row is None or _without_kind(row) == setting]
+    shown = _commonest(own, setting_of)
     rows: dict[_Key, dict[str, Any]] = {}
     missing: dict[_Key, str] = {}
-    for name in experiment.rows:
-        for scale in scales:
-            method = method_at(name, scale)
-            found = latest(stored.get((method or "", scale), []), kind)
-            if found is not None and not found["reason"]:
-                rows[name, scale] = found
-            elif found is not None:
-                missing[name, scale] = f"not measured: {found['reason']}"
-            elif method is None:
-                missing[name, scale] = unable(name)
-            else:
-                absent = why.get(method, LEFT_OUT)
-                missing[name, scale] = "not measured" if (method, scale) in stored else absent
-    return Measured(rows, missing)
-
-
-def _of_setting(measured: Measured, setting: CostSetting | None) -> Measured:
-    """Select what was measured in a setting; other rows are missing, with the reason."""
-    rows, missing = dict(measured.rows), dict(measured.missing)
-    own = [row for row in rows.values() if _without_kind(row) == setting]
-    shown = _commonest(own, setting_of)
-    for key, row in measured.rows.items():
-        if setting_of(row) != shown:
-            missing[key] = _why_apart(setting_of(row), shown or setting)
-            del rows[key]
+    for (name, scale), row in found.items():
+        method = method_at(name, scale)
+        if row is not None and row["reason"]:
+            missing[name, scale] = f"not measured: {row['reason']}"
+        elif row is not None and setting_of(row) == shown:
+            rows[name, scale] = row
+        elif row is not None:
+            missing[name, scale] = _why_apart(setting_of(row), shown or setting)
+        elif method is None:
+            missing[name, scale] = unable(name)
+        else:
+            absent = why.get(method, LEFT_OUT)
+            missing[name, scale] = "not measured" if (method, scale) in stored else absent
     return Measured(rows, missing, shown)
 
 
 def _why_apart(other: CostSetting, shown: CostSetting | None) -> str:
     """Say why a value is not shown beside those of the setting that is shown."""
     device = dict(other.machine)["device"]
-    if shown and replace(other, machine=(), memory_kind="") == replace(
-        shown, machine=(), memory_kind=""
-    ):
-        here = {**dict(shown.machine), "device": device}
-        if here == dict(other.machine):
+    if shown:
+        here = tuple({**dict(shown.machine), "device": device}.items())
+        if replace(shown, machine=here, memory_kind=other.memory_kind) == other:
             return f"measured on another device than the others, {device}"
     return f"measured elsewhere, and not comparable: {other.in_words()}"
 
 
 def setting_of(row: Mapping[str, Any]) -> CostSetting:
     """Return where and how a stored row was measured."""
-    return CostSetting(
-        machine=tuple(identity(row["machine"]).items()),
-        lr_size=(row["lr_height"], row["lr_width"]),
-        image=row["image"],
-        precision=row["precision"],
-        memory_mib=row["memory_mib"],
-        memory_kind=row["memory_kind"],
-    )
+    kept = ("image", "precision", "memory_mib", "memory_kind")
+    machine = tuple(identity(row["machine"]).items())
+    size = (row["lr_height"], row["lr_width"])
+    return CostSetting(machine, size, **{name: row[name] for name in kept})
 
 
 def _without_kind(row: Mapping[str, Any]) -> CostSetting:
@@ -252,10 +251,11 @@ def _without_kind(row: Mapping[str, Any]) -> CostSetting:
 
 
 def _commonest(
-    rows: Iterable[dict[str, Any]], setting: Callable[[Mapping[str, Any]], CostSetting]
+    rows: Iterable[dict[str, Any] | None], setting: Callable[[Mapping[str, Any]], CostSetting]
 ) -> CostSetting | None:
-    """Find the setting of most rows; among equals, the one that was measured last."""
+    """Find the setting of most measured rows; among equals, the one that was measured last."""
     found: dict[CostSetting, list[str]] = {}
     for row in rows:
-        found.setdefault(setting(row), []).append(row["measured_at"])
+        if row is not None and not row["reason"]:
+            found.setdefault(setting(row), []).append(row["measured_at"])
     return max(found, key=lambda s: (len(found[s]), max(found[s])), default=None)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from baselines import parse
 from harness.common.errors import HarnessError
@@ -23,9 +23,10 @@ from harness.data.published import Printed
 from harness.measure.crops import Sample, load_samples
 from harness.measure.macs import is_counted
 from harness.measure.rows import FAILED, CellFile, each_image_once, flat, is_of, not_a_number
-from harness.measure.statistics import CONFIDENCE, Difference, paired_difference
+from harness.measure.statistics import Difference
 from harness.metrics import METRICS
 from harness.report.costs import Costs, load_costs
+from harness.report.frame import COLUMNS, PLACE, differences, means
 from harness.report.paper import (
     LEFT_OUT,
     Blocks,
@@ -49,8 +50,6 @@ from harness.runs.plan import (
     samples_dir,
 )
 
-RESAMPLES = 1999
-"""Number of times that images are drawn again for an interval."""
 SOURCES = (
     "lr_source",
     "protocol",
@@ -62,6 +61,12 @@ SOURCES = (
     "device",
 )
 """Columns of rows on the origin of numbers; `version`, a package with its number, is another."""
+
+
+_FACTS = ("scale", "seed", "seconds", "peak_memory_bytes", "trained_steps", "memory_mib", "schema")
+"""Numbers of rows that are no measurement of a method."""
+Key = tuple[str, str, float]
+"""(row, role or size, scale)"""
 
 
 def distinct(values: Iterable[object]) -> tuple[str, ...]:
@@ -77,19 +82,15 @@ class Cell:
         method: name of the row.
         missing: why there is no number; "" where there is one.
         unscored: why there are MACs but no metrics; "" where there are.
-        images: number of images that the means are over; the others of `images_planned` are too
-            small.
+        images: number of images with numbers; the others of `images_planned` are too small.
         excluded: reasons of the images that were left out, each with its count.
-        means: mean over images (and seeds) by column of the rows (`harness.measure.rows.frame`);
-            `macs` (those that the experiment is about, as the papers count) and `executed_macs`
-            (those that the engine executes for them). A part that some row does not have is left
-            out.
-        metric_images: number of images that have a metric; fewer than `images` where some are too
-            small.
-        expert_shares: mean over images, in the order of `Measurement.expert_shares`.
+        expert_depths: number of layers of each expert.
         printed: what the paper prints for this cell, by metric, `macs` and `percent`.
         sources: different values of a column of the rows, by column.
-        rows: rows of the images that have numbers.
+        rows: rows of the images that have numbers, flat (`harness.measure.rows.flat`), with `macs`
+            (those that the experiment is about, as the papers count), `executed` (those that the
+            engine executes for them) and `lr_pixels`.
+        means: line of `harness.report.frame.means` by metric.
     """
 
     method: str
@@ -103,16 +104,11 @@ class Cell:
     unscored: str = ""
     images: int = 0
     excluded: tuple[tuple[str, int], ...] = ()
-    means: Mapping[str, float] = field(default_factory=dict)
-    metric_images: Mapping[str, int] = field(default_factory=dict)
     expert_depths: tuple[int, ...] = ()
-    expert_shares: tuple[float, ...] = ()
     printed: Mapping[str, Printed] = field(default_factory=dict)
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rows: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False, compare=False)
-    _images: dict[str, pd.Series[Any]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    means: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def psnr(self) -> float | None:
@@ -121,13 +117,23 @@ class Cell:
 
     def metric(self, name: str) -> float | None:
         """Mean of a metric or count; None where there is none."""
-        return self.means.get(name)
+        return self.means[name].mean if name in self.means else None
 
-    def of_images(self, name: str) -> pd.Series[Any]:
-        """Return the value of each image, the mean over seeds, by name of the image."""
-        if name not in self._images:
-            self._images[name] = self.rows.groupby("image")[name].mean().dropna()
-        return self._images[name]
+    def interval(self, name: str) -> tuple[float, float] | None:
+        """95 % interval of a mean; None without one, as of a single image."""
+        found = self.means.get(name)
+        return None if found is None or math.isnan(found.low) else (found.low, found.high)
+
+    def spread(self, name: str) -> float | None:
+        """Standard deviation between seeds; None where there are not several."""
+        found = self.means.get(name)
+        return None if found is None or math.isnan(found.seed_sd) else found.seed_sd
+
+    @property
+    def expert_shares(self) -> tuple[float, ...]:
+        """Mean share of each expert, in the order of the depths."""
+        shares = [self.metric(f"share_{depth}") for depth in self.expert_depths]
+        return tuple(share for share in shares if share is not None)
 
     def paper(self, name: str) -> float | None:
         """Return the published value."""
@@ -136,42 +142,6 @@ class Cell:
     def source(self, column: str) -> tuple[str, ...]:
         """Return the different values of a column of the rows; none without rows."""
         return self.sources.get(column, ())
-
-    @property
-    def too_small(self) -> int:
-        """Number of images that were left out of the means."""
-        return sum(count for _, count in self.excluded)
-
-
-Key = tuple[str, str, float]
-
-
-def interval_of(cell: Cell, name: str) -> tuple[float | None, float | None, float | None]:
-    """Compute the interval of a mean over images, and the standard deviation between seeds.
-
-    It is Student's t over images; the spread of seeds is added where there are several.
-
-    Returns:
-        low, high (None for a single image), and the deviation (None for a single seed).
-    """
-    images = cell.of_images(name)
-    spread = None
-    if len(cell.seeds) > 1:
-        spread = float(cell.rows.groupby("seed")[name].mean().std())
-    if len(images) < 2:
-        return None, None, spread
-    values = images.to_numpy()
-    error = values.std(ddof=1) / math.sqrt(len(values))
-    error = math.hypot(error, (spread or 0) / math.sqrt(len(cell.seeds)))
-    half = float(special.stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error
-    mean = float(values.mean())
-    return mean - half, mean + half, spread
-
-
-def difference(own: pd.Series[Any], base: pd.Series[Any]) -> Difference | None:
-    """Compare the values of images, paired by image; None without a common image."""
-    paired = (own - base).dropna()
-    return paired_difference(paired.tolist(), resamples=RESAMPLES) if len(paired) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,9 +161,38 @@ class Report:
     printed: Mapping[Key, Cell] = field(default_factory=dict)
     counts: Mapping[Key, Cell] = field(default_factory=dict)
     costs: Costs = field(default_factory=Costs)
-    _differences: dict[tuple[str, str, float, str], Difference | None] = field(
-        default_factory=dict, repr=False
-    )
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Every number, one a line: the frame that `harness.results.frame` describes.
+
+        A place without a number has one line without a value, with the reason in `missing`; what
+        the paper prints stands in `published` of every line of its place.
+        """
+        every = (*self.cells.values(), *self.counts.values(), *self.printed.values())
+        parts = [_lines(cell) for cell in every]
+        if self.costs.rows:
+            parts.append(pd.DataFrame(self.costs.rows).assign(role="", dataset="", missing=""))
+        filled = [part for part in parts if len(part)]
+        tidy = pd.concat(filled) if filled else pd.DataFrame(columns=list(COLUMNS))
+        rows = {row: (self.label(row), self.baseline(row)) for row in tidy["method"].unique()}
+        tidy["label"] = tidy["method"].map({row: label for row, (label, _) in rows.items()})
+        tidy["baseline"] = tidy["method"].map({row: base for row, (_, base) in rows.items()})
+        tidy = tidy.reindex(columns=list(COLUMNS))
+        return tidy.astype({"value": float, "published": float}).reset_index(drop=True)
+
+    def images(self, metric: str, role: str, scale: float) -> pd.DataFrame:
+        """Return values by image (mean over seeds), a column for each row of the experiment."""
+        tidy = self.frame
+        of_role = (tidy["role"] == role) & (tidy["scale"] == scale) & (tidy["metric"] == metric)
+        found: pd.DataFrame = tidy[of_role].pivot_table("value", "image", "method", sort=False)
+        return found
+
+    @cached_property
+    def _to_baselines(self) -> dict[tuple[object, ...], Difference]:
+        names = [f.name for f in fields(Difference)]
+        found = differences(self.frame, METRICS).replace({np.nan: None}).to_dict("records")
+        return {tuple(d[k] for k in PLACE): Difference(*(d[k] for k in names)) for d in found}
 
     @property
     def scales(self) -> tuple[float, ...]:
@@ -262,13 +261,7 @@ class Report:
 
     def to_baseline(self, row: str, role: str, scale: float, metric: str) -> Difference | None:
         """Compare a row with its baseline, paired by image; None where one was not measured."""
-        key = (row, role, scale, metric)
-        if key not in self._differences:
-            base = self.baseline(row)
-            cells = [self.at(name, role, scale) for name in (row, base)] if base else []
-            known = [cell.of_images(metric) for cell in cells if cell.metric(metric) is not None]
-            self._differences[key] = difference(*known) if len(known) == 2 else None
-        return self._differences[key]
+        return self._to_baselines.get((row, role, scale, metric))
 
     def comparable(self, role: str, row: str = "") -> bool:
         """Tell whether a row was measured in the paper's setting, so that numbers compare."""
@@ -316,7 +309,7 @@ def load_report(
         for places in (report.roles, experiment.sizes)
     )
     # Every text that others wrote comes in here: names of images, profiles, machines.
-    return Report(
+    whole = Report(
         experiment,
         in_a_line(plan),
         in_a_line(cells),
@@ -325,6 +318,33 @@ def load_report(
         counts=in_a_line(counts),
         costs=in_a_line(load_costs(results, plan, experiment, report.scales)),
     )
+    found: dict[tuple[object, ...], dict[str, Any]] = {}
+    for line in means(whole.frame).itertuples():
+        found.setdefault((line.method, line.role, line.scale), {})[str(line.metric)] = line
+    for each in (whole.cells, whole.counts):
+        for key, cell in each.items():
+            cell.means.update(found.get(key, {}))
+    return whole
+
+
+def _lines(cell: Cell) -> pd.DataFrame:
+    """List the numbers of a cell; the mean of a metric may leave out images, no other number."""
+    rows = cell.rows
+    if len(rows):
+        names = [name for name in rows.select_dtypes("number") if name not in _FACTS]
+        shares = pd.DataFrame(rows["expert_shares"].tolist(), index=rows.index)
+        shares.columns = [f"share_{depth}" for depth in cell.expert_depths][: shares.shape[1]]
+        wide = pd.concat([rows[names], shares], axis=1)
+        partly = wide.isna().any() & ~wide.columns.isin([*METRICS])
+        wide = rows[["image", "seed", "cell"]].join(wide.loc[:, ~partly])
+        long = wide.melt(["image", "seed", "cell"], var_name="metric").dropna(subset="value")
+        long["missing"] = cell.unscored
+    else:
+        names = list(cell.printed) or ["psnr"]
+        long = pd.DataFrame({"metric": names, "value": np.nan, "missing": cell.missing})
+    published = {name: printed.value for name, printed in cell.printed.items()}
+    long["published"] = long["metric"].map(published)
+    return long.assign(method=cell.method, role=cell.role, dataset=cell.dataset, scale=cell.scale)
 
 
 def _of_the_paper(report: Report) -> Iterator[Cell]:
@@ -435,19 +455,11 @@ def _summary(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
     if scored.empty:
         listed = "; ".join(f"{reason}: {count} images" for reason, count in excluded)
         return {**facts, "missing": f"no image is large enough ({listed})"}
-    numbers = scored.select_dtypes("number").drop(columns=["seed", "scale"])
-    # The mean of a metric may leave out small images, that of MACs no image.
-    partly = numbers.isna().any() & ~numbers.columns.isin([*METRICS])
-    shares = scored["expert_shares"].tolist()
-    alike = len(set(map(len, shares))) == 1
     return {
         **facts,
         "images": len(scored) // seeds,
         "unscored": _why_unscored(rows) if counted else "",
-        "means": numbers.loc[:, ~partly].mean().dropna().to_dict(),
-        "metric_images": {n: int(scored[n].count()) // seeds for n in METRICS if n in numbers},
         "expert_depths": tuple(scored["expert_depths"].iloc[0]),
-        "expert_shares": tuple(map(float, np.mean(shares, axis=0))) if alike else (),
         "rows": scored,
     }
 

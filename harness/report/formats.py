@@ -218,7 +218,8 @@ def _latex_table(table: Table, name: str, note: str) -> str:
         r"\smallskip",
         rf"\label{{tab:{name}-{table.key}}}",
         r"\footnotesize",
-        r"\setlength{\tabcolsep}{4pt}",
+        # Eight scales fit into the width of a page.
+        rf"\setlength{{\tabcolsep}}{{{4 if len(columns) <= 6 else 2}pt}}",
         rf"\begin{{tabular}}{{@{{}}l{'r' * len(columns)}@{{}}}}",
         r"\toprule",
         *_latex_groups(columns),
@@ -257,6 +258,12 @@ def _latex_cell(text: str, mark: str) -> str:
     letter, _, paper = beside.partition("(")
     first, space, rest = escape(number).partition(" ")
     shown = wrap.get(mark, str)(first) + space + rest
+    if re.search(r"^\[| / ", rest):
+        # Intervals and shares would make a table wider than a page: they stand below.
+        open_mark = " ?" if rest.endswith(" ?") else ""
+        below = rest.removesuffix(" ?").split(" / ")
+        small = "".join(rf"\\{{\tiny {part}}}" for part in below)
+        shown = rf"\shortstack[r]{{{first}{open_mark}{small}}}"
     if letter.strip():
         shown += rf"\textsuperscript{{{letter.strip()[1:-1]}}}"
     return shown + (rf" {{\tiny({escape(paper)}}}" if paper else "")

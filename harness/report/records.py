@@ -16,8 +16,7 @@ from harness.common.escaping import spreadsheet
 from harness.measure.rows import PARTS
 from harness.report import words
 from harness.report.claims import verdicts
-from harness.report.data import SOURCES, Cell, Report, interval_of
-from harness.report.frame import frame
+from harness.report.data import SOURCES, Cell, Report
 from harness.report.sections.macs import percent_of_baseline
 from harness.report.text import phrase, sentences
 
@@ -72,7 +71,7 @@ def parquet(report: Report) -> bytes:
     """
     stream = io.BytesIO()
     try:
-        frame(report).to_parquet(stream, index=False)
+        report.frame.to_parquet(stream, index=False)
     except ImportError as error:
         raise UsageError("Parquet needs pyarrow: pip install pyarrow.") from error
     return stream.getvalue()
@@ -118,8 +117,9 @@ def _record(report: Report, cell: Cell) -> dict[str, Any]:
     for part in PARTS:
         if part != "executed":
             record[f"{part}_macs"] = cell.metric(f"{part}_macs")
-    whole = ("parameters", "trained_steps")
-    record |= {n: int(v) if (v := cell.metric(n)) is not None else None for n in whole}
+    parameters = cell.metric("parameters")
+    record["parameters"] = None if parameters is None else int(parameters)
+    record["trained_steps"] = int(cell.rows["trained_steps"].mean()) if len(cell.rows) else None
     record["lr_pixels"] = cell.metric("lr_pixels")
     record["depth_texture"] = cell.metric("depth_texture")
     record["expert_depths"], record["expert_shares"] = cell.expert_depths, cell.expert_shares
@@ -133,7 +133,7 @@ def _record(report: Report, cell: Cell) -> dict[str, Any]:
 def _metric(report: Report, cell: Cell, name: str) -> dict[str, Any]:
     """Return mean, interval, published value and difference to the baseline of a metric."""
     value, paper = cell.metric(name), cell.paper(name)
-    low, high, spread = interval_of(cell, name) if value is not None else (None, None, None)
+    low, high = cell.interval(name) or (None, None)
     found = report.to_baseline(cell.method, cell.role, cell.scale, name) if value else None
     compared = value is not None and paper is not None
     compared = compared and report.comparable(cell.role, cell.method)
@@ -141,8 +141,8 @@ def _metric(report: Report, cell: Cell, name: str) -> dict[str, Any]:
         name: value,
         f"{name}_low": low,
         f"{name}_high": high,
-        f"{name}_images": cell.metric_images.get(name, 0),
-        f"{name}_seed_sd": spread,
+        f"{name}_images": 0 if value is None else cell.means[name].images,
+        f"{name}_seed_sd": cell.spread(name),
         f"published_{name}": paper,
         f"{name}_difference": value - paper if compared and value and paper else None,
         f"{name}_to_baseline": found and found.mean,

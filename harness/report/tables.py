@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import pandas as pd
@@ -55,23 +55,6 @@ class Column:
     scale: float | None = None
 
 
-@dataclass
-class _Notes:
-    """Reasons of a table in the making; equal ones share a letter."""
-
-    letters: dict[str, str] = field(default_factory=dict)
-
-    def mark(self, why: str) -> str:
-        number = self.letters.setdefault(why, _letter(len(self.letters)))
-        return f"[{number}]"
-
-
-def _letter(number: int) -> str:
-    """Yield a, b, ..., z, aa, ab, ..."""
-    higher, place = divmod(number, 26)
-    return (_letter(higher - 1) if higher else "") + chr(ord("a") + place)
-
-
 def table(
     report: Report,
     key: str,
@@ -96,56 +79,47 @@ def table(
         folds: whether rows that were not run are named in one line instead.
         reasons_suffice: whether a table without any number is shown, for its reasons.
     """
-    reasons = _Notes()
+    shown = report.blocks if blocks is None else blocks
     # Every entry is made once: rows are compared with each other.
     columns = [replace(column, entry=cache(column.entry)) for column in columns]
-    cells, marks, details, index = [], [], [], []
-    for block in report.blocks if blocks is None else blocks:
+    letters: dict[str, str] = {}  # of the reasons of empty places; equal ones share a letter
+    index, lines = [], []
+    for block in shown:
         rows = [r for r in block if not folds or report.is_other(r) or report.is_run(r)]
         for row in rows:
-            made = [column.entry(row) for column in columns]
-            if not any(e.text or e.published or e.why for e in made):
-                continue
-            index.append((report.label(block[0]), words.row_name(report, row)))
-            cells.append([_text(entry, reasons) for entry in made])
-            marks.append(
-                [e.mark or _mark(report, c, row, rows) for c, e in zip(columns, made, strict=True)]
-            )
-            details.append([entry.detail or entry.why for entry in made])
-    shown = [row for block in report.blocks for row in block]
-    known = any(text.partition(" ")[0] not in ("", MISSING) for line in cells for text in line)
-    if not cells or not (known or reasons_suffice):
+            made = [(column, column.entry(row)) for column in columns]
+            if any(e.text or e.published or e.why for _, e in made):
+                index.append((report.label(block[0]), words.row_name(report, row)))
+                marks = [e.mark or _mark(report, column, row, rows) for column, e in made]
+                texts = [_text(e, letters) for _, e in made]
+                lines.append((texts, marks, [e.detail or e.why for _, e in made]))
+    known = any(text.partition(" ")[0] not in ("", MISSING) for line in lines for text in line[0])
+    if not lines or not (known or reasons_suffice):
         return None
     heads = pd.MultiIndex.from_tuples([(c.group, c.head) for c in columns], names=_HEADS)
+    names = pd.MultiIndex.from_tuples(index, names=("block", "method"))
+    cells, marks, details = (pd.DataFrame(list(p), names, heads) for p in zip(*lines, strict=True))
     best = BOLD if any(column.best for column in columns) else ""
-    listed = [f"[{letter}] {why}." for why, letter in reasons.letters.items()]
-    more = [*notes, best, words.others_note(report, shown if blocks is None else ())]
-    return Table(
-        key,
-        title,
-        caption,
-        _frame(cells, index, heads),
-        _frame(marks, index, heads),
-        _frame(details, index, heads),
-        notes=tuple(filter(None, [*listed, *more])),
-        folded=words.not_run(report) if folds else "",
-    )
+    listed = [f"[{letter}] {why}." for why, letter in letters.items()]
+    others = words.others_note(report, [row for block in shown for row in block])
+    said = tuple(filter(None, [*listed, *notes, best, others if blocks is None else ""]))
+    folded = words.not_run(report) if folds else ""
+    return Table(key, title, caption, cells, marks, details, said, folded)
 
 
 _HEADS = ("group", "column")
 
 
-def _frame(
-    content: list[list[str]], index: list[tuple[str, str]], columns: pd.MultiIndex
-) -> pd.DataFrame:
-    rows = pd.MultiIndex.from_tuples(index, names=("block", "method"))
-    return pd.DataFrame(content, index=rows, columns=columns)
+def _letter(number: int) -> str:
+    """Return a, b, ..., z, aa, ab, ..."""
+    higher, place = divmod(number, 26)
+    return (_letter(higher - 1) if higher else "") + chr(ord("a") + place)
 
 
-def _text(entry: Entry, reasons: _Notes) -> str:
+def _text(entry: Entry, letters: dict[str, str]) -> str:
     text = entry.text
     if not text and entry.why:
-        text = f"{MISSING} {reasons.mark(entry.why)}"
+        text = f"{MISSING} [{letters.setdefault(entry.why, _letter(len(letters)))}]"
     return " ".join(filter(None, [text, f"({entry.published})" if entry.published else ""]))
 
 
@@ -178,32 +152,22 @@ def _number(entry: Entry) -> str:
     return entry.text.partition(" ")[0]
 
 
-def scale_columns(
-    report: Report,
-    role: str,
-    entry: Callable[[Cell], Entry],
-    best: Callable[[Sequence[float]], float] | None = None,
-) -> list[Column]:
-    """Make a column for each scale, under the ranges that training covers or not."""
-    return by_scale(report.scales, lambda row, scale: entry(report.at(row, role, scale)), best)
-
-
 def by_scale(
     scales: Sequence[float],
     entry: Callable[[str, float], Entry],
     best: Callable[[Sequence[float]], float] | None = None,
     group: str = "",
 ) -> list[Column]:
-    """Make a column for each scale of what an entry is made of (row, scale)."""
-    columns = []
-    for scale in scales:
+    """Make a column for each scale of what an entry is made of (row, scale).
 
-        def of_row(row: str, scale: float = scale) -> Entry:
-            return entry(row, scale)
+    They stand under a group, or under the ranges that training covers or not.
+    """
 
-        covered = "in-scale" if scale <= IN_SCALE else "out-of-scale"
-        columns.append(Column(group or covered, scale_text(scale), of_row, best, scale))
-    return columns
+    def column(scale: float) -> Column:
+        head = group or ("in-scale" if scale <= IN_SCALE else "out-of-scale")
+        return Column(head, scale_text(scale), lambda row: entry(row, scale), best, scale)
+
+    return [column(scale) for scale in scales]
 
 
 def role_key(report: Report, role: str, key: str) -> str:
@@ -226,7 +190,7 @@ def scale_table(
         role_key(report, role, key),
         f"{title}, {words.shown_set(report, role)}",
         words.caption(report, role),
-        scale_columns(report, role, entry, best),
+        by_scale(report.scales, lambda row, scale: entry(report.at(row, role, scale)), best),
         notes,
         folds=role in report.roles,
         reasons_suffice=True,
@@ -237,9 +201,8 @@ def number(
     cell: Cell, value: float | None, text: str, published: str = "", detail: str = ""
 ) -> Entry:
     """Make the entry of a measured number, beside the published one."""
+    said = f"published {published}" if published else ""
     if value is None:
-        said = f"published {published}" if published else ""
         why = "" if cell.role and not cell.dataset else cell.missing or cell.unscored
         return Entry("", published, sentences(why, said), why)
-    said = f"published {published}" if published else ""
     return Entry(text, published, "; ".join(filter(None, [detail, said])), value=value)

@@ -173,13 +173,13 @@ def shown_set(report: Report, role: str) -> str:
 
 
 def caption(report: Report, role: str) -> str:
-    """Say in a line what a table is of."""
+    """Say in a line what a table is of, whose title names the set."""
     if role not in report.roles:
         return f"Nothing is measured on {role} in this experiment."
     note = report.role(role)
     count = _only(note) if note.only else f"{note.images} images"
     setting = f"; {', '.join(tags(report, role))}" if tags(report, role) else ""
-    return f"{note.dataset}, {count}{setting}."
+    return f"{count[:1].upper()}{count[1:]}{setting}."
 
 
 def row_name(report: Report, row: str) -> str:

@@ -4,7 +4,8 @@ Figures with data become charts that answer to the pointer. Their data frame has
 point, with the columns `method`, `label`, `x` and `y`; and, where they apply, `low` and `high` (an
 interval of y), `panel` (points of a panel are drawn together) or `scale` (a panel for each), `kind`
 or `count` ("measured", "published", "executed", "counted as in the papers": what is a paper's is
-drawn hollow and dotted) and `detail` (a sentence). `data.attrs` may name the axes: `x` and `y`.
+drawn hollow and dotted), `detail` (a sentence), and `color` and `marker` of the method
+(`harness.report.looks`). `data.attrs` may name the axes: `x` and `y`.
 Scales and MACs are recognised by their size and get logarithmic axes.
 """
 
@@ -15,7 +16,7 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -28,6 +29,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from harness.common.files import write_text
+from harness.report.looks import Look, expert_colors
 from harness.report.model import Document, Figure, Table
 from harness.report.page.viewer import View, Viewer, load_viewer
 from harness.report.text import scale_text
@@ -52,12 +54,11 @@ def html(document: Document, viewer: Viewer | None = None) -> str:
         viewer: images to look into; None for a page without a viewer.
     """
     figures = [figure for section in document.sections for figure in section.figures]
-    slots = series_slots(figures)
     return render(
         "report.html.j2",
         document=document,
         tables={t.key: table(t) for section in document.sections for t in section.tables},
-        charts={f.key: chart(f, slots) for f in figures if f.data is not None},
+        charts={f.key: chart(f) for f in figures if f.data is not None},
         pictures={f.key: _embedded(f.png) for f in figures if f.data is None},
         viewer=viewer,
         views=[] if viewer is None else [_view(view) for view in viewer.views],
@@ -71,6 +72,7 @@ def _view(view: View) -> dict[str, Any]:
     for shown in found["methods"]:
         if shown["psnr"] is not None and not math.isfinite(shown["psnr"]):
             shown["psnr"] = "Infinity"
+        shown["colors"] = expert_colors(shown["depths"])
     return found
 
 
@@ -153,14 +155,7 @@ def _main_and_beside(text: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else (text, "")
 
 
-def series_slots(figures: Iterable[Figure]) -> dict[str, int]:
-    """Number the methods of all figures, so that each has one colour and marker in a page."""
-    frames = [figure.data for figure in figures if figure.data is not None]
-    names = dict.fromkeys(str(name) for frame in frames for name in frame["method"])
-    return {name: number for number, name in enumerate(names)}
-
-
-def chart(figure: Figure, slots: Mapping[str, int]) -> dict[str, Any]:
+def chart(figure: Figure) -> dict[str, Any]:
     """Return what the page's script draws a chart from."""
     data = figure.data
     assert data is not None
@@ -178,7 +173,8 @@ def chart(figure: Figure, slots: Mapping[str, int]) -> dict[str, Any]:
         empty: dict[str, Any] = {
             "label": str(point["label"]),
             "kind": kind,
-            "slot": slots[name],
+            "color": _text(point["color"]) or Look.color,
+            "marker": _text(point["marker"]) or Look.marker,
             "points": [],
         }
         values = {key: _number(point[key]) for key in ("x", "y", "low", "high")}
@@ -194,7 +190,7 @@ def chart(figure: Figure, slots: Mapping[str, int]) -> dict[str, Any]:
 
 
 _REQUIRED = ("method", "label", "x", "y")
-_OPTIONAL = ("low", "high", "panel", "kind", "detail")
+_OPTIONAL = ("low", "high", "panel", "kind", "detail", "color", "marker")
 _LARGEST_SCALE = 64
 _SMALLEST_MACS = 1e6
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,11 +12,12 @@ from urllib.parse import quote
 import pandas as pd
 
 from harness.common import checksums
-from harness.common.errors import HarnessError
+from harness.common.errors import HarnessError, UsageError
 from harness.common.escaping import in_a_line
 from harness.common.files import write_text
+from harness.report.looks import Look, looks
 from harness.report.model import Figure
-from harness.report.page import chart, render, series_slots
+from harness.report.page import chart, render
 from harness.runs.experiment import Experiment
 from harness.runs.plan import load_plan, plan_path
 
@@ -51,7 +53,7 @@ def write_index(
             f"Run `harness run table1 --profile {profile}` first.",
         )
     curves = _curves(results / profile / "training")
-    charts = {} if curves is None else {curves.key: chart(curves, series_slots([curves]))}
+    charts = {} if curves is None else {curves.key: chart(curves)}
     values = in_a_line({"profile": profile, "reports": found, "others": others})
     path = reports / "index.html"
     write_text(path, render("index.html.j2", curves=curves, charts=charts, **values))
@@ -103,13 +105,16 @@ def _curve(log: Path) -> pd.DataFrame:
     """Read a run's log; damaged lines, which training sets aside when it goes on, are left out."""
     lines = pd.DataFrame(_lines(log))
     name = f"{log.parent.parent.name}, seed {log.parent.name.split('-')[0].removeprefix('s')}"
+    method, look = log.parent.parent.name, asdict(Look())
+    with suppress(UsageError):  # a folder that is no method's
+        look = asdict(looks([method])[method])
     found = []
     for column, panel in _CURVES.items():
         if column in lines and "step" in lines:
             own = lines[["step", column]].apply(pd.to_numeric, errors="coerce").dropna()
             few = own.groupby((own.reset_index().index * _POINTS) // max(len(own), _POINTS)).mean()
             curve = few.rename(columns={"step": "x", column: "y"})
-            found.append(curve.assign(method=str(log.parent), label=name, panel=panel))
+            found.append(curve.assign(method=str(log.parent), label=name, panel=panel, **look))
     return pd.concat(found) if found else pd.DataFrame()
 
 

@@ -188,18 +188,29 @@ function setUpTable(root) {
 
 // ---------------------------------------------------------------- charts
 
-const COLOURS = 8;
-const MARKS = [
-  "M-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0 -7.2 0",
-  "M0 -4.4L4.1 3.1H-4.1Z",
-  "M-3.3 -3.3H3.3V3.3H-3.3Z",
-  "M0 -4.6L4.2 0L0 4.6L-4.2 0Z",
-  "M0 4.4L4.1 -3.1H-4.1Z",
-  "M-1.5 -4.2H1.5V-1.5H4.2V1.5H1.5V4.2H-1.5V1.5H-4.2V-1.5H-1.5Z",
-];
-// Methods beyond the colours take them again with the next marker.
-const mark = (slot) => MARKS[((slot % COLOURS) + Math.floor(slot / COLOURS)) % MARKS.length];
-const colour = (slot) => `s${slot % COLOURS}`;
+// Paths of matplotlib's markers, by its names for them.
+const MARKS = {
+  o: "M-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0 -7.2 0",
+  "^": "M0 -4.4L4.1 3.1H-4.1Z",
+  s: "M-3.3 -3.3H3.3V3.3H-3.3Z",
+  D: "M0 -4.6L4.2 0L0 4.6L-4.2 0Z",
+  v: "M0 4.4L4.1 -3.1H-4.1Z",
+  P: "M-1.5 -4.2H1.5V-1.5H4.2V1.5H1.5V4.2H-1.5V1.5H-4.2V-1.5H-1.5Z",
+  X: "M-4 -1.9L-1.9 -4L0 -2.1L1.9 -4L4 -1.9L2.1 0L4 1.9L1.9 4L0 2.1L-1.9 4L-4 1.9L-2.1 0Z",
+  p: "M0 -4.3L4.1 -1.3L2.5 3.5H-2.5L-4.1 -1.3Z",
+  h: "M0 -4.3L3.7 -2.1V2.1L0 4.3L-3.7 2.1V-2.1Z",
+  "*": "M0 -5L1.2 -1.6L4.8 -1.5L1.9 .6L2.9 4L0 2L-2.9 4L-1.9 .6L-4.8 -1.5L-1.2 -1.6Z",
+  "<": "M-4.4 0L3.1 4.1V-4.1Z",
+  ">": "M4.4 0L-3.1 4.1V-4.1Z",
+  x: "M-3.9 -2.9L-2.9 -3.9L0 -1L2.9 -3.9L3.9 -2.9L1 0L3.9 2.9L2.9 3.9L0 1L-2.9 3.9L-3.9 2.9L-1 0Z",
+};
+
+/** Give an element the colour of a series; the style sheet makes it lighter in the dark. */
+function coloured(made, series) {
+  made.classList.add("series");
+  made.style.setProperty("--own", series.color);
+  return made;
+}
 
 function short(number) {
   for (const [unit, size] of Object.entries(UNITS).reverse()) {
@@ -236,14 +247,14 @@ function setUpChart(holder, chart) {
   const hollow = (kind) => /published|paper/.test(kind);
   const kinds = [...new Set(chart.panels.flatMap((panel) => panel.series.map((series) => series.kind)))];
   const names = new Map();
-  for (const series of chart.panels.flatMap((panel) => panel.series)) names.has(series.label) || names.set(series.label, series.slot);
+  for (const series of chart.panels.flatMap((panel) => panel.series)) names.has(series.label) || names.set(series.label, series);
   const xText = (x) => (chart.axis === "scale" ? `\u00d7${Number(x.toPrecision(4))}` : short(x));
   const xName = chart.x || { scale: "scale factor", macs: "MACs per image", plain: "" }[chart.axis];
 
   const legend = element("ul", { class: "legend" });
-  for (const [label, slot] of names) {
-    const swatch = drawn("svg", { viewBox: "-11 -6 22 12", class: colour(slot), "aria-hidden": "true" });
-    swatch.append(drawn("path", { class: "line", d: "M-11 0H11" }), drawn("path", { class: "mark", d: mark(slot) }));
+  for (const [label, series] of names) {
+    const swatch = coloured(drawn("svg", { viewBox: "-11 -6 22 12", "aria-hidden": "true" }), series);
+    swatch.append(drawn("path", { class: "line", d: "M-11 0H11" }), drawn("path", { class: "mark", d: MARKS[series.marker] }));
     const button = element("button", { type: "button", "aria-pressed": "true" }, swatch, label);
     button.addEventListener("click", () => {
       hidden[hidden.has(label) ? "delete" : "add"](label);
@@ -309,13 +320,13 @@ function setUpChart(holder, chart) {
       svg.append(drawn("text", { transform: `translate(10 ${(height - bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, chart.y));
     }
     for (const series of visible) {
-      const group = drawn("g", { class: `${colour(series.slot)} ${hollow(series.kind) ? "hollow" : ""}` });
+      const group = coloured(drawn("g", { class: hollow(series.kind) ? "hollow" : "" }), series);
       const line = [...series.points].sort((a, b) => a.x - b.x);
       if (line.length > 1) group.append(drawn("path", { class: "line", d: line.map((p, n) => `${n ? "L" : "M"}${px(p.x)} ${py(p.y)}`).join("") }));
       for (const p of line) {
         if (p.low !== null && p.high !== null) group.append(drawn("line", { class: "interval", x1: px(p.x), x2: px(p.x), y1: py(p.low), y2: py(p.high) }));
         const size = line.length > 1 ? 1 : 1.4;
-        if (line.length <= 40) group.append(drawn("path", { class: "mark", d: mark(series.slot), transform: `translate(${px(p.x)} ${py(p.y)}) scale(${size})` }));
+        if (line.length <= 40) group.append(drawn("path", { class: "mark", d: MARKS[series.marker], transform: `translate(${px(p.x)} ${py(p.y)}) scale(${size})` }));
       }
       svg.append(group);
       series.group = group;
@@ -403,7 +414,6 @@ function numbers(chart, xName, xText) {
 const LR = "lr", HR = "hr"; // the two sources of a view that are no methods
 const ERROR_TOP = 32; // error, in steps of 8 bits, at the end of the error map's colours
 const ERROR_STOPS = [[8, 9, 20], [66, 15, 104], [165, 44, 96], [237, 105, 37], [251, 182, 26], [252, 255, 200]];
-const EXPERT_STOPS = [[248, 252, 202], [187, 228, 181], [64, 181, 196], [33, 102, 172], [19, 38, 111]]; // YlGnBu: darker is deeper
 
 function ramp(stops, share) {
   const place = clamp(share, 0, 1) * (stops.length - 1);
@@ -499,12 +509,13 @@ class Pixels {
       const map = await decode(method.experts);
       const count = method.depths.length;
       const shares = new Array(count).fill(0);
+      const palette = method.colors.map((color) => [1, 3, 5].map((n) => parseInt(color.slice(n, n + 2), 16)));
       for (let at = 0; at < map.data.length; at += 4) {
         const expert = Math.min(map.data[at], count - 1);
         shares[expert] += 4 / map.data.length;
-        map.data.set([...ramp(EXPERT_STOPS, count > 1 ? expert / (count - 1) : 0), 255], at);
+        map.data.set([...palette[expert], 255], at);
       }
-      return { canvas: picture(this.enlarged(map)), shares, depths: method.depths };
+      return { canvas: picture(this.enlarged(map)), shares, depths: method.depths, colors: method.colors };
     });
   }
 
@@ -699,7 +710,7 @@ function setUpViewer(root, views) {
     list.replaceChildren(...used.depths.map((depth, number) => {
       const swatch = element("canvas", { width: "1", height: "1", "aria-hidden": "true" });
       const context = swatch.getContext("2d");
-      context.fillStyle = `rgb(${ramp(EXPERT_STOPS, used.depths.length > 1 ? number / (used.depths.length - 1) : 0).join(" ")})`;
+      context.fillStyle = used.colors[number];
       context.fillRect(0, 0, 1, 1);
       return element("li", {}, swatch, `${depth} layers, ${(100 * used.shares[number]).toFixed(0)} % of the LR pixels`);
     }));

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -119,42 +119,28 @@ def load_viewer(
     """
     plan = load_plan(plan_path(results, profile, experiment))
     found = list(_found(plan, results, label))
-    pixels = _Pixels()
+    if not found:
+        return None
+    pixels: dict[str, bytes] = {}
     views: list[View] = []
     beyond: list[str] = []
     for each in found:
-        view, needed = each.view(pixels)
-        if not beyond and pixels.size + sum(map(len, needed.values())) <= budget:
-            pixels.add(needed)
+        more = dict(pixels)
+        view = each.view(more)
+        if not beyond and sum(map(len, more.values())) <= budget:
+            pixels = more
             views.append(view)
         else:
             beyond.append(f"{each.row['image']} {scale_text(each.row['scale'])}")
-    if not found:
-        return None
     left_out = tuple(_left_out(plan, found, beyond))
-    return Viewer(tuple(in_a_line(views)), tuple(pixels.files.values()), in_a_line(left_out))
+    return Viewer(tuple(in_a_line(views)), tuple(pixels.values()), in_a_line(left_out))
 
 
-@dataclass
-class _Pixels:
-    """Files of a page, each once, by what they were read from; numbered in their order."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.files.values()))
-
-    def add(self, needed: Mapping[str, bytes]) -> None:
-        self.files.update(needed)
-
-    def number(self, key: str, needed: dict[str, bytes], read: Callable[[], bytes]) -> int:
-        """Return the number that a file has or gets; it is read at most once."""
-        if key in self.files:
-            return list(self.files).index(key)
-        if key not in needed:
-            needed[key] = read()
-        return len(self.files) + list(needed).index(key)
+def _number(pixels: dict[str, bytes], key: str, read: Callable[[], bytes]) -> int:
+    """Return the number of a file in a page, which is read at most once."""
+    if key not in pixels:
+        pixels[key] = read()
+    return list(pixels).index(key)
 
 
 @dataclass(frozen=True)
@@ -174,10 +160,9 @@ class _Found:
     methods: tuple[tuple[str, str, Mapping[str, Any], PicturePaths], ...]
     absent: tuple[str, ...]
 
-    def view(self, pixels: _Pixels) -> tuple[View, dict[str, bytes]]:
-        """Make the view, and the files that it needs besides those at hand."""
+    def view(self, pixels: dict[str, bytes]) -> View:
+        """Make the view; adds the files that it needs and that are not at hand to `pixels`."""
         row, paths = self.row, self.methods[0][3]
-        needed: dict[str, bytes] = {}
         height, width = row["hr_size"]
         box = window((height, width))
         scale = row["scale"]
@@ -192,8 +177,7 @@ class _Found:
         of_hr = _union(self.boxes)
 
         def number(path: Path, size: tuple[int, int] | None, cut: Box) -> int:
-            key = f"{path} {cut}"
-            return pixels.number(key, needed, lambda: _read(path, size, cut))
+            return _number(pixels, f"{path} {cut}", lambda: _read(path, size, cut))
 
         lr_size, sr_box = tuple(row["lr_size"]), Box(0, 0, box.height, box.width)
         shown = [
@@ -209,9 +193,9 @@ class _Found:
         ]
         if BICUBIC not in [each.method for each in shown]:
             key = f"{BICUBIC} {paths.lr} {height}x{width} {box}"
-            made = pixels.number(key, needed, lambda: _bicubic(paths.lr, (height, width), box))
+            made = _number(pixels, key, lambda: _bicubic(paths.lr, (height, width), box))
             shown.insert(0, Shown(BICUBIC, "LR (bicubic)", None, made))
-        view = View(
+        return View(
             role=self.role,
             dataset=row["dataset"],
             image=row["image"],
@@ -225,7 +209,6 @@ class _Found:
             hr=(number(paths.hr, None, of_hr), of_hr.top, of_hr.left),
             methods=tuple(shown),
         )
-        return view, needed
 
 
 def _bicubic(path: Path, size: tuple[int, int], box: Box) -> bytes:

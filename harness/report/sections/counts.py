@@ -131,9 +131,26 @@ class Counts(SectionMaker):
         return (self.size,)
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        found = [table for table in (self._parameters(report), self._macs(report)) if table]
-        title = f"Counts{_PARTS[self.part]}"
-        return Section(f"counts-{self.part}", title, words.COUNTED, tuple(found)) if found else None
+        unit, name = self.unit
+        whole, small = "{:,.0f}".format, partial(_in_unit, unit)
+        parameters = {"counted": partial(self._counted, report, 0, whole)}
+        for each in self.parameters:
+            parameters[each.name] = partial(self._beside, report, 0, whole, each)
+        macs = {f"counted ({name})": partial(self._counted, report, 1, small)}
+        for each in self.macs_beside:
+            macs[each.name] = partial(self._beside, report, 1, partial(_plain, unit), each)
+        if unit != 1e9:
+            macs["in GMACs"] = partial(self._counted, report, 1, partial(_in_unit, 1e9))
+        macs["% of the baseline"] = partial(self._percent, report)
+        part = _PARTS[self.part]
+        title = f"MACs{part} ({name}), {self.size}"
+        made = [
+            self._table(report, "parameters", f"Parameters{part}", parameters, self.parameters),
+            self._table(report, "counts", title, macs, self.macs_beside, self.note),
+        ]
+        found = tuple(table for table in made if table is not None)
+        head = f"Counts{part}"
+        return Section(f"counts-{self.part}", head, words.COUNTED, found) if found else None
 
     def cell(self, report: Report, row: str, scale: float) -> Cell:
         """Return the stored cell of the count."""
@@ -193,106 +210,74 @@ class Counts(SectionMaker):
                         record[f"{key}_agreement"] = count.agreement(figure) or None
                 yield record
 
-    def _parameters(self, report: Report) -> Table | None:
-        show = "{:,.0f}".format
-        columns = _columns(self, report, 0, "counted", show, self.parameters)
-        title = f"Parameters{_PARTS[self.part]}"
-        return self._table(report, "parameters", title, columns, self.parameters)
+    def _counted(
+        self, report: Report, which: int, show: Callable[[float], str], row: str, scale: float
+    ) -> Entry:
+        cell = self.cell(report, row, scale)
+        ours = not report.is_other(row) and parse(methods_of(row)[0]).encoder
+        ends = self.count(cell)[which].ends
+        return Entry(" to ".join(map(show, ends)), why=cell.missing if ours else "")
 
-    def _macs(self, report: Report) -> Table | None:
-        unit, name = self.unit
+    def _beside(
+        self,
+        report: Report,
+        which: int,
+        show: Callable[[float], str],
+        reference: Reference,
+        row: str,
+        scale: float,
+    ) -> Entry:
+        figure = reference.of(report, row, scale)
+        if figure is None:
+            return Entry()
+        agreement = self.count(self.cell(report, row, scale))[which].agreement(figure)
+        return Entry(", ".join(filter(None, [figure.text or show(figure.value), agreement])))
 
-        def shown(number: float) -> str:
-            return decimals(number / unit)
-
-        columns = _columns(self, report, 1, f"counted ({name})", shown, self.macs_beside)
-        if unit != 1e9:
-            columns += _columns(self, report, 1, "in GMACs", lambda n: decimals(n / 1e9), ())
-        columns += _percentages(self, report)
-        title = f"MACs{_PARTS[self.part]} ({name}), {self.size}"
-        return self._table(report, "counts", title, columns, self.macs_beside, self.note)
+    def _percent(self, report: Report, row: str, scale: float) -> Entry:
+        """Make the entry of the MACs in percent of a row's baseline."""
+        base = report.baseline(row)
+        if not base:
+            return Entry()
+        own, theirs = (
+            self.count(self.cell(report, name, scale))[1].counted for name in (row, base)
+        )
+        text = decimals(100 * own / theirs) if own is not None and theirs else ""
+        return Entry(text, detail=f"of {report.label(base)}")
 
     def _table(
         self,
         report: Report,
         key: str,
         title: str,
-        columns: Sequence[Column],
+        groups: Mapping[str, Callable[[str, float], Entry]],
         references: Sequence[Reference],
         note: str = "",
     ) -> Table | None:
-        notes = [note, *_notes(report, references)]
-        key = f"{key}-{self.part}"
-        shown = [column for column in columns if _filled(report, column)]
-        return table(report, key, title, "", shown, [n for n in notes if n])
-
-
-def _filled(report: Report, column: Column) -> bool:
-    entries = (column.entry(row) for block in report.blocks for row in block)
-    return any(entry.text for entry in entries)
-
-
-def _columns(
-    counts: Counts,
-    report: Report,
-    which: int,
-    head: str,
-    show: Callable[[float], str],
-    references: Sequence[Reference],
-) -> list[Column]:
-    """Make the columns of a count and its references; one each where no scale matters."""
-
-    def counted(row: str, scale: float) -> Entry:
-        cell = counts.cell(report, row, scale)
-        found = counts.count(cell)[which]
-        ours = not report.is_other(row) and parse(methods_of(row)[0]).encoder
-        why = cell.missing if ours else ""
-        return Entry(" to ".join(map(show, found.ends)), why=why)
-
-    def beside(reference: Reference) -> Callable[[str, float], Entry]:
-        def entry(row: str, scale: float) -> Entry:
-            figure = reference.of(report, row, scale)
-            if figure is None:
-                return Entry()
-            agreement = counts.count(counts.cell(report, row, scale))[which].agreement(figure)
-            text = figure.text or (
-                show(figure.value) if which == 0 else f"{figure.value / counts.unit[0]:g}"
-            )
-            return Entry(f"{text}, {agreement}" if agreement else text)
-
-        return entry
-
-    makers = {head: counted, **{each.name: beside(each) for each in references}}
-    columns: list[Column] = []
-    for group, maker in makers.items():
+        """Make a table with a column for each scale of a group; one where no scale matters."""
         rows = [row for block in report.blocks for row in block]
-        alike = all(len({maker(row, s).text for s in report.scales}) == 1 for row in rows)
-        columns += (
-            [Column(group, "any scale", partial(_at, maker, report.scales[0]))]
-            if alike
-            else by_scale(report.scales, maker, group=group)
-        )
-    return columns
+        columns: list[Column] = []
+        for group, entry in groups.items():
+            texts = [[entry(row, scale).text for scale in report.scales] for row in rows]
+            if all(len(set(of_row)) == 1 for of_row in texts):
+                alike = partial(_at, entry, report.scales[0])
+                columns += [Column(group, "any scale", alike)] * any(map(any, texts))
+            else:
+                every = by_scale(report.scales, entry, group=group)
+                columns += [c for n, c in enumerate(every) if any(line[n] for line in texts)]
+        notes = list(filter(None, [note, *_notes(report, references)]))
+        return table(report, f"{key}-{self.part}", title, "", columns, notes)
 
 
-def _at(maker: Callable[[str, float], Entry], scale: float, row: str) -> Entry:
-    return maker(row, scale)
+def _in_unit(unit: float, number: float) -> str:
+    return decimals(number / unit)
 
 
-def _percentages(counts: Counts, report: Report) -> list[Column]:
-    """Make columns of the MACs in percent of a row's baseline."""
+def _plain(unit: float, number: float) -> str:
+    return f"{number / unit:g}"
 
-    def entry(row: str, scale: float) -> Entry:
-        base = report.baseline(row)
-        if not base:
-            return Entry()
-        own, theirs = (
-            counts.count(counts.cell(report, name, scale))[1].counted for name in (row, base)
-        )
-        text = decimals(100 * own / theirs) if own is not None and theirs else ""
-        return Entry(text, detail=f"of {report.label(base)}")
 
-    return by_scale(report.scales, entry, group="% of the baseline")
+def _at(entry: Callable[[str, float], Entry], scale: float, row: str) -> Entry:
+    return entry(row, scale)
 
 
 def _notes(report: Report, references: Sequence[Reference]) -> Iterator[str]:

@@ -12,8 +12,9 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from harness.report import charts, words
-from harness.report.charts import COLUMN_WIDTH, Group, Look, points
+from harness.report.charts import COLUMN_WIDTH, Group, points, with_looks
 from harness.report.data import Report
+from harness.report.looks import Look, looks
 from harness.report.model import Figure, Section
 from harness.runs.experiment import Block, SectionMaker
 
@@ -38,7 +39,8 @@ class Curves(SectionMaker):
 
 
 def _draw(report: Report, role: str, group: Group, folder: Path) -> Figure:
-    seen, above = charts.looks(report), points(report, role, group.rows)
+    seen = looks(report.experiment.rows, report.experiment.common)
+    above = points(report, role, group.rows)
     drawn = {str(row) for row in above["method"]}
     blocks = [b for b in group.blocks if any(r in drawn and report.baseline(r) for r in b.methods)]
     figure = charts.canvas(COLUMN_WIDTH, 2.1 + 1.05 * len(blocks), report, role)
@@ -72,14 +74,15 @@ def _draw(report: Report, role: str, group: Group, folder: Path) -> Figure:
     )
     gaps = " ".join(words.column_notes(report, role))
     caption = charts.caption(report, role, explained, words.lr_note(report, role), gaps)
-    data = pd.concat([above.rename(columns={"scale": "x"}).assign(panel="PSNR (dB)"), *below])
+    above = above.rename(columns={"scale": "x"}).assign(panel="PSNR (dB)")
+    data = pd.concat([above, *below], ignore_index=True)
     return charts.save(
         figure,
         folder,
         group.key(report, "psnr_over_scale", role),
         f"PSNR over scale{group.of}, {words.shown_set(report, role)}",
         caption,
-        data,
+        with_looks(data, report),
     )
 
 

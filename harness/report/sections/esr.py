@@ -25,9 +25,10 @@ from harness.data.roles import INPUT
 from harness.measure.macs import ACTIVATIONS_AT
 from harness.measure.timing import spread
 from harness.report import charts, words
-from harness.report.charts import PAGE_WIDTH, Look
+from harness.report.charts import PAGE_WIDTH
 from harness.report.costs import mebibytes, milliseconds, quartiles
 from harness.report.data import Report
+from harness.report.looks import Look, looks
 from harness.report.model import Figure, Section, Table
 from harness.report.tables import Column, Entry, by_scale, table
 from harness.report.text import EN_DASH, decimals, scale_text
@@ -406,10 +407,10 @@ _PANELS: tuple[tuple[str, Callable[[Report, str, float], float | None], float], 
 )
 
 
-def _distinct(looks: Mapping[str, Look]) -> dict[str, Look]:
+def _distinct(usual: Mapping[str, Look]) -> dict[str, Look]:
     """Give another marker to rows that look like an earlier one, as systems of no family do."""
     found: dict[str, Look] = {}
-    for row, look in looks.items():
+    for row, look in usual.items():
         markers = (look.marker, *(marker for marker in "svDP^Xp*h" if marker != look.marker))
         free = (each for m in markers if (each := Look(look.color, m)) not in found.values())
         found[row] = next(free, look)
@@ -427,7 +428,7 @@ def _draw(report: Report, folder: Path) -> Figure | None:
     if not lines:
         return None
     found = pd.DataFrame(lines)
-    seen = _distinct(charts.looks(report))
+    seen = _distinct(looks(report.experiment.rows, report.experiment.common))
     figure = charts.canvas(PAGE_WIDTH, 3.1, report, INPUT)
     panels: Sequence[Any] = figure.subplots(1, len(_PANELS), sharex=True)
     for panel, (title, _, _) in zip(panels, _PANELS, strict=True):
@@ -452,4 +453,5 @@ def _draw(report: Report, folder: Path) -> Figure | None:
     drawn = "What a megapixel of the SR image costs." + where
     caption = charts.caption(report, INPUT, drawn)
     title = "Cost per output megapixel over scale"
-    return charts.save(figure, folder, "cost_per_megapixel", title, caption, found)
+    shown = pd.DataFrame([asdict(seen[row]) for row in found["method"]], found.index)
+    return charts.save(figure, folder, "cost_per_megapixel", title, caption, found.join(shown))

@@ -156,9 +156,7 @@ def _notes(report: Report, role: str, exponent: int, comparable: bool) -> list[s
         f"MACs (multiply-accumulate operations), mean per image, 1 {letter}MACs = 1e{exponent}: "
         f"{_counted(report, cells)}."
     ]
-    dearest = dict.fromkeys(
-        report.label(c.method) for c in cells if c.means.get("least_encoder_macs")
-    )
+    dearest = dict.fromkeys(report.label(c.method) for c in cells if c.metric("least_encoder_macs"))
     if dearest:
         notes.append(
             f"{', '.join(dearest)}: counted without weights, with the dearest expert in every "
@@ -185,7 +183,7 @@ def _counted(report: Report, cells: list[Cell]) -> str:
         counted = "convolutions and linear layers of the whole network"
         if any(parse(method).decoder for method in report.experiment.methods):
             counted += ", every query through its MLP (its expert's, and the mapper)"
-    pixels = [cell.means["lr_pixels"] for cell in cells if "lr_pixels" in cell.means]
+    pixels = [value for cell in cells if (value := cell.metric("lr_pixels")) is not None]
     if report.experiment.macs_input == "hr" and pixels:
         counted += f"; LR images here have {pixels[0]:,.2f} pixels on the mean"
     return counted

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
@@ -19,6 +17,7 @@ from harness.measure.crops import MethodSample, Sample
 from harness.report import charts
 from harness.report.charts import PAGE_WIDTH
 from harness.report.data import Report
+from harness.report.looks import expert_colors
 from harness.report.model import Figure, Section
 from harness.report.sections.pictures import picture, show, without_samples
 from harness.report.text import scale_text
@@ -26,8 +25,6 @@ from harness.runs.experiment import SectionMaker
 
 _MOST = 4
 """Largest number of maps beside each other."""
-_SHALLOW, _DEEP = 2, 5
-"""Depths at the ends of the colour scale: the paper's. Deeper experts are drawn as the deepest."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +46,6 @@ class ExpertMaps(SectionMaker):
                 found.setdefault((sample.dataset, sample.image, *own), sample)
         figures = tuple(_draw(report, sample, folder) for sample in found.values())
         return Section("maps", title, figures=figures) if figures else None
-
-
-def colors(depths: Sequence[int]) -> list[tuple[float, float, float]]:
-    """Choose colours by depth on one sequential scale, light for shallow, dark for deep.
-
-    The same depth has the same colour in every map, so that maps can be read without legends.
-    """
-    scale = mpl.colormaps["YlGnBu"]
-    shares = [(min(depth, _DEEP) - _SHALLOW) / (_DEEP - _SHALLOW) for depth in depths]
-    return [to_rgb(scale(0.08 + 0.87 * max(share, 0))) for share in shares]
 
 
 def _draw(report: Report, sample: Sample, folder: Path) -> Figure:
@@ -102,14 +89,14 @@ def _map(
             f"{sample.folder / method.expert_map} names an expert that {method.method} lacks.",
             f"Delete {sample.folder} and run the experiment again.",
         )
-    palette = np.array(colors(depths))
+    palette = np.array([to_rgb(color) for color in expert_colors(depths)])
     painted = Image.fromarray((palette[experts] * 255).round().astype(np.uint8))
     enlarged = painted.resize(size, Image.Resampling.NEAREST)
     show(axis, np.asarray(enlarged), f"\n{report.label(method.method)}")
     shares = np.bincount(experts.ravel(), minlength=len(depths)) / experts.size
     handles = [
         Patch(facecolor=color, edgecolor="0.6", lw=0.3, label=f"{depth}-layer {100 * share:.0f}%")
-        for color, depth, share in zip(colors(depths), depths, shares, strict=True)
+        for color, depth, share in zip(expert_colors(depths), depths, shares, strict=True)
     ]
     axis.legend(
         handles=handles,

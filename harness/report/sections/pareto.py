@@ -17,8 +17,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from harness.report import charts, words
-from harness.report.charts import PAGE_WIDTH, Group, Look
+from harness.report.charts import PAGE_WIDTH, Group, with_looks
 from harness.report.data import Report
+from harness.report.looks import Look, looks
 from harness.report.model import Figure, Section
 from harness.report.text import decimals, scale_text, scales_text, sentences
 from harness.runs.experiment import IN_SCALE, SectionMaker
@@ -87,8 +88,8 @@ def _macs(report: Report, row: str, role: str, scale: float) -> dict[str, float]
 
 def _latency(report: Report, row: str, role: str, scale: float) -> dict[str, float]:
     del role
-    value = report.costs.latency.median(row, scale)
-    return {} if value is None else {_LATENCY: value}
+    found = report.costs.latency.at(row, scale)
+    return {} if found is None else {_LATENCY: found.median}
 
 
 _COSTS: dict[str, Callable[[Report, str, str, float], dict[str, float]]] = {
@@ -118,7 +119,7 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
     lines = math.ceil((len(scales) + 1) / _COLUMNS)  # one place is for the legend
     figure = charts.canvas(PAGE_WIDTH, _PANEL_HEIGHT * lines, report, role)
     panels = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
-    seen = charts.looks(report)
+    seen = looks(report.experiment.rows, report.experiment.common)
     for number, (panel, scale) in enumerate(zip(panels, scales, strict=False)):
         _panel(panel, report, role, group, found[found["scale"] == scale], seen)
         if number % _COLUMNS == 0:
@@ -143,7 +144,7 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
         group.key(report, f"pareto_{name}", role),
         f"PSNR over {what}{group.of}, {words.shown_set(report, role)}",
         caption,
-        found.rename(columns={"cost": "x"}),
+        with_looks(found.rename(columns={"cost": "x"}), report),
     )
 
 

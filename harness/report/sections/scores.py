@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.measure.statistics import CONFIDENCE, FEWEST
 from harness.metrics import METRICS, Metric
 from harness.report import words
-from harness.report.data import Cell, Report, interval_of
+from harness.report.data import Cell, Report
 from harness.report.model import Section, Table
 from harness.report.tables import Entry, number, scale_table
 from harness.report.text import decimals, interval_text, scale_text, sentences, signed
@@ -84,10 +84,10 @@ def _score(report: Report, metric: Metric, cell: Cell) -> Entry:
     published = "" if paper is None else show(paper)
     if value is None:
         return number(cell, None, "", published)
-    low, high, spread = interval_of(cell, metric.name)
+    spread = cell.spread(metric.name)
     parts = [f"{show(value)}{f' {metric.unit}' if metric.unit else ''} over {cell.images} images"]
-    if low is not None and high is not None:
-        parts.append(f"{CONFIDENCE:.0%} interval {show(low)} to {show(high)}")
+    if interval := cell.interval(metric.name):
+        parts.append(f"{CONFIDENCE:.0%} interval {' to '.join(map(show, interval))}")
     if spread is not None:
         parts.append(f"sd of {len(cell.seeds)} seeds {show(spread)}")
     if paper is not None and report.comparable(cell.role, cell.method):
@@ -95,25 +95,22 @@ def _score(report: Report, metric: Metric, cell: Cell) -> Entry:
     found = report.to_baseline(cell.method, cell.role, cell.scale, metric.name)
     if found is not None:
         base = report.label(report.baseline(cell.method))
-        interval = interval_text(found.low, found.high, metric.digits + 1)
+        between = interval_text(found.low, found.high, metric.digits + 1)
         decided = "" if found.decided else ", not decided"
-        parts.append(f"{signed(found.mean, metric.digits + 1)} {interval} to {base}{decided}")
+        parts.append(f"{signed(found.mean, metric.digits + 1)} {between} to {base}{decided}")
     seeds = "" if spread is None else f" \N{PLUS-MINUS SIGN} {show(spread)}"
     return number(cell, value, show(value) + seeds, published, "; ".join(parts))
 
 
 def _interval_note(report: Report, role: str, metric: Metric) -> str:
     """Say how wide the intervals of the means are, which tooltips and the CSV file list."""
-    halves = []
-    for cell in report.cells.values():
-        if cell.role == role and cell.metric(metric.name) is not None:
-            low, high, _ = interval_of(cell, metric.name)
-            if low is not None and high is not None:
-                halves.append((high - low) / 2)
+    cells = [cell for cell in report.cells.values() if cell.role == role]
+    found = filter(None, (cell.interval(metric.name) for cell in cells))
+    halves = [(high - low) / 2 for low, high in found]
     if not halves:
         return ""
     least, most = (decimals(value, metric.digits) for value in (min(halves), max(halves)))
-    seeds = any(len(c.seeds) > 1 for c in report.cells.values() if c.role == role)
+    seeds = any(len(cell.seeds) > 1 for cell in cells)
     return sentences(
         f"{CONFIDENCE:.0%} intervals of the means over images are \N{PLUS-MINUS SIGN}{least} to "
         f"\N{PLUS-MINUS SIGN}{most}{f' {metric.unit}' if metric.unit else ''}; each is in the CSV "
@@ -125,7 +122,7 @@ def _interval_note(report: Report, role: str, metric: Metric) -> str:
 def _too_few(report: Report, role: str, metric: Metric) -> list[str]:
     """Name the columns where an image is large enough for a PSNR and too small for a metric."""
     counts = dict.fromkeys(
-        (scale, cell.metric_images.get(metric.name, 0), cell.images)
+        (scale, cell.means[metric.name].images if metric.name in cell.means else 0, cell.images)
         for scale in report.scales
         for cell in (report.measured(role, scale) if role in report.roles else ())
         if not cell.unscored
