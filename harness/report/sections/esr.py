@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -361,10 +361,10 @@ def _macs_per_megapixel(report: Report, row: str, scale: float) -> float | None:
 
 
 def _seconds_per_megapixel(report: Report, row: str, scale: float) -> float | None:
-    median, setting = report.costs.latency.median(row, scale), report.costs.latency.setting
-    if median is None or setting is None:
+    found, setting = report.costs.latency.at(row, scale), report.costs.latency.setting
+    if found is None or setting is None:
         return None
-    return median / (math.prod(setting.lr_size) * scale**2) * 1e6
+    return found.median / (math.prod(setting.lr_size) * scale**2) * 1e6
 
 
 def _macs_table(report: Report) -> Table | None:
