@@ -98,13 +98,14 @@ def table(
         return None
     heads = pd.MultiIndex.from_tuples([(c.group, c.head) for c in columns], names=_HEADS)
     names = pd.MultiIndex.from_tuples(index, names=("block", "method"))
-    cells, marks, details = (pd.DataFrame(list(p), names, heads) for p in zip(*lines, strict=True))
+    frames = (pd.DataFrame(list(part), names, heads) for part in zip(*lines, strict=True))
+    cells, ranks, details = frames
     best = BOLD if any(column.best for column in columns) else ""
     listed = [f"[{letter}] {why}." for why, letter in letters.items()]
     others = words.others_note(report, [row for block in shown for row in block])
     said = tuple(filter(None, [*listed, *notes, best, others if blocks is None else ""]))
     folded = words.not_run(report) if folds else ""
-    return Table(key, title, caption, cells, marks, details, said, folded)
+    return Table(key, title, caption, cells, ranks, details, said, folded)
 
 
 _HEADS = ("group", "column")

@@ -215,8 +215,15 @@ def _legend(panel: Any, report: Report, found: pd.DataFrame, seen: dict[str, Loo
         handles.append(
             Line2D([], [], ls=":" if hollow else "-", label=count, **_marker(look, hollow))
         )
-    columns = 1 + (len(handles) > 9)
+    many = len(handles) > 9
+    tight: dict[str, Any] = {"fontsize": 5.3, "columnspacing": 0.8, "handletextpad": 0.4}
     legend = panel.legend(
-        handles=handles, loc="center left", labelspacing=0.35, borderaxespad=0, ncols=columns
+        handles=handles,
+        loc="center left",
+        labelspacing=0.35,
+        borderaxespad=0,
+        handlelength=1.5,
+        ncols=1 + many,
+        **(tight if many else {}),
     )
     legend.set_in_layout(False)  # long names would make all panels of the column narrower
