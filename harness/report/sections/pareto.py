@@ -134,17 +134,21 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
         report,
         role,
         _explained(report, name),
-        "Grey lines: what nothing is better and cheaper than; nothing below bicubic is on them.",
-        f"{scales_text(others)}: in the tables." if others else "",
+        "In PNG and PDF, grey lines: what nothing is better and cheaper than; nothing below "
+        "bicubic is on them.",
+        f"{scales_text(others)}: on the page and in the tables." if others else "",
     )
     what = "latency" if name == "latency" else "MACs"
+    data = with_looks(found.rename(columns={"cost": "x"}), report)
+    if name == "latency":
+        data.attrs["x"] = "latency of an image (s)"
     return charts.save(
         figure,
         folder,
         group.key(report, f"pareto_{name}", role),
         f"PSNR over {what}{group.of}, {words.shown_set(report, role)}",
         caption,
-        with_looks(found.rename(columns={"cost": "x"}), report),
+        data,
     )
 
 
