@@ -215,7 +215,7 @@ TEMPLATES = {
     "IEEE": r"\documentclass[conference]{IEEEtran}",
     # As wide as CVPR's, whose class is on no package server.
     "CVPR": r"\documentclass[10pt,twocolumn,letterpaper]{article}"
-    r"\usepackage[textwidth=6.875in,textheight=8.875in,columnsep=0.3125in]{geometry}",
+    r"\usepackage[textwidth=6.875in,textheight=8.875in,columnsep=0.3125in]{geometry}\usepackage{times}",
 }
 
 

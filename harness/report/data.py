@@ -132,8 +132,9 @@ class Cell:
     @property
     def expert_shares(self) -> tuple[float, ...]:
         """Mean share of each expert, in the order of the depths."""
-        shares = [self.metric(f"share_{depth}") for depth in self.expert_depths]
-        return tuple(share for share in shares if share is not None)
+        shares = self.rows["expert_shares"].tolist() if len(self.rows) else []
+        alike = len(set(map(len, shares))) == 1
+        return tuple(map(float, np.mean(shares, axis=0))) if alike else ()
 
     def paper(self, name: str) -> float | None:
         """Return the published value."""

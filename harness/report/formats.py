@@ -37,6 +37,8 @@ _LATEX = {
     DOUBLE_DAGGER: r"$\ddagger$",
     "\N{PLUS-MINUS SIGN}": r"$\pm$",
 }
+_LONG = 17
+"""Letters of an interval that takes two lines in LaTeX: one of SSIM, with four digits."""
 _HEADS = ("Claim", "Paper", "Here", "Verdict")
 
 
@@ -261,7 +263,8 @@ def _latex_cell(text: str, mark: str) -> str:
     if re.search(r"^\[| / ", rest):
         # Intervals and shares would make a table wider than a page: they stand below.
         open_mark = " ?" if rest.endswith(" ?") else ""
-        below = rest.removesuffix(" ?").split(" / ")
+        lines = r" / |(?<=,) " if len(rest) > _LONG else " / "
+        below = re.split(lines, rest.removesuffix(" ?"))
         small = "".join(rf"\\{{\tiny {part}}}" for part in below)
         shown = rf"\shortstack[r]{{{first}{open_mark}{small}}}"
     if letter.strip():

@@ -67,8 +67,8 @@ def _draw(report: Report, role: str, group: Group, folder: Path) -> Figure:
     axes[-1][0].set_xlabel("scale factor")
     charts.name_ranges(top, report)
     explained = (
-        "Lower panels: mean difference to the baseline with its 95 % interval over images, and as "
-        "published (dotted, hollow)."
+        "Differences: mean difference to the baseline with its 95 % interval over images; in PNG "
+        "and PDF also as published (dotted, hollow)."
         if blocks
         else ""
     )

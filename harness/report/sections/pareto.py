@@ -134,17 +134,21 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
         report,
         role,
         _explained(report, name),
-        "Grey lines: what nothing is better and cheaper than; nothing below bicubic is on them.",
-        f"{scales_text(others)}: in the tables." if others else "",
+        "In PNG and PDF, grey lines: what nothing is better and cheaper than; nothing below "
+        "bicubic is on them.",
+        f"{scales_text(others)}: on the page and in the tables." if others else "",
     )
     what = "latency" if name == "latency" else "MACs"
+    data = with_looks(found.rename(columns={"cost": "x"}), report)
+    if name == "latency":
+        data.attrs["x"] = "latency of an image (s)"
     return charts.save(
         figure,
         folder,
         group.key(report, f"pareto_{name}", role),
         f"PSNR over {what}{group.of}, {words.shown_set(report, role)}",
         caption,
-        with_looks(found.rename(columns={"cost": "x"}), report),
+        data,
     )
 
 
@@ -215,8 +219,15 @@ def _legend(panel: Any, report: Report, found: pd.DataFrame, seen: dict[str, Loo
         handles.append(
             Line2D([], [], ls=":" if hollow else "-", label=count, **_marker(look, hollow))
         )
-    columns = 1 + (len(handles) > 9)
+    many = len(handles) > 9
+    tight: dict[str, Any] = {"fontsize": 5.3, "columnspacing": 0.8, "handletextpad": 0.4}
     legend = panel.legend(
-        handles=handles, loc="center left", labelspacing=0.35, borderaxespad=0, ncols=columns
+        handles=handles,
+        loc="center left",
+        labelspacing=0.35,
+        borderaxespad=0,
+        handlelength=1.5,
+        ncols=1 + many,
+        **(tight if many else {}),
     )
     legend.set_in_layout(False)  # long names would make all panels of the column narrower
