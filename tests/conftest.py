@@ -10,6 +10,8 @@ import pytest
 import torch
 from tiny import Harness
 
+from baselines.registry import every_method, unregister
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -48,6 +50,15 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Default folders (results/, reports/) lie in the test's own folder."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def own_methods() -> Iterator[None]:
+    """Methods from outside that a test has opened are gone after it, as after a command."""
+    yield
+    for method in every_method():
+        if method.outside:
+            unregister(method.name)
 
 
 @pytest.fixture

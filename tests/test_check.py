@@ -732,11 +732,11 @@ def test_settings_of_other_methods_are_no_other_settings(accepted):
     settings["training"]["overrides"] |= {"rdn-metasr": {"lr": 1}, "edsr-x2": {"dense": True}}
     store(plan=replace(STORED, profile_settings=settings))
     assert accepted("check")[0] == 0
-    settings["training"]["overrides"] |= {"edsr-lte": {"lr": 1}}
+    settings["training"]["overrides"] |= {"edsr": {"lr": 1}}
     store(plan=replace(STORED, profile_settings=settings))
     status, out, _ = accepted("check")
     assert status == 1
-    assert 'training.overrides.edsr-lte: nothing was accepted, {"lr": 1} stored' in out
+    assert 'training.overrides.edsr: nothing was accepted, {"lr": 1} stored' in out
 
 
 @cache

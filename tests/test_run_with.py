@@ -292,10 +292,10 @@ def write_own_images(folder: Path, scale: int) -> None:
         pair = make_pair(item, item.load(), scale, None)
         size = (pair.hr.shape[-2], pair.hr.shape[-1])
         sr = upscale(model, unit(pair.lr)[None], scale, size).image[0]
-        for kind in ("float", "png"):
+        for kind in ("float", "eightbit"):
             (folder / f"sr/{kind}_x{scale}").mkdir(parents=True, exist_ok=True)
         np.save(folder / f"sr/float_x{scale}/{item.name}.npy", sr.numpy())
-        save_png(quantise(sr), folder / f"sr/png_x{scale}/{item.name}.png")
+        save_png(quantise(sr), folder / f"sr/eightbit_x{scale}/{item.name}.png")
 
 
 def test_one_network_by_every_way(folder, harness):
@@ -315,7 +315,7 @@ def test_one_network_by_every_way(folder, harness):
     assert (psnr["float@images"] == native).all()
     assert (psnr["ours@command"] == native).all()
     assert (psnr["liif@onnx"] - native).abs().max() < 1e-3
-    rounded = (psnr["png@images"] - native).abs()
+    rounded = (psnr["eightbit@images"] - native).abs()
     assert 0 < rounded.max() < 0.1, "8 bits are another image"
     macs = tidy[tidy["metric"] == "macs"].pivot_table("value", "image", "method")
     assert (macs["liif@onnx"] == macs["edsr-liif"]).all()

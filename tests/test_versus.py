@@ -80,7 +80,7 @@ def test_the_differences_are_those_of_the_measured_rows(harness: Harness):
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        (("--metric", "lpips"), "there are psnr, ssim"),
+        (("--metric", "psnrr"), "psnr"),
         (("--dataset", "Set6"), "Set6"),
         (("--protocol", "y"), "protocol"),
         (("--within", 0), "within"),

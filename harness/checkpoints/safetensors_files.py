@@ -52,7 +52,7 @@ def read_safetensors(path: Path, weights: bool = True) -> dict[str, Any]:
                 "Other files are read as the official projects save them (`harness "
                 "import-checkpoint --help`).",
             )
-        content = checksums.parse(said)
+        content = checksums.parse(said, required=True)
         values = content.pop(_VALUES, None)
         if weights and values != weights_hash(state):
             raise ValueError("its weights are not those that were written (wrong checksum)")

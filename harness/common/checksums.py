@@ -41,8 +41,12 @@ def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, _KEY: checksum(content)}
 
 
-def parse(text: bytes | str) -> dict[str, Any]:
+def parse(text: bytes | str, required: bool = False) -> dict[str, Any]:
     """Parse a JSON object, compare its checksum if there is one, and return it without.
+
+    Args:
+        text: JSON.
+        required: whether an object without a checksum is damaged; early files have none.
 
     Raises:
         ValueError: the text is no JSON object, or does not match its checksum.
@@ -51,7 +55,8 @@ def parse(text: bytes | str) -> dict[str, Any]:
         content = json.loads(text)
         if not isinstance(content, dict):
             raise ValueError("it is no JSON object")
-        if content.pop(_KEY, None) not in (None, checksum(content)):
+        found = content.pop(_KEY, None)
+        if (found is not None or required) and found != checksum(content):
             raise ValueError("its values are not those that were written (wrong checksum)")
     except RecursionError as error:  # of reading it, or of writing it again
         raise ValueError("it is nested too deeply") from error

@@ -25,7 +25,9 @@ def paper_system(row: str) -> System:
 def row_label(experiment: Experiment, row: str) -> str:
     """Return the paper's name of a row; without the encoder where all have the same."""
     named = paper_system(row)
-    if not experiment.over or named.backbone not in (experiment.over, "none"):
+    # "EDSR" and "EDSR-baseline" are one encoder; a row that a user added may have another.
+    same = named.backbone in ("none", experiment.over.partition("-")[0], experiment.over)
+    if not experiment.over or not same:
         return named.label
     return experiment.over if named.backbone == named.method else named.method
 

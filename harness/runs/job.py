@@ -320,9 +320,8 @@ def prepare(
 
 
 def _sets(profile: Profile, role: str) -> tuple[str, ...]:
-    """List the datasets of a role; one that is in no profile is a dataset itself."""
-    own = role in SPECS and role not in profile.roles
-    return (role,) if own else profile.sets(role)
+    """List the datasets of a role; one that is no set of the papers is a dataset itself."""
+    return profile.sets(role) if role in ROLES else (role,)
 
 
 def _protocol(role: str) -> str:
