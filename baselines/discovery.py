@@ -9,9 +9,8 @@ from types import ModuleType
 from typing import Any
 
 
-def offered(package: ModuleType, name: str) -> Iterator[Any]:
-    """Yield what the files of a package have under a name, such as `DECODERS`, by file name."""
+def offered(package: ModuleType, *names: str) -> Iterator[Any]:
+    """Yield what the files of a package have under some names, such as `DECODERS`, by file name."""
     for file in pkgutil.iter_modules(package.__path__):
         module = import_module(f"{package.__name__}.{file.name}")
-        if hasattr(module, name):
-            yield getattr(module, name)
+        yield from (getattr(module, name) for name in names if hasattr(module, name))

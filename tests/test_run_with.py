@@ -90,20 +90,9 @@ def program(*more: str) -> str:
 
 
 def exported(path: Path) -> Path:
-    onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
-    del onnx
-    axes = {"x": {2: "h", 3: "w"}, "y": {2: "H", 3: "W"}}
-    torch.onnx.export(
-        Nearest().eval(),
-        (torch.zeros(1, 3, 8, 8),),
-        str(path),
-        input_names=["x"],
-        output_names=["y"],
-        dynamic_axes=axes,
-        opset_version=17,
-        dynamo=False,
-    )
-    return path
+    from test_outside_onnx import saved  # skips where the extra onnx is not installed
+
+    return saved(path, Nearest())
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

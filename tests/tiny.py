@@ -18,10 +18,10 @@ from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
 from baselines import build, methods, parse
+from baselines.systems.seemore import SIZES
 from harness.cli import main
 
 EFFICIENT = ("rlfn", "efdn", "span")
-SEEMORE = ("seemore-t", "seemore-b", "seemore-l")
 NETWORKS = [name for name in methods() if parse(name).decoder]
 FIXED = [name for name in methods() if parse(name).scale]
 MIXTURES = [name for name in NETWORKS if parse(name).head]
@@ -35,7 +35,7 @@ ENCODERS = {
     "swinir": {"features": 8, "channels": 8, "depths": [2], "heads": 2, "window": 4},
     "srformer": {"channels": 8, "depths": [2], "heads": 2, "window": 6},
     "edsr-large": {"blocks": 2, "features": 12},
-    **{name: {"groups": 2, "channels": 8, "recursion": 1, "kernel": 5} for name in SEEMORE},
+    **{name: {"groups": 2, "channels": 8, "recursion": 1, "kernel": 5} for name in SIZES},
     **{name: {"blocks": 2, "channels": 8} for name in EFFICIENT},
 }
 ENCODER = ENCODERS["edsr"]

@@ -397,3 +397,5 @@ SYSTEMS = (
     EncoderSpec("seemore-b", _B, "SeemoRe-B"),
     EncoderSpec("seemore-l", _L, "SeemoRe-L"),
 )
+SIZES = tuple(spec.name for spec in SYSTEMS)
+"""Words in method names."""

@@ -53,7 +53,7 @@ def status(setup: Setup, logs: Path | None, as_json: bool) -> None:
 
 
 def _trainings(found: list[TrainingState]) -> str:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "training": t.method,
             "seed": str(t.seed),
@@ -67,8 +67,7 @@ def _trainings(found: list[TrainingState]) -> str:
         for t in found
     ]
     notes = [f"{t.method}, seed {t.seed}: {t.note}" for t in found if t.note]
-    right = ["left", "right", "left", *["right"] * 5]
-    return "\n".join([table(rows, colalign=right), *notes]) if rows else ""
+    return _text(rows, ["left", "right", "left", *["right"] * 5], notes)
 
 
 def _experiments(found: list[ExperimentState]) -> str:
@@ -82,11 +81,11 @@ def _experiments(found: list[ExperimentState]) -> str:
         for e in found
     ]
     notes = [f"{e.experiment}: {e.note}" for e in found if e.note]
-    return (
-        "\n".join([table(rows, colalign=["left", "left", "right", "right"]), *notes])
-        if rows
-        else ""
-    )
+    return _text(rows, ["left", "left", "right", "right"], notes)
+
+
+def _text(rows: list[dict[str, Any]], align: list[str], notes: list[str]) -> str:
+    return "\n".join([table(rows, colalign=align), *notes]) if rows else ""
 
 
 def _number(value: float | None, digits: int) -> str:

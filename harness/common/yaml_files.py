@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
+from baselines.registry import unknown
 from harness.common.errors import HarnessError, UsageError
 
 SUFFIXES = (".yaml", ".yml")
@@ -49,3 +52,22 @@ def parse_keys(text: str, source: str, what: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UsageError(f"{source} is no {what}: it holds no keys.")
     return content
+
+
+def key_problems(error: ValidationError, known: Iterable[str], whole: str = "") -> list[str]:
+    """Say what is wrong in keys that pydantic refused; an unknown one comes with the nearest.
+
+    Args:
+        error: all that is wrong.
+        known: keys that there are.
+        whole: name of the whole in messages that are of no key; "" for none.
+    """
+    found = []
+    for each in error.errors():
+        key = ".".join(map(str, each["loc"])) or whole
+        if each["type"] == "extra_forbidden":
+            found.append(unknown("key", key, known))
+        else:
+            said = each["msg"].removeprefix("Value error, ")
+            found.append(f"{key}: {said}" if key else said)
+    return found

@@ -88,10 +88,10 @@ def _missing(names: Sequence[str], root: Path) -> dict[str, int]:
 
 def _left(names: Sequence[str], root: Path) -> list[Path]:
     """Find what a process that was killed after it had put images in place did not remove."""
+    layouts = [SPECS[name].layout for name in names]
+    folders = [folder for layout in layouts if layout for folder in layout.published]
     left = []
     for archive in sets.archives():
-        layouts = [SPECS[name].layout for name in names]
-        folders = [f for layout in layouts if layout for f in layout.published]
         own = [folder for folder in folders if folder in archive.folders]
         part = root / CACHE / f"{archive.file}.part"
         # A download that was cut is kept: it may be another set's.

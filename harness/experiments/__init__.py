@@ -5,10 +5,10 @@ A file names its experiment `EXPERIMENT`, or several `EXPERIMENTS`.
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
+import sys
 from pathlib import Path
 
+from baselines.discovery import offered
 from baselines.registry import unknown
 from harness.common.errors import UsageError
 from harness.common.yaml_files import SUFFIXES
@@ -26,13 +26,9 @@ from harness.runs.experiment import (
 
 def discover() -> dict[str, Experiment]:
     """Import every file of this package, and collect its experiments by name."""
-    found: dict[str, Experiment] = {}
-    for file in pkgutil.iter_modules(__path__):
-        module = import_module(f"{__name__}.{file.name}")
-        own = getattr(module, "EXPERIMENT", None)
-        for each in (*([own] if own else []), *getattr(module, "EXPERIMENTS", ())):
-            found[each.name] = each
-    return found
+    own = offered(sys.modules[__name__], "EXPERIMENT", "EXPERIMENTS")
+    listed = (each if isinstance(each, tuple) else (each,) for each in own)
+    return {experiment.name: experiment for each in listed for experiment in each}
 
 
 EXPERIMENTS = discover()

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from baselines.registry import UnknownMethodError, unknown
 from harness.common.errors import UsageError
-from harness.common.yaml_files import parse_keys, read_text
+from harness.common.yaml_files import key_problems, parse_keys, read_text
 from harness.data.roles import ROLES
 from harness.data.sets import SPECS
 from harness.metrics import METRICS
@@ -89,8 +89,8 @@ def read_experiment(path: Path, taken: Iterable[str]) -> Experiment:
     try:
         given = ExperimentFile.model_validate(content)
     except ValidationError as error:
-        lines = [_explain(e["loc"], e["type"], e["msg"]) for e in error.errors()]
-        raise _wrong(path, lines) from error
+        keys = ExperimentFile.model_fields
+        raise _wrong(path, key_problems(error, keys, "the experiment")) from error
     name = given.name or path.stem
     sets = [*ROLES, *(name for name in SPECS if name not in ROLES)]
     problems = [unknown("benchmark", b, sets) for b in given.benchmarks if b not in sets]
@@ -131,10 +131,3 @@ def read_experiment(path: Path, taken: Iterable[str]) -> Experiment:
 def _wrong(path: Path, lines: Iterable[str]) -> UsageError:
     listed = "\n  ".join(lines)
     return UsageError(f"Experiment {path} is wrong:\n  {listed}")
-
-
-def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    where = ".".join(map(str, location)) or "the experiment"
-    if kind == "extra_forbidden":
-        return unknown("key", where, ExperimentFile.model_fields)
-    return f"{where}: {message.removeprefix('Value error, ')}"

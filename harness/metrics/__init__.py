@@ -6,9 +6,9 @@ Whether they are rounded to 8 bits, and all else that papers do not share, is in
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
+import sys
 
+from baselines.discovery import offered
 from harness.metrics import psnr as _psnr
 from harness.metrics import ssim as _ssim
 from harness.metrics.base import METRICS, NOT_HERE, Given, Metric, register, unregister
@@ -24,8 +24,7 @@ from harness.metrics.protocols import (
 
 register(_psnr.METRIC)  # the two of every table come first
 register(_ssim.METRIC)
-for _file in pkgutil.iter_modules(__path__):
-    _own = getattr(import_module(f"{__name__}.{_file.name}"), "METRIC", ())
+for _own in offered(sys.modules[__name__], "METRIC"):
     for _metric in _own if isinstance(_own, tuple) else (_own,):
         register(_metric)
 

@@ -51,7 +51,7 @@ class Enlarge(Protocol):
 
 @dataclass(frozen=True)
 class Given:
-    """What a metric may look at beside SR and HR.
+    """Input of a metric beside SR and HR.
 
     Attributes:
         lr: LR image (3, h, w) in [0, 1], of the protocol.

@@ -11,8 +11,9 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from baselines import Method, parse
-from baselines.registry import UnknownMethodError, unknown
+from baselines.registry import UnknownMethodError
 from harness.common.errors import UsageError
+from harness.common.yaml_files import key_problems
 from harness.data.sets import Dataset
 from harness.outside.command import open_command
 from harness.outside.images import Values, open_images
@@ -80,7 +81,7 @@ class Entry(Strict):
 
     @property
     def kind(self) -> Kind:
-        """What a method from outside is: the attribute that says where it is."""
+        """Kind of a method from outside: the attribute that says where it is."""
         return next(kind for kind in _KINDS if getattr(self, kind))
 
     @property
@@ -158,7 +159,7 @@ def read_entry(content: str | Mapping[str, Any], where: str) -> Entry:
     try:
         return Entry.model_validate(content)
     except ValidationError as error:
-        said = (_explain(each["loc"], each["type"], each["msg"]) for each in error.errors())
+        said = (each.removesuffix(".") for each in key_problems(error, Entry.model_fields))
         raise UsageError(f"{where}: {'; '.join(said)}.") from error
 
 
@@ -187,11 +188,3 @@ def _of_text(text: str, where: str) -> Mapping[str, Any]:
             "{lr} in it, and a method of the harness has its own name."
         )
     return {"method": rest}
-
-
-def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    key = ".".join(map(str, location))
-    if kind == "extra_forbidden":
-        return unknown("key", key, Entry.model_fields)
-    said = message.removeprefix("Value error, ").removesuffix(".")
-    return f"{key}: {said}" if key else said

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from harness.data.published import Printed, System, printed_of, system, systems
+from harness.data.published.reading import LIIFS_EDSR
 from harness.report.text import scales_text
 from harness.runs.experiment import Experiment, methods_of, scales_of_row
 
@@ -25,9 +26,8 @@ def paper_system(row: str) -> System:
 def row_label(experiment: Experiment, row: str) -> str:
     """Return the paper's name of a row; without the encoder where all have the same."""
     named = paper_system(row)
-    # "EDSR" and "EDSR-baseline" are one encoder; a row that a user added may have another.
-    same = named.backbone in ("none", experiment.over.partition("-")[0], experiment.over)
-    if not experiment.over or not same:
+    own = (experiment.over, LIIFS_EDSR.get(experiment.over), "none")
+    if not experiment.over or named.backbone not in own:  # a row that a user added may be such
         return named.label
     return experiment.over if named.backbone == named.method else named.method
 

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 
 from baselines import parse
 from baselines.registry import DECODERS
-from baselines.systems import seemore
+from baselines.systems.seemore import SIZES
 from harness.report.data import Report
 from harness.runs.experiment import method_at, methods_of, scales_of_row
-
-# Systems whose layers choose an expert for an image.
-_CHOOSING = {spec.name for spec in seemore.SYSTEMS}
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ def system(report: Report, row: str) -> System:
         label=report.label(row),
         scales=scales_of_row(row),
         parameters=tuple(_parameters(report, row, method) for method in methods),
-        chooses=bool(parts.head) or parts.encoder in _CHOOSING,
+        chooses=bool(parts.head) or parts.encoder in SIZES,
         learns=bool(parts.encoder or parts.outside),
         outside=parts.outside,
         routable=decoder is not None and decoder.routable,

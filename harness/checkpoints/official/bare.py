@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from baselines.names import SAME, Names
-from baselines.systems import seemore
+from baselines.systems.seemore import SIZES
 from harness.checkpoints.official.constructed import shift_range
 from harness.checkpoints.official.plans import (
     UNSEEN,
@@ -245,14 +245,13 @@ def _seemore(state: State) -> Bare:
         "ranks": [state[f"{_SEEMORE}experts.{i}.conv_1.weight"].shape[0] for i in experts],
         "kernel": state["body.0.global_block.block.attn.conv.0.weight"].shape[-1],
     }
-    sizes = [each.name for each in seemore.SYSTEMS]
-    published = {size: our_defaults(size) for size in sizes}
+    published = {size: our_defaults(size) for size in SIZES}
     alike = (
         size
         for size, its in published.items()
         if (its["groups"], its["channels"]) == (seen["groups"], channels)
     )
-    size = next(alike, sizes[0])
+    size = next(alike, SIZES[0])
     scale = math.isqrt(state["upsampler.0.weight"].shape[0] // 3)
     plan = _plan(size, scale, seen)
     unseen = ", ".join(f"{name} {published[size][name]}" for name in UNSEEN)

@@ -11,7 +11,7 @@ from torch import Tensor
 from baselines.base import SRModel
 from baselines.names import SAME
 from baselines.registry import parse
-from baselines.systems import seemore
+from baselines.systems.seemore import SIZES
 from harness.checkpoints.official import bare, igconv
 from harness.checkpoints.official.constructed import Unneeded, constructed_of
 from harness.checkpoints.official.plans import Options, Plan, Spec, build_in_words, our_defaults
@@ -137,9 +137,7 @@ _BARE = {
     "edsr": ("EDSR project", "EDSR", PLAIN),
     "rdn": ("RDN-pytorch project", "RDN", PLAIN),
     "swinir": ("SwinIR project", "SwinIR", PARAMS),
-    **dict.fromkeys(
-        [each.name for each in seemore.SYSTEMS], ("SeemoRe project", "SeemoRe", PARAMS)
-    ),
+    **dict.fromkeys(SIZES, ("SeemoRe project", "SeemoRe", PARAMS)),
 }
 
 

@@ -51,7 +51,7 @@ class Shipped(BaseModel):
 
 @dataclass(frozen=True)
 class About:
-    """What a shipped network's file says, as a checkpoint does, read without its weights."""
+    """Description of a shipped network, as a checkpoint has it, read without its weights."""
 
     name: str
     shipped: Shipped

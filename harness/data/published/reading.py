@@ -10,17 +10,17 @@ from importlib.resources import files
 
 # Names that a file writes otherwise than most. They are its own: what papers on implicit decoders
 # call EDSR is EDSR-baseline, and in IGConv's it is the large one.
-_LIIFS_EDSR = {"EDSR-baseline": "EDSR"}
+LIIFS_EDSR = {"EDSR-baseline": "EDSR"}
 _ALIASES = {
-    "lmf_baselines_elsewhere.csv": _LIIFS_EDSR,
-    "lmf_claims_figure.csv": _LIIFS_EDSR,
-    "lmf_params_computed.csv": _LIIFS_EDSR,
+    "lmf_baselines_elsewhere.csv": LIIFS_EDSR,
+    "lmf_claims_figure.csv": LIIFS_EDSR,
+    "lmf_params_computed.csv": LIIFS_EDSR,
     "moeisr_table4.csv": {"LIIF-5layer": "LIIF"},
     "seemore_table1.csv": {"Bicubic": "bicubic"},
-    "survey_table4.csv": _LIIFS_EDSR,
-    "thera_table1.csv": _LIIFS_EDSR,
+    "survey_table4.csv": LIIFS_EDSR,
+    "thera_table1.csv": LIIFS_EDSR,
     "thera_table3.csv": {
-        **_LIIFS_EDSR,
+        **LIIFS_EDSR,
         "Thera Plus [without the four rotations at test time]": "Thera Plus, one pass",
     },
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from harness.common import checksums
 from harness.common.errors import HarnessError, UsageError
 from harness.common.escaping import in_a_line
 from harness.common.files import write_text
@@ -20,6 +19,7 @@ from harness.report.model import Figure
 from harness.report.page import chart, render
 from harness.runs.experiment import Experiment
 from harness.runs.plan import load_plan, plan_path
+from harness.training.log import read_log
 
 _POINTS = 60
 """Points of a training curve; between them, values are averaged."""
@@ -103,22 +103,16 @@ def _curves(training: Path) -> Figure | None:
 
 def _curve(log: Path) -> pd.DataFrame:
     """Read a run's log; damaged lines, which training sets aside when it goes on, are left out."""
-    lines = pd.DataFrame(_lines(log))
+    lines = pd.DataFrame(read_log(log))
     name = f"{log.parent.parent.name}, seed {log.parent.name.split('-')[0].removeprefix('s')}"
     method, look = log.parent.parent.name, asdict(Look())
     with suppress(UsageError):  # a folder that is no method's
         look = asdict(looks([method])[method])
     found = []
     for column, panel in _CURVES.items():
-        if column in lines and "step" in lines:
+        if column in lines:
             own = lines[["step", column]].apply(pd.to_numeric, errors="coerce").dropna()
             few = own.groupby((own.reset_index().index * _POINTS) // max(len(own), _POINTS)).mean()
             curve = few.rename(columns={"step": "x", column: "y"})
             found.append(curve.assign(method=str(log.parent), label=name, panel=panel, **look))
     return pd.concat(found) if found else pd.DataFrame()
-
-
-def _lines(log: Path) -> Iterator[dict[str, Any]]:
-    for line in log.read_bytes().splitlines():
-        with suppress(ValueError):
-            yield checksums.parse(line)
