@@ -71,7 +71,13 @@ class ExpertHead(Head):
         return twin
 
     def route(self, latent: Tensor) -> Routing:
-        """Compute the expert map D, and the weights that `forward` takes (g(D) in training)."""
+        """Compute the expert map D, and the weights that `forward` takes (g(D) in training).
+
+        Raises:
+            ValueError: there is a budget, and the network was not prepared for a scale.
+        """
+        if self.budget is not None and self.limit is None and not self.training:
+            raise ValueError("a budget is one of a scale: prepare the network by `at_scale(scale)`")
         scores: Tensor = self.mapper(latent)
         if self.limit is not None:
             costs = self.expert_macs()

@@ -76,8 +76,9 @@ def test_an_image_takes_the_budget(method, scale):
         count = twin.count((24, 30), size, made.choice)
         assert count.decoder <= budget * whole * pairs * 1.001
         assert count.decoder >= budget * whole * pairs * 0.98
-        # Without a scale, and for networks without a budget, the mapper chooses.
-        assert torch.equal(upscale(found, lr, scale).choice, upscale(model, lr, scale).choice)
+        # A budget is never left out silently.
+        with pytest.raises(ValueError, match="at_scale"):
+            upscale(found, lr, scale)
     assert model.at_scale(scale) is model
     dear = network(f"{method}-budget100").at_scale(scale)
     assert (upscale(dear, lr, scale).choice == len(macs) - 1).all()

@@ -11,9 +11,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from conftest import shared
+from PIL import Image
 from tiny import PROFILE, VALID_SIZES, Harness, write_data, write_profile
 
 from baselines import parse
@@ -404,3 +406,27 @@ def test_a_claim_falls_with_one_scale_outside_and_waits_for_undecided_ones():
     assert outcome({2: within, 3: within}) == "holds"
     assert outcome({2: within, 3: few}) == "not decided"
     assert outcome({2: within, 3: outside}) == "does not hold"
+
+
+def test_costs_and_pictures_are_those_of_a_budget(job, harness: Harness):
+    """Where experts are counted on HR images, drawn beside crops, and counted without a run."""
+    cheap, dear = (f"edsr-moeisr-liif-b-budget{budget}" for budget in (1.2, 100))
+    harness.good("run", "figure1", *job, "--methods", dear)
+    (drawn,) = Path("results").glob(f"**/{dear}.experts.png")
+    assert np.asarray(Image.open(drawn)).min() == 3, "the deepest of four everywhere"
+
+    out = harness.good("run", "table3", *job, "--methods", f"{cheap},{dear}", "--json")
+    macs = {(r["method"], r["scale"]): r["macs"] for r in records(out)}
+    assert macs[cheap, 2] < 0.9 * macs[dear, 2]
+
+    (path,) = Path("results").glob("*/training/*/*/checkpoint.pt")
+    counted = [
+        json.loads(
+            harness.good(
+                *("flops", method, "--checkpoint", path, "--dataset", "DIV2K_valid"),
+                *("--data-root", "data", "--scale", 2, "--as-lr", "hr", "--json"),
+            )
+        )
+        for method in (cheap, dear)
+    ]
+    assert [each["decoder_macs"] for each in counted] == [macs[cheap, 2], macs[dear, 2]]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from baselines.base import SRModel
+    from harness.checkpoints.subject import Subject
     from harness.data.sets import ImageItem
 
 AS_LR = {
@@ -93,7 +94,8 @@ def flops(
 
     if (dataset is None) == (size is None):
         raise UsageError("Give either --dataset or --size.")
-    model, origin = _network(method, checkpoint, setup)
+    subject = _network(method, checkpoint, setup)
+    model = subject.model
     reason = model.refusal(scale)
     if reason:
         raise UsageError(f"{method} {reason}.")
@@ -106,14 +108,14 @@ def flops(
             h, w = item.size() if as_lr == "hr" else lr_size(item.size(), scale)
             lr = max(1, h), max(1, w)
             chosen = checkpoint is not None and expert_shares is None and model.expert_count > 1
-            choice = _choice(model, item, scale, as_lr, lr) if chosen else None
+            choice = _choice(subject, item, scale, as_lr) if chosen else None
             lines.append(_line(model, item.name, lr, scale, choice, expert_shares))
     content = {
         "method": method,
         "scale": scale,
         "dataset": dataset,
         "input": "one LR image of {}x{}".format(*size) if size else AS_LR[as_lr],
-        "network": origin,
+        "network": subject.origin,
         "experts": assumption,
         "images": len(lines),
         **{key: sum(line[key] for line in lines) / len(lines) for key in COUNTS},
@@ -122,17 +124,16 @@ def flops(
     show(content, _in_words(content), as_json)
 
 
-def _network(method: str, checkpoint: Path | None, setup: Setup) -> tuple[SRModel, str]:
-    """The network, and where it comes from."""
+def _network(method: str, checkpoint: Path | None, setup: Setup) -> Subject:
+    """The network of a checkpoint; without one, that of the paper's sizes, without weights."""
     from baselines import build
     from baselines.shapes import shapes_only
-    from harness.checkpoints.subject import open_subject
+    from harness.checkpoints.subject import Subject, open_subject
 
     if checkpoint is not None:
-        subject = open_subject(checkpoint, setup.device, method)
-        return subject.model, subject.origin
+        return open_subject(checkpoint, setup.device, method)
     with shapes_only():
-        return build(method).eval(), "the paper's sizes"
+        return Subject(method, build(method).eval(), setup.device, origin="the paper's sizes")
 
 
 def _shares(
@@ -164,17 +165,17 @@ def _shares(
     return values, "ASSUMED shares " + ", ".join(f"{v:.4g}" for v in values)
 
 
-def _choice(
-    model: SRModel, item: ImageItem, scale: float, as_lr: str, lr_size: tuple[int, int]
-) -> Tensor | None:
+def _choice(subject: Subject, item: ImageItem, scale: float, as_lr: str) -> Tensor | None:
     """Expert of each LR pixel, or layer, that a trained network chooses."""
+    from harness.checkpoints.cmsr_table import prepared
     from harness.common.progress import say
     from harness.data.degrade import make_pair, unit
     from harness.upscale.network import expert_map, upscale
 
-    say(f"{item.name} {lr_size[1]}x{lr_size[0]}")
+    model = prepared(subject, scale, None)
     hr = item.load()
     lr = unit(hr if as_lr == "hr" else make_pair(item, hr, scale, None).lr)[None]
+    say(f"{item.name} {lr.shape[-1]}x{lr.shape[-2]}")
     return expert_map(model, lr) if model.needs_choice else upscale(model, lr, scale).choice
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from baselines.macs import MacCount
+from harness.checkpoints.cmsr_table import prepared
 from harness.checkpoints.subject import Subject
 from harness.data.degrade import lr_size, unit
 from harness.data.sets import ImageItem
@@ -58,19 +59,21 @@ def macs_of_image(
     if subject.expert_depths:
         if lr != item.size():
             raise ValueError(f"{subject.method} must be run to know what it costs on LR images")
-        experts = _experts(subject, item, precision)
+        experts = _experts(subject, item, hr[0] / lr[0], precision)
     return subject.model.count(lr, hr, experts)
 
 
-_MAPS: OrderedDict[tuple[str, str, str], Tensor] = OrderedDict()
-"""Expert maps of HR images, shared by all scales of an image."""
+_MAPS: OrderedDict[tuple[str, str, str, str], Tensor] = OrderedDict()
+"""Expert maps of HR images, shared by all scales of an image where no budget is one of a scale."""
 _KEPT = 128
 
 
-def _experts(subject: Subject, item: ImageItem, precision: str) -> Tensor | None:
-    key = (subject.checkpoint, item.fingerprint(), precision)
+def _experts(subject: Subject, item: ImageItem, scale: float, precision: str) -> Tensor | None:
+    model = prepared(subject, scale, None)
+    own = "" if model is subject.model else f"{subject.method} x{scale}"
+    key = (subject.checkpoint, own, item.fingerprint(), precision)
     if key not in _MAPS:
-        found = expert_map(subject.model, unit(item.load())[None], precision)
+        found = expert_map(model, unit(item.load())[None], precision)
         if found is None:
             return None
         _MAPS[key] = found.to(torch.uint8).cpu()

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from baselines.base import Box, cut
+from harness.checkpoints.cmsr_table import prepared
 from harness.checkpoints.subject import Subject
 from harness.common import checksums
 from harness.common.errors import MethodError
@@ -43,7 +44,7 @@ def _region(
 ) -> tuple[Tensor, Tensor | None]:
     """Make the region as uint8, and the expert of each LR pixel (uint8, (1, h, w)) if any."""
     made = upscale(
-        subject.model.for_image(image),
+        prepared(subject, task.scale, task.rendering).for_image(image),
         unit(pair.lr)[None],
         task.scale,
         (pair.hr.shape[-2], pair.hr.shape[-1]),
