@@ -191,7 +191,7 @@ class Split:
         """Compute what depends on the code alone: (N, code_dim) to (N, prepared_dim)."""
         return code
 
-    def tabulate(self, latent: Tensor, rel_cell: Tensor) -> Tensor:
+    def prepare_all(self, latent: Tensor, rel_cell: Tensor) -> Tensor:
         """Prepare all codes (B * h * w, prepared_dim) of features (B, C, h, w), cells (B, 2)."""
         codes = self.decoder.codes(F.pad(latent, (0, 0, 1, 1)), rel_cell)
         return self.prepare(codes.flatten(0, 1))
@@ -292,7 +292,7 @@ class Head(nn.Module, ABC):
         del decoder, pairs
         return self
 
-    def mixed(self) -> Sequence[MLP] | None:
+    def mixable_mlps(self) -> Sequence[MLP] | None:
         """The perceptrons whose answers, summed by the gates, are the head's in its present mode.
 
         None where the answer is of another form; training then decodes by `Composition.decode`.
@@ -320,7 +320,7 @@ class MLPHead(Head):
     def mlps(self) -> Sequence[MLP]:
         return (self.mlp,)
 
-    def mixed(self) -> Sequence[MLP]:
+    def mixable_mlps(self) -> Sequence[MLP]:
         return self.mlps
 
 
@@ -379,6 +379,9 @@ def _check_counted(
 
 class Composition(SRModel):
     """An arbitrary-scale network, the plain way: `model(lr, coord, cell) -> rgb`.
+
+    `ImplicitSR` adds the fast ways: `stream` (images) and `query_loss` (training). They are apart
+    because `baselines.fast` is written for this class, and `ImplicitSR` with `baselines.fast`.
 
     Pure: nothing is kept on the module between calls. `encode` once per LR image, `tabulate`
     once for the rows that a part of the queries needs, `decode` for as many chunks of queries as

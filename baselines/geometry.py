@@ -89,7 +89,8 @@ class AxisLookup:
 def axis_lookup(coord: Tensor, n: int, ensemble: bool) -> AxisLookup:
     """Find the nearest of n rows (or columns) to coordinates of any shape.
 
-    With the local ensemble, in two directions: the nearest after half an LR pixel down, and up.
+    With the local ensemble, in two directions: the nearest after half an LR pixel towards smaller
+    coordinates (up, or left), then towards larger ones.
     """
     centers = pixel_centers(n, device=coord.device)
     found = []

@@ -107,6 +107,8 @@ DEPTH = Ablation(
 class HeadFamily:
     """Kind of head that replaces a decoder's MLP, with its own word in method names.
 
+    A head that routes is trained by MoEISR's losses (`moeisr.losses`), under the profile's weights.
+
     Attributes:
         name: the word, as in `edsr-<name>-liif-s`.
         variants: words that may follow the decoder's name, each with an explanation in one line.
@@ -261,7 +263,7 @@ def _with_upsamplers(encoder: str) -> Iterable[Method]:
             )
 
 
-def _with_decoders(encoder: str) -> Iterable[Method]:
+def _methods_over(encoder: str) -> Iterable[Method]:
     own = LABELS[encoder]
     for scale in FIXED_SCALES:
         yield Method(
@@ -291,7 +293,7 @@ def _with_decoders(encoder: str) -> Iterable[Method]:
 def _names() -> dict[str, Method]:
     found = [Method("bicubic", "bicubic", make=_bicubic)]
     whole = (*IMPLICIT_ENCODERS, *SYSTEMS)
-    found += [method for encoder in whole for method in _with_decoders(encoder)]
+    found += [method for encoder in whole for method in _methods_over(encoder)]
     found += [method for encoder in ENCODERS for method in _with_upsamplers(encoder)]
     return {method.name: method for method in found}
 
@@ -566,18 +568,20 @@ def _implicit(
     options = {**usual, **_changed(method, decoder, method.changes.decoder)}
     _check_options("decoder", options, make, "channels")
     # Every decoder takes the channels first; only the abstract class does not say so.
-    feeder: Decoder = make(network.out_channels, **options)
-    made = _make_head(method, feeder, network.out_channels, head)
-    return ImplicitSR(network, feeder, made, ensemble=ensemble)
+    made_decoder: Decoder = make(network.out_channels, **options)
+    made_head = _make_head(method, made_decoder, network.out_channels, head)
+    return ImplicitSR(network, made_decoder, made_head, ensemble=ensemble)
 
 
-def _make_head(method: Method, feeder: Decoder, channels: int, given: Mapping[str, Any]) -> Head:
+def _make_head(
+    method: Method, made_decoder: Decoder, channels: int, given: Mapping[str, Any]
+) -> Head:
     if not method.head:
-        _check_options("head", given, feeder.own_mlp)
-        return MLPHead(feeder.own_mlp(**given))
+        _check_options("head", given, made_decoder.own_mlp)
+        return MLPHead(made_decoder.own_mlp(**given))
     family, options = heads()[method.head], _changed(method, given, method.changes.head)
     _check_options("head", options, family.build, "decoder", "latent_channels", "variant")
-    made = family.build(feeder, channels, method.variant, **options)
+    made = family.build(made_decoder, channels, method.variant, **options)
     if max(method.changes.balance, default=0) > len(made.mlps):
         raise UnknownMethodError(f"{method.name}: it has {len(made.mlps)} experts only")
     return made

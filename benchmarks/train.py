@@ -112,7 +112,7 @@ def spared_macs(model: ImplicitSR, pixels: int, pairs: int) -> int:
         pixels: LR pixels.
         pairs: latent codes of all queries, which the plain way takes through every layer.
     """
-    mlps = model.head.mixed() or ()
+    mlps = model.head.mixable_mlps() or ()
     return sum(model.decoder.split([mlp]).macs().code for mlp in mlps) * max(pairs - pixels, 0)
 
 

@@ -60,7 +60,7 @@ def within(scores: Tensor, macs: Sequence[int], limit: float) -> Tensor:
     return scores - high * each
 
 
-def limit(decoder: Decoder, head: Head, budget: float, pairs: float) -> float:
+def mean_macs_allowed(decoder: Decoder, head: Head, budget: float, pairs: float) -> float:
     """Compute the mean MACs of the chosen expert that a budget allows.
 
     Args:

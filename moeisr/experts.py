@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from baselines.composition import Decoder, Head, Routing, RoutingUnit, mixed
 from baselines.mlp import MLP
-from moeisr.budget import limit, within
+from moeisr.budget import mean_macs_allowed, within
 from moeisr.mapper import Mapper
 
 
@@ -67,7 +67,7 @@ class ExpertHead(Head):
         if self.budget is None:
             return self
         twin = copy.copy(self)
-        twin.limit = limit(decoder, self, self.budget, pairs)
+        twin.limit = mean_macs_allowed(decoder, self, self.budget, pairs)
         return twin
 
     def route(self, latent: Tensor) -> Routing:
@@ -114,7 +114,7 @@ class ExpertHead(Head):
         """MLPs of the experts, shallowest first."""
         return cast(Sequence[MLP], list(self.experts))
 
-    def mixed(self) -> Sequence[MLP] | None:
+    def mixable_mlps(self) -> Sequence[MLP] | None:
         """Return the MLPs that training mixes; None in evaluation, where one expert answers."""
         return self.mlps if self.training else None
 

@@ -17,7 +17,7 @@ from PIL import Image
 from tiny import pixels, write_photos
 from torch import Tensor
 
-from baselines.systems.bicubic import imresize
+from baselines.resize import imresize
 from harness.common.errors import HarnessError
 from harness.data import degrade
 from harness.data.degrade import TooSmallError, make_pair, matlab_imresize, pil_bicubic

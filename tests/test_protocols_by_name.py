@@ -14,7 +14,7 @@ from skimage.metrics import structural_similarity
 from test_cli import save_checkpoint
 from tiny import network, photo
 
-from baselines.systems.bicubic import imresize
+from baselines.resize import imresize
 from harness import checkpoints
 from harness.common.errors import UsageError
 from harness.data.degrade import matlab_imresize, pil_bicubic

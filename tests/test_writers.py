@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import IFDRational
 from tiny import network, photo, start
 
-from baselines.systems.bicubic import Resize, imresize
+from baselines.resize import Resize, imresize
 from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError
 from harness.common.files import write_text

@@ -54,7 +54,7 @@ class IPEDecoder(Decoder):
     def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
         """The first layer is linear, and the encoding is one of rows beside one of columns."""
         encoded = partial(integrated, frequencies=self.frequencies)
-        return Additive(self, mlps, dtype, along=encoded, side=3)
+        return Additive(self, mlps, dtype, encode_axis=encoded, neighbourhood=3)
 
 
 def integrated(centre: Tensor, side: Tensor, frequencies: int) -> Tensor:

@@ -16,17 +16,20 @@ parts of the paper's section on the function make it work:
 
 Together, for one query:
 
-    for t in 00, 01, 10, 11:                           # below or above, left or right of x_q
+    for t in 00, 01, 10, 11:                           # above or below, left or right of x_q
         z_t, v_t = the code nearest to x_q after half an LR pixel in direction t
         s_t = f_theta(unfold(z_t), x_q - v_t, c)       # `codes`, `feed`, the MLP
         S_t = area between x_q and the opposite code's centre
     colour at x_q = sum of s_t * S_t / S over t        # S = sum of S_t
 
-`baselines.geometry` finds z_t, v_t and S_t (`axis_lookup`, `crossed`), `Composition.decode` is the
-loop. Coordinates are (y, x), an image spans [-1, 1]; f_theta gets x_q - v_t and c in units in which
+`baselines.geometry` finds z_t, v_t and S_t (`axis_lookup`, `crossed`). `Composition.decode` is this
+loop, which `model(lr, coord, cell)` runs. Evaluation and training compute the same faster, from
+what `split` says of f_theta's first layer, and never call `feed`: whoever changes `feed` changes
+`split`, too, or returns the plain `Split(self, mlps, dtype)` there. `tests/test_engine.py` compares
+them. Coordinates are (y, x), an image spans [-1, 1]; f_theta gets x_q - v_t and c in units in which
 an LR pixel spans 2, so that they mean the same in images of all sizes.
 
-Training: LR patches of 48x48 pixels at a random scale from 1 to 4, of each HR patch
+Training: LR patches of 48x48 pixels at a random scale from 1 to 4, of each HR crop
 48x48 random pixels as queries (`harness.training.patches`), and the L1 error of their colours.
 """
 
@@ -44,7 +47,7 @@ from baselines.mlp import MLP
 
 
 class LIIFDecoder(Decoder):
-    """Feeds f_theta with [code, relative coordinate, relative cell].
+    """Feeds f_theta, an MLP (`Decoder.own_mlp`), with [code, relative coordinate, relative cell].
 
     Args:
         channels: of the encoder's features.
@@ -83,12 +86,14 @@ class LIIFDecoder(Decoder):
         """Join z, x_q - v and the cell c."""
         return torch.cat([code, rel_coord, *([rel_cell] if self.cell else [])], dim=-1)
 
-    # That is the method; f_theta is `Decoder.own_mlp`. What follows makes it fast: f_theta's first
-    # layer is linear, so it is a sum of parts of the code, the row, the column and the cell, each
-    # made once for all that share it.
-
     def split(self, mlps: Sequence[MLP], dtype: torch.dtype = torch.float32) -> Split:
-        return Additive(self, mlps, dtype, along=offset, side=3 if self.unfold else 1)
+        """Say that the first layer is a sum of parts of the code, the row, the column and the cell.
+
+        Each part is then made once for all that share it.
+        """
+        return Additive(
+            self, mlps, dtype, encode_axis=offset, neighbourhood=3 if self.unfold else 1
+        )
 
 
 def offset(rel: Tensor, side: Tensor) -> Tensor:

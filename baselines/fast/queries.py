@@ -36,24 +36,24 @@ class _Queries:
         index: (B, S, Q) LR pixel of each code, within its sample.
         rel: (B, S, Q, 4) relative coordinate and cell.
         weight: (B, S, Q) share of each code; None for one code.
-        choice: (B, S, Q) LR pixel whose gates count.
+        chooser: (B, S, Q) LR pixel whose gates count.
         skip: (B, Q, 3) to be added; None for nothing.
     """
 
     index: Tensor
     rel: Tensor
     weight: Tensor | None
-    choice: Tensor
+    chooser: Tensor
     skip: Tensor | None
 
     def part(self, samples: slice, queries: slice) -> _Queries:
-        """Some queries of some samples; LR pixels are counted through these samples."""
+        """Take some queries of some samples; `index` stays within its sample."""
         at = (samples, slice(None), queries)
         return _Queries(
             self.index[at],
             self.rel[at],
             None if self.weight is None else self.weight[at],
-            self.choice[at],
+            self.chooser[at],
             None if self.skip is None else self.skip[samples, queries],
         )
 
@@ -62,16 +62,16 @@ def _locate(model: Composition, features: Features, coord: Tensor, cell: Tensor)
     found = model.decoder.locate(coord, cell, features.size, model.ensemble)
     rel_cell = cell * cell.new_tensor(features.size)
     index = torch.stack([query.index for query in found], dim=1)
-    choice = index
+    chooser = index
     if model.head.routing_unit == "pixel":
         (nearest,) = latent_queries(coord, features.size, ensemble=False)
-        choice = nearest.index.unsqueeze(1).expand_as(index)
+        chooser = nearest.index.unsqueeze(1).expand_as(index)
     weights = [query.weight for query in found if query.weight is not None]
     return _Queries(
         index=index,
         rel=torch.stack([torch.cat([q.rel_coord, rel_cell], dim=-1) for q in found], dim=1),
         weight=torch.stack(weights, dim=1) if weights else None,
-        choice=choice,
+        chooser=chooser,
         skip=model.decoder.skip(features.lr, coord),
     )
 
@@ -93,7 +93,7 @@ def training_split(model: Composition, pixels: int, pairs: int) -> Split | None:
     None where it does not mix: in evaluation, a mixture's queries go to one expert each. Where a
     sample has fewer latent codes of queries (`pairs`) than LR pixels, nothing is shared.
     """
-    mlps = model.head.mixed()
+    mlps = model.head.mixable_mlps()
     if mlps is None:
         return None
     return model.decoder.split(mlps) if pairs >= pixels else Split(model.decoder, mlps)
@@ -104,10 +104,10 @@ def _predict(
 ) -> Tensor:
     """RGB (B, Q, 3) of queries of some samples.
 
-    The readers read what the split's `tabulate` made, and gates (B * pixels, J), if any.
+    The readers read what the split's `prepare_all` made, and gates (B * pixels, J), if any.
     """
     codes = prepared(_through(queries.index, pixels))
-    chosen = None if gates is None else gates(_through(queries.choice, pixels))
+    chosen = None if gates is None else gates(_through(queries.chooser, pixels))
     rel_coord, rel_cell = torch.split(queries.rel.flatten(0, 2), 2, dim=1)
     parts = split.decode(codes, rel_coord, rel_cell, chosen).view(*queries.index.shape, 3)
     if queries.weight is not None:
@@ -125,7 +125,7 @@ def decode_queries(model: Composition, features: Features, coord: Tensor, cell: 
     split = training_split(model, *_counts(features, queries))
     if split is None:
         return model.decode(features, coord, cell)
-    prepared = split.tabulate(features.latent, queries.rel[:, 0, 0, 2:])
+    prepared = split.prepare_all(features.latent, queries.rel[:, 0, 0, 2:])
     routing = features.routing
     gates = None if routing is None else _reader(routing.gates.flatten(0, 1))
     return _predict(split, _reader(prepared), gates, queries, features.size[0] * features.size[1])
@@ -168,7 +168,7 @@ def l1_loss(
 
 
 class _Pieces:
-    """The work of `l1_loss`."""
+    """Value and gradients of `l1_loss`, piece by piece."""
 
     def __init__(self, split: Split, features: Features, queries: _Queries, target: Tensor) -> None:
         self.split, self.features, self.queries, self.target = split, features, queries, target
@@ -206,7 +206,7 @@ class _Pieces:
     ) -> Tensor:
         """The loss of some samples; adds up gradients by weights, leaves that by latent on it."""
         with torch.enable_grad():
-            made = self.split.tabulate(latent, self.queries.rel[some, 0, 0, 2:])
+            made = self.split.prepare_all(latent, self.queries.rel[some, 0, 0, 2:])
         prepared = _Shared(made, torch.zeros_like(made))
         shared = [prepared] if gates is None else [prepared, gates]
         wanted = [*self.weights, *(table.rows for table in shared)]

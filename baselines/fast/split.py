@@ -15,12 +15,12 @@ from baselines.mlp import MLP
 class Additive(Split):
     """The first layer is a sum: a part of the code, of the row, of the column and of the cell.
 
-    For decoders that feed [code, `along` of y, `along` of x], and the cell where there is more.
+    For decoders that feed [code, `encode_axis` of y and of x], and the cell where there is more.
     Further arguments are those of `Split`.
 
     Args:
-        along: what is fed of offsets (...) along one axis and their pixels' sides: (..., E).
-        side: of the neighbourhood of features that a code is; None where it is something else.
+        encode_axis: what is fed of offsets (...) along one axis and their pixels' sides: (..., E).
+        neighbourhood: side of the square of features that a code is; None where it is none.
         code_dim: width of what is fed of the code; None for all of it.
     """
 
@@ -29,15 +29,15 @@ class Additive(Split):
         decoder: Decoder,
         mlps: Sequence[MLP],
         dtype: torch.dtype,
-        along: Callable[[Tensor, Tensor], Tensor],
-        side: int | None = None,
+        encode_axis: Callable[[Tensor, Tensor], Tensor],
+        neighbourhood: int | None = None,
         code_dim: int | None = None,
     ) -> None:
         super().__init__(decoder, mlps, dtype)
-        self.along = along
-        self.side = side
+        self.encode_axis = encode_axis
+        self.neighbourhood = neighbourhood
         self.code_dim = decoder.code_dim if code_dim is None else code_dim
-        self.encoded = along(torch.zeros(()), torch.zeros(())).shape[-1]
+        self.encoded = encode_axis(torch.zeros(()), torch.zeros(())).shape[-1]
         self.layers = [mlp.linears[0] for mlp in mlps]
         self.widths = [layer.out_features for layer in self.layers]
         self.cell_dim = self.layers[0].in_features - self.code_dim - 2 * self.encoded
@@ -64,18 +64,18 @@ class Additive(Split):
         """The first layers without the offsets, one beside the other."""
         return F.linear(code, *self.on_code())
 
-    def tabulate(self, latent: Tensor, rel_cell: Tensor) -> Tensor:
+    def prepare_all(self, latent: Tensor, rel_cell: Tensor) -> Tensor:
         """A product with unfolded features is a convolution, which needs no unfolding."""
-        if self.side is None:
-            return super().tabulate(latent, rel_cell)
+        if self.neighbourhood is None:
+            return super().prepare_all(latent, rel_cell)
         weight, bias = self.on_code()
-        kernel = weight.view(len(weight), -1, self.side, self.side)
-        maps = F.conv2d(latent, kernel, bias, padding=self.side // 2)
+        kernel = weight.view(len(weight), -1, self.neighbourhood, self.neighbourhood)
+        maps = F.conv2d(latent, kernel, bias, padding=self.neighbourhood // 2)
         return maps.flatten(2).transpose(1, 2).flatten(0, 1)
 
     def first(self, prepared: Tensor, rel_coord: Tensor, rel_cell: Tensor) -> Tensor:
         """Answers (N, all widths) of the first layers."""
-        y, x = (self.along(rel_coord[:, axis], rel_cell[:, axis]) for axis in (0, 1))
+        y, x = (self.encode_axis(rel_coord[:, axis], rel_cell[:, axis]) for axis in (0, 1))
         offsets = torch.cat([y, x, rel_cell[:, : self.cell_dim]], dim=1)
         # Written over, which autocast would not convert by itself.
         return prepared.addmm_(offsets.to(prepared), self.on_offsets().to(prepared))
@@ -96,8 +96,8 @@ class Additive(Split):
         parts = [self.encoded, self.encoded, self.cell_dim]
         on_y, on_x, on_cell = torch.split(self.on_offsets(), parts)
         constant = (rel_cell[: self.cell_dim, None] * on_cell).sum(dim=0)
-        by_row = self.along(rel_y, rel_cell[0]) @ on_y
-        by_column = self.along(rel_x, rel_cell[1]) @ on_x + (prepared + constant)[:, None]
+        by_row = self.encode_axis(rel_y, rel_cell[0]) @ on_y
+        by_column = self.encode_axis(rel_x, rel_cell[1]) @ on_x + (prepared + constant)[:, None]
         return by_row[:, :, None], by_column[:, None]
 
     def on_grid(self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, rel_cell: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
-from baselines.systems.bicubic import imresize
+from baselines.resize import imresize
 from harness.common.errors import HarnessError
 from harness.common.files import replacing
 from harness.common.progress import say

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from baselines.systems.bicubic import imresize
+from baselines.resize import imresize
 from harness.data.degrade import quantise, unit
 from harness.metrics.base import Given, Metric
 from harness.metrics.psnr import psnr

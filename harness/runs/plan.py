@@ -1,6 +1,7 @@
 """Plans: the cells an experiment needs under a profile, as data.
 
-The plan is stored beside the measurements when a run starts. A report reads only the plan and the
+The plan is stored beside the measurements once the networks are trained (the identity of a cell has
+the hash of its weights), before the first measurement. A report reads only the plan and the
 rows that it points to, so it can be written on a machine without the data.
 """
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from baselines.base import Streamed
 from baselines.macs import MacCount
-from baselines.systems.bicubic import Resize
+from baselines.resize import Resize
 from harness.checkpoints.cmsr_table import Cmsr, prepared
 from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError
