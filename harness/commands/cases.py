@@ -135,7 +135,7 @@ def measured(
     from harness.common.progress import bar
     from harness.data.pairs import PairStore
     from harness.measure.evaluate import Task, measure_cell
-    from harness.measure.rows import CellFile, each_image_once
+    from harness.measure.rows import CellFile
 
     pairs, held = PairStore(), ""
     for case in plan.cases:
@@ -170,4 +170,4 @@ def measured(
                 pairs=pairs,
                 force=force,
             )
-        yield case, each_image_once(rows or [])
+        yield case, rows or []

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from harness.commands.options import Setup, json_option, show, table, with_setup
+from harness.common.errors import HarnessError
+from harness.common.files import check_writable, is_abandoned, temporary_files
 
 if TYPE_CHECKING:
     from harness.profiles.places import Places
@@ -132,9 +134,6 @@ def _data(where: Places) -> Iterator[Finding]:
 
 def _folders(where: Places) -> Iterator[Finding]:
     """Whether they can be written, and the space that is left there."""
-    from harness.common.errors import HarnessError
-    from harness.common.files import check_writable
-
     folders = {"results": where.results, "reports": where.reports, "cache": where.cache}
     for what, folder in folders.items():
         # The folder itself may still have to be made.
@@ -194,7 +193,6 @@ def _locks(where: Places) -> Iterator[Finding]:
 
 def _left(where: Places, folders: tuple[Path, ...]) -> Iterator[Finding]:
     """Temporary files of processes that have ended, or may have; downloads that were cut."""
-    from harness.common.files import is_abandoned, temporary_files
     from harness.data.sets import SPECS
 
     root = where.data_root

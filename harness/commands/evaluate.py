@@ -195,47 +195,43 @@ def _notes(frame: pd.DataFrame) -> list[str]:
 
 
 def _table(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Lines of the table of scores."""
-    rows = [
-        {
-            "dataset": line["dataset"],
-            "scale": f"x{line['scale']:g}",
-            "images": line["images"],
-            "PSNR": line["psnr"],
-            "published": line["published_psnr"],
-            "SSIM": line["ssim"],
-            "LR": line["lr_source"],
-            "protocol": line["protocol"],
-            # Zero is a network without a decoder, or none.
-            "decoder GMACs": line["decoder_macs"] / 1e9 if line["decoder_macs"] else None,
-            # Stored images take no time.
-            "s/image": line["seconds_per_image"] or None,
-        }
-        for line in summary
-    ]
-    for row, line in zip(rows, summary, strict=True):
-        row.update(_others(line))
-    if any(line["depth_texture"] is not None for line in summary):
-        for row, line in zip(rows, summary, strict=True):
-            row["depth~texture"] = line["depth_texture"]
-    if any(line["rendering"] != "plain" for line in summary):
-        # How it was rendered, and what of the decoder's MACs CMSR leaves.
-        for row, line in zip(rows, summary, strict=True):
-            macs, saving = line["rendered_macs"], line["saving"]
-            row["rendering"] = line["rendering"]
-            row["rendered GMACs"] = None if macs is None else macs / 1e9
-            row["saving"] = None if saving is None else f"{saving:.1%}"
-    return rows
-
-
-def _others(line: dict[str, Any]) -> dict[str, str | None]:
-    """Means of metrics beside PSNR and SSIM, by their titles."""
+    """Make the lines of the table of scores, without columns that say nothing."""
     from harness.metrics import METRICS
 
-    return {
-        METRICS[name].title: None if mean is None else f"{mean:.{METRICS[name].digits + 1}f}"
-        for name, mean in line["others"].items()
-    }
+    rows = []
+    for line in summary:
+        macs, saving = line["rendered_macs"], line["saving"]
+        others = {METRICS[name]: mean for name, mean in line["others"].items()}
+        rows.append(
+            {
+                "dataset": line["dataset"],
+                "scale": f"x{line['scale']:g}",
+                "images": line["images"],
+                "PSNR": line["psnr"],
+                "published": line["published_psnr"],
+                "SSIM": line["ssim"],
+                "LR": line["lr_source"],
+                "protocol": line["protocol"],
+                # Zero is a network without a decoder, or none.
+                "decoder GMACs": line["decoder_macs"] / 1e9 if line["decoder_macs"] else None,
+                # Stored images take no time.
+                "s/image": line["seconds_per_image"] or None,
+                **{
+                    metric.title: None if mean is None else f"{mean:.{metric.digits + 1}f}"
+                    for metric, mean in others.items()
+                },
+                "depth~texture": line["depth_texture"],
+                "rendering": line["rendering"],
+                "rendered GMACs": None if macs is None else macs / 1e9,
+                "saving": None if saving is None else f"{saving:.1%}",
+            }
+        )
+    left_out = set()
+    if all(line["depth_texture"] is None for line in summary):
+        left_out.add("depth~texture")
+    if all(line["rendering"] == "plain" for line in summary):
+        left_out |= {"rendering", "rendered GMACs", "saving"}
+    return [{name: row[name] for name in row if name not in left_out} for row in rows]
 
 
 def _effects(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -51,12 +51,8 @@ def lr_size(hr_size: tuple[int, int], scale: float) -> tuple[int, int]:
 def pil_bicubic(hr: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """Make an LR image by Pillow, and cut the part of the HR image that belongs to it.
 
-    LR side = floor(HR side / scale + 1e-9); HR is cut from the top left to round(LR side * scale)
-    (LIIF, datasets/wrappers.py, evaluation form).
-
-    Args:
-        hr: uint8 (3, H, W).
-        scale: any real number, at least 1.
+    LR side = floor(HR side / scale + 1e-9); HR, uint8 (3, H, W), is cut from the top left to
+    round(LR side * scale) (LIIF, datasets/wrappers.py, evaluation form).
 
     Returns:
         (lr, hr_cropped), both uint8.
@@ -216,9 +212,6 @@ def save_prepared(
 
     LR is uint8 (3, h, w), and `cropped` (3, H, W) the part of HR that belongs to it; `grey` writes
     one channel.
-
-    Raises:
-        HarnessError: the folder cannot be written.
     """
     text = PngImagePlugin.PngInfo()
     text.add_text(_KEY, _mark(lr, cropped, scale))

@@ -49,14 +49,10 @@ def folders_of(name: str) -> tuple[str, str]:
 def prepare(
     name: str, scale: float, root: Path, out: Path | None = None, force: bool = False
 ) -> tuple[Path, dict[str, list[Path]]]:
-    """Make the LR images of a dataset at a scale; correct ones are kept.
+    """Make the LR images of a dataset at a scale of at least 1; correct ones are kept.
 
-    Args:
-        name: name of the dataset.
-        root: the data root.
-        scale: scale factor, at least 1.
-        out: root for the LR images, if not that of the HR images.
-        force: whether to replace wrong files (only in folders that were made by this command).
+    `out` is the root for the LR images, if not that of the HR images; `force` replaces wrong files,
+    but only in folders that were made by this command.
 
     Returns:
         The folder, and the files that were `made` or `kept`, are `wrong`, or would be `too small`

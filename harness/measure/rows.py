@@ -142,17 +142,18 @@ def _of_schema_1(old: dict[str, Any]) -> dict[str, Any]:
     counted = {name: new.pop(column, None) for name, column in parts.items()}
     changed = {
         "metrics": {} if is_counted(new["protocol"]) else scores,
-        "macs": _known(macs),
-        "parameters": _known({"all": new.pop("parameters"), **counted}),
+        "macs": known(macs),
+        "parameters": known({"all": new.pop("parameters"), **counted}),
         "rendering": new.pop("cmsr", ""),
-        "facts": _known({"cmsr_mse": new.pop("cmsr_mse", None)}),
+        "facts": known({"cmsr_mse": new.pop("cmsr_mse", None)}),
         "hr_size": [new.pop("hr_height"), new.pop("hr_width")],
         "lr_size": [new.pop("lr_height"), new.pop("lr_width")],
     }
     return {**new, **changed}
 
 
-def _known(values: dict[str, Any]) -> dict[str, Any]:
+def known(values: dict[str, Any]) -> dict[str, Any]:
+    """Select the values that are known: not None."""
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -35,10 +35,10 @@ class Enlarge(Protocol):
         tile: tuple[int, int] | None = None,
         memory: int | None = None,
     ) -> Tensor:
-        """Make an SR image (3, H, W), not clamped.
+        """Make an SR image (3, H, W), not clamped, of (3, h, w) in [0, 1].
 
         Args:
-            lr: (3, h, w) in [0, 1].
+            lr: the LR image.
             scale: another scale factor than that of the SR image.
             size: (H, W); default: LR sides times the scale, rounded.
             tile: side and overlap of square tiles to enlarge one by one.
@@ -105,11 +105,7 @@ class Metric:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     def measure(self, sr: Tensor, hr: Tensor, protocol: str, scale: float, given: Given) -> float:
-        """Compute the value of an SR image (3, H, W).
-
-        Raises:
-            ValueError: there is none; says why.
-        """
+        """Compute the value of an SR image (3, H, W); ValueError says why there is none."""
         if self.needs == "network" and given.enlarge is None:
             raise ValueError("not measured: needs the network")
         more = (given,) if self.needs else ()

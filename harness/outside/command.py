@@ -74,7 +74,12 @@ class CommandModel(Uncounted):
     @property
     def identity(self) -> str:
         """Text that changes with the command and with the files that it names."""
-        return f"command-{_identity(self.words, self.values)}"
+        digest = hashlib.sha256(repr((self.words, self.values)).encode())
+        for path in map(Path, self.words):
+            with contextlib.suppress(OSError, ValueError):
+                if path.is_file() and path.stat().st_size <= _LARGEST_HASHED:
+                    digest.update(sha256(path).encode())
+        return f"command-{digest.hexdigest()[:24]}"
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
         """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
@@ -195,13 +200,3 @@ def open_command(
     ready = [program, *words[1:]]
     opened = Opened(partial(CommandModel, ready, limit, values, f"the command {command}"))
     return add_method(name or Path(words[0]).stem, "command", opened, label=label)
-
-
-def _identity(words: Sequence[str], values: Values | None) -> str:
-    digest = hashlib.sha256(repr((list(words), values)).encode())
-    for word in words:
-        path = Path(word)
-        with contextlib.suppress(OSError, ValueError):
-            if path.is_file() and path.stat().st_size <= _LARGEST_HASHED:
-                digest.update(sha256(path).encode())
-    return digest.hexdigest()[:24]

@@ -159,7 +159,7 @@ def read_entry(content: str | Mapping[str, Any], where: str) -> Entry:
     try:
         return Entry.model_validate(content)
     except ValidationError as error:
-        said = (each.removesuffix(".") for each in key_problems(error, Entry.model_fields))
+        said = (each.removesuffix(".") for each in key_problems(error, Entry))
         raise UsageError(f"{where}: {'; '.join(said)}.") from error
 
 

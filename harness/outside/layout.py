@@ -37,21 +37,12 @@ _OTHERS = re.compile(r"(?<![A-Za-z0-9])(LR|HR|GT|LQ|LR_bicubic|input|target)(?![
 _SR = re.compile(r"(?<![A-Za-z0-9])SR(?![A-Za-z0-9])", re.I)
 # Words that name no network.
 _GENERAL = {"results", "result", "visualization", "visualisation", "output", "outputs", "images"}
-_GENERAL |= {
-    "image",
-    "sr",
-    "test",
-    "png",
-    "out",
-    "testset",
-    "testsets",
-    "benchmark",
-    "val",
-    "valid",
+_GENERAL |= {"image", "sr", "test", "png", "out", "testset", "testsets", "benchmark", "val"}
+_GENERAL.add("valid")
+_ALIASES = {
+    **dict.fromkeys(("bsd100", "bsds100"), "B100"),
+    **dict.fromkeys(("div2k", "div2k100", "div2k_valid_hr", "div2k_val"), "DIV2K_valid"),
 }
-
-_ALIASES = {"bsd100": "B100", "bsds100": "B100", "div2k": "DIV2K_valid", "div2k100": "DIV2K_valid"}
-_ALIASES |= {"div2k_valid_hr": "DIV2K_valid", "div2k_val": "DIV2K_valid"}
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,6 @@ from harness.outside.images import TOP, Values, check_finite, check_size, check_
 from harness.outside.methods import Opened, add_method
 
 Colours = Literal["rgb", "bgr"]
-KEYS = ("value_range", "colour_order", "size_multiple")
-"""Metadata of a file that stand for the options --values, --colours and --multiple."""
 _REMEDY = "Export it again with an image of 3 channels as its input and the SR image as its output."
 _OVERLAP = 16  # of tiles, for networks of a fixed input size
 _PROBE = 32

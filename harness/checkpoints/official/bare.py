@@ -51,11 +51,7 @@ class Bare:
     averaged: bool = False
 
     def with_values(self, values: str) -> Bare:
-        """Tell what colour values the network works on.
-
-        Raises:
-            UsageError: the values contradict the file.
-        """
+        """Tell what colour values the network works on; UsageError where that contradicts it."""
         if self.values and values != self.values:
             raise UsageError(f"This network of the {self.project} works on {self.values} values.")
         if self.values:

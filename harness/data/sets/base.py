@@ -58,9 +58,6 @@ class Dataset:
     """HR images in the order of their names.
 
     Attributes:
-        name: name of the dataset.
-        description: description for captions.
-        items: images of the dataset.
         expected: number of images of the published set; None for sets of no fixed size.
         protocol: the paper's PSNR protocol for the dataset.
         sizes_of: name of the set whose published image sizes are used, where there are no images.
@@ -75,7 +72,7 @@ class Dataset:
 
     @property
     def complete(self) -> bool:
-        """Whether the dataset has as many images as the published set."""
+        """Tell whether the dataset has as many images as the published set."""
         return self.expected is None or len(self.items) == self.expected
 
     def fingerprint(self) -> str:

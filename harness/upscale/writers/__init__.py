@@ -35,10 +35,10 @@ def objection(kind: str, size: tuple[int, int]) -> str:
 def write_rows(
     path: Path, kind: str, layout: Layout, strips: Iterable[Rows], quality: int = QUALITY
 ) -> None:
-    """Write an image file.
+    """Write an image file, whose earlier content is lost: give a file of `replacing`.
 
     Args:
-        path: file to write; its content is lost, so give one of `harness.common.files.replacing`.
+        path: the file.
         kind: Pillow's name of the type.
         layout: layout of the image.
         strips: (rows, width, channels) from top to bottom, of any number of rows each; uint8, or

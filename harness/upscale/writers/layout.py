@@ -92,11 +92,7 @@ def pieces(strips: Iterable[Rows], rows: int) -> Iterator[Rows]:
 
 
 def checked(strips: Iterable[Rows], layout: Layout) -> Iterator[Rows]:
-    """Yield the same strips, checking that they are the whole image.
-
-    Raises:
-        ValueError: they are not the whole image.
-    """
+    """Yield the same strips; ValueError where they are not the whole image."""
     done = 0
     dtype = np.uint8 if layout.bits == 8 else np.uint16
     for strip in strips:

@@ -38,18 +38,7 @@ def objection(kind: str, size: tuple[int, int]) -> str:
 def write_whole(
     path: Path, kind: str, layout: Layout, strips: Iterable[Rows], quality: int
 ) -> None:
-    """Write an image by Pillow.
-
-    Args:
-        path: file to write.
-        kind: Pillow's name of the type.
-        layout: layout of the image, of 8 bits.
-        strips: as for `harness.upscale.writers.png.write_png`.
-        quality: quality of `LOSSY` types, from 1 to 100.
-
-    Raises:
-        ValueError, KeyError: the type cannot hold the image.
-    """
+    """Write an image of 8 bits by Pillow. Args, Raises: as `harness.upscale.writers.write_rows`."""
     height, width = layout.size
     image = Image.new(layout.mode, (width, height))
     top = 0
