@@ -60,14 +60,9 @@ def protocols_for(
 ) -> list[str]:
     """List the protocols, by their names in rows, that are asked for.
 
-    Args:
-        asked: name on the command line; None for the dataset's own, "all" for every family's.
-        dataset: the dataset.
-        scale: the scale.
-        notes: gets a note for each family that is not defined for them.
-
-    Raises:
-        UsageError: the one that is asked for is not defined for them.
+    `asked` is the name on the command line; None for the dataset's own, "all" for every family's:
+    then `notes` get one for each family that is not defined for the dataset and scale. UsageError
+    where the one that is asked for is not.
     """
     from harness.metrics import FAMILIES, resolve
 
@@ -124,13 +119,8 @@ def measured(
 ) -> Iterator[tuple[Case, list[dict[str, Any]]]]:
     """Measure each case, and yield its rows; what was measured before is not measured again.
 
-    Args:
-        setup: the command's setup.
-        plan: the cases.
-        rendering: as in `harness.measure.evaluate.Task`.
-        ensemble: as there.
-        force: whether to measure all again.
-        metrics: names of metrics that are asked for beside PSNR and SSIM.
+    `rendering` and `ensemble` as in `harness.measure.evaluate.Task`; `force` measures all again;
+    `metrics` are asked for beside PSNR and SSIM.
     """
     from harness.common.progress import bar
     from harness.data.pairs import PairStore

@@ -163,31 +163,17 @@ def _downloads(where: Places) -> Path | None:
 
 
 def _locks(where: Places) -> Iterator[Finding]:
-    """Locks that are held, and markers that stay where the file system cannot lock.
-
-    Each is taken for a moment to see whether it is free.
-    """
-    import fcntl
-
-    from harness.common.locks import holder
+    """Locks that are held, and files that are locks where the file system has none."""
+    from harness.common.locks import has_flock, holder, is_held
 
     free = 0
     for place, files in _below(where.results, _downloads(where)):
-        for path in (place / name for name in files if name == "lock" or name.endswith(".lock")):
-            try:
-                with path.open("rb+") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield Finding(NOTE, "lock", f"{path} is held ({holder(path)})")
-                continue
-            except (FileNotFoundError, PermissionError):
-                pass
-            except OSError as error:  # no locks there: that the file is there is the lock
-                remedy = f"If that process has ended, delete {path} to go on."
-                text = f"{path} ({holder(path)}): {error.strerror}"
-                yield Finding(NOTE, "lock", text, remedy)
-                continue
-            free += 1
+        paths = [place / name for name in files if name == "lock" or name.endswith(".lock")]
+        held = [path for path in paths if is_held(path)]
+        free += len(paths) - len(held)
+        for path in held:
+            remedy = "" if has_flock(place) else f"If it has ended, delete {path} to go on."
+            yield Finding(NOTE, "lock", f"{path} is held ({holder(path)})", remedy)
     yield Finding(OK, "locks", f"{free} that nobody holds")
 
 

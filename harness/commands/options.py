@@ -31,7 +31,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def scale_factor(value: str) -> float:
-    """A scale factor: a number from 1 to 1000; `x4` is 4."""
+    """Parse a scale factor: a number from 1 to 1000; `x4` is 4."""
     try:
         scale = float(str(value).removeprefix("x"))
     except ValueError:
@@ -42,7 +42,7 @@ def scale_factor(value: str) -> float:
 
 
 def pixels(text: str, wrong: str = "it takes HEIGHTxWIDTH, not '{}'.") -> tuple[int, int]:
-    """(h, w) of `HEIGHTxWIDTH`; `wrong` is the message for anything else."""
+    """Parse (h, w) of `HEIGHTxWIDTH`; `wrong` is the message for anything else."""
     try:
         h, w = (int(part) for part in text.lower().split("x"))
     except ValueError:
@@ -53,7 +53,7 @@ def pixels(text: str, wrong: str = "it takes HEIGHTxWIDTH, not '{}'.") -> tuple[
 
 
 def listed(kind: Callable[[str], T]) -> Callable[[str], list[T]]:
-    """The type of `A,B`, each part of a type of its own; none of an empty text.
+    """Make the parser of `A,B`, each part parsed by `kind`; none of an empty text.
 
     Example:
         >>> listed(scale_factor)("x2, 3.5,")
@@ -273,7 +273,7 @@ def show(content: Any, text: object, as_json: bool) -> None:
 
 
 def table(rows: Iterable[Mapping[str, Any]], **options: Any) -> str:
-    """Rows of the same columns for the terminal; text that looks like a number stays as it is."""
+    """Write rows of the same columns for the terminal; text that looks like a number stays so."""
     from tabulate import tabulate
 
     asked = {"headers": "keys", "tablefmt": "simple", "disable_numparse": True, **options}

@@ -35,11 +35,7 @@ def image_plan(
     scales: Sequence[float],
     protocol: str | None,
 ) -> Plan:
-    """Plan what is to be measured of SR images.
-
-    Raises:
-        HarnessError: no image is found, or it is not clear which is which.
-    """
+    """Plan what is to be measured of SR images."""
     sets = {found.name: found for found in map(setup.dataset, datasets)}
     methods, said = outside.open(sets, scales)
     notes = dict.fromkeys(said)

@@ -81,13 +81,13 @@ def describe(spec: DatasetSpec, root: Path | None) -> dict[str, Any]:
 class Findings(list[dict[str, str]]):
     """Findings about a dataset: level, path, the rest of a sentence that begins with it, remedy."""
 
-    def problem(self, path: Path, what: str, remedy: str) -> None:
+    def problem(self, path: Path, what: str, remedy: str, level: str = "problem") -> None:
         """Add a finding that makes the set unfit for measurements."""
-        self.append({"level": "problem", "path": str(path), "what": what, "remedy": remedy})
+        self.append({"level": level, "path": str(path), "what": what, "remedy": remedy})
 
     def note(self, path: Path, what: str, remedy: str = "") -> None:
         """Add a finding that a reader should know."""
-        self.append({"level": "note", "path": str(path), "what": what, "remedy": remedy})
+        self.problem(path, what, remedy, level="note")
 
 
 def verify(name: str, root: Path, resize: bool = True) -> dict[str, Any]:

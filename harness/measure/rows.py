@@ -205,12 +205,7 @@ def is_of(row: Mapping[str, Any], name: str) -> bool:
 
 
 class CellFile:
-    """File with the rows of one cell.
-
-    Args:
-        path: path of the file.
-        kind: class of a row.
-    """
+    """File with the rows (of a class `kind`) of one cell."""
 
     def __init__(self, path: Path, kind: type[DataclassInstance] = Measurement) -> None:
         self.path = path

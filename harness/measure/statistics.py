@@ -35,7 +35,7 @@ class Difference:
 
     @property
     def decided(self) -> bool:
-        """Whether the interval excludes zero, on enough images to trust it."""
+        """Tell whether the interval excludes zero, on enough images to trust it."""
         if self.images < FEWEST or self.low is None or self.high is None:
             return False
         return self.low > 0 or self.high < 0

@@ -108,11 +108,7 @@ class CommandModel(Uncounted):
         return Streamed(iter([region]), (lr.shape[-2], lr.shape[-1]), spent=spent)
 
     def _run(self, words: Sequence[str], folder: Path) -> Spent:
-        """Run a command in a group of its own, which ends with it.
-
-        Raises:
-            MethodError: it fails or takes too long.
-        """
+        """Run a command in a group of its own, which ends with it; MethodError where it fails."""
         result, said = folder / "result.json", folder / "said.txt"
         launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(result), str(said), *words]
         process = subprocess.Popen(

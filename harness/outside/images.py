@@ -52,22 +52,14 @@ def to_unit(values: Tensor, kind: Values) -> Tensor:
 
 
 def check_finite(values: Tensor) -> None:
-    """Refuse values of which some are NaN or infinite.
-
-    Raises:
-        MethodError: says how many.
-    """
+    """Refuse values of which some are NaN or infinite, and say how many."""
     count = int((~torch.isfinite(values)).sum())
     if count:
         raise MethodError(f"{count} of its values are NaN or infinite")
 
 
 def check_values(values: Tensor, kind: Values, remedy: str) -> None:
-    """Refuse values that are not finite, of one colour, or of another range.
-
-    Raises:
-        MethodError: says what is wrong.
-    """
+    """Refuse values that are not finite, of one colour, or of another range (MethodError)."""
     check_finite(values)
     low, high = values.min().item(), values.max().item()
     bottom, top = (-1.0 if kind == "signed" else 0.0), TOP[kind]
@@ -81,14 +73,9 @@ def check_values(values: Tensor, kind: Values, remedy: str) -> None:
 
 
 def read_sr(path: Path, kind: Values = "unit") -> SrImage:
-    """Read an SR image.
+    """Read an SR image: PNG, BMP or TIFF of 8 or 16 bits, or `.npy` of (H, W, 3) or (3, H, W).
 
-    Args:
-        path: PNG, BMP or TIFF of 8 or 16 bits, or `.npy` of (H, W, 3) or (3, H, W).
-        kind: range of floating point values.
-
-    Raises:
-        MethodError: it cannot be read, or is no SR image; says why.
+    `kind` is the range of floating point values. MethodError says why it is no SR image.
     """
     if path.suffix.lower() in LOSSY:
         raise MethodError(f"{path.name} is of a type with loss; save it as PNG")
@@ -170,11 +157,7 @@ class StoredImage(Uncounted):
         self.kind = kind
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """Return the image.
-
-        Raises:
-            MethodError: there is none, or of another size.
-        """
+        """Return the image; MethodError where there is none, or of another size."""
         if self.path is None or self.reason:
             raise MethodError(self.reason or "there is no SR image")
         image = read_sr(self.path, self.kind)
@@ -187,11 +170,7 @@ class StoredImage(Uncounted):
 
 
 def check_size(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
-    """Refuse an SR image (3, H, W) of another size.
-
-    Raises:
-        MethodError: says both sizes.
-    """
+    """Refuse an SR image (3, H, W) of another size, and say both sizes."""
     h, w = image.shape[-2:]
     if (h, w) == tuple(size):
         return
@@ -205,11 +184,7 @@ _SWAPPED = 4
 
 
 def check_sr(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
-    """Refuse an SR image (3, H, W) of another size, or with its channels turned round.
-
-    Raises:
-        MethodError: says what is wrong.
-    """
+    """Refuse an SR image (3, H, W) of another size, or with its channels turned round."""
     check_size(image, lr, size, name)
     shrunk = F.interpolate(image[None], lr.shape[-2:], mode="area")
     known = lr.float().cpu()
@@ -341,8 +316,8 @@ def open_images(
             cannot be that of measurements.
     """
     stems = {key: [item.name for item in found.items] for key, found in sets.items()}
-    found = find_images(root, stems, list(scales), pattern)
-    networks = sorted({images.network for images in found.images})
+    found, notes = find_images(root, stems, list(scales), pattern)
+    networks = sorted({images.network for images in found})
     if (name or label) and len(networks) > 1:
         raise UsageError(
             f"{root} has images of several networks ({', '.join(networks)}), and {name or label} "
@@ -350,7 +325,7 @@ def open_images(
         )
     methods = []
     for network in networks:
-        own = [images for images in found.images if images.network == network]
+        own = [images for images in found if images.network == network]
         parts = [_stored(images, sets[images.dataset], kind) for images in own]
         bits = set().union(*(part.bits for part in parts))
         methods.append(
@@ -360,10 +335,10 @@ def open_images(
                 Opened(partial(StoredNetwork, parts)),
                 label=label,
                 about=_ABOUT[min(bits)] if len(bits) == 1 else "",
-                scales=_whole(sorted({images.scale for images in own})),
+                scales=sorted({images.scale for images in own}),
             )
         )
-    return methods, list(found.notes)
+    return methods, notes
 
 
 def _stored(images: Images, dataset: Dataset, kind: Values) -> StoredImages:
@@ -373,10 +348,6 @@ def _stored(images: Images, dataset: Dataset, kind: Values) -> StoredImages:
         return _is_grey(items[name].load())
 
     return StoredImages(replace(images, dataset=dataset.name), list(items), is_grey, kind)
-
-
-def _whole(scales: Sequence[float]) -> list[float]:
-    return [int(scale) if scale.is_integer() else scale for scale in scales]
 
 
 _ABOUT = {8: "8-bit images", 16: "16-bit images", 32: "float images"}

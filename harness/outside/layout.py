@@ -63,14 +63,6 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Found:
-    """SR images of a folder, and notes on files that are not among them."""
-
-    images: tuple[Images, ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class _File:
     """Image file with what the names of its folders say."""
 
@@ -85,8 +77,8 @@ def find_images(
     names: Mapping[str, Sequence[str]],
     scales: Sequence[float] = (),
     pattern: str = "",
-) -> Found:
-    """Find the SR images of a folder.
+) -> tuple[list[Images], list[str]]:
+    """Find the SR images of a folder, with notes on files that are not among them.
 
     Args:
         root: the folder.
@@ -127,10 +119,7 @@ def find_images(
             f"{root} has no SR images of the scales that are asked for; it has {known}.",
             "Change --scale, or leave it out.",
         )
-    return Found(
-        tuple(_one_each(root, *key, group, notes) for key, group in sorted(there.items())),
-        tuple(notes),
-    )
+    return [_one_each(root, *key, group, notes) for key, group in sorted(there.items())], notes
 
 
 def _files(root: Path, notes: list[str]) -> list[_File]:

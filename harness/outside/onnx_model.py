@@ -38,11 +38,7 @@ _IMAGE_DEPENDENT = {"NonZero", "Compress", "Unique", "NonMaxSuppression"}
 
 
 def packages() -> tuple[ModuleType, ModuleType]:
-    """Import onnx and onnxruntime.
-
-    Raises:
-        HarnessError: they are not installed.
-    """
+    """Import onnx and onnxruntime; HarnessError where they are not installed."""
     try:
         import onnx
         import onnxruntime
@@ -56,7 +52,7 @@ def packages() -> tuple[ModuleType, ModuleType]:
 
 @dataclass(frozen=True)
 class Reading:
-    """How images are given to a network, where the file does not say it itself.
+    """Reading of images by a network: what the file does not say itself.
 
     Attributes:
         values: range of its input and output.
@@ -115,12 +111,7 @@ class _Inputs:
 class OnnxModel(SRModel):
     """Network in an ONNX file; raises `MethodError` where it fails on an image.
 
-    Args:
-        path: the file.
-        reading: how images are given to it, where the file does not say so.
-
-    Raises:
-        HarnessError: the file cannot be used; says why.
+    The constructor raises HarnessError where the file cannot be used, and says why.
     """
 
     any_size = True
@@ -242,11 +233,7 @@ class OnnxModel(SRModel):
         return made[..., : request.size[0], : request.size[1]]
 
     def _run(self, session: Any, lr: Tensor, size: Size, scale: float) -> Tensor:
-        """Run the network on (1, 3, h, w) in [0, 1]; returns the same.
-
-        Raises:
-            MethodError: it fails, or returns no image.
-        """
+        """Run the network on (1, 3, h, w) in [0, 1]; returns the same, or raises MethodError."""
         kind = self.reading.values or "unit"
         values = lr * 2 - 1 if kind == "signed" else lr * TOP[kind]
         values = values.flip(1) if self.reading.colours == "bgr" else values
@@ -395,16 +382,6 @@ def _role(given: Any, path: Path) -> tuple[str, tuple[tuple[int, ...], Any]]:
 
 
 def open_onnx(path: Path, name: str | None, reading: Reading, label: str = "") -> Method:
-    """Open an ONNX file as a method.
-
-    Args:
-        path: the file.
-        name: name of the method; None for the file's.
-        reading: how images are given to it, where the file does not say so.
-        label: name in tables.
-
-    Raises:
-        HarnessError: the file cannot be used; says why.
-    """
+    """Open an ONNX file as a method, called `name`, or like the file, and `label` in tables."""
     opened = Opened(partial(OnnxModel, path, reading))
     return add_method(name or path.stem, "onnx", opened, label=label, scales=opened.model.scales)

@@ -51,11 +51,7 @@ class Recipe:
 
 
 def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:
-    """Make the recipe of a method's weights under a profile, on data with this fingerprint.
-
-    Raises:
-        UsageError: the seed is too large.
-    """
+    """Make the recipe of a method's weights under a profile, on data with this fingerprint."""
     if seed > LARGEST_SEED:
         raise UsageError(f"The seed {seed} is too large; the largest is {LARGEST_SEED}.")
     trained = parse(parse(method).weights)

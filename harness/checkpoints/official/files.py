@@ -167,17 +167,13 @@ def write_official(
         return _written({memory.get("key", PARAMS): state}, PARAMS, named, state, model)
     if plan.method.scale is not None and model.input_range == "unit":
         return _write_bare(plan, model, memory)
-    spec = _remembered(memory, plan) or spec_for(plan)
+    spec = memory.get("spec")  # that the network came with, if it still says the same
+    if not spec or plan_of(spec["name"], spec["args"]) != plan:
+        spec = spec_for(plan)
     state = _official_state(plan, model, memory)
     content = {"model": {**spec, "sd": state}, "epoch": memory.get("epoch", 0)}
     named = (project_of(spec["name"], plan), spec["name"])
     return _written(content, MODEL_SD, named, state, model)
-
-
-def _remembered(memory: Mapping[str, Any], plan: Plan) -> Spec | None:
-    """Return the specification that the network came with, if it still says the same."""
-    spec = memory.get("spec")
-    return dict(spec) if spec and plan_of(spec["name"], spec["args"]) == plan else None
 
 
 def _write_bare(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> Written:

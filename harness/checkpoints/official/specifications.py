@@ -157,11 +157,6 @@ def _write_mlp(decoder: Options, head: Options) -> dict[str, Any]:
     return {"imnet_spec": {"name": "mlp", "args": args}}
 
 
-def _read_metasr(args: Options) -> dict[str, Any]:
-    del args
-    return {"decoder": {}}
-
-
 def _write_metasr(decoder: Options, head: Options) -> dict[str, Any]:
     hidden = _hidden(decoder, head)
     if hidden != [256]:
@@ -264,7 +259,7 @@ NETWORKS = {
         _read_mlp,
         _write_mlp,
     ),
-    "metasr": OfficialDecoder("LIIF project", {}, {}, _read_metasr, _write_metasr),
+    "metasr": OfficialDecoder("LIIF project", {}, {}, lambda _: {"decoder": {}}, _write_metasr),
     "lmliif": OfficialDecoder(
         "LMF project",
         {**_LMF, "feat_unfold": True},

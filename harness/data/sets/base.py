@@ -128,7 +128,6 @@ class Archive:
     """Archive file that the authors of a dataset publish.
 
     Attributes:
-        url: address of the file.
         size: size in bytes.
         sha256: published SHA-256; a hash that only this project computed is not accepted.
         hash_source: publisher of the hash.
@@ -155,8 +154,7 @@ class DatasetSpec:
     """Description of a dataset that can be searched for.
 
     Attributes:
-        name: name on the command line and in profiles.
-        description: description for captions.
+        description: for captions.
         protocol: the paper's PSNR protocol for the dataset.
         how_to_get: instructions for getting a missing dataset.
         find: finds the dataset below the data root (None: not given).
