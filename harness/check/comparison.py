@@ -163,7 +163,7 @@ def run_check(
     return Check(
         file,
         golden.profile,
-        list(dict.fromkeys(text for entry in entries for text in entry.captions)),
+        list(dict.fromkeys(text for entry in entries for text in entry.provenance.values())),
         tolerance,
         retrained,
         compare(golden, stored, profile, tolerance, retrained),

@@ -157,10 +157,9 @@ def _entry(given: dict[str, Any]) -> Entry | None:
     """Make an entry of the options that were given; None where there are none."""
     from harness.outside.entries import OPTIONS, read_entry
 
-    for option in given:
-        needed = OPTIONS.get(option, (option,))
-        if given and not given.keys() & set(_INSTEAD):
-            listed = " or ".join(f"--{source}" for source in needed)
-            spelt = option.replace("_", "-")
-            raise UsageError(f"--{spelt} belongs to another option. Add {listed}.")
+    if given and not given.keys() & _INSTEAD.keys():
+        option = next(iter(given))
+        listed = " or ".join(f"--{source}" for source in OPTIONS[option])
+        spelt = option.replace("_", "-")
+        raise UsageError(f"--{spelt} belongs to another option. Add {listed}.")
     return read_entry(given, "The options") if given else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -207,34 +207,24 @@ class _Several(Uncounted):
 class StoredImages(_Several):
     """SR images of a dataset at one scale, by name of the HR image.
 
-    Each is read once, to know what it is; then again when it is measured.
-
-    Args:
-        images: the files.
-        names: names of the HR images.
-        is_grey: tells whether the HR image of a name is grey.
-        kind: range of floating point values.
+    Each is read once, to know what it is; then again when it is measured. `kind` is the range of
+    floating point values.
 
     Attributes:
         bits: numbers of bits of the files.
     """
 
-    def __init__(
-        self,
-        images: Images,
-        names: Sequence[str],
-        is_grey: Callable[[str], bool],
-        kind: Values = "unit",
-    ) -> None:
+    def __init__(self, images: Images, dataset: Dataset, kind: Values) -> None:
         super().__init__()
         self.images = images
         self.kind = kind
-        self.dataset, self.scale = images.dataset, images.scale
+        self.dataset, self.scale = dataset.name, images.scale
         self.reasons: dict[str, str] = dict(images.doubtful)
         self.bits: set[int] = set()
         hashes: dict[str, str] = {}
         digest = hashlib.sha256(kind.encode())
-        for name in names:
+        for item in dataset.items:
+            name = item.name
             path = images.files.get(name)
             if path is None:
                 digest.update(f"{name} -\n".encode())
@@ -245,14 +235,17 @@ class StoredImages(_Several):
                 self.reasons[name] = str(error)
                 digest.update(f"{name} {error}\n".encode())
                 continue
-            if image.grey and not is_grey(name):
+            if image.grey and not _is_grey(item.load()):
                 self.reasons[name] = f"{path.name} is grey, and HR has colours"
             self.bits.add(image.bits)
             content = image.pixels.numpy().tobytes() + repr(tuple(image.pixels.shape)).encode()
             hashes[name] = hashlib.sha256(content).hexdigest()
             digest.update(f"{name} {hashes[name]}\n".encode())
-        for name, other in _twins(hashes):
-            self.reasons.setdefault(name, f"it has the same pixels as the SR image of {other}")
+        first_with: dict[str, str] = {}
+        for name, pixels in hashes.items():
+            other = first_with.setdefault(pixels, name)
+            for one, two in ((name, other), (other, name)) if other != name else ():
+                self.reasons.setdefault(one, f"it has the same pixels as the SR image of {two}")
         self._digest = digest.hexdigest()[:24]
         folder = next(iter(images.files.values()), Path()).parent.name
         self.origin = f"SR images of another program ({_in_words(self.bits)}) in {folder}"
@@ -274,7 +267,7 @@ class StoredImages(_Several):
 
 
 class StoredNetwork(_Several):
-    """SR images of one network, by data set and scale."""
+    """SR images of one network, by data set and scale (`parts`)."""
 
     def __init__(self, parts: Sequence[StoredImages]) -> None:
         super().__init__()
@@ -326,7 +319,7 @@ def open_images(
     methods = []
     for network in networks:
         own = [images for images in found if images.network == network]
-        parts = [_stored(images, sets[images.dataset], kind) for images in own]
+        parts = [StoredImages(images, sets[images.dataset], kind) for images in own]
         bits = set().union(*(part.bits for part in parts))
         methods.append(
             add_method(
@@ -341,31 +334,9 @@ def open_images(
     return methods, notes
 
 
-def _stored(images: Images, dataset: Dataset, kind: Values) -> StoredImages:
-    items = {item.name: item for item in dataset.items}
-
-    def is_grey(name: str) -> bool:
-        return _is_grey(items[name].load())
-
-    return StoredImages(replace(images, dataset=dataset.name), list(items), is_grey, kind)
-
-
 _ABOUT = {8: "8-bit images", 16: "16-bit images", 32: "float images"}
 
 
 def _in_words(bits: set[int]) -> str:
     said = {8: "8 bits", 16: "16 bits", 32: "floating point"}
     return ", ".join(said[b] for b in sorted(bits)) or "none can be read"
-
-
-def _twins(hashes: Mapping[str, str]) -> list[tuple[str, str]]:
-    """List the names of images with equal pixels, each with another such name."""
-    groups: dict[str, list[str]] = {}
-    for name, value in hashes.items():
-        groups.setdefault(value, []).append(name)
-    return [
-        (name, next(other for other in group if other != name))
-        for group in groups.values()
-        if len(group) > 1
-        for name in group
-    ]

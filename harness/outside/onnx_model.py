@@ -7,7 +7,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -95,17 +95,15 @@ class _Inputs:
         type: its type.
         channels_last: whether it is (1, h, w, 3).
         fixed: (h, w) of the only image that it takes; None for any.
-        size: name of the input for the size of the SR image (H, W); "" for none.
-        scale: name of the input for the scale; "" for none.
+        others: name, shape and type of the inputs for the "size" of the SR image (H, W) and for the
+            "scale"; those that there are.
     """
 
     image: str
     type: Any
     channels_last: bool
     fixed: Size | None
-    size: str = ""
-    scale: str = ""
-    shapes: dict[str, Any] = field(default_factory=dict)
+    others: Mapping[str, tuple[str, tuple[int, ...], Any]]
 
 
 class OnnxModel(SRModel):
@@ -132,7 +130,7 @@ class OnnxModel(SRModel):
         self.counted = not kinds & _UNCOUNTED and not foreign and not self.graph.functions
         self._by_image = bool(kinds & _IMAGE_DEPENDENT)
         self._macs: dict[tuple[Size, Size], int] = {}
-        if not self.inputs.size and not self.inputs.scale:
+        if not self.inputs.others:
             self.scales = (self._own_scale(),)
             self.any_size = False
         opsets = ", ".join(str(o.version) for o in self.graph.opset_import if not o.domain)
@@ -241,10 +239,9 @@ class OnnxModel(SRModel):
         feed = {
             self.inputs.image: array.transpose(0, 2, 3, 1) if self.inputs.channels_last else array
         }
-        for name, given in ((self.inputs.size, size), (self.inputs.scale, scale)):
-            if name:
-                shape, numbers = self.inputs.shapes[name]
-                feed[name] = np.asarray(given, dtype=numbers).reshape(shape)
+        for role, (name, shape, numbers) in self.inputs.others.items():
+            given = {"size": size, "scale": scale}[role]
+            feed[name] = np.asarray(given, dtype=numbers).reshape(shape)
         try:
             made = session.run(None, feed)[0]
         except Exception as error:  # onnxruntime raises classes of its own for each kind of fault
@@ -354,18 +351,17 @@ def _inputs(session: Any, path: Path) -> _Inputs:
         raise HarnessError(f"{path} takes images of {shape[1]} channels.", _REMEDY)
     sides = (shape[1], shape[2]) if last else (shape[2], shape[3])
     fixed = all(isinstance(side, int) for side in sides)
-    shapes: dict[str, Any] = {}
-    names = {"size": "", "scale": ""}
+    found: dict[str, tuple[str, tuple[int, ...], Any]] = {}
     for other in others:
-        role, shapes[other.name] = _role(other, path)
-        if names[role]:
+        role, *form = _role(other, path)
+        if role in found:
             raise HarnessError(f"{path} has two inputs for the {role}: {listed}.", _REMEDY)
-        names[role] = other.name
+        found[role] = (other.name, *form)
     size = (int(sides[0]), int(sides[1])) if fixed else None
-    return _Inputs(image.name, _TYPES[image.type], last, size, **names, shapes=shapes)
+    return _Inputs(image.name, _TYPES[image.type], last, size, found)
 
 
-def _role(given: Any, path: Path) -> tuple[str, tuple[tuple[int, ...], Any]]:
+def _role(given: Any, path: Path) -> tuple[str, tuple[int, ...], Any]:
     """Tell whether an input is a size or a scale, with its shape and type."""
     numbers = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, **_TYPES}
     numbers["tensor(double)"] = np.float64
@@ -378,7 +374,7 @@ def _role(given: Any, path: Path) -> tuple[str, tuple[tuple[int, ...], Any]]:
             "scale (one number) nor an output size (height and width, whole numbers).",
             _REMEDY,
         )
-    return ("size" if is_size else "scale"), (extent, numbers[given.type])
+    return ("size" if is_size else "scale"), extent, numbers[given.type]
 
 
 def open_onnx(path: Path, name: str | None, reading: Reading, label: str = "") -> Method:
