@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -114,8 +113,8 @@ class CmsrTables(Strict):
     @property
     def identity(self) -> str:
         """Ten hexadecimal digits that change with what is rendered, or what it is called."""
-        fields = self.model_dump(mode="json", include={"checkpoint", "mse", "tables"})
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:10]
+        fields = {"checkpoint", "mse", "tables"}
+        return checksums.fingerprint(self.model_dump(mode="json", include=fields))
 
 
 def save_tables(tables: CmsrTables, path: Path) -> None:

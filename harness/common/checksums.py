@@ -26,14 +26,20 @@ class NewerError(ValueError):
     """Error for content of a newer harness version, where the same names may mean other things."""
 
 
-def checksum(content: Mapping[str, Any]) -> str:
-    """Compute sixteen hexadecimal digits of a JSON object, whatever its layout and order.
+def checksum(content: Any, digits: int = 16) -> str:
+    """Compute hexadecimal digits of what JSON can hold, whatever its layout and order.
 
     Example:
         >>> checksum({"psnr": 30.5, "seed": 0})
         '012a4e491048b035'
     """
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def fingerprint(content: Any) -> str:
+    """Compute the ten hexadecimal digits that stand for all of some content in names of files."""
+    return checksum(content, digits=10)
 
 
 def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:

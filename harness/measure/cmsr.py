@@ -6,8 +6,6 @@ looked for again, whatever the bound of the error.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -91,8 +89,7 @@ class Scan:
     def file(self, results: Path) -> CellFile:
         """Return the file of its rows, named by all that decides them."""
         decides = [self.subject.checkpoint, self.fingerprint, self.scale, self.levels, SCHEMA]
-        key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:10]
-        name = f"{self.subject.method}.{key}.jsonl"
+        name = f"{self.subject.method}.{checksums.fingerprint(decides)}.jsonl"
         return CellFile(results / "cmsr" / self.dataset.name / f"x{self.scale:g}" / name, ScanRow)
 
 

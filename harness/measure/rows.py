@@ -10,7 +10,6 @@ keeps its row until it has the new one, and of two rows the last counts.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -185,8 +184,7 @@ class CellId:
         # Under the names that they have had since the first cells, and only where they are set.
         later = {"cmsr": decides.pop("rendering"), "memory_mib": decides.pop("memory_mib")}
         decides |= {name: value for name, value in later.items() if value}
-        text = json.dumps(decides, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:10]
+        return checksums.fingerprint(decides)
 
     @property
     def relative_path(self) -> Path:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines import Method, parse
 from baselines.registry import ENCODERS
+from harness.common import checksums
 from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,8 +45,7 @@ class Recipe:
     @property
     def fingerprint(self) -> str:
         """Ten hexadecimal digits that change with anything above."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:10]
+        return checksums.fingerprint(asdict(self))
 
 
 def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 Rows = npt.NDArray[np.unsignedinteger[Any]]
 """Some rows of an image, uint8 or uint16 (n, width, channels)."""
@@ -60,11 +59,6 @@ class Layout:
     def row_bytes(self) -> int:
         """Number of bytes of a row."""
         return self.size[1] * self.channels * self.bits // 8
-
-
-def as_image(rows: Rows) -> Image.Image:
-    """Convert some rows of 8 bits to a Pillow image of the same values."""
-    return Image.fromarray(rows[..., 0] if rows.shape[2] == 1 else rows)
 
 
 def pieces(strips: Iterable[Rows], rows: int) -> Iterator[Rows]:
