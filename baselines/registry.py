@@ -192,7 +192,7 @@ class Method:
 
     @property
     def makes_images(self) -> bool:
-        """Whether the network makes whole images at integer scales; others answer queries."""
+        """Tell whether the network makes whole images at integer scales; others answer queries."""
         return self.scale is not None or bool(self.scales)
 
     @property

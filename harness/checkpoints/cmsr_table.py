@@ -78,11 +78,8 @@ class CmsrTables(Strict):
     """Tables of one network for one bound of the error.
 
     Attributes:
-        method: method of the network.
         checkpoint: hash of its weights, as in measurements.
-        origin: origin of the network, in words.
         mse: bound of the mean squared error, of values in [-1, 1], in every bin of intensity.
-        bin_width: width of these bins.
         tables: tables by target scale, ascending.
     """
 

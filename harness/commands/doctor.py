@@ -133,7 +133,7 @@ def _data(where: Places) -> Iterator[Finding]:
 
 
 def _folders(where: Places) -> Iterator[Finding]:
-    """Whether they can be written, and the space that is left there."""
+    """Folders: can they be written, and how much space is left there."""
     folders = {"results": where.results, "reports": where.reports, "cache": where.cache}
     for what, folder in folders.items():
         # The folder itself may still have to be made.

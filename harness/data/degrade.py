@@ -84,7 +84,7 @@ def mod_crop(hr: Tensor, scale: int) -> Tensor:
 
 @dataclass(frozen=True)
 class LrRule:
-    """How a protocol cuts HR and makes LR.
+    """Rule of a protocol: how HR is cut, and LR made.
 
     Attributes:
         multiple: number that HR's sides are cut to a multiple of before all else.
@@ -143,7 +143,7 @@ def make_pair(
     if official is not None:
         return _official_pair(item, hr, s, official)
     cropped = mod_crop(hr, s)
-    prepared = read_prepared(item.prepared_lr(s), cropped, s)
+    prepared = read_prepared(item.lr(s), cropped, s)
     lr = _cached_matlab(cropped, s, cache) if prepared is None else prepared
     return Pair(lr, cropped, MATLAB)
 

@@ -384,8 +384,8 @@ def measure_cell(
         wait: whether to wait for another process that is measuring the cell.
         measured: called after each row.
         pairs: see `measure_image`.
-        keep: see `measure_image`.
         force: whether to measure all images again. Each keeps its row until it has the new one.
+        keep: see `measure_image`.
 
     Returns:
         The row of each image, as found or measured while the cell was held; None when another

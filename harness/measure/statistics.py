@@ -52,13 +52,10 @@ class Difference:
 def paired_difference(*sets: Sequence[float], resamples: int = 9999) -> Difference:
     """Average paired differences, with a bias-corrected and accelerated bootstrap interval.
 
-    Images are drawn again within each set, so that a large set weighs as much as a small one, as
-    in tables with a mean over sets. The interval is about the choice of images: that a network
-    would end elsewhere if it were trained again is not in it.
-
-    Args:
-        sets: difference of each image, for one or more sets.
-        resamples: number of times that the images are drawn again.
+    `sets` are differences of each image, for one or more sets. Images are drawn again within each
+    set, so that a large set weighs as much as a small one, as in tables with a mean over sets. The
+    interval is about the choice of images: that a network would end elsewhere if it were trained
+    again is not in it.
 
     Example:
         >>> found = paired_difference([0.1, 0.2, 0.1, 0.3, 0.2, 0.1, 0.2])

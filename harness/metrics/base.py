@@ -76,9 +76,7 @@ class Metric:
             where there is none: an image is too small, or the network cannot do what is needed.
         oracle: an independent implementation that tests compare `value` with: two float64 arrays
             (H, W, 3) in [0, 1], everything of which is compared. None: a test of its own.
-        unit: unit printed behind its numbers; "" for none.
         digits: number of decimals in print.
-        larger_is_better: whether a larger value is better.
         needs: what it needs beside SR and HR: "lr", the LR image; or "network", also what made SR.
         about: facts of what computes it that a row keeps, by name (licence and hash of weights).
     """

@@ -31,7 +31,7 @@ from harness.outside.images import Uncounted, Values, check_sr, read_sr
 from harness.outside.methods import Opened, add_method
 
 PLACES = ("lr", "sr", "npy", "scale", "height", "width")
-"""What may stand in braces in a command."""
+"""Places in braces that a command may have."""
 MEMORY_KIND = "peak of the process"
 _LARGEST_HASHED = 1 << 30
 # Small, so that its own memory is not counted for the program's: what a process was before it

@@ -180,7 +180,7 @@ def check_size(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
 
 
 _SWAPPED = 4
-"""How much nearer to LR an image must be with its channels turned round to be called swapped."""
+"""Times that an image must be nearer to LR with its channels turned round to be called swapped."""
 
 
 def check_sr(image: Tensor, lr: Tensor, size: Size, name: str) -> None:

@@ -33,11 +33,9 @@ from harness.common.errors import HarnessError, UsageError
 
 @dataclass(frozen=True)
 class Bare:
-    """State dict that was recognised.
+    """State dict that was recognised as a network of a project.
 
     Attributes:
-        project: project that the network belongs to.
-        plan: how the network is built.
         values: colour values that the file or its project decides; "" where they are assumed.
         note: what is assumed; "" for nothing.
         averaged: whether its project measures the running average of the weights, where a file has

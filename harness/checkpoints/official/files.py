@@ -28,14 +28,11 @@ _WRAPPERS = ("params", AVERAGED)
 
 @dataclass(frozen=True)
 class Official:
-    """Network read from an official file.
+    """Network with its weights, read from a file of an official project.
 
     Attributes:
-        network: network with its weights.
-        plan: how it was built.
         layout: model-sd, {"model": {"name", "args", "sd"}}; params, {"params": state dict}; or
             state-dict, the weights alone.
-        project: project that the layout belongs to.
         unneeded: keys that the network does not need.
         memory: what an export needs to write the same file again.
         note: what is assumed about it; "" for nothing.

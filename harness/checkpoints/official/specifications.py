@@ -220,7 +220,6 @@ class OfficialDecoder:
     """Network of the official projects for any scale, named as our decoder.
 
     Attributes:
-        project: project that it belongs to.
         defaults: its official arguments, without the encoder.
         pairs: official arguments, and options of our decoder (or `ensemble`) that they are.
         read: makes the options of the MLPs from complete official arguments.

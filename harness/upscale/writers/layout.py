@@ -20,7 +20,6 @@ class Metadata:
     """Content of an image file beside its pixels, kept in the enlarged file.
 
     Attributes:
-        icc_profile: colour profile.
         exif: camera, date, author, place, as in JPEG files (with `Exif` before it); its orientation
             is that of the pixels.
         dpi: pixels per inch, horizontal and vertical.
@@ -42,7 +41,6 @@ class Layout:
         size: (height, width).
         mode: L, LA, RGB or RGBA, as Pillow calls them.
         bits: bits of a channel, 8 or 16.
-        metadata: content of the file beside the pixels.
     """
 
     size: tuple[int, int]
