@@ -28,12 +28,8 @@ class Case:
     protocol: str
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Cells to measure, and notes on what is not among them."""
-
-    cases: tuple[Case, ...]
-    notes: tuple[str, ...] = ()
+Cases = tuple[list[Case], list[str]]
+"""Cells to measure, and notes on what is not among them."""
 
 
 def check_wanted(names: Iterable[str], protocol: str | None) -> None:
@@ -85,14 +81,14 @@ def protocols_for(
     return found
 
 
-def network_plan(
+def cases_of_network(
     setup: Setup,
     subject: Subject,
     names: Iterable[str],
     scales: Sequence[float],
     protocol: str | None,
-) -> Plan:
-    """Plan what is to be measured of a network."""
+) -> Cases:
+    """List what is to be measured of a network."""
     factors = list(dict.fromkeys(scales or map(float, subject.model.scales or (2, 3, 4))))
     notes: dict[str, None] = {}
     cases = [
@@ -101,7 +97,7 @@ def network_plan(
         for scale in factors
         for rule in protocols_for(protocol, setup.dataset(name), scale, notes)
     ]
-    return Plan(tuple(cases), tuple(notes))
+    return cases, list(notes)
 
 
 def _advance(progress: Bar, row: Measurement) -> None:
@@ -111,7 +107,7 @@ def _advance(progress: Bar, row: Measurement) -> None:
 
 def measured(
     setup: Setup,
-    plan: Plan,
+    cases: Sequence[Case],
     rendering: Cmsr | None = None,
     ensemble: int = 1,
     force: bool = False,
@@ -128,7 +124,7 @@ def measured(
     from harness.measure.rows import CellFile
 
     pairs, held = PairStore(), ""
-    for case in plan.cases:
+    for case in cases:
         if case.dataset != held:
             pairs, held = PairStore(), case.dataset
             dataset = setup.dataset(case.dataset)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.cases import Plan, check_metric, check_wanted, measured, network_plan
+from harness.commands.cases import Case, cases_of_network, check_metric, check_wanted, measured
 from harness.commands.options import (
     Setup,
     checkpoint_option,
@@ -22,7 +22,7 @@ from harness.commands.options import (
     table,
     with_setup,
 )
-from harness.commands.outside import image_plan, outside_options, refuse
+from harness.commands.outside import cases_of_images, outside_options, refuse
 from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -111,23 +111,23 @@ def evaluate(
         outside = outside.model_copy(update={"name": method or ""})
         if outside.images:
             refuse(outside, self_ensemble=ensemble)
-            plan = image_plan(setup, outside, names, scales, protocol)
+            cases, said = cases_of_images(setup, outside, names, scales, protocol)
         else:
             (opened,), _ = outside.open({}, scales)
             (subject,) = ready_subjects(opened.name)
-            plan = network_plan(setup, subject, names, scales, protocol)
+            cases, said = cases_of_network(setup, subject, names, scales, protocol)
     else:
         subject = setup.subject(method, checkpoint, budget)
         rendering = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
-        plan = network_plan(setup, subject, names, scales, protocol)
+        cases, said = cases_of_network(setup, subject, names, scales, protocol)
     passes = int(ensemble or 1)
-    check_passes(plan, passes, rendering)
+    check_passes(cases, passes, rendering)
     rows: dict[str, list[dict[str, Any]]] = {}
-    for case, found in measured(setup, plan, rendering, passes, force, metrics):
+    for case, found in measured(setup, cases, rendering, passes, force, metrics):
         rows.setdefault(case.subject.method, []).extend(found)
-    origins = {case.subject.method: case.subject.origin for case in plan.cases}
-    factors = list(dict.fromkeys(case.scale for case in plan.cases))
-    notes = [*plan.notes, *(rendering.notes(factors) if rendering else [])]
+    origins = {case.subject.method: case.subject.origin for case in cases}
+    factors = list(dict.fromkeys(case.scale for case in cases))
+    notes = [*said, *(rendering.notes(factors) if rendering else [])]
     contents = [_content(setup, name, origins[name], rows[name], notes) for name in rows]
     several = {"networks": contents, "notes": notes}
     text = _text(contents, setup.profile.evaluation.precision, protocol == "all")
@@ -170,13 +170,13 @@ def _text(contents: list[dict[str, Any]], precision: str, effects: bool) -> str:
     return "\n".join([*heads, "", _printed(shown), *gaps, *notes])
 
 
-def check_passes(plan: Plan, passes: int, rendering: Cmsr | None) -> None:
+def check_passes(cases: Sequence[Case], passes: int, rendering: Cmsr | None) -> None:
     """Refuse self-ensembles of what is averaged or rendered in another way already."""
     from harness.metrics import PROTOCOLS
 
     if passes > 1 and rendering:
         raise UsageError("--self-ensemble and --cmsr cannot be combined. Leave one of them out.")
-    own = [case.protocol for case in plan.cases if PROTOCOLS[case.protocol].ensemble > 1]
+    own = [case.protocol for case in cases if PROTOCOLS[case.protocol].ensemble > 1]
     if passes > 1 and own:
         raise UsageError(
             f"The protocol {own[0]} averages rotations itself. Leave out --self-ensemble."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.cases import check_metric, check_wanted, measured, network_plan
+from harness.commands.cases import cases_of_network, check_metric, check_wanted, measured
 from harness.commands.options import (
     Setup,
     datasets_option,
@@ -105,8 +105,8 @@ def _scores(
 ) -> Scores:
     """The metric's value of each image of each (dataset, scale)."""
     found: Scores = {}
-    plan = network_plan(setup, subject, names, scales, protocol)
-    for case, rows in measured(setup, plan, metrics=[metric]):
+    cases, _ = cases_of_network(setup, subject, names, scales, protocol)
+    for case, rows in measured(setup, cases, metrics=[metric]):
         for row in rows:
             value = row["metrics"].get(metric)
             if value is not None:

@@ -76,9 +76,13 @@ def matlab_imresize(image: Tensor, scale: float) -> Tensor:
     return imresize(image, (h, w), (scale, scale))
 
 
-def mod_crop(hr: Tensor, scale: int) -> Tensor:
-    """Cut the HR image from the top left to a multiple of the scale."""
-    h, w = (side // scale * scale for side in hr.shape[-2:])
+def mod_crop(hr: Tensor, scale: float) -> Tensor:
+    """Cut an HR image (3, H, W) from the top left to a multiple of the scale.
+
+    A side is floor(LR side * scale), of `lr_size`; at a whole scale the usual cut.
+    """
+    size = lr_size((hr.shape[-2], hr.shape[-1]), scale)
+    h, w = (math.floor(side * scale + 1e-9) for side in size)
     return hr[:, :h, :w].contiguous()
 
 

@@ -12,9 +12,8 @@ from torch import Tensor
 from harness.common.errors import HarnessError
 from harness.common.progress import bar
 from harness.data import sets
-from harness.data.degrade import lr_size, matlab_imresize, read_mark
+from harness.data.degrade import lr_size, matlab_imresize, mod_crop, read_mark
 from harness.data.images import open_image, read_rgb, to_tensor
-from harness.data.prepare import crop
 from harness.data.sets import SPECS, manifest
 from harness.data.sets.base import DatasetSpec, Layout, image_files, is_prepared, scale_label
 
@@ -198,7 +197,7 @@ def _check_lr(
                 )
                 findings.problem(path, what, again)
             elif resize:
-                made = matlab_imresize(crop(read_rgb(hr), lr.scale), 1 / lr.scale)
+                made = matlab_imresize(mod_crop(read_rgb(hr), lr.scale), 1 / lr.scale)
                 other += [] if torch.equal(image, made) else [path]
     if exact or not own:
         for path in other:

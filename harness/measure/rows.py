@@ -252,27 +252,23 @@ class CellFile:
         content = checksums.with_checksum(asdict(row))
         line = (json.dumps(content, sort_keys=True) + "\n").encode()
         try:
-            self._append(line)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab+") as file:
+                file.seek(0)
+                start = file.truncate(file.read().rfind(b"\n") + 1)
+                try:
+                    file.write(line)
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(start)
+                    raise
         except OSError as error:
             raise HarnessError(
                 f"Cannot write {self.path}: {error.strerror or error}",
                 "Free some space or choose another folder with --results; "
                 "rows written so far are kept.",
             ) from error
-
-    def _append(self, line: bytes) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+") as file:
-            file.seek(0)
-            file.truncate(file.read().rfind(b"\n") + 1)
-            start = file.seek(0, os.SEEK_END)
-            try:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(start)
-                raise
 
     def drop_superseded(self) -> None:
         """Drop rows of images that have a later row, all at once."""
