@@ -32,23 +32,18 @@ Cases = tuple[list[Case], list[str]]
 """Cells to measure, and notes on what is not among them."""
 
 
-def check_wanted(names: Iterable[str], protocol: str | None) -> None:
-    """Refuse unknown datasets and protocols before a network is looked for."""
+def check_wanted(names: Iterable[str], protocol: str | None, metrics: Iterable[str] = ()) -> None:
+    """Refuse unknown datasets, protocols and metrics before a network is looked for."""
     from harness.data.sets import SPECS, check_name
-    from harness.metrics import resolve
+    from harness.metrics import METRICS, resolve
 
+    for metric in metrics:
+        if metric not in METRICS:
+            raise UsageError(f"There is no metric {metric}; there are {', '.join(METRICS)}.")
     for name in names:
         check_name(name)
         if protocol not in (None, "all"):
             resolve(str(protocol), SPECS[name].protocol)
-
-
-def check_metric(name: str) -> None:
-    """Refuse a metric that is not registered."""
-    from harness.metrics import METRICS
-
-    if name not in METRICS:
-        raise UsageError(f"There is no metric {name}; there are {', '.join(METRICS)}.")
 
 
 def protocols_for(

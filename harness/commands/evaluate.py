@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.cases import Case, cases_of_network, check_metric, check_wanted, measured
+from harness.commands.cases import Case, cases_of_network, check_wanted, measured
 from harness.commands.options import (
     Setup,
     checkpoint_option,
@@ -101,9 +101,7 @@ def evaluate(
     from harness.checkpoints.subject import ready_subjects
     from harness.outside.methods import check_precision
 
-    check_wanted(names, protocol)
-    for metric in metrics:
-        check_metric(metric)
+    check_wanted(names, protocol, metrics)
     rendering = None
     if outside is not None:
         refuse(outside, checkpoint=checkpoint, cmsr=cmsr, budget=budget)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.cases import cases_of_network, check_metric, check_wanted, measured
+from harness.commands.cases import cases_of_network, check_wanted, measured
 from harness.commands.options import (
     Setup,
     datasets_option,
@@ -63,8 +63,7 @@ def versus(
     from harness.measure.statistics import CONFIDENCE
     from harness.metrics import METRICS
 
-    check_metric(metric)
-    check_wanted(names, protocol)
+    check_wanted(names, protocol, [metric])
     first, second = (setup.named(name)[0] for name in (a, b))
     wanted = list(dict.fromkeys(names)), list(dict.fromkeys(scales or (2.0, 3.0, 4.0)))
     scores = [_scores(setup, subject, *wanted, protocol, metric) for subject in (first, second)]

@@ -60,12 +60,12 @@ class Constructed:
         del options, memory
         return state
 
-    def unneeded(self, state: State) -> list[Unneeded]:
-        """List the entries of a state dict, and why our network does not need them."""
-        found = [
-            Unneeded(tuple(key for key in state if re.fullmatch(pattern, key)), why)
-            for pattern, why in self.reasons.items()
-        ]
+    def unneeded(self, state: State, place: str) -> list[Unneeded]:
+        """List the entries of a network whose encoder is at a place, and why none is needed."""
+        found = []
+        for pattern, why in self.reasons.items():
+            keys = (key for key in state if re.fullmatch(re.escape(place) + pattern, key))
+            found.append(Unneeded(tuple(keys), why))
         return [entry for entry in found if entry.keys]
 
 

@@ -116,10 +116,7 @@ def _filled(
         raise HarnessError(f"The {what} has entries that are no tensors, or empty: {listed:.500}")
     place, constructed = plan.place, constructed_of(plan.method)
     part = {k.removeprefix(place): v for k, v in state.items() if k.startswith(place)}
-    unneeded = [
-        Unneeded(tuple(place + key for key in entry.keys), entry.why)
-        for entry in constructed.unneeded(part)
-    ]
+    unneeded = constructed.unneeded(state, place)
     passed = {key for entry in unneeded for key in entry.keys}
     own = {plan.names.ours(k): v for k, v in state.items() if k not in passed}
     network = built_to_fit(plan.method.name, plan.options, own, what, plan.names.official)
