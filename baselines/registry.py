@@ -43,7 +43,9 @@ LABELS: dict[str, str] = {}
 IMPLICIT_ENCODERS: list[str] = []
 """Encoders that decoders may use."""
 DECODERS: dict[str, type[Decoder]] = {}
-"""Decoders; those that change another come last."""
+"""Decoders: the usual ones first, those that change another last."""
+USUAL = ("liif", "lte")
+"""Decoders that most papers compare with, and that are suggested for a misspelt method first."""
 UPSAMPLERS: dict[str, type[Upsampler]] = {}
 FIXED_SCALES = (2, 3, 4)
 
@@ -59,7 +61,9 @@ def read_folders() -> None:
     for each in (*found, *systems):
         ENCODERS[each.name], LABELS[each.name] = each.make, each.label
     decoders = {k: v for own in offered(baselines.decoders, "DECODERS") for k, v in own.items()}
-    DECODERS.update(sorted(decoders.items(), key=lambda decoder: bool(decoder[1].baseline)))
+    DECODERS.update(
+        sorted(decoders.items(), key=lambda each: (bool(each[1].baseline), each[0] not in USUAL))
+    )
     for own in offered(baselines.upsamplers, "UPSAMPLERS"):
         UPSAMPLERS.update(own)
     _names.cache_clear()
@@ -190,7 +194,7 @@ class Method:
 
     @property
     def makes_images(self) -> bool:
-        """Whether the network makes whole images at integer scales; others answer queries."""
+        """Tell whether the network makes whole images at integer scales; others answer queries."""
         return self.scale is not None or bool(self.scales)
 
     @property

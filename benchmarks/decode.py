@@ -18,6 +18,7 @@ from torch import Tensor
 from baselines import Method, build, parse
 from baselines.composition import Features, Routing
 from baselines.fast.engine import GridJob, decode_grid
+from baselines.macs import MacCount
 from baselines.plain import decode_plain
 from baselines.systems.implicit import ImplicitSR
 from harness.commands.options import (
@@ -38,13 +39,8 @@ from harness.measure.machine import in_words, machine, matrix_product_speed
 from harness.measure.timing import Spread, alternate
 
 METHODS = (
-    "edsr-liif",
-    "edsr-moeisr-liif-b",
-    "edsr-moeisr-liif-s",
-    "edsr-lte",
-    "edsr-moeisr-lte-b",
-    "edsr-moeisr-lte-s",
-    "edsr-metasr",
+    *("edsr-liif", "edsr-moeisr-liif-b", "edsr-moeisr-liif-s"),
+    *("edsr-lte", "edsr-moeisr-lte-b", "edsr-moeisr-lte-s", "edsr-metasr"),
 )
 OFFICIAL_CHUNK = 30_000
 """Queries at a time in the test configurations of LIIF and LTE (eval_bsize)."""
@@ -58,10 +54,8 @@ class DecodingCase:
     Attributes:
         lr_size: (h, w) of the LR image.
         size: (H, W) of the SR image.
-        stretch: factor of the cell.
-        executed: MACs of the engine, without the mapper, which belongs to encoding, and without the
-            few border queries that are answered twice to fill a chunk.
-        counted: MACs of the decoder as the paper counts them.
+        macs: MACs of the image. Those of the engine do not have the few border queries that are
+            answered twice to fill a chunk.
     """
 
     method: Method
@@ -70,9 +64,7 @@ class DecodingCase:
     lr_size: Size
     scale: float
     size: Size
-    stretch: float
-    executed: int
-    counted: int
+    macs: MacCount
 
     @property
     def baseline(self) -> str:
@@ -81,26 +73,28 @@ class DecodingCase:
 
     def plain(self, chunk: int | None = None) -> Tensor:
         """Decode by `ImplicitSR.decode` in chunks of so many queries; None: to suit the cache."""
-        return decode_plain(self.model, self.features, self.size, stretch=self.stretch, chunk=chunk)
+        stretch = self.model.cell_stretch(self.scale)
+        return decode_plain(self.model, self.features, self.size, stretch=stretch, chunk=chunk)
 
     def fast(self) -> Tensor:
         """Decode by the engine."""
         h, w = self.size
         with torch.inference_mode():
-            job = GridJob(self.size, (0, h), (0, w), self.stretch)
+            job = GridJob(self.size, (0, h), (0, w), self.model.cell_stretch(self.scale))
             return decode_grid(self.model, self.features, job)
 
     def record(self, images: Spread, **more: Any) -> dict[str, Any]:
         """Make a result of the engine's images per second; spreads are [quartile, median, ...]."""
+        executed = self.macs.executed - self.macs.mapper  # which belongs to encoding
         return {
             "method": self.method.name,
             "lr_size": list(self.lr_size),
             "scale": self.scale,
             "engine_pixels_per_s": self.pixels(images),
             "baseline": self.baseline,
-            "executed_macs": self.executed,
-            "paper_macs": self.counted,
-            "executed_macs_per_s": self.executed * images.median,
+            "executed_macs": executed,
+            "paper_macs": self.macs.decoder,
+            "executed_macs_per_s": executed * images.median,
             **more,
         }
 
@@ -111,11 +105,7 @@ class DecodingCase:
 
 @torch.inference_mode()
 def make_case(name: str, lr_size: Size, scale: float, device: torch.device) -> DecodingCase:
-    """Make an untrained network at the paper's sizes with the features of a random image.
-
-    Raises:
-        UsageError: the method has no implicit decoder, or extends images.
-    """
+    """Make an untrained network at the paper's sizes with the features of a random image."""
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     method, model = parse(name), build(name)
@@ -138,17 +128,7 @@ def make_case(name: str, lr_size: Size, scale: float, device: torch.device) -> D
         gates = torch.nn.functional.one_hot(choice, experts).to(features.latent.dtype)
         features = Features(features.lr, features.latent, Routing(gates, gates))
     macs = model.count(lr_size, size, choice)
-    return DecodingCase(
-        method=method,
-        model=model,
-        features=features,
-        lr_size=lr_size,
-        scale=scale,
-        size=size,
-        stretch=model.cell_stretch(scale),
-        executed=macs.executed - macs.mapper,
-        counted=macs.decoder,
-    )
+    return DecodingCase(method, model, features, lr_size, scale, size, macs)
 
 
 def compare(

@@ -7,6 +7,7 @@ of the whole process, Python and PyTorch included.
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import torch
 
 from baselines import Method, build, parse
 from harness import checkpoints
+from harness.cli import INTERRUPTED
 from harness.commands.options import (
     Setup,
     device_option,
@@ -43,7 +45,6 @@ from harness.upscale.image_files import check_target, open_source
 
 METHODS = ("edsr-liif", "edsr-lte", "edsr-moeisr-liif-s")
 _CHILD = Path(__file__).with_name("peak_of_command.py")
-_INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,6 @@ class Setting:
         size: (h, w) of the image that is enlarged.
         suffix: file type of the result.
         memory: MiB of a band; None: a value that suits the device.
-        device: device of `harness upscale`.
         limit: seconds of work after which a case is stopped; None: never.
     """
 
@@ -72,44 +72,39 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
     """Measure each method and scale: peak bytes of the process, bytes of the result, seconds.
 
-    A case that was stopped is not `finished`; its peak is that until then.
-
-    Args:
-        methods: names of methods.
-        scales: scale factors.
-        setting: the other settings.
-        folder: folder for the image, the networks and one result at a time.
+    A case that was stopped is not `finished`; its peak is that until then. The folder holds the
+    image, the networks and one result at a time.
 
     Raises:
         HarnessError: the command fails; or, before the first case, a method is unknown or does not
             have one of the scales, or a type cannot be written.
     """
-    image = _image(folder, setting.size)
+    image, target = folder / "in.png", folder / f"out{setting.suffix}"
+    save_png(photograph(setting.size), image)
     found = [parse(name) for name in methods]
-    _check(found, scales, setting, image)
-    for method in found:
-        network = _network(folder, method, setting.profile)
-        for scale in scales:
-            yield _case(method, scale, setting, image, network)
-
-
-def _check(
-    methods: Sequence[Method], scales: Sequence[float], setting: Setting, image: Path
-) -> None:
-    for method in methods:
-        for scale in scales:
+    for scale in scales:
+        for method in found:
             if not method.can_do(scale):
                 own = ", ".join(map(str, method.only_scales or ()))
                 raise UsageError(f"{method.name} enlarges by {own} only, not {scale:g}.")
-    for scale in scales:
-        check_target(image.with_name(f"out{setting.suffix}"), open_source(image), scale)
-
-
-def _image(folder: Path, size: tuple[int, int]) -> Path:
-    """Write the photograph at this size as a file."""
-    path = folder / "in.png"
-    save_png(photograph(size), path)
-    return path
+        check_target(target, open_source(image), scale)
+    for method in found:
+        command = ["upscale", str(image), str(target), "--device", setting.device]
+        command += [] if setting.memory is None else ["--memory", str(setting.memory)]
+        command += _network(folder, method, setting.profile)
+        for scale in scales:
+            start = time.perf_counter()
+            peak = _peak([*command, "--scale", str(scale)], folder / "report.json", setting.limit)
+            yield {
+                "method": method.name,
+                "scale": scale,
+                "lr_size": setting.size,
+                "hr_size": tuple(round(side * scale) for side in setting.size),
+                **peak,
+                "file": target.stat().st_size if peak["finished"] else 0,
+                "seconds": time.perf_counter() - start,
+            }
+            target.unlink(missing_ok=True)
 
 
 def _network(folder: Path, method: Method, profile: Profile) -> list[str]:
@@ -125,45 +120,17 @@ def _network(folder: Path, method: Method, profile: Profile) -> list[str]:
     return ["--checkpoint", str(path)]
 
 
-def _case(
-    method: Method, scale: float, setting: Setting, image: Path, network: list[str]
-) -> dict[str, Any]:
-    report, target = image.with_name("report.json"), image.with_name(f"out{setting.suffix}")
-    command = ["upscale", str(image), str(target), "--scale", str(scale), *network]
-    command += ["--device", setting.device]
-    command += [] if setting.memory is None else ["--memory", str(setting.memory)]
-    start = time.perf_counter()
-    child = [sys.executable, str(_CHILD), str(report), *command]
-    status, said = _run(child, report, setting.limit)
-    seconds = time.perf_counter() - start
-    stopped = setting.limit is not None and status == _INTERRUPTED
-    if status and not stopped:
-        raise HarnessError(f"{method.name} x{scale:g} failed with status {status}:", said.strip())
-    line = {
-        "method": method.name,
-        "scale": scale,
-        "lr_size": setting.size,
-        "hr_size": (round(setting.size[0] * scale), round(setting.size[1] * scale)),
-        "peak": json.loads(report.read_text())["peak"],
-        "file": 0 if stopped else target.stat().st_size,
-        "seconds": seconds,
-        "finished": not stopped,
-    }
-    report.unlink()
-    target.unlink(missing_ok=True)
-    return line
-
-
-def _run(command: list[str], begun: Path, limit: float | None) -> tuple[int, str]:
-    """Run a command, and interrupt it so many seconds after a file has appeared.
+def _peak(command: list[str], report: Path, limit: float | None) -> dict[str, Any]:
+    """Run a command of the harness, and interrupt it after so many seconds of work.
 
     Returns:
-        Its exit status, and what it wrote to standard error.
+        Its `peak` in bytes, and whether it `finished`.
     """
+    child = [sys.executable, str(_CHILD), str(report), *command]
     silent, kept = subprocess.DEVNULL, subprocess.PIPE
-    with subprocess.Popen(command, text=True, stdout=silent, stderr=kept) as running:
+    with subprocess.Popen(child, text=True, stdout=silent, stderr=kept) as running:
         try:
-            while limit is not None and running.poll() is None and not begun.exists():
+            while limit is not None and running.poll() is None and not report.exists():
                 time.sleep(0.05)
             said = running.communicate(timeout=limit)[1]
         except subprocess.TimeoutExpired:
@@ -172,7 +139,15 @@ def _run(command: list[str], begun: Path, limit: float | None) -> tuple[int, str
         except BaseException:
             running.terminate()
             raise
-        return running.returncode, said
+    stopped = limit is not None and running.returncode == INTERRUPTED
+    if running.returncode and not stopped:
+        raise HarnessError(
+            f"`harness {shlex.join(command)}` failed with status {running.returncode}:",
+            said.strip(),
+        )
+    peak = json.loads(report.read_text())["peak"]
+    report.unlink()
+    return {"peak": peak, "finished": not stopped}
 
 
 @click.command(epilog="Example: python -m benchmarks memory --methods edsr-liif --scales 4,12,30")

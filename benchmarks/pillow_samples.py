@@ -6,8 +6,6 @@ meaning as those of `harness.training.patches`, but other random numbers.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -27,14 +25,7 @@ def augment(image: Tensor, horizontal: bool, vertical: bool, transpose: bool) ->
 
 
 class PlainSamples(Dataset[Batch]):
-    """Batches by step.
-
-    Args:
-        images: uint8 (3, H, W) each, at least as large as the largest HR crop.
-        settings: patch size, scales, queries, batch.
-        seed: seed of all randomness.
-        steps: number of batches.
-    """
+    """Batches by step, of images, uint8 (3, H, W) each, no smaller than the largest HR crop."""
 
     def __init__(self, images: list[Tensor], settings: Training, seed: int, steps: int) -> None:
         self.images = images
@@ -69,16 +60,11 @@ class PlainSamples(Dataset[Batch]):
         return unit(lr) * 2 - 1, coord, torch.full_like(coord, 2 / side), unit(pixels) * 2 - 1
 
 
-def _same(batch: Any) -> Any:
-    return batch
-
-
 def plain_loader(samples: PlainSamples, workers: int) -> DataLoader[Batch]:
     """Load batches in order, made in this process or in `workers` others."""
     return DataLoader(
         samples,
         batch_size=None,
         num_workers=workers,
-        collate_fn=_same,
         prefetch_factor=4 if workers else None,
     )

@@ -32,11 +32,8 @@ from harness.training.step import State, make_optimizer, optimise
 from harness.upscale.network import autocast
 
 METHODS = (
-    "edsr-liif",
-    "edsr-moeisr-liif-s",
-    "edsr-moeisr-liif-b",
-    "edsr-lte",
-    "edsr-moeisr-lte-s",
+    *("edsr-liif", "edsr-moeisr-liif-s", "edsr-moeisr-liif-b"),
+    *("edsr-lte", "edsr-moeisr-lte-s"),
 )
 _ENDLESS = 2**40
 _WARM_UP = 2
@@ -105,12 +102,9 @@ def _plain(setting: Setting, method: str) -> Callable[[], None]:
 
 
 def spared_macs(model: ImplicitSR, pixels: int, pairs: int) -> int:
-    """Multiply-adds that sharing saves in training.
+    """Count the MACs that sharing saves in training a network (in training mode).
 
-    Args:
-        model: in training mode.
-        pixels: LR pixels.
-        pairs: latent codes of all queries, which the plain way takes through every layer.
+    `pairs` are latent codes of all queries, which the plain way takes through every layer.
     """
     mlps = model.head.mixable_mlps() or ()
     return sum(model.decoder.split([mlp]).macs().code for mlp in mlps) * max(pairs - pixels, 0)
@@ -135,12 +129,7 @@ def _record(setting: Setting, method: str, times: Times, speed: float | None) ->
 
 
 def time_training(setting: Setting, methods: Sequence[str]) -> list[dict[str, Any]]:
-    """Time methods one after the other, each with interleaved runs of both ways.
-
-    Raises:
-        UsageError: a method has no decoder.
-        HarnessError: images are too small for the profile's patches.
-    """
+    """Time methods one after the other, each with interleaved runs of both ways."""
     for method in methods:
         if not parse(method).decoder:
             raise UsageError(f"{method} decodes nothing; name an arbitrary-scale method.")

@@ -47,7 +47,7 @@ def run_experiment(
     """
     from baselines.base import SRModel
     from harness.checkpoints.subject import ready_subjects
-    from harness.commands.cases import check_wanted, measured, network_plan
+    from harness.commands.cases import cases_of_network, check_wanted, measured
     from harness.commands.options import Setup
     from harness.measure.rows import frame
     from harness.measure.summary import summarise
@@ -66,6 +66,6 @@ def run_experiment(
         results=Path(results),
     )
     (subject,) = ready_subjects(method.name)
-    plan = network_plan(setup, subject, datasets, [float(scale) for scale in scales], protocol)
-    rows = [row for _, found in measured(setup, plan) for row in found]
+    cases, _ = cases_of_network(setup, subject, datasets, [*map(float, scales)], protocol)
+    rows = [row for _, found in measured(setup, cases) for row in found]
     return pd.DataFrame(summarise(frame(rows)))

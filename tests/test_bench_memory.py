@@ -56,9 +56,10 @@ def test_a_case_that_is_stopped_says_so(ignored, tmp_path):
 
 def test_a_failure_is_no_peak(tmp_path, monkeypatch):
     setting = memory.Setting(profiles.load("quick"), (9, 9))
-    monkeypatch.setattr(memory, "_image", lambda folder, _: folder / "missing.png")
-    monkeypatch.setattr(memory, "_check", lambda *_: None)
-    with pytest.raises(HarnessError, match=r"bicubic x2 failed with status 1:\n.*missing.png"):
+    for name in ("save_png", "open_source", "check_target"):
+        monkeypatch.setattr(memory, name, lambda *_: None)
+    wrong = r"--method bicubic --scale 2` failed with status 1:\n.*no image .*in.png"
+    with pytest.raises(HarnessError, match=wrong):
         list(memory.measure(["bicubic"], [2], setting, tmp_path))
 
 

@@ -30,8 +30,8 @@ from harness.checkpoints.subject import Subject, open_subject
 from harness.common.errors import HarnessError
 from harness.data.sets import Dataset, find
 from harness.data.sets.base import memory_item
-from harness.measure import cmsr_making, cmsr_scan
-from harness.measure.cmsr_scan import bound, find_levels
+from harness.measure import cmsr as making
+from harness.measure.cmsr import bound, find_levels
 from harness.measure.rows import CellId
 from harness.upscale.network import upscale
 
@@ -289,11 +289,11 @@ def test_tables_keep_what_they_promise(method, images, tmp_path):
     """In every bin below a bound, of every image, the error is below the MSE; above it is not."""
     chosen = subject(method)
     chosen.model.decoder.hypernet.linears[-1].weight.data.mul_(4)  # spreads the intensities
-    width = cmsr_scan.bin_width(chosen)
+    width = making.bin_width(chosen)
     errors: dict[tuple[float, int], list[float]] = {}
     with torch.no_grad():
         for item in images.items:
-            lr = cmsr_scan.make_pair(item, item.load(), 6, None).lr[None] / 255
+            lr = making.make_pair(item, item.load(), 6, None).lr[None] / 255
             for level in (1.0, 2.0, 4.0):
                 per_bin: dict[int, list[float]] = {}
                 for intensity, error in slow_errors(chosen.model, lr, level, 6):
@@ -302,9 +302,9 @@ def test_tables_keep_what_they_promise(method, images, tmp_path):
                     errors.setdefault((level, n), []).append(sum(values) / len(values))
     worst = sorted((n, max(values)) for (level, n), values in errors.items() if level == 4)
     mse = 1.0001 * max(error for _, error in worst[: len(worst) // 3])
-    scans = cmsr_scan.Scan(chosen, images, "", 6.0, (1.0, 2.0, 4.0))
+    scans = making.Scan(chosen, images, "", 6.0, (1.0, 2.0, 4.0))
     file = scans.file(tmp_path)
-    cmsr_scan.run_scan(scans, file, lambda _: None, cmsr_scan.PairStore())
+    making.run_scan(scans, file, lambda _: None, making.PairStore())
     for level in scans.levels:
         failing = [n for (own, n), values in errors.items() if own == level and max(values) > mse]
         expected = min(failing, default=INF) * width
@@ -324,7 +324,7 @@ def test_tables_keep_what_they_promise(method, images, tmp_path):
 def test_a_larger_bound_of_the_error_renders_less(images, tmp_path):
     chosen, reached = subject(), []
     for mse in (0.0, 1e-7, 1e-5, 1e-3, 1.0):
-        tables = cmsr_making.make_tables(chosen, images, (6.0, 12.0), mse, tmp_path)
+        tables = making.make_tables(chosen, images, (6.0, 12.0), mse, tmp_path)
         reached.append([bound_at(tables, scale) for scale in (6.0, 12.0)])
         assert [table.images for table in tables.tables] == [3, 3]
     assert reached[0] == [0, 0]
@@ -353,17 +353,17 @@ def test_levels_that_would_render_nothing_are_left_out():
 
 def test_what_was_scanned_is_not_scanned_again(images, tmp_path, monkeypatch):
     chosen = subject()
-    first = cmsr_making.make_tables(chosen, images, (6.0, 30.0), 1e-4, tmp_path)
+    first = making.make_tables(chosen, images, (6.0, 30.0), 1e-4, tmp_path)
     assert [table.images for table in first.tables] == [3, 2]
-    monkeypatch.setattr(cmsr_scan, "scan_image", lambda *_: pytest.fail("scanned again"))
-    again = cmsr_making.make_tables(chosen, images, (6.0, 30.0), 1e-4, tmp_path)
+    monkeypatch.setattr(making, "scan_image", lambda *_: pytest.fail("scanned again"))
+    again = making.make_tables(chosen, images, (6.0, 30.0), 1e-4, tmp_path)
     assert again.tables == first.tables
-    cmsr_making.make_tables(chosen, images, (6.0,), 1e-6, tmp_path)
+    making.make_tables(chosen, images, (6.0,), 1e-6, tmp_path)
 
 
 def test_a_stopped_scan_goes_on(images, tmp_path, monkeypatch):
     chosen, done = subject(), []
-    whole = cmsr_scan.scan_image
+    whole = making.scan_image
 
     def stops(*args):
         if len(done) == 2:
@@ -371,23 +371,20 @@ def test_a_stopped_scan_goes_on(images, tmp_path, monkeypatch):
         done.append(args[1].name)
         return whole(*args)
 
-    monkeypatch.setattr(cmsr_scan, "scan_image", stops)
+    monkeypatch.setattr(making, "scan_image", stops)
     with pytest.raises(KeyboardInterrupt):
-        cmsr_making.make_tables(chosen, images, (6.0,), 1e-4, tmp_path)
-    monkeypatch.setattr(cmsr_scan, "scan_image", lambda *a: (done.append(a[1].name), whole(*a))[1])
-    stopped = cmsr_making.make_tables(chosen, images, (6.0,), 1e-4, tmp_path)
+        making.make_tables(chosen, images, (6.0,), 1e-4, tmp_path)
+    monkeypatch.setattr(making, "scan_image", lambda *a: (done.append(a[1].name), whole(*a))[1])
+    stopped = making.make_tables(chosen, images, (6.0,), 1e-4, tmp_path)
     assert done == ["p0", "p1", "p2"]
-    monkeypatch.setattr(cmsr_scan, "scan_image", whole)
-    assert (
-        cmsr_making.make_tables(chosen, images, (6.0,), 1e-4, tmp_path / "b").tables
-        == stopped.tables
-    )
+    monkeypatch.setattr(making, "scan_image", whole)
+    assert making.make_tables(chosen, images, (6.0,), 1e-4, tmp_path / "b").tables == stopped.tables
 
 
 def test_images_too_small_for_a_scale(images, tmp_path):
     small = replace(images, items=images.items[2:])
     with pytest.raises(HarnessError, match="No image of photos is large enough for x30"):
-        cmsr_making.make_tables(subject(), small, (30.0,), 1e-4, tmp_path)
+        making.make_tables(subject(), small, (30.0,), 1e-4, tmp_path)
 
 
 # Measurements

@@ -36,7 +36,7 @@ from harness.checkpoints.cmsr_table import (
 from harness.common import checksums
 from harness.common.errors import HarnessError
 from harness.common.files import write_text
-from harness.measure.cmsr_scan import Scan, ScanRow, scanned
+from harness.measure.cmsr import Scan, ScanRow, scanned
 from harness.measure.cost_rows import Cost
 from harness.measure.crops import MethodSample, Sample, load_samples
 from harness.measure.rows import CellFile, Measurement

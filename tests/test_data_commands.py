@@ -170,7 +170,7 @@ def test_prepare_any_scale(root, harness):
 def test_the_crop_is_what_fits(scale, size):
     """MATLAB's own rule for the size, ceil(side * scale), gives the LR size."""
     hr = pixels(*size)
-    cropped = preparing.crop(hr, scale)
+    cropped = mod_crop(hr, scale)
     lr = matlab_imresize(cropped, 1 / scale)
     for full, cut, small in zip(size, cropped.shape[-2:], lr.shape[-2:], strict=True):
         assert small == int(full / scale + 1e-9)

@@ -175,8 +175,8 @@ LAYOUTS = {
 @pytest.mark.parametrize("case", LAYOUTS)
 def test_layouts(case, tmp_path):
     files, network, scale = LAYOUTS[case]
-    found = find_images(touch(tmp_path / "sr", *files), {"Set5": NAMES["Set5"]})
-    (images,) = found.images
+    found, _ = find_images(touch(tmp_path / "sr", *files), {"Set5": NAMES["Set5"]})
+    (images,) = found
     assert images.scale == scale
     assert images.files.keys() == {"baby"}
     assert not images.doubtful
@@ -186,7 +186,7 @@ def test_layouts(case, tmp_path):
 
 def test_the_longest_name_is_meant(tmp_path):
     root = touch(tmp_path / "sr", "bird_2_x4.png", "bird_x4.png")
-    (images,) = find_images(root, NAMES).images
+    (images,) = find_images(root, NAMES)[0]
     assert {name: path.name for name, path in images.files.items()} == {
         "bird": "bird_x4.png",
         "bird_2": "bird_2_x4.png",
@@ -195,24 +195,24 @@ def test_the_longest_name_is_meant(tmp_path):
 
 def test_scales_of_one_folder_are_apart(tmp_path):
     root = touch(tmp_path / "net", "baby_x2.png", "baby_x3.png", "woman_x3.png")
-    found = find_images(root, NAMES)
-    assert [(i.scale, sorted(i.files)) for i in found.images] == [
+    found, _ = find_images(root, NAMES)
+    assert [(i.scale, sorted(i.files)) for i in found] == [
         (2, ["baby"]),
         (3, ["baby", "woman"]),
     ]
-    (only,) = find_images(root, NAMES, [3]).images
+    (only,) = find_images(root, NAMES, [3])[0]
     assert only.scale == 3
 
 
 def test_a_scale_on_the_command_line_is_that_of_names_without_one(tmp_path):
     root = touch(tmp_path / "net", "baby.png")
-    (images,) = find_images(root, NAMES, [3]).images
+    (images,) = find_images(root, NAMES, [3])[0]
     assert images.scale == 3
 
 
 def test_a_pattern_chooses(tmp_path):
     root = touch(tmp_path / "net", "baby_woman_x2.png", "ours_x2_baby.png", "woman_baby_x2.png")
-    (images,) = find_images(root, NAMES, pattern="{name}_woman_x{scale}.png").images
+    (images,) = find_images(root, NAMES, pattern="{name}_woman_x{scale}.png")[0]
     assert images.files["baby"].name == "baby_woman_x2.png"
 
 
@@ -241,11 +241,11 @@ def test_what_is_not_clear_is_refused(case, tmp_path):
 
 def test_several_files_for_an_image_are_named(tmp_path):
     root = touch(tmp_path / "net_x2", "baby.png", "baby.npy", "woman.png", "strange.png")
-    found = find_images(root, NAMES)
-    (images,) = found.images
+    found, notes = find_images(root, NAMES)
+    (images,) = found
     assert "baby.npy, baby.png" in images.doubtful["baby"]
     assert images.files.keys() == {"woman"}
-    assert any("strange.png" in note for note in found.notes)
+    assert any("strange.png" in note for note in notes)
 
 
 def spoil(folder: Path, case: str) -> None:
@@ -381,7 +381,7 @@ def test_trained_official_networks(dialect):
     with (zoo / "expected.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["dialect"] == dialect]
     protocol = {"uint8": "basicsr-1", "matlab": "matlab-1"}[dialect]
-    found = {(i.network, i.scale): i for i in find_images(zoo / "images", names).images}
+    found = {(i.network, i.scale): i for i in find_images(zoo / "images", names)[0]}
     assert len(found) == len(rows) == 17
     for row in rows:
         images = found[row["network"], float(row["scale"])]

@@ -199,17 +199,17 @@ def test_a_file_of_ones_own():
 
 REGION = {"role": "DIV2K_valid", "image": "0801", "scale": 4, "box": [0, 0, 8, 8]}
 UNKNOWN = [
-    ("trainig", {}, "trainig: unknown key. Did you mean 'training'?"),
-    ("training.bach", 3, "training.bach: unknown key. Did you mean 'batch'?"),
+    ("trainig", {}, "Unknown key 'trainig'. Did you mean 'training'?"),
+    ("training.bach", 3, "training: Unknown key 'bach'. Did you mean 'batch'?"),
     ("training.validation", {"dataset": "Set5", "scales": 4}, "Did you mean 'scale'?"),
-    ("evaluation.memory_mb", 3, "evaluation.memory_mb: unknown key. Did you mean 'memory_mib'?"),
-    ("networks.encoders", {}, "networks.encoders: unknown key. Did you mean 'encoder'?"),
+    ("evaluation.memory_mb", 3, "evaluation: Unknown key 'memory_mb'. Did you mean 'memory_mib'?"),
+    ("networks.encoders", {}, "networks: Unknown key 'encoders'. Did you mean 'encoder'?"),
     ("networks.encoder.esdr", {}, "Unknown encoder 'esdr'. Did you mean 'edsr'?"),
     ("networks.encoder.edsr.block", 3, "Unknown encoder option 'block'. Did you mean 'blocks'?"),
     ("networks.decoder.lief", {}, "Unknown decoder 'lief'. Did you mean 'liif'?"),
     ("networks.decoder.lte.widht", 3, "Unknown decoder option 'widht'. Did you mean 'width'?"),
     ("networks.head.temperatur", 3, "option 'temperatur'. Did you mean 'temperature'?"),
-    ("regions.table1", [{**REGION, "boxes": 1}], "unknown key. Did you mean 'box'?"),
+    ("regions.table1", [{**REGION, "boxes": 1}], "0: Unknown key 'boxes'. Did you mean 'box'?"),
     ("roles.DIV2Kvalid", "B100", "Did you mean 'DIV2K_valid'?"),
     ("regions.tabel1", [], "Did you mean 'table1'?"),
     ("training.balance_weights", {"lief": [1]}, "Did you mean 'liif'?"),

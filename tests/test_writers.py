@@ -33,10 +33,18 @@ from harness.upscale.enlarge import begin, enlarge_file, enlarged_rows, layout_o
 from harness.upscale.image_files import Source, check_target, open_source
 from harness.upscale.image_files import _dpi as dpi_of
 from harness.upscale.network import upscale
-from harness.upscale.writers import STREAMED, Layout, Metadata, Rows, tiff, write_rows
+from harness.upscale.writers import (
+    LONGEST_SIDE,
+    MOST_PIXELS,
+    STREAMED,
+    Layout,
+    Metadata,
+    Rows,
+    tiff,
+    write_rows,
+)
 from harness.upscale.writers.layout import CHANNELS
 from harness.upscale.writers.png import write_png
-from harness.upscale.writers.whole import LONGEST_SIDE, MOST_PIXELS
 
 SUFFIXES = {"PNG": ".png", "TIFF": ".tif"}
 CPU = torch.device("cpu")

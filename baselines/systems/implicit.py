@@ -44,12 +44,12 @@ class ImplicitSR(Composition):
 
     @property
     def modulated(self) -> bool:  # type: ignore[override]
-        """Whether the decoder has modulation intensities."""
+        """Tell whether the decoder has modulation intensities."""
         return self.decoder.modulated
 
     @property
     def needs_choice(self) -> bool:  # type: ignore[override]
-        """Whether there are experts of different cost."""
+        """Tell whether there are experts of different cost."""
         return self.expert_count > 1
 
     def cell_stretch(self, scale: float) -> float:

@@ -106,7 +106,7 @@ def _accept(
     reason: str,
     retrained: float | None,
 ) -> Golden:
-    """The accepted numbers with those of some experiments taken over; the others stay."""
+    """Take the accepted numbers of some experiments over; the others stay."""
     old = old or Golden(profile=profile.name, summary=profile.summary)
     before = {cell.key: cell for cell in old.cells}
     cells = {key: cell for key, cell in before.items() if cell.experiment not in reports}
@@ -153,7 +153,7 @@ def _accept(
 
 
 def _complete(name: str, report: Report, known: Collection[Key]) -> dict[Key, GoldenCell]:
-    """Every cell that has a number; refuses where one is only half measured, or was lost."""
+    """List every cell that has a number; refuses where one is only half measured, or was lost."""
     means = measured_cells(name, report)
     found, incomplete = {}, []
     for key, mean in means.items():
@@ -176,7 +176,7 @@ def _complete(name: str, report: Report, known: Collection[Key]) -> dict[Key, Go
 
 
 def _change(old: Mapping[Key, GoldenCell], new: Mapping[Key, GoldenCell]) -> str:
-    """How many cells were added, removed and changed, and how far PSNR moved."""
+    """Say how many cells were added, removed and changed, and how far PSNR moved."""
     pairs = [(old[key], new[key]) for key in new if key in old]
     counts = {
         "added": len(new) - len(pairs),

@@ -80,7 +80,7 @@ class Finding:
 
     @property
     def fails(self) -> bool:
-        """Whether the check fails by it."""
+        """Tell whether the check fails by it."""
         return self.verdict not in PASSING
 
     @property
@@ -94,11 +94,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """Comparison of stored results with accepted numbers.
+    """Comparison of stored results with accepted numbers, of one profile.
 
     Attributes:
         baseline: file of the accepted numbers.
-        profile: whose numbers.
         provenance: on what the accepted numbers were obtained, each caption once.
         tolerance: drop in dB that passes where the weights are the accepted ones.
         retrained_tolerance: the same where a network was trained anew.
@@ -128,7 +127,7 @@ def run_check(
     file: Path,
     tolerance: float | None = None,
 ) -> Check:
-    """Compare what is stored with what was accepted.
+    """Compare what is stored in a folder of results with a file of accepted numbers.
 
     Args:
         names: experiments; all that were accepted if empty.
@@ -164,7 +163,7 @@ def run_check(
     return Check(
         file,
         golden.profile,
-        list(dict.fromkeys(text for entry in entries for text in entry.captions)),
+        list(dict.fromkeys(text for entry in entries for text in entry.provenance.values())),
         tolerance,
         retrained,
         compare(golden, stored, profile, tolerance, retrained),

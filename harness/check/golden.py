@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -116,17 +115,6 @@ class GoldenExperiment(_Strict):
     stand_in: bool
     provenance: dict[str, str]
     settings: dict[str, Any]
-
-    @property
-    def captions(self) -> list[str]:
-        """Provenance in the words of reports; files of earlier versions say "Stand-in"."""
-        return [_in_todays_words(text) for text in self.provenance.values()]
-
-
-def _in_todays_words(text: str) -> str:
-    departs = {"reduced setting": "(the paper: ", "substitute data": " in place of "}
-    found = " and ".join(name for name, sign in departs.items() if sign in text)
-    return re.sub("^Stand-in(?=, not the paper's setting)", found.capitalize() or "Other", text)
 
 
 class Acceptance(_Strict):

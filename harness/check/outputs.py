@@ -29,7 +29,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def text(check: Check, everything: bool = False) -> str:
-    """A check for the terminal: provenance, what is not ok (or all), and the summary."""
+    """Write a check for the terminal: provenance, what is not ok (or all), and the summary."""
     unchecked = ", ".join(check.unchecked)
     return "\n".join(
         [
@@ -54,7 +54,7 @@ def update_text(update: Update, file: Path) -> str:
 
 
 def summary(check: Check) -> str:
-    """How many cells have which verdict, as `42 cells: 41 ok, 1 drop`, and the tolerance."""
+    """Count the cells of each verdict, as `42 cells: 41 ok, 1 drop`, and say the tolerance."""
     cells = [finding for finding in check.findings if finding.scale is not None]
     counts = Counter(finding.verdict for finding in cells)
     listed = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
@@ -70,7 +70,7 @@ def summary(check: Check) -> str:
 
 
 def _record(finding: Finding) -> dict[str, Any]:
-    """A finding for JSON, with all that is in the tables."""
+    """Make a finding for JSON, with all that is in the tables."""
     return {
         **asdict(finding),
         "notes": [{"verdict": verdict, "reason": reason} for verdict, reason in finding.notes],
@@ -81,7 +81,7 @@ def _record(finding: Finding) -> dict[str, Any]:
 
 
 def content(check: Check) -> dict[str, Any]:
-    """A check for JSON."""
+    """Make a check for JSON."""
     return {
         "baseline": str(check.baseline),
         "profile": check.profile,
@@ -107,7 +107,7 @@ def update_content(update: Update, file: Path) -> dict[str, Any]:
 
 
 def markdown(check: Check) -> str:
-    """A section of a job's summary: the verdict, what is not ok, and on what data."""
+    """Write a section of a job's summary: the verdict, what is not ok, and on what data."""
     shown = _not_ok(check.findings)
     title = f"### harness check {'failed' if check.failed else 'passed'}"
     reasons = "\n".join(f"- {escaping.markdown(line)}" for line in _reasons(shown))
@@ -117,7 +117,7 @@ def markdown(check: Check) -> str:
 
 
 def junit(check: Check) -> str:
-    """A test case per cell as JUnit XML; new cells are skipped tests, information is output."""
+    """Write JUnit XML, a test case per cell; new cells are skipped tests, information is output."""
     new = sum(finding.verdict == "new" for finding in check.findings)
     counts = {"tests": len(check.findings), "failures": len(check.failed), "errors": 0, "time": 0}
     outer = {"name": f"harness check {check.profile}", **{k: str(v) for k, v in counts.items()}}
@@ -150,7 +150,7 @@ def junit(check: Check) -> str:
 
 
 def github(findings: Sequence[Finding]) -> list[str]:
-    """Workflow commands of GitHub Actions: `::error` for what fails, `::notice` for what is better.
+    """Write workflow commands: `::error` for what fails, `::notice` for what is better.
 
     A line each; where they are more than GitHub shows, the last one says how many are left.
     """
@@ -168,7 +168,7 @@ def github(findings: Sequence[Finding]) -> list[str]:
 
 
 def _command(kind: str, title: str, message: str) -> str:
-    """A workflow command, escaped as the runner reads it."""
+    """Write a workflow command, escaped as the runner reads it."""
     title, message = (
         each.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         for each in (title, message)
@@ -182,7 +182,7 @@ def _not_ok(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _place(finding: Finding) -> str:
-    """Which cell, in words: never the paper's set alone where another one was measured."""
+    """Name the cell: never the paper's set alone where another one was measured."""
     if finding.scale is None:
         return finding.experiment
     role, dataset = finding.role, finding.dataset
@@ -191,7 +191,7 @@ def _place(finding: Finding) -> str:
 
 
 def _explanation(finding: Finding) -> str:
-    """The reasons in one line."""
+    """Join the reasons in one line."""
     return "; ".join(f"{verdict}: {reason}" for verdict, reason in finding.notes)
 
 
@@ -218,14 +218,14 @@ def _table(findings: Sequence[Finding], style: str) -> str:
 
 
 def _tabulated(findings: Sequence[Finding]) -> list[str]:
-    """A table with the reasons below it; empty without findings."""
+    """Make a table with the reasons below it; empty without findings."""
     if not findings:
         return []
     return ["\n".join([_table(findings, "simple"), "", *_reasons(findings)]).rstrip() + "\n"]
 
 
 def _reasons(findings: Sequence[Finding]) -> list[str]:
-    """A line per reason; a reason that many cells share is given once, with their number."""
+    """Write a line per reason; one that many cells share is given once, with their number."""
     places: dict[str, list[str]] = {}
     for finding in findings:
         if finding.notes and finding.verdict != "new":

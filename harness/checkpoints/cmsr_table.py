@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from baselines import cmsr
 from baselines.base import SRModel
@@ -20,17 +19,14 @@ from harness.checkpoints.subject import Subject
 from harness.common import checksums
 from harness.common.errors import HarnessError, UsageError, first_problem
 from harness.common.files import write_text
+from harness.profiles.sections import Strict
 
 # Behind the identity of tables that were made for other weights than they are used with.
 FOREIGN = "-foreign"
 FORMAT: Literal["cmsr-tables/1"] = "cmsr-tables/1"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class StoredLevel(_Strict):
+class StoredLevel(Strict):
     """Stored form of `baselines.cmsr.Level`; `below` is None where there is no bound."""
 
     scale: float = Field(ge=1)
@@ -42,7 +38,7 @@ class StoredLevel(_Strict):
         return math.inf if self.below is None else self.below
 
 
-class StoredTable(_Strict):
+class StoredTable(Strict):
     """Levels below one target scale, found on so many images (some of a set may be too small)."""
 
     scale: float = Field(gt=TRAINED_SCALE)
@@ -64,7 +60,7 @@ class StoredTable(_Strict):
 PAPER_SET = "DIV2K_train"
 
 
-class MadeOn(_Strict):
+class MadeOn(Strict):
     """Images that tables were made on."""
 
     dataset: str
@@ -74,19 +70,16 @@ class MadeOn(_Strict):
 
     @property
     def stand_in(self) -> bool:
-        """Whether the images are not the paper's: all of DIV2K's training set."""
+        """Tell whether the images are not the paper's: all of DIV2K's training set."""
         return self.dataset != PAPER_SET or not self.complete
 
 
-class CmsrTables(_Strict):
+class CmsrTables(Strict):
     """Tables of one network for one bound of the error.
 
     Attributes:
-        method: method of the network.
         checkpoint: hash of its weights, as in measurements.
-        origin: origin of the network, in words.
         mse: bound of the mean squared error, of values in [-1, 1], in every bin of intensity.
-        bin_width: width of these bins.
         tables: tables by target scale, ascending.
     """
 
@@ -117,8 +110,8 @@ class CmsrTables(_Strict):
     @property
     def identity(self) -> str:
         """Ten hexadecimal digits that change with what is rendered, or what it is called."""
-        fields = self.model_dump(mode="json", include={"checkpoint", "mse", "tables"})
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:10]
+        fields = {"checkpoint", "mse", "tables"}
+        return checksums.fingerprint(self.model_dump(mode="json", include=fields))
 
 
 def save_tables(tables: CmsrTables, path: Path) -> None:
@@ -128,11 +121,7 @@ def save_tables(tables: CmsrTables, path: Path) -> None:
 
 
 def load_tables(path: Path) -> CmsrTables:
-    """Read tables.
-
-    Raises:
-        HarnessError: there is no such file, or it holds something else.
-    """
+    """Read tables; HarnessError where there is no such file, or it holds something else."""
     try:
         return CmsrTables.model_validate_json(json.dumps(checksums.parse(path.read_bytes())))
     except OSError as error:
@@ -149,11 +138,7 @@ def load_tables(path: Path) -> CmsrTables:
 
 
 def check_modulated(subject: Subject) -> None:
-    """Refuse a network without modulations.
-
-    Raises:
-        UsageError: the network has none; the message names the methods that have them.
-    """
+    """Refuse a network without modulations; the message names the methods that have them."""
     if not subject.model.modulated:
         modulated = [name for name, decoder in DECODERS.items() if decoder.modulated]
         having = [method.name for method in every_method() if method.decoder in modulated]

@@ -63,11 +63,7 @@ def network_of(options: Path) -> Spec:
 
 
 def check_name(name: str, loaded: Loaded) -> None:
-    """Refuse a name for a network that already has one, or a name that is taken.
-
-    Raises:
-        UsageError: the name is refused; the message says which case it is.
-    """
+    """Refuse a name for a network that already has one, or a name that is taken."""
     if loaded.method:
         raise UsageError(f"This network is {loaded.method}; --name is for those without a method.")
     try:
@@ -86,9 +82,6 @@ def save_import(loaded: Loaded, source: Path, target: Path, name: str | None = N
 
     One of our checkpoints is copied with all that it holds. `name` is the name in measurements of a
     network that is none of the harness's methods.
-
-    Raises:
-        HarnessError: the file cannot be written.
     """
     if loaded.official is None:
         content = {k: v for k, v in checkpoints.read(source).items() if k != "format"}

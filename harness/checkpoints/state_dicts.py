@@ -80,11 +80,7 @@ def shapes_of(method: str, options: Mapping[str, Any], state: Mapping[str, Tenso
 
 
 def check_sizes(value: Any, of: str = "options") -> None:
-    """Refuse sizes that no network has, in a part of the options of `baselines.build`.
-
-    Raises:
-        ValueError: a size is impossible; the message names it.
-    """
+    """Refuse sizes that no network has, in a part of the options of `baselines.build`."""
     if isinstance(value, Mapping):
         for key, part in value.items():
             check_sizes(part, str(key))
@@ -109,11 +105,7 @@ def load_strictly(
 ) -> None:
     """Load a state dict by our names that must fit exactly.
 
-    Args:
-        network: receives the weights.
-        state: state dict.
-        what: description of the file, for the message.
-        name: makes the file's name of a key, where the file has its own names.
+    `what` describes the file in the message; `name` makes the file's own name of a key.
 
     Raises:
         HarnessError: keys are missing or unexpected, or shapes or types are wrong (all are listed);

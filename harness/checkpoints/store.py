@@ -36,8 +36,6 @@ from harness.profiles.recipe import LARGEST_SEED, Recipe
 FORMAT = "moeisr-harness/2"
 # Its weights have the names of our modules instead of the official ones.
 _FIRST_FORMAT = "moeisr-harness/1"
-
-
 VALUES = "values"
 
 
@@ -204,16 +202,13 @@ def _read(path: Path) -> tuple[dict[str, Any], bool]:
 
 def _renamed(path: Path, content: dict[str, Any]) -> dict[str, Any]:
     """Give the weights of a checkpoint of the first format their official names."""
-    states: dict[str, Any] = {
-        key: content[key] for key in ("state_dict", "unaveraged") if key in content
-    }
     try:
         network = shapes_of(content["method"], content["build"], content["state_dict"])
     except DAMAGE as error:
         raise _incomplete(path, str(error)) from error
-    for key, state in states.items():
-        states[key] = officially_named(network, state)
-    return {**content, **states, "format": FORMAT}
+    states = {"state_dict", "unaveraged"} & content.keys()
+    named = {key: officially_named(network, content[key]) for key in states}
+    return {**content, **named, "format": FORMAT}
 
 
 def _check_ours(path: Path, content: dict[str, Any]) -> None:

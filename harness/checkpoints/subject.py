@@ -58,11 +58,6 @@ class Subject:
         return self.model.parameter_count
 
     @property
-    def encoder_parameters(self) -> int | None:
-        """Number of the encoder's trainable parameters; None without a separate encoder."""
-        return self.model.encoder_parameters
-
-    @property
     def expert_depths(self) -> list[int]:
         """Number of linear layers of each expert; empty without experts."""
         return list(self.model.expert_depths)
@@ -86,11 +81,7 @@ def ready_subjects(method: str) -> list[Subject]:
 
 
 def open_subject(path: Path, device: torch.device, method: str | None = None) -> Subject:
-    """Open the subject of a checkpoint.
-
-    Raises:
-        HarnessError: see `harness.checkpoints.open_checkpoint`.
-    """
+    """Open the subject of a checkpoint. Raises: as `harness.checkpoints.open_checkpoint`."""
     loaded = checkpoints.open_checkpoint(path, method)
     recipe, trained_on = loaded.meta.get("recipe"), loaded.meta.get("trained_on")
     try:

@@ -145,11 +145,7 @@ def _check_named(pickled: bytes | IO[bytes], path: Path) -> list[str]:
 
 
 def _check_sizes(content: Any, size: int, contiguous: bool) -> None:
-    """Refuse tensors that are larger than their stored values.
-
-    Raises:
-        ValueError: a tensor is too large; the message says how.
-    """
+    """Refuse tensors that are larger than their stored values (ValueError)."""
     total = 0
     for value in _values(content):
         if not isinstance(value, Tensor):

@@ -18,6 +18,7 @@ from harness.commands.options import (
     table,
     with_setup,
 )
+from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.checkpoints.subject import Subject
@@ -49,7 +50,6 @@ def bench(
     load affects all networks alike; peak memory is that of a process for each.
     """
     from harness.checkpoints import reference
-    from harness.common.errors import UsageError
     from harness.common.progress import bar
     from harness.data.degrade import unit
     from harness.measure.latency import rounds_of, seconds_of_calls

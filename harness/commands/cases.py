@@ -28,31 +28,22 @@ class Case:
     protocol: str
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Cells to measure, and notes on what is not among them."""
-
-    cases: tuple[Case, ...]
-    notes: tuple[str, ...] = ()
+Cases = tuple[list[Case], list[str]]
+"""Cells to measure, and notes on what is not among them."""
 
 
-def check_wanted(names: Iterable[str], protocol: str | None) -> None:
-    """Refuse unknown datasets and protocols before a network is looked for."""
+def check_wanted(names: Iterable[str], protocol: str | None, metrics: Iterable[str] = ()) -> None:
+    """Refuse unknown datasets, protocols and metrics before a network is looked for."""
     from harness.data.sets import SPECS, check_name
-    from harness.metrics import resolve
+    from harness.metrics import METRICS, resolve
 
+    for metric in metrics:
+        if metric not in METRICS:
+            raise UsageError(f"There is no metric {metric}; there are {', '.join(METRICS)}.")
     for name in names:
         check_name(name)
         if protocol not in (None, "all"):
             resolve(str(protocol), SPECS[name].protocol)
-
-
-def check_metric(name: str) -> None:
-    """Refuse a metric that is not registered."""
-    from harness.metrics import METRICS
-
-    if name not in METRICS:
-        raise UsageError(f"There is no metric {name}; there are {', '.join(METRICS)}.")
 
 
 def protocols_for(
@@ -60,14 +51,9 @@ def protocols_for(
 ) -> list[str]:
     """List the protocols, by their names in rows, that are asked for.
 
-    Args:
-        asked: name on the command line; None for the dataset's own, "all" for every family's.
-        dataset: the dataset.
-        scale: the scale.
-        notes: gets a note for each family that is not defined for them.
-
-    Raises:
-        UsageError: the one that is asked for is not defined for them.
+    `asked` is the name on the command line; None for the dataset's own, "all" for every family's:
+    then `notes` get one for each family that is not defined for the dataset and scale. UsageError
+    where the one that is asked for is not.
     """
     from harness.metrics import FAMILIES, resolve
 
@@ -90,14 +76,14 @@ def protocols_for(
     return found
 
 
-def network_plan(
+def cases_of_network(
     setup: Setup,
     subject: Subject,
     names: Iterable[str],
     scales: Sequence[float],
     protocol: str | None,
-) -> Plan:
-    """Plan what is to be measured of a network."""
+) -> Cases:
+    """List what is to be measured of a network."""
     factors = list(dict.fromkeys(scales or map(float, subject.model.scales or (2, 3, 4))))
     notes: dict[str, None] = {}
     cases = [
@@ -106,7 +92,7 @@ def network_plan(
         for scale in factors
         for rule in protocols_for(protocol, setup.dataset(name), scale, notes)
     ]
-    return Plan(tuple(cases), tuple(notes))
+    return cases, list(notes)
 
 
 def _advance(progress: Bar, row: Measurement) -> None:
@@ -116,7 +102,7 @@ def _advance(progress: Bar, row: Measurement) -> None:
 
 def measured(
     setup: Setup,
-    plan: Plan,
+    cases: Sequence[Case],
     rendering: Cmsr | None = None,
     ensemble: int = 1,
     force: bool = False,
@@ -124,21 +110,16 @@ def measured(
 ) -> Iterator[tuple[Case, list[dict[str, Any]]]]:
     """Measure each case, and yield its rows; what was measured before is not measured again.
 
-    Args:
-        setup: the command's setup.
-        plan: the cases.
-        rendering: as in `harness.measure.evaluate.Task`.
-        ensemble: as there.
-        force: whether to measure all again.
-        metrics: names of metrics that are asked for beside PSNR and SSIM.
+    `rendering` and `ensemble` as in `harness.measure.evaluate.Task`; `force` measures all again;
+    `metrics` are asked for beside PSNR and SSIM.
     """
     from harness.common.progress import bar
     from harness.data.pairs import PairStore
     from harness.measure.evaluate import Task, measure_cell
-    from harness.measure.rows import CellFile, each_image_once
+    from harness.measure.rows import CellFile
 
     pairs, held = PairStore(), ""
-    for case in plan.cases:
+    for case in cases:
         if case.dataset != held:
             pairs, held = PairStore(), case.dataset
             dataset = setup.dataset(case.dataset)
@@ -170,4 +151,4 @@ def measured(
                 pairs=pairs,
                 force=force,
             )
-        yield case, each_image_once(rows or [])
+        yield case, rows or []

@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 
 from harness.commands.options import FILE, Setup, echo, json_option, show, with_setup
+from harness.common.errors import HarnessError, UsageError
+from harness.common.files import write_text
 
 
 def _decibels(value: str) -> float:
@@ -90,8 +92,6 @@ def check(
     """
     from harness import check
     from harness.check import outputs
-    from harness.common.errors import HarnessError, UsageError
-    from harness.common.files import write_text
     from harness.profiles import places
 
     given = {"--tolerance": tolerance, "--junit": junit, "--github": github}

@@ -19,6 +19,8 @@ from harness.commands.options import (
     table,
     with_setup,
 )
+from harness.common.errors import UsageError
+from harness.common.files import check_output, check_writable, is_stream
 
 if TYPE_CHECKING:
     from harness.checkpoints.cmsr_table import CmsrTables
@@ -77,10 +79,8 @@ def cmsr(
     another --mse nothing is rendered again.
     """
     from harness.checkpoints.cmsr_table import check_modulated, save_tables
-    from harness.common.errors import UsageError
-    from harness.common.files import check_output, check_writable, is_stream
     from harness.data.sets import check_name
-    from harness.measure.cmsr_making import make_tables
+    from harness.measure.cmsr import make_tables
 
     _check(targets)
     if not math.isfinite(mse):
@@ -102,7 +102,6 @@ def cmsr(
 
 def _check(targets: list[float]) -> None:
     from baselines.cmsr import TRAINED_SCALE, serves
-    from harness.common.errors import UsageError
 
     if not targets:
         raise UsageError("--scales names no scale.")

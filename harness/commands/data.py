@@ -17,6 +17,7 @@ from harness.commands.options import (
     show,
     table,
 )
+from harness.common.errors import HarnessError, InterruptedWorkError, UsageError
 
 
 @click.group(
@@ -84,7 +85,6 @@ def fetch(names: tuple[str, ...], data_root: Path, mirror: str | None, keep_arch
     Set14, B100, Urban100) in one command to download it once. The sets have terms of their own:
     see docs/data.md.
     """
-    from harness.common.errors import InterruptedWorkError
     from harness.data import fetch as fetching
 
     try:
@@ -110,7 +110,6 @@ def verify(names: tuple[str, ...], data_root: Path, no_resize: bool, as_json: bo
     Status 1 if there are any. Without NAME, every dataset of which something is below the data
     root.
     """
-    from harness.common.errors import HarnessError, UsageError
     from harness.data import verify as checks
     from harness.data.sets import SPECS, check_name
 

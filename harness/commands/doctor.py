@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from harness.commands.options import Setup, json_option, show, table, with_setup
+from harness.common.errors import HarnessError
+from harness.common.files import check_writable, is_abandoned, temporary_files
 
 if TYPE_CHECKING:
     from harness.profiles.places import Places
@@ -131,10 +133,7 @@ def _data(where: Places) -> Iterator[Finding]:
 
 
 def _folders(where: Places) -> Iterator[Finding]:
-    """Whether they can be written, and the space that is left there."""
-    from harness.common.errors import HarnessError
-    from harness.common.files import check_writable
-
+    """Folders: can they be written, and how much space is left there."""
     folders = {"results": where.results, "reports": where.reports, "cache": where.cache}
     for what, folder in folders.items():
         # The folder itself may still have to be made.
@@ -164,37 +163,22 @@ def _downloads(where: Places) -> Path | None:
 
 
 def _locks(where: Places) -> Iterator[Finding]:
-    """Locks that are held, and markers that stay where the file system cannot lock.
-
-    Each is taken for a moment to see whether it is free.
-    """
-    import fcntl
-
-    from harness.common.locks import holder
+    """Locks that are held, and files that are locks where the file system has none."""
+    from harness.common.locks import has_flock, holder, is_held
 
     free = 0
     for place, files in _below(where.results, _downloads(where)):
-        for path in (place / name for name in files if name == "lock" or name.endswith(".lock")):
-            try:
-                with path.open("rb+") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield Finding(NOTE, "lock", f"{path} is held ({holder(path)})")
-                continue
-            except (FileNotFoundError, PermissionError):
-                pass
-            except OSError as error:  # no locks there: that the file is there is the lock
-                remedy = f"If that process has ended, delete {path} to go on."
-                text = f"{path} ({holder(path)}): {error.strerror}"
-                yield Finding(NOTE, "lock", text, remedy)
-                continue
-            free += 1
+        paths = [place / name for name in files if name == "lock" or name.endswith(".lock")]
+        held = [path for path in paths if is_held(path)]
+        free += len(paths) - len(held)
+        for path in held:
+            remedy = "" if has_flock(place) else f"If it has ended, delete {path} to go on."
+            yield Finding(NOTE, "lock", f"{path} is held ({holder(path)})", remedy)
     yield Finding(OK, "locks", f"{free} that nobody holds")
 
 
 def _left(where: Places, folders: tuple[Path, ...]) -> Iterator[Finding]:
     """Temporary files of processes that have ended, or may have; downloads that were cut."""
-    from harness.common.files import is_abandoned, temporary_files
     from harness.data.sets import SPECS
 
     root = where.data_root

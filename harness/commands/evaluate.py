@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.cases import Plan, check_metric, check_wanted, measured, network_plan
+from harness.commands.cases import Case, cases_of_network, check_wanted, measured
 from harness.commands.options import (
     Setup,
     checkpoint_option,
@@ -22,7 +22,7 @@ from harness.commands.options import (
     table,
     with_setup,
 )
-from harness.commands.outside import image_plan, outside_options, refuse
+from harness.commands.outside import cases_of_images, outside_options, refuse
 from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,9 +101,7 @@ def evaluate(
     from harness.checkpoints.subject import ready_subjects
     from harness.outside.methods import check_precision
 
-    check_wanted(names, protocol)
-    for metric in metrics:
-        check_metric(metric)
+    check_wanted(names, protocol, metrics)
     rendering = None
     if outside is not None:
         refuse(outside, checkpoint=checkpoint, cmsr=cmsr, budget=budget)
@@ -111,23 +109,23 @@ def evaluate(
         outside = outside.model_copy(update={"name": method or ""})
         if outside.images:
             refuse(outside, self_ensemble=ensemble)
-            plan = image_plan(setup, outside, names, scales, protocol)
+            cases, said = cases_of_images(setup, outside, names, scales, protocol)
         else:
             (opened,), _ = outside.open({}, scales)
             (subject,) = ready_subjects(opened.name)
-            plan = network_plan(setup, subject, names, scales, protocol)
+            cases, said = cases_of_network(setup, subject, names, scales, protocol)
     else:
         subject = setup.subject(method, checkpoint, budget)
         rendering = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
-        plan = network_plan(setup, subject, names, scales, protocol)
+        cases, said = cases_of_network(setup, subject, names, scales, protocol)
     passes = int(ensemble or 1)
-    check_passes(plan, passes, rendering)
+    check_passes(cases, passes, rendering)
     rows: dict[str, list[dict[str, Any]]] = {}
-    for case, found in measured(setup, plan, rendering, passes, force, metrics):
+    for case, found in measured(setup, cases, rendering, passes, force, metrics):
         rows.setdefault(case.subject.method, []).extend(found)
-    origins = {case.subject.method: case.subject.origin for case in plan.cases}
-    factors = list(dict.fromkeys(case.scale for case in plan.cases))
-    notes = [*plan.notes, *(rendering.notes(factors) if rendering else [])]
+    origins = {case.subject.method: case.subject.origin for case in cases}
+    factors = list(dict.fromkeys(case.scale for case in cases))
+    notes = [*said, *(rendering.notes(factors) if rendering else [])]
     contents = [_content(setup, name, origins[name], rows[name], notes) for name in rows]
     several = {"networks": contents, "notes": notes}
     text = _text(contents, setup.profile.evaluation.precision, protocol == "all")
@@ -170,13 +168,13 @@ def _text(contents: list[dict[str, Any]], precision: str, effects: bool) -> str:
     return "\n".join([*heads, "", _printed(shown), *gaps, *notes])
 
 
-def check_passes(plan: Plan, passes: int, rendering: Cmsr | None) -> None:
+def check_passes(cases: Sequence[Case], passes: int, rendering: Cmsr | None) -> None:
     """Refuse self-ensembles of what is averaged or rendered in another way already."""
     from harness.metrics import PROTOCOLS
 
     if passes > 1 and rendering:
         raise UsageError("--self-ensemble and --cmsr cannot be combined. Leave one of them out.")
-    own = [case.protocol for case in plan.cases if PROTOCOLS[case.protocol].ensemble > 1]
+    own = [case.protocol for case in cases if PROTOCOLS[case.protocol].ensemble > 1]
     if passes > 1 and own:
         raise UsageError(
             f"The protocol {own[0]} averages rotations itself. Leave out --self-ensemble."
@@ -195,47 +193,43 @@ def _notes(frame: pd.DataFrame) -> list[str]:
 
 
 def _table(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Lines of the table of scores."""
-    rows = [
-        {
-            "dataset": line["dataset"],
-            "scale": f"x{line['scale']:g}",
-            "images": line["images"],
-            "PSNR": line["psnr"],
-            "published": line["published_psnr"],
-            "SSIM": line["ssim"],
-            "LR": line["lr_source"],
-            "protocol": line["protocol"],
-            # Zero is a network without a decoder, or none.
-            "decoder GMACs": line["decoder_macs"] / 1e9 if line["decoder_macs"] else None,
-            # Stored images take no time.
-            "s/image": line["seconds_per_image"] or None,
-        }
-        for line in summary
-    ]
-    for row, line in zip(rows, summary, strict=True):
-        row.update(_others(line))
-    if any(line["depth_texture"] is not None for line in summary):
-        for row, line in zip(rows, summary, strict=True):
-            row["depth~texture"] = line["depth_texture"]
-    if any(line["rendering"] != "plain" for line in summary):
-        # How it was rendered, and what of the decoder's MACs CMSR leaves.
-        for row, line in zip(rows, summary, strict=True):
-            macs, saving = line["rendered_macs"], line["saving"]
-            row["rendering"] = line["rendering"]
-            row["rendered GMACs"] = None if macs is None else macs / 1e9
-            row["saving"] = None if saving is None else f"{saving:.1%}"
-    return rows
-
-
-def _others(line: dict[str, Any]) -> dict[str, str | None]:
-    """Means of metrics beside PSNR and SSIM, by their titles."""
+    """Make the lines of the table of scores, without columns that say nothing."""
     from harness.metrics import METRICS
 
-    return {
-        METRICS[name].title: None if mean is None else f"{mean:.{METRICS[name].digits + 1}f}"
-        for name, mean in line["others"].items()
-    }
+    rows = []
+    for line in summary:
+        macs, saving = line["rendered_macs"], line["saving"]
+        others = {METRICS[name]: mean for name, mean in line["others"].items()}
+        rows.append(
+            {
+                "dataset": line["dataset"],
+                "scale": f"x{line['scale']:g}",
+                "images": line["images"],
+                "PSNR": line["psnr"],
+                "published": line["published_psnr"],
+                "SSIM": line["ssim"],
+                "LR": line["lr_source"],
+                "protocol": line["protocol"],
+                # Zero is a network without a decoder, or none.
+                "decoder GMACs": line["decoder_macs"] / 1e9 if line["decoder_macs"] else None,
+                # Stored images take no time.
+                "s/image": line["seconds_per_image"] or None,
+                **{
+                    metric.title: None if mean is None else f"{mean:.{metric.digits + 1}f}"
+                    for metric, mean in others.items()
+                },
+                "depth~texture": line["depth_texture"],
+                "rendering": line["rendering"],
+                "rendered GMACs": None if macs is None else macs / 1e9,
+                "saving": None if saving is None else f"{saving:.1%}",
+            }
+        )
+    left_out = set()
+    if all(line["depth_texture"] is None for line in summary):
+        left_out.add("depth~texture")
+    if all(line["rendering"] == "plain" for line in summary):
+        left_out |= {"rendering", "rendered GMACs", "saving"}
+    return [{name: row[name] for name in row if name not in left_out} for row in rows]
 
 
 def _effects(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:

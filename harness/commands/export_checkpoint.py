@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from harness.commands.options import FILE, force_option, json_option, show
+from harness.common.errors import HarnessError, UsageError
+from harness.common.files import check_output
 
 
 @click.command(
@@ -41,8 +43,6 @@ def export_checkpoint(
     compared with the network before it is written.
     """
     from harness.checkpoints import importing, open_checkpoint
-    from harness.common.errors import HarnessError, UsageError
-    from harness.common.files import check_output
 
     if dense and kind != "onnx":
         raise UsageError("--dense is for --format onnx.")

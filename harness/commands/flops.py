@@ -16,6 +16,7 @@ from harness.commands.options import (
     show,
     with_setup,
 )
+from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,7 +89,6 @@ def flops(
     are listed as "estimator". Of IGConv the decoder is what its kernels do for every LR pixel; the
     network that makes them, once for a scale, is listed as "kernels".
     """
-    from harness.common.errors import UsageError
     from harness.data.degrade import lr_size
     from harness.data.sets import check_name
 
@@ -140,8 +140,6 @@ def _shares(
     model: SRModel, shares: str | None, checkpoint: Path | None, dataset: str | None
 ) -> tuple[list[float] | None, str]:
     """Assumed shares, and how the report words them; a guess is never made silently."""
-    from harness.common.errors import UsageError
-
     experts = model.expert_count
     if experts == 1:
         if shares is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from harness.commands.options import FILE, force_option, json_option, show
+from harness.common.files import check_output
 
 
 @click.command(
@@ -59,7 +60,6 @@ def import_checkpoint(
     harness's format, from which it loads unchanged.
     """
     from harness.checkpoints import importing, open_checkpoint
-    from harness.common.files import check_output
 
     if output is not None:
         check_output(output, file, force)

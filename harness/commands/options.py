@@ -31,7 +31,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def scale_factor(value: str) -> float:
-    """A scale factor: a number from 1 to 1000; `x4` is 4."""
+    """Parse a scale factor: a number from 1 to 1000; `x4` is 4."""
     try:
         scale = float(str(value).removeprefix("x"))
     except ValueError:
@@ -42,7 +42,7 @@ def scale_factor(value: str) -> float:
 
 
 def pixels(text: str, wrong: str = "it takes HEIGHTxWIDTH, not '{}'.") -> tuple[int, int]:
-    """(h, w) of `HEIGHTxWIDTH`; `wrong` is the message for anything else."""
+    """Parse (h, w) of `HEIGHTxWIDTH`; `wrong` is the message for anything else."""
     try:
         h, w = (int(part) for part in text.lower().split("x"))
     except ValueError:
@@ -53,7 +53,7 @@ def pixels(text: str, wrong: str = "it takes HEIGHTxWIDTH, not '{}'.") -> tuple[
 
 
 def listed(kind: Callable[[str], T]) -> Callable[[str], list[T]]:
-    """The type of `A,B`, each part of a type of its own; none of an empty text.
+    """Make the parser of `A,B`, each part parsed by `kind`; none of an empty text.
 
     Example:
         >>> listed(scale_factor)("x2, 3.5,")
@@ -78,13 +78,6 @@ checkpoint_option = click.option(
     help="Ours, an official one (see import-checkpoint), or a shipped network (see methods). "
     "Default: METHOD's under the profile.",
 )
-profile_option = click.option(
-    "--profile",
-    default=DEFAULT_PROFILE,
-    show_default=True,
-    metavar="NAME|FILE",
-    help="quick, reference, bsds, paper, sizes, or the path of a .yaml file.",
-)
 _data_root = partial(
     click.option,
     "--data-root",
@@ -99,26 +92,6 @@ device_option = click.option(
     default="auto",
     show_default=True,
     help="auto, cpu, cuda or cuda:N; auto takes CUDA where there is one.",
-)
-precision_option = click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16", "fp16"]),
-    help="Of the network's products; not fp32 is another measurement. Default: the profile's.",
-)
-results_option = click.option(
-    "--results",
-    type=FOLDER,
-    default=Path("results"),
-    show_default=True,
-    metavar="DIR",
-    help="Folder of checkpoints and measurements.",
-)
-reports_option = click.option(
-    "--reports",
-    type=FOLDER,
-    metavar="DIR",
-    help="Folder of tables and figures.  [default: reports, or reports/PROFILE if not "
-    f"{DEFAULT_PROFILE}]",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON on standard output instead of a table."
@@ -168,12 +141,35 @@ def rendering_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _SETUP = {
-    "profile": profile_option,
-    "precision": precision_option,
+    "profile": click.option(
+        "--profile",
+        default=DEFAULT_PROFILE,
+        show_default=True,
+        metavar="NAME|FILE",
+        help="quick, reference, bsds, paper, sizes, or the path of a .yaml file.",
+    ),
+    "precision": click.option(
+        "--precision",
+        type=click.Choice(["fp32", "bf16", "fp16"]),
+        help="Of the network's products; not fp32 is another measurement. Default: the profile's.",
+    ),
     "data_root": data_root_option,
     "device": device_option,
-    "results": results_option,
-    "reports": reports_option,
+    "results": click.option(
+        "--results",
+        type=FOLDER,
+        default=Path("results"),
+        show_default=True,
+        metavar="DIR",
+        help="Folder of checkpoints and measurements.",
+    ),
+    "reports": click.option(
+        "--reports",
+        type=FOLDER,
+        metavar="DIR",
+        help="Folder of tables and figures.  [default: reports, or reports/PROFILE if not "
+        f"{DEFAULT_PROFILE}]",
+    ),
 }
 
 
@@ -273,7 +269,7 @@ def show(content: Any, text: object, as_json: bool) -> None:
 
 
 def table(rows: Iterable[Mapping[str, Any]], **options: Any) -> str:
-    """Rows of the same columns for the terminal; text that looks like a number stays as it is."""
+    """Write rows of the same columns for the terminal; text that looks like a number stays so."""
     from tabulate import tabulate
 
     asked = {"headers": "keys", "tablefmt": "simple", "disable_numparse": True, **options}

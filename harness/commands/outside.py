@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from harness.commands.cases import Case, Plan, protocols_for
+from harness.commands.cases import Case, Cases, protocols_for
 from harness.commands.options import FILE, FOLDER, Setup
 from harness.common.errors import HarnessError, UsageError
 
@@ -28,23 +28,19 @@ def refuse(outside: Entry, **given: object) -> None:
             raise UsageError(f"{option} needs a network of ours; {other}.")
 
 
-def image_plan(
+def cases_of_images(
     setup: Setup,
     outside: Entry,
     datasets: Sequence[str],
     scales: Sequence[float],
     protocol: str | None,
-) -> Plan:
-    """Plan what is to be measured of SR images.
-
-    Raises:
-        HarnessError: no image is found, or it is not clear which is which.
-    """
+) -> Cases:
+    """List what is to be measured of SR images."""
     sets = {found.name: found for found in map(setup.dataset, datasets)}
     methods, said = outside.open(sets, scales)
     notes = dict.fromkeys(said)
     cases = [c for method in methods for c in _cases(method, sets, scales, protocol, notes)]
-    return Plan(tuple(cases), tuple(notes))
+    return cases, list(notes)
 
 
 def _cases(
@@ -161,10 +157,9 @@ def _entry(given: dict[str, Any]) -> Entry | None:
     """Make an entry of the options that were given; None where there are none."""
     from harness.outside.entries import OPTIONS, read_entry
 
-    for option in given:
-        needed = OPTIONS.get(option, (option,))
-        if given and not given.keys() & set(_INSTEAD):
-            listed = " or ".join(f"--{source}" for source in needed)
-            spelt = option.replace("_", "-")
-            raise UsageError(f"--{spelt} belongs to another option. Add {listed}.")
+    if given and not given.keys() & _INSTEAD.keys():
+        option = next(iter(given))
+        listed = " or ".join(f"--{source}" for source in OPTIONS[option])
+        spelt = option.replace("_", "-")
+        raise UsageError(f"--{spelt} belongs to another option. Add {listed}.")
     return read_entry(given, "The options") if given else None

@@ -12,6 +12,7 @@ from harness.commands.options import (
     no_figures_option,
     with_setup,
 )
+from harness.common.errors import HarnessError, UsageError
 
 
 @click.command(
@@ -52,7 +53,6 @@ def report(
     """
     from harness import experiments
     from harness import report as reporting
-    from harness.common.errors import HarnessError, UsageError
     from harness.report.page.index import write_index
     from harness.runs.experiment import with_field
     from harness.runs.plan import plan_path

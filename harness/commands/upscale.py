@@ -19,6 +19,8 @@ from harness.commands.options import (
     scale_factor,
     with_setup,
 )
+from harness.common.errors import HarnessError, InterruptedWorkError, UsageError
+from harness.common.files import check_output
 
 if TYPE_CHECKING:
     from harness.checkpoints.cmsr_table import Cmsr
@@ -98,8 +100,6 @@ def upscale(
     """
     from harness.checkpoints import reference
     from harness.checkpoints.cmsr_table import cmsr_for
-    from harness.common.errors import UsageError
-    from harness.common.files import check_output
     from harness.upscale.batch import Factor, files_of
 
     if (scale is None) == (size is None):
@@ -139,7 +139,6 @@ _Opened = tuple["Source", float, str]
 
 def _opened(source: Path, target: Path, factor: Factor, quality: int | None) -> _Opened:
     """Read an image and check that its result can be written."""
-    from harness.common.errors import UsageError
     from harness.upscale.image_files import check_target, open_source
     from harness.upscale.writers import LOSSY
 
@@ -165,7 +164,6 @@ class _Work:
 
     def write(self, target: Path, opened: _Opened, progress: Bar | None = None) -> None:
         """Write one image, and say what was made."""
-        from harness.common.errors import InterruptedWorkError, UsageError
         from harness.upscale.enlarge import enlarge_file
         from harness.upscale.image_files import enlarged_size
         from harness.upscale.writers import QUALITY
@@ -208,7 +206,6 @@ class _Work:
 
     def write_all(self, left: list[tuple[Path, Path]], total: int) -> None:
         """Write several images; one that cannot be enlarged is named, and the others go on."""
-        from harness.common.errors import HarnessError, InterruptedWorkError
         from harness.common.progress import bar, say
 
         for folder in {place.parent for _, place in left}:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.cases import check_metric, check_wanted, measured, network_plan
+from harness.commands.cases import cases_of_network, check_wanted, measured
 from harness.commands.options import (
     Setup,
     datasets_option,
@@ -63,8 +63,7 @@ def versus(
     from harness.measure.statistics import CONFIDENCE
     from harness.metrics import METRICS
 
-    check_metric(metric)
-    check_wanted(names, protocol)
+    check_wanted(names, protocol, [metric])
     first, second = (setup.named(name)[0] for name in (a, b))
     wanted = list(dict.fromkeys(names)), list(dict.fromkeys(scales or (2.0, 3.0, 4.0)))
     scores = [_scores(setup, subject, *wanted, protocol, metric) for subject in (first, second)]
@@ -105,8 +104,8 @@ def _scores(
 ) -> Scores:
     """The metric's value of each image of each (dataset, scale)."""
     found: Scores = {}
-    plan = network_plan(setup, subject, names, scales, protocol)
-    for case, rows in measured(setup, plan, metrics=[metric]):
+    cases, _ = cases_of_network(setup, subject, names, scales, protocol)
+    for case, rows in measured(setup, cases, metrics=[metric]):
         for row in rows:
             value = row["metrics"].get(metric)
             if value is not None:

@@ -26,14 +26,20 @@ class NewerError(ValueError):
     """Error for content of a newer harness version, where the same names may mean other things."""
 
 
-def checksum(content: Mapping[str, Any]) -> str:
-    """Compute sixteen hexadecimal digits of a JSON object, whatever its layout and order.
+def checksum(content: Any, digits: int = 16) -> str:
+    """Compute hexadecimal digits of what JSON can hold, whatever its layout and order.
 
     Example:
         >>> checksum({"psnr": 30.5, "seed": 0})
         '012a4e491048b035'
     """
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def fingerprint(content: Any) -> str:
+    """Compute the ten hexadecimal digits that stand for all of some content in names of files."""
+    return checksum(content, digits=10)
 
 
 def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,9 +50,7 @@ def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
 def parse(text: bytes | str, required: bool = False) -> dict[str, Any]:
     """Parse a JSON object, compare its checksum if there is one, and return it without.
 
-    Args:
-        text: JSON.
-        required: whether an object without a checksum is damaged; early files have none.
+    `required`: an object without a checksum is damaged, too; early files have none.
 
     Raises:
         ValueError: the text is no JSON object, or does not match its checksum.
@@ -64,17 +68,12 @@ def parse(text: bytes | str, required: bool = False) -> dict[str, Any]:
 
 
 def load(text: bytes | str, kind: type[T], schema: int) -> T:
-    """Load a stored dataclass with the configuration `STORED`.
+    """Load a stored dataclass with the configuration `STORED` from JSON.
 
-    Args:
-        text: JSON.
-        kind: the dataclass; `kind.upgrade`, where it has one, turns the content of an older schema
-            into that of its own.
-        schema: the newest schema that this version knows.
+    Where it has one, `kind.upgrade` turns the content of an older schema into that of its own.
 
     Raises:
-        NewerError: the content has a newer schema; says which version wrote it, where that is
-            known.
+        NewerError: the content has a newer schema; says which version wrote it, where known.
         ValueError: the content is damaged; says where.
     """
     content = parse(text)

@@ -32,12 +32,8 @@ class InterruptedWorkError(HarnessError):
 class MethodError(HarnessError):
     """Failure of a method on one image: its cell carries the reason, and the others are measured.
 
-    Args:
-        reason: what is wrong, without a full stop.
+    Its message is a reason, without a full stop.
     """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
 
 
 class UsageError(HarnessError):

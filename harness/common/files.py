@@ -64,8 +64,7 @@ def plain_path(path: str) -> str:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that replaces it when the block succeeds.
 
-    For a link, its target is replaced. Pipes and devices are not replaced: they are returned as
-    they are.
+    For a link, its target is replaced; pipes and devices are written to as they are.
 
     Raises:
         HarnessError: the folder cannot be written, the disk is full, or the path is a folder.
@@ -103,12 +102,9 @@ def is_stream(path: Path) -> bool:
 
 
 def check_output(target: Path, source: Path | None, force: bool) -> None:
-    """Refuse to write over a file, before any work is done.
+    """Refuse to write over a file before any work is done.
 
     The file that is read (`source`) is never replaced, another one with `force`.
-
-    Raises:
-        HarnessError: the file is there, or is the one that is read.
     """
     if target.is_dir():
         raise HarnessError(f"{target} is a folder.", "Name a file in it.")
@@ -156,8 +152,8 @@ def temporary_files(folder: Path) -> list[Path]:
 def is_abandoned(temporary: Path, remove: bool = False) -> bool:
     """Tell whether the writer of a temporary file is known to have ended; with `remove`, remove it.
 
-    This is known where the file was written on this machine and nobody holds the lock on it. Locks
-    of other machines are not visible on every file system.
+    It is known where the file was written on this machine and nobody holds its lock: locks of other
+    machines are not visible on every file system.
     """
     found = _TEMPORARY.fullmatch(temporary.name)
     if found is None or found["host"] != _HOST:
@@ -185,11 +181,7 @@ def _sweep(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Create a folder and a file in it, before hours of work whose result goes there.
-
-    Raises:
-        HarnessError: the folder cannot be written.
-    """
+    """Create a folder and a file in it, before hours of work whose result goes there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

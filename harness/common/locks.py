@@ -50,19 +50,22 @@ def held(path: Path, doing: str, wait: bool = True) -> Iterator[None]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path) if _has_flock(path.parent) else SoftFileLock(path)
+        stays = not has_flock(path.parent)  # when its machine dies
+        lock = SoftFileLock(path) if stays else FileLock(path)
         if not _take(lock):
+            remedy = f"If that process has ended (there is no flock here), delete {path} to go on."
+            remedy = remedy if stays else ""
             if not wait:
                 message = f"Another process is {doing} ({holder(path)})."
-                raise BusyError(message, _remedy(lock, path) or "Wait for it, or stop it first.")
-            _wait(lock, path, doing)
+                raise BusyError(message, remedy or "Wait for it, or stop it first.")
+            _wait(lock, path, doing, remedy)
     except OSError as error:
         raise HarnessError(
             f"Cannot lock {path}: {error.strerror or error}",
             "Choose another folder (--results, --data-root), which can be written to and locked.",
         ) from error
     try:
-        if not _stays(lock):  # the others contain their holder's name
+        if not stays:  # the others contain their holder's name
             with suppress(OSError):
                 path.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
         yield
@@ -70,7 +73,7 @@ def held(path: Path, doing: str, wait: bool = True) -> Iterator[None]:
         lock.release()
 
 
-def _has_flock(folder: Path) -> bool:
+def has_flock(folder: Path) -> bool:
     """Tell whether the system can lock files of a folder."""
     with tempfile.TemporaryFile(dir=folder) as file:
         try:
@@ -89,13 +92,13 @@ def _take(lock: BaseFileLock) -> bool:
     return True
 
 
-def _wait(lock: BaseFileLock, path: Path, doing: str) -> None:
+def _wait(lock: BaseFileLock, path: Path, doing: str, remedy: str) -> None:
     start, said, taken = time.monotonic(), False, False
     with stoppable() as stop:
         while not (taken or stop.requested):
             if not said and time.monotonic() - start >= QUIET:
                 line = f"Waiting for another process that is {doing} ({holder(path)})."
-                say(f"{line} {_remedy(lock, path)}".rstrip())
+                say(f"{line} {remedy}".rstrip())
                 said = True
             time.sleep(POLL)
             taken = _take(lock)
@@ -103,11 +106,6 @@ def _wait(lock: BaseFileLock, path: Path, doing: str) -> None:
         if taken:
             lock.release()
         raise KeyboardInterrupt
-
-
-def _stays(lock: BaseFileLock) -> bool:
-    """Tell whether a lock stays when its machine dies."""
-    return isinstance(lock, SoftFileLock)
 
 
 def is_held(path: Path) -> bool:
@@ -133,10 +131,3 @@ def holder(path: Path) -> str:
         lines = [f"process {lines[0]} on {lines[1]}"]
     who = "".join(filter(str.isprintable, lines[0])) if lines else "it does not say who it is"
     return f"{who}, since {since:%Y-%m-%d %H:%M:%S}"
-
-
-def _remedy(lock: BaseFileLock, path: Path) -> str:
-    """Say what to do about a lock that its holder may have left; "" where it cannot stay."""
-    if not _stays(lock):
-        return ""
-    return f"If that process has ended (there is no flock here), delete {path} to go on."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from baselines.registry import unknown
 from harness.common.errors import HarnessError, UsageError
@@ -16,11 +16,7 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def read_text(path: Path, what: str) -> str:
-    """Read a file.
-
-    Args:
-        path: the file.
-        what: what it should hold, in messages ("profile").
+    """Read a file; `what` it should hold is for messages ("profile").
 
     Raises:
         HarnessError: there is no such file, or it cannot be read.
@@ -34,12 +30,7 @@ def read_text(path: Path, what: str) -> str:
 
 
 def parse_keys(text: str, source: str, what: str) -> dict[str, Any]:
-    """Read the keys of a YAML text.
-
-    Args:
-        text: the content of the file.
-        source: name of the file, in messages.
-        what: what it should hold, in messages.
+    """Read the keys of a YAML text; its file (`source`) and `what` it should hold are for messages.
 
     Raises:
         UsageError: it is no YAML, or holds no keys.
@@ -54,20 +45,37 @@ def parse_keys(text: str, source: str, what: str) -> dict[str, Any]:
     return content
 
 
-def key_problems(error: ValidationError, known: Iterable[str], whole: str = "") -> list[str]:
+def key_problems(error: ValidationError, model: type[BaseModel], whole: str = "") -> list[str]:
     """Say what is wrong in keys that pydantic refused; an unknown one comes with the nearest.
 
     Args:
         error: all that is wrong.
-        known: keys that there are.
+        model: model that refused them; its fields may be models.
         whole: name of the whole in messages that are of no key; "" for none.
     """
     found = []
     for each in error.errors():
-        key = ".".join(map(str, each["loc"])) or whole
+        place = ".".join(map(str, each["loc"])) or whole
+        said = each["msg"].removeprefix("Value error, ")
         if each["type"] == "extra_forbidden":
-            found.append(unknown("key", key, known))
-        else:
-            said = each["msg"].removeprefix("Value error, ")
-            found.append(f"{key}: {said}" if key else said)
+            *sections, key = map(str, each["loc"])
+            place = ".".join(sections)
+            said = unknown("key", key, _keys(model, sections))
+        found.append(f"{place}: {said}" if place else said)
     return found
+
+
+def _keys(model: type[BaseModel], sections: Iterable[str]) -> list[str]:
+    """List the keys of a section, of a model in a model or in a mapping or sequence of them."""
+    for section in sections:
+        if section in model.model_fields:
+            model = next(_models(model.model_fields[section].annotation), model)
+    return list(model.model_fields)
+
+
+def _models(kind: Any) -> Iterator[type[BaseModel]]:
+    """Find the models in a type: in `Section | None`, or `dict[str, tuple[Section, ...]]`."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+    for part in get_args(kind):
+        yield from _models(part)

@@ -51,12 +51,8 @@ def lr_size(hr_size: tuple[int, int], scale: float) -> tuple[int, int]:
 def pil_bicubic(hr: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """Make an LR image by Pillow, and cut the part of the HR image that belongs to it.
 
-    LR side = floor(HR side / scale + 1e-9); HR is cut from the top left to round(LR side * scale)
-    (LIIF, datasets/wrappers.py, evaluation form).
-
-    Args:
-        hr: uint8 (3, H, W).
-        scale: any real number, at least 1.
+    LR side = floor(HR side / scale + 1e-9); HR, uint8 (3, H, W), is cut from the top left to
+    round(LR side * scale) (LIIF, datasets/wrappers.py, evaluation form).
 
     Returns:
         (lr, hr_cropped), both uint8.
@@ -80,15 +76,19 @@ def matlab_imresize(image: Tensor, scale: float) -> Tensor:
     return imresize(image, (h, w), (scale, scale))
 
 
-def mod_crop(hr: Tensor, scale: int) -> Tensor:
-    """Cut the HR image from the top left to a multiple of the scale."""
-    h, w = (side // scale * scale for side in hr.shape[-2:])
+def mod_crop(hr: Tensor, scale: float) -> Tensor:
+    """Cut an HR image (3, H, W) from the top left to a multiple of the scale.
+
+    A side is floor(LR side * scale), of `lr_size`; at a whole scale the usual cut.
+    """
+    size = lr_size((hr.shape[-2], hr.shape[-1]), scale)
+    h, w = (math.floor(side * scale + 1e-9) for side in size)
     return hr[:, :h, :w].contiguous()
 
 
 @dataclass(frozen=True)
 class LrRule:
-    """How a protocol cuts HR and makes LR.
+    """Rule of a protocol: how HR is cut, and LR made.
 
     Attributes:
         multiple: number that HR's sides are cut to a multiple of before all else.
@@ -147,7 +147,7 @@ def make_pair(
     if official is not None:
         return _official_pair(item, hr, s, official)
     cropped = mod_crop(hr, s)
-    prepared = read_prepared(item.prepared_lr(s), cropped, s)
+    prepared = read_prepared(item.lr(s), cropped, s)
     lr = _cached_matlab(cropped, s, cache) if prepared is None else prepared
     return Pair(lr, cropped, MATLAB)
 
@@ -181,21 +181,13 @@ def _cached_matlab(cropped: Tensor, scale: int, cache: Path | None) -> Tensor:
         return kept
     lr = matlab_imresize(cropped, 1 / scale)
     if path is not None:
-        if path.exists() and not _shows(path, lr):
-            say(f"The kept LR image {path} is damaged; it is made anew.")
+        if path.exists():
+            say(f"The kept LR image {path} is damaged, or of an earlier version; it is made anew.")
         try:
             save_prepared(path, lr, cropped, scale)
         except HarnessError as error:
             _warn_once(f"LR images are made, but not kept. {error}")
     return lr
-
-
-def _shows(path: Path, lr: Tensor) -> bool:
-    """Tell whether a file has these pixels, as files do that were kept without a mark."""
-    try:
-        return torch.equal(read_rgb(path), lr)
-    except HarnessError:
-        return False
 
 
 @memoised
@@ -216,9 +208,6 @@ def save_prepared(
 
     LR is uint8 (3, h, w), and `cropped` (3, H, W) the part of HR that belongs to it; `grey` writes
     one channel.
-
-    Raises:
-        HarnessError: the folder cannot be written.
     """
     text = PngImagePlugin.PngInfo()
     text.add_text(_KEY, _mark(lr, cropped, scale))

@@ -28,7 +28,9 @@ CACHE = ".harness-data"
 def fetch(
     names: Sequence[str], root: Path, mirror: str | None = None, keep_archive: bool = False
 ) -> list[Path]:
-    """Get datasets into the data root; existing images are not changed.
+    """Get datasets into the data root, and return the folders that were filled.
+
+    Existing images are not changed.
 
     Args:
         names: names of the datasets.
@@ -36,9 +38,6 @@ def fetch(
         mirror: URL or folder that holds the archives, or one archive; None for the authors' sites.
         keep_archive: whether to leave downloaded archives in the data root's `.harness-data`
             folder.
-
-    Returns:
-        The folders that were filled.
 
     Raises:
         UsageError: unknown name or mirror.

@@ -70,11 +70,7 @@ def open_image(path: Path) -> Image.Image:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Read (height, width) from an image file's header.
-
-    Raises:
-        HarnessError: the file is no image.
-    """
+    """Read (height, width) from an image file's header; HarnessError where it is no image."""
     with opened(path) as image:
         return image.height, image.width
 

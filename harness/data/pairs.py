@@ -43,11 +43,7 @@ class PairStore:
         self._pairs: dict[tuple[ImageItem, float, LrRule], Pair] = {}
 
     def image(self, item: ImageItem) -> HrImage:
-        """Return the HR image of an item.
-
-        Raises:
-            HarnessError: the image cannot be read.
-        """
+        """Return the HR image of an item; HarnessError where it cannot be read."""
         if item in self._images:
             return self._images[item]
         pixels = item.load()

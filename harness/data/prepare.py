@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
-
-from torch import Tensor
 
 from harness import __version__
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import write_text
 from harness.common.progress import bar
-from harness.data.degrade import RULE, lr_size, matlab_imresize, read_prepared, save_prepared
+from harness.data.degrade import (
+    RULE,
+    lr_size,
+    matlab_imresize,
+    mod_crop,
+    read_prepared,
+    save_prepared,
+)
 from harness.data.images import open_image, to_tensor
 from harness.data.sets import SPECS, check_name, find
 from harness.data.sets.base import MARKER, image_files, is_prepared, scale_label
@@ -21,17 +25,6 @@ _ABOUT = (
     "These LR images were made by `harness data prepare` from the HR images beside them. They are "
     "not the dataset's own. Leave this file here: it tells measurements so."
 )
-
-
-def crop(hr: Tensor, scale: float) -> Tensor:
-    """Cut the part of an HR image (3, H, W) that belongs to its LR image.
-
-    LR side = floor(HR side / scale); HR is cut from the top left to floor(LR side * scale), which
-    at an integer scale is the usual cut to a multiple of it.
-    """
-    size = lr_size((hr.shape[-2], hr.shape[-1]), scale)
-    rows, columns = (math.floor(side * scale + 1e-9) for side in size)
-    return hr[:, :rows, :columns].contiguous()
 
 
 def folders_of(name: str) -> tuple[str, str]:
@@ -49,14 +42,10 @@ def folders_of(name: str) -> tuple[str, str]:
 def prepare(
     name: str, scale: float, root: Path, out: Path | None = None, force: bool = False
 ) -> tuple[Path, dict[str, list[Path]]]:
-    """Make the LR images of a dataset at a scale; correct ones are kept.
+    """Make the LR images of a dataset at a scale of at least 1; correct ones are kept.
 
-    Args:
-        name: name of the dataset.
-        root: the data root.
-        scale: scale factor, at least 1.
-        out: root for the LR images, if not that of the HR images.
-        force: whether to replace wrong files (only in folders that were made by this command).
+    `out` is the root for the LR images, if not that of the HR images; `force` replaces wrong files,
+    but only in folders that were made by this command.
 
     Returns:
         The folder, and the files that were `made` or `kept`, are `wrong`, or would be `too small`
@@ -106,7 +95,7 @@ def prepare(
 def _prepare_image(path: Path, target: Path, scale: float, force: bool) -> str:
     """Make an LR image if needed, and return what was done."""
     image = open_image(path)
-    cropped = crop(to_tensor(image.convert("RGB")), scale)
+    cropped = mod_crop(to_tensor(image.convert("RGB")), scale)
     if cropped.numel() == 0:
         return "too small"
     if read_prepared(target, cropped, scale) is not None:

@@ -12,9 +12,8 @@ from torch import Tensor
 from harness.common.errors import HarnessError
 from harness.common.progress import bar
 from harness.data import sets
-from harness.data.degrade import lr_size, matlab_imresize, read_mark
+from harness.data.degrade import lr_size, matlab_imresize, mod_crop, read_mark
 from harness.data.images import open_image, read_rgb, to_tensor
-from harness.data.prepare import crop
 from harness.data.sets import SPECS, manifest
 from harness.data.sets.base import DatasetSpec, Layout, image_files, is_prepared, scale_label
 
@@ -81,13 +80,13 @@ def describe(spec: DatasetSpec, root: Path | None) -> dict[str, Any]:
 class Findings(list[dict[str, str]]):
     """Findings about a dataset: level, path, the rest of a sentence that begins with it, remedy."""
 
-    def problem(self, path: Path, what: str, remedy: str) -> None:
+    def problem(self, path: Path, what: str, remedy: str, level: str = "problem") -> None:
         """Add a finding that makes the set unfit for measurements."""
-        self.append({"level": "problem", "path": str(path), "what": what, "remedy": remedy})
+        self.append({"level": level, "path": str(path), "what": what, "remedy": remedy})
 
     def note(self, path: Path, what: str, remedy: str = "") -> None:
         """Add a finding that a reader should know."""
-        self.append({"level": "note", "path": str(path), "what": what, "remedy": remedy})
+        self.problem(path, what, remedy, level="note")
 
 
 def verify(name: str, root: Path, resize: bool = True) -> dict[str, Any]:
@@ -198,7 +197,7 @@ def _check_lr(
                 )
                 findings.problem(path, what, again)
             elif resize:
-                made = matlab_imresize(crop(read_rgb(hr), lr.scale), 1 / lr.scale)
+                made = matlab_imresize(mod_crop(read_rgb(hr), lr.scale), 1 / lr.scale)
                 other += [] if torch.equal(image, made) else [path]
     if exact or not own:
         for path in other:

@@ -89,8 +89,7 @@ def read_experiment(path: Path, taken: Iterable[str]) -> Experiment:
     try:
         given = ExperimentFile.model_validate(content)
     except ValidationError as error:
-        keys = ExperimentFile.model_fields
-        raise _wrong(path, key_problems(error, keys, "the experiment")) from error
+        raise _wrong(path, key_problems(error, ExperimentFile, "the experiment")) from error
     name = given.name or path.stem
     sets = [*ROLES, *(name for name in SPECS if name not in ROLES)]
     problems = [unknown("benchmark", b, sets) for b in given.benchmarks if b not in sets]

@@ -7,8 +7,6 @@ another cell, and costs of different machines never meet in one file.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -106,8 +104,7 @@ class CostId:
     @property
     def relative_path(self) -> Path:
         """Path of the cell's rows below the folder of costs."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        key = hashlib.sha256(text.encode()).hexdigest()[:10]
+        key = checksums.fingerprint(asdict(self))
         return Path(f"x{self.scale:g}") / f"{self.method}.s{self.seed}.{key}.jsonl"
 
 

@@ -22,7 +22,6 @@ class MethodSample:
     """Result of one method for the region.
 
     Attributes:
-        method: name of the method.
         crop: PNG of the region, 8-bit RGB, as high as the HR crop.
         psnr: PSNR of the whole image, in dB; None where it was not measured.
         expert_map: PNG, 8-bit grey, LR size, values are expert numbers from 0; "" without experts.

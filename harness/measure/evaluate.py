@@ -36,7 +36,7 @@ from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
 from harness.measure.macs import ACTIVATIONS_AT, COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
 from harness.measure.passes import Made, macs_of, make
-from harness.measure.rows import FAILED, CellFile, CellId, Measurement, failed, no_value
+from harness.measure.rows import FAILED, CellFile, CellId, Measurement, failed, known, no_value
 from harness.measure.texture import FACT, depth_texture
 from harness.metrics import METRICS, NOT_HERE, Given, Protocol, find, too_small
 from harness.profiles import Evaluation
@@ -147,33 +147,25 @@ Keep = Callable[[Subject, Task, ImageItem, Pair, Made], None]
 """Receives each SR image that was measured."""
 
 
-@dataclass(frozen=True)
-class _Timed:
-    """SR image, with the time and memory that it took."""
-
-    sr: Made
-    spent: Spent
-
-
-def _timed(model: SRModel, device: torch.device, pair: Pair, task: Task, kept: int) -> _Timed:
+def _timed(model: SRModel, device: torch.device, pair: Pair, task: Task, kept: int) -> Made:
+    """Make an SR image, and say what it took, where the network does not say so itself."""
     memory = PeakMemory(device, beside=kept)
     synchronise(device)
     start = time.perf_counter()
-    settings = task.settings
     stored = model.made == "stored"
-    sr = make(
+    made = make(
         model,
         unit(pair.lr)[None],
         task.scale,
         (pair.hr.shape[-2], pair.hr.shape[-1]),
         ensemble=1 if stored else max(task.ensemble, task.rule.ensemble),
         tile=None if stored else task.rule.tiles(task.scale),
-        precision=settings.precision,
-        memory=settings.memory,
+        precision=task.settings.precision,
+        memory=task.settings.memory,
     )
     synchronise(device)
     spent = Spent(time.perf_counter() - start, memory.read(), memory.kind)
-    return _Timed(sr, sr.spent or spent)
+    return replace(made, spent=made.spent or spent)
 
 
 _WARM: WeakKeyDictionary[SRModel, set[str]] = WeakKeyDictionary()
@@ -260,9 +252,7 @@ def measure_image(
     earlier: Mapping[str, Any] | None = None,
     keep: Keep | None = None,
 ) -> Measurement:
-    """Measure a method on one image.
-
-    If the scale is too large for the image, its row has no PSNR and says so.
+    """Measure a method on one image; its row says so where the scale is too large for a PSNR.
 
     Args:
         subject: the method.
@@ -277,66 +267,59 @@ def measure_image(
     if is_counted(task.protocol):
         return _count_image(subject, item, task, pairs)
     hr = pairs.image(item)
-    image = _Image(item.name, hr.sha256, (hr.pixels.shape[-2], hr.pixels.shape[-1]))
+    about: dict[str, Any] = {"image": item.name, "image_sha256": hr.sha256}
     try:
         pair = pairs.pair(item, hr, task.scale, task.cache, task.rule.lr)
     except TooSmallError as error:
-        return _row(subject, task, replace(image, reason=f"too small: {error}"))
-    image = replace(
-        image,
-        hr_size=(pair.hr.shape[-2], pair.hr.shape[-1]),
-        lr_size=(pair.lr.shape[-2], pair.lr.shape[-1]),
-        lr_source="unknown" if subject.model.made == "stored" else pair.source,
-    )
-    if too_small(image.hr_size, task.protocol, task.scale):
+        about |= {"hr_size": (hr.pixels.shape[-2], hr.pixels.shape[-1])}
+        return _row(subject, task, about, f"too small: {error}")
+    hr_size = (pair.hr.shape[-2], pair.hr.shape[-1])
+    lr_size = (pair.lr.shape[-2], pair.lr.shape[-1])
+    source = "unknown" if subject.model.made == "stored" else pair.source
+    about |= {"hr_size": hr_size, "lr_size": lr_size, "lr_source": source}
+    if too_small(hr_size, task.protocol, task.scale):
         border = task.rule.shaved(task.scale)
         reason = f"too small: nothing is left inside a border of {border} pixels"
-        return _row(subject, task, replace(image, reason=reason))
-    model = task.model(subject)
+        return _row(subject, task, about, reason)
     ready = ready or prepared(subject, task.scale, task.rendering)
     try:
         made = _timed(ready.for_image(item.name), subject.device, pair, task, pairs.bytes)
     except MethodError as error:
-        return _row(subject, task, replace(image, reason=f"{FAILED}{error}"))
+        return _row(subject, task, about, f"{FAILED}{error}")
     if keep is not None:
-        keep(subject, task, item, pair, made.sr)
-    macs = macs_of(model, made.sr.passes)
+        keep(subject, task, item, pair, made)
+    macs = macs_of(task.model(subject), made.passes)
     kept = earlier if earlier is not None and not failed(earlier) else None
     wanted, given = task.lacks(kept), _given(subject, task, pair, ready)
-    values, reasons = _scores(wanted, made.sr.image[0], unit(pair.hr), task, given)
+    values, reasons = _scores(wanted, made.image[0], unit(pair.hr), task, given)
     facts: dict[str, float | str] = {}
     if kept is not None:
-        values = {**kept["metrics"], **values}
-        reasons = [*_other_reasons(kept["reason"], wanted), *reasons]
-        facts = kept["facts"]
+        values, facts = {**kept["metrics"], **values}, dict(kept["facts"])
+        again = tuple(map(no_value, wanted))
+        earlier_ones = (each for each in kept["reason"].split("; ") if each)
+        reasons = [*(each for each in earlier_ones if not each.startswith(again)), *reasons]
     for name in wanted:
-        facts = {**facts, **(METRICS[name].about() if values[name] is not None else {})}
+        facts |= METRICS[name].about() if values[name] is not None else {}
     depths = subject.expert_depths
-    chosen = made.sr.choice if made.sr.passes[0].lr == image.lr_size else None
+    chosen = made.choice if made.passes[0].lr == lr_size else None
     texture = depth_texture(pair.lr, chosen, depths) if depths and chosen is not None else None
     if texture is not None:
-        facts = {**facts, FACT: texture}
-    reason = "; ".join(reasons)
-    return _row(subject, task, replace(image, reason=reason), macs, made, values, facts)
-
-
-def _other_reasons(text: str, measured: Iterable[str]) -> list[str]:
-    """List the reasons of an earlier row that are of other metrics than those measured again."""
-    beginnings = tuple(map(no_value, measured))
-    return [part for part in text.split("; ") if part and not part.startswith(beginnings)]
+        facts[FACT] = texture
+    return _row(subject, task, about, "; ".join(reasons), macs, made, values, facts)
 
 
 def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore) -> Measurement:
     """Count MACs only; an image without an LR pixel at this scale has none."""
     lr, hr = lr_sizes(item.size(), task.scale, task.protocol)
-    image = _Image(item.name, "", hr, lr, COUNTED_INPUT[task.protocol])
+    source = COUNTED_INPUT[task.protocol]
+    about = {"image": item.name, "hr_size": hr, "lr_size": lr, "lr_source": source}
     if min(lr) < 1:
-        return _row(subject, task, replace(image, reason="too small: no LR pixel is left"))
+        return _row(subject, task, about, "too small: no LR pixel is left")
     kept = replace(item, load=lambda: pairs.image(item).pixels)
     macs = macs_of_image(subject, kept, lr, hr, task.settings.precision)
     counted = subject.model.activations(lr) if lr == ACTIVATIONS_AT else None
     facts = {} if counted is None else {"activations": float(counted)}
-    row = _row(subject, task, image, macs, facts=facts)
+    row = _row(subject, task, about, macs=macs, facts=facts)
     least = subject.model.least_encoder_macs(lr)
     values = subject.model.kernel_values(task.scale)
     return replace(
@@ -346,58 +329,40 @@ def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore
     )
 
 
-@dataclass(frozen=True)
-class _Image:
-    """Fields of a row that describe its image."""
-
-    name: str
-    sha256: str
-    hr_size: tuple[int, int]
-    lr_size: tuple[int, int] = (0, 0)
-    lr_source: str = ""
-    reason: str = ""
-
-
 def _row(
     subject: Subject,
     task: Task,
-    image: _Image,
+    about: Mapping[str, Any],
+    reason: str = "",
     macs: MacCount | None = None,
-    made: _Timed | None = None,
+    made: Made | None = None,
     values: Mapping[str, float | None] | None = None,
     facts: Mapping[str, float | str] = MappingProxyType({}),
 ) -> Measurement:
+    """Make a row; `about` has the fields that describe its image."""
     scored = {} if is_counted(task.protocol) else dict.fromkeys(task.metrics)
-    encoder = subject.encoder_parameters
+    spent = made.spent if made and made.spent else Spent()
     return Measurement(
         **asdict(task.cell(subject)),
+        **{"image_sha256": "", "lr_size": (0, 0), "lr_source": "", **about},
         recipe=subject.recipe,
         trained_steps=subject.trained_steps,
         profile=task.profile,
         role=task.role,
-        image=image.name,
-        image_sha256=image.sha256,
-        hr_size=image.hr_size,
-        lr_size=image.lr_size,
-        lr_source=image.lr_source,
         metrics=scored if values is None else dict(values),
-        reason=image.reason,
+        reason=reason,
         macs=(macs or MacCount()).parts if subject.model.counted else {},
         facts={**facts, **(task.rendering.facts(task.scale) if task.rendering else {})},
-        parameters=_known({"all": subject.parameters, "encoder": encoder}),
+        parameters=known({"all": subject.parameters, "encoder": subject.model.encoder_parameters}),
         expert_depths=subject.expert_depths,
         expert_shares=list(macs.shares) if macs and subject.model.expert_count > 1 else [],
-        seconds=made.spent.seconds if made else 0.0,
-        peak_memory_bytes=made.spent.memory if made else 0,
-        memory_kind=made.spent.kind if made else "",
+        seconds=spent.seconds,
+        peak_memory_bytes=spent.memory,
+        memory_kind=spent.kind,
         device=describe(subject.device),
         versions=versions(),
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-
-
-def _known(values: Mapping[str, int | None]) -> dict[str, int]:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def measure_cell(
@@ -419,8 +384,8 @@ def measure_cell(
         wait: whether to wait for another process that is measuring the cell.
         measured: called after each row.
         pairs: see `measure_image`.
-        keep: see `measure_image`.
         force: whether to measure all images again. Each keeps its row until it has the new one.
+        keep: see `measure_image`.
 
     Returns:
         The row of each image, as found or measured while the cell was held; None when another

@@ -47,14 +47,8 @@ def seconds_of_calls(
     """Time all networks that can do the scale, by name; their n-th calls follow each other.
 
     Each is tried once before; one that fails, or needs more memory than there is, is left out.
-
-    Args:
-        models: networks that can do the scale, by name.
-        lr: (1, 3, h, w) in [0, 1].
-        scale: scale factor.
-        profile: number of calls, precision and memory.
-        device: device of the networks.
-        done: called after each of `rounds_of` rounds.
+    `lr` is (1, 3, h, w) in [0, 1]; `profile` has the number of calls, precision and memory; `done`
+    is called after each of `rounds_of` rounds.
     """
     settings, costs = profile.evaluation, profile.costs
     precise = partial(upscale, precision=settings.precision, memory=settings.memory)
@@ -66,26 +60,18 @@ def seconds_of_calls(
     for name, call in work.items():
         synchronise(device)
         start = time.perf_counter()
-        reason = _refusal(call)
-        synchronise(device)
-        if reason:
-            failed[name] = reason
+        try:
+            call()
+        except MethodError as error:
+            failed[name] = str(error)
+        except (MemoryError, RuntimeError) as error:
+            if not is_shortage(error):
+                raise
+            failed[name] = "there is too little memory"
         else:
+            synchronise(device)
             first[name] = time.perf_counter() - start
     done()
     able = {name: call for name, call in work.items() if name not in failed}
     warm_up = rounds_of(costs) - costs.rounds - 1
     return Calls(alternate(able, costs.rounds, device, warm_up, done).seconds, failed, first)
-
-
-def _refusal(call: Callable[[], object]) -> str:
-    """Say why something cannot be called; "" where it can."""
-    try:
-        call()
-    except MethodError as error:
-        return str(error)
-    except (MemoryError, RuntimeError) as error:
-        if not is_shortage(error):
-            raise
-        return "there is too little memory"
-    return ""

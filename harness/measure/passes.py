@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -141,18 +141,11 @@ def macs_of(model: SRModel, passes: Sequence[Pass]) -> MacCount | None:
     if len(counts) == 1:
         return counts[0]
     rendered = [count.rendered for count in counts if count.rendered is not None]
+    shares = zip(*(count.shares for count in counts), strict=True)
+    added = ("encoder", "estimator", "mapper", "head", "executed", "latent")
     return MacCount(
-        encoder=sum(count.encoder for count in counts),
-        estimator=sum(count.estimator for count in counts),
-        mapper=sum(count.mapper for count in counts),
-        head=sum(count.head for count in counts),
-        shares=tuple(sum(part) / len(counts) for part in _transposed(counts)),
-        executed=sum(count.executed for count in counts),
+        **{part: sum(getattr(count, part) for count in counts) for part in added},
+        shares=tuple(sum(part) / len(counts) for part in shares),
         kernels=counts[0].kernels,
-        latent=sum(count.latent for count in counts),
         rendered=sum(rendered) if rendered else None,
     )
-
-
-def _transposed(counts: Sequence[MacCount]) -> Iterator[tuple[float, ...]]:
-    return zip(*(count.shares for count in counts), strict=True)

@@ -88,14 +88,12 @@ def peaks(cases: Iterable[MemoryCase]) -> Iterator[Peak]:
             yield receiver.recv()
         except EOFError:
             process.join()
-            yield Peak(0, 0, "", f"its process was ended by {_cause(process.exitcode or 0)}")
+            code = process.exitcode or 0
+            cause = signal.Signals(-code).name if code < 0 else f"status {code}"
+            yield Peak(0, 0, "", f"its process was ended by {cause}")
         finally:
             receiver.close()
             process.terminate()
-
-
-def _cause(exit_code: int) -> str:
-    return signal.Signals(-exit_code).name if exit_code < 0 else f"status {exit_code}"
 
 
 def _answer(case: MemoryCase, result: Connection) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from harness.data.degrade import pil_resize
-from harness.data.images import to_tensor
+from harness.data.sets import embedded
 
 NAME = "astronaut of scikit-image"
 
@@ -18,8 +16,4 @@ def photograph(size: tuple[int, int]) -> Tensor:
     It is not noise, because the experts that a network chooses, and so its cost, depend on the
     image.
     """
-    from PIL import Image
-    from skimage.data import astronaut
-
-    pixels: Any = astronaut()  # type: ignore[no-untyped-call]
-    return pil_resize(to_tensor(Image.fromarray(pixels)), size)
+    return pil_resize(embedded.photograph("astronaut.png"), size)

@@ -121,11 +121,7 @@ class PictureStore:
         return [item for item in kept if _is_file_name(item.name)]
 
     def keep(self, subject: Subject, task: Task, item: ImageItem, pair: Pair, made: Made) -> None:
-        """Write the files of an image that is wanted; does nothing for others.
-
-        Raises:
-            HarnessError: a file cannot be written.
-        """
+        """Write the files of an image that is wanted; does nothing for others."""
         if item not in self.wanted(subject, task):
             return
         cell = task.cell(subject)
@@ -142,15 +138,9 @@ class PictureStore:
     def make_missing(
         self, subject: Subject, task: Task, rows: Mapping[str, Mapping[str, Any]]
     ) -> int:
-        """Make what was not kept when the cell was measured.
+        """Make what was not kept when the cell was measured, and return the number of images.
 
-        Args:
-            subject: the method.
-            task: the cell.
-            rows: the cell's rows, by image; images without a PSNR are passed over.
-
-        Returns:
-            The number of images.
+        `rows` are the cell's, by image; images without a PSNR are passed over.
 
         Raises:
             HarnessError: a row is damaged, an image cannot be read, or a file cannot be written.

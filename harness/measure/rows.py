@@ -10,7 +10,6 @@ keeps its row until it has the new one, and of two rows the last counts.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -142,17 +141,18 @@ def _of_schema_1(old: dict[str, Any]) -> dict[str, Any]:
     counted = {name: new.pop(column, None) for name, column in parts.items()}
     changed = {
         "metrics": {} if is_counted(new["protocol"]) else scores,
-        "macs": _known(macs),
-        "parameters": _known({"all": new.pop("parameters"), **counted}),
+        "macs": known(macs),
+        "parameters": known({"all": new.pop("parameters"), **counted}),
         "rendering": new.pop("cmsr", ""),
-        "facts": _known({"cmsr_mse": new.pop("cmsr_mse", None)}),
+        "facts": known({"cmsr_mse": new.pop("cmsr_mse", None)}),
         "hr_size": [new.pop("hr_height"), new.pop("hr_width")],
         "lr_size": [new.pop("lr_height"), new.pop("lr_width")],
     }
     return {**new, **changed}
 
 
-def _known(values: dict[str, Any]) -> dict[str, Any]:
+def known(values: dict[str, Any]) -> dict[str, Any]:
+    """Select the values that are known: not None."""
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -184,8 +184,7 @@ class CellId:
         # Under the names that they have had since the first cells, and only where they are set.
         later = {"cmsr": decides.pop("rendering"), "memory_mib": decides.pop("memory_mib")}
         decides |= {name: value for name, value in later.items() if value}
-        text = json.dumps(decides, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:10]
+        return checksums.fingerprint(decides)
 
     @property
     def relative_path(self) -> Path:
@@ -204,12 +203,7 @@ def is_of(row: Mapping[str, Any], name: str) -> bool:
 
 
 class CellFile:
-    """File with the rows of one cell.
-
-    Args:
-        path: path of the file.
-        kind: class of a row.
-    """
+    """File with the rows (of a class `kind`) of one cell."""
 
     def __init__(self, path: Path, kind: type[DataclassInstance] = Measurement) -> None:
         self.path = path
@@ -258,27 +252,23 @@ class CellFile:
         content = checksums.with_checksum(asdict(row))
         line = (json.dumps(content, sort_keys=True) + "\n").encode()
         try:
-            self._append(line)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab+") as file:
+                file.seek(0)
+                start = file.truncate(file.read().rfind(b"\n") + 1)
+                try:
+                    file.write(line)
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(start)
+                    raise
         except OSError as error:
             raise HarnessError(
                 f"Cannot write {self.path}: {error.strerror or error}",
                 "Free some space or choose another folder with --results; "
                 "rows written so far are kept.",
             ) from error
-
-    def _append(self, line: bytes) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+") as file:
-            file.seek(0)
-            file.truncate(file.read().rfind(b"\n") + 1)
-            start = file.seek(0, os.SEEK_END)
-            try:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(start)
-                raise
 
     def drop_superseded(self) -> None:
         """Drop rows of images that have a later row, all at once."""

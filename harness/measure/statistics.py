@@ -35,7 +35,7 @@ class Difference:
 
     @property
     def decided(self) -> bool:
-        """Whether the interval excludes zero, on enough images to trust it."""
+        """Tell whether the interval excludes zero, on enough images to trust it."""
         if self.images < FEWEST or self.low is None or self.high is None:
             return False
         return self.low > 0 or self.high < 0
@@ -52,13 +52,10 @@ class Difference:
 def paired_difference(*sets: Sequence[float], resamples: int = 9999) -> Difference:
     """Average paired differences, with a bias-corrected and accelerated bootstrap interval.
 
-    Images are drawn again within each set, so that a large set weighs as much as a small one, as
-    in tables with a mean over sets. The interval is about the choice of images: that a network
-    would end elsewhere if it were trained again is not in it.
-
-    Args:
-        sets: difference of each image, for one or more sets.
-        resamples: number of times that the images are drawn again.
+    `sets` are differences of each image, for one or more sets. Images are drawn again within each
+    set, so that a large set weighs as much as a small one, as in tables with a mean over sets. The
+    interval is about the choice of images: that a network would end elsewhere if it were trained
+    again is not in it.
 
     Example:
         >>> found = paired_difference([0.1, 0.2, 0.1, 0.3, 0.2, 0.1, 0.2])

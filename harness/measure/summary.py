@@ -16,14 +16,11 @@ from harness.metrics import METRICS, find
 
 
 def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Average over the images of each (dataset, scale, protocol).
+    """Average over the images of each (dataset, scale, protocol) of a table of rows.
 
     Images too small are counted separately. There is no mean of scores where one of them is NaN, or
-    where the method failed on an image: a mean without the difficult ones says nothing.
-
-    Args:
-        frame: rows as a table.
-        incomplete: datasets shown without a published value, because images are missing.
+    where the method failed on an image: a mean without the difficult ones says nothing. Datasets
+    that are `incomplete` have no published value.
     """
     lines = []
     for (dataset, scale, protocol), cell in frame.groupby(
@@ -75,7 +72,7 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
 
 
 def _rendering(cell: pd.DataFrame) -> str:
-    """How the images of a cell were rendered, which is the same for all."""
+    """Say how the images of a cell were rendered, which is the same for all."""
     key = str(cell["rendering"].iloc[0])
     if not key:
         return "plain"

@@ -1,4 +1,4 @@
-"""Whether a network's mapper sends texture to deep experts."""
+"""Correlation of expert depth with texture: whether a mapper sends texture to deep experts."""
 
 from __future__ import annotations
 

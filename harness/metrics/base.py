@@ -35,10 +35,10 @@ class Enlarge(Protocol):
         tile: tuple[int, int] | None = None,
         memory: int | None = None,
     ) -> Tensor:
-        """Make an SR image (3, H, W), not clamped.
+        """Make an SR image (3, H, W), not clamped, of (3, h, w) in [0, 1].
 
         Args:
-            lr: (3, h, w) in [0, 1].
+            lr: the LR image.
             scale: another scale factor than that of the SR image.
             size: (H, W); default: LR sides times the scale, rounded.
             tile: side and overlap of square tiles to enlarge one by one.
@@ -76,9 +76,7 @@ class Metric:
             where there is none: an image is too small, or the network cannot do what is needed.
         oracle: an independent implementation that tests compare `value` with: two float64 arrays
             (H, W, 3) in [0, 1], everything of which is compared. None: a test of its own.
-        unit: unit printed behind its numbers; "" for none.
         digits: number of decimals in print.
-        larger_is_better: whether a larger value is better.
         needs: what it needs beside SR and HR: "lr", the LR image; or "network", also what made SR.
         about: facts of what computes it that a row keeps, by name (licence and hash of weights).
     """
@@ -105,11 +103,7 @@ class Metric:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     def measure(self, sr: Tensor, hr: Tensor, protocol: str, scale: float, given: Given) -> float:
-        """Compute the value of an SR image (3, H, W).
-
-        Raises:
-            ValueError: there is none; says why.
-        """
+        """Compute the value of an SR image (3, H, W); ValueError says why there is none."""
         if self.needs == "network" and given.enlarge is None:
             raise ValueError("not measured: needs the network")
         more = (given,) if self.needs else ()

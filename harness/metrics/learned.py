@@ -24,11 +24,7 @@ from harness.metrics.protocols import checked_border, shave, stored_values
 
 @cache
 def _network(name: str) -> Any:
-    """Make pyiqa's metric on the CPU, with its weights.
-
-    Raises:
-        NotHereError: pyiqa is not installed, or has no weights.
-    """
+    """Make pyiqa's metric on the CPU; NotHereError where pyiqa or its weights are absent."""
     try:
         create_metric = import_module("pyiqa").create_metric
     except ImportError:
@@ -41,17 +37,9 @@ def _network(name: str) -> Any:
 
 
 def learned(name: str, full: bool, sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
-    """Compute a learned metric of one image.
+    """Compute a learned metric, by pyiqa's name, of one SR image (3, H, W) in RGB.
 
-    RGB, whatever the protocol; its rounding and border count.
-
-    Args:
-        name: pyiqa's name.
-        full: whether SR is compared with HR.
-        sr: (3, H, W).
-        hr: the same in [0, 1].
-        protocol: rounding and border.
-        scale: scale factor, which decides the border.
+    The protocol's rounding and border count. `full`: it is compared with HR.
 
     Raises:
         NotHereError: it cannot be computed on this installation.

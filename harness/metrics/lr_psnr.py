@@ -15,13 +15,6 @@ def lr_psnr(sr: Tensor, hr: Tensor, protocol: str, scale: float, given: Given) -
     SR is rounded to 8 bits and shrunk as the LR image was made of HR (MATLAB's bicubic, or
     Pillow's), so that HR itself has infinity. The channels are the protocol's; nothing is left out
     at the border.
-
-    Args:
-        sr: (3, H, W).
-        hr: not looked at.
-        protocol: decides the channels.
-        scale: not looked at.
-        given: LR image, and how it was made.
     """
     del hr, scale
     error = difference(given.shrink(sr), given.lr, protocol)

@@ -195,11 +195,7 @@ FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(protocol.family for protocol in 
 
 
 def find(name: str) -> Protocol:
-    """Find the protocol of a name in rows.
-
-    Raises:
-        UsageError: the protocol is unknown.
-    """
+    """Find the protocol of a name in rows; UsageError if it is unknown."""
     if name not in PROTOCOLS:
         raise UsageError(f"Unknown protocol '{name}'. Available: {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
@@ -237,11 +233,7 @@ def resolve(name: str, dataset: str) -> Protocol:
 
 
 def shaved_border(protocol: str, scale: float) -> int:
-    """Compute the pixels that a protocol leaves out on each side; scales are rounded up.
-
-    Raises:
-        UsageError: the protocol is unknown.
-    """
+    """Compute the pixels that a protocol leaves out on each side; scales are rounded up."""
     return find(protocol).shaved(scale)
 
 
@@ -293,7 +285,6 @@ def checked_border(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> int:
 
     Raises:
         ValueError: the shapes differ, or an image is smaller than the borders.
-        UsageError: the protocol is unknown.
     """
     if sr.shape != hr.shape or sr.dim() < 3 or sr.shape[-3] != 3:
         raise ValueError(

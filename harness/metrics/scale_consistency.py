@@ -19,13 +19,6 @@ def scale_consistency(sr: Tensor, hr: Tensor, protocol: str, scale: float, given
     SR is shrunk by MATLAB's bicubic resize on 8-bit values; channels and border are those of the
     protocol at x2.
 
-    Args:
-        sr: (3, H, W).
-        hr: not looked at.
-        protocol: channels and border.
-        scale: scale factor of SR.
-        given: LR image and network.
-
     Raises:
         ValueError: the scale is not above 2, or the network cannot do x2.
     """

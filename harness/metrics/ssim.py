@@ -35,14 +35,10 @@ _C1, _C2 = 0.01**2, 0.03**2
 BAND = {"cpu": 1 << 15, "cuda": 1 << 22}
 
 
-def _taps() -> list[float]:
-    """Compute the Gaussian, from its middle outwards."""
-    weights = [math.exp(-0.5 * (k / _SIGMA) ** 2) for k in range(WINDOW // 2 + 1)]
-    total = weights[0] + 2 * sum(weights[1:])
-    return [weight / total for weight in weights]
-
-
-TAPS = _taps()
+_WEIGHTS = [math.exp(-0.5 * (k / _SIGMA) ** 2) for k in range(WINDOW // 2 + 1)]
+_TOTAL = _WEIGHTS[0] + 2 * sum(_WEIGHTS[1:])
+TAPS = [weight / _TOTAL for weight in _WEIGHTS]
+"""The Gaussian, from its middle outwards."""
 
 
 def _filtered(image: Tensor, axis: int) -> Tensor:
@@ -71,18 +67,11 @@ def factors(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return luminance, structure
 
 
-def _index_sum(x: Tensor, y: Tensor) -> Tensor:
-    """Sum the index over all whole windows of two images, float64 (C, h, w) in [0, 1]."""
-    luminance, structure = factors(x, y)
-    return luminance.mul_(structure).sum()
-
-
-def _same(image: Tensor) -> Tensor:
-    return image
-
-
 def mean_ssim(
-    x: Tensor, y: Tensor, prepare: Callable[[Tensor], Tensor] = _same, band: int | None = None
+    x: Tensor,
+    y: Tensor,
+    prepare: Callable[[Tensor], Tensor] = lambda rows: rows,
+    band: int | None = None,
 ) -> Tensor:
     """Compute the mean index of two images over whole windows and channels, as float64 scalar.
 
@@ -108,7 +97,8 @@ def mean_ssim(
         seen = slice(top, min(height, top + rows + last))
         parts = [prepare(image[..., seen, :]).double() for image in (x, y)]
         channels = parts[0].shape[-3]
-        total += _index_sum(*parts)
+        luminance, structure = factors(*parts)
+        total += luminance.mul_(structure).sum()
     return total / (channels * (height - last) * (width - last))
 
 

@@ -31,7 +31,7 @@ from harness.outside.images import Uncounted, Values, check_sr, read_sr
 from harness.outside.methods import Opened, add_method
 
 PLACES = ("lr", "sr", "npy", "scale", "height", "width")
-"""What may stand in braces in a command."""
+"""Places in braces that a command may have."""
 MEMORY_KIND = "peak of the process"
 _LARGEST_HASHED = 1 << 30
 # Small, so that its own memory is not counted for the program's: what a process was before it
@@ -74,7 +74,12 @@ class CommandModel(Uncounted):
     @property
     def identity(self) -> str:
         """Text that changes with the command and with the files that it names."""
-        return f"command-{_identity(self.words, self.values)}"
+        digest = hashlib.sha256(repr((self.words, self.values)).encode())
+        for path in map(Path, self.words):
+            with contextlib.suppress(OSError, ValueError):
+                if path.is_file() and path.stat().st_size <= _LARGEST_HASHED:
+                    digest.update(sha256(path).encode())
+        return f"command-{digest.hexdigest()[:24]}"
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
         """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
@@ -103,11 +108,7 @@ class CommandModel(Uncounted):
         return Streamed(iter([region]), (lr.shape[-2], lr.shape[-1]), spent=spent)
 
     def _run(self, words: Sequence[str], folder: Path) -> Spent:
-        """Run a command in a group of its own, which ends with it.
-
-        Raises:
-            MethodError: it fails or takes too long.
-        """
+        """Run a command in a group of its own, which ends with it; MethodError where it fails."""
         result, said = folder / "result.json", folder / "said.txt"
         launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(result), str(said), *words]
         process = subprocess.Popen(
@@ -195,13 +196,3 @@ def open_command(
     ready = [program, *words[1:]]
     opened = Opened(partial(CommandModel, ready, limit, values, f"the command {command}"))
     return add_method(name or Path(words[0]).stem, "command", opened, label=label)
-
-
-def _identity(words: Sequence[str], values: Values | None) -> str:
-    digest = hashlib.sha256(repr((list(words), values)).encode())
-    for word in words:
-        path = Path(word)
-        with contextlib.suppress(OSError, ValueError):
-            if path.is_file() and path.stat().st_size <= _LARGEST_HASHED:
-                digest.update(sha256(path).encode())
-    return digest.hexdigest()[:24]

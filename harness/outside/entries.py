@@ -145,21 +145,14 @@ def read_entry(content: str | Mapping[str, Any], where: str) -> Entry:
 
     Text is a method's name, FILE.onnx, the folder of SR images, or a command with {lr} in it; in
     front of it there may be `NAME=`. In braces it is an entry with keys: `{onnx: net.onnx, values:
-    signed}`.
-
-    Args:
-        content: the entry.
-        where: what it stands in, for messages.
-
-    Raises:
-        UsageError: says what is wrong, and where.
+    signed}`. `where` it stands is for messages of UsageError.
     """
     if isinstance(content, str):
         content = _of_text(content.strip(), where)
     try:
         return Entry.model_validate(content)
     except ValidationError as error:
-        said = (each.removesuffix(".") for each in key_problems(error, Entry.model_fields))
+        said = (each.removesuffix(".") for each in key_problems(error, Entry))
         raise UsageError(f"{where}: {'; '.join(said)}.") from error
 
 

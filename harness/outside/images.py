@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -52,22 +52,14 @@ def to_unit(values: Tensor, kind: Values) -> Tensor:
 
 
 def check_finite(values: Tensor) -> None:
-    """Refuse values of which some are NaN or infinite.
-
-    Raises:
-        MethodError: says how many.
-    """
+    """Refuse values of which some are NaN or infinite, and say how many."""
     count = int((~torch.isfinite(values)).sum())
     if count:
         raise MethodError(f"{count} of its values are NaN or infinite")
 
 
 def check_values(values: Tensor, kind: Values, remedy: str) -> None:
-    """Refuse values that are not finite, of one colour, or of another range.
-
-    Raises:
-        MethodError: says what is wrong.
-    """
+    """Refuse values that are not finite, of one colour, or of another range (MethodError)."""
     check_finite(values)
     low, high = values.min().item(), values.max().item()
     bottom, top = (-1.0 if kind == "signed" else 0.0), TOP[kind]
@@ -81,14 +73,9 @@ def check_values(values: Tensor, kind: Values, remedy: str) -> None:
 
 
 def read_sr(path: Path, kind: Values = "unit") -> SrImage:
-    """Read an SR image.
+    """Read an SR image: PNG, BMP or TIFF of 8 or 16 bits, or `.npy` of (H, W, 3) or (3, H, W).
 
-    Args:
-        path: PNG, BMP or TIFF of 8 or 16 bits, or `.npy` of (H, W, 3) or (3, H, W).
-        kind: range of floating point values.
-
-    Raises:
-        MethodError: it cannot be read, or is no SR image; says why.
+    `kind` is the range of floating point values. MethodError says why it is no SR image.
     """
     if path.suffix.lower() in LOSSY:
         raise MethodError(f"{path.name} is of a type with loss; save it as PNG")
@@ -170,11 +157,7 @@ class StoredImage(Uncounted):
         self.kind = kind
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """Return the image.
-
-        Raises:
-            MethodError: there is none, or of another size.
-        """
+        """Return the image; MethodError where there is none, or of another size."""
         if self.path is None or self.reason:
             raise MethodError(self.reason or "there is no SR image")
         image = read_sr(self.path, self.kind)
@@ -187,11 +170,7 @@ class StoredImage(Uncounted):
 
 
 def check_size(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
-    """Refuse an SR image (3, H, W) of another size.
-
-    Raises:
-        MethodError: says both sizes.
-    """
+    """Refuse an SR image (3, H, W) of another size, and say both sizes."""
     h, w = image.shape[-2:]
     if (h, w) == tuple(size):
         return
@@ -201,15 +180,11 @@ def check_size(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
 
 
 _SWAPPED = 4
-"""How much nearer to LR an image must be with its channels turned round to be called swapped."""
+"""Times that an image must be nearer to LR with its channels turned round to be called swapped."""
 
 
 def check_sr(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
-    """Refuse an SR image (3, H, W) of another size, or with its channels turned round.
-
-    Raises:
-        MethodError: says what is wrong.
-    """
+    """Refuse an SR image (3, H, W) of another size, or with its channels turned round."""
     check_size(image, lr, size, name)
     shrunk = F.interpolate(image[None], lr.shape[-2:], mode="area")
     known = lr.float().cpu()
@@ -232,34 +207,24 @@ class _Several(Uncounted):
 class StoredImages(_Several):
     """SR images of a dataset at one scale, by name of the HR image.
 
-    Each is read once, to know what it is; then again when it is measured.
-
-    Args:
-        images: the files.
-        names: names of the HR images.
-        is_grey: tells whether the HR image of a name is grey.
-        kind: range of floating point values.
+    Each is read once, to know what it is; then again when it is measured. `kind` is the range of
+    floating point values.
 
     Attributes:
         bits: numbers of bits of the files.
     """
 
-    def __init__(
-        self,
-        images: Images,
-        names: Sequence[str],
-        is_grey: Callable[[str], bool],
-        kind: Values = "unit",
-    ) -> None:
+    def __init__(self, images: Images, dataset: Dataset, kind: Values) -> None:
         super().__init__()
         self.images = images
         self.kind = kind
-        self.dataset, self.scale = images.dataset, images.scale
+        self.dataset, self.scale = dataset.name, images.scale
         self.reasons: dict[str, str] = dict(images.doubtful)
         self.bits: set[int] = set()
         hashes: dict[str, str] = {}
         digest = hashlib.sha256(kind.encode())
-        for name in names:
+        for item in dataset.items:
+            name = item.name
             path = images.files.get(name)
             if path is None:
                 digest.update(f"{name} -\n".encode())
@@ -270,14 +235,17 @@ class StoredImages(_Several):
                 self.reasons[name] = str(error)
                 digest.update(f"{name} {error}\n".encode())
                 continue
-            if image.grey and not is_grey(name):
+            if image.grey and not _is_grey(item.load()):
                 self.reasons[name] = f"{path.name} is grey, and HR has colours"
             self.bits.add(image.bits)
             content = image.pixels.numpy().tobytes() + repr(tuple(image.pixels.shape)).encode()
             hashes[name] = hashlib.sha256(content).hexdigest()
             digest.update(f"{name} {hashes[name]}\n".encode())
-        for name, other in _twins(hashes):
-            self.reasons.setdefault(name, f"it has the same pixels as the SR image of {other}")
+        first_with: dict[str, str] = {}
+        for name, pixels in hashes.items():
+            other = first_with.setdefault(pixels, name)
+            for one, two in ((name, other), (other, name)) if other != name else ():
+                self.reasons.setdefault(one, f"it has the same pixels as the SR image of {two}")
         self._digest = digest.hexdigest()[:24]
         folder = next(iter(images.files.values()), Path()).parent.name
         self.origin = f"SR images of another program ({_in_words(self.bits)}) in {folder}"
@@ -299,7 +267,7 @@ class StoredImages(_Several):
 
 
 class StoredNetwork(_Several):
-    """SR images of one network, by data set and scale."""
+    """SR images of one network, by data set and scale (`parts`)."""
 
     def __init__(self, parts: Sequence[StoredImages]) -> None:
         super().__init__()
@@ -341,8 +309,8 @@ def open_images(
             cannot be that of measurements.
     """
     stems = {key: [item.name for item in found.items] for key, found in sets.items()}
-    found = find_images(root, stems, list(scales), pattern)
-    networks = sorted({images.network for images in found.images})
+    found, notes = find_images(root, stems, list(scales), pattern)
+    networks = sorted({images.network for images in found})
     if (name or label) and len(networks) > 1:
         raise UsageError(
             f"{root} has images of several networks ({', '.join(networks)}), and {name or label} "
@@ -350,8 +318,8 @@ def open_images(
         )
     methods = []
     for network in networks:
-        own = [images for images in found.images if images.network == network]
-        parts = [_stored(images, sets[images.dataset], kind) for images in own]
+        own = [images for images in found if images.network == network]
+        parts = [StoredImages(images, sets[images.dataset], kind) for images in own]
         bits = set().union(*(part.bits for part in parts))
         methods.append(
             add_method(
@@ -360,23 +328,10 @@ def open_images(
                 Opened(partial(StoredNetwork, parts)),
                 label=label,
                 about=_ABOUT[min(bits)] if len(bits) == 1 else "",
-                scales=_whole(sorted({images.scale for images in own})),
+                scales=sorted({images.scale for images in own}),
             )
         )
-    return methods, list(found.notes)
-
-
-def _stored(images: Images, dataset: Dataset, kind: Values) -> StoredImages:
-    items = {item.name: item for item in dataset.items}
-
-    def is_grey(name: str) -> bool:
-        return _is_grey(items[name].load())
-
-    return StoredImages(replace(images, dataset=dataset.name), list(items), is_grey, kind)
-
-
-def _whole(scales: Sequence[float]) -> list[float]:
-    return [int(scale) if scale.is_integer() else scale for scale in scales]
+    return methods, notes
 
 
 _ABOUT = {8: "8-bit images", 16: "16-bit images", 32: "float images"}
@@ -385,16 +340,3 @@ _ABOUT = {8: "8-bit images", 16: "16-bit images", 32: "float images"}
 def _in_words(bits: set[int]) -> str:
     said = {8: "8 bits", 16: "16 bits", 32: "floating point"}
     return ", ".join(said[b] for b in sorted(bits)) or "none can be read"
-
-
-def _twins(hashes: Mapping[str, str]) -> list[tuple[str, str]]:
-    """List the names of images with equal pixels, each with another such name."""
-    groups: dict[str, list[str]] = {}
-    for name, value in hashes.items():
-        groups.setdefault(value, []).append(name)
-    return [
-        (name, next(other for other in group if other != name))
-        for group in groups.values()
-        if len(group) > 1
-        for name in group
-    ]

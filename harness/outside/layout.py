@@ -37,21 +37,12 @@ _OTHERS = re.compile(r"(?<![A-Za-z0-9])(LR|HR|GT|LQ|LR_bicubic|input|target)(?![
 _SR = re.compile(r"(?<![A-Za-z0-9])SR(?![A-Za-z0-9])", re.I)
 # Words that name no network.
 _GENERAL = {"results", "result", "visualization", "visualisation", "output", "outputs", "images"}
-_GENERAL |= {
-    "image",
-    "sr",
-    "test",
-    "png",
-    "out",
-    "testset",
-    "testsets",
-    "benchmark",
-    "val",
-    "valid",
+_GENERAL |= {"image", "sr", "test", "png", "out", "testset", "testsets", "benchmark", "val"}
+_GENERAL.add("valid")
+_ALIASES = {
+    **dict.fromkeys(("bsd100", "bsds100"), "B100"),
+    **dict.fromkeys(("div2k", "div2k100", "div2k_valid_hr", "div2k_val"), "DIV2K_valid"),
 }
-
-_ALIASES = {"bsd100": "B100", "bsds100": "B100", "div2k": "DIV2K_valid", "div2k100": "DIV2K_valid"}
-_ALIASES |= {"div2k_valid_hr": "DIV2K_valid", "div2k_val": "DIV2K_valid"}
 
 
 @dataclass(frozen=True)
@@ -72,14 +63,6 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Found:
-    """SR images of a folder, and notes on files that are not among them."""
-
-    images: tuple[Images, ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class _File:
     """Image file with what the names of its folders say."""
 
@@ -94,8 +77,8 @@ def find_images(
     names: Mapping[str, Sequence[str]],
     scales: Sequence[float] = (),
     pattern: str = "",
-) -> Found:
-    """Find the SR images of a folder.
+) -> tuple[list[Images], list[str]]:
+    """Find the SR images of a folder, with notes on files that are not among them.
 
     Args:
         root: the folder.
@@ -136,10 +119,7 @@ def find_images(
             f"{root} has no SR images of the scales that are asked for; it has {known}.",
             "Change --scale, or leave it out.",
         )
-    return Found(
-        tuple(_one_each(root, *key, group, notes) for key, group in sorted(there.items())),
-        tuple(notes),
-    )
+    return [_one_each(root, *key, group, notes) for key, group in sorted(there.items())], notes
 
 
 def _files(root: Path, notes: list[str]) -> list[_File]:

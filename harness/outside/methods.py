@@ -48,10 +48,7 @@ class Opened:
 
 
 def outside_name(name: str, kind: Kind) -> str:
-    """Make the name of a method from outside, which its measurements are called by.
-
-    Raises:
-        UsageError: it cannot be the name of a file.
+    """Make the name of a method from outside; UsageError where it cannot be the name of a file.
 
     Example:
         >>> outside_name("bsrn", "images")
@@ -89,27 +86,20 @@ def add_method(
         label: name in tables; by default its name, and what it is.
         about: what it is, in a word or two, where that is more than its kind.
         scales: the only scales that it can do; None for any.
-
-    Raises:
-        UsageError: its measurements cannot have that name.
     """
     return register(
         Method(
             outside_name(name, kind),
             label=label or outside_label(name, kind, about),
             make=make,
-            scales=tuple(scales or ()),
+            scales=tuple(int(s) if float(s).is_integer() else s for s in scales or ()),
             outside=KINDS[kind],
         )
     )
 
 
 def check_precision(precision: str) -> None:
-    """Refuse a precision that another program does not know of.
-
-    Raises:
-        UsageError: it is not fp32.
-    """
+    """Refuse a precision that another program does not know of."""
     if precision != "fp32":
         raise UsageError(
             f"Methods from outside have a precision of their own, not {precision}. Use --precision "

@@ -133,16 +133,10 @@ class OneScale(nn.Module):
 
 
 def export_onnx(model: SRModel, out: Path, method: str, dense: bool) -> dict[str, Any]:
-    """Write a network as an ONNX file, compared with the engine at some sizes.
+    """Write a network in evaluation mode as an ONNX file, compared with the engine at some sizes.
 
-    Args:
-        model: network in evaluation mode.
-        out: the file.
-        method: name of the method.
-        dense: see `WholeImage`.
-
-    Returns:
-        What was written: inputs, opset, and the largest difference.
+    `method` is its name; `dense` as in `WholeImage`. Returns inputs, opset and the largest
+    difference.
 
     Raises:
         HarnessError: the network has parts that cannot be exported, or differs.

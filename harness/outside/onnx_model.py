@@ -7,7 +7,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -27,8 +27,6 @@ from harness.outside.images import TOP, Values, check_finite, check_size, check_
 from harness.outside.methods import Opened, add_method
 
 Colours = Literal["rgb", "bgr"]
-KEYS = ("value_range", "colour_order", "size_multiple")
-"""Metadata of a file that stand for the options --values, --colours and --multiple."""
 _REMEDY = "Export it again with an image of 3 channels as its input and the SR image as its output."
 _OVERLAP = 16  # of tiles, for networks of a fixed input size
 _PROBE = 32
@@ -40,11 +38,7 @@ _IMAGE_DEPENDENT = {"NonZero", "Compress", "Unique", "NonMaxSuppression"}
 
 
 def packages() -> tuple[ModuleType, ModuleType]:
-    """Import onnx and onnxruntime.
-
-    Raises:
-        HarnessError: they are not installed.
-    """
+    """Import onnx and onnxruntime; HarnessError where they are not installed."""
     try:
         import onnx
         import onnxruntime
@@ -58,7 +52,7 @@ def packages() -> tuple[ModuleType, ModuleType]:
 
 @dataclass(frozen=True)
 class Reading:
-    """How images are given to a network, where the file does not say it itself.
+    """Reading of images by a network: what the file does not say itself.
 
     Attributes:
         values: range of its input and output.
@@ -101,28 +95,21 @@ class _Inputs:
         type: its type.
         channels_last: whether it is (1, h, w, 3).
         fixed: (h, w) of the only image that it takes; None for any.
-        size: name of the input for the size of the SR image (H, W); "" for none.
-        scale: name of the input for the scale; "" for none.
+        others: name, shape and type of the inputs for the "size" of the SR image (H, W) and for the
+            "scale"; those that there are.
     """
 
     image: str
     type: Any
     channels_last: bool
     fixed: Size | None
-    size: str = ""
-    scale: str = ""
-    shapes: dict[str, Any] = field(default_factory=dict)
+    others: Mapping[str, tuple[str, tuple[int, ...], Any]]
 
 
 class OnnxModel(SRModel):
     """Network in an ONNX file; raises `MethodError` where it fails on an image.
 
-    Args:
-        path: the file.
-        reading: how images are given to it, where the file does not say so.
-
-    Raises:
-        HarnessError: the file cannot be used; says why.
+    The constructor raises HarnessError where the file cannot be used, and says why.
     """
 
     any_size = True
@@ -143,7 +130,7 @@ class OnnxModel(SRModel):
         self.counted = not kinds & _UNCOUNTED and not foreign and not self.graph.functions
         self._by_image = bool(kinds & _IMAGE_DEPENDENT)
         self._macs: dict[tuple[Size, Size], int] = {}
-        if not self.inputs.size and not self.inputs.scale:
+        if not self.inputs.others:
             self.scales = (self._own_scale(),)
             self.any_size = False
         opsets = ", ".join(str(o.version) for o in self.graph.opset_import if not o.domain)
@@ -244,11 +231,7 @@ class OnnxModel(SRModel):
         return made[..., : request.size[0], : request.size[1]]
 
     def _run(self, session: Any, lr: Tensor, size: Size, scale: float) -> Tensor:
-        """Run the network on (1, 3, h, w) in [0, 1]; returns the same.
-
-        Raises:
-            MethodError: it fails, or returns no image.
-        """
+        """Run the network on (1, 3, h, w) in [0, 1]; returns the same, or raises MethodError."""
         kind = self.reading.values or "unit"
         values = lr * 2 - 1 if kind == "signed" else lr * TOP[kind]
         values = values.flip(1) if self.reading.colours == "bgr" else values
@@ -256,10 +239,9 @@ class OnnxModel(SRModel):
         feed = {
             self.inputs.image: array.transpose(0, 2, 3, 1) if self.inputs.channels_last else array
         }
-        for name, given in ((self.inputs.size, size), (self.inputs.scale, scale)):
-            if name:
-                shape, numbers = self.inputs.shapes[name]
-                feed[name] = np.asarray(given, dtype=numbers).reshape(shape)
+        for role, (name, shape, numbers) in self.inputs.others.items():
+            given = {"size": size, "scale": scale}[role]
+            feed[name] = np.asarray(given, dtype=numbers).reshape(shape)
         try:
             made = session.run(None, feed)[0]
         except Exception as error:  # onnxruntime raises classes of its own for each kind of fault
@@ -369,18 +351,17 @@ def _inputs(session: Any, path: Path) -> _Inputs:
         raise HarnessError(f"{path} takes images of {shape[1]} channels.", _REMEDY)
     sides = (shape[1], shape[2]) if last else (shape[2], shape[3])
     fixed = all(isinstance(side, int) for side in sides)
-    shapes: dict[str, Any] = {}
-    names = {"size": "", "scale": ""}
+    found: dict[str, tuple[str, tuple[int, ...], Any]] = {}
     for other in others:
-        role, shapes[other.name] = _role(other, path)
-        if names[role]:
+        role, *form = _role(other, path)
+        if role in found:
             raise HarnessError(f"{path} has two inputs for the {role}: {listed}.", _REMEDY)
-        names[role] = other.name
+        found[role] = (other.name, *form)
     size = (int(sides[0]), int(sides[1])) if fixed else None
-    return _Inputs(image.name, _TYPES[image.type], last, size, **names, shapes=shapes)
+    return _Inputs(image.name, _TYPES[image.type], last, size, found)
 
 
-def _role(given: Any, path: Path) -> tuple[str, tuple[tuple[int, ...], Any]]:
+def _role(given: Any, path: Path) -> tuple[str, tuple[int, ...], Any]:
     """Tell whether an input is a size or a scale, with its shape and type."""
     numbers = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, **_TYPES}
     numbers["tensor(double)"] = np.float64
@@ -393,20 +374,10 @@ def _role(given: Any, path: Path) -> tuple[str, tuple[tuple[int, ...], Any]]:
             "scale (one number) nor an output size (height and width, whole numbers).",
             _REMEDY,
         )
-    return ("size" if is_size else "scale"), (extent, numbers[given.type])
+    return ("size" if is_size else "scale"), extent, numbers[given.type]
 
 
 def open_onnx(path: Path, name: str | None, reading: Reading, label: str = "") -> Method:
-    """Open an ONNX file as a method.
-
-    Args:
-        path: the file.
-        name: name of the method; None for the file's.
-        reading: how images are given to it, where the file does not say so.
-        label: name in tables.
-
-    Raises:
-        HarnessError: the file cannot be used; says why.
-    """
+    """Open an ONNX file as a method, called `name`, or like the file, and `label` in tables."""
     opened = Opened(partial(OnnxModel, path, reading))
     return add_method(name or path.stem, "onnx", opened, label=label, scales=opened.model.scales)

@@ -6,20 +6,19 @@ refused.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
 from baselines import Method, build, parse
 from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, every_method, unknown
 from baselines.shapes import shapes_only
 from harness.common.errors import UsageError
-from harness.common.yaml_files import SUFFIXES, parse_keys, read_text
+from harness.common.yaml_files import SUFFIXES, key_problems, parse_keys, read_text
 from harness.data.roles import INPUT, ROLES
 from harness.data.sets import SPECS
 from harness.profiles.sections import Costs, Evaluation, Index, Region, Strict
@@ -253,7 +252,7 @@ def load(name_or_path: str) -> Profile:
     try:
         profile = Profile.model_validate(content)
     except ValidationError as error:
-        lines = [_explain(e["loc"], e["type"], e["msg"]) for e in error.errors()]
+        lines = key_problems(error, Profile, "the profile")
         raise UsageError(f"Profile {name_or_path} is wrong:\n  " + "\n  ".join(lines)) from error
     if is_file and profile.name in shipped():
         raise UsageError(
@@ -262,25 +261,3 @@ def load(name_or_path: str) -> Profile:
         )
     profile._source = name_or_path
     return profile
-
-
-_SECTIONS: dict[str, type[BaseModel]] = {
-    "networks": Networks,
-    "training": Training,
-    "evaluation": Evaluation,
-    "costs": Costs,
-    "validation": Validation,
-    "regions": Region,
-}
-
-
-def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    """Describe one problem in words; an unknown key comes with the nearest known one."""
-    where = ".".join(str(part) for part in location) or "the profile"
-    if kind != "extra_forbidden":
-        return f"{where}: {message.removeprefix('Value error, ')}"
-    sections = [_SECTIONS[p] for p in location[:-1] if isinstance(p, str) and p in _SECTIONS]
-    keys = list((sections[-1] if sections else Profile).model_fields)
-    close = difflib.get_close_matches(str(location[-1]), keys, n=1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
-    return f"{where}: unknown key.{hint} Known: {', '.join(keys)}"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baselines import Method, parse
 from baselines.registry import ENCODERS
+from harness.common import checksums
 from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,16 +45,11 @@ class Recipe:
     @property
     def fingerprint(self) -> str:
         """Ten hexadecimal digits that change with anything above."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:10]
+        return checksums.fingerprint(asdict(self))
 
 
 def make_recipe(profile: Profile, method: str, seed: int, data: str) -> Recipe:
-    """Make the recipe of a method's weights under a profile, on data with this fingerprint.
-
-    Raises:
-        UsageError: the seed is too large.
-    """
+    """Make the recipe of a method's weights under a profile, on data with this fingerprint."""
     if seed > LARGEST_SEED:
         raise UsageError(f"The seed {seed} is too large; the largest is {LARGEST_SEED}.")
     trained = parse(parse(method).weights)

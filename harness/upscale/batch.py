@@ -1,4 +1,4 @@
-"""Which image files are enlarged, to what size, and into which files."""
+"""Choice of image files to enlarge, of the size of their results, and of the files for these."""
 
 from __future__ import annotations
 
@@ -18,18 +18,13 @@ _PATTERN = set("*?[")
 
 @dataclass(frozen=True)
 class Factor:
-    """How much an image is enlarged: by a factor, or to a size.
-
-    Attributes:
-        scale: the factor; None where the size is given.
-        size: (H, W) of every result.
-    """
+    """Enlargement of an image: by a factor (`scale`), or to a `size` (H, W) of every result."""
 
     scale: float | None = None
     size: Size | None = None
 
     def of(self, lr_size: Size) -> float:
-        """The factor for an LR image of (h, w): of the area's side, where two sides differ.
+        """Return the factor for an LR image of (h, w): of the area's side, where two sides differ.
 
         Raises:
             UsageError: the size is smaller than the image.
@@ -55,7 +50,7 @@ class Factor:
 
     @property
     def suffix(self) -> str:
-        """For the names of results.
+        """Make the ending of the names of results.
 
         Example:
             >>> Factor(3.7).suffix, Factor(size=(720, 1280)).suffix
@@ -65,7 +60,7 @@ class Factor:
 
 
 def files_of(given: Sequence[Path], target: Path | None, factor: Factor) -> list[tuple[Path, Path]]:
-    """Pairs of an image file and the file of its enlarged image.
+    """Pair image files with the files of their enlarged images.
 
     Args:
         given: image files, folders (the images in them) and patterns (`*.png`).
@@ -113,7 +108,7 @@ def _images(path: Path) -> list[Path]:
 
 
 def _may_be_image(path: Path) -> bool:
-    """Files of known types; what lies beside images in a folder is passed over."""
+    """Tell whether a file has a known type; what lies beside images in a folder is passed over."""
     return not path.name.startswith(".") and (is_writable(path) or path.suffix.lower() == ".gif")
 
 

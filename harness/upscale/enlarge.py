@@ -33,7 +33,7 @@ _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
 def layout_of(
     source: Source, scale: float, kind: str, size: tuple[int, int] | None = None
 ) -> Layout:
-    """Layout of the enlarged image: grey, transparent, of 16 bits as the source, if `kind` can."""
+    """Choose the layout of the result: grey, transparent, of 16 bits as the source, if possible."""
     mode = ("L" if source.grey else "RGB") + ("A" if source.alpha is not None else "")
     bits = source.bits if kind in STREAMED else 8
     return Layout(size or enlarged_size(source, scale), mode, bits, source.metadata)

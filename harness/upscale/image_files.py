@@ -61,11 +61,7 @@ class Source:
 
 
 def open_source(path: Path) -> Source:
-    """Read an image with its EXIF orientation applied, as an image viewer does.
-
-    Raises:
-        HarnessError: it is missing or unreadable.
-    """
+    """Read an image with its EXIF orientation applied, as an image viewer does."""
     values = _sixteen_bits(path)
     if values is None:
         image = open_image(path)
@@ -179,7 +175,7 @@ def enlarged_size(source: Source, scale: float) -> tuple[int, int]:
 
 
 def is_writable(path: Path) -> bool:
-    """Whether images can be written in the type of a file name."""
+    """Tell whether images can be written in the type of a file name."""
     kind = Image.registered_extensions().get(path.suffix.lower())
     return kind in _KINDS and kind in Image.SAVE
 

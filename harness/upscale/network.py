@@ -31,11 +31,7 @@ class Upscaled:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Enable mixed precision for a block of code; does nothing at fp32.
-
-    Raises:
-        UsageError: the precision is unknown.
-    """
+    """Enable mixed precision for a block of code; does nothing at fp32."""
     if precision not in PRECISIONS:
         raise UsageError(f"Unknown precision '{precision}'. Available: {', '.join(PRECISIONS)}")
     if precision == "fp32":

@@ -33,11 +33,9 @@ from harness.common.errors import HarnessError, UsageError
 
 @dataclass(frozen=True)
 class Bare:
-    """State dict that was recognised.
+    """State dict that was recognised as a network of a project.
 
     Attributes:
-        project: project that the network belongs to.
-        plan: how the network is built.
         values: colour values that the file or its project decides; "" where they are assumed.
         note: what is assumed; "" for nothing.
         averaged: whether its project measures the running average of the weights, where a file has
@@ -51,11 +49,7 @@ class Bare:
     averaged: bool = False
 
     def with_values(self, values: str) -> Bare:
-        """Tell what colour values the network works on.
-
-        Raises:
-            UsageError: the values contradict the file.
-        """
+        """Tell what colour values the network works on; UsageError where that contradicts it."""
         if self.values and values != self.values:
             raise UsageError(f"This network of the {self.project} works on {self.values} values.")
         if self.values:

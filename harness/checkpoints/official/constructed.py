@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -40,12 +39,12 @@ class Constructed:
 
     State dicts have the encoder's own official names, and options are ours, where they differ from
     the paper's.
-
-    Attributes:
-        reasons: patterns of their keys, and why our network does not need them.
     """
 
-    reasons: ClassVar[Mapping[str, str]] = {}
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Patterns of their keys, and why our network does not need them."""
+        return {}
 
     def read(self, state: State, options: Options) -> dict[str, float]:
         """Return what must be remembered to write the entries again.
@@ -61,48 +60,43 @@ class Constructed:
         del options, memory
         return state
 
-    def unneeded(self, state: State) -> list[Unneeded]:
-        """List the entries of a state dict, and why our network does not need them."""
-        found = [
-            Unneeded(tuple(key for key in state if re.fullmatch(pattern, key)), why)
-            for pattern, why in self.reasons.items()
-        ]
+    def unneeded(self, state: State, place: str) -> list[Unneeded]:
+        """List the entries of a network whose encoder is at a place, and why none is needed."""
+        found = []
+        for pattern, why in self.reasons.items():
+            keys = (key for key in state if re.fullmatch(re.escape(place) + pattern, key))
+            found.append(Unneeded(tuple(keys), why))
         return [entry for entry in found if entry.keys]
 
 
+@dataclass(frozen=True)
 class ColourShift(Constructed):
-    """1x1 convolutions of EDSR and RCAN that take and add the mean colour."""
+    """1x1 convolutions of EDSR and RCAN that take and add the mean colour.
 
-    _keys = r"(sub|add)_mean\.(weight|bias)"
-    reasons: ClassVar[Mapping[str, str]] = {
-        _keys: "colour shift by constants; the LIIF family does not use it"
-    }
+    Attributes:
+        called: whether the official network calls them, on images in [0, 1].
+    """
+
+    called: bool = False
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Their keys; see `Constructed.reasons`."""
+        why = "made anew" if self.called else "the LIIF family does not use it"
+        return {r"(sub|add)_mean\.(weight|bias)": f"colour shift by constants; {why}"}
 
     def read(self, state: State, options: Options) -> dict[str, float]:
         """Find the range of the colours; see `Constructed.read`."""
         del options
         found = shift_range(state)
+        if self.called and found != 1:
+            raise HarnessError("The checkpoint's colour shift is not that of images in [0, 1].")
         return {} if found is None else {"rgb_range": found}
 
     def write(self, state: State, options: Options, memory: Mapping[str, float]) -> State:
         """Add the colour shift; see `Constructed.write`."""
         del options
         return {**_colour_shift(memory.get("rgb_range", 1)), **state}
-
-
-class CalledShift(ColourShift):
-    """Colour shift that the official network calls, on images in [0, 1]."""
-
-    reasons: ClassVar[Mapping[str, str]] = {
-        ColourShift._keys: "colour shift by constants; made anew"
-    }
-
-    def read(self, state: State, options: Options) -> dict[str, float]:
-        """Check the colour shift; see `Constructed.read`."""
-        found = super().read(state, options)
-        if found != {"rgb_range": 1}:
-            raise HarnessError("The checkpoint's colour shift is not that of images in [0, 1].")
-        return found
 
 
 def _colour_shift(rgb_range: float) -> dict[str, Tensor]:
@@ -141,19 +135,21 @@ class WindowTables(Constructed):
         patch: side of the LR patches of the official training, for which masks are stored.
     """
 
-    reasons: ClassVar[Mapping[str, str]] = {
-        rf"{_BLOCK}\.attn_mask": "attention masks of one image size; made for each image here",
-        rf"{_BLOCK}\.attn\.(aligned_)?relative_position_index": (
-            "index tables that follow from the window"
-        ),
-    }
-
     ours: str
     network: str
     index: str
     positions: Callable[[int], Tensor]
     mask: Callable[[tuple[int, int], int, int, torch.device], Tensor]
     patch: int
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Keys of masks, then of index tables; see `Constructed.reasons`."""
+        index = rf"{_BLOCK}\.attn\.(aligned_)?relative_position_index"
+        return {
+            rf"{_BLOCK}\.attn_mask": "attention masks of one image size; made for each image here",
+            index: "index tables that follow from the window",
+        }
 
     def _window(self, options: Options) -> tuple[int, int]:
         """Return the side of the windows, and that of the official patches, in whole windows."""
@@ -207,7 +203,7 @@ SRFORMER = WindowTables(
 )
 _OF_ENCODERS = {"edsr": ColourShift(), "rcan": ColourShift(), "swinir": SWINIR}
 # IGConv's EDSR is BasicSR's, which shifts colours without layers.
-_UNDER_UPSAMPLERS = {"rcan": CalledShift(), "swinir": SWINIR, "srformer": SRFORMER}
+_UNDER_UPSAMPLERS = {"rcan": ColourShift(called=True), "swinir": SWINIR, "srformer": SRFORMER}
 
 
 def constructed_of(method: Method) -> Constructed:

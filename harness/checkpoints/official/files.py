@@ -28,14 +28,11 @@ _WRAPPERS = ("params", AVERAGED)
 
 @dataclass(frozen=True)
 class Official:
-    """Network read from an official file.
+    """Network with its weights, read from a file of an official project.
 
     Attributes:
-        network: network with its weights.
-        plan: how it was built.
         layout: model-sd, {"model": {"name", "args", "sd"}}; params, {"params": state dict}; or
             state-dict, the weights alone.
-        project: project that the layout belongs to.
         unneeded: keys that the network does not need.
         memory: what an export needs to write the same file again.
         note: what is assumed about it; "" for nothing.
@@ -119,10 +116,7 @@ def _filled(
         raise HarnessError(f"The {what} has entries that are no tensors, or empty: {listed:.500}")
     place, constructed = plan.place, constructed_of(plan.method)
     part = {k.removeprefix(place): v for k, v in state.items() if k.startswith(place)}
-    unneeded = [
-        Unneeded(tuple(place + key for key in entry.keys), entry.why)
-        for entry in constructed.unneeded(part)
-    ]
+    unneeded = constructed.unneeded(state, place)
     passed = {key for entry in unneeded for key in entry.keys}
     own = {plan.names.ours(k): v for k, v in state.items() if k not in passed}
     network = built_to_fit(plan.method.name, plan.options, own, what, plan.names.official)
@@ -167,17 +161,13 @@ def write_official(
         return _written({memory.get("key", PARAMS): state}, PARAMS, named, state, model)
     if plan.method.scale is not None and model.input_range == "unit":
         return _write_bare(plan, model, memory)
-    spec = _remembered(memory, plan) or spec_for(plan)
+    spec = memory.get("spec")  # that the network came with, if it still says the same
+    if not spec or plan_of(spec["name"], spec["args"]) != plan:
+        spec = spec_for(plan)
     state = _official_state(plan, model, memory)
     content = {"model": {**spec, "sd": state}, "epoch": memory.get("epoch", 0)}
     named = (project_of(spec["name"], plan), spec["name"])
     return _written(content, MODEL_SD, named, state, model)
-
-
-def _remembered(memory: Mapping[str, Any], plan: Plan) -> Spec | None:
-    """Return the specification that the network came with, if it still says the same."""
-    spec = memory.get("spec")
-    return dict(spec) if spec and plan_of(spec["name"], spec["args"]) == plan else None
 
 
 def _write_bare(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> Written:

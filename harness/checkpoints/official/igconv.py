@@ -161,11 +161,7 @@ def recognise(state: State, network: Spec | None) -> Bare | None:
 
 
 def architecture(method: Method) -> str:
-    """Return the official name of a method's network.
-
-    Raises:
-        HarnessError: the project has no such network.
-    """
+    """Return the official name of a method's network; HarnessError where there is none."""
     for family in FAMILIES:
         names = dict(zip(("igconv", "igconv-plus"), family.names, strict=True))
         if method.encoder.removesuffix("-large") == family.ours and names.get(method.upsampler):

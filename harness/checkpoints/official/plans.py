@@ -91,11 +91,7 @@ def build_in_words(method: str, options: Options) -> str:
 
 
 def take(what: str, args: Options, defaults: Options) -> dict[str, Any]:
-    """Merge official arguments with their official defaults.
-
-    Raises:
-        HarnessError: an argument is unknown.
-    """
+    """Merge official arguments with their official defaults; HarnessError for an unknown one."""
     for key in args:
         if key not in defaults:
             raise HarnessError(

@@ -111,11 +111,7 @@ ENCODERS = {
 
 
 def _read_encoder(spec: Options) -> tuple[str, dict[str, Any], int | None]:
-    """Find our encoder, its options, and the scale of its own upsampler; None without.
-
-    Raises:
-        HarnessError: an encoder, argument or value is unknown.
-    """
+    """Find our encoder, its options, and the scale of its own upsampler; None without."""
     name = str(spec["name"])
     if name not in ENCODERS:
         raise HarnessError(unknown("official encoder", name, ENCODERS))
@@ -126,11 +122,7 @@ def _read_encoder(spec: Options) -> tuple[str, dict[str, Any], int | None]:
 
 
 def _encoder_spec(encoder: str, options: Options, scale: int | None) -> Spec:
-    """Make the official specification of our encoder.
-
-    Raises:
-        HarnessError: the official projects have no encoder of this name or of these sizes.
-    """
+    """Make the official specification of our encoder; HarnessError where there is none like it."""
     for name, official in ENCODERS.items():
         if official.ours == encoder:
             args = official.arguments({**our_defaults(encoder), **options})
@@ -163,11 +155,6 @@ def _hidden(decoder: Options, head: Options) -> list[int]:
 def _write_mlp(decoder: Options, head: Options) -> dict[str, Any]:
     args = {"out_dim": 3, "hidden_list": _hidden(decoder, head)}
     return {"imnet_spec": {"name": "mlp", "args": args}}
-
-
-def _read_metasr(args: Options) -> dict[str, Any]:
-    del args
-    return {"decoder": {}}
 
 
 def _write_metasr(decoder: Options, head: Options) -> dict[str, Any]:
@@ -233,7 +220,6 @@ class OfficialDecoder:
     """Network of the official projects for any scale, named as our decoder.
 
     Attributes:
-        project: project that it belongs to.
         defaults: its official arguments, without the encoder.
         pairs: official arguments, and options of our decoder (or `ensemble`) that they are.
         read: makes the options of the MLPs from complete official arguments.
@@ -272,7 +258,7 @@ NETWORKS = {
         _read_mlp,
         _write_mlp,
     ),
-    "metasr": OfficialDecoder("LIIF project", {}, {}, _read_metasr, _write_metasr),
+    "metasr": OfficialDecoder("LIIF project", {}, {}, lambda _: {"decoder": {}}, _write_metasr),
     "lmliif": OfficialDecoder(
         "LMF project",
         {**_LMF, "feat_unfold": True},
@@ -329,11 +315,7 @@ def _plan_alone(spec: Options, **options: Any) -> Plan:
 
 
 def known_scale(scale: int) -> int:
-    """Return a scale that networks with their own upsampler have here.
-
-    Raises:
-        HarnessError: it is another.
-    """
+    """Return a scale that networks with their own upsampler have here; HarnessError for others."""
     if scale not in FIXED_SCALES:
         raise HarnessError(f"The checkpoint enlarges by {scale}; known are 2, 3 and 4.")
     return scale

@@ -111,11 +111,7 @@ def located(path: Path | str) -> Path:
 
 
 def about(name: str) -> About:
-    """Read what a shipped network says of itself.
-
-    Raises:
-        HarnessError: it is damaged.
-    """
+    """Read what a shipped network says of itself; HarnessError where it is damaged."""
     content = read_safetensors(located(f"{PREFIX}{name}"), weights=False)
     try:
         return About(name, Shipped.model_validate(content["shipped"]), content)
@@ -127,11 +123,7 @@ def about(name: str) -> About:
 
 
 def best() -> str:
-    """Name the shipped network of any scale with the highest PSNR, as a checkpoint's path.
-
-    Raises:
-        UsageError: none is shipped.
-    """
+    """Name the shipped network of any scale with the highest PSNR, as a checkpoint's path."""
     found = [each for each in map(about, names()) if parse(each.method).only_scales is None]
     if not found:
         raise UsageError("No network comes with this version; name a method, or a --checkpoint.")

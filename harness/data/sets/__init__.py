@@ -25,11 +25,7 @@ def archives() -> list[Archive]:
 
 
 def check_name(name: str) -> str:
-    """Return the name if it is a dataset's.
-
-    Raises:
-        UsageError: the dataset is unknown; the message names the nearest.
-    """
+    """Return the name if it is a dataset's; else UsageError, which names the nearest."""
     if name not in SPECS:
         raise UsageError(unknown("dataset", name, SPECS))
     return name
@@ -47,11 +43,7 @@ def find(name: str, root: Path | None) -> Dataset:
 
 
 def register(spec: DatasetSpec) -> None:
-    """Register a dataset of another package.
-
-    Raises:
-        ValueError: another dataset has the name.
-    """
+    """Register a dataset of another package; ValueError where another dataset has the name."""
     if SPECS.setdefault(spec.name, spec) is not spec:
         raise ValueError(f"there is a dataset {spec.name} already")
 

@@ -24,7 +24,7 @@ class AbsentError(HarnessError):
     """Error for an absent dataset with published sizes (`harness.data.sets.sizes`)."""
 
 
-def no_official_lr(scale: int) -> Path | None:
+def no_lr(scale: int) -> Path | None:
     """Return no LR path, for datasets without LR images."""
     del scale
     return None
@@ -39,18 +39,19 @@ class ImageItem:
         load: reads the image as uint8 (3, H, W).
         size: returns (height, width), without decoding the image where possible.
         fingerprint: text that changes when the file changes.
-        official_lr: returns the path of the dataset's own LR image for an integer scale, if the
-            dataset has a folder for that scale.
-        prepared_lr: the same of the LR image that `harness data prepare` makes. A folder is the
-            dataset's own or a prepared one, never both.
+        lr: returns the path of the LR image for an integer scale, if there is a folder for it.
     """
 
     name: str
     load: Callable[[], Tensor]
     size: Callable[[], tuple[int, int]]
     fingerprint: Callable[[], str]
-    official_lr: Callable[[int], Path | None] = no_official_lr
-    prepared_lr: Callable[[int], Path | None] = no_official_lr
+    lr: Callable[[int], Path | None] = no_lr
+
+    def official_lr(self, scale: int) -> Path | None:
+        """Find the dataset's own LR image; a folder has these or prepared ones, never both."""
+        path = self.lr(scale)
+        return None if path is None or is_prepared(path.parent) else path
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,6 @@ class Dataset:
     """HR images in the order of their names.
 
     Attributes:
-        name: name of the dataset.
-        description: description for captions.
-        items: images of the dataset.
         expected: number of images of the published set; None for sets of no fixed size.
         protocol: the paper's PSNR protocol for the dataset.
         sizes_of: name of the set whose published image sizes are used, where there are no images.
@@ -75,7 +73,7 @@ class Dataset:
 
     @property
     def complete(self) -> bool:
-        """Whether the dataset has as many images as the published set."""
+        """Tell whether the dataset has as many images as the published set."""
         return self.expected is None or len(self.items) == self.expected
 
     def fingerprint(self) -> str:
@@ -131,7 +129,6 @@ class Archive:
     """Archive file that the authors of a dataset publish.
 
     Attributes:
-        url: address of the file.
         size: size in bytes.
         sha256: published SHA-256; a hash that only this project computed is not accepted.
         hash_source: publisher of the hash.
@@ -158,8 +155,7 @@ class DatasetSpec:
     """Description of a dataset that can be searched for.
 
     Attributes:
-        name: name on the command line and in profiles.
-        description: description for captions.
+        description: for captions.
         protocol: the paper's PSNR protocol for the dataset.
         how_to_get: instructions for getting a missing dataset.
         find: finds the dataset below the data root (None: not given).
@@ -246,11 +242,10 @@ def _refuse_twins(dataset: str, files: list[Path]) -> None:
         seen[name] = path
 
 
-def _lr_path(root: Path, lr: str, prepared: bool, name: str, scale: int) -> Path | None:
-    """Find the LR image of a scale, if there is a folder for that scale of that kind."""
+def _lr_path(root: Path, lr: str, name: str, scale: int) -> Path | None:
+    """Find the LR image of a scale, if there is a folder for that scale."""
     folder = root / lr.format(scale=scale)
-    fits = folder.is_dir() and is_prepared(folder) == prepared
-    return folder / f"{name}x{scale}.png" if fits else None
+    return folder / f"{name}x{scale}.png" if folder.is_dir() else None
 
 
 def from_folder(spec: DatasetSpec, root: Path | None) -> Dataset:
@@ -276,16 +271,14 @@ def from_folder(spec: DatasetSpec, root: Path | None) -> Dataset:
         raise AbsentError(f"{spec.name} is not there: {place} {what}.", spec.how_to_get)
 
     _refuse_twins(spec.name, files)
-    items = tuple(_file_item(path, root, layout.lr) for path in files)
-    return Dataset(spec.name, spec.description, items, layout.expected, spec.protocol)
-
-
-def _file_item(path: Path, root: Path, lr: str | None) -> ImageItem:
-    return ImageItem(
-        image_name(path),
-        partial(read_rgb, path),
-        partial(image_size, path),
-        partial(file_hash, path),
-        partial(_lr_path, root, lr, False, path.stem) if lr else no_official_lr,
-        partial(_lr_path, root, lr, True, path.stem) if lr else no_official_lr,
+    items = tuple(
+        ImageItem(
+            image_name(path),
+            partial(read_rgb, path),
+            partial(image_size, path),
+            partial(file_hash, path),
+            partial(_lr_path, root, layout.lr, path.stem) if layout.lr else no_lr,
+        )
+        for path in files
     )
+    return Dataset(spec.name, spec.description, items, layout.expected, spec.protocol)

@@ -38,7 +38,8 @@ _EVALUATION: dict[str, Box | None] = {
 }
 
 
-def _photograph(file: str, box: Box | None) -> Tensor:
+def photograph(file: str, box: Box | None = None) -> Tensor:
+    """Read a photograph of scikit-image, or a part of it, as uint8 (3, H, W)."""
     import skimage.data
 
     image = read_rgb(Path(skimage.data.__file__).parent / file)
@@ -52,7 +53,7 @@ def _set(name: str, description: str, files: dict[str, Box | None]) -> DatasetSp
     def find(spec: DatasetSpec, root: Path | None) -> Dataset:
         del root
         items = tuple(
-            memory_item(Path(file).stem, partial(_photograph, file, box))
+            memory_item(Path(file).stem, partial(photograph, file, box))
             for file, box in files.items()
         )
         return Dataset(spec.name, spec.description, items, len(items), spec.protocol)

@@ -6,39 +6,51 @@ where that would take too much.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
+
+from PIL import Image
 
 from harness.upscale.writers.layout import NOTHING, Layout, Metadata, Rows, checked
 from harness.upscale.writers.png import LARGEST_SIDE, write_png
 from harness.upscale.writers.tiff import write_tiff
-from harness.upscale.writers.whole import LOSSY, write_whole
-from harness.upscale.writers.whole import objection as whole_objection
 
 __all__ = ["LOSSY", "NOTHING", "QUALITY", "STREAMED", "Layout", "Metadata", "Rows", "objection"]
 __all__ += ["write_rows"]
 
 _WRITERS = {"PNG": write_png, "TIFF": write_tiff}
 STREAMED = tuple(_WRITERS)
+LOSSY = ("JPEG", "WEBP", "AVIF")
 QUALITY = 95
+# Pillow holds four bytes for a pixel of colour: 512 MiB.
+MOST_PIXELS = 1 << 27
+LONGEST_SIDE = {
+    **dict.fromkeys(STREAMED, LARGEST_SIDE),
+    **{"JPEG": 65500, "WEBP": 16383, "TGA": 65535, "PCX": 65535, "AVIF": 65536},
+}
+"""Longest side of the formats that a large scale meets (libjpeg, WebP container, ...)."""
 
 
 def objection(kind: str, size: tuple[int, int]) -> str:
-    """Say why an image of (height, width) cannot be written as this type; empty for no reason."""
-    if kind not in _WRITERS:
-        return whole_objection(kind, size)
-    if max(size) > LARGEST_SIDE:
-        return f"a side of a {kind} file has at most {LARGEST_SIDE:,} pixels"
+    """Say why an image of (height, width) is not written as this type; empty for no reason."""
+    longest = LONGEST_SIDE.get(kind)
+    if longest is not None and max(size) > longest:
+        return f"a side of a {kind} file has at most {longest:,} pixels"
+    if kind not in STREAMED and math.prod(size) > MOST_PIXELS:
+        return (
+            f"{kind} files are put together in memory, which is done up to {MOST_PIXELS:,} pixels"
+        )
     return ""
 
 
 def write_rows(
     path: Path, kind: str, layout: Layout, strips: Iterable[Rows], quality: int = QUALITY
 ) -> None:
-    """Write an image file.
+    """Write an image file, whose earlier content is lost: give a file of `replacing`.
 
     Args:
-        path: file to write; its content is lost, so give one of `harness.common.files.replacing`.
+        path: the file.
         kind: Pillow's name of the type.
         layout: layout of the image.
         strips: (rows, width, channels) from top to bottom, of any number of rows each; uint8, or
@@ -49,8 +61,18 @@ def write_rows(
         ValueError, KeyError: the type cannot hold the image, or the strips are not the whole image.
     """
     strips = checked(strips, layout)
-    if kind not in _WRITERS:
-        write_whole(path, kind, layout, strips, quality)
+    if kind in STREAMED:
+        with path.open("wb") as file:
+            _WRITERS[kind](file, layout, strips)
         return
-    with path.open("wb") as file:
-        _WRITERS[kind](file, layout, strips)
+    height, width = layout.size
+    image = Image.new(layout.mode, (width, height))
+    top = 0
+    for rows in strips:
+        part = Image.fromarray(rows[..., 0] if rows.shape[2] == 1 else rows)
+        image.paste(part, (0, top))
+        top += len(rows)
+    options = {key: value for key, value in vars(layout.metadata).items() if value}
+    if kind in LOSSY:
+        options["quality"] = quality
+    image.save(path, format=kind, **options)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 Rows = npt.NDArray[np.unsignedinteger[Any]]
 """Some rows of an image, uint8 or uint16 (n, width, channels)."""
@@ -21,7 +20,6 @@ class Metadata:
     """Content of an image file beside its pixels, kept in the enlarged file.
 
     Attributes:
-        icc_profile: colour profile.
         exif: camera, date, author, place, as in JPEG files (with `Exif` before it); its orientation
             is that of the pixels.
         dpi: pixels per inch, horizontal and vertical.
@@ -43,7 +41,6 @@ class Layout:
         size: (height, width).
         mode: L, LA, RGB or RGBA, as Pillow calls them.
         bits: bits of a channel, 8 or 16.
-        metadata: content of the file beside the pixels.
     """
 
     size: tuple[int, int]
@@ -60,11 +57,6 @@ class Layout:
     def row_bytes(self) -> int:
         """Number of bytes of a row."""
         return self.size[1] * self.channels * self.bits // 8
-
-
-def as_image(rows: Rows) -> Image.Image:
-    """Convert some rows of 8 bits to a Pillow image of the same values."""
-    return Image.fromarray(rows[..., 0] if rows.shape[2] == 1 else rows)
 
 
 def pieces(strips: Iterable[Rows], rows: int) -> Iterator[Rows]:
@@ -92,11 +84,7 @@ def pieces(strips: Iterable[Rows], rows: int) -> Iterator[Rows]:
 
 
 def checked(strips: Iterable[Rows], layout: Layout) -> Iterator[Rows]:
-    """Yield the same strips, checking that they are the whole image.
-
-    Raises:
-        ValueError: they are not the whole image.
-    """
+    """Yield the same strips; ValueError where they are not the whole image."""
     done = 0
     dtype = np.uint8 if layout.bits == 8 else np.uint16
     for strip in strips:
