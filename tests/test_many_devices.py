@@ -73,10 +73,9 @@ def finished(results: str, method: str) -> dict:
     return checkpoints.read(path)
 
 
-@pytest.mark.parametrize("batch", [4, 5])
-def test_two_processes_train_the_weights_of_one(batch, tmp_path):
-    """Also where the batch does not divide evenly, from seeds to the averages of Adam."""
-    prepare(batch=batch, balance_unit="image" if batch == 5 else "batch")
+def test_two_processes_train_the_weights_of_one(tmp_path):
+    """Of a batch that does not divide evenly: random queries, experts, dropped paths, patches."""
+    prepare(batch=5)
     for count in (1, 2):
         processes = together(count, f"by-{count}", *METHODS)
         for process in processes:
@@ -152,7 +151,9 @@ def other_of(process: subprocess.Popen[str]) -> int:
 
 def until_step(results: str, step: int, process: subprocess.Popen[str]) -> None:
     end = time.monotonic() + 200
-    while not any(checkpoints.read(p)["step"] >= step for p in Path(results).rglob("*.pt")):
+    while not any(
+        checkpoints.read(p)["step"] >= step for p in Path(results).rglob("checkpoint.pt")
+    ):
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
@@ -177,9 +178,8 @@ def test_a_kill_of_either_process_ends_both_and_training_goes_on_exactly(tmp_pat
         subprocess.run(many(results), check=True, capture_output=True, timeout=300)
     one, two = (finished(results, "edsr-moeisr-liif-s") for results in ("killed", "whole"))
     assert one["step"] == two["step"] == 120
-    assert checkpoints.weights_hash(one["state_dict"]) == checkpoints.weights_hash(
-        two["state_dict"]
-    )
+    hashes = {checkpoints.weights_hash(content["state_dict"]) for content in (one, two)}
+    assert len(hashes) == 1
     for index, averages in one["optimizer"]["state"].items():
         again = two["optimizer"]["state"][index]
         assert all(torch.equal(value, again[name]) for name, value in averages.items())

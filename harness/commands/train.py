@@ -21,8 +21,13 @@ from harness.commands.options import Setup, json_option, show, with_setup
     help="Train on N devices, or by N processes on a CPU; each has a share of every batch. "
     "Started by torchrun or srun, it finds out itself; see docs/clusters.md.",
 )
+@click.option(
+    "--wait", is_flag=True, help="Wait for another process that trains this, instead of refusing."
+)
 @json_option
-def train(method: str, setup: Setup, seed: int | None, devices: int | None, as_json: bool) -> None:
+def train(
+    method: str, setup: Setup, seed: int | None, devices: int | None, wait: bool, as_json: bool
+) -> None:
     """Train METHOD under a profile, or go on with a run that was stopped.
 
     The run's folder holds the newest checkpoint and a log. Stopping it at any moment loses
@@ -50,7 +55,7 @@ def train(method: str, setup: Setup, seed: int | None, devices: int | None, as_j
         for warning in description.full_size_warning(profile, [method]):
             say(warning)
         run = loop.Run(recipe, profile, folder, device, places.data_root, places.lr_cache)
-        path = loop.train(run, data, world=world)
+        path = loop.train(run, data, wait, world)
     if not world.leads:
         return
     stored = read(path)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from baselines.base import SRModel
 from harness import checkpoints
 from harness.common.device import describe, keep_freed_memory
 from harness.common.errors import HarnessError
+from harness.common.files import write_text
 from harness.common.locks import held
 from harness.common.progress import bar, say
 from harness.common.stopping import stoppable
@@ -43,6 +44,7 @@ Source = PatchSource | DenseSource
 
 LOG_EVERY = 50
 SHOW_EVERY = 10
+FAILURE = "failure.txt"
 
 
 def _step_seed(seed: int, step: int) -> int:
@@ -83,12 +85,20 @@ def _facts(run: Run, data: Dataset) -> dict[str, Any]:
 
 
 @contextmanager
-def _sole_trainer(folder: Path, wait: bool) -> Iterator[None]:
+def _sole_trainer(run: Run, wait: bool) -> Iterator[None]:
+    """Hold the lock of a run; why training fails, if it does, stays in its folder."""
+    folder = run.folder
     with held(folder / "lock", f"training in {folder}", wait):
         # Remains of a killed run; nobody else writes here while the lock is held.
         for unfinished in folder.glob(".*-*"):
             unfinished.unlink(missing_ok=True)
-        yield
+        run.failure.unlink(missing_ok=True)
+        try:
+            yield
+        except HarnessError as error:
+            with suppress(HarnessError, OSError):  # on a full disk too, the error itself is told
+                write_text(run.failure, f"{error}\n")
+            raise
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,11 @@ class Run:
     def checkpoint(self) -> Path:
         """Path of the run's only checkpoint, the newest."""
         return self.folder / "checkpoint.pt"
+
+    @property
+    def failure(self) -> Path:
+        """Path of the reason why training failed the last time, if it did."""
+        return self.folder / FAILURE
 
     def is_finished(self) -> bool:
         """Tell whether the run has reached its last step.
@@ -141,7 +156,7 @@ def train(run: Run, data: Dataset, wait: bool = False, world: World = ALONE) -> 
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with the work saved.
     """
     keep_freed_memory()
-    with _sole_trainer(run.folder, wait) if world.leads else nullcontext():
+    with _sole_trainer(run, wait) if world.leads else nullcontext():
         state = new_state(run.recipe, run.settings, run.device)
         # Read by one process: others may see an older file for a while (NFS).
         if stored := world.from_leader(lambda: _stored(run)):
