@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from baselines.composition import Decoder, Head, Routing, RoutingUnit, mixed
 from baselines.mlp import MLP
+from baselines.shared_batch import by_sample
 from moeisr.budget import mean_macs_allowed, within
 from moeisr.mapper import Mapper
 
@@ -85,8 +87,8 @@ class ExpertHead(Head):
         probabilities = scores.softmax(dim=-1)
         if not self.training:
             return Routing(probabilities, probabilities)
-        gates = F.gumbel_softmax(scores, tau=self.temperature, hard=self.straight_through)
-        return Routing(probabilities, gates)
+        mixed_by = partial(F.gumbel_softmax, tau=self.temperature, hard=self.straight_through)
+        return Routing(probabilities, by_sample(mixed_by, scores))
 
     def forward(self, fed: Tensor, gates: Tensor | None) -> Tensor:
         """Map (N, in_dim) with weights (N, J) to (N, out_dim)."""

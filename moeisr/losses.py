@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from baselines.shared_batch import batch_size, mean, total
+
 BalanceUnit = Literal["batch", "image"]
 
 ALPHA = 3000.0
@@ -36,14 +38,15 @@ def balance_loss(
         >>> balance_loss(torch.full((2, 6, 3), 1 / 3)).item() < 1e-5
         True
     """
-    batch, k, experts = probabilities.shape
+    k, experts = probabilities.shape[1:]
     w = torch.ones(experts) if weights is None else torch.tensor(tuple(weights))
     if w.numel() != experts:
         raise ValueError(f"{w.numel()} balance weights for {experts} experts")
     used = probabilities.sum(dim=1) * w.to(probabilities)
     if unit == "batch":
-        return (used.sum(dim=0) - batch * k / experts).abs().sum() / batch
-    return (used - k / experts).abs().sum(dim=1).mean()
+        batch = batch_size(len(used))
+        return (total(used.sum(dim=0)) - batch * k / experts).abs().sum() / batch
+    return mean((used - k / experts).abs().sum(dim=1).mean())
 
 
 def moeisr_loss(

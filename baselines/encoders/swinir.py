@@ -15,6 +15,7 @@ from baselines.encoders.colours import DIV2K_MEAN
 from baselines.encoders.edsr import conv3x3, tail_of, upsample
 from baselines.fast.banding import in_bands, spans
 from baselines.names import Names
+from baselines.shared_batch import by_sample
 from baselines.windows import mirrored, whole_windows
 
 # Official and our names of what SwinIR and SRFormer have in common.
@@ -96,7 +97,8 @@ def drop_path(branch: Tensor, rate: float, training: bool) -> Tensor:
     """
     if not training or not rate:
         return branch
-    kept = branch.new_empty(branch.shape[0], 1, 1, 1).bernoulli_(1 - rate)
+    each = branch.new_empty(branch.shape[0], 1, 1, 1)
+    kept = by_sample(lambda samples: samples.bernoulli_(1 - rate), each)
     return branch * (kept / (1 - rate))
 
 

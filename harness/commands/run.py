@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +23,40 @@ from harness.commands.options import (
 if TYPE_CHECKING:
     from harness.runs.estimate import MethodCost
     from harness.runs.job import Job
+
+
+def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--launcher`, and the options of each launcher."""
+    number = click.IntRange(min=1)
+    options = (
+        click.option(
+            "--launcher",
+            type=click.Choice(["here", "local", "slurm"]),
+            default="here",
+            show_default=True,
+            help="In this process; by one process for each GPU, or --workers N on a CPU; or as "
+            "jobs of Slurm. See docs/clusters.md.",
+        ),
+        click.option("--workers", type=number, metavar="N", help="Processes of --launcher local."),
+        click.option("--partition", help="Slurm's partition."),
+        click.option("--account", help="Slurm's account."),
+        click.option(
+            "--time",
+            "minutes",
+            type=number,
+            default=1440,
+            show_default=True,
+            metavar="MINUTES",
+            help="Time limit of a Slurm job, which goes on in another one.",
+        ),
+        click.option("--gpus", type=number, metavar="N", help="GPUs of a training in Slurm."),
+        click.option(
+            "--concurrency", type=number, metavar="N", help="Slurm jobs that run at once, at most."
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
 
 
 @click.command(
@@ -53,6 +89,7 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="Measure finished cells again (training is kept).")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its cost; do nothing.")
+@launcher_options
 @no_figures_option
 @json_option
 def run(
@@ -65,8 +102,10 @@ def run(
     retrain: bool,
     force: bool,
     dry_run: bool,
+    launcher: str,
     no_figures: bool,
     as_json: bool,
+    **launched: Any,
 ) -> None:
     """Reproduce a table or figure of a paper: train, measure, report.
 
@@ -86,7 +125,7 @@ def run(
     package, and methods without one are left out.
 
     Finished training and finished cells are not repeated; a run that was stopped, by whatever,
-    goes on where it was. Several processes may work on one results folder.
+    goes on where it was. Several processes may work on one results folder; --launcher starts them.
     """
     from harness import experiments
     from harness.common.errors import UsageError
@@ -111,8 +150,28 @@ def run(
     )
     if dry_run:
         _dry_run(job, as_json)
+    elif launcher != "here":
+        _launch(job, launcher, as_json, **launched)
     else:
         _run(job, force, figures=not no_figures, as_json=as_json)
+
+
+def _launch(job: Job, launcher: str, as_json: bool, workers: int | None, **asked: Any) -> None:
+    """Start several processes that do the job together: the same command with `--launcher here`."""
+    from harness.common.files import check_writable
+    from harness.runs import launchers
+    from harness.runs.launchers import local, slurm
+
+    for folder in (job.places.results, job.places.reports):
+        check_writable(folder)
+    command = [*sys.argv[1:], "--launcher", "here"]
+    if launcher == "local":
+        echo(local.launch(job, command, local.devices_of(job.device, workers)).rstrip("\n"))
+        return
+    numbers = slurm.launch(job, command, slurm.Options(**asked))
+    lines = [f"{number}  {name}" for name, number in numbers.items()]
+    seen = f"Their output: {launchers.logs_dir(job)}; `harness status` and `squeue` show how far"
+    show(numbers, "\n".join([*lines, f"{seen} they are."]), as_json)
 
 
 def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:

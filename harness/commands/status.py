@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @json_option
 def status(setup: Setup, logs: Path | None, as_json: bool) -> None:
-    """Show what runs, has stopped, waits and is done; changes nothing.
+    """Show what runs, has stopped, waits, has failed and is done; changes nothing.
 
     Trainings of the profile with step, steps per second, loss and time left, and the cells of each
     experiment. What has stopped goes on with the command that began it. Curves of all trainings
@@ -67,6 +67,11 @@ def _trainings(found: list[TrainingState]) -> str:
         for t in found
     ]
     notes = [f"{t.method}, seed {t.seed}: {t.note}" for t in found if t.note]
+    running = [t.seconds_left for t in found if t.seconds_left is not None]
+    if running:
+        waiting = sum(t.state not in ("running", "done") for t in found)
+        total = f"Left of what runs: {sum(running) / 3600:.1f} hours of devices"
+        notes.append(f"{total}; {waiting} trainings do not run." if waiting else f"{total}.")
     return _text(rows, ["left", "right", "left", *["right"] * 5], notes)
 
 

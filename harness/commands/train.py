@@ -14,12 +14,25 @@ from harness.commands.options import Setup, json_option, show, with_setup
 @click.argument("method")
 @with_setup("profile", "data_root", "device", "results")
 @click.option("--seed", type=click.IntRange(min=0), help="Default: the profile's first seed.")
+@click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train on N devices, or by N processes on a CPU; each has a share of every batch. "
+    "Started by torchrun or srun, it finds out itself; see docs/clusters.md.",
+)
+@click.option(
+    "--wait", is_flag=True, help="Wait for another process that trains this, instead of refusing."
+)
 @json_option
-def train(method: str, setup: Setup, seed: int | None, as_json: bool) -> None:
+def train(
+    method: str, setup: Setup, seed: int | None, devices: int | None, wait: bool, as_json: bool
+) -> None:
     """Train METHOD under a profile, or go on with a run that was stopped.
 
     The run's folder holds the newest checkpoint and a log. Stopping it at any moment loses
-    nothing: on a CPU, the weights at the end are the same, bit for bit.
+    nothing: on a CPU, the weights at the end are the same, bit for bit. The number of devices may
+    change in between: samples stay the same, and weights but for rounding.
     """
     from baselines import parse
     from harness.checkpoints import read
@@ -28,6 +41,7 @@ def train(method: str, setup: Setup, seed: int | None, as_json: bool) -> None:
     from harness.profiles import description
     from harness.profiles.recipe import make_recipe, run_dir
     from harness.training import loop
+    from harness.training.world import joined
 
     if not parse(method).encoder:
         raise UsageError(f"{method} has nothing to train.")
@@ -36,11 +50,14 @@ def train(method: str, setup: Setup, seed: int | None, as_json: bool) -> None:
     recipe = make_recipe(
         profile, method, profile.seeds[0] if seed is None else seed, data.fingerprint()
     )
-    for warning in description.full_size_warning(profile, [method]):
-        say(warning)
     folder = run_dir(places.results, profile.name, recipe)
-    run = loop.Run(recipe, profile, folder, setup.device, places.data_root, places.lr_cache)
-    path = loop.train(run, data)
+    with joined(devices, setup.device) as (world, device):
+        for warning in description.full_size_warning(profile, [method]):
+            say(warning)
+        run = loop.Run(recipe, profile, folder, device, places.data_root, places.lr_cache)
+        path = loop.train(run, data, wait, world)
+    if not world.leads:
+        return
     stored = read(path)
     content = {
         "method": method,

@@ -97,6 +97,8 @@ def train_missing(job: Job) -> None:
     """Train every run that is not finished; finally wait for those that other processes train."""
     postponed = []
     for run in job.runs():
+        run.folder.mkdir(parents=True, exist_ok=True)  # `harness status` shows that it waits
+    for run in job.runs():
         try:
             if not run.is_finished():
                 train(run, _training_set(job))

@@ -13,8 +13,10 @@ from harness.common.locks import holder, is_held
 from harness.measure.rows import CellFile
 from harness.runs.plan import StoredPlan, load_plan, measurements_dir
 from harness.training.log import read_log
+from harness.training.loop import FAILURE
 
-RUNNING, STOPPED, DONE, WAITING, DAMAGED = "running", "stopped", "done", "waiting", "damaged"
+RUNNING, STOPPED, DONE, WAITING = "running", "stopped", "done", "waiting"
+DAMAGED, FAILED = "damaged", "failed"
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,14 @@ class TrainingState:
     """State of one training run.
 
     Attributes:
-        state: running, stopped (the same command goes on), done or damaged.
+        state: running, stopped (the same command goes on), waiting (not begun), done, failed (with
+            an error that is not of a signal) or damaged.
         step: newest step that its log or its checkpoint has.
         total: number of steps; None before the first checkpoint.
         speed: steps per second between the newest lines of its log; None where there are not two.
         l1: newest L1 loss; None without a log.
         validation: newest PSNR of validation in dB; None without one.
-        note: process that holds its lock, or what is damaged; "" if neither.
+        note: process that holds its lock, why it failed, or what is damaged; "" if neither.
         folder: folder of the run.
     """
 
@@ -92,6 +95,10 @@ def _training(folder: Path) -> TrainingState:
     state = DAMAGED if note else DONE if finished else RUNNING if held else STOPPED
     if state == RUNNING:
         note = holder(folder / "lock")
+    elif state == STOPPED and (folder / FAILURE).exists():
+        state, note = FAILED, _reason(folder / FAILURE)
+    elif state == STOPPED and not (content or steps):
+        state = WAITING
     newest = max([int(content.get("step", 0)), *(int(line["step"]) for line in steps[-1:])])
     return TrainingState(
         method=folder.parent.name,
@@ -108,6 +115,13 @@ def _training(folder: Path) -> TrainingState:
         note=note,
         folder=folder,
     )
+
+
+def _reason(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError as error:
+        return f"{path}: {error.strerror or error}"
 
 
 def _speed(steps: list[dict[str, float]]) -> float | None:

@@ -21,9 +21,10 @@ from harness.data.degrade import unit
 from harness.data.sets import Dataset
 from harness.profiles import Training
 from harness.training.crops import cut, places, turned
-from harness.training.randomness import draw_dense
+from harness.training.randomness import draw_dense, part
 from harness.training.resampling import resize_crops, resize_weights
 from harness.training.source import CPU, ImageSource
+from harness.training.world import ALONE, World
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,24 @@ class DenseSource(ImageSource):
     """
 
     def __init__(
-        self, images: Dataset, settings: Training, seed: int, device: torch.device = CPU
+        self,
+        images: Dataset,
+        settings: Training,
+        seed: int,
+        device: torch.device = CPU,
+        world: World = ALONE,
     ) -> None:
-        super().__init__(images, settings, seed, device, max(settings.scales))
+        super().__init__(images, settings, seed, device, max(settings.scales), world)
         patch = settings.patch
         self.weights = {s: resize_weights([patch * s], patch).to(device) for s in settings.scales}
 
     def batch(self, step: int) -> DenseBatch:
-        """Make the batch of a step (from 0)."""
+        """Make the own samples of the batch of a step (from 0)."""
         patch, scales = self.settings.patch, self.settings.scales
-        held, images, rng = self._of_step(step)
-        scale, chosen = draw_dense(rng, held.sizes[images], patch, scales)
-        at = places(held, images, chosen, self.device)
+        picked, rng = self._of_step(step)
+        scale, chosen = draw_dense(rng, self.sizes[picked], patch, scales)
+        held, images = self.images.of_step(step, picked[self.own])
+        at = places(held, images, part(chosen, self.own), self.device)
         hr = turned(cut(held.pixels, at, patch * scale), at)
         lr = resize_crops(hr, self.weights[scale].expand(len(hr), -1, -1)).float()
         return DenseBatch(unit(lr), unit(hr), scale)

@@ -33,12 +33,10 @@ class Held:
     sizes: Ints
 
 
-Check = Callable[[str, tuple[int, int]], None]
+Sizes = Sequence[tuple[int, int]]
 
 
-def hold(
-    sizes: Sequence[tuple[int, int]], images: Iterable[Tensor], margin: int, device: torch.device
-) -> Held:
+def hold(sizes: Sizes, images: Iterable[Tensor], margin: int, device: torch.device) -> Held:
     """Store images, uint8 (3, H, W) each, on a device, with `margin` zeros behind the last.
 
     Raises:
@@ -60,27 +58,14 @@ def hold(
     return held
 
 
-def _checked_sizes(images: Dataset, check: Check) -> list[tuple[int, int]]:
-    """Return the sizes by the files' headers, known before the first step."""
-    sizes = [item.size() for item in images.items]
-    for item, size in zip(images.items, sizes, strict=True):
-        check(item.name, size)
-    return sizes
-
-
 class InMemory:
     """Storage of all images of a set on the device, read once. Args: as `OnDemand`."""
 
-    def __init__(self, images: Dataset, check: Check, margin: int, device: torch.device) -> None:
-        sizes = _checked_sizes(images, check)
-
+    def __init__(self, images: Dataset, sizes: Sizes, margin: int, device: torch.device) -> None:
         def read() -> Iterator[Tensor]:
             with bar(f"reading {images.name}", len(sizes)) as progress:
                 for item, size in zip(images.items, sizes, strict=True):
-                    image = item.load()
-                    if (image.shape[-2], image.shape[-1]) != size:
-                        raise HarnessError(f"Training image {item.name} changed while it was read.")
-                    yield image
+                    yield _load(item, size)
                     progress.advance()
 
         self.held = hold(sizes, read(), margin, device)
@@ -94,20 +79,19 @@ class InMemory:
 class OnDemand:
     """Storage that reads images for each batch, in threads that also read ahead for the next batch.
 
-    `picks` returns the images (B,) of a step, `check` refuses one by name and (height, width).
+    `sizes` are those of all images, `picks` returns the images (B,) of a step.
     """
 
     def __init__(
         self,
         images: Dataset,
-        check: Check,
+        sizes: Sizes,
         margin: int,
         device: torch.device,
         picks: Callable[[int], Ints],
     ) -> None:
         self.items = images.items
-        self.check = check
-        _checked_sizes(images, check)
+        self.sizes = sizes
         self.margin = margin
         self.device = device
         self.picks = picks
@@ -127,11 +111,14 @@ class OnDemand:
 
     def _start(self, picked: Ints) -> dict[int, Future[Tensor]]:
         return {
-            i: self.readers.submit(self._read, self.items[i])
+            i: self.readers.submit(_load, self.items[i], self.sizes[i])
             for i in dict.fromkeys(picked.tolist())
         }
 
-    def _read(self, item: ImageItem) -> Tensor:
-        image = item.load()
-        self.check(item.name, (image.shape[-2], image.shape[-1]))
-        return image
+
+def _load(item: ImageItem, size: tuple[int, int]) -> Tensor:
+    """Read an image, which must have the (height, width) that its header told before."""
+    image = item.load()
+    if (image.shape[-2], image.shape[-1]) != size:
+        raise HarnessError(f"Training image {item.name} changed while it was read.")
+    return image

@@ -2,7 +2,9 @@
 
 Everything random is a function of (seed, step): samples (`harness.training`) and the Gumbel noise
 (reseeded each step). So a checkpoint needs only weights, optimiser and step, and a run that was
-killed at any moment ends with the same weights, on a CPU bit for bit.
+killed at any moment ends with the same weights, on a CPU bit for bit. Several processes share out
+the samples of each batch (`harness.training.world`); the first of them reads and writes the run's
+folder.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from baselines.base import SRModel
 from harness import checkpoints
 from harness.common.device import describe, keep_freed_memory
 from harness.common.errors import HarnessError
+from harness.common.files import write_text
 from harness.common.locks import held
 from harness.common.progress import bar, say
 from harness.common.stopping import stoppable
@@ -35,11 +38,13 @@ from harness.training.losses import compiled, losses
 from harness.training.patches import PatchSource
 from harness.training.step import State, learning_rate, new_state, optimise
 from harness.training.validation import Validator
+from harness.training.world import ALONE, World
 
 Source = PatchSource | DenseSource
 
 LOG_EVERY = 50
 SHOW_EVERY = 10
+FAILURE = "failure.txt"
 
 
 def _step_seed(seed: int, step: int) -> int:
@@ -80,12 +85,20 @@ def _facts(run: Run, data: Dataset) -> dict[str, Any]:
 
 
 @contextmanager
-def _sole_trainer(folder: Path, wait: bool) -> Iterator[None]:
+def _sole_trainer(run: Run, wait: bool) -> Iterator[None]:
+    """Hold the lock of a run; why training fails, if it does, stays in its folder."""
+    folder = run.folder
     with held(folder / "lock", f"training in {folder}", wait):
         # Remains of a killed run; nobody else writes here while the lock is held.
         for unfinished in folder.glob(".*-*"):
             unfinished.unlink(missing_ok=True)
-        yield
+        run.failure.unlink(missing_ok=True)
+        try:
+            yield
+        except HarnessError as error:
+            with suppress(HarnessError, OSError):  # on a full disk too, the error itself is told
+                write_text(run.failure, f"{error}\n")
+            raise
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,11 @@ class Run:
         """Path of the run's only checkpoint, the newest."""
         return self.folder / "checkpoint.pt"
 
+    @property
+    def failure(self) -> Path:
+        """Path of the reason why training failed the last time, if it did."""
+        return self.folder / FAILURE
+
     def is_finished(self) -> bool:
         """Tell whether the run has reached its last step.
 
@@ -119,40 +137,49 @@ class Run:
         return path.exists() and bool(_content(path, self.recipe).get("finished"))
 
 
-def train(run: Run, data: Dataset, wait: bool = False) -> Path:
+def train(run: Run, data: Dataset, wait: bool = False, world: World = ALONE) -> Path:
     """Train, or continue training, until the last step.
 
     Args:
         run: the run.
         data: the training set, whose fingerprint is in the recipe.
         wait: whether to wait for another process that trains this, instead of raising `BusyError`.
+        world: processes that train this together.
 
     Returns:
         Path of the checkpoint.
 
     Raises:
         BusyError: another process trains this run.
-        HarnessError: the folder is unwritable, images are unsuitable, or a loss is not finite.
+        HarnessError: the folder is unwritable, images are unsuitable, a loss is not finite, or
+            another process of the training has ended.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with the work saved.
     """
     keep_freed_memory()
-    with _sole_trainer(run.folder, wait):
+    with _sole_trainer(run, wait) if world.leads else nullcontext():
         state = new_state(run.recipe, run.settings, run.device)
-        if run.checkpoint.exists():
-            state.restore(_content(run.checkpoint, run.recipe), f"checkpoint {run.checkpoint}")
+        # Read by one process: others may see an older file for a while (NFS).
+        if stored := world.from_leader(lambda: _stored(run)):
+            state.restore(stored, f"checkpoint {run.checkpoint}")
         total = run.settings.total_steps(len(data.items))
         # A finished run, which another process may have trained meanwhile, reads no images.
         if state.step < total or not total:
             made_by = DenseSource if run.settings.dense else PatchSource
-            source = made_by(data, run.settings, run.recipe.seed, run.device)
+            source = made_by(data, run.settings, run.recipe.seed, run.device, world)
             parameters = sum(p.numel() for p in state.model.parameters())
             start = f"from step {state.step} " if state.step else ""
+            times = f"{world.size} x " if world.size > 1 else ""
             say(
                 f"Training {run.recipe.method} ({parameters:,} parameters) {start}to step "
-                f"{total} on {describe(run.device)}: {run.folder}"
+                f"{total} on {times}{describe(run.device)}: {run.folder}"
             )
-            _loop(run, state, source, total, data)
+            _loop(run, state, source, total, data, world)
     return run.checkpoint
+
+
+def _stored(run: Run) -> dict[str, Any] | None:
+    """Read the checkpoint of a run, if there is one."""
+    return _content(run.checkpoint, run.recipe) if run.checkpoint.exists() else None
 
 
 def _validator(run: Run, model: SRModel) -> Validator | None:
@@ -162,47 +189,67 @@ def _validator(run: Run, model: SRModel) -> Validator | None:
     return Validator(settings, find(settings.dataset, run.data_root), run.cache)
 
 
-def _loop(run: Run, state: State, source: Source, total: int, data: Dataset) -> None:
+def _loop(run: Run, state: State, source: Source, total: int, data: Dataset, world: World) -> None:
     settings = run.settings
-    log = Log(run.folder / "log.jsonl", state.step, run.recipe.fingerprint)
-    validator = _validator(run, state.model)
-    facts = {**_facts(run, data), "total_steps": total}
     first, before, start = state.step, state.seconds, time.monotonic()
+    record = _Record(run, state, source.per_epoch, total, data) if world.leads else None
     objective = compiled(losses) if settings.compile else losses
     with bar(run.recipe.method, total, first) as progress, stoppable() as stop:
         for step in range(first, total):
             noise = _step_seed(run.recipe.seed, step)
             rate = learning_rate(settings, step, source.per_epoch)
-            values = optimise(state, source.batch(step), settings, rate, noise, objective)
+            batch = source.batch(step)
+            values = optimise(state, batch, settings, rate, noise, objective, world)
             state.step += 1
             spent = time.monotonic() - start
             state.seconds = before + spent
-            if state.step % LOG_EVERY == 0 or state.step == total:
-                _check_finite(run, state, values)
-                numbers = {name: value.item() for name, value in values.items()}
-                epoch = step // source.per_epoch
-                log.add(step=state.step, epoch=epoch, lr=rate, seconds=state.seconds, **numbers)
-            if validator is not None and _validates(settings, state.step, source.per_epoch, total):
-                state.validation = {"step": state.step, "psnr": validator(state.measured)}
-                log.add(step=state.step, validation_psnr=state.validation["psnr"])
-            # Reading a loss waits for the device, so it is read rarely.
-            if state.step % SHOW_EVERY == 0:
-                speed = (state.step - first) / max(spent, 1e-9)
-                progress.note = f"L1 {values['l1'].item():.4f}  {speed:.1f} it/s"
-                if state.validation:
-                    progress.note += f"  validation {state.validation['psnr']:.2f} dB"
+            # Reading a number waits for the device, and several processes for each other: rarely.
+            shown = state.step % SHOW_EVERY == 0
+            stops = stop.requested
+            if world.size > 1:
+                stops = shown and world.any_of(stop.requested, run.device)
+            if record is not None:
+                record.add(values, rate, stops)
+                if shown:
+                    speed = (state.step - first) / max(spent, 1e-9)
+                    progress.note = f"L1 {values['l1'].item():.4f}  {speed:.1f} it/s"
+                    if state.validation:
+                        progress.note += f"  validation {state.validation['psnr']:.2f} dB"
             progress.advance()
-            if state.step % settings.checkpoint_every == 0 or state.step == total or stop.requested:
-                _check_finite(run, state, values)
-                finished = {"finished": state.step >= total}
-                checkpoints.save(run.checkpoint, {**facts, **state.content(), **finished})
-            if stop.requested:
+            if stops:
+                world.wait()
                 raise KeyboardInterrupt
 
 
-def _validates(settings: Training, step: int, per_epoch: int, total: int) -> bool:
+class _Record:
+    """Log, validation and checkpoints of a run from its first step here."""
+
+    def __init__(self, run: Run, state: State, per_epoch: int, total: int, data: Dataset) -> None:
+        self.run, self.state, self.per_epoch, self.total = run, state, per_epoch, total
+        self.log = Log(run.folder / "log.jsonl", state.step, run.recipe.fingerprint)
+        self.validator = _validator(run, state.model)
+        self.facts = {**_facts(run, data), "total_steps": total}
+
+    def add(self, values: dict[str, Tensor], rate: float, stops: bool) -> None:
+        """Write what is due after a step; a checkpoint also if training stops here."""
+        state, settings, ends = self.state, self.run.settings, self.state.step == self.total
+        if state.step % LOG_EVERY == 0 or ends:
+            _check_finite(self.run, state, values)
+            numbers = {name: value.item() for name, value in values.items()}
+            epoch = (state.step - 1) // self.per_epoch
+            self.log.add(step=state.step, epoch=epoch, lr=rate, seconds=state.seconds, **numbers)
+        if self.validator is not None and _validates(settings, state.step, self.per_epoch, ends):
+            state.validation = {"step": state.step, "psnr": self.validator(state.measured)}
+            self.log.add(step=state.step, validation_psnr=state.validation["psnr"])
+        if state.step % settings.checkpoint_every == 0 or ends or stops:
+            _check_finite(self.run, state, values)
+            content = {**self.facts, **state.content(), "finished": ends}
+            checkpoints.save(self.run.checkpoint, content)
+
+
+def _validates(settings: Training, step: int, per_epoch: int, ends: bool) -> bool:
     assert settings.validation is not None
-    return step % (per_epoch * settings.validation.every_epochs) == 0 or step == total
+    return step % (per_epoch * settings.validation.every_epochs) == 0 or ends
 
 
 def _check_finite(run: Run, state: State, values: dict[str, Tensor]) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from baselines.base import SRModel
 from baselines.composition import Routing
+from baselines.shared_batch import mean
 from harness.profiles import Training
 from harness.training.dense import DenseBatch
 from harness.training.patches import Batch
@@ -35,7 +36,8 @@ def losses(
     """
     if isinstance(batch, DenseBatch):
         return _dense(model, batch, settings.frequency)
-    l1, routing = model.query(batch.lr, batch.coord, batch.cell, batch.target)
+    own, routing = model.query(batch.lr, batch.coord, batch.cell, batch.target)
+    l1 = mean(own)
     return {"loss": total_loss(l1, routing, settings, balance_weights), "l1": l1}
 
 
@@ -43,10 +45,10 @@ def _dense(model: SRModel, batch: DenseBatch, weight: float) -> dict[str, Tensor
     """Compute L1 of all pixels, and the weighted frequency loss (SeemoRe and IGConv+)."""
     # In any precision of training: there is no transform of bfloat16.
     sr = model.image(batch.lr, batch.scale).float()
-    l1 = (sr - batch.hr).abs().mean()
+    l1 = mean((sr - batch.hr).abs().mean())
     if not weight:
         return {"loss": l1, "l1": l1}
-    frequency = frequency_loss(sr, batch.hr)
+    frequency = mean(frequency_loss(sr, batch.hr))
     return {"loss": l1 + weight * frequency, "l1": l1, "frequency": frequency}
 
 

@@ -16,9 +16,10 @@ from harness.data.degrade import unit
 from harness.data.sets import Dataset
 from harness.profiles import Training
 from harness.training.crops import CropPlaces, cut, places, turned
-from harness.training.randomness import draw, permuted
+from harness.training.randomness import draw, part, permuted
 from harness.training.resampling import resize_crops, resize_weights
 from harness.training.source import CPU, ImageSource
+from harness.training.world import ALONE, World
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,25 @@ class PatchSource(ImageSource):
     """
 
     def __init__(
-        self, images: Dataset, settings: Training, seed: int, device: torch.device = CPU
+        self,
+        images: Dataset,
+        settings: Training,
+        seed: int,
+        device: torch.device = CPU,
+        world: World = ALONE,
     ) -> None:
-        super().__init__(images, settings, seed, device, settings.scale_max)
+        super().__init__(images, settings, seed, device, settings.scale_max, world)
         self.smallest = round(settings.patch * settings.scale_min)
         sides = range(self.smallest, self.largest + 1)
         self.weights = resize_weights(sides, settings.patch).to(device)
 
     def batch(self, step: int) -> Batch:
-        """Make the batch of a step (from 0)."""
+        """Make the own samples of the batch of a step (from 0)."""
         s = self.settings
-        held, images, rng = self._of_step(step)
-        chosen = draw(rng, held.sizes[images], s.patch, (s.scale_min, s.scale_max))
+        picked, rng = self._of_step(step)
+        chosen = draw(rng, self.sizes[picked], s.patch, (s.scale_min, s.scale_max))
+        chosen = part(chosen, self.own)
+        held, images = self.images.of_step(step, picked[self.own])
         at = places(held, images, chosen, self.device)
         return self._make(held.pixels, at, torch.from_numpy(chosen.tables).to(self.device))
 

@@ -9,7 +9,8 @@ samples, and integers are the same on every device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -48,6 +49,14 @@ class Draws(Crops):
     """
 
     tables: Ints
+
+
+C = TypeVar("C", bound=Crops)
+
+
+def part(chosen: C, own: slice) -> C:
+    """Select the choices of some samples."""
+    return replace(chosen, **{name: values[own] for name, values in vars(chosen).items()})
 
 
 def _below(rng: np.random.Generator, limit: Ints) -> Ints:

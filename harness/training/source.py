@@ -10,8 +10,9 @@ import torch
 from harness.common.errors import HarnessError
 from harness.data.sets import Dataset
 from harness.profiles import Training
-from harness.training.holding import Held, InMemory, OnDemand
+from harness.training.holding import InMemory, OnDemand
 from harness.training.randomness import Ints
+from harness.training.world import World
 
 CPU = torch.device("cpu")
 
@@ -25,6 +26,7 @@ class ImageSource(ABC):
         seed: seed of all randomness.
         device: device where images are held and batches are made.
         scale: the largest scale.
+        world: processes that share out the samples of each batch.
 
     Raises:
         HarnessError: an image is smaller than the largest HR crop, there are too few for a batch,
@@ -32,7 +34,13 @@ class ImageSource(ABC):
     """
 
     def __init__(
-        self, images: Dataset, settings: Training, seed: int, device: torch.device, scale: float
+        self,
+        images: Dataset,
+        settings: Training,
+        seed: int,
+        device: torch.device,
+        scale: float,
+        world: World,
     ) -> None:
         self.settings = settings
         self.seed = seed
@@ -46,26 +54,33 @@ class ImageSource(ABC):
                 f"{settings.batch} with repeat {settings.repeat}.",
                 "Raise `repeat` or lower `batch` in the profile.",
             )
+        self.own = world.samples(settings.batch)
         self.largest = round(settings.patch * scale)
+        sizes = self._checked_sizes(images)
+        self.sizes = np.array(sizes, dtype=np.int64).reshape(-1, 2)
         self.order: tuple[int, Ints] | None = None
         # A line of a crop is read `largest` pixels long, beyond a small crop's own end.
         self.images: InMemory | OnDemand = (
-            InMemory(images, self._check_size, self.largest, device)
+            InMemory(images, sizes, self.largest, device)
             if settings.in_memory
-            else OnDemand(images, self._check_size, self.largest, device, self._picked)
+            else OnDemand(images, sizes, self.largest, device, self._own_picked)
         )
 
     @abstractmethod
     def batch(self, step: int) -> object:
-        """Make the batch of a step (from 0)."""
+        """Make the own samples of the batch of a step (from 0)."""
 
-    def _check_size(self, name: str, size: tuple[int, int]) -> None:
-        if min(size) < self.largest:
-            raise HarnessError(
-                f"Training image {name} is {size[1]}x{size[0]}; a patch of "
-                f"{self.settings.patch} at x{self.scale:g} needs {self.largest} pixels.",
-                "Remove the image, or lower `patch` or the largest scale in the profile.",
-            )
+    def _checked_sizes(self, images: Dataset) -> list[tuple[int, int]]:
+        """Return the sizes by the files' headers, known before the first step."""
+        sizes = [item.size() for item in images.items]
+        for item, size in zip(images.items, sizes, strict=True):
+            if min(size) < self.largest:
+                raise HarnessError(
+                    f"Training image {item.name} is {size[1]}x{size[0]}; a patch of "
+                    f"{self.settings.patch} at x{self.scale:g} needs {self.largest} pixels.",
+                    "Remove the image, or lower `patch` or the largest scale in the profile.",
+                )
+        return sizes
 
     def _picked(self, step: int) -> Ints:
         """Return the indices (B,) of a step's images; an epoch shows each `repeat` times."""
@@ -76,7 +91,9 @@ class ImageSource(ABC):
         size = self.settings.batch
         return self.order[1][position * size : (position + 1) * size]
 
-    def _of_step(self, step: int) -> tuple[Held, Ints, np.random.Generator]:
-        """Return the images, the index of each sample's image, and the step's random numbers."""
-        held, images = self.images.of_step(step, self._picked(step))
-        return held, images, np.random.default_rng([self.seed, 1, step])
+    def _own_picked(self, step: int) -> Ints:
+        return self._picked(step)[self.own]
+
+    def _of_step(self, step: int) -> tuple[Ints, np.random.Generator]:
+        """Return the image of each sample of a batch, own or not, and the step's random numbers."""
+        return self._picked(step), np.random.default_rng([self.seed, 1, step])

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from baselines import build
 from baselines.base import SRModel
+from baselines.shared_batch import sharing
 from harness import checkpoints
 from harness.checkpoints import reference
 from harness.checkpoints.state_dicts import DAMAGE, load_strictly
@@ -24,6 +25,7 @@ from harness.profiles.recipe import Recipe
 from harness.training.dense import DenseBatch
 from harness.training.losses import Objective
 from harness.training.patches import Batch
+from harness.training.world import ALONE, World
 from harness.upscale.network import autocast
 
 _ENCODER = "encoder."
@@ -240,28 +242,32 @@ def optimise(
     rate: float,
     noise: int,
     objective: Objective,
+    world: World = ALONE,
 ) -> dict[str, Tensor]:
     """Train a network for one step; its state is changed but for `step`.
 
     Args:
         state: network, optimiser and average.
-        batch: batch on the network's device.
+        batch: own samples of the batch, on the network's device.
         settings: precision, and settings of the objective.
         rate: learning rate.
         noise: seed of the Gumbel noise.
         objective: `losses`, or its compiled form.
+        world: processes that have the other samples.
 
     Returns:
-        `loss` and its parts (`harness.training.losses.losses`), detached; reading them waits for
-        the device.
+        `loss` and its parts (`harness.training.losses.losses`) of the whole batch, detached;
+        reading them waits for the device.
     """
     torch.manual_seed(noise)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.optimizer.zero_grad(set_to_none=True)
-    with autocast(batch.lr.device, settings.precision):
+    part = world.part(settings.batch)
+    with sharing(part), autocast(batch.lr.device, settings.precision):
         values = objective(state.model, batch, settings, state.balance)
     values["loss"].backward()  # type: ignore[no-untyped-call]
+    world.add_gradients(state.model)
     state.optimizer.step()
     if state.average is not None:
         state.average.update(state.model)

@@ -1,0 +1,208 @@
+"""Launcher `slurm`: trainings and measurements as jobs of a cluster, by submitit.
+
+Each training is a job, then the cells of each method, which depend on its trainings, then the
+report. A job that is preempted or reaches its time limit is put back in the queue by Slurm or
+submitit, and goes on from the last checkpoint. Jobs that depend on one that failed are removed.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.common.errors import HarnessError, UsageError
+from harness.runs.job import Job
+from harness.runs.launchers import logs_dir
+from harness.training.loop import Run
+
+if TYPE_CHECKING:
+    from submitit import SlurmExecutor
+    from submitit.helpers import DelayedSubmission
+
+STOPPED = 130
+# A process that was killed (no memory, a fault of the machine) is started so often in one job.
+TRIES = 3
+# Seconds between the signal and the end of a job at its time limit, in which it saves its work.
+NOTICE = 120
+# A training may need many times the time limit.
+TIMEOUTS = 10_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked of the cluster for each job.
+
+    Attributes:
+        minutes: time limit.
+        gpus: GPUs of a training; a measurement takes one. None: the cluster has none.
+        concurrency: largest number of jobs that run at once; None for any.
+    """
+
+    partition: str | None = None
+    account: str | None = None
+    minutes: int = 1440
+    gpus: int | None = None
+    concurrency: int | None = None
+
+
+class Command:
+    """Command of the harness as a job, in a process of its own, which saves its work when told."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.arguments = list(arguments)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self) -> None:
+        """Run the command.
+
+        Raises:
+            RuntimeError: it failed; its output is the job's.
+        """
+        for _ in range(TRIES):
+            self.process = subprocess.Popen([sys.executable, "-m", "harness", *self.arguments])
+            status = self.process.wait()
+            if status >= 0:
+                break
+            print(f"killed by {signal.Signals(-status).name}; again", file=sys.stderr, flush=True)
+        if status == STOPPED:
+            # By Slurm, which now ends the job, and puts it back in the queue if it preempted it.
+            time.sleep(600)
+        if status:
+            raise RuntimeError(f"harness {' '.join(self.arguments)}: status {status}")
+
+    def checkpoint(self) -> DelayedSubmission:
+        """Save the work when the job is to end, and go on in another one; called by submitit."""
+        from submitit.helpers import DelayedSubmission
+
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+        return DelayedSubmission(Command(self.arguments))
+
+
+@dataclass(frozen=True)
+class Step:
+    """Job to be.
+
+    Attributes:
+        name: name in the queue.
+        arguments: of `harness`.
+        after: names of the jobs that must have ended well.
+        trains: whether it takes the GPUs of a training.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    trains: bool = False
+
+
+def steps(job: Job, command: Sequence[str], gpus: int | None) -> Iterator[Step]:
+    """List the jobs of a plan, each after those that it depends on.
+
+    Args:
+        job: what is to be trained and measured.
+        command: arguments of `harness run` that do the whole job, without a launcher.
+        gpus: GPUs of a training.
+    """
+    runs = [run for run in job.runs() if not run.is_finished()]
+    for run in runs:
+        yield Step(_name(run), tuple(_training(job, run, gpus)), trains=True)
+    for method in job.methods:
+        own = tuple(_name(run) for run in runs if run.recipe.method == method.weights)
+        arguments = (*command, "--methods", method.name, "--no-figures")
+        yield Step(f"measure-{method.name}", arguments, own)
+    yield Step("report", tuple(command), tuple(f"measure-{method.name}" for method in job.methods))
+
+
+def _name(run: Run) -> str:
+    return f"train-{run.recipe.method}-s{run.recipe.seed}"
+
+
+def _training(job: Job, run: Run, gpus: int | None) -> Iterator[str]:
+    yield from ("train", run.recipe.method, "--seed", str(run.recipe.seed), "--wait")
+    yield from ("--profile", job.profile.source, "--results", str(job.places.results))
+    if job.places.data_root:
+        yield from ("--data-root", str(job.places.data_root))
+    if gpus:
+        yield from ("--devices", str(gpus))
+
+
+def launch(job: Job, command: Sequence[str], options: Options) -> dict[str, str]:
+    """Submit the jobs of a plan.
+
+    Args:
+        job: what is to be trained and measured.
+        command: arguments of `harness run` that do the whole job, without a launcher.
+        options: what is asked of the cluster.
+
+    Returns:
+        The number of each job, by name.
+
+    Raises:
+        UsageError: submitit is not installed.
+        HarnessError: there is no Slurm, or it refuses a job.
+    """
+    for run in job.runs():
+        run.folder.mkdir(parents=True, exist_ok=True)  # `harness status` shows that it waits
+    executor = _executor(job)
+    submitted: dict[str, str] = {}
+    for step in steps(job, command, options.gpus):
+        wanted = [f"afterok:{submitted[name]}" for name in step.after]
+        if options.concurrency and len(submitted) >= options.concurrency:
+            # Lanes: each job follows the one that many places before it.
+            wanted.append(f"afterany:{list(submitted.values())[-options.concurrency]}")
+        executor.update_parameters(**_parameters(step, options, wanted))
+        submitted[step.name] = _submit(executor, step)
+    return submitted
+
+
+def _executor(job: Job) -> SlurmExecutor:
+    try:
+        from submitit import SlurmExecutor
+    except ImportError as error:
+        raise UsageError(
+            f"--launcher slurm needs submitit, which is not installed ({error}).",
+            "pip install 'moeisr-harness[slurm]'",
+        ) from error
+    try:
+        return SlurmExecutor(folder=logs_dir(job).absolute(), max_num_timeout=TIMEOUTS)
+    except RuntimeError as error:
+        raise HarnessError(
+            "There is no Slurm here: srun was not found.",
+            "Run this on a login node of the cluster, or use --launcher local.",
+        ) from error
+
+
+def _parameters(step: Step, options: Options, wanted: Sequence[str]) -> dict[str, Any]:
+    more: dict[str, Any] = {"requeue": True, "kill-on-invalid-dep": "yes"}
+    if wanted:
+        more["dependency"] = ",".join(wanted)
+    gpus = options.gpus if step.trains or not options.gpus else 1
+    return {
+        "job_name": step.name,
+        "partition": options.partition,
+        "account": options.account,
+        "time": options.minutes,
+        "gpus_per_node": gpus,
+        "signal_delay_s": NOTICE,
+        "additional_parameters": more,
+    }
+
+
+def _submit(executor: SlurmExecutor, step: Step) -> str:
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    try:
+        return str(executor.submit(Command(step.arguments)).job_id)
+    except (FailedJobError, FailedSubmissionError, OSError) as error:
+        reason = str(error).strip().splitlines()[-1:]
+        raise HarnessError(
+            f"Slurm did not take the job {step.name}: {' '.join(reason) or repr(error)}",
+            "Check --partition, --account, --time and --gpus; `scancel` removes earlier jobs.",
+        ) from error
