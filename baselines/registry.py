@@ -193,6 +193,11 @@ class Method:
         return self.trained_as or self.name
 
     @property
+    def is_trained(self) -> bool:
+        """Tell whether it has a network of ours, whose weights training finds."""
+        return bool(self.encoder)
+
+    @property
     def makes_images(self) -> bool:
         """Tell whether the network makes whole images at integer scales; others answer queries."""
         return self.scale is not None or bool(self.scales)

@@ -122,7 +122,7 @@ def find_subject(
     """
     if method is None and checkpoint is None:
         raise UsageError("Name a method, or a file with --checkpoint.")
-    if method is not None and not parse(method).encoder:
+    if method is not None and not parse(method).is_trained:
         if checkpoint is not None:
             raise UsageError(f"{method} has no checkpoints.")
         (subject,) = ready_subjects(method)

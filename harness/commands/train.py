@@ -43,7 +43,7 @@ def train(
     from harness.training import loop
     from harness.training.world import joined
 
-    if not parse(method).encoder:
+    if not parse(method).is_trained:
         raise UsageError(f"{method} has nothing to train.")
     profile, places = setup.profile, setup.places
     data = setup.dataset(profile.training.dataset)

@@ -166,7 +166,7 @@ class Profile(Strict):
             or self.evaluation.precision != "fp32"
             or self.training.departs(method)
             for method in map(parse, names)
-            if method.encoder
+            if method.is_trained
         )
 
     def changes_size(self, name: str) -> bool:

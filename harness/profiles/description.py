@@ -92,7 +92,7 @@ def schedule(profile: Profile, images: int, methods: Sequence[str]) -> str:
 def _groups(training: Training, methods: Sequence[str]) -> list[tuple[str, list[Method]]]:
     """List the methods that share a schedule, with a name for each group."""
     groups: dict[tuple[tuple[str, ...], bool], list[Method]] = {}
-    for name in filter(lambda name: name.encoder, map(parse, methods)):
+    for name in filter(lambda name: name.is_trained, map(parse, methods)):
         overridden = tuple(family for family in name.families if family in training.overrides)
         groups.setdefault((overridden, training.for_method(name).dense), []).append(name)
     return [

@@ -120,7 +120,7 @@ class Training(Strict):
     def _overrides_fit(self) -> Training:
         if not self.overrides:
             return self
-        trained = [method for method in every_method() if method.encoder]
+        trained = [method for method in every_method() if method.is_trained]
         known = dict.fromkeys(family for method in trained for family in method.families)
         for family, changes in self.overrides.items():
             if family not in known:

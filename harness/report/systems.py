@@ -55,7 +55,7 @@ def system(report: Report, row: str) -> System:
         scales=scales_of_row(row),
         parameters=tuple(_parameters(report, row, method) for method in methods),
         chooses=bool(parts.head) or parts.encoder in SIZES,
-        learns=bool(parts.encoder or parts.outside),
+        learns=parts.is_trained or bool(parts.outside),
         outside=parts.outside,
         routable=decoder is not None and decoder.routable,
         ensembles=decoder is not None and decoder.ensembles,

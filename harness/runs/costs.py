@@ -240,7 +240,7 @@ def _cases(job: Job, cells: Sequence[CostCell], folder: Path) -> list[MemoryCase
 def _stored(job: Job, subject: Subject, folder: Path) -> str:
     """Write a file of a network as it is in memory here; "" for methods without one."""
     (method,) = (each for each in job.methods if each.name == subject.method)
-    if not method.encoder:
+    if not method.is_trained:
         return ""
     path = folder / f"{subject.method}.pt"
     checkpoints.save(

@@ -71,7 +71,7 @@ def _method_cost(
     job: Job, method: Method, ready: Sequence[Subject], runs: Sequence[Run]
 ) -> MethodCost:
     options = job.profile.networks.options(method) if method.encoder else {}
-    with shapes_only() if method.encoder else nullcontext():
+    with shapes_only() if method.is_trained else nullcontext():
         model = build(method.name, **options)
     seeds = {subject.seed for subject in ready if not subject.counts_only}
     unfinished = [run for run in runs if run.recipe.seed not in seeds]

@@ -137,13 +137,13 @@ def subjects(job: Job, finished_only: bool = False) -> list[Subject]:
 
 
 def _costs_are_counted(job: Job, method: Method) -> bool:
-    return bool(method.encoder and job.counts(method.can_do))
+    return method.is_trained and bool(job.counts(method.can_do))
 
 
 def _subjects(job: Job, method: Method, runs: Sequence[Run], finished_only: bool) -> list[Subject]:
     """List the networks of a method that are measured on the job's datasets, one for each seed."""
     name = method.name
-    if not method.encoder:
+    if not method.is_trained:
         return ready_subjects(name)
     if not job.needs_weights(method):
         return [shapes_subject(name, job.profile)]
@@ -188,7 +188,7 @@ def existing_networks(job: Job, method: Method) -> list[Path]:
 
 def shapes_suffice(job: Job, method: Method) -> bool:
     """Tell whether the job can count a method's MACs without its weights."""
-    return bool(method.encoder) and not method.head and job.experiment.counts_macs
+    return method.is_trained and not method.head and job.experiment.counts_macs
 
 
 def measure_missing(

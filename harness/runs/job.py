@@ -181,7 +181,7 @@ class Job:
 
 
 def _needs_weights(experiment: Experiment, method: Method) -> bool:
-    return bool(method.encoder) and (experiment.scores or bool(method.head))
+    return method.is_trained and (experiment.scores or bool(method.head))
 
 
 def choose(experiment: Experiment, only: Sequence[str]) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         for subject in measured
         for task in job.tasks(subject)
     ]
-    trained = {method.name for method in job.methods if method.encoder}
+    trained = {method.name for method in job.methods if method.is_trained}
     networks = [s for s in measured if s.method in trained and not s.published_sizes]
     notes = {s.method: _method_note(job, s) for s in networks}
     plan = StoredPlan(
@@ -176,7 +176,7 @@ def merge(new: StoredPlan, old: StoredPlan, methods: Sequence[str]) -> StoredPla
     def method_stays(method: str) -> bool:
         if method not in methods:
             return False
-        return method in kept or not (method in again or parse(method).encoder)
+        return method in kept or not (method in again or parse(method).is_trained)
 
     def comparable(cost: PlannedCost) -> bool:
         return all(cost.lr_size == each.lr_size for each in new.costs)

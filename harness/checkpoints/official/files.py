@@ -153,7 +153,7 @@ def write_official(
         HarnessError: no official project has such a network.
     """
     plan = Plan(parse(method), dict(options))
-    if not plan.method.encoder:
+    if not plan.method.is_trained:
         raise HarnessError(f"{method} has no weights.")
     if plan.method.upsampler:
         named = (igconv.PROJECT, igconv.architecture(plan.method))

@@ -214,7 +214,7 @@ class Counts(SectionMaker):
         self, report: Report, which: int, show: Callable[[float], str], row: str, scale: float
     ) -> Entry:
         cell = self.cell(report, row, scale)
-        ours = not report.is_other(row) and parse(methods_of(row)[0]).encoder
+        ours = not report.is_other(row) and parse(methods_of(row)[0]).is_trained
         ends = self.count(cell)[which].ends
         return Entry(" to ".join(map(show, ends)), why=cell.missing if ours else "")
 
