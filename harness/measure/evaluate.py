@@ -87,20 +87,11 @@ class Task:
         read = not is_counted(self.protocol) and not self.rule.lr.matlab
         return self.dataset.lr_fingerprint(self.scale) if read else ""
 
-    @property
-    def rendering_key(self) -> str:
-        """Identity of the rendering; "" for the network's own."""
-        if self.rendering:
-            return self.rendering.key(self.scale)
-        return f"ensemble-{self.ensemble}" if self.ensemble > 1 else ""
-
-    def model(self, subject: Subject) -> SRModel:
-        """The subject's network, as it is rendered."""
-        rendering = self.rendering
-        return rendering.of(subject.model, self.scale) if rendering else subject.model
-
     def cell(self, subject: Subject) -> CellId:
         """Return the identity of the cell."""
+        rendering = f"ensemble-{self.ensemble}" if self.ensemble > 1 else ""
+        if self.rendering:
+            rendering = self.rendering.key(self.scale)
         return CellId(
             method=subject.method,
             seed=subject.seed,
@@ -111,7 +102,7 @@ class Task:
             protocol=self.protocol,
             precision=self.settings.precision,
             lr_fingerprint=self.lr_fingerprint,
-            rendering=self.rendering_key,
+            rendering=rendering,
             memory_mib=self.settings.memory_mib,
         )
 
@@ -288,7 +279,8 @@ def measure_image(
         return _row(subject, task, about, f"{FAILED}{error}")
     if keep is not None:
         keep(subject, task, item, pair, made)
-    macs = macs_of(task.model(subject), made.passes)
+    rendered = task.rendering.of(subject.model) if task.rendering else subject.model
+    macs = macs_of(rendered, made.passes)
     kept = earlier if earlier is not None and not failed(earlier) else None
     wanted, given = task.lacks(kept), _given(subject, task, pair, ready)
     values, reasons = _scores(wanted, made.image[0], unit(pair.hr), task, given)

@@ -135,5 +135,5 @@ def enlarge_file(
             ) from error
     if rendering is None or made.choice is None:
         return layout, None
-    network, lr_size = rendering.of(subject.model, scale), enlarged_size(source, 1)
+    network, lr_size = rendering.of(subject.model), enlarged_size(source, 1)
     return layout, network.count(lr_size, layout.size, made.choice)
