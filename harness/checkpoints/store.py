@@ -273,9 +273,9 @@ def _from_official(
     if not checksums:
         notes = [official.note, "in PyTorch's format of before 1.6, which has no checksums"]
         official = replace(official, note="; ".join(filter(None, notes)))
-    model, plan = official.network, official.plan
-    weights = _identity(model, plan.options)
-    return Loaded(model.eval(), plan.name, weights, _kept(path, official), official)
+    model, build = official.network, official.build
+    weights = _identity(model, build.options)
+    return Loaded(model.eval(), build.name, weights, _kept(path, official), official)
 
 
 def _kept(path: Path, official: Official) -> dict[str, Any]:
@@ -283,8 +283,8 @@ def _kept(path: Path, official: Official) -> dict[str, Any]:
     layout = f"{path.name}, in the layout of the {official.project}"
     note = f" ({official.note})" if official.note else ""
     return {
-        "method": official.plan.method.name,
-        "build": official.plan.options,
+        "method": official.build.method.name,
+        "build": official.build.options,
         "name": path.name if path.stem in methods() else path.stem,
         "origin": f"{layout}{note}; its training is not known",
         "imported": {
