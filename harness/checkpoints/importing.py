@@ -12,7 +12,8 @@ import yaml
 from baselines import UnknownMethodError, parse
 from harness import checkpoints
 from harness.checkpoints import Loaded
-from harness.checkpoints.official import Spec, build_in_words, write_official
+from harness.checkpoints.official.builds import Spec, build_in_words
+from harness.checkpoints.official.files import write_official
 from harness.checkpoints.state_dicts import DAMAGE
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import plain_name, replacing

@@ -18,14 +18,8 @@ from baselines import methods, parse
 from baselines.base import SRModel
 from baselines.names import officially_named
 from harness.checkpoints import reference
-from harness.checkpoints.official import (
-    Official,
-    Spec,
-    beyond_weights,
-    build_in_words,
-    method_name,
-    read_official,
-)
+from harness.checkpoints.official.builds import Spec, beyond_weights, build_in_words, method_name
+from harness.checkpoints.official.files import Official, read_official
 from harness.checkpoints.safetensors_files import SUFFIX, read_safetensors
 from harness.checkpoints.state_dicts import DAMAGE, built_to_fit, shapes_of, weights_hash
 from harness.checkpoints.torch_files import read_torch

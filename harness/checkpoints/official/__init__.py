@@ -6,18 +6,3 @@ dicts (`bare`, `igconv`). Both become a `Build`: a method and options of `baseli
 have the same names as in our state dicts (`baselines.names`). Entries that only the official
 constructors need are checked and made anew (`constructed`).
 """
-
-from harness.checkpoints.official.builds import Spec, beyond_weights, build_in_words, method_name
-from harness.checkpoints.official.constructed import Unneeded
-from harness.checkpoints.official.files import Official, read_official, write_official
-
-__all__ = [
-    "Official",
-    "Spec",
-    "Unneeded",
-    "beyond_weights",
-    "build_in_words",
-    "method_name",
-    "read_official",
-    "write_official",
-]
