@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from baselines import UnknownMethodError, parse
 from harness import checkpoints
@@ -18,6 +17,7 @@ from harness.checkpoints.state_dicts import DAMAGE
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import plain_name, replacing
 from harness.common.versions import versions
+from harness.common.yaml_files import parse_keys, read_text
 
 _RANGES = {"signed": "[-1, 1]", "unit": "[0, 1]"}
 
@@ -53,11 +53,8 @@ def network_of(options: Path) -> Spec:
         HarnessError: the file cannot be read.
         UsageError: the file describes no network.
     """
-    try:
-        content = yaml.safe_load(options.read_text(encoding="utf-8"))
-    except Exception as error:  # dates, `!!int x`, deep nesting: whatever Python's own types raise
-        raise HarnessError(f"{options} cannot be read: {error or type(error).__name__}") from error
-    network = content.get("network_g") if isinstance(content, dict) else None
+    text = read_text(options, "option file")
+    network = parse_keys(text, str(options), "option file").get("network_g")
     if not isinstance(network, dict) or "type" not in network:
         raise UsageError(f"{options} has no network (`network_g` with its `type`).")
     return {"name": network["type"], "args": {k: v for k, v in network.items() if k != "type"}}
