@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from baselines import UnknownMethodError, parse
 from harness import checkpoints
@@ -14,8 +11,9 @@ from harness.checkpoints import Loaded
 from harness.checkpoints.official.builds import Spec, build_in_words
 from harness.checkpoints.official.files import write_official
 from harness.checkpoints.state_dicts import DAMAGE
+from harness.checkpoints.torch_files import write_torch
 from harness.common.errors import HarnessError, UsageError
-from harness.common.files import plain_name, replacing
+from harness.common.files import plain_name
 from harness.common.versions import versions
 from harness.common.yaml_files import parse_keys, read_text
 
@@ -106,10 +104,7 @@ def save_export(loaded: Loaded, target: Path) -> dict[str, Any]:
             f"What the checkpoint says of the file it was imported from is damaged: {error!r:.500}",
             "Import that file again.",
         ) from error
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with replacing(target) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    write_torch(target, content)
     return {
         **facts,
         "network": build_in_words(meta["method"], meta["build"]),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
@@ -22,9 +20,9 @@ from harness.checkpoints.official.builds import Spec, beyond_weights, build_in_w
 from harness.checkpoints.official.files import Official, read_official
 from harness.checkpoints.safetensors_files import SUFFIX, read_safetensors
 from harness.checkpoints.state_dicts import DAMAGE, built_to_fit, shapes_of, weights_hash
-from harness.checkpoints.torch_files import read_torch
+from harness.checkpoints.torch_files import read_torch, write_torch
 from harness.common.errors import HarnessError, UsageError, first_problem
-from harness.common.files import plain_name, replacing
+from harness.common.files import plain_name
 from harness.profiles.recipe import LARGEST_SEED, Recipe
 
 FORMAT = "moeisr-harness/2"
@@ -159,10 +157,7 @@ def _tensors(value: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint of our format; the old file stays until the new one is complete."""
-    buffer = io.BytesIO()  # torch.save hides what the file system says behind a RuntimeError
-    torch.save({**content, "format": FORMAT, VALUES: values_hash(content)}, buffer)
-    with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    write_torch(path, {**content, "format": FORMAT, VALUES: values_hash(content)})
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ takes no more memory than the file has bytes.
 
 from __future__ import annotations
 
+import io
 import pickle
 import pickletools
 import re
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from harness.common.errors import HarnessError
+from harness.common.files import replacing
 
 _ZIP = b"PK\x03\x04"
 _PICKLES_OF_OLD_FILES = 5  # magic number, version, system, content, keys of what follows
@@ -36,6 +38,14 @@ _KNOWN = frozenset(
 _FOLDER = 0x10  # what MS-DOS calls one: PyTorch reads nothing of such a record, and says nothing
 _DEEPEST = 32
 _MOST = 1_000_000  # values in a file; a network with its optimiser has some ten thousand
+
+
+def write_torch(path: Path, content: object) -> None:
+    """Write a file; the old one stays until the new one is complete."""
+    buffer = io.BytesIO()  # torch.save hides what the file system says behind a RuntimeError
+    torch.save(content, buffer)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def read_torch(path: Path) -> tuple[Any, bool]:

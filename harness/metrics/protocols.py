@@ -280,6 +280,13 @@ def shave(image: Tensor, border: int) -> Tensor:
     return image[..., border : image.shape[-2] - border, border : image.shape[-1] - border]
 
 
+def inside(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> tuple[Tensor, Tensor]:
+    """Return what is compared of SR and HR inside the border, float64. Raises: as the next."""
+    border = checked_border(sr, hr, protocol, scale)
+    x, y = (shave(image, border) for image in (stored_values(sr, protocol), hr))
+    return compared(x, protocol).double(), compared(y, protocol).double()
+
+
 def checked_border(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> int:
     """Compute the border of two images that can be compared.
 
