@@ -34,12 +34,13 @@ Cases = tuple[list[Case], list[str]]
 
 def check_wanted(names: Iterable[str], protocol: str | None, metrics: Iterable[str] = ()) -> None:
     """Refuse unknown datasets, protocols and metrics before a network is looked for."""
+    from baselines.registry import unknown
     from harness.data.sets import SPECS, check_name
     from harness.metrics import METRICS, resolve
 
     for metric in metrics:
         if metric not in METRICS:
-            raise UsageError(f"There is no metric {metric}; there are {', '.join(METRICS)}.")
+            raise UsageError(unknown("metric", metric, METRICS))
     for name in names:
         check_name(name)
         if protocol not in (None, "all"):
