@@ -15,9 +15,6 @@ from baselines.macs import MacCount
 from baselines.windows import Size, in_tiles
 from harness.upscale.network import upscale
 
-ENSEMBLES = (1, 4, 8)
-"""Numbers of passes: the image as it is; its four rotations; these of its mirror image, too."""
-
 
 @dataclass(frozen=True)
 class Pass:
@@ -67,8 +64,9 @@ def make(
         lr: (1, 3, h, w) in [0, 1].
         scale: scale factor.
         size: (H, W) of the result.
-        ensemble: number of rotations and flips (`ENSEMBLES`) whose SR images, turned back, are
-            averaged (Timofte et al., CVPR 2016; Lim et al., CVPRW 2017).
+        ensemble: number of SR images that are averaged, turned back: 1 of the image as it is, 4 of
+            its rotations, 8 with these of its mirror image (Timofte et al., CVPR 2016; Lim et al.,
+            CVPRW 2017).
         tile: side and overlap of square tiles of the LR image; where they overlap, SR is averaged.
             Needs a whole scale. A side that is longer than the image's shorter side becomes that.
         precision: as in `harness.upscale.network.upscale`.
