@@ -234,7 +234,7 @@ def test_options_that_are_no_yaml_are_refused(text, harness):
     Path("options.yaml").write_text(text)
     command = ("import-checkpoint", written("edsr-plus", key="params_ema"), "-o", "ours.pt")
     status, _, err = harness(*command, "--options", "options.yaml")
-    assert (status, "options.yaml cannot be read" in err) == (1, True)
+    assert (status, "options.yaml is no YAML" in err) == (2, True)
 
 
 def test_what_a_file_does_not_say_is_taken_as_released_and_said(harness):

@@ -17,7 +17,7 @@ from baselines.names import officially_named
 from harness import checkpoints
 from harness.checkpoints import load_model, open_checkpoint
 from harness.checkpoints.official import constructed
-from harness.checkpoints.official.specifications import plan_of
+from harness.checkpoints.official.specifications import build_of
 from harness.common.errors import HarnessError
 
 VALID = ("--dataset", "DIV2K_valid", "--data-root", "data", "--scale", 2)
@@ -430,7 +430,7 @@ def test_the_large_edsr_of_the_official_configurations_is_an_encoder(harness):
     """`edsr` there: 32 blocks of 256 features, residuals times 0.1, unless arguments say less."""
     encoder = {"name": "edsr", "args": {"no_upsampling": True}}
     imnet = {"name": "mlp", "args": {"hidden_list": [256] * 3}}
-    full = plan_of("lte", {"encoder_spec": encoder, "imnet_spec": imnet})
+    full = build_of("lte", {"encoder_spec": encoder, "imnet_spec": imnet})
     large = {"blocks": 32, "features": 256, "residual_scale": 0.1}
     assert (full.method.name, full.options, full.name) == ("edsr-lte", {"encoder": large}, "")
     spec = {"name": "edsr", "args": EDSR_ARGS}

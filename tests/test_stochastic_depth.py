@@ -14,7 +14,7 @@ from baselines.encoders.srformer import SRFormer, patch_mask, srformer_block
 from baselines.encoders.swinir import SwinIR, drop_path, shift_mask, swin_block
 from baselines.shapes import shapes_only
 from harness import profiles
-from harness.checkpoints.official.plans import our_defaults
+from harness.checkpoints.official.builds import our_defaults
 from harness.checkpoints.official.specifications import ENCODERS as OFFICIAL
 from harness.common.errors import UsageError
 from harness.profiles.recipe import make_recipe

@@ -299,11 +299,11 @@ def test_strips_are_the_rows_of_the_whole(method, scale, mode, kind, tmp_path):
     image, chosen = source(mode), subject_of(method)
     path = tmp_path / f"out{SUFFIXES[kind]}"
     # 1 MiB: bands of a single row of latent codes.
-    made = enlarge_file(chosen, image, scale, Evaluation(memory_mib=1), path, kind)
+    layout, _ = enlarge_file(chosen, image, scale, Evaluation(memory_mib=1), path, kind)
     expected = as_a_whole(chosen.model, image, scale)
     with Image.open(path) as found:
         assert (found.mode, found.size) == (expected.mode, expected.size)
-        assert made.layout.size == (found.height, found.width)
+        assert layout.size == (found.height, found.width)
         assert np.array_equal(np.asarray(found), np.asarray(expected))
         assert found.info.get("icc_profile") == image.metadata.icc_profile
     assert [p.name for p in tmp_path.iterdir()] == [path.name]

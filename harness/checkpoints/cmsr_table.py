@@ -158,9 +158,8 @@ class Cmsr:
     stored: CmsrTables
     foreign: bool = False
 
-    def of(self, model: SRModel, scale: float) -> SRModel:
-        """The network, rendered by these tables."""
-        del scale
+    def of(self, model: SRModel) -> SRModel:
+        """Render a network by these tables."""
         return cmsr.Cmsr(cast(ImplicitSR, model), self.stored.levels)  # `check_modulated`
 
     def key(self, scale: float) -> str:
@@ -170,7 +169,7 @@ class Cmsr:
         return self.stored.identity + FOREIGN * self.foreign
 
     def facts(self, scale: float) -> dict[str, float]:
-        """The bound of the error that the tables were made for, where they are used."""
+        """Return the bound of the error that the tables were made for, where they are used."""
         return {"cmsr_mse": self.stored.mse} if self.key(scale) else {}
 
     def notes(self, scales: list[float]) -> list[str]:
@@ -230,7 +229,7 @@ def prepared(subject: Subject, scale: float, rendering: Cmsr | None) -> SRModel:
     Raises:
         UsageError: it cannot be rendered so at this scale (a budget that is too small).
     """
-    model = rendering.of(subject.model, scale) if rendering else subject.model
+    model = rendering.of(subject.model) if rendering else subject.model
     try:
         return model.at_scale(scale)
     except ValueError as error:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
-
-import torch
-import yaml
 
 from baselines import UnknownMethodError, parse
 from harness import checkpoints
 from harness.checkpoints import Loaded
-from harness.checkpoints.official import Spec, build_in_words, write_official
+from harness.checkpoints.official.builds import Spec, build_in_words
+from harness.checkpoints.official.files import write_official
 from harness.checkpoints.state_dicts import DAMAGE
+from harness.checkpoints.torch_files import write_torch
 from harness.common.errors import HarnessError, UsageError
-from harness.common.files import plain_name, replacing
+from harness.common.files import plain_name
 from harness.common.versions import versions
+from harness.common.yaml_files import parse_keys, read_text
 
 _RANGES = {"signed": "[-1, 1]", "unit": "[0, 1]"}
 
@@ -52,11 +51,8 @@ def network_of(options: Path) -> Spec:
         HarnessError: the file cannot be read.
         UsageError: the file describes no network.
     """
-    try:
-        content = yaml.safe_load(options.read_text(encoding="utf-8"))
-    except Exception as error:  # dates, `!!int x`, deep nesting: whatever Python's own types raise
-        raise HarnessError(f"{options} cannot be read: {error or type(error).__name__}") from error
-    network = content.get("network_g") if isinstance(content, dict) else None
+    text = read_text(options, "option file")
+    network = parse_keys(text, str(options), "option file").get("network_g")
     if not isinstance(network, dict) or "type" not in network:
         raise UsageError(f"{options} has no network (`network_g` with its `type`).")
     return {"name": network["type"], "args": {k: v for k, v in network.items() if k != "type"}}
@@ -108,10 +104,7 @@ def save_export(loaded: Loaded, target: Path) -> dict[str, Any]:
             f"What the checkpoint says of the file it was imported from is damaged: {error!r:.500}",
             "Import that file again.",
         ) from error
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with replacing(target) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    write_torch(target, content)
     return {
         **facts,
         "network": build_in_words(meta["method"], meta["build"]),

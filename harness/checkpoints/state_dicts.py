@@ -131,16 +131,13 @@ def _misfits(
     wanted = network.state_dict()
     problems = [f"unexpected {name(key)}" for key in state if key not in wanted]
     problems += [f"missing {name(key)}" for key in wanted if key not in state]
-    problems += [
-        f"{name(key)} has shape {tuple(value.shape)}, the network {tuple(wanted[key].shape)}"
-        for key, value in state.items()
-        if key in wanted and value.shape != wanted[key].shape
-    ]
-    problems += [
-        f"{name(key)} holds {value.dtype}, not floating point"
-        for key, value in state.items()
-        if key in wanted and wanted[key].is_floating_point() and not value.is_floating_point()
-    ]
+    for key, value in state.items():
+        own = wanted.get(key, value)
+        if value.shape != own.shape:
+            shapes = f"{tuple(value.shape)}, the network {tuple(own.shape)}"
+            problems.append(f"{name(key)} has shape {shapes}")
+        if own.is_floating_point() and not value.is_floating_point():
+            problems.append(f"{name(key)} holds {value.dtype}, not floating point")
     return problems
 
 

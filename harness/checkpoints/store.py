@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
 
@@ -18,19 +16,13 @@ from baselines import methods, parse
 from baselines.base import SRModel
 from baselines.names import officially_named
 from harness.checkpoints import reference
-from harness.checkpoints.official import (
-    Official,
-    Spec,
-    beyond_weights,
-    build_in_words,
-    method_name,
-    read_official,
-)
+from harness.checkpoints.official.builds import Spec, beyond_weights, build_in_words, method_name
+from harness.checkpoints.official.files import Official, read_official
 from harness.checkpoints.safetensors_files import SUFFIX, read_safetensors
 from harness.checkpoints.state_dicts import DAMAGE, built_to_fit, shapes_of, weights_hash
-from harness.checkpoints.torch_files import read_torch
+from harness.checkpoints.torch_files import read_torch, write_torch
 from harness.common.errors import HarnessError, UsageError, first_problem
-from harness.common.files import plain_name, replacing
+from harness.common.files import plain_name
 from harness.profiles.recipe import LARGEST_SEED, Recipe
 
 FORMAT = "moeisr-harness/2"
@@ -165,10 +157,7 @@ def _tensors(value: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint of our format; the old file stays until the new one is complete."""
-    buffer = io.BytesIO()  # torch.save hides what the file system says behind a RuntimeError
-    torch.save({**content, "format": FORMAT, VALUES: values_hash(content)}, buffer)
-    with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    write_torch(path, {**content, "format": FORMAT, VALUES: values_hash(content)})
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -273,9 +262,9 @@ def _from_official(
     if not checksums:
         notes = [official.note, "in PyTorch's format of before 1.6, which has no checksums"]
         official = replace(official, note="; ".join(filter(None, notes)))
-    model, plan = official.network, official.plan
-    weights = _identity(model, plan.options)
-    return Loaded(model.eval(), plan.name, weights, _kept(path, official), official)
+    model, build = official.network, official.build
+    weights = _identity(model, build.options)
+    return Loaded(model.eval(), build.name, weights, _kept(path, official), official)
 
 
 def _kept(path: Path, official: Official) -> dict[str, Any]:
@@ -283,8 +272,8 @@ def _kept(path: Path, official: Official) -> dict[str, Any]:
     layout = f"{path.name}, in the layout of the {official.project}"
     note = f" ({official.note})" if official.note else ""
     return {
-        "method": official.plan.method.name,
-        "build": official.plan.options,
+        "method": official.build.method.name,
+        "build": official.build.options,
         "name": path.name if path.stem in methods() else path.stem,
         "origin": f"{layout}{note}; its training is not known",
         "imported": {

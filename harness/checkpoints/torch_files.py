@@ -7,6 +7,7 @@ takes no more memory than the file has bytes.
 
 from __future__ import annotations
 
+import io
 import pickle
 import pickletools
 import re
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from harness.common.errors import HarnessError
+from harness.common.files import replacing
 
 _ZIP = b"PK\x03\x04"
 _PICKLES_OF_OLD_FILES = 5  # magic number, version, system, content, keys of what follows
@@ -38,6 +40,14 @@ _DEEPEST = 32
 _MOST = 1_000_000  # values in a file; a network with its optimiser has some ten thousand
 
 
+def write_torch(path: Path, content: object) -> None:
+    """Write a file; the old one stays until the new one is complete."""
+    buffer = io.BytesIO()  # torch.save hides what the file system says behind a RuntimeError
+    torch.save(content, buffer)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
 def read_torch(path: Path) -> tuple[Any, bool]:
     """Read the content of a `torch.save` file, on the CPU.
 
@@ -54,7 +64,7 @@ def read_torch(path: Path) -> tuple[Any, bool]:
         with path.open("rb") as file:
             zipped = file.read(len(_ZIP)) == _ZIP
             content = _of_zip(file, path) if zipped else _of_old(file, path)
-            _check_sizes(content, _size(file), contiguous=not zipped)
+            _check_sizes(content, path.stat().st_size, contiguous=not zipped)
     except HarnessError:
         raise
     except pickle.UnpicklingError as error:
@@ -71,7 +81,7 @@ def read_torch(path: Path) -> tuple[Any, bool]:
 def _of_zip(file: IO[bytes], path: Path) -> Any:
     with zipfile.ZipFile(file) as archive:
         records = archive.infolist()
-        _check_records(records, _size(file), path)
+        _check_records(records, path)
         damaged = archive.testzip()
         if damaged is not None:
             raise _damaged(path, damaged)
@@ -90,7 +100,7 @@ def _of_zip(file: IO[bytes], path: Path) -> Any:
     return content
 
 
-def _check_records(records: list[zipfile.ZipInfo], size: int, path: Path) -> None:
+def _check_records(records: list[zipfile.ZipInfo], path: Path) -> None:
     """Refuse what PyTorch and Python's reader of zip files could interpret differently."""
     names = {record.filename.lower() for record in records}
     if not records or len(names) < len(records) or min(r.header_offset for r in records):
@@ -104,7 +114,7 @@ def _check_records(records: list[zipfile.ZipInfo], size: int, path: Path) -> Non
             f"{path} is compressed, which no file of torch.save is.",
             "Load and save it with PyTorch where you trust it.",
         )
-    if sum(record.file_size for record in records) > size:
+    if sum(record.file_size for record in records) > path.stat().st_size:
         raise _damaged(path, "its records lie one over another")
 
 
@@ -115,7 +125,7 @@ def _of_old(file: IO[bytes], path: Path) -> Any:
     for _ in range(_PICKLES_OF_OLD_FILES):
         keys = _check_named(file, path)
     content, sizes = _loaded(file)
-    if file.tell() != _size(file) or not len(set(keys)) == len(keys) == len(sizes):
+    if file.tell() != path.stat().st_size or not len(set(keys)) == len(keys) == len(sizes):
         raise _damaged(path, "it does not end where its weights do")
     return content
 
@@ -147,7 +157,9 @@ def _check_named(pickled: bytes | IO[bytes], path: Path) -> list[str]:
 def _check_sizes(content: Any, size: int, contiguous: bool) -> None:
     """Refuse tensors that are larger than their stored values (ValueError)."""
     total = 0
-    for value in _values(content):
+    for number, value in enumerate(_values(content)):
+        if number > _MOST:
+            raise ValueError("it holds too many values")
         if not isinstance(value, Tensor):
             continue
         own = value.numel() * value.element_size()
@@ -158,32 +170,16 @@ def _check_sizes(content: Any, size: int, contiguous: bool) -> None:
         raise ValueError(f"its tensors are {total:,} bytes large, the file {size:,}")
 
 
-def _values(content: Any) -> Iterator[Any]:
-    """Yield all values in containers, once for each way to reach them."""
-    level: Iterable[Any] = [content]
-    count = 0
-    for _ in range(_DEEPEST):
-        inner: list[Any] = []
-        for value in level:
-            yield value
-            if isinstance(value, Mapping):
-                inner += [*value.keys(), *value.values()]
-            elif isinstance(value, list | tuple | set):
-                inner += value
-            if count + len(inner) > _MOST:
-                raise ValueError("it holds too many values")
-        if not inner:
-            return
-        count += len(inner)
-        level = inner
-    raise ValueError("its values lie too deep")
-
-
-def _size(file: IO[bytes]) -> int:
-    position = file.tell()
-    end = file.seek(0, 2)
-    file.seek(position)
-    return end
+def _values(value: Any, depth: int = 0) -> Iterator[Any]:
+    """Yield a value and all in it, once for each way to reach them."""
+    if depth == _DEEPEST:
+        raise ValueError("its values lie too deep")
+    yield value
+    inner: Iterable[Any] = value if isinstance(value, list | tuple | set) else ()
+    if isinstance(value, Mapping):
+        inner = (*value.keys(), *value.values())
+    for each in inner:
+        yield from _values(each, depth + 1)
 
 
 def _refused(path: Path, message: str) -> HarnessError:

@@ -34,12 +34,13 @@ Cases = tuple[list[Case], list[str]]
 
 def check_wanted(names: Iterable[str], protocol: str | None, metrics: Iterable[str] = ()) -> None:
     """Refuse unknown datasets, protocols and metrics before a network is looked for."""
+    from baselines.registry import unknown
     from harness.data.sets import SPECS, check_name
     from harness.metrics import METRICS, resolve
 
     for metric in metrics:
         if metric not in METRICS:
-            raise UsageError(f"There is no metric {metric}; there are {', '.join(METRICS)}.")
+            raise UsageError(unknown("metric", metric, METRICS))
     for name in names:
         check_name(name)
         if protocol not in (None, "all"):
@@ -57,22 +58,17 @@ def protocols_for(
     """
     from harness.metrics import FAMILIES, resolve
 
-    if asked != "all":
-        rule = resolve(asked or dataset.protocol, dataset.protocol)
-        if rule.refusal(scale):
-            raise UsageError(f"The protocol {rule.name} {rule.refusal(scale)}.")
-        return [rule.name]
     found = []
-    for family in FAMILIES:
+    for name in FAMILIES if asked == "all" else [asked or dataset.protocol]:
         try:
-            rule = resolve(family, dataset.protocol)
-        except UsageError as error:
-            notes[f"{dataset.name}, protocol {family}: -. {error}"] = None
-            continue
-        if rule.refusal(scale):
-            notes[f"{dataset.name}, protocol {family}: -. It {rule.refusal(scale)}."] = None
-        else:
+            rule = resolve(name, dataset.protocol)
+            if rule.refusal(scale):
+                raise UsageError(f"The protocol {rule.name} {rule.refusal(scale)}.")
             found.append(rule.name)
+        except UsageError as error:
+            if asked != "all":
+                raise
+            notes[f"{dataset.name}, protocol {name}: -. {error}"] = None
     return found
 
 

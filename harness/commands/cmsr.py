@@ -78,11 +78,19 @@ def cmsr(
     What was found on an image is kept in the results folder: the command may be stopped, and for
     another --mse nothing is rendered again.
     """
+    from baselines.cmsr import TRAINED_SCALE, serves
     from harness.checkpoints.cmsr_table import check_modulated, save_tables
     from harness.data.sets import check_name
     from harness.measure.cmsr import make_tables
 
-    _check(targets)
+    if not targets:
+        raise UsageError("--scales names no scale.")
+    for scale in sorted(targets):
+        if not serves(scale):
+            raise UsageError(
+                f"--scales: x{scale:g} is within the training range, where everything is rendered "
+                f"at the target scale; CMSR is for scales above x{TRAINED_SCALE:g}."
+            )
     if not math.isfinite(mse):
         raise UsageError(f"--mse takes a number from 0 up, not {mse}.")
     profile = setup.profile
@@ -98,19 +106,6 @@ def cmsr(
     save_tables(made, output)
     content = {"file": str(output), **made.model_dump(mode="json")}
     show(content, _in_words(output, made), as_json)
-
-
-def _check(targets: list[float]) -> None:
-    from baselines.cmsr import TRAINED_SCALE, serves
-
-    if not targets:
-        raise UsageError("--scales names no scale.")
-    for scale in sorted(targets):
-        if not serves(scale):
-            raise UsageError(
-                f"--scales: x{scale:g} is within the training range, where everything is rendered "
-                f"at the target scale; CMSR is for scales above x{TRAINED_SCALE:g}."
-            )
 
 
 def _in_words(output: Path, made: CmsrTables) -> str:

@@ -174,7 +174,7 @@ class _Work:
             raise UsageError(f"{subject.method} enlarges both sides by one factor; use --scale.")
         start = time.monotonic()
         try:
-            made = enlarge_file(
+            layout, macs = enlarge_file(
                 subject,
                 image,
                 scale,
@@ -188,17 +188,17 @@ class _Work:
             )
         except KeyboardInterrupt:
             raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
-        height, width = made.layout.size
+        height, width = layout.size
         network = f"{self.name}{'' if subject.finished else ' (UNFINISHED)'}"
         echo(f"{target}: {width}x{height} by {network} in {time.monotonic() - start:.1f} s")
-        if made.layout.bits < image.bits:
+        if layout.bits < image.bits:
             echo(f"{kind} files have 8 bits per channel; .png and .tif keep the image's 16.")
         if not self.verbose:
             return
         precision = self.evaluation.precision
         echo(f"{subject.origin}{'' if precision == 'fp32' else f', {precision}'}")
-        if made.macs is not None and made.macs.rendered is not None:
-            whole, rest = made.macs.decoder, made.macs.rendered
+        if macs is not None and macs.rendered is not None:
+            whole, rest = macs.decoder, macs.rendered
             echo(
                 f"decoder: {rest / 1e9:.2f} GMACs rendered of {whole / 1e9:.2f} without CMSR, "
                 f"{1 - rest / whole:.1%} saved"

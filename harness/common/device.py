@@ -6,6 +6,7 @@ import ctypes
 import platform
 import resource
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,16 +109,11 @@ class PeakMemory:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             self.kind = "cuda allocator"
-        else:
-            self.kind = "process" if self._reset() else "process since start"
-
-    @staticmethod
-    def _reset() -> bool:
-        try:
+            return
+        self.kind = "process since start"
+        with suppress(OSError):
             _CLEAR.write_text("5")
-        except OSError:
-            return False
-        return True
+            self.kind = "process"
 
     def read(self) -> int:
         """Return the peak in bytes."""

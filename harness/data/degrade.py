@@ -181,13 +181,21 @@ def _cached_matlab(cropped: Tensor, scale: int, cache: Path | None) -> Tensor:
         return kept
     lr = matlab_imresize(cropped, 1 / scale)
     if path is not None:
-        if path.exists():
-            say(f"The kept LR image {path} is damaged, or of an earlier version; it is made anew.")
+        if path.exists() and not _shows(path, lr):
+            say(f"The kept LR image {path} is damaged; it is made anew.")
         try:
             save_prepared(path, lr, cropped, scale)
         except HarnessError as error:
             _warn_once(f"LR images are made, but not kept. {error}")
     return lr
+
+
+def _shows(path: Path, lr: Tensor) -> bool:
+    """Tell whether a file has these pixels, as files do that were kept without a mark."""
+    try:
+        return torch.equal(read_rgb(path), lr)
+    except HarnessError:
+        return False
 
 
 @memoised

@@ -87,20 +87,11 @@ class Task:
         read = not is_counted(self.protocol) and not self.rule.lr.matlab
         return self.dataset.lr_fingerprint(self.scale) if read else ""
 
-    @property
-    def rendering_key(self) -> str:
-        """Identity of the rendering; "" for the network's own."""
-        if self.rendering:
-            return self.rendering.key(self.scale)
-        return f"ensemble-{self.ensemble}" if self.ensemble > 1 else ""
-
-    def model(self, subject: Subject) -> SRModel:
-        """The subject's network, as it is rendered."""
-        rendering = self.rendering
-        return rendering.of(subject.model, self.scale) if rendering else subject.model
-
     def cell(self, subject: Subject) -> CellId:
         """Return the identity of the cell."""
+        rendering = f"ensemble-{self.ensemble}" if self.ensemble > 1 else ""
+        if self.rendering:
+            rendering = self.rendering.key(self.scale)
         return CellId(
             method=subject.method,
             seed=subject.seed,
@@ -111,8 +102,33 @@ class Task:
             protocol=self.protocol,
             precision=self.settings.precision,
             lr_fingerprint=self.lr_fingerprint,
-            rendering=self.rendering_key,
+            rendering=rendering,
             memory_mib=self.settings.memory_mib,
+        )
+
+    def enlarge(
+        self,
+        model: SRModel,
+        lr: Tensor,
+        size: tuple[int, int] | None = None,
+        scale: float | None = None,
+        tile: tuple[int, int] | None = None,
+        memory: int | None = None,
+    ) -> Made:
+        """Enlarge (1, 3, h, w) in [0, 1] as protocol and settings say, where nothing else is given.
+
+        SR images of others are taken as they are.
+        """
+        factor, ready = scale or self.scale, model.made == "stored"
+        return make(
+            model,
+            lr,
+            factor,
+            size or (round(lr.shape[-2] * factor), round(lr.shape[-1] * factor)),
+            ensemble=1 if ready else max(self.ensemble, self.rule.ensemble),
+            tile=None if ready else tile or self.rule.tiles(factor),
+            precision=self.settings.precision,
+            memory=memory or self.settings.memory,
         )
 
     def lacks(self, row: Mapping[str, Any] | None) -> tuple[str, ...]:
@@ -152,17 +168,7 @@ def _timed(model: SRModel, device: torch.device, pair: Pair, task: Task, kept: i
     memory = PeakMemory(device, beside=kept)
     synchronise(device)
     start = time.perf_counter()
-    stored = model.made == "stored"
-    made = make(
-        model,
-        unit(pair.lr)[None],
-        task.scale,
-        (pair.hr.shape[-2], pair.hr.shape[-1]),
-        ensemble=1 if stored else max(task.ensemble, task.rule.ensemble),
-        tile=None if stored else task.rule.tiles(task.scale),
-        precision=task.settings.precision,
-        memory=task.settings.memory,
-    )
+    made = task.enlarge(model, unit(pair.lr)[None], (pair.hr.shape[-2], pair.hr.shape[-1]))
     synchronise(device)
     spent = Spent(time.perf_counter() - start, memory.read(), memory.kind)
     return replace(made, spent=made.spent or spent)
@@ -216,28 +222,11 @@ def _given(subject: Subject, task: Task, pair: Pair, ready: SRModel) -> Given:
             return unit(pil_resize(stored, size))
         return unit(matlab_imresize(stored, 1 / task.scale))
 
-    def enlarge(
-        lr: Tensor,
-        *,
-        scale: float | None = None,
-        size: tuple[int, int] | None = None,
-        tile: tuple[int, int] | None = None,
-        memory: int | None = None,
-    ) -> Tensor:
-        factor = scale or task.scale
-        if subject.model.refusal(factor):
-            raise ValueError(f"the network {subject.model.refusal(factor)}")
-        model = ready if factor == task.scale else prepared(subject, factor, task.rendering)
-        return make(
-            model,
-            lr[None],
-            factor,
-            size or (round(lr.shape[-2] * factor), round(lr.shape[-1] * factor)),
-            ensemble=max(task.ensemble, task.rule.ensemble),
-            tile=tile or task.rule.tiles(factor),
-            precision=task.settings.precision,
-            memory=memory or task.settings.memory,
-        ).image[0]
+    def enlarge(lr: Tensor, scale: float = task.scale, **how: Any) -> Tensor:
+        if subject.model.refusal(scale):
+            raise ValueError(f"the network {subject.model.refusal(scale)}")
+        model = ready if scale == task.scale else prepared(subject, scale, task.rendering)
+        return task.enlarge(model, lr[None], scale=scale, **how).image[0]
 
     stored = subject.model.made == "stored"
     return Given(unit(pair.lr), shrink, None if stored else enlarge)
@@ -288,7 +277,8 @@ def measure_image(
         return _row(subject, task, about, f"{FAILED}{error}")
     if keep is not None:
         keep(subject, task, item, pair, made)
-    macs = macs_of(task.model(subject), made.passes)
+    rendered = task.rendering.of(subject.model) if task.rendering else subject.model
+    macs = macs_of(rendered, made.passes)
     kept = earlier if earlier is not None and not failed(earlier) else None
     wanted, given = task.lacks(kept), _given(subject, task, pair, ready)
     values, reasons = _scores(wanted, made.image[0], unit(pair.hr), task, given)

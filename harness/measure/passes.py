@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +13,7 @@ from torch import Tensor
 from baselines.base import Spent, SRModel
 from baselines.macs import MacCount
 from baselines.windows import Size, in_tiles
-from harness.upscale.network import Upscaled, upscale
-
-ENSEMBLES = (1, 4, 8)
-"""Numbers of passes: the image as it is; its four rotations; these of its mirror image, too."""
+from harness.upscale.network import upscale
 
 
 @dataclass(frozen=True)
@@ -68,23 +64,21 @@ def make(
         lr: (1, 3, h, w) in [0, 1].
         scale: scale factor.
         size: (H, W) of the result.
-        ensemble: number of rotations and flips (`ENSEMBLES`) whose SR images, turned back, are
-            averaged (Timofte et al., CVPR 2016; Lim et al., CVPRW 2017).
+        ensemble: number of SR images that are averaged, turned back: 1 of the image as it is, 4 of
+            its rotations, 8 with these of its mirror image (Timofte et al., CVPR 2016; Lim et al.,
+            CVPRW 2017).
         tile: side and overlap of square tiles of the LR image; where they overlap, SR is averaged.
             Needs a whole scale. A side that is longer than the image's shorter side becomes that.
         precision: as in `harness.upscale.network.upscale`.
         memory: as there.
     """
-    whole = partial(_whole, model, scale, precision, memory)
+
+    def whole(lr: Tensor, size: Size) -> Made:
+        sr = upscale(model, lr, scale, size, precision=precision, memory=memory)
+        return Made(sr.image, (Pass((lr.shape[-2], lr.shape[-1]), size, sr.choice),), sr.spent)
+
     enlarge = whole if tile is None else partial(_tiled, whole, int(scale), *tile)
     return enlarge(lr, size) if ensemble == 1 else _averaged(enlarge, lr, size, ensemble)
-
-
-def _whole(
-    model: SRModel, scale: float, precision: str, memory: int | None, lr: Tensor, size: Size
-) -> Made:
-    sr: Upscaled = upscale(model, lr, scale, size, precision=precision, memory=memory)
-    return Made(sr.image, (Pass((lr.shape[-2], lr.shape[-1]), size, sr.choice),), sr.spent)
 
 
 def turned(image: Tensor, n: int) -> Tensor:
@@ -105,7 +99,7 @@ def _averaged(enlarge: Enlarge, lr: Tensor, size: Size, ensemble: int) -> Made:
         part = enlarge(turned(lr, n), size if n % 2 == 0 else (size[1], size[0]))
         total += turned_back(part.image, n)
         parts.append(part)
-    return Made(total / ensemble, _passes(parts), added_up([part.spent for part in parts]))
+    return _joined(total / ensemble, parts)
 
 
 def _tiled(whole: Enlarge, scale: int, side: int, overlap: int, lr: Tensor, size: Size) -> Made:
@@ -117,20 +111,16 @@ def _tiled(whole: Enlarge, scale: int, side: int, overlap: int, lr: Tensor, size
         return parts[-1].image
 
     image = in_tiles(enlarge, lr, (side, side), overlap, scale)[..., : size[0], : size[1]]
-    return Made(image, _passes(parts), added_up([part.spent for part in parts]))
+    return _joined(image, parts)
 
 
-def _passes(parts: Sequence[Made]) -> tuple[Pass, ...]:
-    return tuple(itertools.chain.from_iterable(part.passes for part in parts))
-
-
-def added_up(spent: Sequence[Spent | None]) -> Spent | None:
-    """Add the seconds of passes, and take the largest peak; None where they are not known."""
-    known = [part for part in spent if part is not None]
-    if not known:
-        return None
-    peak = max(known, key=lambda part: part.memory)
-    return Spent(sum(part.seconds for part in known), peak.memory, peak.kind)
+def _joined(image: Tensor, parts: Sequence[Made]) -> Made:
+    """Make an image of several; seconds are added, and the largest peak counts, where known."""
+    known = [part.spent for part in parts if part.spent is not None]
+    peak = max(known, key=lambda spent: spent.memory, default=None)
+    seconds = sum(spent.seconds for spent in known)
+    spent = peak and Spent(seconds, peak.memory, peak.kind)
+    return Made(image, tuple(each for part in parts for each in part.passes), spent)
 
 
 def macs_of(model: SRModel, passes: Sequence[Pass]) -> MacCount | None:

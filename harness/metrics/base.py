@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
@@ -23,32 +23,6 @@ class NotHereError(ValueError):
         super().__init__(f"{NOT_HERE}{what}")
 
 
-class Enlarge(Protocol):
-    """Function that runs the network that made an SR image again, in the same way."""
-
-    def __call__(
-        self,
-        lr: Tensor,
-        *,
-        scale: float | None = None,
-        size: tuple[int, int] | None = None,
-        tile: tuple[int, int] | None = None,
-        memory: int | None = None,
-    ) -> Tensor:
-        """Make an SR image (3, H, W), not clamped, of (3, h, w) in [0, 1].
-
-        Args:
-            lr: the LR image.
-            scale: another scale factor than that of the SR image.
-            size: (H, W); default: LR sides times the scale, rounded.
-            tile: side and overlap of square tiles to enlarge one by one.
-            memory: bytes that a band of LR rows may take.
-
-        Raises:
-            ValueError: the network cannot do the scale.
-        """
-
-
 @dataclass(frozen=True)
 class Given:
     """Input of a metric beside SR and HR.
@@ -56,12 +30,16 @@ class Given:
     Attributes:
         lr: LR image (3, h, w) in [0, 1], of the protocol.
         shrink: makes an LR image of an image in [0, 1] as that LR image was made of HR, in 8 bits.
-        enlarge: runs the network; None where there are stored SR images only.
+        enlarge: runs the network that made SR again, in the same way, on (3, h, w) in [0, 1], and
+            returns (3, H, W), not clamped; None where there are stored SR images only. It takes
+            another `scale`; `size`, (H, W), by default LR sides times the scale, rounded; `tile`,
+            side and overlap of square tiles to enlarge one by one; and `memory`, bytes that a band
+            of LR rows may take. ValueError where the network cannot do the scale.
     """
 
     lr: Tensor
     shrink: Callable[[Tensor], Tensor]
-    enlarge: Enlarge | None
+    enlarge: Callable[..., Tensor] | None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.metrics.base import Metric
-from harness.metrics.protocols import checked_border, compared, shave, stored_values
+from harness.metrics.protocols import inside
 
 _T = 170.0
 _LEAST = 6  # three pixels each way are left for a gradient
@@ -37,12 +37,10 @@ def gmsd(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
         >>> gmsd(hr, hr, "full", 2).item()
         0.0
     """
-    border = checked_border(sr, hr, protocol, scale)
-    sr, hr = shave(stored_values(sr, protocol), border), shave(hr, border)
-    h, w = hr.shape[-2:]
+    images = inside(sr, hr, protocol, scale)
+    h, w = images[0].shape[-2:]
     if min(h, w) < _LEAST:
         raise ValueError(f"it needs {_LEAST} pixels per side inside the border")
-    images = [compared(image, protocol).double() for image in (sr, hr)]
     planes = (255 * image.reshape(-1, 1, h, w) for image in images)
     one, two = (_gradient(F.avg_pool2d(F.pad(p, (0, w % 2, 0, h % 2)), 2)) for p in planes)
     similarity = (2 * one * two + _T) / (one.square() + two.square() + _T)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.metrics.base import Metric
-from harness.metrics.protocols import checked_border, compared, shave, stored_values
+from harness.metrics.protocols import inside
 from harness.metrics.ssim import WINDOW, factors
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -51,12 +51,10 @@ def ms_ssim(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> Tensor:
         >>> round(ms_ssim(hr, hr, "full", 2).item(), 6)
         1.0
     """
-    border = checked_border(sr, hr, protocol, scale)
-    sr, hr = shave(stored_values(sr, protocol), border), shave(hr, border)
+    x, y = inside(sr, hr, protocol, scale)
     least = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1) + 1
-    if min(hr.shape[-2:]) < least:
+    if min(x.shape[-2:]) < least:
         raise ValueError(f"it needs {least} pixels per side inside the border")
-    x, y = (compared(image, protocol).double() for image in (sr, hr))
     planes = (image.reshape(-1, 1, *image.shape[-2:]) for image in (x, y))
     found = torch.stack([_of_channel(a, b) for a, b in zip(*planes, strict=True)])
     return found.reshape(x.shape[:-2]).mean(dim=-1)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from baselines.registry import unknown
 from harness.common.errors import UsageError
 from harness.data.degrade import PAIRED, LrRule
 
@@ -197,7 +198,7 @@ FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(protocol.family for protocol in 
 def find(name: str) -> Protocol:
     """Find the protocol of a name in rows; UsageError if it is unknown."""
     if name not in PROTOCOLS:
-        raise UsageError(f"Unknown protocol '{name}'. Available: {', '.join(PROTOCOLS)}")
+        raise UsageError(unknown("protocol", name, PROTOCOLS))
     return PROTOCOLS[name]
 
 
@@ -223,8 +224,7 @@ def resolve(name: str, dataset: str) -> Protocol:
     else:
         found = [protocol for protocol in _ALL if protocol.family == name]
     if not found:
-        known = ", ".join(dict.fromkeys((*FAMILIES, *PROTOCOLS)))
-        raise UsageError(f"Unknown protocol '{name}'. Available: {known}")
+        raise UsageError(unknown("protocol", name, dict.fromkeys((*FAMILIES, *PROTOCOLS))))
     fitting = [p for p in found if not p.datasets or dataset in p.datasets]
     if not fitting:
         sets = "Set5, Set14, B100 and Urban100" if "benchmark" in found[-1].datasets else "DIV2K"
@@ -278,6 +278,13 @@ def difference(sr: Tensor, hr: Tensor, protocol: str) -> Tensor:
 def shave(image: Tensor, border: int) -> Tensor:
     """Cut so many pixels from each side of an image."""
     return image[..., border : image.shape[-2] - border, border : image.shape[-1] - border]
+
+
+def inside(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> tuple[Tensor, Tensor]:
+    """Return what is compared of SR and HR inside the border, float64. Raises: as the next."""
+    border = checked_border(sr, hr, protocol, scale)
+    x, y = (shave(image, border) for image in (stored_values(sr, protocol), hr))
+    return compared(x, protocol).double(), compared(y, protocol).double()
 
 
 def checked_border(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> int:

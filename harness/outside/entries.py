@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from baselines import Method, parse
 from baselines.registry import UnknownMethodError
 from harness.common.errors import UsageError
-from harness.common.yaml_files import key_problems
+from harness.common.yaml_files import key_problems, parse_keys
 from harness.data.sets import Dataset
 from harness.outside.command import open_command
 from harness.outside.images import Values, open_images
@@ -160,13 +159,7 @@ def _of_text(text: str, where: str) -> Mapping[str, Any]:
     if not text:
         raise UsageError(f"{where} names no method.")
     if text.startswith("{") and not text.startswith("{lr}"):
-        try:
-            found = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UsageError(f"{where}: '{text}' is no YAML.") from error
-        if not isinstance(found, dict):
-            raise UsageError(f"{where}: '{text}' holds no keys.")
-        return found
+        return parse_keys(text, f"{where}: '{text}'", "method")
     named = None if is_method(text) else _NAMED.fullmatch(text)
     name, rest = (named["name"], named["rest"]) if named else ("", text)
     if "{lr}" in rest:

@@ -97,17 +97,13 @@ def find_images(
     chosen: dict[tuple[str, str, float], dict[str, list[Path]]] = {}
     unmatched: list[Path] = []
     for file in files:
-        matched = False
-        for dataset, images in names.items():
-            if file.dataset not in ("", dataset):
-                continue
-            name, scale = _read(file, images, reader, scales)
-            if not name:
-                continue
-            matched = True
-            key = (file.network, dataset, scale)
-            chosen.setdefault(key, {}).setdefault(name, []).append(file.path)
-        if not matched and file.dataset in ("", *names):
+        sets = [dataset for dataset in names if file.dataset in ("", dataset)]
+        readings = [(dataset, *_read(file, names[dataset], reader, scales)) for dataset in sets]
+        matched = [reading for reading in readings if reading[1]]
+        for dataset, name, scale in matched:
+            group = chosen.setdefault((file.network, dataset, scale), {})
+            group.setdefault(name, []).append(file.path)
+        if sets and not matched:
             unmatched.append(file.path)
     if not chosen:
         raise _nothing(root, names, [file.path for file in files])

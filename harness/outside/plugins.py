@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib import import_module
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from harness.common.progress import say
@@ -43,30 +44,20 @@ def _model(maker: Callable[[], Any], scales: Sequence[int] | None) -> PythonMode
     return PythonModel(maker(), scales, f"{maker.__module__}.{maker.__qualname__}")
 
 
-def _metric(name: str, found: Any) -> None:
-    from harness.metrics import Metric, register
-
-    if not isinstance(found, Metric):
-        raise TypeError("it is no harness.metrics.Metric")
+def _part(room: str, kind: str, name: str, found: Any) -> None:
+    """Register a metric or a dataset with the room that has its class and its registry."""
+    module = import_module(room)
+    if not isinstance(found, getattr(module, kind)):
+        raise TypeError(f"it is no {room}.{kind}")
     if found.name != name:
-        raise ValueError(f"its Metric is called {found.name}")
-    register(found)
-
-
-def _dataset(name: str, found: Any) -> None:
-    from harness.data.sets import DatasetSpec, register
-
-    if not isinstance(found, DatasetSpec):
-        raise TypeError("it is no harness.data.sets.DatasetSpec")
-    if found.name != name:
-        raise ValueError(f"its DatasetSpec is called {found.name}")
-    register(found)
+        raise ValueError(f"its {kind} is called {found.name}")
+    module.register(found)
 
 
 GROUPS: dict[str, Callable[[str, Any], None]] = {
     "harness.methods": _method,
-    "harness.metrics": _metric,
-    "harness.datasets": _dataset,
+    "harness.metrics": partial(_part, "harness.metrics", "Metric"),
+    "harness.datasets": partial(_part, "harness.data.sets", "DatasetSpec"),
 }
 """Groups of entry points, and what registers what they name."""
 
@@ -79,12 +70,9 @@ def load() -> None:
             try:
                 register(entry.name, entry.load())
             except Exception as error:  # another package's code raises anything
+                package = entry.dist.name if entry.dist else "an unknown package"
                 say(
-                    f"{_place(entry)} cannot be used and is left out: {type(error).__name__}: "
-                    f"{error}. Update or uninstall that package."
+                    f"The entry point {entry.name} ({entry.group}) of {package} cannot be used and "
+                    f"is left out: {type(error).__name__}: {error}. Update or uninstall that "
+                    "package."
                 )
-
-
-def _place(entry: EntryPoint) -> str:
-    package = entry.dist.name if entry.dist else "an unknown package"
-    return f"The entry point {entry.name} ({entry.group}) of {package}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -87,19 +85,6 @@ def _stored(strip: Tensor, bits: int) -> Rows:
     return rows
 
 
-@dataclass(frozen=True)
-class Enlarged:
-    """Enlarged file that was written, and what counts the MACs of its rendering by CMSR, if any."""
-
-    layout: Layout
-    count: Callable[[], MacCount] | None = None
-
-    @property
-    def macs(self) -> MacCount | None:
-        """MACs as rendered, counted now; None where the rendering is the network's own."""
-        return None if self.count is None else self.count()
-
-
 def enlarge_file(
     subject: Subject,
     source: Source,
@@ -111,7 +96,7 @@ def enlarge_file(
     quality: int = QUALITY,
     size: tuple[int, int] | None = None,
     progress: Bar | None = None,
-) -> Enlarged:
+) -> tuple[Layout, MacCount | None]:
     """Write the enlarged image, all or nothing.
 
     Args:
@@ -125,6 +110,9 @@ def enlarge_file(
         quality: of JPEG, WebP and AVIF, from 1 to 100.
         size: (H, W) of the result, where the scale does not decide it (`harness.upscale.batch`).
         progress: to be moved on by every pixel; a bar of its own if None.
+
+    Returns:
+        The layout of the file, and the MACs of a rendering by CMSR; None for the network's own.
 
     Raises:
         HarnessError: the folder cannot be written, or the type cannot hold the image.
@@ -146,6 +134,6 @@ def enlarge_file(
                 f"{path}: a {kind} file cannot hold this image ({error}).", "Use .png."
             ) from error
     if rendering is None or made.choice is None:
-        return Enlarged(layout)
-    network, lr_size = rendering.of(subject.model, scale), enlarged_size(source, 1)
-    return Enlarged(layout, partial(network.count, lr_size, layout.size, made.choice))
+        return layout, None
+    network, lr_size = rendering.of(subject.model), enlarged_size(source, 1)
+    return layout, network.count(lr_size, layout.size, made.choice)

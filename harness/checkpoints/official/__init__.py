@@ -2,22 +2,7 @@
 
 The LIIF and LTE projects store `{"model": {"name", "args", "sd"}, ...}` (`specifications`), SwinIR,
 SeemoRe and IGConv a state dict, bare or under `params`; EDSR's project and RDN-pytorch bare state
-dicts (`bare`, `igconv`). Both become a `Plan`: a method and options of `baselines.build`. Weights
+dicts (`bare`, `igconv`). Both become a `Build`: a method and options of `baselines.build`. Weights
 have the same names as in our state dicts (`baselines.names`). Entries that only the official
 constructors need are checked and made anew (`constructed`).
 """
-
-from harness.checkpoints.official.constructed import Unneeded
-from harness.checkpoints.official.files import Official, read_official, write_official
-from harness.checkpoints.official.plans import Spec, beyond_weights, build_in_words, method_name
-
-__all__ = [
-    "Official",
-    "Spec",
-    "Unneeded",
-    "beyond_weights",
-    "build_in_words",
-    "method_name",
-    "read_official",
-    "write_official",
-]

@@ -17,16 +17,16 @@ from typing import Any
 
 from baselines.names import SAME, Names
 from baselines.systems.seemore import SIZES
-from harness.checkpoints.official.constructed import shift_range
-from harness.checkpoints.official.plans import (
+from harness.checkpoints.official.builds import (
     UNSEEN,
+    Build,
     Options,
-    Plan,
     State,
     differing,
-    make_plan,
+    make_build,
     our_defaults,
 )
+from harness.checkpoints.official.constructed import shift_range
 from harness.checkpoints.official.specifications import known_scale
 from harness.common.errors import HarnessError, UsageError
 
@@ -43,7 +43,7 @@ class Bare:
     """
 
     project: str
-    plan: Plan
+    build: Build
     values: str
     note: str = ""
     averaged: bool = False
@@ -54,13 +54,13 @@ class Bare:
             raise UsageError(f"This network of the {self.project} works on {self.values} values.")
         if self.values:
             return self
-        method, options = self.plan.method, dict(self.plan.options.get("encoder") or {})
+        method, options = self.build.method, dict(self.build.options.get("encoder") or {})
         if values != "signed":
             options["values"] = values
             if method.encoder == "edsr":
                 options["shifted"] = True  # only the LIIF project switches the shift off
-        plan = make_plan(method.name, self.plan.names, encoder=options)
-        return replace(self, plan=plan, note=f"said to work on {values} values")
+        build = make_build(method.name, self.build.names, encoder=options)
+        return replace(self, build=build, note=f"said to work on {values} values")
 
 
 def recognise(state: State) -> Bare | None:
@@ -72,9 +72,9 @@ def recognise(state: State) -> Bare | None:
     return next((read(state) for sign, read in _KINDS.items() if sign in state), None)
 
 
-def _plan(encoder: str, scale: int, options: Options, names: Names = SAME) -> Plan:
+def _build(encoder: str, scale: int, options: Options, names: Names = SAME) -> Build:
     changed = differing(options, our_defaults(encoder))
-    return make_plan(f"{encoder}-x{known_scale(scale)}", names, encoder=changed)
+    return make_build(f"{encoder}-x{known_scale(scale)}", names, encoder=changed)
 
 
 def _scale(state: State, prefix: str, features: int) -> int:
@@ -159,9 +159,9 @@ def _edsr(state: State) -> Bare:
     sizes = {"blocks": count(state, r"body\.(\d+)\.body\.0\.weight"), "features": features}
     if shift == 255:
         own = {**sizes, "values": "bytes", "shifted": True}
-        return Bare("EDSR project", _plan("edsr", scale, own), "bytes")
+        return Bare("EDSR project", _build("edsr", scale, own), "bytes")
     note = "taken for the LIIF project's by its colour shift of range 1: [-1, 1], no shift"
-    return Bare("LIIF project", _plan("edsr", scale, sizes), "", note)
+    return Bare("LIIF project", _build("edsr", scale, sizes), "", note)
 
 
 def _rdn(state: State) -> Bare:
@@ -171,7 +171,7 @@ def _rdn(state: State) -> Bare:
     upsampler = {key: value for key, value in state.items() if not key.startswith(colours)}
     scale = _scale(upsampler, "UPNet", sizes["growth"])
     note = "taken for the LIIF project's by its names: [-1, 1]; the file does not say"
-    return Bare("LIIF project", _plan("rdn", scale, sizes), "", note)
+    return Bare("LIIF project", _build("rdn", scale, sizes), "", note)
 
 
 def pytorch_rdn_names(scale: int) -> Names:
@@ -197,8 +197,8 @@ def _pytorch_rdn(state: State) -> Bare:
             f"({sizes['features']} and {sizes['growth']})."
         )
     scale = _scale(state, "upscale", sizes["features"])
-    plan = _plan("rdn", scale, {**sizes, "values": "unit"}, pytorch_rdn_names(scale))
-    return Bare("RDN-pytorch project", plan, "unit")
+    build = _build("rdn", scale, {**sizes, "values": "unit"}, pytorch_rdn_names(scale))
+    return Bare("RDN-pytorch project", build, "unit")
 
 
 _NOT_CLASSICAL = {
@@ -220,8 +220,8 @@ def _swinir(state: State) -> Bare:
         raise HarnessError(f"The checkpoint is a SwinIR {reasons[0]}; classical SR is supported.")
     features = state["conv_before_upsample.0.weight"].shape[0]
     scale = _scale(state, "upsample", features)
-    plan = _plan("swinir", scale, {"features": features, **transformer_sizes(state)})
-    return Bare("SwinIR project", plan, "unit")
+    build = _build("swinir", scale, {"features": features, **transformer_sizes(state)})
+    return Bare("SwinIR project", build, "unit")
 
 
 _SEEMORE = "body.0.local_block.block.moe_layer."
@@ -247,10 +247,10 @@ def _seemore(state: State) -> Bare:
     )
     size = next(alike, SIZES[0])
     scale = math.isqrt(state["upsampler.0.weight"].shape[0] // 3)
-    plan = _plan(size, scale, seen)
+    build = _build(size, scale, seen)
     unseen = ", ".join(f"{name} {published[size][name]}" for name in UNSEEN)
-    note = f"assumed, since the file does not say it: {unseen}" if plan.options else ""
-    return Bare("SeemoRe project", plan, "unit", note)
+    note = f"assumed, since the file does not say it: {unseen}" if build.options else ""
+    return Bare("SeemoRe project", build, "unit", note)
 
 
 # A key that only this kind of network has, and how it is read.

@@ -19,7 +19,7 @@ from baselines.encoders.srformer import patch_mask, patch_positions
 from baselines.encoders.swinir import relative_positions, shift_mask
 from baselines.registry import Method
 from baselines.windows import whole_windows
-from harness.checkpoints.official.plans import Options, State, our_defaults
+from harness.checkpoints.official.builds import Options, State, our_defaults
 from harness.common.errors import HarnessError
 
 _BLOCK = r"layers\.\d+\.residual_group\.blocks\.\d+"

@@ -13,9 +13,9 @@ from baselines.names import SAME
 from baselines.registry import parse
 from baselines.systems.seemore import SIZES
 from harness.checkpoints.official import bare, igconv
+from harness.checkpoints.official.builds import Build, Options, Spec, build_in_words, our_defaults
 from harness.checkpoints.official.constructed import Unneeded, constructed_of
-from harness.checkpoints.official.plans import Options, Plan, Spec, build_in_words, our_defaults
-from harness.checkpoints.official.specifications import plan_of, project_of, spec_for
+from harness.checkpoints.official.specifications import build_of, project_of, spec_for
 from harness.checkpoints.state_dicts import built_to_fit
 from harness.common.errors import HarnessError, UsageError
 
@@ -39,7 +39,7 @@ class Official:
     """
 
     network: SRModel
-    plan: Plan
+    build: Build
     layout: str
     project: str
     unneeded: tuple[Unneeded, ...]
@@ -80,23 +80,23 @@ def read_official(
     if found.averaged and wrappers:
         wrapper = wrappers[-1]
         state = _without_module(content[wrapper])
-    model, memory, unneeded = _filled(found.plan, state, f"{found.project}'s checkpoint")
+    model, memory, unneeded = _filled(found.build, state, f"{found.project}'s checkpoint")
     if wrapper == AVERAGED:
         memory["key"] = wrapper
     others = [key for key in _WRAPPERS if wrapper and key in content and key != wrapper]
     unneeded += [Unneeded((key,), f"another set of weights; {wrapper} is read") for key in others]
     layout = PARAMS if wrapper else PLAIN
-    return Official(model, found.plan, layout, found.project, tuple(unneeded), memory, found.note)
+    return Official(model, found.build, layout, found.project, tuple(unneeded), memory, found.note)
 
 
 def _read_specified(content: Mapping[str, Any], model: Mapping[str, Any]) -> Official:
     name, args = str(model["name"]), model.get("args") or {}
-    plan = plan_of(name, args)
-    network, memory, unneeded = _filled(plan, model["sd"], f"official {name} checkpoint")
+    build = build_of(name, args)
+    network, memory, unneeded = _filled(build, model["sd"], f"official {name} checkpoint")
     memory["spec"] = {"name": name, "args": dict(args)}
     if isinstance(content.get("epoch"), int):
         memory["epoch"] = content["epoch"]
-    return Official(network, plan, MODEL_SD, project_of(name, plan), tuple(unneeded), memory)
+    return Official(network, build, MODEL_SD, project_of(name, build), tuple(unneeded), memory)
 
 
 def _without_module(state: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -107,21 +107,21 @@ def _without_module(state: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _filled(
-    plan: Plan, state: Mapping[str, Any], what: str
+    build: Build, state: Mapping[str, Any], what: str
 ) -> tuple[SRModel, dict[str, Any], list[Unneeded]]:
     """Return the network with its weights, what an export must remember, and the unneeded keys."""
     wrong = [str(key) for key, v in state.items() if not (isinstance(v, Tensor) and v.numel())]
     if wrong:
         listed = ", ".join(wrong[:5])
         raise HarnessError(f"The {what} has entries that are no tensors, or empty: {listed:.500}")
-    place, constructed = plan.place, constructed_of(plan.method)
+    place, constructed = build.place, constructed_of(build.method)
     part = {k.removeprefix(place): v for k, v in state.items() if k.startswith(place)}
     unneeded = constructed.unneeded(state, place)
     passed = {key for entry in unneeded for key in entry.keys}
-    own = {plan.names.ours(k): v for k, v in state.items() if k not in passed}
-    network = built_to_fit(plan.method.name, plan.options, own, what, plan.names.official)
+    own = {build.names.ours(k): v for k, v in state.items() if k not in passed}
+    network = built_to_fit(build.method.name, build.options, own, what, build.names.official)
     # After the sizes are known to be those of the weights: tables are made to compare with.
-    memory: dict[str, Any] = dict(constructed.read(part, plan.options.get("encoder") or {}))
+    memory: dict[str, Any] = dict(constructed.read(part, build.options.get("encoder") or {}))
     return network, memory, unneeded
 
 
@@ -152,65 +152,65 @@ def write_official(
     Raises:
         HarnessError: no official project has such a network.
     """
-    plan = Plan(parse(method), dict(options))
-    if not plan.method.is_trained:
+    build = Build(parse(method), dict(options))
+    if not build.method.is_trained:
         raise HarnessError(f"{method} has no weights.")
-    if plan.method.upsampler:
-        named = (igconv.PROJECT, igconv.architecture(plan.method))
-        state = _official_state(plan, model, memory)
+    if build.method.upsampler:
+        named = (igconv.PROJECT, igconv.architecture(build.method))
+        state = _official_state(build, model, memory)
         return _written({memory.get("key", PARAMS): state}, PARAMS, named, state, model)
-    if plan.method.scale is not None and model.input_range == "unit":
-        return _write_bare(plan, model, memory)
+    if build.method.scale is not None and model.input_range == "unit":
+        return _write_bare(build, model, memory)
     spec = memory.get("spec")  # that the network came with, if it still says the same
-    if not spec or plan_of(spec["name"], spec["args"]) != plan:
-        spec = spec_for(plan)
-    state = _official_state(plan, model, memory)
+    if not spec or build_of(spec["name"], spec["args"]) != build:
+        spec = spec_for(build)
+    state = _official_state(build, model, memory)
     content = {"model": {**spec, "sd": state}, "epoch": memory.get("epoch", 0)}
-    named = (project_of(spec["name"], plan), spec["name"])
+    named = (project_of(spec["name"], build), spec["name"])
     return _written(content, MODEL_SD, named, state, model)
 
 
-def _write_bare(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> Written:
+def _write_bare(build: Build, model: SRModel, memory: Mapping[str, Any]) -> Written:
     """Convert a network whose value range only a bare state dict of its project can express."""
-    encoder, scale = plan.method.encoder, plan.method.scale
-    own = plan.options.get("encoder") or {}
+    encoder, scale = build.method.encoder, build.method.scale
+    own = build.options.get("encoder") or {}
     if encoder not in _BARE or scale is None:
-        raise HarnessError(f"No official project is known for {plan.method.name}.")
+        raise HarnessError(f"No official project is known for {build.method.name}.")
     if encoder == "swinir" and own.get("features", 64) != 64:
         raise HarnessError("The official SwinIR has 64 features before its upsampler.")
     as_unit = encoder == "rdn" and own.get("values") == "unit"
     names = bare.pytorch_rdn_names(scale) if as_unit else SAME
     project, architecture, layout = _BARE[encoder]
-    state = _official_state(replace(plan, names=names), model, {**memory, "rgb_range": 255})
-    _check_told(plan, state)
+    state = _official_state(replace(build, names=names), model, {**memory, "rgb_range": 255})
+    _check_told(build, state)
     content = dict(state) if layout == PLAIN else {memory.get("key", PARAMS): state}
     return _written(content, layout, (project, architecture), state, model)
 
 
-def _check_told(plan: Plan, state: Mapping[str, Tensor]) -> None:
+def _check_told(build: Build, state: Mapping[str, Tensor]) -> None:
     """Refuse a state dict that would be read as a network of other settings."""
     told = bare.recognise(state)
     assert told is not None
     made, read = (
         {**our_defaults(each.method.encoder), **(each.options.get("encoder") or {})}
-        for each in (plan, told.plan)
+        for each in (build, told.build)
     )
     lost = [name for name in made if name != "drop_path" and made[name] != read.get(name)]
     if lost:
         raise HarnessError(
             f"The official file does not hold {', '.join(lost)}; it would be read as "
-            f"{build_in_words(told.plan.method.name, {name: read.get(name) for name in lost})}, "
-            f"this is {build_in_words(plan.method.name, {name: made[name] for name in lost})}."
+            f"{build_in_words(told.build.method.name, {name: read.get(name) for name in lost})}, "
+            f"this is {build_in_words(build.method.name, {name: made[name] for name in lost})}."
         )
 
 
-def _official_state(plan: Plan, model: SRModel, memory: Mapping[str, Any]) -> dict[str, Tensor]:
+def _official_state(build: Build, model: SRModel, memory: Mapping[str, Any]) -> dict[str, Tensor]:
     """Make the state dict with official names and order, including what the constructor makes."""
-    place, state = plan.place, model.state_dict()
-    named = {plan.names.official(key): value.detach().cpu() for key, value in state.items()}
+    place, state = build.place, model.state_dict()
+    named = {build.names.official(key): value.detach().cpu() for key, value in state.items()}
     own = {k.removeprefix(place): v for k, v in named.items() if k.startswith(place)}
-    options = plan.options.get("encoder") or {}
-    complete = constructed_of(plan.method).write(own, options, memory)
+    options = build.options.get("encoder") or {}
+    complete = constructed_of(build.method).write(own, options, memory)
     rest = {k: v for k, v in named.items() if not k.startswith(place)}
     return {**{place + k: v for k, v in complete.items()}, **rest}
 

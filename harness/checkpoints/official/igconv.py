@@ -15,13 +15,13 @@ from typing import Any
 from baselines.encoders.colours import DIV2K_MEAN
 from baselines.registry import UPSAMPLERS, Method
 from harness.checkpoints.official.bare import Bare, count, rdn_sizes, transformer_sizes
-from harness.checkpoints.official.plans import (
+from harness.checkpoints.official.builds import (
     Options,
     Spec,
     State,
     defaults_of,
     differing,
-    make_plan,
+    make_build,
     our_defaults,
 )
 from harness.common.errors import HarnessError, UsageError
@@ -151,13 +151,13 @@ def recognise(state: State, network: Spec | None) -> Bare | None:
     ours, name = "edsr-large" if large else family.ours, "igconv-plus" if plus else "igconv"
     made_by = UPSAMPLERS[name]
     backbone = made_by.backbones[ours]
-    plan = make_plan(
+    build = make_build(
         f"{ours}-{name}",
         encoder=differing(encoder, {**our_defaults(ours), **backbone.encoder}),
         upsampler=differing(upsampler, {**defaults_of(made_by), **backbone.upsampler}),
     )
-    architecture(plan.method)
-    return Bare(PROJECT, plan, "unit", note, averaged=True)
+    architecture(build.method)
+    return Bare(PROJECT, build, "unit", note, averaged=True)
 
 
 def architecture(method: Method) -> str:

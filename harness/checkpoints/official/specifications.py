@@ -1,6 +1,6 @@
 """Specifications `{"name", "args"}` of the LIIF, LTE and LMF projects, and our methods.
 
-One table for encoders and one for decoders pair official arguments with our options; `plan_of`
+One table for encoders and one for decoders pair official arguments with our options; `build_of`
 reads specifications by them, and `spec_for` writes specifications.
 """
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from baselines.registry import DECODERS, FIXED_SCALES, unknown
-from harness.checkpoints.official.plans import (
+from harness.checkpoints.official.builds import (
+    Build,
     Options,
-    Plan,
     Spec,
     decoder_options,
     differing,
-    make_plan,
+    make_build,
     our_defaults,
     take,
 )
@@ -272,20 +272,20 @@ NETWORKS = {
 }
 
 
-def plan_of(name: str, args: Options) -> Plan:
-    """Plan our network for an official specification.
+def build_of(name: str, args: Options) -> Build:
+    """Make the build of our network for an official specification.
 
     Raises:
         HarnessError: an architecture, argument or value is unknown.
     """
     if name in ENCODERS:
-        return _plan_alone({"name": name, "args": args})
+        return _build_alone({"name": name, "args": args})
     if name not in NETWORKS:
         raise HarnessError(unknown("official architecture", name, [*NETWORKS, *ENCODERS]))
     network = NETWORKS[name]
     a = take(DECODERS[name].label, args, {"encoder_spec": None, **network.defaults})
     if name == "liif" and a["imnet_spec"] is None:
-        return _plan_alone(a["encoder_spec"], lookup=True)
+        return _build_alone(a["encoder_spec"], lookup=True)
     made = network.read(a)
     for theirs, ours in network.pairs.items():
         switch = isinstance(network.defaults[theirs], bool)
@@ -297,21 +297,21 @@ def plan_of(name: str, args: Options) -> Plan:
             "which this version does not know (no_upsampling is not set)."
         )
     ensemble = None if made["decoder"].pop("ensemble", True) else False
-    plain = make_plan(f"{encoder}-{name}")
+    plain = make_build(f"{encoder}-{name}")
     decoder = differing(made["decoder"], decoder_options(plain.method))
     head = made.get("head", {})
     alone = not (own or head) and ensemble is None and list(decoder) == ["depth"]
     if alone and DECODERS[name].routable and 2 <= decoder["depth"] <= 9:
-        return make_plan(f"{plain.method.name}-{decoder['depth']}layer")
-    return make_plan(plain.method.name, encoder=own, decoder=decoder, head=head, ensemble=ensemble)
+        return make_build(f"{plain.method.name}-{decoder['depth']}layer")
+    return make_build(plain.method.name, encoder=own, decoder=decoder, head=head, ensemble=ensemble)
 
 
-def _plan_alone(spec: Options, **options: Any) -> Plan:
-    """Plan a network with its own upsampler."""
+def _build_alone(spec: Options, **options: Any) -> Build:
+    """Make the build of a network with its own upsampler."""
     encoder, own, scale = _read_encoder(spec)
     if scale is None:
         raise HarnessError("The checkpoint holds an encoder alone, which makes no image.")
-    return make_plan(f"{encoder}-x{known_scale(scale)}", encoder=own, **options)
+    return make_build(f"{encoder}-x{known_scale(scale)}", encoder=own, **options)
 
 
 def known_scale(scale: int) -> int:
@@ -321,19 +321,19 @@ def known_scale(scale: int) -> int:
     return scale
 
 
-def project_of(name: str, plan: Plan) -> str:
+def project_of(name: str, build: Build) -> str:
     """Find the project of a specification: LTE's code has SwinIR as encoder, LIIF's does not."""
     own = NETWORKS[name].project if name in NETWORKS else "LIIF project"
-    return "LTE project" if own == "LIIF project" and plan.method.encoder == "swinir" else own
+    return "LTE project" if own == "LIIF project" and build.method.encoder == "swinir" else own
 
 
-def spec_for(plan: Plan) -> Spec:
-    """Make the official specification of one of our networks; the inverse of `plan_of`.
+def spec_for(build: Build) -> Spec:
+    """Make the official specification of one of our networks; the inverse of `build_of`.
 
     Raises:
         HarnessError: no official project has such a network.
     """
-    method, options = plan.method, plan.options
+    method, options = build.method, build.options
     if method.head:
         raise HarnessError(
             f"{method.name} has no official layout: no code of MoEISR was published.",

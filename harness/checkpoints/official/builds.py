@@ -1,4 +1,4 @@
-"""Plans: how an official network becomes one of ours, in options where they are not the paper's."""
+"""Builds of official networks as ours: methods, and options where they are not the paper's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNSEEN = ("recursion", "shuffle")
 
 
 @dataclass(frozen=True)
-class Plan:
+class Build:
     """Method and options of `baselines.build` for a network, where they differ from the paper's.
 
     `names` are its names in files of another project, and the official ones of our state dict.
@@ -46,10 +46,10 @@ class Plan:
         return "encoder." if self.method.decoder or self.options.get("lookup") else ""
 
 
-def make_plan(method: str, names: Names = SAME, **options: Any) -> Plan:
-    """Plan a network from those options that are not empty."""
+def make_build(method: str, names: Names = SAME, **options: Any) -> Build:
+    """Make the build of a network from those options that are not empty."""
     given = {key: value for key, value in options.items() if value not in (None, {})}
-    return Plan(parse(method), given, names)
+    return Build(parse(method), given, names)
 
 
 def method_name(method: str, options: Options) -> str:
