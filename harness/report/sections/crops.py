@@ -68,10 +68,11 @@ def _draw(report: Report, sample: Sample, folder: Path) -> Figure:
     )
     return charts.save(
         figure,
-        folder,
-        f"crops_{sample.folder.name}",
+        folder / f"crops_{sample.folder.name}",
         f"{sample.image} ({sample.dataset}) at {scale_text(sample.scale)}",
-        charts.caption(report, sample.role, explained),
+        report,
+        sample.role,
+        explained,
     )
 
 

@@ -450,8 +450,13 @@ def _draw(report: Report, folder: Path) -> Figure | None:
     figure.legend(handles, labels, loc="outside right center", labelspacing=0.35)
     setting = report.costs.latency.setting
     where = f" Latency: median of warm calls on {setting.in_words()}." if setting else ""
-    drawn = "What a megapixel of the SR image costs." + where
-    caption = charts.caption(report, INPUT, drawn)
-    title = "Cost per output megapixel over scale"
     shown = pd.DataFrame([asdict(seen[row]) for row in found["method"]], found.index)
-    return charts.save(figure, folder, "cost_per_megapixel", title, caption, found.join(shown))
+    return charts.save(
+        figure,
+        folder / "cost_per_megapixel",
+        "Cost per output megapixel over scale",
+        report,
+        INPUT,
+        f"What a megapixel of the SR image costs.{where}",
+        data=found.join(shown),
+    )

@@ -99,7 +99,7 @@ class OtherMacs(SectionMaker):
         found = tuple(table for table in tables if table is not None)
         said = "Kept apart because the papers' decoder figures leave them out."
         title = "MACs outside the decoder"
-        return Section("other-macs", title, said, found, folded=True) if found else None
+        return Section("other-macs", title, said, found) if found else None
 
 
 def _count(exponent: int, comparable: bool) -> Callable[[Cell], Entry]:

@@ -71,10 +71,11 @@ def _draw(report: Report, sample: Sample, folder: Path) -> Figure:
     )
     return charts.save(
         figure,
-        folder,
-        f"expert_map_{sample.folder.name}",
+        folder / f"expert_map_{sample.folder.name}",
         f"Expert map from the mapper, {sample.image} ({sample.dataset})",
-        charts.caption(report, sample.role, explained),
+        report,
+        sample.role,
+        explained,
     )
 
 

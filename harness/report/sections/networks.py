@@ -36,11 +36,12 @@ class Networks(SectionMaker):
                 words.caption(report, role),
                 [Column("", head, _entry(report, role, head)) for head in _COLUMNS],
                 blocks=report.experiment.groups,
+                role=role,
             )
             for role in report.roles
         ]
         found = tuple(table for table in made if table is not None)
-        return Section("networks", "Networks", tables=found, folded=True) if found else None
+        return Section("networks", "Networks", tables=found) if found else None
 
 
 def _entry(report: Report, role: str, head: str) -> Callable[[str], Entry]:

@@ -39,6 +39,7 @@ class Overview(SectionMaker):
                 [*_sizes(report, scale), *_means(report, role, scale), *_costs(report, scale)],
                 list(_notes(report)),
                 report.experiment.groups,
+                role=role,
             )
             for role in report.roles
         ]

@@ -130,9 +130,7 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
         panel.axis("off")
     _legend(panels[len(scales)], report, found, seen)
     others = [scale for scale in report.scales if scale not in scales]
-    caption = charts.caption(
-        report,
-        role,
+    explained = sentences(
         _explained(report, name),
         "In PNG and PDF, grey lines: what nothing is better and cheaper than; nothing below "
         "bicubic is on them.",
@@ -144,11 +142,12 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
         data.attrs["x"] = "latency of an image (s)"
     return charts.save(
         figure,
-        folder,
-        group.key(report, f"pareto_{name}", role),
+        folder / group.key(report, f"pareto_{name}", role),
         f"PSNR over {what}{group.of}, {words.shown_set(report, role)}",
-        caption,
-        data,
+        report,
+        role,
+        explained,
+        data=data,
     )
 
 

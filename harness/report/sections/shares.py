@@ -27,7 +27,7 @@ class Shares(SectionMaker):
             for role in report.roles
         ]
         found = tuple(table for table in made if table is not None)
-        return Section("shares", "Expert shares", tables=found, folded=True) if found else None
+        return Section("shares", "Expert shares", tables=found) if found else None
 
 
 def _shares(cell: Cell) -> Entry:
