@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -81,6 +82,19 @@ class Section:
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     folded: bool = False
+
+
+def section(
+    key: str,
+    title: str,
+    tables: Iterable[Table | None] = (),
+    figures: Iterable[Figure | None] = (),
+    text: str = "",
+) -> Section | None:
+    """Make a section of the tables and figures that there are; None where there is neither."""
+    shown = tuple(table for table in tables if table is not None)
+    drawn = tuple(figure for figure in figures if figure is not None)
+    return Section(key, title, text, shown, drawn) if shown or drawn else None
 
 
 Outcome = Literal["holds", "does not hold", "not decided", "not measured"]

@@ -15,7 +15,7 @@ from harness.report import charts, words
 from harness.report.charts import COLUMN_WIDTH, Group, points, with_looks
 from harness.report.data import Report
 from harness.report.looks import Look, looks
-from harness.report.model import Figure, Section
+from harness.report.model import Figure, Section, section
 from harness.report.text import sentences
 from harness.runs.experiment import Block, SectionMaker
 
@@ -29,14 +29,14 @@ class Curves(SectionMaker):
     def make(self, report: Report, folder: Path | None) -> Section | None:
         if folder is None:
             return None
-        found = [
+        found = (
             _draw(report, role, group, folder)
             for role in report.roles
             for group in charts.groups(report)
             # Where none of the group's own methods was measured, there is nothing to compare.
             if len(points(report, role, [r for b in group.blocks for r in b.methods]))
-        ]
-        return Section("curves", "PSNR over scale", figures=tuple(found)) if found else None
+        )
+        return section("curves", "PSNR over scale", figures=found)
 
 
 def _draw(report: Report, role: str, group: Group, folder: Path) -> Figure:

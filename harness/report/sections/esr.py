@@ -29,7 +29,7 @@ from harness.report.charts import PAGE_WIDTH
 from harness.report.costs import mebibytes, milliseconds, quartiles
 from harness.report.data import Report
 from harness.report.looks import Look, looks
-from harness.report.model import Figure, Section, Table
+from harness.report.model import Figure, Section, Table, section
 from harness.report.tables import Column, Entry, by_scale, table
 from harness.report.text import EN_DASH, decimals, scale_text
 from harness.runs.experiment import SectionMaker
@@ -176,9 +176,8 @@ class Efficiency(SectionMaker):
     untrained: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        found = tuple(filter(None, (_costs(report), _scores(report))))
         title = f"Efficiency at {scale_text(SCALE)}"
-        return Section("efficiency", title, tables=found) if found else None
+        return section("efficiency", title, [_costs(report), _scores(report)])
 
     def facts(self, report: Report) -> dict[str, Any]:
         """Return score and places of each year, by row."""
@@ -348,11 +347,9 @@ class PerMegapixel(SectionMaker):
     draws: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        tables = tuple(filter(None, (_macs_table(report), _time_table(report))))
-        if not tables:
-            return None
-        figures = () if folder is None else tuple(filter(None, (_draw(report, folder),)))
-        return Section("megapixel", "Cost per output megapixel", "", tables, figures)
+        tables = [_macs_table(report), _time_table(report)]
+        figures = [] if folder is None else [_draw(report, folder)]
+        return section("megapixel", "Cost per output megapixel", tables, figures)
 
 
 def _macs_per_megapixel(report: Report, row: str, scale: float) -> float | None:

@@ -20,7 +20,7 @@ from harness.report import charts, words
 from harness.report.charts import PAGE_WIDTH, Group, with_looks
 from harness.report.data import Report
 from harness.report.looks import Look, looks
-from harness.report.model import Figure, Section
+from harness.report.model import Figure, Section, section
 from harness.report.text import decimals, scale_text, scales_text, sentences
 from harness.runs.experiment import IN_SCALE, SectionMaker
 
@@ -39,14 +39,13 @@ class Pareto(SectionMaker):
     def make(self, report: Report, folder: Path | None) -> Section | None:
         if folder is None:
             return None
-        drawn = [
+        drawn = (
             _draw(report, role, group, name, folder)
             for role in report.roles
             for group in charts.groups(report)
             for name in _COSTS
-        ]
-        found = tuple(figure for figure in drawn if figure is not None)
-        return Section("pareto", "PSNR over cost", figures=found) if found else None
+        )
+        return section("pareto", "PSNR over cost", figures=drawn)
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:

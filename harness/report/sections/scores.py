@@ -11,7 +11,7 @@ from harness.measure.statistics import FEWEST
 from harness.metrics import METRICS, Metric
 from harness.report import words
 from harness.report.data import Cell, Report
-from harness.report.model import Section, Table
+from harness.report.model import Section, Table, section
 from harness.report.tables import Entry, number, scale_table
 from harness.report.text import decimals, interval_text, scale_text, sentences, signed
 from harness.report.words import CONFIDENCE_TEXT
@@ -44,11 +44,12 @@ class ScoreTable(SectionMaker):
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
         metric = METRICS[self.name]
-        tables = []
-        for role in report.shown_roles:
-            tables += [self._scores(report, role, metric), _differences(report, role, metric)]
-        found = tuple(table for table in tables if table is not None)
-        return Section(self.name, metric.title, tables=found) if found else None
+        made = (
+            of(report, role, metric)
+            for role in report.shown_roles
+            for of in (self._scores, _differences)
+        )
+        return section(self.name, metric.title, made)
 
     def _scores(self, report: Report, role: str, metric: Metric) -> Table | None:
         best = max if metric.larger_is_better else min
