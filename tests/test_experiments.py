@@ -412,6 +412,7 @@ def test_a_claim_falls_with_one_scale_outside_and_waits_for_undecided_ones():
 
         class Given(Claim):
             def _on(self, report, role):
+                del report
                 return {4: sets[role]}
 
         report = SimpleNamespace(roles=[*sets], role=lambda name: SimpleNamespace(dataset=name))
