@@ -75,6 +75,7 @@ def psnr_table(rows: pd.DataFrame, dataset: str) -> Table:
         details=details,
         notes=("LR images up to x4: MATLAB's bicubic; above: Pillow's.",),
         folded="RDN-LIIF, SwinIR-LIIF; `harness run table1 --methods 'rdn-*' 'swinir-*' --retrain`",
+        role=dataset,
     )
 
 
@@ -199,6 +200,7 @@ def document(rows: pd.DataFrame, pictures: Iterable[Figure] = ()) -> Document:
                 folded=True,
             ),
         ),
+        role=datasets[0],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from report_fixtures import PLAN
@@ -55,7 +56,7 @@ def made_up(
             if row in missing:
                 cell = replace(cell, missing="not measured (0 of 3 images)")
             else:
-                cell = replace(cell, images=3, means={"psnr": 30.0, "macs": counted[row]})
+                cell = replace(cell, images=3, means={"macs": SimpleNamespace(mean=counted[row])})
             cells[row, role, scale] = cell
     printed = {
         (row, role, scale): Cell(row, role, "", scale, missing="not ours")

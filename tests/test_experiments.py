@@ -9,6 +9,7 @@ import re
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,9 @@ from harness.data.published import label, printed_of
 from harness.data.sets import SPECS
 from harness.data.sets.sizes import FIXED_SIZES, published_sizes
 from harness.experiments import EXPERIMENTS, method_at, methods_of
-from harness.measure.statistics import paired_difference
+from harness.measure.statistics import Difference, paired_difference
 from harness.report.claims import Claim
+from harness.report.model import Verdict
 from harness.report.paper import others, paper_system
 
 TABLES = [e for e in EXPERIMENTS.values() if e.published and e.name != "claims"]
@@ -406,6 +408,25 @@ def test_a_claim_falls_with_one_scale_outside_and_waits_for_undecided_ones():
     assert outcome({2: within, 3: within}) == "holds"
     assert outcome({2: within, 3: few}) == "not decided"
     assert outcome({2: within, 3: outside}) == "does not hold"
+
+    def judged(**sets: Difference) -> Verdict:
+        """Verdict on sets that have such distances from the bound."""
+
+        class Given(Claim):
+            def _on(self, report, role):
+                del report
+                return {4: sets[role]}
+
+        report = SimpleNamespace(roles=[*sets], role=lambda name: SimpleNamespace(dataset=name))
+        return Given("better", "", "edsr-lte", "edsr-liif", roles=tuple(sets)).judge(report)
+
+    # A set that is too small to decide anything has no say.
+    assert judged(B100=within, Set5=few).verdict == "holds"
+    assert judged(B100=within, Set14=outside).verdict == "does not hold"
+    assert judged(Set5=few).verdict == "not decided"
+    lines = judged(B100=within, Set5=few).ours.splitlines()
+    assert [line.split(", ")[-1] for line in lines] == ["holds", "not decided"]
+    assert [line.partition(":")[0] for line in lines] == ["B100 (6 images)", "Set5 (2 images)"]
 
 
 def test_costs_and_pictures_are_those_of_a_budget(job, harness: Harness):

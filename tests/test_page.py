@@ -166,6 +166,13 @@ def test_tables_sort_filter_and_tell_more(opened: Opener, page_file: Path):
         page.keyboard.press("Escape")
         assert not page.is_visible("#tip")
 
+        page.evaluate("location.hash = '#psnr-Set5'")  # folded, and of another set
+        page.wait_for_selector("#psnr-Set5", state="visible")
+        assert not page.is_visible("#psnr-Set14")
+        page.click("[data-set=Set14]")
+        assert page.is_visible("#psnr-Set14")
+        assert not page.is_visible("#psnr-Set5")
+
 
 def test_charts_answer_to_pointer_and_keys(opened: Opener, page_file: Path):
     with opened(page_file) as page:

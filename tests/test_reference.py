@@ -20,7 +20,7 @@ from tiny import (
 )
 
 from baselines import parse
-from harness import checkpoints, profiles
+from harness import checkpoints, experiments, profiles, report
 from harness.checkpoints import load_model, open_checkpoint, read, reference
 from harness.checkpoints.safetensors_files import read_safetensors
 from harness.common.errors import HarnessError, UsageError
@@ -39,6 +39,21 @@ ROLES = {"DIV2K_valid": ["DIV2K_valid", "B100", "embedded-eval"]}
 SHIPS = {**PROFILE, "roles": ROLES, "trains": False}
 TINY = ("--profile", "tiny.yaml", "--data-root", "data")
 RUN = ("run", "table1", *TINY, "--methods", "bicubic,edsr-liif,edsr-lte", "--no-figures")
+
+
+# The rows in this repository
+
+
+def test_the_committed_rows_give_the_committed_report(tmp_path: Path):
+    root = Path(__file__).parents[1]
+    chosen, formats = experiments.get("table2-edsr"), ["markdown", "csv", "latex"]
+    made = report.write_report(root / "results", "reference", chosen, tmp_path, formats)
+    committed = root / "reports" / "reference"
+    for path in (committed / path.relative_to(tmp_path) for path in made if path.suffix != ".pdf"):
+        assert path.exists(), f"not committed: {path}"
+        if path.suffix != ".png":  # whose bytes depend on the versions of matplotlib and FreeType
+            again = (tmp_path / path.relative_to(committed)).read_bytes()
+            assert path.read_bytes() == again, "see results/reference/README.md"
 
 
 # The networks in this package

@@ -77,17 +77,16 @@ class Saving:
     which: int | None
     limit: bool = False
 
-    def judge(self, report: Report) -> Iterator[Verdict]:
+    def judge(self, report: Report) -> Verdict:
         """Compare the largest saving here; a smaller one decides nothing, as CiaoSR is not here."""
         found = max(self._savings(report), default=None, key=lambda saving: saving[0])
         if found is None:
-            yield Verdict(self.words, self.printed.text, "", "not measured")
-            return
+            return Verdict(self.words, self.printed.text, "", "not measured")
         note = f" ({self.printed.note})" if self.printed.note else ""
         ours = f"at most {decimals(found[0])} % ({found[1]}); CiaoSR's decoder is not counted here"
         holds = found[0] >= self.printed.value
         paper = f"{self.printed.text}{note}"
-        yield Verdict(self.words, paper, ours, "holds" if holds else "not decided")
+        return Verdict(self.words, paper, ours, "holds" if holds else "not decided")
 
     def _savings(self, report: Report) -> Iterator[tuple[float, str]]:
         """List percentages, each with its row and scale."""

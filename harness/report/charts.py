@@ -81,38 +81,38 @@ def canvas(width: float, height: float, report: Report, role: str = "") -> Canva
 
 def save(
     figure: Canvas,
-    folder: Path,
-    key: str,
+    path: Path,
     title: str,
-    caption: tuple[str, str],
+    report: Report,
+    role: str,
+    drawn: str,
+    notes: str = "",
     data: pd.DataFrame | None = None,
 ) -> model.Figure:
     """Write a figure as PNG and PDF; its caption with the provenance beside them and in them.
 
     Args:
         figure: the figure.
-        folder: where to.
-        key: name of the files.
+        path: its files, without suffix; the name is its key.
         title: heading.
-        caption: see `caption`.
+        report: the report.
+        role: set of the paper that is shown.
+        drawn: what is drawn, in sentences.
+        notes: further sentences, for the files alone.
         data: what is drawn; the page draws its methods in the same looks.
     """
-    brief, whole = caption
-    made = model.Figure(key, title, brief, folder / f"{key}.png", folder / f"{key}.pdf", data)
-    with replacing(made.png) as path:
-        figure.savefig(path, dpi=DPI, metadata={"Title": title, "Description": whole})
-    with replacing(made.pdf) as path:
+    brief = sentences(drawn, words.caption(report, role))
+    whole = sentences(drawn, notes, words.provenance(report, role))
+    files = (path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "pdf"))
+    made = model.Figure(path.name, title, brief, *files, data, role)
+    with replacing(made.png) as file:
+        figure.savefig(file, dpi=DPI, metadata={"Title": title, "Description": whole})
+    with replacing(made.pdf) as file:
         # Without a date, so that the same numbers give the same file.
         dated = {"Title": title, "Subject": whole, "CreationDate": None}
-        figure.savefig(path, dpi=DPI, metadata=dated)
+        figure.savefig(file, dpi=DPI, metadata=dated)
     write_text(made.png.with_suffix(".txt"), f"{title}. {whole}\n")
     return made
-
-
-def caption(report: Report, role: str, *more: str) -> tuple[str, str]:
-    """Write what is drawn, with where it comes from in a few words, and as a whole."""
-    drawn = sentences(*more)
-    return f"{drawn} {words.caption(report, role)}", f"{drawn} {words.provenance(report, role)}"
 
 
 @dataclass(frozen=True)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from harness.measure.statistics import FEWEST, Difference, paired_difference
 from harness.metrics import METRICS
 from harness.report.data import Report
 from harness.report.frame import RESAMPLES
-from harness.report.model import Verdict
+from harness.report.model import Outcome, Verdict
 from harness.report.text import decimals, interval_text, scale_text, signed
-
-Outcome = Literal["holds", "does not hold", "not decided", "not measured"]
 
 
 @dataclass(frozen=True)
 class Claim:
     """Statement of a paper on a method, which holds if its numbers are within a bound.
 
-    It is judged at every scale by the 95 % interval over images: it holds if all intervals are
-    within the bound, does not hold if one is outside, and is not decided otherwise, or with fewer
-    than six images.
+    It is judged at every scale by the 95 % interval over images: it holds on a set if all intervals
+    are within the bound, does not hold if one is outside, and is not decided otherwise, or with
+    fewer than six images. It holds if it holds on every set of at least six images, and does not
+    hold if it fails on one.
 
     Attributes:
         words: the statement.
@@ -45,18 +42,26 @@ class Claim:
     roles: tuple[str, ...] = ("DIV2K_valid",)
     scales: tuple[float, ...] = ()
 
-    def judge(self, report: Report) -> Iterator[Verdict]:
-        """Judge the claim on each set that was measured; once as not measured, if none was."""
-        measured = False
-        for role in (role for role in self.roles if role in report.roles):
-            found = {s: each for s in self._scales(report) if (each := self._at(report, role, s))}
-            if found:
-                measured = True
-                yield Verdict(
-                    self.words, self.paper, self._ours(report, role, found), self._outcome(found)
-                )
-        if not measured and self.method in report.experiment.rows:
-            yield Verdict(self.words, self.paper, "", "not measured")
+    def judge(self, report: Report) -> Verdict | None:
+        """Judge the claim on what was measured; None where the report lacks its method."""
+        every = {role: self._on(report, role) for role in self.roles if role in report.roles}
+        sets = {role: found for role, found in every.items() if found}
+        if not sets:
+            lacks = self.method not in report.experiment.rows
+            return None if lacks else Verdict(self.words, self.paper, "", "not measured")
+        outcomes = {role: self._outcome(found) for role, found in sets.items()}
+        ours = [self._ours(report, role, found) for role, found in sets.items()]
+        if len(sets) > 1:
+            ours = [f"{said}, {o}" for said, o in zip(ours, outcomes.values(), strict=True)]
+        deciding = {outcomes[role] for role, found in sets.items() if _enough(found)}
+        among: tuple[Outcome, ...] = ("does not hold", "not decided", "holds")
+        worst = next((each for each in among if each in deciding), "not decided")
+        return Verdict(self.words, self.paper, "\n".join(ours), worst)
+
+    def _on(self, report: Report, role: str) -> dict[float, Difference]:
+        """Compute the distances from the bound on a set, by scale."""
+        found = {scale: self._at(report, role, scale) for scale in self._scales(report)}
+        return {scale: each for scale, each in found.items() if each is not None}
 
     def _scales(self, report: Report) -> list[float]:
         return [s for s in report.scales if not self.scales or s in self.scales]
@@ -95,12 +100,9 @@ class Claim:
     def _ours(self, report: Report, role: str, found: dict[float, Difference]) -> str:
         """Quote the worst scale with its interval, and say on what data."""
         worst = min(found, key=lambda scale: found[scale].mean)
-        note = report.role(role)
-        text = f"{self._number(found[worst])} at {scale_text(worst)}"
-        if len(found) > 1:
-            text += f", the worst of {scale_text(min(found))} to {scale_text(max(found))}"
         images = found[worst].images
-        return f"{text}; {note.dataset}, {images} image{'s' * (images > 1)}"
+        on = f"{report.role(role).dataset} ({images} image{'s' * (images > 1)})"
+        return f"{on}: {self._number(found[worst])} at {scale_text(worst)}"
 
     def _number(self, found: Difference) -> str:
         """Convert the distance from the bound to the number that the claim is about."""
@@ -117,6 +119,11 @@ class Claim:
         return f"{signed(found.mean + self.bound)}{unit}{said}"
 
 
+def _enough(found: dict[float, Difference]) -> bool:
+    return all(each.images >= FEWEST for each in found.values())
+
+
 def verdicts(report: Report) -> tuple[Verdict, ...]:
     """Judge the claims of the experiment."""
-    return tuple(each for claim in report.experiment.claims for each in claim.judge(report))
+    judged = (claim.judge(report) for claim in report.experiment.claims)
+    return tuple(verdict for verdict in judged if verdict is not None)

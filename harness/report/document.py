@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from baselines.registry import unknown
@@ -22,8 +23,14 @@ def make(report: Report, folder: Path | None) -> Document:
         folder: receives the files of figures; None to draw none.
     """
     declared = report.experiment.sections
-    made = (section.make(report, folder) for section in declared)
-    sections = [section for section in made if section is not None]
+    every = (section.make(report, folder) for section in declared)
+    made = [section for section in every if section is not None]
+    # A page shows the first figures and the first tables unfolded.
+    main = {
+        next((s.key for s in made if s.figures), ""),
+        next((s.key for s in made if s.tables), ""),
+    }
+    sections = [replace(section, folded=section.key not in main) for section in made]
     if folder is None and any(section.draws for section in declared):
         said = "Figures were not drawn with this document."
         sections.append(Section("figures", "Figures", said, folded=True))
@@ -36,7 +43,15 @@ def make(report: Report, folder: Path | None) -> Document:
         verdicts=verdicts(report),
         provenance=tuple(_provenance(report)),
         sections=tuple(sections),
+        certainty=words.certainty(report),
+        role=max(report.roles, key=partial(_weight, report), default=""),
     )
+
+
+def _weight(report: Report, role: str) -> tuple[int, int]:
+    """Count the measured cells and the images of a set."""
+    cells = [c for c in report.cells.values() if c.role == role and not c.missing]
+    return len(cells), report.role(role).images
 
 
 def _provenance(report: Report) -> list[tuple[str, str]]:

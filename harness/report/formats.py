@@ -39,7 +39,7 @@ _LATEX = {
 }
 _LONG = 17
 """Letters of an interval that takes two lines in LaTeX: one of SSIM, with four digits."""
-_HEADS = ("Claim", "Paper", "Here", "Verdict")
+_HEADS = ("Verdict", "Claim", "Paper", "Here")
 
 
 def _parts(text: str) -> tuple[str, str]:
@@ -59,28 +59,26 @@ def markdown(document: Document, root: Path) -> str:
     parts += markdown_verdicts(document)
     parts += [part for section in document.sections for part in markdown_section(section, root)]
     lines = [f"- {shown(name)}: {shown(text)}" for name, text in document.provenance]
-    parts += ["## How it was measured", "\n".join(lines)]
+    parts += ["## How these numbers were made", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
 
 
 def markdown_verdicts(document: Document) -> list[str]:
-    """Format verdicts as a table; those that were not measured, or decide nothing, by number."""
+    """Format how many verdicts there are, and those that were measured if any is decided."""
     measured = document.measured
     if not document.verdicts:
         return []
-    parts = ["## Verdicts"]
-    if document.decides_nothing:
-        parts.append(
-            f"Nothing is decided by this report: {len(measured)} claims were measured, but it "
-            "takes six images of a set, and an interval that leaves no doubt. The page lists them."
-        )
-    elif measured:
-        rows = [[v.claim, v.paper, v.ours, f"**{v.verdict}**"] for v in measured]
-        body = [[*map(_shown, row[:3]), row[3]] for row in rows]
+    parts = ["## Verdicts", f"{document.tally} {document.certainty}".strip()]
+    if measured and not document.decides_nothing:
+        rows = [[v.verdict, v.claim, v.paper, _in_a_line(v.ours)] for v in measured]
+        body = [[f"**{row[0]}**", *map(_shown, row[1:])] for row in rows]
         parts.append(tabulate(body, _HEADS, tablefmt="pipe", disable_numparse=True))
-    left = len(document.unmeasured)
-    parts += [f"Not measured: {left} further claims, on methods that were not run."] if left else []
     return parts
+
+
+def _in_a_line(ours: str) -> str:
+    """Join what was measured on several sets."""
+    return "; ".join(ours.splitlines())
 
 
 def markdown_section(section: Section, root: Path) -> list[str]:
@@ -181,6 +179,7 @@ def latex(document: Document, short: bool = False) -> str:
     """
     heads = [document.source, r"Needs \usepackage{booktabs} in the preamble."]
     heads += [document.notice] if document.notice else []
+    heads += [escape(f"{name}: {text}") for name, text in document.provenance]
     parts = ["\n".join(f"% {' '.join(head.split())}" for head in heads) + "\n"]
     if not short:
         parts += [_paragraph("Setting", document.notice)] if document.notice else []
@@ -201,7 +200,7 @@ def _paragraph(title: str, text: str) -> str:
 def _latex_verdicts(verdicts: Sequence[Verdict]) -> str:
     items = [
         rf"\item {escape(f'{v.claim}: {v.verdict}. Paper: {v.paper}.')}"
-        + (f" {escape(f'Here: {v.ours}.')}" if v.ours else "")
+        + (f" {escape(f'Here: {_in_a_line(v.ours)}.')}" if v.ours else "")
         for v in verdicts
     ]
     lines = [r"\paragraph{Verdicts.}", r"\begin{itemize}", *items, r"\end{itemize}"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,6 +26,7 @@ class Table:
             same shape.
         notes: sentences under the table.
         folded: methods that were not run, one line that says how to run them; "".
+        role: set of the paper that it is of; "" for all of them.
     """
 
     key: str
@@ -34,6 +37,7 @@ class Table:
     details: pd.DataFrame
     notes: tuple[str, ...] = ()
     folded: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Figure:
         png: the figure in pixels.
         pdf: the same as vectors.
         data: what is drawn (method, label, x, y, ...), for interactive charts; None for pictures.
+        role: set of the paper that it is of; "" for all of them.
     """
 
     key: str
@@ -55,6 +60,7 @@ class Figure:
     png: Path
     pdf: Path
     data: pd.DataFrame | None = None
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,23 @@ class Section:
     folded: bool = False
 
 
+def section(
+    key: str,
+    title: str,
+    tables: Iterable[Table | None] = (),
+    figures: Iterable[Figure | None] = (),
+    text: str = "",
+) -> Section | None:
+    """Make a section of the tables and figures that there are; None where there is neither."""
+    shown = tuple(table for table in tables if table is not None)
+    drawn = tuple(figure for figure in figures if figure is not None)
+    return Section(key, title, text, shown, drawn) if shown or drawn else None
+
+
+Outcome = Literal["holds", "does not hold", "not decided", "not measured"]
+OUTCOMES: tuple[Outcome, ...] = ("holds", "does not hold", "not decided", "not measured")
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Statement of a paper, and whether the numbers of a report agree.
@@ -85,14 +108,15 @@ class Verdict:
     Attributes:
         claim: the statement in words.
         paper: the paper's figure.
-        ours: what was measured, with its interval and on what data; "" where nothing was.
+        ours: what was measured, with its interval and on what data, a line for each set; "" where
+            nothing was.
         verdict: the outcome.
     """
 
     claim: str
     paper: str
     ours: str
-    verdict: Literal["holds", "does not hold", "not decided", "not measured"]
+    verdict: Outcome
 
 
 FEW = 3
@@ -111,6 +135,8 @@ class Document:
         verdicts: statements of the paper, each with its outcome.
         provenance: (name, text): profile, data, networks, schedule, device, versions, protocol.
         sections: the sections, in order.
+        certainty: what the intervals of the verdicts are over, and what is in none of them.
+        role: set of the paper that a page shows first; "" where there is one.
     """
 
     name: str
@@ -120,11 +146,21 @@ class Document:
     verdicts: tuple[Verdict, ...]
     provenance: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
+    certainty: str = ""
+    role: str = ""
+
+    @property
+    def tally(self) -> str:
+        """Number of verdicts by outcome."""
+        found = Counter(each.verdict for each in self.verdicts)
+        counts = ", ".join(f"{outcome} {found[outcome]}" for outcome in OUTCOMES if found[outcome])
+        return f"{len(self.verdicts)} statements of the paper: {counts}."
 
     @property
     def measured(self) -> tuple[Verdict, ...]:
-        """Verdicts on methods that were run."""
-        return tuple(each for each in self.verdicts if each.verdict != "not measured")
+        """Verdicts on methods that were run, those that hold first."""
+        found = [each for each in self.verdicts if each.verdict != "not measured"]
+        return tuple(sorted(found, key=lambda each: OUTCOMES.index(each.verdict)))
 
     @property
     def unmeasured(self) -> tuple[Verdict, ...]:

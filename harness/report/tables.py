@@ -65,6 +65,7 @@ def table(
     blocks: Sequence[Sequence[str]] | None = None,
     folds: bool = True,
     reasons_suffice: bool = False,
+    role: str = "",
 ) -> Table | None:
     """Make a table with the rows that have something in a column; None where none has.
 
@@ -78,6 +79,7 @@ def table(
         blocks: rows; those of the report, if left out.
         folds: whether rows that were not run are named in one line instead.
         reasons_suffice: whether a table without any number is shown, for its reasons.
+        role: set of the paper that it is of; "" for all of them.
     """
     shown = report.blocks if blocks is None else blocks
     # Every entry is made once: rows are compared with each other.
@@ -105,7 +107,7 @@ def table(
     others = words.others_note(report, [row for block in shown for row in block])
     said = tuple(filter(None, [*listed, *notes, best, others if blocks is None else ""]))
     folded = words.not_run(report) if folds else ""
-    return Table(key, title, caption, cells, ranks, details, said, folded)
+    return Table(key, title, caption, cells, ranks, details, said, folded, role)
 
 
 _HEADS = ("group", "column")
@@ -195,6 +197,7 @@ def scale_table(
         notes,
         folds=role in report.roles,
         reasons_suffice=True,
+        role=role,
     )
 
 

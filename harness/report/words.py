@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from harness.data.published.field import left_out
+from harness.measure.statistics import CONFIDENCE, FEWEST
 from harness.report.costs import Measured
 from harness.report.data import Cell, Report, distinct
-from harness.report.text import DAGGER, DOUBLE_DAGGER, phrase, scale_text, sentences
+from harness.report.text import DAGGER, DOUBLE_DAGGER, listing, phrase, scale_text, sentences
 from harness.runs.experiment import PROTOCOL, methods_of
 from harness.runs.plan import RoleNote
 
@@ -16,6 +17,7 @@ COUNTED = (
     "MACs follow from the architecture and need neither weights nor images."
 )
 """Caption of tables of counts."""
+CONFIDENCE_TEXT = f"{100 * CONFIDENCE:g} %"
 REDUCED, SUBSTITUTE = "reduced setting", "substitute data"
 
 _LR_SOURCES = {
@@ -71,8 +73,10 @@ def notice(report: Report) -> str:
     """Say once what is reduced or substituted, and what that means; "" in the paper's setting."""
     parts = []
     if found := tags(report):
-        data = _listed(_measured_on(report, role) for role in report.roles)
-        parts.append(f"{_opening(report)}measured on {data}; {'; '.join(_training(report))}.")
+        data = listing([_in_brief(report, role) for role in report.roles])
+        trained, *others = _training(report)
+        listed = "; networks and schedule as listed with the report" if others else ""
+        parts.append(f"{_opening(report)}measured on {data}; {trained}{listed}.")
     parts.append(departing_note(report))
     if (found or departing(report)) and report.experiment.published:
         parts.append(
@@ -106,6 +110,14 @@ def _measured_on(report: Report, role: str) -> str:
     return f"{data} in place of {role}" if note.substitute else data
 
 
+def _in_brief(report: Report, role: str) -> str:
+    """Name what was measured; a set of the paper needs no description."""
+    note = report.role(role)
+    if note.substitute:
+        return _measured_on(report, role)
+    return f"{role} ({_only(note)})" if note.only else role
+
+
 def _only(note: RoleNote) -> str:
     """List the images of a set that a figure shows."""
     return f"image{'s' * (len(note.only) > 1)} {' and '.join(note.only)} only"
@@ -137,6 +149,22 @@ def trained_as(report: Report, row: str = "") -> dict[str, str]:
         "networks": plan.networks if notes else "",
         "schedule": plan.schedule if training else "",
     }
+
+
+def certainty(report: Report) -> str:
+    """Say what the intervals of verdicts are over, and what is in none of them."""
+    if not report.roles:
+        return ""
+    trained = {note.method for note in report.plan.methods if note.training}
+    seeds = [len(c.seeds) for c in report.cells.values() if trained & {*methods_of(c.method)}]
+    often = f" up to {max(seeds)} times" if max(seeds, default=0) > 1 else " once"
+    return sentences(
+        f"Judged at every scale by {CONFIDENCE_TEXT} intervals over images, on sets of at least "
+        f"{FEWEST} images; the worst scale is quoted.",
+        f"Networks were trained{often}: no interval knows that another training ends elsewhere."
+        if seeds
+        else "",
+    )
 
 
 def below_common(report: Report) -> str:
@@ -308,7 +336,3 @@ def setting_of_costs(report: Report, measured: Measured) -> str:
     where = measured.setting.in_words() if measured.setting else "not measured"
     setting = " Reduced setting." if report.departs() else ""
     return f"{where}.{setting}"
-
-
-def _listed(parts: Iterable[str]) -> str:
-    return " and on ".join(dict.fromkeys(parts))

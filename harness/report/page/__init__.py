@@ -54,9 +54,11 @@ def html(document: Document, viewer: Viewer | None = None) -> str:
         viewer: images to look into; None for a page without a viewer.
     """
     figures = [figure for section in document.sections for figure in section.figures]
+    every = [*figures, *(table for section in document.sections for table in section.tables)]
     return render(
         "report.html.j2",
         document=document,
+        roles=list(dict.fromkeys(each.role for each in every if each.role)),
         tables={t.key: table(t) for section in document.sections for t in section.tables},
         charts={f.key: chart(f) for f in figures if f.data is not None},
         pictures={f.key: _embedded(f.png) for f in figures if f.data is None},

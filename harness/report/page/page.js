@@ -186,6 +186,23 @@ function setUpTable(root) {
   arrange();
 }
 
+// ---------------------------------------------------------------- sets
+
+let shownSet = null;
+
+/** Show what is of one set of images, and what is of none. */
+function showSet(name) {
+  shownSet = name;
+  for (const part of all("[data-role]")) part.hidden = part.dataset.role !== name;
+  for (const button of all("[data-set]")) button.setAttribute("aria-pressed", button.dataset.set === name);
+}
+
+function setUpSets(root) {
+  root.hidden = false;
+  for (const button of all("[data-set]", root)) button.addEventListener("click", () => showSet(button.dataset.set));
+  showSet(root.dataset.sets);
+}
+
 // ---------------------------------------------------------------- charts
 
 // Paths of matplotlib's markers, by its names for them.
@@ -893,14 +910,18 @@ function setUpViewer(root, views) {
 all("[data-table]").forEach(setUpTable);
 const charts = data("charts") ?? {};
 for (const holder of all("[data-chart]")) setUpChart(holder, charts[holder.dataset.chart]);
+const sets = one("[data-sets]");
+if (sets) setUpSets(sets);
 const viewer = one("[data-viewer]");
 if (viewer) setUpViewer(viewer, data("views"));
 
-// A link into a folded part unfolds it; on paper nothing is folded.
+// A link into a folded part, or one of another set, shows it; on paper nothing is folded.
 function unfold() {
   const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
   const folded = target && target.closest("details");
   if (folded) folded.open = true;
+  const ofSet = target && target.closest("[data-role]");
+  if (ofSet && ofSet.hidden) showSet(ofSet.dataset.role);
 }
 addEventListener("hashchange", unfold);
 unfold();
@@ -908,5 +929,9 @@ let opened = [];
 addEventListener("beforeprint", () => {
   opened = all("details:not([open]):not(.numbers)");
   opened.forEach((details) => (details.open = true));
+  all("[data-role]").forEach((part) => (part.hidden = false));
 });
-addEventListener("afterprint", () => opened.forEach((details) => (details.open = false)));
+addEventListener("afterprint", () => {
+  opened.forEach((details) => (details.open = false));
+  if (shownSet !== null) showSet(shownSet);
+});

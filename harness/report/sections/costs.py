@@ -11,7 +11,7 @@ from harness.measure.timing import Spread
 from harness.report import words
 from harness.report.costs import Measured, mebibytes, memory_in_words, milliseconds, quartiles
 from harness.report.data import Report
-from harness.report.model import Section, Table
+from harness.report.model import Section, Table, section
 from harness.report.tables import Entry, by_scale, table
 from harness.runs.experiment import SectionMaker
 
@@ -34,7 +34,7 @@ class Latency(SectionMaker):
             "What a network with experts takes depends on the image.",
         ]
         made = _table(report, "latency", "Latency (ms)", measured, _time, notes)
-        return Section("latency", "Latency", tables=(made,)) if made else None
+        return section("latency", "Latency", [made])
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Memory(SectionMaker):
             "measured once, in a process of its own."
         ]
         made = _table(report, "memory", "Peak memory (MiB)", measured, _bytes, notes)
-        return Section("memory", "Peak memory", tables=(made,)) if made else None
+        return section("memory", "Peak memory", [made])
 
 
 def _time(value: Spread) -> str:

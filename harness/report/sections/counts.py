@@ -12,7 +12,7 @@ from baselines import parse
 from harness.data.published import Printed, System, printed_of
 from harness.report import words
 from harness.report.data import Cell, Report
-from harness.report.model import Section, Table
+from harness.report.model import Section, Table, section
 from harness.report.paper import others, paper_system
 from harness.report.tables import Column, Entry, by_scale, table
 from harness.report.text import decimals, scale_text, signed
@@ -148,9 +148,7 @@ class Counts(SectionMaker):
             self._table(report, "parameters", f"Parameters{part}", parameters, self.parameters),
             self._table(report, "counts", title, macs, self.macs_beside, self.note),
         ]
-        found = tuple(table for table in made if table is not None)
-        head = f"Counts{part}"
-        return Section(f"counts-{self.part}", head, words.COUNTED, found) if found else None
+        return section(f"counts-{self.part}", f"Counts{part}", made, text=words.COUNTED)
 
     def cell(self, report: Report, row: str, scale: float) -> Cell:
         """Return the stored cell of the count."""

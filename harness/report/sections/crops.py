@@ -16,7 +16,7 @@ from harness.measure.crops import Sample
 from harness.report import charts
 from harness.report.charts import PAGE_WIDTH
 from harness.report.data import Report
-from harness.report.model import Figure, Section
+from harness.report.model import Figure, Section, section
 from harness.report.sections.pictures import picture, show, without_samples
 from harness.report.text import decimals, scale_text
 from harness.runs.experiment import SectionMaker
@@ -38,8 +38,8 @@ class Crops(SectionMaker):
             return Section("crops", title, without_samples(report))
         if folder is None:
             return None
-        figures = tuple(_draw(report, sample, folder) for sample in report.samples)
-        return Section("crops", title, figures=figures)
+        figures = (_draw(report, sample, folder) for sample in report.samples)
+        return section("crops", title, figures=figures)
 
 
 def _draw(report: Report, sample: Sample, folder: Path) -> Figure:
@@ -68,10 +68,11 @@ def _draw(report: Report, sample: Sample, folder: Path) -> Figure:
     )
     return charts.save(
         figure,
-        folder,
-        f"crops_{sample.folder.name}",
+        folder / f"crops_{sample.folder.name}",
         f"{sample.image} ({sample.dataset}) at {scale_text(sample.scale)}",
-        charts.caption(report, sample.role, explained),
+        report,
+        sample.role,
+        explained,
     )
 
 

@@ -15,7 +15,8 @@ from harness.report import charts, words
 from harness.report.charts import COLUMN_WIDTH, Group, points, with_looks
 from harness.report.data import Report
 from harness.report.looks import Look, looks
-from harness.report.model import Figure, Section
+from harness.report.model import Figure, Section, section
+from harness.report.text import sentences
 from harness.runs.experiment import Block, SectionMaker
 
 
@@ -28,14 +29,14 @@ class Curves(SectionMaker):
     def make(self, report: Report, folder: Path | None) -> Section | None:
         if folder is None:
             return None
-        found = [
+        found = (
             _draw(report, role, group, folder)
             for role in report.roles
             for group in charts.groups(report)
             # Where none of the group's own methods was measured, there is nothing to compare.
             if len(points(report, role, [r for b in group.blocks for r in b.methods]))
-        ]
-        return Section("curves", "PSNR over scale", figures=tuple(found)) if found else None
+        )
+        return section("curves", "PSNR over scale", figures=found)
 
 
 def _draw(report: Report, role: str, group: Group, folder: Path) -> Figure:
@@ -58,7 +59,8 @@ def _draw(report: Report, role: str, group: Group, folder: Path) -> Figure:
                 report.scales, y, look.marker, ls="-", color=look.color, label=report.label(row)
             )
     top.set_ylabel("PSNR (dB)")
-    top.legend(loc="upper right", handlelength=1.8, labelspacing=0.3)
+    plain = {"frameon": True, "framealpha": 1, "facecolor": "white", "edgecolor": "none"}
+    top.legend(loc="upper right", handlelength=1.8, labelspacing=0.3, borderpad=0, **plain)
     below = [
         _differences(axis, report, role, b, seen) for axis, b in zip(lower, blocks, strict=True)
     ]
@@ -66,22 +68,23 @@ def _draw(report: Report, role: str, group: Group, folder: Path) -> Figure:
         charts.scale_axis(axis, report)
     axes[-1][0].set_xlabel("scale factor")
     charts.name_ranges(top, report)
-    explained = (
-        "Differences: mean difference to the baseline with its 95 % interval over images; in PNG "
-        "and PDF also as published (dotted, hollow)."
-        if blocks
-        else ""
+    compared = [row for block in blocks for row in block.methods if report.baseline(row)]
+    published = any(_published(report, role, row) for row in compared)
+    explained = sentences(
+        "Differences: mean, with its 95 % interval over images." * bool(blocks),
+        "In PNG and PDF, dotted and hollow: as published." * published,
+        *words.column_notes(report, role),
     )
-    gaps = " ".join(words.column_notes(report, role))
-    caption = charts.caption(report, role, explained, words.lr_note(report, role), gaps)
     above = above.rename(columns={"scale": "x"}).assign(panel="PSNR (dB)")
     data = pd.concat([above, *below], ignore_index=True)
     return charts.save(
         figure,
-        folder,
-        group.key(report, "psnr_over_scale", role),
+        folder / group.key(report, "psnr_over_scale", role),
         f"PSNR over scale{group.of}, {words.shown_set(report, role)}",
-        caption,
+        report,
+        role,
+        explained,
+        words.lr_note(report, role),
         with_looks(data, report),
     )
 

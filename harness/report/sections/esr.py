@@ -29,7 +29,7 @@ from harness.report.charts import PAGE_WIDTH
 from harness.report.costs import mebibytes, milliseconds, quartiles
 from harness.report.data import Report
 from harness.report.looks import Look, looks
-from harness.report.model import Figure, Section, Table
+from harness.report.model import Figure, Section, Table, section
 from harness.report.tables import Column, Entry, by_scale, table
 from harness.report.text import EN_DASH, decimals, scale_text
 from harness.runs.experiment import SectionMaker
@@ -176,9 +176,8 @@ class Efficiency(SectionMaker):
     untrained: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        found = tuple(filter(None, (_costs(report), _scores(report))))
         title = f"Efficiency at {scale_text(SCALE)}"
-        return Section("efficiency", title, tables=found) if found else None
+        return section("efficiency", title, [_costs(report), _scores(report)])
 
     def facts(self, report: Report) -> dict[str, Any]:
         """Return score and places of each year, by row."""
@@ -348,11 +347,9 @@ class PerMegapixel(SectionMaker):
     draws: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        tables = tuple(filter(None, (_macs_table(report), _time_table(report))))
-        if not tables:
-            return None
-        figures = () if folder is None else tuple(filter(None, (_draw(report, folder),)))
-        return Section("megapixel", "Cost per output megapixel", "", tables, figures)
+        tables = [_macs_table(report), _time_table(report)]
+        figures = [] if folder is None else [_draw(report, folder)]
+        return section("megapixel", "Cost per output megapixel", tables, figures)
 
 
 def _macs_per_megapixel(report: Report, row: str, scale: float) -> float | None:
@@ -450,8 +447,13 @@ def _draw(report: Report, folder: Path) -> Figure | None:
     figure.legend(handles, labels, loc="outside right center", labelspacing=0.35)
     setting = report.costs.latency.setting
     where = f" Latency: median of warm calls on {setting.in_words()}." if setting else ""
-    drawn = "What a megapixel of the SR image costs." + where
-    caption = charts.caption(report, INPUT, drawn)
-    title = "Cost per output megapixel over scale"
     shown = pd.DataFrame([asdict(seen[row]) for row in found["method"]], found.index)
-    return charts.save(figure, folder, "cost_per_megapixel", title, caption, found.join(shown))
+    return charts.save(
+        figure,
+        folder / "cost_per_megapixel",
+        "Cost per output megapixel over scale",
+        report,
+        INPUT,
+        f"What a megapixel of the SR image costs.{where}",
+        data=found.join(shown),
+    )

@@ -11,7 +11,7 @@ from typing import ClassVar
 from baselines import parse
 from harness.report import words
 from harness.report.data import Cell, Report
-from harness.report.model import Section, Table
+from harness.report.model import Section, Table, section
 from harness.report.tables import Entry, number, scale_table
 from harness.report.text import UNITS, decimals, sentences, signed, unit_of
 from harness.runs.experiment import SectionMaker
@@ -39,9 +39,8 @@ class MacsTable(SectionMaker):
     macs: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        made = [table for role in report.roles for table in self._of_role(report, role)]
-        found = tuple(table for table in made if table is not None)
-        return Section("macs", "MACs", tables=found) if found else None
+        made = (table for role in report.roles for table in self._of_role(report, role))
+        return section("macs", "MACs", made)
 
     def _of_role(self, report: Report, role: str) -> Iterator[Table | None]:
         comparable = _comparable(report, role)
@@ -96,10 +95,8 @@ class OtherMacs(SectionMaker):
                 shown = f"{title} ({letter}MACs)"
                 said = sentences(f"Mean per image, 1 {letter}MACs = 1e{exponent}.", note)
                 tables.append(scale_table(report, role, part, shown, entry, notes=[said]))
-        found = tuple(table for table in tables if table is not None)
         said = "Kept apart because the papers' decoder figures leave them out."
-        title = "MACs outside the decoder"
-        return Section("other-macs", title, said, found, folded=True) if found else None
+        return section("other-macs", "MACs outside the decoder", tables, text=said)
 
 
 def _count(exponent: int, comparable: bool) -> Callable[[Cell], Entry]:

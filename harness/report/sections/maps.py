@@ -18,7 +18,7 @@ from harness.report import charts
 from harness.report.charts import PAGE_WIDTH
 from harness.report.data import Report
 from harness.report.looks import expert_colors
-from harness.report.model import Figure, Section
+from harness.report.model import Figure, Section, section
 from harness.report.sections.pictures import picture, show, without_samples
 from harness.report.text import scale_text
 from harness.runs.experiment import SectionMaker
@@ -44,8 +44,8 @@ class ExpertMaps(SectionMaker):
             if any(method.expert_map for method in sample.methods):
                 own = (sample.role, sample.scale) if report.experiment.regions_only else ()
                 found.setdefault((sample.dataset, sample.image, *own), sample)
-        figures = tuple(_draw(report, sample, folder) for sample in found.values())
-        return Section("maps", title, figures=figures) if figures else None
+        figures = (_draw(report, sample, folder) for sample in found.values())
+        return section("maps", title, figures=figures)
 
 
 def _draw(report: Report, sample: Sample, folder: Path) -> Figure:
@@ -71,10 +71,11 @@ def _draw(report: Report, sample: Sample, folder: Path) -> Figure:
     )
     return charts.save(
         figure,
-        folder,
-        f"expert_map_{sample.folder.name}",
+        folder / f"expert_map_{sample.folder.name}",
         f"Expert map from the mapper, {sample.image} ({sample.dataset})",
-        charts.caption(report, sample.role, explained),
+        report,
+        sample.role,
+        explained,
     )
 
 

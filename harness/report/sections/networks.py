@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.report import words
 from harness.report.data import Report
-from harness.report.model import Section
+from harness.report.model import Section, section
 from harness.report.tables import Column, Entry, role_key, table
 from harness.report.text import MISSING
 from harness.runs.experiment import SectionMaker
@@ -28,7 +28,7 @@ class Networks(SectionMaker):
     """Table of parameters, training and machine of every method."""
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        made = [
+        made = (
             table(
                 report,
                 role_key(report, role, "networks"),
@@ -36,11 +36,11 @@ class Networks(SectionMaker):
                 words.caption(report, role),
                 [Column("", head, _entry(report, role, head)) for head in _COLUMNS],
                 blocks=report.experiment.groups,
+                role=role,
             )
             for role in report.roles
-        ]
-        found = tuple(table for table in made if table is not None)
-        return Section("networks", "Networks", tables=found, folded=True) if found else None
+        )
+        return section("networks", "Networks", made)
 
 
 def _entry(report: Report, role: str, head: str) -> Callable[[str], Entry]:

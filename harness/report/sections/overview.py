@@ -10,7 +10,7 @@ from typing import ClassVar
 from harness.report import words
 from harness.report.costs import mebibytes, memory_in_words, milliseconds, quartiles
 from harness.report.data import Report
-from harness.report.model import Section
+from harness.report.model import Section, section
 from harness.report.sections.costs import cost_entry
 from harness.report.sections.limits import count
 from harness.report.systems import parameters_at, system
@@ -30,7 +30,7 @@ class Overview(SectionMaker):
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
         scale = reference_scale(report)
-        made = [
+        made = (
             table(
                 report,
                 role_key(report, role, "overview"),
@@ -39,11 +39,11 @@ class Overview(SectionMaker):
                 [*_sizes(report, scale), *_means(report, role, scale), *_costs(report, scale)],
                 list(_notes(report)),
                 report.experiment.groups,
+                role=role,
             )
             for role in report.roles
-        ]
-        found = tuple(each for each in made if each is not None)
-        return Section("overview", "Overview", tables=found) if found else None
+        )
+        return section("overview", "Overview", made)
 
 
 def reference_scale(report: Report) -> float:

@@ -20,7 +20,7 @@ from harness.report import charts, words
 from harness.report.charts import PAGE_WIDTH, Group, with_looks
 from harness.report.data import Report
 from harness.report.looks import Look, looks
-from harness.report.model import Figure, Section
+from harness.report.model import Figure, Section, section
 from harness.report.text import decimals, scale_text, scales_text, sentences
 from harness.runs.experiment import IN_SCALE, SectionMaker
 
@@ -39,14 +39,13 @@ class Pareto(SectionMaker):
     def make(self, report: Report, folder: Path | None) -> Section | None:
         if folder is None:
             return None
-        drawn = [
+        drawn = (
             _draw(report, role, group, name, folder)
             for role in report.roles
             for group in charts.groups(report)
             for name in _COSTS
-        ]
-        found = tuple(figure for figure in drawn if figure is not None)
-        return Section("pareto", "PSNR over cost", figures=found) if found else None
+        )
+        return section("pareto", "PSNR over cost", figures=drawn)
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -130,9 +129,7 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
         panel.axis("off")
     _legend(panels[len(scales)], report, found, seen)
     others = [scale for scale in report.scales if scale not in scales]
-    caption = charts.caption(
-        report,
-        role,
+    explained = sentences(
         _explained(report, name),
         "In PNG and PDF, grey lines: what nothing is better and cheaper than; nothing below "
         "bicubic is on them.",
@@ -144,11 +141,12 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
         data.attrs["x"] = "latency of an image (s)"
     return charts.save(
         figure,
-        folder,
-        group.key(report, f"pareto_{name}", role),
+        folder / group.key(report, f"pareto_{name}", role),
         f"PSNR over {what}{group.of}, {words.shown_set(report, role)}",
-        caption,
-        data,
+        report,
+        role,
+        explained,
+        data=data,
     )
 
 

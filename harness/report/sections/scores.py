@@ -7,19 +7,20 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from harness.measure.statistics import CONFIDENCE, FEWEST
+from harness.measure.statistics import FEWEST
 from harness.metrics import METRICS, Metric
 from harness.report import words
 from harness.report.data import Cell, Report
-from harness.report.model import Section, Table
+from harness.report.model import Section, Table, section
 from harness.report.tables import Entry, number, scale_table
 from harness.report.text import decimals, interval_text, scale_text, sentences, signed
+from harness.report.words import CONFIDENCE_TEXT
 from harness.runs.experiment import SectionMaker
 
 _DECIDED = (
-    f"Mean difference of each image to the method's own baseline, with its {CONFIDENCE:.0%} "
-    "interval (paired BCa bootstrap over images; that another training seed ends elsewhere is not "
-    "in it). ?: not decided, the interval includes 0 or there are fewer than "
+    "Mean difference of each image to the method's own baseline, with its "
+    f"{CONFIDENCE_TEXT} interval (paired BCa bootstrap over images; that another training seed "
+    "ends elsewhere is not in it). ?: not decided, the interval includes 0 or there are fewer than "
     f"{FEWEST} images."
 )
 
@@ -43,11 +44,12 @@ class ScoreTable(SectionMaker):
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
         metric = METRICS[self.name]
-        tables = []
-        for role in report.shown_roles:
-            tables += [self._scores(report, role, metric), _differences(report, role, metric)]
-        found = tuple(table for table in tables if table is not None)
-        return Section(self.name, metric.title, tables=found) if found else None
+        made = (
+            of(report, role, metric)
+            for role in report.shown_roles
+            for of in (self._scores, _differences)
+        )
+        return section(self.name, metric.title, made)
 
     def _scores(self, report: Report, role: str, metric: Metric) -> Table | None:
         best = max if metric.larger_is_better else min
@@ -87,7 +89,7 @@ def _score(report: Report, metric: Metric, cell: Cell) -> Entry:
     spread = cell.spread(metric.name)
     parts = [f"{show(value)}{f' {metric.unit}' if metric.unit else ''} over {cell.images} images"]
     if interval := cell.interval(metric.name):
-        parts.append(f"{CONFIDENCE:.0%} interval {' to '.join(map(show, interval))}")
+        parts.append(f"{CONFIDENCE_TEXT} interval {' to '.join(map(show, interval))}")
     if spread is not None:
         parts.append(f"sd of {len(cell.seeds)} seeds {show(spread)}")
     if paper is not None and report.comparable(cell.role, cell.method):
@@ -112,7 +114,7 @@ def _interval_note(report: Report, role: str, metric: Metric) -> str:
     least, most = (decimals(value, metric.digits) for value in (min(halves), max(halves)))
     seeds = any(len(cell.seeds) > 1 for cell in cells)
     return sentences(
-        f"{CONFIDENCE:.0%} intervals of the means over images are \N{PLUS-MINUS SIGN}{least} to "
+        f"{CONFIDENCE_TEXT} intervals of the means over images are \N{PLUS-MINUS SIGN}{least} to "
         f"\N{PLUS-MINUS SIGN}{most}{f' {metric.unit}' if metric.unit else ''}; each is in the CSV "
         "file.",
         "Behind \N{PLUS-MINUS SIGN}: standard deviation between seeds." if seeds else "",

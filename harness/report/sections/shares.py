@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.report.data import Cell, Report
-from harness.report.model import Section
+from harness.report.model import Section, section
 from harness.report.tables import Entry, scale_table
 from harness.report.text import decimals
 from harness.runs.experiment import SectionMaker
@@ -22,12 +22,11 @@ class Shares(SectionMaker):
             "Share of each expert, the shallowest first; their depths stand in front. SeemoRe: "
             "share of the layers, the lowest rank first."
         )
-        made = [
+        made = (
             scale_table(report, role, "shares", title, _shares, notes=[note])
             for role in report.roles
-        ]
-        found = tuple(table for table in made if table is not None)
-        return Section("shares", "Expert shares", tables=found, folded=True) if found else None
+        )
+        return section("shares", "Expert shares", made)
 
 
 def _shares(cell: Cell) -> Entry:
