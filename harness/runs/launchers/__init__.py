@@ -7,9 +7,12 @@ share out trainings and cells. So launchers only start commands, and have no sta
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.runs.job import Job
 from harness.runs.plan import plan_path
+
+if TYPE_CHECKING:
+    from harness.runs.job import Job
 
 
 def logs_dir(job: Job) -> Path:

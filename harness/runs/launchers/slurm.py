@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.common.errors import HarnessError, UsageError
-from harness.runs.job import Job
 from harness.runs.launchers import logs_dir
-from harness.training.loop import Run
 
+# Every job imports this file: quickly, without torch.
 if TYPE_CHECKING:
     from submitit import SlurmExecutor
     from submitit.helpers import DelayedSubmission
+
+    from harness.runs.job import Job
+    from harness.training.loop import Run
 
 STOPPED = 130
 # A process that was killed (no memory, a fault of the machine) is started so often in one job.
