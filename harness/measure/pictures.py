@@ -12,6 +12,7 @@ found by the cell that they belong to, and made only once:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,6 @@ def window(size: tuple[int, int]) -> Box:
     """Return the part of an HR image of (height, width) that is kept: all of a small one."""
     (top, height), (left, width) = [(max(0, (n - SIDE) // 2), min(n, SIDE)) for n in size]
     return Box(top, left, height, width)
-
-
-def _is_file_name(image: str) -> bool:
-    try:
-        return bool(plain_name(image, longest=_LONGEST))
-    except ValueError:
-        return False
 
 
 def expert_map(choice: Tensor, pair: Pair) -> Tensor:
@@ -117,8 +111,12 @@ class PictureStore:
             return []
         # Of the whole set, whichever images an experiment measures of it.
         named_first = sorted(task.dataset.items, key=lambda item: item.name not in self.named)
-        kept = (item for item in named_first[:IMAGES] if item in task.items)
-        return [item for item in kept if _is_file_name(item.name)]
+        kept = []
+        for item in (item for item in named_first[:IMAGES] if item in task.items):
+            with suppress(ValueError):
+                plain_name(item.name, longest=_LONGEST)
+                kept.append(item)
+        return kept
 
     def keep(self, subject: Subject, task: Task, item: ImageItem, pair: Pair, made: Made) -> None:
         """Write the files of an image that is wanted; does nothing for others."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -194,31 +194,27 @@ class OnnxModel(SRModel):
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
         """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
-        image = self._enlarged(lambda *given: self._run(self.session, *given), lr, request)
+        image = self._enlarged(self.session, lr, request)
         check_sr(image[0], lr, request.size, "the SR image")
         macs = self._count_image(lr, request) if self.counted else None
         return Streamed(iter([cut(image, request.box)]), (lr.shape[-2], lr.shape[-1]), macs)
 
-    def _enlarged(
-        self, run: Callable[[Tensor, Size, float], Tensor], lr: Tensor, request: Request
-    ) -> Tensor:
+    def _enlarged(self, session: Any, lr: Tensor, request: Request) -> Tensor:
         """Enlarge an image (1, 3, h, w), mirrored up to the multiple, or in tiles."""
         h, w = lr.shape[-2:]
         lr = lr.float().cpu()
         if self.inputs.fixed:
-            return self._tiled(run, lr, request)
+            return self._tiled(session, lr, request)
         seen = whole_windows((h, w), self.reading.multiple or 1)
         size = request.size
         if seen != (h, w):
             lr = extend(lr, seen)
             size = (round(seen[0] * size[0] / h), round(seen[1] * size[1] / w))
-        made = run(lr, size, request.scale)
+        made = self._run(session, lr, size, request.scale)
         check_size(made[0], lr, size, "the SR image")
         return made[..., : request.size[0], : request.size[1]]
 
-    def _tiled(
-        self, run: Callable[[Tensor, Size, float], Tensor], lr: Tensor, request: Request
-    ) -> Tensor:
+    def _tiled(self, session: Any, lr: Tensor, request: Request) -> Tensor:
         """Enlarge an image by tiles of the only size that the network takes."""
         assert self.inputs.fixed is not None
         if not self.scales:
@@ -227,7 +223,11 @@ class OnnxModel(SRModel):
         h, w = lr.shape[-2:]
         lr = extend(lr, (max(h, th), max(w, tw)))
         overlap = min(_OVERLAP, th // 2, tw // 2)
-        made = in_tiles(lambda tile: run(tile, (th * s, tw * s), s), lr, (th, tw), overlap, s)
+
+        def enlarge(tile: Tensor) -> Tensor:
+            return self._run(session, tile, (th * s, tw * s), s)
+
+        made = in_tiles(enlarge, lr, (th, tw), overlap, s)
         return made[..., : request.size[0], : request.size[1]]
 
     def _run(self, session: Any, lr: Tensor, size: Size, scale: float) -> Tensor:
@@ -261,7 +261,7 @@ class OnnxModel(SRModel):
         key = ((lr.shape[-2], lr.shape[-1]), request.size)
         if key not in self._macs or self._by_image:
             session = self._session(profiled=True)
-            self._enlarged(lambda *given: self._run(session, *given), lr, request)
+            self._enlarged(session, lr, request)
             file = Path(session.end_profiling())
             events = json.loads(file.read_text())
             file.unlink()

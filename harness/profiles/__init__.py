@@ -67,15 +67,12 @@ class Networks(Strict):
             again = method.encoder in tried and not (method.encoder == first and answers)
             if (method.encoder == first or method.encoder in self.encoder) and not again:
                 tried.add(method.encoder)
-                self._try(method)
+                try:
+                    with shapes_only():
+                        build(method.name, **self.options(method))
+                except (TypeError, ValueError, RuntimeError) as error:
+                    raise ValueError(f"{method.name}: {error}") from error
         return self
-
-    def _try(self, method: Method) -> None:
-        try:
-            with shapes_only():
-                build(method.name, **self.options(method))
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"{method.name}: {error}") from error
 
     def differ(self, method: Method) -> bool:
         """Tell whether a method's network has other sizes or settings than the paper's."""

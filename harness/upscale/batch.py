@@ -95,8 +95,9 @@ def files_of(given: Sequence[Path], target: Path | None, factor: Factor) -> list
 
 
 def _images(path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(each for each in path.iterdir() if each.is_file() and _may_be_image(each))
+    if path.is_dir():  # what lies beside images in a folder is passed over
+        files = (each for each in path.iterdir() if each.is_file() and each.name[0] != ".")
+        found = sorted(f for f in files if is_writable(f) or f.suffix.lower() == ".gif")
     elif _PATTERN & set(str(path)) and not path.exists():
         matching = Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))
         found = sorted(each for each in matching if each.is_file())
@@ -105,11 +106,6 @@ def _images(path: Path) -> list[Path]:
     if not found:
         raise HarnessError(f"There is no image in {path}.", "Check the path.")
     return found
-
-
-def _may_be_image(path: Path) -> bool:
-    """Tell whether a file has a known type; what lies beside images in a folder is passed over."""
-    return not path.name.startswith(".") and (is_writable(path) or path.suffix.lower() == ".gif")
 
 
 def _named(folder: Path, source: Path, suffix: str) -> Path:
