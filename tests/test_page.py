@@ -30,6 +30,8 @@ from harness.runs import cut_crops
 
 SIZE, SCALE = (96, 120), 4
 DEPTHS = (2, 3, 4, 5)
+PATIENCE = 120_000
+"""Milliseconds that a browser has for a step, on a machine that does other things, too."""
 
 
 def _file(image: Image.Image) -> bytes:
@@ -87,12 +89,15 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
     if chromium is None:
         pytest.skip("needs Chromium of the system")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = started.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"], timeout=PATIENCE
+        )
 
         @contextmanager
         def open_page(path: Path, link: str = "", **context: Any) -> Iterator[Any]:
             view = {"width": 1300, "height": 900}
             page = browser.new_context(**{"viewport": view, **context}).new_page()
+            page.set_default_timeout(PATIENCE)
             told: list[str] = []
             page.on("console", lambda message: told.append(message.text))
             page.on("pageerror", lambda error: told.append(str(error)))

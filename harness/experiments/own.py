@@ -16,33 +16,23 @@ from harness.data.sets import SPECS
 from harness.metrics import METRICS
 from harness.outside.entries import read_entry
 from harness.profiles.sections import Strict
-from harness.report.sections.costs import Latency, Memory
-from harness.report.sections.crops import Crops
-from harness.report.sections.curves import Curves
-from harness.report.sections.limits import Limits
-from harness.report.sections.macs import MacsTable, OtherMacs
-from harness.report.sections.maps import ExpertMaps
-from harness.report.sections.networks import Networks
-from harness.report.sections.overview import Overview
-from harness.report.sections.pareto import Pareto
-from harness.report.sections.scores import ScoreTable
-from harness.report.sections.shares import Shares
+from harness.report import sections
 from harness.runs.added import rows_of
 from harness.runs.experiment import Block, Experiment, SectionMaker
 
 SECTIONS: dict[str, Callable[[], SectionMaker]] = {
-    "crops": Crops,
-    "curves": Curves,
-    "expert-maps": ExpertMaps,
-    "expert-shares": Shares,
-    "latency": Latency,
-    "limits": Limits,
-    "macs": MacsTable,
-    "memory": Memory,
-    "networks": Networks,
-    "other-macs": OtherMacs,
-    "overview": Overview,
-    "pareto": Pareto,
+    "crops": sections.Crops,
+    "curves": sections.Curves,
+    "expert-maps": sections.ExpertMaps,
+    "expert-shares": sections.Shares,
+    "latency": sections.Latency,
+    "limits": sections.Limits,
+    "macs": sections.MacsTable,
+    "memory": sections.Memory,
+    "networks": sections.Networks,
+    "other-macs": sections.OtherMacs,
+    "overview": sections.Overview,
+    "pareto": sections.Pareto,
 }
 """Sections by name; the name of a metric is its table of scores."""
 _USUAL = ("psnr", "ssim", "pareto", "macs", "networks")
@@ -93,8 +83,8 @@ def read_experiment(path: Path, taken: Iterable[str]) -> Experiment:
     name = given.name or path.stem
     sets = [*ROLES, *(name for name in SPECS if name not in ROLES)]
     problems = [unknown("benchmark", b, sets) for b in given.benchmarks if b not in sets]
-    sections = [s for s in given.sections if s not in SECTIONS and s not in METRICS]
-    problems += [unknown("section", s, [*METRICS, *SECTIONS]) for s in sections]
+    strange = [s for s in given.sections if s not in SECTIONS and s not in METRICS]
+    problems += [unknown("section", s, [*METRICS, *SECTIONS]) for s in strange]
     if name in taken:
         problems.append(f"an experiment of the harness is called {name}; give it another `name:`")
     rows, entries = [], []
@@ -120,7 +110,9 @@ def read_experiment(path: Path, taken: Iterable[str]) -> Experiment:
         blocks=(Block(tuple(r for r in dict.fromkeys(rows) if r not in common), name=given.title),),
         roles=tuple(dict.fromkeys(given.benchmarks)),
         scales=tuple(int(s) if s.is_integer() else s for s in dict.fromkeys(given.scales)),
-        sections=[SECTIONS[s]() if s in SECTIONS else ScoreTable(s) for s in given.sections],
+        sections=[
+            SECTIONS[s]() if s in SECTIONS else sections.ScoreTable(s) for s in given.sections
+        ],
         macs_of=given.macs,
         best_of="column",
         entries=tuple(entries),

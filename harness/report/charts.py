@@ -103,8 +103,8 @@ def save(
     """
     brief = sentences(drawn, words.caption(report, role))
     whole = sentences(drawn, notes, words.provenance(report, role))
-    files = (path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "pdf"))
-    made = model.Figure(path.name, title, brief, *files, data, role)
+    png, pdf = (path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "pdf"))
+    made = model.Figure(path.name, title, brief, png, pdf, data, role)
     with replacing(made.png) as file:
         figure.savefig(file, dpi=DPI, metadata={"Title": title, "Description": whole})
     with replacing(made.pdf) as file:

@@ -55,7 +55,7 @@ class Claim:
             ours = [f"{said}, {o}" for said, o in zip(ours, outcomes.values(), strict=True)]
         deciding = {outcomes[role] for role, found in sets.items() if _enough(found)}
         among: tuple[Outcome, ...] = ("does not hold", "not decided", "holds")
-        worst = next((each for each in among if each in deciding), "not decided")
+        worst: Outcome = next((each for each in among if each in deciding), "not decided")
         return Verdict(self.words, self.paper, "\n".join(ours), worst)
 
     def _on(self, report: Report, role: str) -> dict[float, Difference]:

@@ -13,6 +13,7 @@ from harness.report.claims import verdicts
 from harness.report.data import Report, distinct
 from harness.report.model import Document, Section, Table
 from harness.report.text import phrase
+from harness.runs.plan import RoleNote
 
 
 def make(report: Report, folder: Path | None) -> Document:
@@ -54,6 +55,11 @@ def _weight(report: Report, role: str) -> tuple[int, int]:
     return len(cells), report.role(role).images
 
 
+def _other(note: RoleNote) -> str:
+    """Name the set that was measured in place of one of the paper."""
+    return "" if note.dataset == note.role else f"{note.dataset}, "
+
+
 def _provenance(report: Report) -> list[tuple[str, str]]:
     """List versions, devices and settings behind the rows."""
     cells, plan = [*report.cells.values(), *report.counts.values()], report.plan
@@ -69,7 +75,7 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
         ("Networks", plan.networks),
         ("Schedule", plan.schedule),
         *((row.label, row.origin) for row in plan.added),
-        *((r.role, f"{r.dataset}, {r.description}, {r.images} images") for r in plan.roles),
+        *((r.role, f"{_other(r)}{r.description}, {r.images} images") for r in plan.roles),
         *((name, of.setting.in_words()) for name, of in costs.items() if of.setting is not None),
         ("Devices", every("device")),
         ("Precision", every("precision")),

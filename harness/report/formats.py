@@ -14,7 +14,7 @@ from tabulate import tabulate
 
 from harness.common import escaping
 from harness.report.model import Document, Figure, Section, Table, Verdict
-from harness.report.text import DAGGER, DOUBLE_DAGGER, INFINITY, MINUS, MISSING, TIMES
+from harness.report.text import DAGGER, DOUBLE_DAGGER, INFINITY, MINUS, MISSING, TIMES, sentences
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -39,7 +39,6 @@ _LATEX = {
 }
 _LONG = 17
 """Letters of an interval that takes two lines in LaTeX: one of SSIM, with four digits."""
-_HEADS = ("Verdict", "Claim", "Paper", "Here")
 
 
 def _parts(text: str) -> tuple[str, str]:
@@ -70,15 +69,15 @@ def markdown_verdicts(document: Document) -> list[str]:
         return []
     parts = ["## Verdicts", f"{document.tally} {document.certainty}".strip()]
     if measured and not document.decides_nothing:
-        rows = [[v.verdict, v.claim, v.paper, _in_a_line(v.ours)] for v in measured]
-        body = [[f"**{row[0]}**", *map(_shown, row[1:])] for row in rows]
-        parts.append(tabulate(body, _HEADS, tablefmt="pipe", disable_numparse=True))
+        lines = [f"- **{v.verdict}**: {_shown(_sentences(v))}" for v in measured]
+        parts.append("\n".join(lines))
     return parts
 
 
-def _in_a_line(ours: str) -> str:
-    """Join what was measured on several sets."""
-    return "; ".join(ours.splitlines())
+def _sentences(verdict: Verdict) -> str:
+    """Put a claim, the paper's figure and what was measured on each set into words."""
+    here = f"Here: {'; '.join(verdict.ours.splitlines())}." if verdict.ours else ""
+    return sentences(f"{verdict.claim}. Paper: {verdict.paper}.", here)
 
 
 def markdown_section(section: Section, root: Path) -> list[str]:
@@ -198,11 +197,7 @@ def _paragraph(title: str, text: str) -> str:
 
 
 def _latex_verdicts(verdicts: Sequence[Verdict]) -> str:
-    items = [
-        rf"\item {escape(f'{v.claim}: {v.verdict}. Paper: {v.paper}.')}"
-        + (f" {escape(f'Here: {_in_a_line(v.ours)}.')}" if v.ours else "")
-        for v in verdicts
-    ]
+    items = [rf"\item {v.verdict.capitalize()}: {escape(_sentences(v))}" for v in verdicts]
     lines = [r"\paragraph{Verdicts.}", r"\begin{itemize}", *items, r"\end{itemize}"]
     return "\n".join(lines) + "\n"
 

@@ -154,7 +154,8 @@ class Document:
         """Number of verdicts by outcome."""
         found = Counter(each.verdict for each in self.verdicts)
         counts = ", ".join(f"{outcome} {found[outcome]}" for outcome in OUTCOMES if found[outcome])
-        return f"{len(self.verdicts)} statements of the paper: {counts}."
+        nothing = "Nothing is decided by this report. " if self.decides_nothing else ""
+        return f"{nothing}{len(self.verdicts)} statements of the paper: {counts}."
 
     @property
     def measured(self) -> tuple[Verdict, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from harness.data.published.field import left_out
@@ -75,8 +76,9 @@ def notice(report: Report) -> str:
     if found := tags(report):
         data = listing([_in_brief(report, role) for role in report.roles])
         trained, *others = _training(report)
+        brief = re.sub(r" \([^()]*\)", "", trained)  # the whole is listed with the report
         listed = "; networks and schedule as listed with the report" if others else ""
-        parts.append(f"{_opening(report)}measured on {data}; {trained}{listed}.")
+        parts.append(f"{_opening(report)}measured on {data}; {brief}{listed}.")
     parts.append(departing_note(report))
     if (found or departing(report)) and report.experiment.published:
         parts.append(

@@ -54,7 +54,7 @@ def html(document: Document, viewer: Viewer | None = None) -> str:
         viewer: images to look into; None for a page without a viewer.
     """
     figures = [figure for section in document.sections for figure in section.figures]
-    every = [*figures, *(table for section in document.sections for table in section.tables)]
+    every: list[Figure | Table] = [*figures, *(t for s in document.sections for t in s.tables)]
     return render(
         "report.html.j2",
         document=document,

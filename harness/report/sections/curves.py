@@ -109,7 +109,11 @@ def _differences(
             low = each.mean if each.low is None else each.low
             high = each.mean if each.high is None else each.high
             axis.plot([scale * shift] * 2, [low, high], color=look.color, lw=0.7)
-            about = {"method": row, "label": report.label(row), "panel": "difference (dB)"}
+            about = {
+                "method": row,
+                "label": report.label(row),
+                "panel": "difference to the baseline (dB)",
+            }
             lines.append({**about, "x": scale, "y": each.mean, "low": low, "high": high})
         x = [scale * shift for scale in known]
         axis.plot(x, [d.mean for d in known.values()], look.marker, ls="-", color=look.color)

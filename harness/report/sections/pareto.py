@@ -136,7 +136,9 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
         f"{scales_text(others)}: on the page and in the tables." if others else "",
     )
     what = "latency" if name == "latency" else "MACs"
-    data = with_looks(found.rename(columns={"cost": "x"}), report)
+    panel_of = {s: _title(report, role, group, s) for s in found["scale"].unique()}
+    named = found.assign(panel=found["scale"].map(panel_of)).rename(columns={"cost": "x"})
+    data = with_looks(named, report)
     if name == "latency":
         data.attrs["x"] = "latency of an image (s)"
     return charts.save(
@@ -171,9 +173,8 @@ def _panel(
     seen: dict[str, Look],
 ) -> None:
     scale = float(found["scale"].iloc[0])
-    floors = charts.points(report, role, group.common)
-    floors = floors[floors["scale"] == scale]
-    floor = floors["y"].max() if len(floors) else -math.inf
+    floors = _floors(report, role, group, scale)
+    floor = max(floors.values(), default=-math.inf)
     for count, own in found.groupby("count", sort=False):
         above = own[own["y"] > floor]
         line = above.iloc[pareto_front(list(zip(above["cost"], above["y"], strict=True)))]
@@ -185,8 +186,7 @@ def _panel(
         for point in own.to_dict("records"):
             hollow = point["count"] == _MACS
             panel.plot(point["cost"], point["y"], zorder=4 - hollow, **_marker(look, hollow))
-    listed = [f"{f['label']} {decimals(f['y'])} dB" for f in floors.to_dict("records")]
-    panel.set_title(" \N{MIDDLE DOT} ".join([scale_text(scale), *listed]))
+    panel.set_title(_title(report, role, group, scale))
     panel.set_xscale("log")
     panel.margins(0.1)
     panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=5))
@@ -196,6 +196,19 @@ def _panel(
     panel.tick_params(length=2, pad=1.5)
     panel.grid(color="0.93", lw=0.5)
     panel.set_axisbelow(True)
+
+
+def _floors(report: Report, role: str, group: Group, scale: float) -> dict[str, float]:
+    """Return the PSNR of each common method by its label."""
+    found = charts.points(report, role, group.common)
+    own = found[found["scale"] == scale]
+    return dict(zip(own["label"], own["y"], strict=True))
+
+
+def _title(report: Report, role: str, group: Group, scale: float) -> str:
+    floors = _floors(report, role, group, scale).items()
+    listed = [f"{label} {decimals(psnr)} dB" for label, psnr in floors]
+    return " \N{MIDDLE DOT} ".join([scale_text(scale), *listed])
 
 
 def _marker(look: Look, hollow: bool) -> dict[str, Any]:
