@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,7 @@ from harness.commands.options import (
 if TYPE_CHECKING:
     from harness.runs.estimate import MethodCost
     from harness.runs.job import Job
+    from harness.runs.reproduction import TrainingCost
 
 
 def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,6 +91,17 @@ def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--force", is_flag=True, help="Measure finished cells again (training is kept).")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its cost; do nothing.")
+@click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --dry-run: time of the plan on N devices.",
+)
+@click.option(
+    "--time-steps",
+    is_flag=True,
+    help="With --dry-run: time a training step of each network on this device.",
+)
 @launcher_options
 @no_figures_option
 @json_option
@@ -102,6 +115,8 @@ def run(
     retrain: bool,
     force: bool,
     dry_run: bool,
+    devices: int | None,
+    time_steps: bool,
     launcher: str,
     no_figures: bool,
     as_json: bool,
@@ -113,6 +128,7 @@ def run(
     EXPERIMENT is one of
       claims (what the MoEISR paper says of its method, with a verdict each)
       table1 to table5, figure1, figure3, figure4, figure5, controllable (MoEISR)
+      paper (all of these, one after the other)
       table2-edsr (Table 2's sets over EDSR, for the networks that come with the package)
       lmf-costs, seemore-table1, igconv-table2, igconv-table3, igconv-costs
         (its neighbours)
@@ -129,45 +145,66 @@ def run(
     """
     from harness import experiments
     from harness.common.errors import UsageError
+    from harness.common.progress import say
     from harness.outside.entries import read_entry
     from harness.runs.experiment import with_field
     from harness.runs.job import prepare
 
     if no_train and retrain:
         raise UsageError("--no-train and --retrain contradict each other; name one of them.")
-    chosen = experiments.get(experiment)
-    chosen = with_field(chosen) if field else chosen
-    experiments.check_regions(setup.profile, chosen.name)
-    job = prepare(
-        chosen,
-        setup.profile,
-        setup.places,
-        setup.device,
-        methods,
-        trains=retrain or (setup.profile.trains and not no_train),
-        sizes_suffice=dry_run,
-        beside=[read_entry(text, f"--with {text}") for text in beside],
-    )
+    if not dry_run and (devices or time_steps):
+        raise UsageError("--devices and --time-steps are of the plan: they go with --dry-run.")
+    chosen = [with_field(each) if field else each for each in experiments.targets(experiment)]
+    entries = [read_entry(text, f"--with {text}") for text in beside]
+    jobs = []
+    for each in chosen:
+        experiments.check_regions(setup.profile, each.name)
+        try:
+            job = prepare(
+                each,
+                setup.profile,
+                setup.places,
+                setup.device,
+                methods,
+                trains=retrain or (setup.profile.trains and not no_train),
+                sizes_suffice=dry_run,
+                beside=entries,
+            )
+        except UsageError as error:
+            if len(chosen) == 1:
+                raise
+            say(f"Left out: {each.name} ({error})")
+            continue
+        jobs.append(job)
+    if not jobs:
+        raise UsageError("Nothing of that is in any table or figure of the paper.")
     if dry_run:
-        _dry_run(job, as_json)
+        _dry_run(jobs, devices or 1, time_steps, as_json)
     elif launcher != "here":
-        _launch(job, launcher, as_json, **launched)
+        _launch(jobs, launcher, as_json, **launched)
     else:
-        _run(job, force, figures=not no_figures, as_json=as_json)
+        for job in jobs:
+            _run(job, force, figures=not no_figures, as_json=as_json)
 
 
-def _launch(job: Job, launcher: str, as_json: bool, workers: int | None, **asked: Any) -> None:
-    """Start several processes that do the job together: the same command with `--launcher here`."""
+def _launch(
+    jobs: list[Job], launcher: str, as_json: bool, workers: int | None, **asked: Any
+) -> None:
+    """Start several processes that work together: the same command with `--launcher here`."""
+    from harness.common.errors import UsageError
     from harness.common.files import check_writable
     from harness.runs import launchers
     from harness.runs.launchers import local, slurm
 
+    job = jobs[0]
     for folder in (job.places.results, job.places.reports):
         check_writable(folder)
     command = [*sys.argv[1:], "--launcher", "here"]
     if launcher == "local":
         echo(local.launch(job, command, local.devices_of(job.device, workers)).rstrip("\n"))
         return
+    if len(jobs) > 1:
+        raise UsageError("--launcher slurm takes one table or figure; give one command for each.")
     numbers = slurm.launch(job, command, slurm.Options(**asked))
     lines = [f"{number}  {name}" for name, number in numbers.items()]
     seen = f"Their output: {launchers.logs_dir(job)}; `harness status` and `squeue` show how far"
@@ -215,18 +252,113 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
         say(f"wrote {path}")
 
 
-def _dry_run(job: Job, as_json: bool) -> None:
+def _dry_run(jobs: list[Job], devices: int, timed: bool, as_json: bool) -> None:
     from harness.measure.machine import matrix_product_speed
     from harness.runs import estimate, execute
+    from harness.runs.reproduction import training_costs
 
-    if not as_json:
-        execute.announce(job)
-    found = estimate.method_costs(job)
-    found.append(sum(found, estimate.MethodCost("total")))
-    speed = matrix_product_speed(job.device)
-    *plan, total = (_plan_line(each, speed) for each in found)
-    told = {"device": str(job.device), "macs_per_second": speed, "plan": plan, "total": total}
-    show({**told, "not_here": job.absent()}, _plan_in_words(found, speed), as_json)
+    if not as_json and len(jobs) == 1:
+        execute.announce(jobs[0])
+    speed = matrix_product_speed(jobs[0].device)
+    trainings = training_costs(jobs, timed)
+    time = _time(trainings, speed, devices)
+    told = {"device": str(jobs[0].device), "macs_per_second": speed}
+    absent = sorted({name for job in jobs for name in job.absent()})
+    more = {"trainings": [asdict(each) for each in trainings], "time": time, "not_here": absent}
+    if len(jobs) == 1:
+        found = estimate.method_costs(jobs[0])
+        found.append(sum(found, estimate.MethodCost("total")))
+        *plan, total = (_plan_line(each, speed) for each in found)
+        words = [_plan_in_words(found, speed), _time_in_words(trainings, time, timed)]
+        show({**told, "plan": plan, "total": total, **more}, "\n".join(words), as_json)
+        return
+    whole = [
+        sum(estimate.method_costs(job), estimate.MethodCost(job.experiment.name)) for job in jobs
+    ]
+    lines = [_plan_line(each, speed) for each in whole]
+    words = [_trainings_in_words(trainings, speed), _experiments_in_words(whole, trainings)]
+    words.append(_time_in_words(trainings, time, timed))
+    if absent:
+        words.append(f"Not here, counted by published sizes: {', '.join(absent)}.")
+    show({**told, "experiments": lines, **more}, "\n\n".join(words), as_json)
+
+
+def _time(trainings: list[TrainingCost], speed: float, devices: int) -> dict[str, Any]:
+    """Compute device-hours and wall time of all trainings, here and by published times."""
+    from harness.runs.reproduction import wall_hours
+
+    left = [each for each in trainings if each.steps]
+    here = [each.hours(speed) for each in left]
+    cited = [each.cited_hours for each in left if each.cited_hours is not None]
+    whole = bool(cited) and len(cited) == len(left)
+    return {
+        "devices": devices,
+        "device_hours": sum(here),
+        "wall_hours": wall_hours(here, devices),
+        "gpu": next((each.gpu for each in left if each.cited_hours is not None), ""),
+        "cited_device_hours": sum(cited) if whole else None,
+        "cited_wall_hours": wall_hours(cited, devices) if whole else None,
+    }
+
+
+def _time_in_words(trainings: list[TrainingCost], time: dict[str, Any], timed: bool) -> str:
+    from harness.runs.estimate import duration
+
+    if not any(each.steps for each in trainings):
+        return "No training is left."
+    devices, (here, wall) = time["devices"], (time["device_hours"], time["wall_hours"])
+    how = "by timed steps" if timed else "at least"
+    lines = [
+        f"Training on this device, {how}: {duration(here * 3600)}; "
+        f"on {devices} of them: {duration(wall * 3600)}."
+    ]
+    if time["cited_device_hours"] is not None:
+        lines.append(
+            f"By published training times, {time['gpu']}: {time['cited_device_hours']:,.0f} hours; "
+            f"on {devices} of them: {duration(time['cited_wall_hours'] * 3600)}."
+        )
+    memory, disk = (max(e.memory for e in trainings), sum(e.disk for e in trainings))
+    lines.append(f"Memory of a training, at least: {_size(memory)}. Checkpoints: {_size(disk)}.")
+    return "\n".join(lines)
+
+
+def _trainings_in_words(trainings: list[TrainingCost], speed: float) -> str:
+    from harness.runs.estimate import duration
+
+    rows = [
+        {
+            "training": each.method,
+            "seed": str(each.seed),
+            "first for": each.experiments[0],
+            "steps left": f"{each.steps:,}",
+            "MACs": f"{each.macs:.2e}",
+            "s/step": "" if each.step_seconds is None else f"{each.step_seconds:.2f}",
+            "hours here": duration(each.hours(speed) * 3600) if each.steps else "done",
+            "GPU-hours, cited": "" if each.cited_hours is None else f"{each.cited_hours:,.0f}",
+            "memory": _size(each.memory),
+            "disk": _size(each.disk),
+        }
+        for each in trainings
+    ]
+    return table(rows, colalign=["left", "right", "left", *["right"] * 7])
+
+
+def _experiments_in_words(costs: list[MethodCost], trainings: list[TrainingCost]) -> str:
+    rows = [
+        {
+            "experiment": cost.method,
+            "networks": str(cost.networks),
+            "first trained for it": str(sum(t.experiments[0] == cost.method for t in trainings)),
+            "measured": f"{cost.measured} of {cost.cells}",
+            "measuring": f"{cost.evaluation:.2e}" if cost.evaluation else "",
+        }
+        for cost in costs
+    ]
+    return table(rows, colalign=["left", *["right"] * 4])
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
 
 
 def _plan_line(cost: MethodCost, speed: float) -> dict[str, object]:
