@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import heapq
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 
 import torch
 
 from baselines import build, parse
 from baselines.shapes import shapes_only
-from harness import checkpoints, data
+from harness import checkpoints
 from harness.common.device import PeakMemory, synchronise
 from harness.common.progress import bar
+from harness.data.published.reading import rows_of
 from harness.data.sets import Dataset
 from harness.data.sets.base import memory_item
 from harness.profiles import Training
@@ -124,16 +123,10 @@ def _cost(job: Job, run: Run, experiments: tuple[str, ...]) -> TrainingCost:
 
 def _cited(encoder: str, macs: int) -> tuple[float | None, str]:
     """Scale the published hours of an encoder's LTE network to some MACs of training."""
-    for row in _published_hours():
+    for row in rows_of("training_hours.csv"):
         if row["encoder"] == encoder:
             return float(row["gpu_hours"]) * macs / _whole_macs(row["method"]), row["gpu"]
     return None, ""
-
-
-@cache
-def _published_hours() -> tuple[dict[str, str], ...]:
-    with (files(data.published) / "training_hours.csv").open(encoding="utf-8") as stream:
-        return tuple(csv.DictReader(stream))
 
 
 @cache
