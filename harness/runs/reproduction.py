@@ -21,6 +21,7 @@ from harness.data.sets.base import memory_item
 from harness.profiles import Training
 from harness.profiles.training import published
 from harness.runs.estimate import sample_macs
+from harness.runs.execute import existing_networks
 from harness.runs.job import Job
 from harness.training.dense import DenseSource
 from harness.training.loop import Run
@@ -102,6 +103,8 @@ def _cost(job: Job, run: Run, experiments: tuple[str, ...]) -> TrainingCost:
         model = build(method.name, **run.recipe.build)
     total = settings.total_steps(len(images))
     done = int(checkpoints.read(run.checkpoint).get("step", 0)) if run.checkpoint.exists() else 0
+    if job.training_set.sizes_of and existing_networks(job, method):  # of any training data
+        done = total
     weights = sum(weight.numel() for weight in model.parameters())
     trained = weights - (model.encoder_parameters or 0) * bool(settings.frozen_encoder)
     sizes = [item.size() for item in images] if settings.in_memory else []
