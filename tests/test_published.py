@@ -50,7 +50,7 @@ def test_a_system_without_a_method_of_ours_is_found_by_its_name():
 def test_a_files_other_name_of_a_network_is_its_own(monkeypatch):
     """EDSR-baseline is EDSR in LMF's files; in IGConv's they are two networks."""
     file, table = "igconv_table2_div2k.csv", "2"
-    (row, *_) = (r for r in reading._rows(file) if r["backbone"] == "EDSR" and r["value"])
+    (row, *_) = (r for r in reading.rows_of(file) if r["backbone"] == "EDSR" and r["value"])
     rows = (row, {**row, "backbone": "EDSR-baseline", "value": "1.5", "printed": ""})
     with monkeypatch.context() as patch:
         patch.setattr(reading, "_rows", lambda _: rows)

@@ -198,6 +198,70 @@ def test_a_dry_run_without_the_data_finds_finished_networks(job, harness: Harnes
     assert (line["runs_finished"], line["training_macs"]) == (1, 0)
 
 
+def test_the_plan_of_the_paper_has_every_training_once(job, harness: Harness):
+    """And says how long it takes, here and on several devices."""
+    arguments = ("run", "paper", *job[2:-1], "edsr-*", "--dry-run", "--devices", 2)
+    told = json.loads(harness.good(*arguments, "--json"))
+    names = [each["method"] for each in told["trainings"]]
+    assert len(names) == len(set(names)) == 6
+    assert {each["steps"] for each in told["trainings"]} == {12}
+    assert told["experiments"][0]["method"] == "table1"
+    assert told["time"]["devices"] == 2
+    hours, wall = told["time"]["device_hours"], told["time"]["wall_hours"]
+    assert hours / 2 <= wall < hours
+    assert told["time"]["cited_device_hours"] is None, "networks of other sizes"
+    words = harness.good(*arguments)
+    assert words.count("edsr-moeisr-lte-s") == 1
+    assert "on 2 of them" in words
+    assert not Path("results").exists()
+    done = ("train", "edsr-lte", *job[2:-2])
+    harness.good(*done)
+    told = json.loads(harness.good(*arguments, "--json"))
+    assert {e["method"]: e["steps"] for e in told["trainings"]}["edsr-lte"] == 0
+    assert told["time"]["device_hours"] < hours
+
+
+def test_steps_are_timed_where_that_is_asked_for(job, harness: Harness):
+    asked = (*job, "--methods", "edsr-lte", "--dry-run", "--time-steps", "--json")
+    told = json.loads(harness.good(*asked))
+    (training,) = told["trainings"]
+    assert training["step_seconds"] > 0
+    expected = training["steps"] * training["step_seconds"] / 3600
+    assert told["time"]["device_hours"] == pytest.approx(expected)
+    status, _, err = harness(*job, "--time-steps")
+    assert (status, "they go with --dry-run" in err) == (2, True)
+
+
+def test_published_hours_are_those_of_the_whole_training():
+    """The LTE networks of LTE's own README, and the others by their MACs."""
+    from harness.data.published.reading import rows_of
+    from harness.runs.reproduction import _cited, _whole_macs
+
+    for row in rows_of("training_hours.csv"):
+        hours, gpu = _cited(row["encoder"], _whole_macs(row["method"]))
+        assert hours == pytest.approx(float(row["gpu_hours"]))
+        assert gpu == "RTX 3090"
+    assert _cited("seemore-t", 10**15) == (None, "")
+    liif, _ = _cited("edsr", _whole_macs("edsr-liif"))
+    assert liif == pytest.approx(23.7, abs=0.3)
+
+
+def test_a_frozen_encoder_has_no_backward_pass():
+    from baselines import build
+    from baselines.shapes import shapes_only
+    from harness.runs.estimate import sample_macs
+
+    settings = profiles.load("paper").training
+    with shapes_only():
+        model = build("edsr-liif")
+    patch = settings.patch
+    whole = model.training_macs(patch, settings.queries, (), settings.batch)
+    encoder = model.encoder.count((patch, patch)).encoder
+    assert sample_macs(model, settings) == 3 * whole
+    frozen = settings.model_copy(update={"frozen_encoder": "edsr-liif@4b9912b95f"})
+    assert sample_macs(model, frozen) == encoder + 3 * (whole - encoder)
+
+
 def test_json_is_the_report(job, harness: Harness):
     out = harness.good(*job, "--methods", "bicubic", "--no-figures", "--json")
     assert len(json.loads(out)["records"]) >= 8

@@ -16,12 +16,10 @@ from harness.commands.options import (
     methods_option,
     no_figures_option,
     show,
-    table,
     with_setup,
 )
 
 if TYPE_CHECKING:
-    from harness.runs.estimate import MethodCost
     from harness.runs.job import Job
 
 
@@ -89,6 +87,17 @@ def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--force", is_flag=True, help="Measure finished cells again (training is kept).")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its cost; do nothing.")
+@click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --dry-run: time of the plan on N devices.",
+)
+@click.option(
+    "--time-steps",
+    is_flag=True,
+    help="With --dry-run: time a training step of each network on this device.",
+)
 @launcher_options
 @no_figures_option
 @json_option
@@ -102,6 +111,8 @@ def run(
     retrain: bool,
     force: bool,
     dry_run: bool,
+    devices: int | None,
+    time_steps: bool,
     launcher: str,
     no_figures: bool,
     as_json: bool,
@@ -113,6 +124,7 @@ def run(
     EXPERIMENT is one of
       claims (what the MoEISR paper says of its method, with a verdict each)
       table1 to table5, figure1, figure3, figure4, figure5, controllable (MoEISR)
+      paper (all of these, one after the other)
       table2-edsr (Table 2's sets over EDSR, for the networks that come with the package)
       lmf-costs, seemore-table1, igconv-table2, igconv-table3, igconv-costs
         (its neighbours)
@@ -128,46 +140,68 @@ def run(
     goes on where it was. Several processes may work on one results folder; --launcher starts them.
     """
     from harness import experiments
+    from harness.commands.dry_run import show_plan
     from harness.common.errors import UsageError
+    from harness.common.progress import say
     from harness.outside.entries import read_entry
     from harness.runs.experiment import with_field
     from harness.runs.job import prepare
 
     if no_train and retrain:
         raise UsageError("--no-train and --retrain contradict each other; name one of them.")
-    chosen = experiments.get(experiment)
-    chosen = with_field(chosen) if field else chosen
-    experiments.check_regions(setup.profile, chosen.name)
-    job = prepare(
-        chosen,
-        setup.profile,
-        setup.places,
-        setup.device,
-        methods,
-        trains=retrain or (setup.profile.trains and not no_train),
-        sizes_suffice=dry_run,
-        beside=[read_entry(text, f"--with {text}") for text in beside],
-    )
+    if not dry_run and (devices or time_steps):
+        raise UsageError("--devices and --time-steps are of the plan: they go with --dry-run.")
+    chosen = [with_field(each) if field else each for each in experiments.targets(experiment)]
+    entries = [read_entry(text, f"--with {text}") for text in beside]
+    jobs = []
+    for each in chosen:
+        experiments.check_regions(setup.profile, each.name)
+        try:
+            job = prepare(
+                each,
+                setup.profile,
+                setup.places,
+                setup.device,
+                methods,
+                trains=retrain or (setup.profile.trains and not no_train),
+                sizes_suffice=dry_run,
+                beside=entries,
+            )
+        except UsageError as error:
+            if len(chosen) == 1:
+                raise
+            say(f"Left out: {each.name} ({error})")
+            continue
+        jobs.append(job)
+    if not jobs:
+        raise UsageError("Nothing of that is in any table or figure of the paper.")
     if dry_run:
-        _dry_run(job, as_json)
+        show_plan(jobs, devices or 1, time_steps, as_json)
     elif launcher != "here":
-        _launch(job, launcher, as_json, **launched)
+        _launch(jobs, launcher, as_json, **launched)
     else:
-        _run(job, force, figures=not no_figures, as_json=as_json)
+        for job in jobs:
+            _run(job, force, figures=not no_figures, as_json=as_json)
 
 
-def _launch(job: Job, launcher: str, as_json: bool, workers: int | None, **asked: Any) -> None:
-    """Start several processes that do the job together: the same command with `--launcher here`."""
+def _launch(
+    jobs: list[Job], launcher: str, as_json: bool, workers: int | None, **asked: Any
+) -> None:
+    """Start several processes that work together: the same command with `--launcher here`."""
+    from harness.common.errors import UsageError
     from harness.common.files import check_writable
     from harness.runs import launchers
     from harness.runs.launchers import local, slurm
 
+    job = jobs[0]
     for folder in (job.places.results, job.places.reports):
         check_writable(folder)
     command = [*sys.argv[1:], "--launcher", "here"]
     if launcher == "local":
         echo(local.launch(job, command, local.devices_of(job.device, workers)).rstrip("\n"))
         return
+    if len(jobs) > 1:
+        raise UsageError("--launcher slurm takes one table or figure; give one command for each.")
     numbers = slurm.launch(job, command, slurm.Options(**asked))
     lines = [f"{number}  {name}" for name, number in numbers.items()]
     seen = f"Their output: {launchers.logs_dir(job)}; `harness status` and `squeue` show how far"
@@ -213,55 +247,3 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     echo(report.headline(*places))
     for path in paths:
         say(f"wrote {path}")
-
-
-def _dry_run(job: Job, as_json: bool) -> None:
-    from harness.measure.machine import matrix_product_speed
-    from harness.runs import estimate, execute
-
-    if not as_json:
-        execute.announce(job)
-    found = estimate.method_costs(job)
-    found.append(sum(found, estimate.MethodCost("total")))
-    speed = matrix_product_speed(job.device)
-    *plan, total = (_plan_line(each, speed) for each in found)
-    told = {"device": str(job.device), "macs_per_second": speed, "plan": plan, "total": total}
-    show({**told, "not_here": job.absent()}, _plan_in_words(found, speed), as_json)
-
-
-def _plan_line(cost: MethodCost, speed: float) -> dict[str, object]:
-    return {
-        "method": cost.method,
-        "cells": cost.cells,
-        "cells_finished": cost.measured,
-        "runs_to_train": cost.networks - cost.trained,
-        "runs_finished": cost.trained,
-        "training_macs": cost.training,
-        "evaluation_macs": cost.evaluation,
-        "hours_at_matrix_product_speed": (cost.training + cost.evaluation) / speed / 3600,
-    }
-
-
-def _plan_in_words(costs: list[MethodCost], speed: float) -> str:
-    from harness.runs.estimate import duration
-
-    rows = [
-        {
-            "method": cost.method,
-            "trained": f"{cost.trained} of {cost.networks}" if cost.networks else "",
-            "measured": f"{cost.measured} of {cost.cells}",
-            "training": f"{cost.training:.2e}" if cost.training else "",
-            "measuring": f"{cost.evaluation:.2e}" if cost.evaluation else "",
-            "time left, at least": duration(macs / speed)
-            if (macs := cost.training + cost.evaluation)
-            else "",
-        }
-        for cost in costs
-    ]
-    return (
-        f"{table(rows, colalign=['left', *['right'] * 5])}\n"
-        "\nTraining and measuring are the multiply-adds that are left; what is finished is "
-        f"subtracted. Times are a lower bound: at the {speed / 1e9:.0f} GMAC/s that a plain matrix "
-        "product reaches here now. Real training reaches a fraction of it. MoEISR's evaluation is "
-        "counted with even expert shares."
-    )

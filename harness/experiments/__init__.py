@@ -49,6 +49,22 @@ def get(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
+# Every table and figure of the MoEISR paper, in the order in which they train least twice.
+PAPER = (
+    *("table1", "table2", "table3", "table4", "table5"),
+    *("figure1", "figure3", "figure4", "figure5", "controllable"),
+)
+
+
+def targets(name: str) -> list[Experiment]:
+    """Return the experiments of a target: one, or all of the paper for `paper`.
+
+    Raises:
+        UsageError, HarnessError: as `get`.
+    """
+    return [get(each) for each in (PAPER if name == "paper" else (name,))]
+
+
 def check_regions(profile: Profile, own: str = "") -> None:
     """Refuse a profile that shows regions in an unknown experiment.
 
@@ -67,6 +83,7 @@ def check_regions(profile: Profile, own: str = "") -> None:
 
 __all__ = [
     "EXPERIMENTS",
+    "PAPER",
     "ROLES",
     "Block",
     "Experiment",
@@ -76,4 +93,5 @@ __all__ = [
     "method_at",
     "methods_of",
     "scales_of_row",
+    "targets",
 ]

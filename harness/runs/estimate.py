@@ -10,12 +10,13 @@ from dataclasses import dataclass, fields, replace
 import torch
 
 from baselines import Method, build
-from baselines.base import SRModel
+from baselines.base import Encoder, SRModel
 from baselines.shapes import shapes_only
 from harness import checkpoints
 from harness.checkpoints.subject import Subject
 from harness.data.degrade import lr_size
 from harness.data.sets import ImageItem
+from harness.profiles import Training
 from harness.runs.execute import subjects
 from harness.runs.job import Job
 from harness.training.loop import Run
@@ -30,7 +31,7 @@ class MethodCost:
         trained: number of them that are finished.
         cells: number of cells to measure, one for each dataset, scale and seed.
         measured: number of them that are finished.
-        training: MACs of the remaining training steps; backward counted as twice the forward pass.
+        training: MACs of the remaining training steps (`sample_macs`).
         evaluation: MACs of the remaining images, encoder included; experts in even shares.
     """
 
@@ -105,8 +106,19 @@ def _training_left(job: Job, run: Run, model: SRModel) -> int:
     steps = settings.total_steps(len(job.training_set.items))
     if run.checkpoint.exists():
         steps = max(0, steps - int(checkpoints.read(run.checkpoint).get("step", 0)))
-    sample = model.training_macs(settings.patch, settings.queries, settings.scales, settings.batch)
-    return 3 * sample * settings.batch * steps
+    return sample_macs(model, settings) * settings.batch * steps
+
+
+def sample_macs(model: SRModel, settings: Training) -> int:
+    """Count the MACs of one sample of a training step: backward twice the forward pass.
+
+    A frozen encoder has no backward pass.
+    """
+    forward = model.training_macs(settings.patch, settings.queries, settings.scales, settings.batch)
+    if not settings.frozen_encoder:
+        return 3 * forward
+    encoder: Encoder = getattr(model, "encoder")  # noqa: B009  # checked where training takes it
+    return 3 * forward - 2 * encoder.count((settings.patch, settings.patch)).encoder
 
 
 def _measuring_left(job: Job, model: SRModel, left: Left) -> int:

@@ -46,6 +46,7 @@ class World:
         self._fabric = fabric
         self.rank = fabric.global_rank if fabric else 0
         self.size = fabric.world_size if fabric else 1
+        self._part: Part | None = None
 
     @property
     def leads(self) -> bool:
@@ -71,7 +72,11 @@ class World:
 
     def part(self, batch: int) -> Part | None:
         """Return the own part of a batch, for networks and losses; None if that is all of it."""
-        return Part(batch, self.samples(batch), self.add) if self._fabric else None
+        if self._fabric is None:
+            return None
+        if self._part is None or self._part.size != batch:  # one object: compiled code knows it
+            self._part = Part(batch, self.samples(batch), self.add)
+        return self._part
 
     def add(self, own: Tensor) -> Tensor:
         """Add a tensor to those of the other processes, maybe in place.

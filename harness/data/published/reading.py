@@ -73,7 +73,8 @@ _Key = tuple[str, System, str, float | None, str]
 
 
 @cache
-def _rows(file: str) -> tuple[dict[str, str], ...]:
+def rows_of(file: str) -> tuple[dict[str, str], ...]:
+    """Read all rows of a file, by the names of its columns."""
     with (files(__package__) / file).open(encoding="utf-8") as stream:
         return tuple(csv.DictReader(stream))
 
@@ -114,7 +115,7 @@ def _printed(row: dict[str, str]) -> Printed:
 def _index(file: str) -> dict[_Key, Printed]:
     return {
         (r["table"], _system(file, r), r["dataset"], _scale(r["scale"]), r["metric"]): _printed(r)
-        for r in _rows(file)
+        for r in rows_of(file)
         if r["value"]
     }
 
@@ -130,9 +131,9 @@ def look_up(
 
 def systems(file: str, table: str) -> tuple[System, ...]:
     """List the systems of a table, in the order of the paper."""
-    return tuple(dict.fromkeys(_system(file, r) for r in _rows(file) if r["table"] == table))
+    return tuple(dict.fromkeys(_system(file, r) for r in rows_of(file) if r["table"] == table))
 
 
 def claims(file: str, table: str) -> tuple[Claim, ...]:
     """List the claims of a paper that a file has under this name, in order."""
-    return tuple(Claim(r["metric"], _printed(r)) for r in _rows(file) if r["table"] == table)
+    return tuple(Claim(r["metric"], _printed(r)) for r in rows_of(file) if r["table"] == table)

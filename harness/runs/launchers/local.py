@@ -50,9 +50,9 @@ def devices_of(device: torch.device, workers: int | None) -> list[str]:
     Raises:
         UsageError: a number of workers is needed, or there is one GPU only that was named.
     """
+    if device.type == "cuda" and device.index is not None:
+        raise UsageError(f"--launcher local uses all devices; {device} is one of them.")
     if device.type == "cuda":
-        if device.index is not None:
-            raise UsageError(f"--launcher local uses all devices; {device} is one of them.")
         here = torch.cuda.device_count()
         return [f"cuda:{number % here}" for number in range(workers or here)]
     if workers is None:
