@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,10 +118,6 @@ class Verdict:
     verdict: Outcome
 
 
-FEW = 3
-"""Number of verdicts that are shown even where none of them is decided."""
-
-
 @dataclass(frozen=True)
 class Document:
     """Report of an experiment, before it is written in a format.
@@ -150,26 +145,19 @@ class Document:
     role: str = ""
 
     @property
+    def by_outcome(self) -> dict[Outcome, list[Verdict]]:
+        """Verdicts by outcome, those that hold first."""
+        found = {o: [v for v in self.verdicts if v.verdict == o] for o in OUTCOMES}
+        return {outcome: verdicts for outcome, verdicts in found.items() if verdicts}
+
+    @property
+    def decides(self) -> bool:
+        """Whether a statement holds, or does not."""
+        return not {"holds", "does not hold"}.isdisjoint(self.by_outcome)
+
+    @property
     def tally(self) -> str:
         """Number of verdicts by outcome."""
-        found = Counter(each.verdict for each in self.verdicts)
-        counts = ", ".join(f"{outcome} {found[outcome]}" for outcome in OUTCOMES if found[outcome])
-        nothing = "Nothing is decided by this report. " if self.decides_nothing else ""
+        counts = ", ".join(f"{outcome} {len(found)}" for outcome, found in self.by_outcome.items())
+        nothing = "" if self.decides else "Nothing is decided by this report. "
         return f"{nothing}{len(self.verdicts)} statements of the paper: {counts}."
-
-    @property
-    def measured(self) -> tuple[Verdict, ...]:
-        """Verdicts on methods that were run, those that hold first."""
-        found = [each for each in self.verdicts if each.verdict != "not measured"]
-        return tuple(sorted(found, key=lambda each: OUTCOMES.index(each.verdict)))
-
-    @property
-    def unmeasured(self) -> tuple[Verdict, ...]:
-        """Verdicts on methods that were not run."""
-        return tuple(each for each in self.verdicts if each.verdict == "not measured")
-
-    @property
-    def decides_nothing(self) -> bool:
-        """Whether several verdicts were measured, and all are open: one sentence says that."""
-        outcomes = {each.verdict for each in self.measured}
-        return len(self.measured) > FEW and outcomes == {"not decided"}

@@ -75,7 +75,7 @@ def table(
         title: heading.
         caption: one sentence.
         columns: the columns.
-        notes: sentences under the table, behind the reasons of empty places.
+        notes: sentences under the table, behind the reasons of empty places; "" is none.
         blocks: rows; those of the report, if left out.
         folds: whether rows that were not run are named in one line instead.
         reasons_suffice: whether a table without any number is shown, for its reasons.

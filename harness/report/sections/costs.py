@@ -83,5 +83,4 @@ def _table(
         report.scales, lambda row, scale: cost_entry(measured, row, scale, show), min
     )
     caption = words.setting_of_costs(report, measured)
-    shown = [note for note in notes if note]
-    return table(report, key, title, caption, columns, shown, report.experiment.groups)
+    return table(report, key, title, caption, columns, notes, report.experiment.groups)

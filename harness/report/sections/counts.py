@@ -262,7 +262,7 @@ class Counts(SectionMaker):
             else:
                 every = by_scale(report.scales, entry, group=group)
                 columns += [c for n, c in enumerate(every) if any(line[n] for line in texts)]
-        notes = list(filter(None, [note, *_notes(report, references)]))
+        notes = [note, *_notes(report, references)]
         return table(report, f"{key}-{self.part}", title, "", columns, notes)
 
 

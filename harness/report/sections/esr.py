@@ -291,7 +291,7 @@ def _costs(report: Report) -> Table | None:
             column(timed, "first call (ms)", partial(_first, report)),
             column(timed, "peak memory (MiB)", partial(_memory, report)),
         ],
-        [note for note in notes if note],
+        notes,
         report.experiment.groups,
     )
 
@@ -392,9 +392,8 @@ def _time_table(report: Report) -> Table | None:
     title = "Latency per output megapixel (ms)"
     caption = words.setting_of_costs(report, measured)
     columns = by_scale(report.scales, entry, min)
-    shown = [note for note in notes if note]
     return table(
-        report, "megapixel-latency", title, caption, columns, shown, report.experiment.groups
+        report, "megapixel-latency", title, caption, columns, notes, report.experiment.groups
     )
 
 

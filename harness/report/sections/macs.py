@@ -51,8 +51,7 @@ class MacsTable(SectionMaker):
         title = f"{part} counted as in the {papers} ({letter}MACs)"
         notes = _notes(report, role, exponent, comparable)
         if comparable:
-            own = [self.notes.get(role, ""), *words.published_notes(report, role, "macs")]
-            notes += list(filter(None, own))
+            notes += [self.notes.get(role, ""), *words.published_notes(report, role, "macs")]
         yield scale_table(report, role, "macs", title, _count(exponent, comparable), min, notes)
         yield scale_table(
             report,

@@ -60,7 +60,7 @@ class ScoreTable(SectionMaker):
             metric.title,
             partial(_score, report, metric),
             best,
-            notes=list(filter(None, self._notes(report, role, metric))),
+            notes=list(self._notes(report, role, metric)),
         )
 
     def _notes(self, report: Report, role: str, metric: Metric) -> Iterator[str]:
