@@ -81,6 +81,7 @@ def _sets() -> None:
 
 KINDS = {
     "train": Kind(("train", "edsr-moeisr-liif-s", *PLACES), _training),
+    "two-devices": Kind(("train", "edsr-moeisr-liif-s", *PLACES, "--devices", "2"), _training),
     "sweep": Kind(SWEEP, _training),
     "two-workers": Kind(SWEEP, _training, workers=2),
     "report": Kind(("report", "table1", "--profile", "tiny.yaml"), _measured),
