@@ -103,7 +103,7 @@ def test_local_workers_do_the_plan_of_one_that_is_killed(job, measured_alone):
     out, err = parent.communicate(timeout=900)
     assert parent.returncode == 0, err
     assert "failed (killed by signal 9)" in err
-    assert "edsr-lte" in out
+    assert "EDSR-LTE" in out
     assert not Path(f"/proc/{second}").exists()
     assert rows(Path("results")) == measured_alone
 
