@@ -27,16 +27,34 @@ METHODS = ("bicubic", "edsr-lte", "edsr-moeisr-lte-s")
 VOLATILE = {"seconds", "peak_memory_bytes", "measured_at", "checksum", "created"}
 
 
+JOB = (
+    *("run", "table1", "--profile", "tiny.yaml", "--data-root", "data", "--device", "cpu"),
+    *("--methods", ",".join(METHODS), "--no-figures"),
+)
+
+
+def prepare_in(folder: Path) -> None:
+    """A table with two trainings that take some seconds each."""
+    write_data(folder / "data")
+    content = profile_with(epochs=150, milestones=[100], checkpoint_every=20)
+    write_profile(folder / "tiny.yaml", content)
+
+
 @pytest.fixture
 def job(tmp_path: Path) -> tuple[str, ...]:
-    """Arguments of a table with two trainings that take some seconds each."""
-    write_data(tmp_path / "data")
-    content = profile_with(epochs=150, milestones=[100], checkpoint_every=20)
-    write_profile(tmp_path / "tiny.yaml", content)
-    return (
-        *("run", "table1", "--profile", "tiny.yaml", "--data-root", "data", "--device", "cpu"),
-        *("--methods", ",".join(METHODS), "--no-figures"),
-    )
+    """Arguments of the table, in the test's folder."""
+    prepare_in(tmp_path)
+    return JOB
+
+
+@pytest.fixture(scope="module")
+def measured_alone(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    """Rows of one process that does everything."""
+    folder = tmp_path_factory.mktemp("alone")
+    prepare_in(folder)
+    command = [sys.executable, "-m", "harness", *JOB]
+    subprocess.run(command, check=True, capture_output=True, timeout=900, cwd=folder)
+    return rows(folder / "results")
 
 
 def rows(results: Path) -> list[dict]:
@@ -45,12 +63,6 @@ def rows(results: Path) -> list[dict]:
     found = [flat(json.loads(line)) for _, text in stored for line in text.splitlines()]
     kept = [{k: v for k, v in row.items() if k not in VOLATILE} for row in found]
     return sorted(kept, key=lambda row: json.dumps(row, sort_keys=True, default=str))
-
-
-def measured_alone(job: tuple[str, ...]) -> list[dict]:
-    command = [sys.executable, "-m", "harness", *job, "--results", "alone", "--reports", "alone"]
-    subprocess.run(command, check=True, capture_output=True, timeout=900)
-    return rows(Path("alone"))
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 600) -> None:
@@ -80,7 +92,7 @@ def step_of(method: str) -> int:
     return max((checkpoints.read(path)["step"] for path in found), default=0)
 
 
-def test_local_workers_do_the_plan_of_one_that_is_killed(job):
+def test_local_workers_do_the_plan_of_one_that_is_killed(job, measured_alone):
     command = [sys.executable, "-m", "harness", *job, "--launcher", "local", "--workers", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
@@ -91,9 +103,9 @@ def test_local_workers_do_the_plan_of_one_that_is_killed(job):
     out, err = parent.communicate(timeout=900)
     assert parent.returncode == 0, err
     assert "failed (killed by signal 9)" in err
-    assert "edsr-lte" in out
+    assert "EDSR-LTE" in out
     assert not Path(f"/proc/{second}").exists()
-    assert rows(Path("results")) == measured_alone(job)
+    assert rows(Path("results")) == measured_alone
 
 
 def test_a_stop_reaches_local_workers(job):
@@ -108,7 +120,7 @@ def test_a_stop_reaches_local_workers(job):
     assert step_of(METHODS[1])
 
 
-def test_slurm_jobs_end_with_the_rows_of_one_process(job, harness: Harness):
+def test_slurm_jobs_end_with_the_rows_of_one_process(job, measured_alone, harness: Harness):
     """Two trainings at once; one is killed, one is sent back to the queue."""
     with slurm(2):
         asked = ("--launcher", "slurm", "--partition", "main", "--concurrency", 2, "--time", 30)
@@ -136,7 +148,7 @@ def test_slurm_jobs_end_with_the_rows_of_one_process(job, harness: Harness):
     outputs = "".join(p.read_text() for p in Path("results/tiny/table1/launched").glob("*.err"))
     assert "killed by SIGKILL; again" in outputs
     assert f"from step {saved} to step 600" in outputs
-    assert rows(Path("results")) == measured_alone(job)
+    assert rows(Path("results")) == measured_alone
 
 
 def test_jobs_depend_on_the_trainings_that_they_need(job, monkeypatch):
