@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from page_fixtures import HOSTILE, REFERENCE, document, hostile, stored_rows
@@ -24,7 +25,8 @@ from harness.common.errors import HarnessError
 from harness.data.images import to_image
 from harness.measure import pictures
 from harness.metrics import psnr
-from harness.report.page import load_viewer, write
+from harness.report.model import Figure
+from harness.report.page import chart, load_viewer, write
 from harness.report.page.viewer import Shown, View, Viewer
 from harness.runs import cut_crops
 
@@ -194,6 +196,15 @@ def test_charts_answer_to_pointer_and_keys(opened: Opener, page_file: Path):
         assert "scale factor" in chart.get_attribute("aria-label")
         page.locator(".numbers summary").first.click()
         assert page.locator(".numbers table").first.is_visible()
+
+
+@pytest.mark.parametrize(
+    ("attrs", "axis"), [({}, "scale"), ({"x": "latency (s)", "axis": "log"}, "log")]
+)
+def test_seconds_are_not_taken_for_scales(attrs: dict[str, str], axis: str):
+    data = pd.DataFrame({"method": "a", "label": "A", "x": [1.03, 2.5], "y": [30.0, 31.0]})
+    data.attrs = attrs
+    assert chart(Figure("key", "", "", Path(), Path(), data))["axis"] == axis
 
 
 def _psnr_of(page: Any, what: str, side: str) -> float:
