@@ -308,6 +308,18 @@ def test_readable_on_a_phone_and_in_the_dark(opened: Opener, page_file: Path, co
             assert named, element.evaluate("e => e.outerHTML")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_has_nothing_to_report(opened: Opener, page_file: Path, scheme: str):
+    """Labels, roles, contrast: of everything, unfolded."""
+    axe = pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
+    script = Path(axe.__path__[0], "axe.min.js").read_text()
+    with opened(page_file, color_scheme=scheme) as page:
+        page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+        page.evaluate(f"{script}; undefined")
+        found = page.evaluate("axe.run().then((all) => all.violations)")
+        assert [(each["impact"], each["id"], len(each["nodes"])) for each in found] == []
+
+
 def _kept() -> dict[Path, int]:
     found = Path("results/tiny/pictures").rglob("*.*")
     return {path: path.stat().st_mtime_ns for path in found if path.is_file()}
