@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from page_fixtures import HOSTILE, REFERENCE, document, hostile, stored_rows
@@ -24,7 +25,8 @@ from harness.common.errors import HarnessError
 from harness.data.images import to_image
 from harness.measure import pictures
 from harness.metrics import psnr
-from harness.report.page import load_viewer, write
+from harness.report.model import Figure
+from harness.report.page import chart, load_viewer, write
 from harness.report.page.viewer import Shown, View, Viewer
 from harness.runs import cut_crops
 
@@ -196,6 +198,15 @@ def test_charts_answer_to_pointer_and_keys(opened: Opener, page_file: Path):
         assert page.locator(".numbers table").first.is_visible()
 
 
+@pytest.mark.parametrize(
+    ("attrs", "axis"), [({}, "scale"), ({"x": "latency (s)", "axis": "log"}, "log")]
+)
+def test_seconds_are_not_taken_for_scales(attrs: dict[str, str], axis: str):
+    data = pd.DataFrame({"method": "a", "label": "A", "x": [1.03, 2.5], "y": [30.0, 31.0]})
+    data.attrs = attrs
+    assert chart(Figure("key", "", "", Path(), Path(), data))["axis"] == axis
+
+
 def _psnr_of(page: Any, what: str, side: str) -> float:
     return float(page.inner_text(f"[data-{what}={side}]"))
 
@@ -295,6 +306,18 @@ def test_readable_on_a_phone_and_in_the_dark(opened: Opener, page_file: Path, co
                 "e => e.ariaLabel || e.textContent.trim() || [...(e.labels ?? [])].length > 0"
             )
             assert named, element.evaluate("e => e.outerHTML")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_has_nothing_to_report(opened: Opener, page_file: Path, scheme: str):
+    """Labels, roles, contrast: of everything, unfolded."""
+    axe = pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
+    script = Path(axe.__path__[0], "axe.min.js").read_text()
+    with opened(page_file, color_scheme=scheme) as page:
+        page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+        page.evaluate(f"{script}; undefined")
+        found = page.evaluate("axe.run().then((all) => all.violations)")
+        assert [(each["impact"], each["id"], len(each["nodes"])) for each in found] == []
 
 
 def _kept() -> dict[Path, int]:

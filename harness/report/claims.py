@@ -11,6 +11,8 @@ from harness.report.frame import RESAMPLES
 from harness.report.model import Outcome, Verdict
 from harness.report.text import decimals, interval_text, scale_text, signed
 
+_WORST_FIRST: tuple[Outcome, ...] = ("does not hold", "not decided", "holds")
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -49,13 +51,13 @@ class Claim:
         if not sets:
             lacks = self.method not in report.experiment.rows
             return None if lacks else Verdict(self.words, self.paper, "", "not measured")
-        outcomes = {role: self._outcome(found) for role, found in sets.items()}
-        ours = [self._ours(report, role, found) for role, found in sets.items()]
-        if len(sets) > 1:
+        # A set that is too small to decide has no say beside others.
+        shown = {role: found for role, found in sets.items() if _enough(found)} or sets
+        outcomes = {role: self._outcome(found) for role, found in shown.items()}
+        ours = [self._ours(report, role, found) for role, found in shown.items()]
+        if len(shown) > 1:
             ours = [f"{said}, {o}" for said, o in zip(ours, outcomes.values(), strict=True)]
-        deciding = {outcomes[role] for role, found in sets.items() if _enough(found)}
-        among: tuple[Outcome, ...] = ("does not hold", "not decided", "holds")
-        worst: Outcome = next((each for each in among if each in deciding), "not decided")
+        worst = next(each for each in _WORST_FIRST if each in outcomes.values())
         return Verdict(self.words, self.paper, "\n".join(ours), worst)
 
     def _on(self, report: Report, role: str) -> dict[float, Difference]:

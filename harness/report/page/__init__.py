@@ -5,8 +5,9 @@ point, with the columns `method`, `label`, `x` and `y`; and, where they apply, `
 interval of y), `panel` (points of a panel are drawn together) or `scale` (a panel for each), `kind`
 or `count` ("measured", "published", "executed", "counted as in the papers": what is a paper's is
 drawn hollow and dotted), `detail` (a sentence), and `color` and `marker` of the method
-(`harness.report.looks`). `data.attrs` may name the axes: `x` and `y`.
-Scales and MACs are recognised by their size and get logarithmic axes.
+(`harness.report.looks`). `data.attrs` may name the axes, `x` and `y`, and the kind of the first:
+`axis` is "scale", "log" or "plain". Without it scales and MACs, which get logarithmic axes, are
+recognised by their size.
 """
 
 from __future__ import annotations
@@ -184,7 +185,7 @@ def chart(figure: Figure) -> dict[str, Any]:
         series["points"].append({**values, "detail": _text(point["detail"])})
     return {
         "title": figure.title,
-        "axis": _axis(drawn["x"].tolist()),
+        "axis": data.attrs.get("axis") or _axis(drawn["x"].tolist()),
         "x": str(data.attrs.get("x", "")),
         "y": str(data.attrs.get("y", "")),
         "panels": [{"name": n, "series": list(series.values())} for n, series in panels.items()],
@@ -201,7 +202,7 @@ def _axis(values: Sequence[float]) -> str:
     """Recognise what x counts: scales, MACs or something else, such as steps."""
     if values and min(values) >= 1 and max(values) <= _LARGEST_SCALE:
         return "scale"
-    return "macs" if values and min(values) >= _SMALLEST_MACS else "plain"
+    return "log" if values and min(values) >= _SMALLEST_MACS else "plain"
 
 
 def _text(value: object) -> str:

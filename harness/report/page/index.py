@@ -96,7 +96,7 @@ def _curves(training: Path) -> Figure | None:
     if not points:
         return None
     data = pd.concat(points)
-    data.attrs = {"x": "step"}
+    data.attrs = {"x": "step", "axis": "plain"}
     title = "Validation and loss"
     return Figure("training", title, "Every run of the profile.", training, training, data)
 

@@ -266,7 +266,7 @@ function setUpChart(holder, chart) {
   const names = new Map();
   for (const series of chart.panels.flatMap((panel) => panel.series)) names.has(series.label) || names.set(series.label, series);
   const xText = (x) => (chart.axis === "scale" ? `\u00d7${Number(x.toPrecision(4))}` : short(x));
-  const xName = chart.x || { scale: "scale factor", macs: "MACs per image", plain: "" }[chart.axis];
+  const xName = chart.x || { scale: "scale factor", log: "MACs per image", plain: "" }[chart.axis];
 
   const legend = element("ul", { class: "legend" });
   for (const [label, series] of names) {

@@ -140,7 +140,7 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
     named = found.assign(panel=found["scale"].map(panel_of)).rename(columns={"cost": "x"})
     data = with_looks(named, report)
     if name == "latency":
-        data.attrs["x"] = "latency of an image (s)"
+        data.attrs = {"x": "latency of an image (s)", "axis": "log"}
     return charts.save(
         figure,
         folder / group.key(report, f"pareto_{name}", role),
