@@ -114,9 +114,13 @@ def slurm(slots: int) -> Iterator[Path]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
             _until(lambda: "idle" in _said("sinfo", "-h", "-o", "%t"), folder)
-            yield folder
-            _said("scancel", "--user=root", "--signal=KILL", "--full")
-            _said("scancel", "--user=root")
+            try:
+                yield folder
+            finally:  # nothing of a test that failed runs on
+                _said("scancel", "--user=root")
+                end = time.monotonic() + 30
+                while queue() and time.monotonic() < end:
+                    time.sleep(0.5)
     finally:
         for process in reversed(started):
             process.terminate()

@@ -24,7 +24,7 @@ from harness.runs.launchers import slurm as launcher
 
 METHODS = ("bicubic", "edsr-lte", "edsr-moeisr-lte-s")
 # What may differ between two runs of the same cells.
-VOLATILE = {"seconds", "peak_memory_bytes", "measured_at", "checksum", "created"}
+VOLATILE = {"seconds", "peak_memory_bytes", "measured_at", "checksum", "versions"}
 
 
 JOB = (

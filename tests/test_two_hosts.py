@@ -68,7 +68,7 @@ def test_a_lock_is_held_against_another_host(flock, tmp_path):
     assert holder.stdout.readline() == "held\n"
     out, err = on("host-b", "-c", LOCK, flock, 0).communicate(timeout=120)
     assert "Another process is training (process" in out, err
-    assert "on host-a, since" in out
+    assert " on host-a" in out
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     out, _ = on("host-b", "-c", LOCK, flock, 0).communicate(timeout=120)

@@ -7,11 +7,12 @@ submitit, and goes on from the last checkpoint. Jobs that depend on one that fai
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ class Command:
 
     def __init__(self, arguments: Sequence[str]) -> None:
         self.arguments = list(arguments)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process = 0  # its number, while there is one
 
     def __call__(self) -> None:
         """Run the command.
@@ -66,8 +67,9 @@ class Command:
             RuntimeError: it failed; its output is the job's.
         """
         for _ in range(TRIES):
-            self.process = subprocess.Popen([sys.executable, "-m", "harness", *self.arguments])
-            status = self.process.wait()
+            command = [sys.executable, "-m", "harness", *self.arguments]
+            self.process = os.posix_spawn(sys.executable, command, os.environ)
+            status = _ending(self.process)
             if status >= 0:
                 break
             print(f"killed by {signal.Signals(-status).name}; again", file=sys.stderr, flush=True)
@@ -81,10 +83,24 @@ class Command:
         """Save the work when the job is to end, and go on in another one; called by submitit."""
         from submitit.helpers import DelayedSubmission
 
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait()
+        with suppress(ProcessLookupError, ChildProcessError):  # it has just ended
+            if self.process:
+                os.kill(self.process, signal.SIGTERM)
+                _ending(self.process)
         return DelayedSubmission(Command(self.arguments))
+
+
+def _ending(process: int) -> int:
+    """Wait for a process, and return its exit status; minus the signal that ended it.
+
+    A signal handler that interrupts the waiting may wait for the same process. It could not with
+    `Popen.wait`, which holds a lock meanwhile.
+    """
+    while True:
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.2)
 
 
 @dataclass(frozen=True)
