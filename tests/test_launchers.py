@@ -147,6 +147,7 @@ def test_slurm_jobs_end_with_the_rows_of_one_process(job, measured_alone, harnes
     assert Path("reports/tiny/table1.md").exists()
     outputs = "".join(p.read_text() for p in Path("results/tiny/table1/launched").glob("*.err"))
     assert "killed by SIGKILL; again" in outputs
+    assert "Stopped" in outputs, "told by Slurm's signal, and not killed by it"
     assert f"from step {saved} to step 600" in outputs
     assert rows(Path("results")) == measured_alone
 
@@ -157,7 +158,7 @@ def test_jobs_depend_on_the_trainings_that_they_need(job, monkeypatch):
     where = places.resolve(Path("data"), profile=profile)
     table = experiments.get("table1")
     found = prepare(table, profile, where, torch.device("cpu"), METHODS)
-    steps = {step.name: step for step in launcher.steps(found, ["run", "table1"], 4)}
+    steps = {step.name: step for step in launcher.submissions(found, ["run", "table1"], 4)}
     assert [step.name for step in steps.values() if step.trains] == [
         "train-edsr-lte-s0",
         "train-edsr-moeisr-lte-s-s0",

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -172,7 +173,9 @@ def _locks(where: Places) -> Iterator[Finding]:
         held = [path for path in paths if is_held(path)]
         free += len(paths) - len(held)
         for path in held:
-            remedy = "" if has_flock(place) else f"If it has ended, delete {path} to go on."
+            remedy = ""
+            with suppress(OSError):  # a folder that cannot be written has no remedy here
+                remedy = "" if has_flock(place) else f"If it has ended, delete {path} to go on."
             yield Finding(NOTE, "lock", f"{path} is held ({holder(path)})", remedy)
     yield Finding(OK, "locks", f"{free} that nobody holds")
 

@@ -145,15 +145,22 @@ def run(
     from harness.common.progress import say
     from harness.outside.entries import read_entry
     from harness.runs.experiment import with_field
-    from harness.runs.job import prepare
+    from harness.runs.job import NotComparedError, prepare
 
     if no_train and retrain:
         raise UsageError("--no-train and --retrain contradict each other; name one of them.")
     if not dry_run and (devices or time_steps):
         raise UsageError("--devices and --time-steps are of the plan: they go with --dry-run.")
+    if force and launcher != "here":
+        raise UsageError(
+            "--force would measure again in every process that --launcher starts.",
+            "Delete the rows that should be measured again, or leave --launcher out.",
+        )
     chosen = [with_field(each) if field else each for each in experiments.targets(experiment)]
+    if as_json and not dry_run and len(chosen) > 1:
+        raise UsageError("--json takes one table or figure; give one command for each.")
     entries = [read_entry(text, f"--with {text}") for text in beside]
-    jobs = []
+    jobs: list[Job] = []
     for each in chosen:
         experiments.check_regions(setup.profile, each.name)
         try:
@@ -167,14 +174,12 @@ def run(
                 sizes_suffice=dry_run,
                 beside=entries,
             )
-        except UsageError as error:
-            if len(chosen) == 1:
+        except NotComparedError as error:  # of several experiments, those that have it count
+            if each is chosen[-1] and not jobs:
                 raise
             say(f"Left out: {each.name} ({error})")
             continue
         jobs.append(job)
-    if not jobs:
-        raise UsageError("Nothing of that is in any table or figure of the paper.")
     if dry_run:
         show_plan(jobs, devices or 1, time_steps, as_json)
     elif launcher != "here":

@@ -306,7 +306,7 @@ def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore
     if min(lr) < 1:
         return _row(subject, task, about, "too small: no LR pixel is left")
     kept = replace(item, load=lambda: pairs.image(item).pixels)
-    macs = macs_of_image(subject, kept, lr, hr, task.settings.precision)
+    macs = macs_of_image(subject, kept, lr, hr, task.scale, task.settings.precision)
     counted = subject.model.activations(lr) if lr == ACTIVATIONS_AT else None
     facts = {} if counted is None else {"activations": float(counted)}
     row = _row(subject, task, about, macs=macs, facts=facts)

@@ -45,7 +45,7 @@ def lr_sizes(size: Size, scale: float, protocol: str) -> tuple[Size, Size]:
 
 
 def macs_of_image(
-    subject: Subject, item: ImageItem, lr: Size, hr: Size, precision: str = "fp32"
+    subject: Subject, item: ImageItem, lr: Size, hr: Size, scale: float, precision: str = "fp32"
 ) -> MacCount:
     """Count the MACs of enlarging one image.
 
@@ -59,7 +59,7 @@ def macs_of_image(
     if subject.expert_depths:
         if lr != item.size():
             raise ValueError(f"{subject.method} must be run to know what it costs on LR images")
-        experts = _experts(subject, item, hr[0] / lr[0], precision)
+        experts = _experts(subject, item, scale, precision)
     return subject.model.count(lr, hr, experts)
 
 

@@ -52,7 +52,8 @@ class Claim:
             lacks = self.method not in report.experiment.rows
             return None if lacks else Verdict(self.words, self.paper, "", "not measured")
         # A set that is too small to decide has no say beside others.
-        shown = {role: found for role, found in sets.items() if _enough(found)} or sets
+        large = {role: _enough(found) for role, found in sets.items()}
+        shown = {role: found for role, found in large.items() if found} or sets
         outcomes = {role: self._outcome(found) for role, found in shown.items()}
         ours = [self._ours(report, role, found) for role, found in shown.items()]
         if len(shown) > 1:
@@ -121,8 +122,9 @@ class Claim:
         return f"{signed(found.mean + self.bound)}{unit}{said}"
 
 
-def _enough(found: dict[float, Difference]) -> bool:
-    return all(each.images >= FEWEST for each in found.values())
+def _enough(found: dict[float, Difference]) -> dict[float, Difference]:
+    """Select the scales at which enough images decide."""
+    return {scale: each for scale, each in found.items() if each.images >= FEWEST}
 
 
 def verdicts(report: Report) -> tuple[Verdict, ...]:

@@ -217,8 +217,10 @@ def _loop(run: Run, state: State, source: Source, total: int, data: Dataset, wor
                         progress.note += f"  validation {state.validation['psnr']:.2f} dB"
             progress.advance()
             if stops:
-                world.wait()
-                raise KeyboardInterrupt
+                break
+        # Asked for during the last step, too. No process leaves before the first has saved.
+        if world.any_of(stop.requested, run.device):
+            raise KeyboardInterrupt
 
 
 class _Record:

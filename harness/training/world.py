@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
@@ -22,13 +23,15 @@ from torch import Tensor, nn
 
 from baselines.shared_batch import Part
 from harness.common.device import resolve
-from harness.common.errors import HarnessError, UsageError
+from harness.common.errors import HarnessError, UsageError, is_shortage
 from harness.common.progress import console
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 T = TypeVar("T")
+# How long processes wait for each other.
+PATIENCE = timedelta(days=30)
 # A variable that torchrun sets for the processes that it starts.
 _TORCHRUN = "TORCHELASTIC_RUN_ID"
 # Its value for the processes that `harness train --devices N` starts.
@@ -128,6 +131,8 @@ def _ended_others() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if is_shortage(error):
+            raise
         reason = str(error).strip().partition("\n")[0]
         raise HarnessError(
             f"Another process of this training has ended ({reason:.200}).",
@@ -225,6 +230,7 @@ def _launched(kind: str, here: int, nodes: int) -> Fabric:
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     made_by = TorchElasticEnvironment if _TORCHRUN in os.environ else SLURMEnvironment
@@ -232,8 +238,13 @@ def _launched(kind: str, here: int, nodes: int) -> Fabric:
         environment = made_by()
     except RuntimeError as error:  # of options of srun that do not say how many are on a machine
         raise UsageError(str(error)) from error
+    # The first process may wait for another training of the same run, or validate for long.
     fabric = Fabric(
-        accelerator=kind, devices=here, num_nodes=nodes, strategy="ddp", plugins=[environment]
+        accelerator=kind,
+        devices=here,
+        num_nodes=nodes,
+        strategy=DDPStrategy(timeout=PATIENCE),
+        plugins=[environment],
     )
     with _ended_others():
         fabric.launch()

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from harness.common.errors import HarnessError, UsageError
+from baselines.registry import UnknownMethodError
+from harness.common.errors import HarnessError
 from harness.common.escaping import in_a_line
 from harness.common.files import write_text
 from harness.report.looks import Look, looks
@@ -106,7 +107,7 @@ def _curve(log: Path) -> pd.DataFrame:
     lines = pd.DataFrame(read_log(log))
     name = f"{log.parent.parent.name}, seed {log.parent.name.split('-')[0].removeprefix('s')}"
     method, look = log.parent.parent.name, asdict(Look())
-    with suppress(UsageError):  # a folder that is no method's
+    with suppress(UnknownMethodError):  # a folder that is no method's
         look = asdict(looks([method])[method])
     found = []
     for column, panel in _CURVES.items():

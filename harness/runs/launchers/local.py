@@ -81,22 +81,27 @@ def launch(job: Job, command: Sequence[str], devices: Sequence[str]) -> str:
     logs.mkdir(parents=True, exist_ok=True)
     threads = max(1, (os.cpu_count() or 1) // len(devices))
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
-    workers = []
-    for number, device in enumerate(devices):
-        log = logs / f"worker-{number}.log"
-        with log.open("wb") as errors, log.with_suffix(".out").open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "harness", *command, "--device", device],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-                start_new_session=True,  # Ctrl-C comes to this process, which passes it on
-            )
-        workers.append(Worker(process, log))
-        say(f"worker {number} on {device}, process {process.pid}: {log}")
-    with stoppable() as stop:
-        done = _wait(workers, stop)
+    workers: list[Worker] = []
+    try:
+        with stoppable() as stop:
+            for number, device in enumerate(devices):
+                log = logs / f"worker-{number}.log"
+                with log.open("wb") as errors, log.with_suffix(".out").open("wb") as output:
+                    process = subprocess.Popen(
+                        [sys.executable, "-m", "harness", *command, "--device", device],
+                        env=environment,
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,
+                        stderr=errors,
+                        start_new_session=True,  # Ctrl-C comes here, and is passed on
+                    )
+                workers.append(Worker(process, log))
+                say(f"worker {number} on {device}, process {process.pid}: {log}")
+            done = _wait(workers, stop)
+    except BaseException:  # none goes on with nobody to tell of it
+        for worker in workers:
+            worker.process.terminate()
+        raise
     if stop.requested:
         raise KeyboardInterrupt
     if done is None:

@@ -68,7 +68,10 @@ class Command:
         """
         for _ in range(TRIES):
             command = [sys.executable, "-m", "harness", *self.arguments]
-            self.process = os.posix_spawn(sys.executable, command, os.environ)
+            # Slurm sends its signal to every process of the job; this one passes it on.
+            self.process = os.posix_spawn(
+                sys.executable, command, os.environ, setsigmask=[signal.SIGUSR2]
+            )
             status = _ending(self.process)
             if status >= 0:
                 break
@@ -104,8 +107,8 @@ def _ending(process: int) -> int:
 
 
 @dataclass(frozen=True)
-class Step:
-    """Job to be.
+class Submission:
+    """Job of the cluster to be.
 
     Attributes:
         name: name in the queue.
@@ -120,7 +123,7 @@ class Step:
     trains: bool = False
 
 
-def steps(job: Job, command: Sequence[str], gpus: int | None) -> Iterator[Step]:
+def submissions(job: Job, command: Sequence[str], gpus: int | None) -> Iterator[Submission]:
     """List the jobs of a plan, each after those that it depends on.
 
     Args:
@@ -130,12 +133,14 @@ def steps(job: Job, command: Sequence[str], gpus: int | None) -> Iterator[Step]:
     """
     runs = [run for run in job.runs() if not run.is_finished()]
     for run in runs:
-        yield Step(_name(run), tuple(_training(job, run, gpus)), trains=True)
+        yield Submission(_name(run), tuple(_training(job, run, gpus)), trains=True)
     for method in job.methods:
         own = tuple(_name(run) for run in runs if run.recipe.method == method.weights)
         arguments = (*command, "--methods", method.name, "--no-figures")
-        yield Step(f"measure-{method.name}", arguments, own)
-    yield Step("report", tuple(command), tuple(f"measure-{method.name}" for method in job.methods))
+        yield Submission(f"measure-{method.name}", arguments, own)
+    yield Submission(
+        "report", tuple(command), tuple(f"measure-{method.name}" for method in job.methods)
+    )
 
 
 def _name(run: Run) -> str:
@@ -147,6 +152,7 @@ def _training(job: Job, run: Run, gpus: int | None) -> Iterator[str]:
     yield from ("--profile", job.profile.source, "--results", str(job.places.results))
     if job.places.data_root:
         yield from ("--data-root", str(job.places.data_root))
+    yield from ("--device", job.device.type)
     if gpus:
         yield from ("--devices", str(gpus))
 
@@ -170,7 +176,7 @@ def launch(job: Job, command: Sequence[str], options: Options) -> dict[str, str]
         run.folder.mkdir(parents=True, exist_ok=True)  # `harness status` shows that it waits
     executor = _executor(job)
     submitted: dict[str, str] = {}
-    for step in steps(job, command, options.gpus):
+    for step in submissions(job, command, options.gpus):
         wanted = [f"afterok:{submitted[name]}" for name in step.after]
         if options.concurrency and len(submitted) >= options.concurrency:
             # Lanes: each job follows the one that many places before it.
@@ -197,7 +203,7 @@ def _executor(job: Job) -> SlurmExecutor:
         ) from error
 
 
-def _parameters(step: Step, options: Options, wanted: Sequence[str]) -> dict[str, Any]:
+def _parameters(step: Submission, options: Options, wanted: Sequence[str]) -> dict[str, Any]:
     more: dict[str, Any] = {"requeue": True, "kill-on-invalid-dep": "yes"}
     if wanted:
         more["dependency"] = ",".join(wanted)
@@ -213,7 +219,7 @@ def _parameters(step: Step, options: Options, wanted: Sequence[str]) -> dict[str
     }
 
 
-def _submit(executor: SlurmExecutor, step: Step) -> str:
+def _submit(executor: SlurmExecutor, step: Submission) -> str:
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     try:
