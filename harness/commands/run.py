@@ -176,7 +176,7 @@ def run(
     if not jobs:
         raise UsageError("Nothing of that is in any table or figure of the paper.")
     if dry_run:
-        show_plan(jobs, devices or 1, time_steps, as_json)
+        show_plan(jobs, len(chosen) > 1, devices or 1, time_steps, as_json)
     elif launcher != "here":
         _launch(jobs, launcher, as_json, **launched)
     else:
