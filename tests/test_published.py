@@ -53,7 +53,7 @@ def test_a_files_other_name_of_a_network_is_its_own(monkeypatch):
     (row, *_) = (r for r in reading.rows_of(file) if r["backbone"] == "EDSR" and r["value"])
     rows = (row, {**row, "backbone": "EDSR-baseline", "value": "1.5", "printed": ""})
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "_rows", lambda _: rows)
+        patch.setattr(reading, "rows_of", lambda _: rows)
         reading._index.cache_clear()
         named = [System(edsr, row["method"]) for edsr in ("EDSR", "EDSR-baseline")]
         where = (row["dataset"], float(row["scale"]), row["metric"])
