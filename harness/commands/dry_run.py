@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from harness.runs.reproduction import TrainingCost
 
 
-def show_plan(jobs: list[Job], devices: int, timed: bool, as_json: bool) -> None:
+def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool, as_json: bool) -> None:
     """Print what is left to train and measure: of one experiment by method, of several by training.
 
     Args:
         jobs: experiments under one profile.
+        several: whether several were asked for.
         devices: number of devices that the time is told for.
         timed: whether to time a training step of each network.
         as_json: whether to print JSON.
@@ -26,7 +27,7 @@ def show_plan(jobs: list[Job], devices: int, timed: bool, as_json: bool) -> None
     from harness.runs import estimate, execute
     from harness.runs.reproduction import training_costs
 
-    if not as_json and len(jobs) == 1:
+    if not as_json and not several:
         execute.announce(jobs[0])
     speed = matrix_product_speed(jobs[0].device)
     trainings = training_costs(jobs, timed)
@@ -34,7 +35,7 @@ def show_plan(jobs: list[Job], devices: int, timed: bool, as_json: bool) -> None
     told = {"device": str(jobs[0].device), "macs_per_second": speed}
     absent = sorted({name for job in jobs for name in job.absent()})
     more = {"trainings": [asdict(each) for each in trainings], "time": time, "not_here": absent}
-    if len(jobs) == 1:
+    if not several:
         found = estimate.method_costs(jobs[0])
         found.append(sum(found, estimate.MethodCost("total")))
         *plan, total = (_plan_line(each, speed) for each in found)

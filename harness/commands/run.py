@@ -181,7 +181,7 @@ def run(
             continue
         jobs.append(job)
     if dry_run:
-        show_plan(jobs, devices or 1, time_steps, as_json)
+        show_plan(jobs, len(chosen) > 1, devices or 1, time_steps, as_json)
     elif launcher != "here":
         _launch(jobs, launcher, as_json, **launched)
     else:
