@@ -196,10 +196,12 @@ def load_golden(path: Path, profile: str | None = None) -> Golden:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
+        others = ", ".join(sorted(each.stem for each in path.parent.glob("*.json")))
+        there = f" There are some of another profile: {others}." if others else ""
         raise HarnessError(
-            f"There are no accepted numbers to compare with: {path} is not there.",
-            'Run `harness check --update --reason "first numbers"` to accept what is stored, or '
-            "name a file with --baseline.",
+            f"There are no accepted numbers to compare with: {path} is not there.{there}",
+            'Run `harness check EXPERIMENT --update --reason "first numbers"` to accept what is '
+            "stored, or name a file with --baseline.",
         ) from error
     except (OSError, ValueError) as error:
         raise HarnessError(f"{path} cannot be read: {error}", restore) from error

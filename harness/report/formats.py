@@ -63,15 +63,13 @@ def markdown(document: Document, root: Path) -> str:
 
 
 def markdown_verdicts(document: Document) -> list[str]:
-    """Format how many verdicts there are, and those that were measured if any is decided."""
+    """Format how many verdicts there are, and those that were measured."""
     if not document.verdicts:
         return []
     parts = ["## Verdicts", f"{document.tally} {document.certainty}".strip()]
-    if document.decides:
-        measured = [v for own in document.by_outcome.values() for v in own if v.ours]
-        lines = [f"- **{v.verdict}**: {_shown(_sentences(v))}" for v in measured]
-        parts.append("\n".join(lines))
-    return parts
+    measured = [v for own in document.by_outcome.values() for v in own if v.ours]
+    lines = [f"- **{v.verdict}**: {_shown(_sentences(v))}" for v in measured]
+    return [*parts, "\n".join(lines)] if lines else parts
 
 
 def _sentences(verdict: Verdict) -> str:

@@ -151,13 +151,7 @@ class Document:
         return {outcome: verdicts for outcome, verdicts in found.items() if verdicts}
 
     @property
-    def decides(self) -> bool:
-        """Whether a statement holds, or does not."""
-        return not {"holds", "does not hold"}.isdisjoint(self.by_outcome)
-
-    @property
     def tally(self) -> str:
         """Number of verdicts by outcome."""
         counts = ", ".join(f"{outcome} {len(found)}" for outcome, found in self.by_outcome.items())
-        nothing = "" if self.decides else "Nothing is decided by this report. "
-        return f"{nothing}{len(self.verdicts)} statements of the paper: {counts}."
+        return f"{len(self.verdicts)} statements of the paper: {counts}."

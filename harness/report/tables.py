@@ -14,7 +14,10 @@ from harness.report.model import Table
 from harness.report.text import MISSING, scale_text, sentences
 from harness.runs.experiment import IN_SCALE, method_at
 
-BOLD = "Bold: best, underlined: second, at printed precision; unmarked where a value is missing."
+BOLD = (
+    "Bold: best of a block of rows, underlined: second, at printed precision; unmarked where a "
+    "value is missing."
+)
 
 
 @dataclass(frozen=True)

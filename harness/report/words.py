@@ -171,22 +171,24 @@ def certainty(report: Report) -> str:
 
 def below_common(report: Report) -> str:
     """Warn that trained methods are below bicubic; "" where none is."""
-    compared = under = 0
+    trained = {note.method for note in report.plan.methods if note.training}
+    compared, under = 0, []
     for role in report.roles:
         for scale in report.scales:
             cells = [c for c in report.measured(role, scale) if not c.unscored]
             common = [c.psnr for c in cells if c.method in report.experiment.common]
             floor = max((p for p in common if p is not None), default=None)
-            trained = [c.psnr for c in cells if c.method not in report.experiment.common]
+            own = [c for c in cells if trained & {*methods_of(c.method)}]
             if floor is not None:
-                compared += len(trained)
-                under += sum(p is not None and p < floor for p in trained)
+                compared += len(own)
+                under += [c.method for c in own if c.psnr is not None and c.psnr < floor]
     if not under:
         return ""
     names = " and ".join(report.experiment.common)
+    rows = ", ".join(row_name(report, row) for row in dict.fromkeys(under))
     return (
-        f"Trained methods lie below {names} in {under} of {compared} cells: they are not trained "
-        "well enough to compare methods."
+        f"Trained methods lie below {names} in {len(under)} of {compared} cells ({rows}): they are "
+        "not trained well enough to compare methods."
     )
 
 

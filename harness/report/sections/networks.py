@@ -15,7 +15,7 @@ from harness.runs.experiment import SectionMaker
 
 _COLUMNS = {
     "Parameters": "parameters",
-    "Steps": "trained_steps",
+    "Steps": "",
     "Seed": "",
     "Checkpoint": "checkpoint",
     "Precision": "precision",
@@ -49,8 +49,11 @@ def _entry(report: Report, role: str, head: str) -> Callable[[str], Entry]:
         cells = [cell for cell in cells if not cell.missing]
         column = _COLUMNS[head]
         if head == "Seed":
-            texts = [str(seed) for cell in cells for seed in cell.seeds]
-        elif head in ("Parameters", "Steps"):
+            texts = [str(n) for cell in cells if any(cell.source("checkpoint")) for n in cell.seeds]
+        elif head == "Steps":
+            steps = [n for cell in cells for n in cell.rows["trained_steps"]]
+            texts = [f"{int(each):,}" for each in steps if each]
+        elif head == "Parameters":
             values = [cell.metric(column) for cell in cells]
             texts = [f"{int(value):,}" for value in values if value is not None]
         else:
