@@ -235,7 +235,10 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
     rows = execute.measure_missing(job, measured, force, keep)
     rows += measure_costs(job, measured, force)
     if not plan.cells:
-        say("There is nothing to measure.")
+        say(
+            "There is nothing to measure: none of these networks is there. `harness methods` lists "
+            "those that come with the package, and --methods takes them in any table or figure."
+        )
     elif not rows:
         say("Every cell is measured already (--force measures again).")
     places = (job.places.results, job.profile.name, job.experiment)
