@@ -145,7 +145,7 @@ def run(
     from harness.common.progress import say
     from harness.outside.entries import read_entry
     from harness.runs.experiment import with_field
-    from harness.runs.job import NotComparedError, prepare
+    from harness.runs.job import prepare
 
     if no_train and retrain:
         raise UsageError("--no-train and --retrain contradict each other; name one of them.")
@@ -174,7 +174,7 @@ def run(
                 sizes_suffice=dry_run,
                 beside=entries,
             )
-        except NotComparedError as error:  # of several experiments, those that have it count
+        except UsageError as error:  # of several experiments, those that can be made count
             if each is chosen[-1] and not jobs:
                 raise
             say(f"Left out: {each.name} ({error})")

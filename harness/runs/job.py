@@ -184,15 +184,11 @@ def _needs_weights(experiment: Experiment, method: Method) -> bool:
     return method.is_trained and (experiment.scores or bool(method.head))
 
 
-class NotComparedError(UsageError):
-    """Error for a name or pattern that is of no method of an experiment."""
-
-
 def choose(experiment: Experiment, only: Sequence[str]) -> tuple[str, ...]:
     """Select the methods of an experiment by name or by pattern (`edsr-*`); all if none is given.
 
     Raises:
-        NotComparedError: no method of the experiment fits a name or pattern.
+        UsageError: no method of the experiment fits a name or pattern.
     """
     wanted: set[str] = set()
     for name in only:
@@ -200,7 +196,7 @@ def choose(experiment: Experiment, only: Sequence[str]) -> tuple[str, ...]:
         if not found:
             if not set(name) & set("*?["):
                 parse(name)
-            raise NotComparedError(
+            raise UsageError(
                 f"{experiment.name} does not compare {name}. "
                 f"It has {', '.join(experiment.methods)}."
             )
