@@ -36,6 +36,8 @@ PATIENCE = timedelta(days=30)
 _TORCHRUN = "TORCHELASTIC_RUN_ID"
 # Its value for the processes that `harness train --devices N` starts.
 _OURS = "harness"
+# The process that started them; it may be gone before they look.
+_LEADER = "HARNESS_LEADER"
 
 
 class World:
@@ -214,6 +216,7 @@ def _start_others(count: int) -> list[subprocess.Popen[bytes]]:
     from lightning_fabric.plugins.environments.lightning import find_free_network_port
 
     own = {_TORCHRUN: _OURS, "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    own |= {_LEADER: str(os.getpid())}
     own |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port())}
     environments = [{**own, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
     command = [sys.executable, "-m", "harness", *sys.argv[1:]]
@@ -259,7 +262,7 @@ def _watching(others: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
     What is stored is whole, as after any kill.
     """
     over = threading.Event()
-    parent = os.getppid()
+    parent = int(os.environ.get(_LEADER, os.getppid()))
     started = os.environ.get(_TORCHRUN) == _OURS
 
     def watch() -> None:
