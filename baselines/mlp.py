@@ -43,11 +43,8 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.macs = sum(a * b for a, b in itertools.pairwise(sizes))
         self.depth = len(sizes) - 1
-
-    @property
-    def linears(self) -> list[nn.Linear]:
-        """Linear layers, in order."""
-        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        # A list is no module, so nothing is registered twice; the engine asks for each chunk.
+        self.linears = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in_dim) to (N, out_dim)."""

@@ -129,10 +129,10 @@ class MetaSRSplit(Split):
     def _colours(self, prepared: Tensor, hidden: Tensor) -> Tensor:
         """Colours (N, Q, 3) of N codes' queries, from the first layer's answer (N, Q, W)."""
         for layer in self.mlps[0].linears[1:-1]:
-            hidden = layer(hidden.relu())
+            hidden = layer(hidden.relu_())
         answer = prepared.view(len(prepared), 3, -1)
         on_hidden, constant = torch.split(answer, [self.width, 1], dim=2)
-        return torch.bmm(hidden.relu(), on_hidden.mT) + constant.mT
+        return torch.bmm(hidden.relu_(), on_hidden.mT) + constant.mT
 
 
 DECODERS = {"metasr": MetaSRDecoder}

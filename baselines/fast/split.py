@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -55,6 +56,11 @@ class Additive(Split):
         """Weights (2 E, and 2 for the cell, by all widths) behind those of the code."""
         return torch.cat([layer.weight[:, self.code_dim :] for layer in self.layers]).t()
 
+    @cached_property
+    def by_axis(self) -> tuple[Tensor, ...]:
+        """Parts of `on_offsets` for y, x and the cell; kept, as each chunk of a grid needs them."""
+        return self.on_offsets().split([self.encoded, self.encoded, self.cell_dim])
+
     def on_code(self) -> tuple[Tensor, Tensor]:
         """Weights (all widths, code_dim) and biases."""
         weight = torch.cat([layer.weight[:, : self.code_dim] for layer in self.layers])
@@ -93,8 +99,7 @@ class Additive(Split):
         self, prepared: Tensor, rel_y: Tensor, rel_x: Tensor, rel_cell: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Parts of rows (N, R, 1, W), and of columns (N, 1, C, W) with code and cell."""
-        parts = [self.encoded, self.encoded, self.cell_dim]
-        on_y, on_x, on_cell = torch.split(self.on_offsets(), parts)
+        on_y, on_x, on_cell = self.by_axis
         constant = (rel_cell[: self.cell_dim, None] * on_cell).sum(dim=0)
         by_row = self.encode_axis(rel_y, rel_cell[0]) @ on_y
         by_column = self.encode_axis(rel_x, rel_cell[1]) @ on_x + (prepared + constant)[:, None]
