@@ -47,6 +47,11 @@ SHOW_EVERY = 10
 FAILURE = "failure.txt"
 
 
+def source_of(settings: Training) -> type[PatchSource] | type[DenseSource]:
+    """Choose the kind of samples of a method: random queries, or whole HR crops."""
+    return DenseSource if settings.dense else PatchSource
+
+
 def _step_seed(seed: int, step: int) -> int:
     """Make the seed of a step's noise; different from the seed of the initial weights."""
     return (seed + 1) * 1_000_003 + step
@@ -164,7 +169,7 @@ def train(run: Run, data: Dataset, wait: bool = False, world: World = ALONE) -> 
         total = run.settings.total_steps(len(data.items))
         # A finished run, which another process may have trained meanwhile, reads no images.
         if state.step < total or not total:
-            made_by = DenseSource if run.settings.dense else PatchSource
+            made_by = source_of(run.settings)
             source = made_by(data, run.settings, run.recipe.seed, run.device, world)
             parameters = sum(p.numel() for p in state.model.parameters())
             start = f"from step {state.step} " if state.step else ""
