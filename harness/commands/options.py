@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial, wraps
 from pathlib import Path
@@ -41,15 +42,29 @@ def scale_factor(value: str) -> float:
     return scale
 
 
-def pixels(text: str, wrong: str = "it takes HEIGHTxWIDTH, not '{}'.") -> tuple[int, int]:
-    """Parse (h, w) of `HEIGHTxWIDTH`; `wrong` is the message for anything else."""
-    try:
-        h, w = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        raise click.BadParameter(wrong.format(text)) from None
-    if min(h, w) < 1:
+EITHER_ORDER = "h720xw1280 and w1280xh720 say which is which."
+
+
+def pixels(text: str, order: str = "hw") -> tuple[int, int]:
+    """Parse (h, w) of two numbers in an order, or of sides that are named.
+
+    Args:
+        text: what was typed.
+        order: "hw" for `HEIGHTxWIDTH`, "wh" for `WIDTHxHEIGHT`.
+
+    Example:
+        >>> pixels("720x1280"), pixels("1280x720", "wh"), pixels("w1280xh720")
+        ((720, 1280), (720, 1280), (720, 1280))
+    """
+    found = re.fullmatch(r"([hw]?)(-?\d+)x([hw]?)(-?\d+)", text.strip().lower())
+    sides = found and (found[1] + found[3] or order)
+    if found is None or sides not in ("hw", "wh"):
+        form = "HEIGHTxWIDTH" if order == "hw" else "WIDTHxHEIGHT"
+        raise click.BadParameter(f"it takes {form}; '{text}' is no {form}. {EITHER_ORDER}")
+    first, second = int(found[2]), int(found[4])
+    if min(first, second) < 1:
         raise click.BadParameter("it needs at least one pixel per side.")
-    return h, w
+    return (first, second) if sides == "hw" else (second, first)
 
 
 def listed(kind: Callable[[str], T]) -> Callable[[str], list[T]]:

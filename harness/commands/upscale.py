@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.options import (
+    EITHER_ORDER,
     Setup,
     checkpoint_option,
     echo,
@@ -31,10 +32,9 @@ if TYPE_CHECKING:
     from harness.upscale.image_files import Source
 
 
-def _size(value: str) -> tuple[int, int]:
-    """(H, W) of `WIDTHxHEIGHT`."""
-    width, height = pixels(value, wrong="'{}' is no WIDTHxHEIGHT.")
-    return height, width
+def _size(text: str) -> tuple[int, int]:
+    """Parse (h, w) of `WIDTHxHEIGHT`."""
+    return pixels(text, "wh")
 
 
 @click.command(
@@ -45,7 +45,12 @@ def _size(value: str) -> tuple[int, int]:
     "paths", type=click.Path(path_type=Path), metavar="IN... [OUT]", nargs=-1, required=True
 )
 @click.option("--scale", type=scale_factor, help="Any real factor from 1 up.")
-@click.option("--size", type=_size, metavar="WxH", help="Width and height, instead of a factor.")
+@click.option(
+    "--size",
+    type=_size,
+    metavar="WIDTHxHEIGHT",
+    help=f"Size of the result, instead of a factor; {EITHER_ORDER}",
+)
 @click.option(
     "--method",
     help="A trained method, or bicubic. Default: the best network that comes with the package.",
@@ -190,7 +195,9 @@ class _Work:
             raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
         height, width = layout.size
         network = f"{self.name}{'' if subject.finished else ' (UNFINISHED)'}"
-        echo(f"{target}: {width}x{height} by {network} in {time.monotonic() - start:.1f} s")
+        order = " (width x height)" if size else ""
+        seconds = time.monotonic() - start
+        echo(f"{target}: {width}x{height}{order} by {network} in {seconds:.1f} s")
         if layout.bits < image.bits:
             echo(f"{kind} files have 8 bits per channel; .png and .tif keep the image's 16.")
         if not self.verbose:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -218,8 +218,7 @@ def _loop(run: Run, state: State, source: Source, total: int, data: Dataset, wor
                 if shown:
                     speed = (state.step - first) / max(spent, 1e-9)
                     progress.note = f"L1 {values['l1'].item():.4f}  {speed:.1f} it/s"
-                    if state.validation:
-                        progress.note += f"  validation {state.validation['psnr']:.2f} dB"
+                    progress.note += _validation_in_words(settings, state.validation)
             progress.advance()
             if stops:
                 break
@@ -252,6 +251,16 @@ class _Record:
             _check_finite(self.run, state, values)
             content = {**self.facts, **state.content(), "finished": ends}
             checkpoints.save(self.run.checkpoint, content)
+
+
+def _validation_in_words(settings: Training, found: Mapping[str, float]) -> str:
+    """Describe the newest validation for the line of progress; "" where there is none yet."""
+    if not found:
+        return ""
+    # The average begins with the initial weights, and short of a percent they do not matter.
+    initial = settings.ema ** found["step"]
+    of = f" (averaged weights, {initial:.0%} of them initial)" if initial >= 0.01 else ""
+    return f"  validation {found['psnr']:.2f} dB{of}"
 
 
 def _validates(settings: Training, step: int, per_epoch: int, ends: bool) -> bool:
