@@ -257,9 +257,10 @@ def _validation_in_words(settings: Training, found: Mapping[str, float]) -> str:
     """Describe the newest validation for the line of progress; "" where there is none yet."""
     if not found:
         return ""
-    # The average begins with the initial weights, and short of a percent they do not matter.
+    # The average begins with the initial weights: in the profile reference, LIIF has 31.4 dB while
+    # they are 1.8 % of it, and 36.2 dB at 0.3 %.
     initial = settings.ema ** found["step"]
-    of = f" (averaged weights, {initial:.0%} of them initial)" if initial >= 0.01 else ""
+    of = f" (of averaged weights, still {initial:.1%} initial ones)" if initial >= 0.001 else ""
     return f"  validation {found['psnr']:.2f} dB{of}"
 
 
