@@ -124,7 +124,10 @@ def test_methods_lists_what_is_shipped(harness):
     lines = {line["method"]: line for line in json.loads(harness.good("methods", "--json"))}
     assert LIIF in lines[LIIF]["shipped"].split()
     assert lines["rdn-lte"]["shipped"] == ""
-    assert "reference:edsr-liif: 36.85 dB on Set5 at x2" in harness.good("methods")
+    text = harness.good("methods")
+    assert "reference:edsr-liif: 36.85 dB on Set5 at x2" in text
+    assert "as fp16; 245,539 parameters" in text
+    assert "_" not in text.partition("Suffixes")[0]
 
 
 def test_the_first_command_shows_trained_networks(harness):
@@ -189,6 +192,14 @@ def test_shipping_again_writes_the_same(shipped, harness):
     content = json.loads(harness.good("ship", trained(), *TINY[2:], "--json"))
     assert [(each["name"], each["precision"]) for each in content] == [(LIIF, "fp16")]
     assert (shipped / f"{LIIF}.safetensors").read_bytes() == before
+
+
+def test_a_training_that_came_with_the_package_is_called_so(shipped, harness):
+    """Its folder may have come with the clone."""
+    shutil.move("elsewhere", "results")
+    assert "done, shipped" in harness.good("status", *TINY[:2])
+    (shipped / f"{LIIF}.safetensors").unlink()
+    assert "shipped" not in harness.good("status", *TINY[:2])
 
 
 def test_what_cannot_be_shipped_is_said(shipped, harness, monkeypatch):
