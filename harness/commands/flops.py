@@ -9,7 +9,7 @@ import click
 
 from harness.commands.options import (
     EITHER_ORDER,
-    FILE,
+    INPUT,
     Setup,
     json_option,
     pixels,
@@ -70,7 +70,7 @@ COUNTS = {
 )
 @click.option(
     "--checkpoint",
-    type=FILE,
+    type=INPUT,
     help="MoEISR, SeemoRe, with --dataset: count the experts that this network chooses.",
 )
 @with_setup("data_root", "device")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness import DEFAULT_PROFILE
+from harness.common.errors import HarnessError
 from harness.common.escaping import printable
 
 if TYPE_CHECKING:
@@ -24,7 +25,24 @@ if TYPE_CHECKING:
     from harness.profiles.places import Places
 
 T = TypeVar("T")
+
+
+class _There(click.Path):
+    """Path of a file that must be there, or the name of a shipped network.
+
+    It is looked for before torch is imported, which takes seconds.
+    """
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; HarnessError where there is no such file."""
+        path = super().convert(value, param, ctx)
+        if not (str(path).startswith("reference:") or Path(path).exists()):
+            raise HarnessError(f"There is no file {path}.", "Check the path.")
+        return path
+
+
 FILE = click.Path(path_type=Path, dir_okay=False)
+INPUT = _There(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -67,6 +85,22 @@ def pixels(text: str, order: str = "hw") -> tuple[int, int]:
     return (first, second) if sides == "hw" else (second, first)
 
 
+def named(what: str) -> Callable[[str], str]:
+    """Make the parser of a name or of the path of a YAML file, which must be there.
+
+    It is looked for before torch is imported, as by `INPUT`; `what` it should hold is for messages.
+    """
+
+    def parsed(text: str) -> str:
+        from harness.common.yaml_files import SUFFIXES, read_text
+
+        if text.endswith(SUFFIXES) and not Path(text).exists():
+            read_text(Path(text), what)
+        return text
+
+    return parsed
+
+
 def listed(kind: Callable[[str], T]) -> Callable[[str], list[T]]:
     """Make the parser of `A,B`, each part parsed by `kind`; none of an empty text.
 
@@ -88,7 +122,7 @@ def listed(kind: Callable[[str], T]) -> Callable[[str], list[T]]:
 
 checkpoint_option = click.option(
     "--checkpoint",
-    type=FILE,
+    type=INPUT,
     metavar="FILE|reference:NAME",
     help="Ours, an official one (see import-checkpoint), or a shipped network (see methods). "
     "Default: METHOD's under the profile.",
@@ -135,7 +169,7 @@ def rendering_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--cmsr`, `--foreign-tables` and `--budget`."""
     tables = click.option(
         "--cmsr",
-        type=FILE,
+        type=INPUT,
         metavar="TABLES",
         help="Render the weakly modulated pixels of an LMF network at lower scales, by the tables "
         "of `harness cmsr`; above x4, and another measurement.",
@@ -158,6 +192,7 @@ def rendering_options(function: Callable[..., Any]) -> Callable[..., Any]:
 _SETUP = {
     "profile": click.option(
         "--profile",
+        type=named("profile"),
         default=DEFAULT_PROFILE,
         show_default=True,
         metavar="NAME|FILE",

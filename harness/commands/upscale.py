@@ -103,16 +103,20 @@ def upscale(
     result, with 16 bits per channel if IN has them; other types are put together in memory, up to
     134 million pixels. OUT is there when it is complete; IN is never replaced.
     """
-    from harness.checkpoints import reference
-    from harness.checkpoints.cmsr_table import cmsr_for
-    from harness.upscale.batch import Factor, files_of
-
     if (scale is None) == (size is None):
         raise UsageError("Name --scale or --size, one of them.")
     if cmsr is not None and scale is None:
         raise UsageError("--cmsr needs a --scale; its tables are for factors.")
-    factor = Factor(scale, size)
     sources, target = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, None)
+    if len(sources) == 1 and not (sources[0].exists() or set("*?[") & set(str(sources[0]))):
+        raise HarnessError(f"There is no image {sources[0]}.", "Check the path.")
+
+    # These import torch, which takes seconds.
+    from harness.checkpoints import reference
+    from harness.checkpoints.cmsr_table import cmsr_for
+    from harness.upscale.batch import Factor, files_of
+
+    factor = Factor(scale, size)
     files = files_of(sources, target, factor)
     left = [(s, place) for s, place in files if not (skip_existing and place.exists())]
     # What is wrong with the only image is said before all else.
