@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial, wraps
@@ -35,8 +36,8 @@ class _There(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path; HarnessError where there is no such file."""
-        path = super().convert(value, param, ctx)
-        if not (str(path).startswith("reference:") or Path(path).exists()):
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not (str(path).startswith("reference:") or path.exists()):
             raise HarnessError(f"There is no file {path}.", "Check the path.")
         return path
 
