@@ -257,7 +257,7 @@ def test_a_run_uses_shipped_networks_and_trains_nothing(shipped, harness):
     assert "Training" not in err
     # A dry run says the same, and trains nothing either.
     assert "0 of 1" not in harness.good(*RUN, "--dry-run")
-    several = ("run", "paper", *RUN[2:], "--dry-run")
+    several = ("run", "paper", *RUN[2:])
     for chosen in (RUN, several):
         assert "--retrain plans their training" in harness.good(*chosen, "--dry-run")
 
