@@ -38,7 +38,10 @@ _part: Part | None = None
 @contextmanager
 def sharing(part: Part | None) -> Iterator[None]:
     """Tell networks and losses inside a block that they have a part of a batch; None for all."""
-    global _part  # noqa: PLW0603  # compiled code can read it, but no ContextVar
+    global _part, _total  # noqa: PLW0603  # compiled code can read them, but no ContextVar
+    if part is not None and _total is _summed:
+        # Compiled code is to call it as it is. This imports the compiler, which takes a second.
+        _total = torch.compiler.disable(_summed)  # type: ignore[no-untyped-call]
     before, _part = _part, part
     try:
         yield
@@ -89,6 +92,8 @@ class _Total(torch.autograd.Function):
         return by_total, None
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
-def _total(own: Tensor, add: Callable[[Tensor], Tensor]) -> Tensor:
+def _summed(own: Tensor, add: Callable[[Tensor], Tensor]) -> Tensor:
     return _Total.apply(own, add)  # type: ignore[no-untyped-call, no-any-return]
+
+
+_total = _summed

@@ -46,7 +46,8 @@ for _name in _COMMANDS:
 
 
 def _fail(message: str, status: int) -> int:
-    echo(f"Error: {message}", err=True)
+    """Print why a command ends, and return its exit status; a stop is nobody's error."""
+    echo(message if status == INTERRUPTED else f"Error: {message}", err=True)
     return status
 
 
@@ -70,7 +71,7 @@ def _run(command: click.Command, name: str) -> int:
         return _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return _fail(
-            "Stopped. What was trained and measured is kept; the same command goes on from there.",
+            "Stopped. What is finished is kept; the same command goes on from there.",
             INTERRUPTED,
         )
     except BrokenPipeError:

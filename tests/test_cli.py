@@ -8,6 +8,7 @@ import os
 import pickle
 import random
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -245,6 +246,37 @@ BAD = {
 def test_bad_input(name, here, harness):
     arguments, expected, part = BAD[name]
     assert_refused(harness, here, arguments, expected, part)
+
+
+QUICKLY = """
+import sys
+from harness.cli import cli
+try:
+    cli.main(sys.argv[1:], standalone_mode=False)
+except Exception as error:
+    print(error)
+print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "part"),
+    [
+        (("--help",), "Usage"),
+        (("upscale", "--help"), "Usage"),
+        (("upscale", "no.jpg", "--scale", "2"), "There is no image no.jpg"),
+        (("upscale", "in.png"), "Name --scale or --size"),
+        (("eval", "--checkpoint", "no.pt", "--dataset", "Set5"), "There is no file no.pt"),
+        (("eval", "bicubic", "--profile", "no.yaml", "--dataset", "Set5"), "There is no profile"),
+        (("run", "no.yaml"), "There is no experiment"),
+        (("eval", "--with", "x"), "No such option"),
+    ],
+)
+def test_what_needs_no_network_is_said_before_torch_is_imported(command, part, here):
+    asked = [sys.executable, "-c", QUICKLY, *command]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)
+    assert part in done.stdout
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 def assert_refused(harness, folder, arguments, expected, part):

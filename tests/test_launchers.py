@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -103,6 +104,7 @@ def test_local_workers_do_the_plan_of_one_that_is_killed(job, measured_alone):
     out, err = parent.communicate(timeout=900)
     assert parent.returncode == 0, err
     assert "failed (killed by signal 9)" in err
+    assert re.search(r"^worker [01]: .*(Training|Measuring|edsr-)", err, re.MULTILINE)
     assert "EDSR-LTE" in out
     assert not Path(f"/proc/{second}").exists()
     assert rows(Path("results")) == measured_alone

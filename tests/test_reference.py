@@ -124,7 +124,10 @@ def test_methods_lists_what_is_shipped(harness):
     lines = {line["method"]: line for line in json.loads(harness.good("methods", "--json"))}
     assert LIIF in lines[LIIF]["shipped"].split()
     assert lines["rdn-lte"]["shipped"] == ""
-    assert "reference:edsr-liif: 36.85 dB on Set5 at x2" in harness.good("methods")
+    text = harness.good("methods")
+    assert "reference:edsr-liif: 36.85 dB on Set5 at x2" in text
+    assert "as fp16; 245,539 parameters" in text
+    assert "_" not in text.partition("Suffixes")[0]
 
 
 def test_the_first_command_shows_trained_networks(harness):
@@ -191,6 +194,14 @@ def test_shipping_again_writes_the_same(shipped, harness):
     assert (shipped / f"{LIIF}.safetensors").read_bytes() == before
 
 
+def test_a_training_that_came_with_the_package_is_called_so(shipped, harness):
+    """Its folder may have come with the clone."""
+    shutil.move("elsewhere", "results")
+    assert "done, shipped" in harness.good("status", *TINY[:2])
+    (shipped / f"{LIIF}.safetensors").unlink()
+    assert "shipped" not in harness.good("status", *TINY[:2])
+
+
 def test_what_cannot_be_shipped_is_said(shipped, harness, monkeypatch):
     shutil.move("elsewhere", "results")
     content = torch.load(trained(), weights_only=True)
@@ -246,6 +257,9 @@ def test_a_run_uses_shipped_networks_and_trains_nothing(shipped, harness):
     assert "Training" not in err
     # A dry run says the same, and trains nothing either.
     assert "0 of 1" not in harness.good(*RUN, "--dry-run")
+    several = ("run", "paper", *RUN[2:])
+    for chosen in (RUN, several):
+        assert "--retrain plans their training" in harness.good(*chosen, "--dry-run")
 
 
 def test_retrain_trains(shipped, harness):

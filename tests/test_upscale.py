@@ -37,6 +37,10 @@ def test_without_a_name_the_result_lies_beside_the_image(harness):
     assert size_of("a_x3.5.png") == (32, 21)
     harness.good("upscale", "a.png", "--size", "20x40", *BICUBIC)
     assert size_of("a_20x40.png") == (20, 40)
+    for sides in ("w20xh50", "h50xw20"):
+        out = harness.good("upscale", "a.png", "--size", sides, *BICUBIC, "--force")
+        assert out.startswith("a_20x50.png: 20x50 (width x height) by bicubic")
+        assert size_of("a_20x50.png") == (20, 50)
 
 
 def test_a_type_that_cannot_be_written_becomes_png(harness):

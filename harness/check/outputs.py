@@ -15,6 +15,7 @@ from tabulate import tabulate
 from harness.check.accept import Update
 from harness.check.comparison import VERDICTS, Check, Finding
 from harness.common import escaping
+from harness.profiles.description import in_brief
 
 SHOWN = 10
 """Annotations of a kind that GitHub shows for a step; more are dropped without a word."""
@@ -29,11 +30,11 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def text(check: Check, everything: bool = False) -> str:
-    """Write a check for the terminal: provenance, what is not ok (or all), and the summary."""
+    """Write a check for the terminal: provenance in brief, what is not ok (or all), the summary."""
     unchecked = ", ".join(check.unchecked)
     return "\n".join(
         [
-            *(f"{label}\n" for label in check.provenance),
+            *(f"{label}\n" for label in dict.fromkeys(map(in_brief, check.provenance))),
             *_tabulated(check.findings if everything else _not_ok(check.findings)),
             *([f"Stored, but never accepted: {unchecked}."] if unchecked else []),
             f"{summary(check)}.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.options import (
+    EITHER_ORDER,
     Setup,
     json_option,
     pixels,
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
 @click.argument("names", nargs=-1, metavar="[METHOD|CHECKPOINT]...")
 @click.option("--scale", type=scale_factor, default=4.0, show_default=True)
 @click.option(
-    "--lr", "size", type=pixels, metavar="HxW", help="LR image.  [default: costs of the profile]"
+    "--lr",
+    "size",
+    type=pixels,
+    metavar="HEIGHTxWIDTH",
+    help=f"LR image; {EITHER_ORDER}  [default: costs of the profile]",
 )
 @click.option("--rounds", type=click.IntRange(1), metavar="N", help="Timed calls, likewise.")
 @with_setup("profile", "precision", "device", "results")
@@ -72,7 +77,8 @@ def bench(
         found = seconds_of_calls(models, lr, scale, profile, setup.device, progress.advance)
     lines = list(_lines(subjects, scale, size, profile, found))
     content = {"schema": 2, "machine": here, "scale": scale, "lr_size": list(size), "lines": lines}
-    head = f"{in_words(here)}\nLR {size[0]}x{size[1]}, x{scale:g}, {costs.rounds} calls in turns\n"
+    lr_image = f"LR {size[0]}x{size[1]} (height x width)"
+    head = f"{in_words(here)}\n{lr_image}, x{scale:g}, {costs.rounds} calls in turns\n"
     shown = table(_row(line, scale**2 * size[0] * size[1]) for line in lines)
     show(content, f"{head}{shown}", as_json)
 

@@ -39,7 +39,7 @@ def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool, as_json
         found = estimate.method_costs(jobs[0])
         found.append(sum(found, estimate.MethodCost("total")))
         *plan, total = (_plan_line(each, speed) for each in found)
-        words = [_plan_in_words(found, speed), _time_in_words(trainings, time, timed)]
+        words = [_plan_in_words(found, speed), _time_in_words(jobs[0], trainings, time, timed)]
         show({**told, "plan": plan, "total": total, **more}, "\n".join(words), as_json)
         return
     whole = [
@@ -47,10 +47,10 @@ def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool, as_json
     ]
     lines = [_plan_line(each, speed) for each in whole]
     words = [_trainings_in_words(trainings, speed), _experiments_in_words(whole, trainings)]
-    words.append(_time_in_words(trainings, time, timed))
+    words.append(_time_in_words(jobs[0], trainings, time, timed))
     if absent:
         words.append(f"Not here, counted by published sizes: {', '.join(absent)}.")
-    show({**told, "experiments": lines, **more}, "\n\n".join(words), as_json)
+    show({**told, "experiments": lines, **more}, "\n\n".join(filter(None, words)), as_json)
 
 
 def _time(trainings: list[TrainingCost], speed: float, devices: int) -> dict[str, Any]:
@@ -71,11 +71,19 @@ def _time(trainings: list[TrainingCost], speed: float, devices: int) -> dict[str
     }
 
 
-def _time_in_words(trainings: list[TrainingCost], time: dict[str, Any], timed: bool) -> str:
+def _time_in_words(
+    job: Job, trainings: list[TrainingCost], time: dict[str, Any], timed: bool
+) -> str:
     from harness.runs.estimate import duration
 
+    if not (job.trains or job.profile.trains):
+        return (
+            f"Under the profile {job.profile.name} nothing is trained: its networks come with the "
+            "package, and methods without one are left out. --retrain plans their training; "
+            "--profile paper is the paper's own setting."
+        )
     if not any(each.steps for each in trainings):
-        return "No training is left."
+        return "No training is left." if job.trains else "Nothing is trained, by --no-train."
     devices, (here, wall) = time["devices"], (time["device_hours"], time["wall_hours"])
     how = "by timed steps" if timed else "at least"
     lines = [

@@ -154,8 +154,10 @@ def _content(
 
 
 def _text(contents: list[dict[str, Any]], precision: str, effects: bool) -> str:
+    from harness.profiles.description import in_brief
+
     precise = "" if precision == "fp32" else f"; in {precision}, not float32"
-    heads = [f"{content['method']}: {content['origin']}{precise}" for content in contents]
+    heads = [f"{content['method']}: {in_brief(content['origin'])}{precise}" for content in contents]
     cells = [(content["method"], line) for content in contents for line in content["cells"]]
     lines = [line for _, line in cells]
     shown = _effects(lines) if effects else _table(lines)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import FILE, force_option, json_option, show
+from harness.commands.options import INPUT, force_option, json_option, show
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import check_output
 
@@ -16,7 +16,7 @@ from harness.common.files import check_output
     epilog="Example: harness export-checkpoint checkpoint.pt edsr-baseline-liif.pth",
     no_args_is_help=True,
 )
-@click.argument("checkpoint", type=FILE)
+@click.argument("checkpoint", type=INPUT)
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
     "--format",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.options import (
-    FILE,
+    EITHER_ORDER,
+    INPUT,
     Setup,
     json_option,
     pixels,
@@ -49,7 +50,10 @@ COUNTS = {
 @click.option("--scale", type=scale_factor, required=True)
 @click.option("--dataset", help="Count for every image of a dataset.")
 @click.option(
-    "--size", type=pixels, metavar="HxW", help="Count for one LR image of this size instead."
+    "--size",
+    type=pixels,
+    metavar="HEIGHTxWIDTH",
+    help=f"Count for one LR image of this size instead; {EITHER_ORDER}",
 )
 @click.option(
     "--as-lr",
@@ -66,7 +70,7 @@ COUNTS = {
 )
 @click.option(
     "--checkpoint",
-    type=FILE,
+    type=INPUT,
     help="MoEISR, SeemoRe, with --dataset: count the experts that this network chooses.",
 )
 @with_setup("data_root", "device")
@@ -114,7 +118,7 @@ def flops(
         "method": method,
         "scale": scale,
         "dataset": dataset,
-        "input": "one LR image of {}x{}".format(*size) if size else AS_LR[as_lr],
+        "input": "one LR image of height {} and width {}".format(*size) if size else AS_LR[as_lr],
         "network": subject.origin,
         "experts": assumption,
         "images": len(lines),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.commands.options import FILE, force_option, json_option, show
+from harness.commands.options import INPUT, force_option, json_option, show
 from harness.common.files import check_output
 
 
@@ -16,7 +16,7 @@ from harness.common.files import check_output
     epilog="Example: harness import-checkpoint edsr-baseline-liif.pth -o edsr-liif.pt",
     no_args_is_help=True,
 )
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT)
 @click.option(
     "-o",
     "--output",
@@ -38,7 +38,7 @@ from harness.common.files import check_output
 )
 @click.option(
     "--options",
-    type=FILE,
+    type=INPUT,
     help="The IGConv project's option file (YAML) of the network, for what no state dict says: "
     "whether kernels are averaged, EDSR's residual scale, the largest scale.",
 )

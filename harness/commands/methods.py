@@ -6,6 +6,18 @@ import click
 
 from harness.commands.options import json_option, show, table
 
+# Columns of the table, by the keys of JSON.
+_COLUMNS = {
+    "method": "method",
+    "paper": "in tables",
+    "scales": "scales",
+    "parameters": "parameters",
+    "experts": "experts",
+    "least_macs_per_latent_query": "least MACs",
+    "most_macs_per_latent_query": "most MACs",
+    "suffixes": "suffixes",
+}
+
 
 @click.command(epilog="Example: harness methods --json")
 @json_option
@@ -46,8 +58,18 @@ def methods(as_json: bool) -> None:
                 "shipped": " ".join(each.name for each in shipped if each.method == name),
             }
         )
+    with shapes_only():
+        sizes = [build(each.method, **each.content["build"]).parameter_count for each in shipped]
     listed = "\n".join(f"  -{form:<8}{about}" for form, about in suffixes.items())
-    networks = "\n".join(f"  reference:{each.name}: {each.in_words()}" for each in shipped)
-    text = table(lines, intfmt=",", disable_numparse=False)
+    networks = "\n".join(
+        f"  reference:{each.name}: {each.in_words()}; {size:,} parameters"
+        for each, size in zip(shipped, sizes, strict=True)
+    )
+    rows = [{title: line[key] for key, title in _COLUMNS.items()} for line in lines]
+    text = (
+        "Networks of the paper's sizes; those that are shipped (below) are smaller. MACs are those "
+    )
+    text += "of one latent code of one query.\n\n"
+    text += table(rows, intfmt=",", disable_numparse=False)
     text += f"\n\nSuffixes, as in rdn-liif-3layer:\n{listed}"
     show(lines, f"{text}\n\nShipped, for --checkpoint:\n{networks or '  none'}", as_json)

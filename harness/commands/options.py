@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial, wraps
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness import DEFAULT_PROFILE
+from harness.common.errors import HarnessError
 from harness.common.escaping import printable
 
 if TYPE_CHECKING:
@@ -23,7 +26,24 @@ if TYPE_CHECKING:
     from harness.profiles.places import Places
 
 T = TypeVar("T")
+
+
+class _There(click.Path):
+    """Path of a file that must be there, or the name of a shipped network.
+
+    It is looked for before torch is imported, which takes seconds.
+    """
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; HarnessError where there is no such file."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not (str(path).startswith("reference:") or path.exists()):
+            raise HarnessError(f"There is no file {path}.", "Check the path.")
+        return path
+
+
 FILE = click.Path(path_type=Path, dir_okay=False)
+INPUT = _There(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -41,15 +61,45 @@ def scale_factor(value: str) -> float:
     return scale
 
 
-def pixels(text: str, wrong: str = "it takes HEIGHTxWIDTH, not '{}'.") -> tuple[int, int]:
-    """Parse (h, w) of `HEIGHTxWIDTH`; `wrong` is the message for anything else."""
-    try:
-        h, w = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        raise click.BadParameter(wrong.format(text)) from None
-    if min(h, w) < 1:
+EITHER_ORDER = "h720xw1280 and w1280xh720 say which is which."
+
+
+def pixels(text: str, order: str = "hw") -> tuple[int, int]:
+    """Parse (h, w) of two numbers in an order, or of sides that are named.
+
+    Args:
+        text: what was typed.
+        order: "hw" for `HEIGHTxWIDTH`, "wh" for `WIDTHxHEIGHT`.
+
+    Example:
+        >>> pixels("720x1280"), pixels("1280x720", "wh"), pixels("w1280xh720")
+        ((720, 1280), (720, 1280), (720, 1280))
+    """
+    found = re.fullmatch(r"([hw]?)(-?\d+)x([hw]?)(-?\d+)", text.strip().lower())
+    sides = found and (found[1] + found[3] or order)
+    if found is None or sides not in ("hw", "wh"):
+        form = "HEIGHTxWIDTH" if order == "hw" else "WIDTHxHEIGHT"
+        raise click.BadParameter(f"it takes {form}; '{text}' is no {form}. {EITHER_ORDER}")
+    first, second = int(found[2]), int(found[4])
+    if min(first, second) < 1:
         raise click.BadParameter("it needs at least one pixel per side.")
-    return h, w
+    return (first, second) if sides == "hw" else (second, first)
+
+
+def named(what: str) -> Callable[[str], str]:
+    """Make the parser of a name or of the path of a YAML file, which must be there.
+
+    It is looked for before torch is imported, as by `INPUT`; `what` it should hold is for messages.
+    """
+
+    def parsed(text: str) -> str:
+        from harness.common.yaml_files import SUFFIXES, read_text
+
+        if text.endswith(SUFFIXES) and not Path(text).exists():
+            read_text(Path(text), what)
+        return text
+
+    return parsed
 
 
 def listed(kind: Callable[[str], T]) -> Callable[[str], list[T]]:
@@ -73,7 +123,7 @@ def listed(kind: Callable[[str], T]) -> Callable[[str], list[T]]:
 
 checkpoint_option = click.option(
     "--checkpoint",
-    type=FILE,
+    type=INPUT,
     metavar="FILE|reference:NAME",
     help="Ours, an official one (see import-checkpoint), or a shipped network (see methods). "
     "Default: METHOD's under the profile.",
@@ -120,7 +170,7 @@ def rendering_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--cmsr`, `--foreign-tables` and `--budget`."""
     tables = click.option(
         "--cmsr",
-        type=FILE,
+        type=INPUT,
         metavar="TABLES",
         help="Render the weakly modulated pixels of an LMF network at lower scales, by the tables "
         "of `harness cmsr`; above x4, and another measurement.",
@@ -143,6 +193,7 @@ def rendering_options(function: Callable[..., Any]) -> Callable[..., Any]:
 _SETUP = {
     "profile": click.option(
         "--profile",
+        type=named("profile"),
         default=DEFAULT_PROFILE,
         show_default=True,
         metavar="NAME|FILE",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from harness.commands.cases import Case, Cases, protocols_for
-from harness.commands.options import FILE, FOLDER, Setup
+from harness.commands.options import FOLDER, INPUT, Setup
 from harness.common.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def outside_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option(
         "--onnx",
-        type=FILE,
+        type=INPUT,
         metavar="FILE",
         help="A network in an ONNX file, with an image and at most a scale or an output size as "
         "inputs (extra onnx).",

@@ -9,6 +9,7 @@ from harness.commands.options import (
     echo,
     field_option,
     methods_option,
+    named,
     no_figures_option,
     with_setup,
 )
@@ -18,7 +19,7 @@ from harness.common.errors import HarnessError, UsageError
 @click.command(
     epilog="Example: harness report table1 --format latex --table psnr --short > table1.tex"
 )
-@click.argument("experiment", metavar="[EXPERIMENT|FILE]", required=False)
+@click.argument("experiment", metavar="[EXPERIMENT|FILE]", required=False, type=named("experiment"))
 @click.option(
     "--format",
     "formats",

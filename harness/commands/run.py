@@ -14,6 +14,7 @@ from harness.commands.options import (
     field_option,
     json_option,
     methods_option,
+    named,
     no_figures_option,
     show,
     with_setup,
@@ -60,7 +61,7 @@ def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(
     epilog="Example: harness run table1 --profile bsds --data-root ~/data", no_args_is_help=True
 )
-@click.argument("experiment", metavar="EXPERIMENT|FILE")
+@click.argument("experiment", metavar="EXPERIMENT|FILE", type=named("experiment"))
 @with_setup("profile", "data_root", "device", "results", "reports")
 @methods_option(
     help="Only these; patterns too: 'edsr-*'. Methods that the experiment does not list are added."

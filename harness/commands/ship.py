@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import FILE, Setup, json_option, show, with_setup
+from harness.commands.options import INPUT, Setup, json_option, show, with_setup
 
 
 @click.command(
     epilog="Example: harness ship results/reference/training/*/s0-*/checkpoint.pt --data-root DIR",
     no_args_is_help=True,
 )
-@click.argument("files", type=FILE, metavar="CHECKPOINT...", nargs=-1, required=True)
+@click.argument("files", type=INPUT, metavar="CHECKPOINT...", nargs=-1, required=True)
 @with_setup("data_root")
 @json_option
 def ship(files: tuple[Path, ...], setup: Setup, as_json: bool) -> None:

@@ -48,6 +48,9 @@ def status(setup: Setup, logs: Path | None, as_json: bool) -> None:
         "experiments": [asdict(each) for each in experiments],
     }
     parts = [_trainings(trainings), _experiments(experiments)]
+    about = results / profile / "README.md"
+    if any(parts) and about.exists():
+        parts.append(f"Not all of this is of this machine: {about} says what came with the clone.")
     nothing = f"Nothing was trained or measured under the profile {profile} in {results}."
     show(content, "\n\n".join(filter(None, parts)) or nothing, as_json)
 
@@ -57,7 +60,7 @@ def _trainings(found: list[TrainingState]) -> str:
         {
             "training": t.method,
             "seed": str(t.seed),
-            "": t.state,
+            "": f"{t.state}, shipped" if t.shipped else t.state,
             "steps": f"{t.step:,} of {'?' if t.total is None else f'{t.total:,}'}",
             "it/s": _number(t.speed, 1),
             "L1": _number(t.l1, 4),
@@ -67,6 +70,8 @@ def _trainings(found: list[TrainingState]) -> str:
         for t in found
     ]
     notes = [f"{t.method}, seed {t.seed}: {t.note}" for t in found if t.note]
+    if any(t.shipped for t in found):
+        notes.append("shipped: the network comes with the package; this is how it was trained.")
     running = [t.seconds_left for t in found if t.seconds_left is not None]
     if running:
         waiting = sum(t.state not in ("running", "done") for t in found)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.options import (
+    EITHER_ORDER,
     Setup,
     checkpoint_option,
     echo,
@@ -31,10 +32,9 @@ if TYPE_CHECKING:
     from harness.upscale.image_files import Source
 
 
-def _size(value: str) -> tuple[int, int]:
-    """(H, W) of `WIDTHxHEIGHT`."""
-    width, height = pixels(value, wrong="'{}' is no WIDTHxHEIGHT.")
-    return height, width
+def _size(text: str) -> tuple[int, int]:
+    """Parse (h, w) of `WIDTHxHEIGHT`."""
+    return pixels(text, "wh")
 
 
 @click.command(
@@ -45,7 +45,12 @@ def _size(value: str) -> tuple[int, int]:
     "paths", type=click.Path(path_type=Path), metavar="IN... [OUT]", nargs=-1, required=True
 )
 @click.option("--scale", type=scale_factor, help="Any real factor from 1 up.")
-@click.option("--size", type=_size, metavar="WxH", help="Width and height, instead of a factor.")
+@click.option(
+    "--size",
+    type=_size,
+    metavar="WIDTHxHEIGHT",
+    help=f"Size of the result, instead of a factor; {EITHER_ORDER}",
+)
 @click.option(
     "--method",
     help="A trained method, or bicubic. Default: the best network that comes with the package.",
@@ -98,16 +103,20 @@ def upscale(
     result, with 16 bits per channel if IN has them; other types are put together in memory, up to
     134 million pixels. OUT is there when it is complete; IN is never replaced.
     """
-    from harness.checkpoints import reference
-    from harness.checkpoints.cmsr_table import cmsr_for
-    from harness.upscale.batch import Factor, files_of
-
     if (scale is None) == (size is None):
         raise UsageError("Name --scale or --size, one of them.")
     if cmsr is not None and scale is None:
         raise UsageError("--cmsr needs a --scale; its tables are for factors.")
-    factor = Factor(scale, size)
     sources, target = (paths[:-1], paths[-1]) if len(paths) > 1 else (paths, None)
+    if len(sources) == 1 and not (sources[0].exists() or set("*?[") & set(str(sources[0]))):
+        raise HarnessError(f"There is no image {sources[0]}.", "Check the path.")
+
+    # These import torch, which takes seconds.
+    from harness.checkpoints import reference
+    from harness.checkpoints.cmsr_table import cmsr_for
+    from harness.upscale.batch import Factor, files_of
+
+    factor = Factor(scale, size)
     files = files_of(sources, target, factor)
     left = [(s, place) for s, place in files if not (skip_existing and place.exists())]
     # What is wrong with the only image is said before all else.
@@ -190,7 +199,9 @@ class _Work:
             raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
         height, width = layout.size
         network = f"{self.name}{'' if subject.finished else ' (UNFINISHED)'}"
-        echo(f"{target}: {width}x{height} by {network} in {time.monotonic() - start:.1f} s")
+        order = " (width x height)" if size else ""
+        seconds = time.monotonic() - start
+        echo(f"{target}: {width}x{height}{order} by {network} in {seconds:.1f} s")
         if layout.bits < image.bits:
             echo(f"{kind} files have 8 bits per channel; .png and .tif keep the image's 16.")
         if not self.verbose:

@@ -62,6 +62,7 @@ def versus(
     """
     from harness.measure.statistics import CONFIDENCE
     from harness.metrics import METRICS
+    from harness.profiles.description import in_brief
 
     check_wanted(names, protocol, [metric])
     first, second = (setup.named(name)[0] for name in (a, b))
@@ -77,9 +78,10 @@ def versus(
         "notes": NOTES,
     }
     title = METRICS[metric].title
-    head = f"A: {first.method}: {first.origin}\nB: {second.method}: {second.origin}\n\n{title}\n\n"
+    named = {"A": first, "B": second}.items()
+    heads = [f"{letter}: {each.method}: {in_brief(each.origin)}" for letter, each in named]
     shown = table([_shown(line, METRICS[metric].digits, margin) for line in lines])
-    show(content, "\n".join([head + shown, "", *NOTES]), as_json)
+    show(content, "\n".join([*heads, "", title, "", shown, "", *NOTES]), as_json)
 
 
 NOTES = [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -20,6 +21,7 @@ from rich.progress import (
 
 from harness.common.escaping import printable
 
+T = TypeVar("T")
 console = Console(stderr=True, highlight=False)
 _QUIET_INTERVAL = 15.0
 
@@ -72,6 +74,14 @@ def bar(label: str, total: int, done: int = 0) -> Iterator[Bar]:
     with Progress(*columns, console=console, transient=True) as live:
         task = live.add_task(printable(label), total=total, completed=done, note="")
         yield Bar(label, total, done, live, task, first=done)
+
+
+def tracked(label: str, items: Sequence[T]) -> Iterator[T]:
+    """Yield items, with a bar that counts those that are done."""
+    with bar(label, len(items)) as progress:
+        for item in items:
+            yield item
+            progress.advance()
 
 
 def say(text: str) -> None:

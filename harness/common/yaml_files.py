@@ -9,7 +9,6 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from baselines.registry import unknown
 from harness.common.errors import HarnessError, UsageError
 
 SUFFIXES = (".yaml", ".yml")
@@ -53,6 +52,8 @@ def key_problems(error: ValidationError, model: type[BaseModel], whole: str = ""
         model: model that refused them; its fields may be models.
         whole: name of the whole in messages that are of no key; "" for none.
     """
+    from baselines.registry import unknown  # imports torch: not for every file
+
     found = []
     for each in error.errors():
         place = ".".join(map(str, each["loc"])) or whole

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 CONFIDENCE = 0.95
 # With fewer images not even a sign test can reach 0.05, and bootstrap intervals are too short.
@@ -73,7 +73,7 @@ def paired_difference(*sets: Sequence[float], resamples: int = 9999) -> Differen
         images=len(every),
         better=better,
         worse=worse,
-        sign=float(stats.binomtest(better, better + worse).pvalue) if better + worse else 1.0,
+        sign=float(scipy.stats.binomtest(better, better + worse).pvalue) if better + worse else 1.0,
     )
 
 
@@ -88,7 +88,7 @@ def _interval(samples: Sequence[np.ndarray], resamples: int) -> tuple[float | No
     if all(np.ptp(sample) == 0 for sample in samples):
         mean = float(_mean_of_means(*samples))
         return mean, mean
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         samples,
         _mean_of_means,
         n_resamples=resamples,
@@ -112,5 +112,5 @@ def _expanded(samples: Sequence[np.ndarray]) -> float:
     variances = np.array([sample.var(ddof=1) for sample in samples]) / sizes
     freedom = variances.sum() ** 2 / (variances**2 / (sizes - 1)).sum()
     stretch = np.sqrt(variances.sum() / (variances * (sizes - 1) / sizes).sum())
-    tail = stats.norm.cdf(-stretch * stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    tail = scipy.stats.norm.cdf(-stretch * scipy.stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
     return float(1 - 2 * tail)

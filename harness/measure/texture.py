@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage, stats
+import scipy
 from torch import Tensor
 
 FACT = "depth_texture"
@@ -38,9 +38,9 @@ def depth_texture(lr: Tensor, experts: Tensor, depths: Sequence[int]) -> float |
         0.59
     """
     grey = lr.double().mean(dim=0).cpu().numpy()
-    gradient = np.hypot(*(ndimage.sobel(grey, axis=axis) for axis in (0, 1)))
-    energy = ndimage.uniform_filter(gradient**2, _WINDOW)
+    gradient = np.hypot(*(scipy.ndimage.sobel(grey, axis=axis) for axis in (0, 1)))
+    energy = scipy.ndimage.uniform_filter(gradient**2, _WINDOW)
     chosen = np.asarray(depths)[experts[: grey.shape[0], : grey.shape[1]].cpu().numpy()]
     if np.ptp(chosen) == 0 or np.ptp(energy) == 0:
         return None
-    return float(stats.spearmanr(chosen.ravel(), energy.ravel()).statistic)
+    return float(scipy.stats.spearmanr(chosen.ravel(), energy.ravel()).statistic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from baselines import Method, parse
@@ -164,3 +165,18 @@ def origin(profile: Profile, data: Dataset, method: str) -> str:
         f"{label}profile {profile.name}; trained on {data.caption()}; networks: "
         f"{networks(profile, [method])}; schedule: {schedule(profile, len(data.items), [method])}"
     )
+
+
+def in_brief(text: str) -> str:
+    """Leave out the sizes and the schedule of an `origin`, or of a caption of a report.
+
+    Sentences behind a caption's first stay.
+
+    Example:
+        >>> in_brief("REDUCED SETTING: trained on X; networks: width 64; schedule: 8,000 steps")
+        'REDUCED SETTING: trained on X (networks and schedule: --json)'
+        >>> in_brief("Trained on X; networks: 1.5; schedule: 5 steps. Reduced setting, not ...")
+        'Trained on X (networks and schedule: --json). Reduced setting, not ...'
+    """
+    rest = r"; networks: .*?(?=\. Reduced setting, not |\.?$)"
+    return re.sub(rest, " (networks and schedule: --json)", text, flags=re.DOTALL)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from baselines.registry import unknown
 from harness.common.errors import UsageError
+from harness.common.progress import tracked
 from harness.report import words
 from harness.report.claims import verdicts
 from harness.report.data import Report, distinct
@@ -24,7 +25,8 @@ def make(report: Report, folder: Path | None) -> Document:
         folder: receives the files of figures; None to draw none.
     """
     declared = report.experiment.sections
-    every = (section.make(report, folder) for section in declared)
+    label = f"report of {report.experiment.name}"
+    every = (section.make(report, folder) for section in tracked(label, declared))
     made = [section for section in every if section is not None]
     # A page shows the first figures and the first tables unfolded.
     main = {

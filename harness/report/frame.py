@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from harness.measure.statistics import CONFIDENCE, paired_difference
 
@@ -43,7 +43,7 @@ def means(tidy: pd.DataFrame) -> pd.DataFrame:
     found = found.assign(seeds=seeds["count"], seed_sd=seeds["std"])
     by_image = found["sd"] ** 2 / found["images"]
     by_seed = (found["seed_sd"] ** 2 / found["seeds"]).fillna(0)
-    wide = stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(found["images"] - 1, 1))
+    wide = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(found["images"] - 1, 1))
     half = wide * np.sqrt(by_image + by_seed)
     found = found.assign(low=found["mean"] - half, high=found["mean"] + half)
     order = ["mean", "low", "high", "images", "seeds", "seed_sd", "published"]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
-import seaborn as sns
 from matplotlib.colors import to_hex
 
 from baselines import parse
@@ -46,6 +45,8 @@ def looks(rows: Sequence[str], common: Sequence[str] = ()) -> dict[str, Look]:
 
     Baselines are darkest; ablations take the markers and shades behind those of the variants.
     """
+    import seaborn as sns  # imports pyplot and scipy.stats: not for every command
+
     palette = sns.color_palette("colorblind", 10)
     found = {row: Look() for row in common}
     used: dict[tuple[int, str], set[int]] = {}

@@ -19,7 +19,7 @@ from harness.checkpoints.subject import Subject
 from harness.common import checksums
 from harness.common.errors import MethodError
 from harness.common.files import write_text
-from harness.common.progress import say
+from harness.common.progress import say, tracked
 from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
 from harness.data.images import save_png
 from harness.measure.crops import MethodSample
@@ -154,7 +154,7 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
     drawn = [s for s in measured if not s.counts_only] if job.experiment.scores else []
     by_method = sorted(drawn, key=lambda s: job.experiment.methods.index(s.method))
     regions = {root / f"{n}-{r.image}_x{r.scale:g}": r for n, r in enumerate(job.regions)}
-    for folder, region in regions.items():
+    for folder, region in tracked("crops for figures", list(regions.items())):
         shown = (region.role, region.scale)
         pairs = [(subject, task) for subject in by_method for task in job.tasks(subject)]
         tasks = [(s, task) for s, task in pairs if (task.role, task.scale) == shown]
@@ -172,11 +172,10 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
 def make_pictures(job: Job, measured: Sequence[Subject]) -> None:
     """Make the images of the report's viewer that were not kept when they were measured."""
     store = job.pictures()
+    wanted = [(s, t) for s in measured for t in job.tasks(s) if store.wanted(s, t)]
     made = sum(
         store.make_missing(s, t, job.cell_file(s, t).by_image())
-        for s in measured
-        for t in job.tasks(s)
-        if store.wanted(s, t)
+        for s, t in tracked("images for the viewer", wanted)
     )
     if made:
         say(f"Made {made} images of earlier measurements again, for the report's viewer")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 
 from baselines import Method, build
-from baselines.base import Encoder, SRModel
+from baselines.base import SRModel
 from baselines.shapes import shapes_only
 from harness import checkpoints
 from harness.checkpoints.subject import Subject
@@ -102,11 +102,14 @@ def _left(job: Job, subject: Subject) -> Left:
 
 def _training_left(job: Job, run: Run, model: SRModel) -> int:
     assert job.training_set is not None
-    settings = run.settings
-    steps = settings.total_steps(len(job.training_set.items))
-    if run.checkpoint.exists():
-        steps = max(0, steps - int(checkpoints.read(run.checkpoint).get("step", 0)))
-    return sample_macs(model, settings) * settings.batch * steps
+    steps = steps_left(run, len(job.training_set.items))
+    return sample_macs(model, run.settings) * run.settings.batch * steps
+
+
+def steps_left(run: Run, images: int) -> int:
+    """Count the steps on so many training images that the run's checkpoint does not have."""
+    done = int(checkpoints.read(run.checkpoint).get("step", 0)) if run.checkpoint.exists() else 0
+    return max(0, run.settings.total_steps(images) - done)
 
 
 def sample_macs(model: SRModel, settings: Training) -> int:
@@ -117,8 +120,11 @@ def sample_macs(model: SRModel, settings: Training) -> int:
     forward = model.training_macs(settings.patch, settings.queries, settings.scales, settings.batch)
     if not settings.frozen_encoder:
         return 3 * forward
-    encoder: Encoder = getattr(model, "encoder")  # noqa: B009  # checked where training takes it
-    return 3 * forward - 2 * encoder.count((settings.patch, settings.patch)).encoder
+    # Training takes a patch as it is; an image of whole windows would be extended by another one.
+    side = settings.patch - (model.window > 1)
+    scale = (model.scales or (1,))[0]
+    seen = model.count((side, side), (side * scale, side * scale), shares=_even(model))
+    return 3 * forward - 2 * seen.encoder
 
 
 def _measuring_left(job: Job, model: SRModel, left: Left) -> int:

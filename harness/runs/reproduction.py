@@ -12,7 +12,6 @@ import torch
 
 from baselines import build, parse
 from baselines.shapes import shapes_only
-from harness import checkpoints
 from harness.common.device import PeakMemory, synchronise
 from harness.common.progress import bar
 from harness.data.published.reading import rows_of
@@ -20,13 +19,11 @@ from harness.data.sets import Dataset
 from harness.data.sets.base import memory_item
 from harness.profiles import Training
 from harness.profiles.training import published
-from harness.runs.estimate import sample_macs
+from harness.runs.estimate import sample_macs, steps_left
 from harness.runs.execute import existing_networks
 from harness.runs.job import Job
-from harness.training.dense import DenseSource
-from harness.training.loop import Run
+from harness.training.loop import Run, Source, source_of
 from harness.training.losses import compiled, losses
-from harness.training.patches import PatchSource
 from harness.training.step import new_state, optimise
 
 _FLOAT = 4
@@ -101,14 +98,12 @@ def _cost(job: Job, run: Run, experiments: tuple[str, ...]) -> TrainingCost:
     method, settings, images = run.recipe.trained, run.settings, job.training_set.items
     with shapes_only():
         model = build(method.name, **run.recipe.build)
-    total = settings.total_steps(len(images))
-    done = int(checkpoints.read(run.checkpoint).get("step", 0)) if run.checkpoint.exists() else 0
+    steps = steps_left(run, len(images))
     if job.training_set.sizes_of and existing_networks(job, method):  # of any training data
-        done = total
+        steps = 0
     weights = sum(weight.numel() for weight in model.parameters())
     trained = weights - (model.encoder_parameters or 0) * bool(settings.frozen_encoder)
     sizes = [item.size() for item in images] if settings.in_memory else []
-    steps = max(0, total - done)
     macs = steps * settings.batch * sample_macs(model, settings)
     hours, gpu = _cited(method.encoder, macs)
     return TrainingCost(
@@ -167,12 +162,12 @@ def time_step(run: Run) -> tuple[float, int]:
     return seconds * settings.batch / source.settings.batch, peak.read() if on_gpu else 0
 
 
-def _random_source(settings: Training, run: Run) -> PatchSource | DenseSource:
-    side = round(settings.patch * max([settings.scale_max, *settings.scales]))
+def _random_source(settings: Training, run: Run) -> Source:
+    made_by = source_of(settings)
+    side = round(settings.patch * made_by.largest_scale(settings))
     pixels = torch.randint(0, 256, (3, side, side), dtype=torch.uint8)
     images = Dataset("random", "", (memory_item("random", lambda: pixels),), None, "full")
     repeated = settings.model_copy(update={"repeat": settings.batch, "in_memory": True})
-    made_by = DenseSource if settings.dense else PatchSource
     return made_by(images, repeated, 0, run.device)
 
 

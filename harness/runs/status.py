@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import checkpoints
+from harness.checkpoints import reference
 from harness.common.errors import HarnessError, UsageError
 from harness.common.locks import holder, is_held
 from harness.measure.rows import CellFile
@@ -33,6 +34,7 @@ class TrainingState:
         validation: newest PSNR of validation in dB; None without one.
         note: process that holds its lock, why it failed, or what is damaged; "" if neither.
         folder: folder of the run.
+        shipped: whether its network comes with the package, so that it may not be of this machine.
     """
 
     method: str
@@ -45,6 +47,7 @@ class TrainingState:
     validation: float | None
     note: str
     folder: Path
+    shipped: bool
 
     @property
     def seconds_left(self) -> float | None:
@@ -77,10 +80,11 @@ class ExperimentState:
 def trainings(results: Path, profile: str) -> list[TrainingState]:
     """Find out how far each training of a profile is, by method and seed."""
     folders = sorted((results / profile / "training").glob("*/s*-*"))
-    return [_training(folder) for folder in folders if folder.is_dir()]
+    shipped = {reference.about(name).shipped.original_weights for name in reference.names()}
+    return [_training(folder, shipped) for folder in folders if folder.is_dir()]
 
 
-def _training(folder: Path) -> TrainingState:
+def _training(folder: Path, shipped: Container[str]) -> TrainingState:
     lines = read_log(folder / "log.jsonl")
     steps = [line for line in lines if "seconds" in line]
     content: dict[str, Any] = {}
@@ -114,6 +118,7 @@ def _training(folder: Path) -> TrainingState:
         ),
         note=note,
         folder=folder,
+        shipped=finished and checkpoints.weights_hash(content["state_dict"]) in shipped,
     )
 
 

@@ -13,18 +13,16 @@ they differ from ours by rounding, and in the outermost pixels by what lies beyo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from harness.data.degrade import unit
-from harness.data.sets import Dataset
 from harness.profiles import Training
 from harness.training.crops import cut, places, turned
 from harness.training.randomness import draw_dense, part
 from harness.training.resampling import resize_crops, resize_weights
-from harness.training.source import CPU, ImageSource
-from harness.training.world import ALONE, World
+from harness.training.source import ImageSource
 
 
 @dataclass(frozen=True)
@@ -48,17 +46,16 @@ class DenseSource(ImageSource):
     Args, Raises: as `ImageSource`; the settings are those of a dense method.
     """
 
-    def __init__(
-        self,
-        images: Dataset,
-        settings: Training,
-        seed: int,
-        device: torch.device = CPU,
-        world: World = ALONE,
-    ) -> None:
-        super().__init__(images, settings, seed, device, max(settings.scales), world)
-        patch = settings.patch
-        self.weights = {s: resize_weights([patch * s], patch).to(device) for s in settings.scales}
+    @staticmethod
+    def largest_scale(settings: Training) -> float:
+        """Return the largest scale that a batch may have."""
+        return max(settings.scales)
+
+    @cached_property
+    def weights(self) -> dict[int, Tensor]:
+        """Weights that resize HR patches, by scale."""
+        patch, scales = self.settings.patch, self.settings.scales
+        return {s: resize_weights([patch * s], patch).to(self.device) for s in scales}
 
     def batch(self, step: int) -> DenseBatch:
         """Make the own samples of the batch of a step (from 0)."""

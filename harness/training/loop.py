@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,6 +45,11 @@ Source = PatchSource | DenseSource
 LOG_EVERY = 50
 SHOW_EVERY = 10
 FAILURE = "failure.txt"
+
+
+def source_of(settings: Training) -> type[PatchSource] | type[DenseSource]:
+    """Choose the kind of samples of a method: random queries, or whole HR crops."""
+    return DenseSource if settings.dense else PatchSource
 
 
 def _step_seed(seed: int, step: int) -> int:
@@ -164,7 +169,7 @@ def train(run: Run, data: Dataset, wait: bool = False, world: World = ALONE) -> 
         total = run.settings.total_steps(len(data.items))
         # A finished run, which another process may have trained meanwhile, reads no images.
         if state.step < total or not total:
-            made_by = DenseSource if run.settings.dense else PatchSource
+            made_by = source_of(run.settings)
             source = made_by(data, run.settings, run.recipe.seed, run.device, world)
             parameters = sum(p.numel() for p in state.model.parameters())
             start = f"from step {state.step} " if state.step else ""
@@ -213,8 +218,7 @@ def _loop(run: Run, state: State, source: Source, total: int, data: Dataset, wor
                 if shown:
                     speed = (state.step - first) / max(spent, 1e-9)
                     progress.note = f"L1 {values['l1'].item():.4f}  {speed:.1f} it/s"
-                    if state.validation:
-                        progress.note += f"  validation {state.validation['psnr']:.2f} dB"
+                    progress.note += _validation_in_words(settings, state.validation)
             progress.advance()
             if stops:
                 break
@@ -247,6 +251,17 @@ class _Record:
             _check_finite(self.run, state, values)
             content = {**self.facts, **state.content(), "finished": ends}
             checkpoints.save(self.run.checkpoint, content)
+
+
+def _validation_in_words(settings: Training, found: Mapping[str, float]) -> str:
+    """Describe the newest validation for the line of progress; "" where there is none yet."""
+    if not found:
+        return ""
+    # The average begins with the initial weights: in the profile reference, LIIF has 31.4 dB while
+    # they are 1.8 % of it, and 36.2 dB at 0.3 %.
+    initial = settings.ema ** found["step"]
+    of = f" (of averaged weights, still {initial:.1%} initial ones)" if initial >= 0.001 else ""
+    return f"  validation {found['psnr']:.2f} dB{of}"
 
 
 def _validates(settings: Training, step: int, per_epoch: int, ends: bool) -> bool:

@@ -8,18 +8,17 @@ queried for the whole batch, and only the crops and the queried pixels are read.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from harness.data.degrade import unit
-from harness.data.sets import Dataset
 from harness.profiles import Training
 from harness.training.crops import CropPlaces, cut, places, turned
 from harness.training.randomness import draw, part, permuted
 from harness.training.resampling import resize_crops, resize_weights
-from harness.training.source import CPU, ImageSource
-from harness.training.world import ALONE, World
+from harness.training.source import ImageSource
 
 
 @dataclass(frozen=True)
@@ -50,18 +49,21 @@ class PatchSource(ImageSource):
     Args, Raises: as `ImageSource`.
     """
 
-    def __init__(
-        self,
-        images: Dataset,
-        settings: Training,
-        seed: int,
-        device: torch.device = CPU,
-        world: World = ALONE,
-    ) -> None:
-        super().__init__(images, settings, seed, device, settings.scale_max, world)
-        self.smallest = round(settings.patch * settings.scale_min)
+    @staticmethod
+    def largest_scale(settings: Training) -> float:
+        """Return the end of the range that scales are drawn from."""
+        return settings.scale_max
+
+    @cached_property
+    def smallest(self) -> int:
+        """Side of the smallest HR crop."""
+        return round(self.settings.patch * self.settings.scale_min)
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """Weights that resize HR crops, one set for each side from the smallest."""
         sides = range(self.smallest, self.largest + 1)
-        self.weights = resize_weights(sides, settings.patch).to(device)
+        return resize_weights(sides, self.settings.patch).to(self.device)
 
     def batch(self, step: int) -> Batch:
         """Make the own samples of the batch of a step (from 0)."""

@@ -12,7 +12,7 @@ from harness.data.sets import Dataset
 from harness.profiles import Training
 from harness.training.holding import InMemory, OnDemand
 from harness.training.randomness import Ints
-from harness.training.world import World
+from harness.training.world import ALONE, World
 
 CPU = torch.device("cpu")
 
@@ -25,7 +25,6 @@ class ImageSource(ABC):
         settings: settings of one method.
         seed: seed of all randomness.
         device: device where images are held and batches are made.
-        scale: the largest scale.
         world: processes that share out the samples of each batch.
 
     Raises:
@@ -38,14 +37,13 @@ class ImageSource(ABC):
         images: Dataset,
         settings: Training,
         seed: int,
-        device: torch.device,
-        scale: float,
-        world: World,
+        device: torch.device = CPU,
+        world: World = ALONE,
     ) -> None:
         self.settings = settings
         self.seed = seed
         self.device = device
-        self.scale = scale
+        self.scale = self.largest_scale(settings)
         self.count = len(images.items)
         self.per_epoch = settings.steps_per_epoch(self.count)
         if self.per_epoch < 1:
@@ -55,7 +53,7 @@ class ImageSource(ABC):
                 "Raise `repeat` or lower `batch` in the profile.",
             )
         self.own = world.samples(settings.batch)
-        self.largest = round(settings.patch * scale)
+        self.largest = round(settings.patch * self.scale)
         sizes = self._checked_sizes(images)
         self.sizes = np.array(sizes, dtype=np.int64).reshape(-1, 2)
         self.order: tuple[int, Ints] | None = None
@@ -65,6 +63,11 @@ class ImageSource(ABC):
             if settings.in_memory
             else OnDemand(images, sizes, self.largest, device, self._own_picked)
         )
+
+    @staticmethod
+    @abstractmethod
+    def largest_scale(settings: Training) -> float:
+        """Return the largest scale of a sample."""
 
     @abstractmethod
     def batch(self, step: int) -> object:

@@ -34,9 +34,7 @@ T = TypeVar("T")
 PATIENCE = timedelta(days=30)
 # A variable that torchrun sets for the processes that it starts.
 _TORCHRUN = "TORCHELASTIC_RUN_ID"
-# Its value for the processes that `harness train --devices N` starts.
-_OURS = "harness"
-# The process that started them; it may be gone before they look.
+# The process that `harness train --devices N` began with, for it and for those that it starts.
 _LEADER = "HARNESS_LEADER"
 
 
@@ -215,7 +213,7 @@ def _start_others(count: int) -> list[subprocess.Popen[bytes]]:
     """Start this command once more for each further device, in an environment as torchrun makes."""
     from lightning_fabric.plugins.environments.lightning import find_free_network_port
 
-    own = {_TORCHRUN: _OURS, "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    own = {_TORCHRUN: "harness", "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
     own |= {_LEADER: str(os.getpid())}
     own |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port())}
     environments = [{**own, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
@@ -262,13 +260,13 @@ def _watching(others: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
     What is stored is whole, as after any kill.
     """
     over = threading.Event()
-    parent = int(os.environ.get(_LEADER, os.getppid()))
-    started = os.environ.get(_TORCHRUN) == _OURS
+    # It may have ended before this process has come here.
+    leader = int(os.environ.get(_LEADER, os.getpid()))
 
     def watch() -> None:
         while not over.wait(1):
-            lost = any(process.poll() for process in others)
-            if (lost or (started and not others and os.getppid() != parent)) and not over.wait(10):
+            lost = leader not in (os.getpid(), os.getppid())
+            if (lost or any(process.poll() for process in others)) and not over.wait(10):
                 print("Error: Another process of this training has ended.", file=sys.stderr)
                 os._exit(1)
 

@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import scipy
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
-from scipy.stats import mannwhitneyu
 
 from harness.data.roles import INPUT
 from harness.measure.macs import ACTIVATIONS_AT
@@ -142,7 +142,7 @@ def places(scores: Mapping[str, np.ndarray]) -> dict[str, tuple[int, int]]:
         {'slow': (3, 3), 'fast': (1, 2), 'as fast': (1, 2)}
     """
     pairs = list(itertools.combinations(scores, 2))
-    values = [float(mannwhitneyu(scores[a], scores[b]).pvalue) for a, b in pairs]
+    values = [float(scipy.stats.mannwhitneyu(scores[a], scores[b]).pvalue) for a, b in pairs]
     better = dict.fromkeys(scores, 0)
     worse = dict.fromkeys(scores, 0)
     for rank, index in enumerate(sorted(range(len(pairs)), key=values.__getitem__)):

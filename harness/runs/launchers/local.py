@@ -18,6 +18,9 @@ from harness.common.stopping import Stop, stoppable
 from harness.runs.job import Job
 from harness.runs.launchers import logs_dir
 
+_INTERVAL = 5.0
+"""Seconds after which a worker's newest line is shown, if it is another one."""
+
 
 @dataclass(frozen=True)
 class Worker:
@@ -38,10 +41,12 @@ class Worker:
     def ending(self) -> str:
         """Describe how it ended: a signal, or the end of what it said."""
         status = self.process.returncode
-        if status < 0:
-            return f"killed by signal {-status}"
-        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return f"status {status}: {' '.join(lines[-2:])}"
+        return f"killed by signal {-status}" if status < 0 else f"status {status}: {self.said(2)}"
+
+    def said(self, lines: int = 1) -> str:
+        """Return the last lines that it said; "" where there are none yet."""
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        return " ".join(text.strip().splitlines()[-lines:])
 
 
 def devices_of(device: torch.device, workers: int | None) -> list[str]:
@@ -113,10 +118,17 @@ def launch(job: Job, command: Sequence[str], devices: Sequence[str]) -> str:
 
 
 def _wait(workers: Sequence[Worker], stop: Stop) -> Worker | None:
-    """Wait for all workers, tell which fail, and return the last that ended well."""
+    """Wait for all workers, tell how they get on, and return the last that ended well."""
     running, done, passed_on = list(enumerate(workers)), None, False
+    told, due = [""] * len(workers), time.monotonic() + _INTERVAL
     while running:
         time.sleep(0.2)
+        if time.monotonic() >= due:
+            due += _INTERVAL
+            for number, worker in running:
+                if (line := worker.said()) != told[number]:
+                    told[number] = line
+                    say(f"worker {number}: {line}")
         if stop.requested and not passed_on:
             passed_on = True
             for _, worker in running:
