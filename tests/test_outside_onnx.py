@@ -13,8 +13,9 @@ from tiny import network, write_photos
 from torch import Tensor, nn
 
 from harness.common.errors import HarnessError, MethodError
+from harness.outside.entries import Entry
 from harness.outside.onnx_export import export_onnx
-from harness.outside.onnx_model import OnnxModel, Reading, open_onnx
+from harness.outside.onnx_model import OnnxModel, Reading
 from harness.upscale.network import upscale
 
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
@@ -212,8 +213,8 @@ def test_what_cannot_be_exported_is_said(method, tmp_path):
 
 
 def test_weights_are_its_identity(tmp_path):
-    first = open_onnx(saved(tmp_path / "n.onnx", Nearest(2)), None, Reading())
-    other = open_onnx(saved(tmp_path / "m.onnx", Nearest(3)), "mine", Reading())
-    bytes_ = open_onnx(tmp_path / "n.onnx", None, Reading(values="bytes"))
+    (first,), _ = Entry(onnx=saved(tmp_path / "n.onnx", Nearest(2))).open({}, [])
+    (other,), _ = Entry(onnx=saved(tmp_path / "m.onnx", Nearest(3)), name="mine").open({}, [])
+    (bytes_,), _ = Entry(onnx=tmp_path / "n.onnx", values="bytes").open({}, [])
     assert (first.name, other.name) == ("n@onnx", "mine@onnx")
     assert len({each.make(each).identity for each in (first, other, bytes_)}) == 3

@@ -7,8 +7,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, cast, get_args
@@ -17,14 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.base import Box, Request, SRModel, Streamed, cut
+from baselines.base import Box, Request, Spent, Streamed
 from baselines.macs import MacCount
-from baselines.registry import Method
 from baselines.windows import Size, extend, in_tiles, whole_windows
 from harness.common.errors import HarnessError, MethodError
 from harness.common.files import sha256
-from harness.outside.images import TOP, Values, check_finite, check_size, check_sr, to_unit
-from harness.outside.methods import Opened, add_method
+from harness.outside.images import TOP, Values, to_unit
+from harness.outside.methods import Outside, check_size
 
 Colours = Literal["rgb", "bgr"]
 _REMEDY = "Export it again with an image of 3 channels as its input and the SR image as its output."
@@ -106,13 +104,11 @@ class _Inputs:
     others: Mapping[str, tuple[str, tuple[int, ...], Any]]
 
 
-class OnnxModel(SRModel):
-    """Network in an ONNX file; raises `MethodError` where it fails on an image.
+class OnnxModel(Outside):
+    """Network in an ONNX file.
 
     The constructor raises HarnessError where the file cannot be used, and says why.
     """
-
-    any_size = True
 
     def __init__(self, path: Path, reading: Reading = Reading()) -> None:
         super().__init__()
@@ -193,11 +189,13 @@ class OnnxModel(SRModel):
         return int(scale)
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
-        image = self._enlarged(self.session, lr, request)
-        check_sr(image[0], lr, request.size, "the SR image")
-        macs = self._count_image(lr, request) if self.counted else None
-        return Streamed(iter([cut(image, request.box)]), (lr.shape[-2], lr.shape[-1]), macs)
+        """Make the SR image; its `choice` are the MACs, where they can be counted."""
+        made = super().stream(lr, request)
+        return replace(made, choice=self._count_image(lr, request)) if self.counted else made
+
+    def whole(self, lr: Tensor, request: Request) -> tuple[Tensor, Spent | None]:
+        """Run the network; see `Outside.whole`."""
+        return self._enlarged(self.session, lr, request)[0], None
 
     def _enlarged(self, session: Any, lr: Tensor, request: Request) -> Tensor:
         """Enlarge an image (1, 3, h, w), mirrored up to the multiple, or in tiles."""
@@ -252,9 +250,7 @@ class OnnxModel(SRModel):
         if image.dim() != 4 or tuple(image.shape[:2]) != (1, 3):
             raise MethodError(f"the first output has the shape {tuple(made.shape)}: no SR image")
         image = image.flip(1) if self.reading.colours == "bgr" else image
-        image = to_unit(image, kind)
-        check_finite(image)
-        return image
+        return to_unit(image, kind)
 
     def _count_image(self, lr: Tensor, request: Request) -> int:
         """Count the MACs of an image by the sizes of all products while it is enlarged again."""
@@ -375,9 +371,3 @@ def _role(given: Any, path: Path) -> tuple[str, tuple[int, ...], Any]:
             _REMEDY,
         )
     return ("size" if is_size else "scale"), extent, numbers[given.type]
-
-
-def open_onnx(path: Path, name: str | None, reading: Reading, label: str = "") -> Method:
-    """Open an ONNX file as a method, called `name`, or like the file, and `label` in tables."""
-    opened = Opened(partial(OnnxModel, path, reading))
-    return add_method(name or path.stem, "onnx", opened, label=label, scales=opened.model.scales)
