@@ -14,17 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from harness.data.degrade import unit
-from harness.data.sets import Dataset
 from harness.profiles import Training
-from harness.training.crops import cut, places, turned
-from harness.training.randomness import draw_dense, part
-from harness.training.resampling import resize_crops, resize_weights
-from harness.training.source import CPU, ImageSource
-from harness.training.world import ALONE, World
+from harness.training.crops import cut, turned
+from harness.training.randomness import draw_dense
+from harness.training.resampling import resize_crops
+from harness.training.source import ImageSource
 
 
 @dataclass(frozen=True)
@@ -48,25 +45,19 @@ class DenseSource(ImageSource):
     Args, Raises: as `ImageSource`; the settings are those of a dense method.
     """
 
-    def __init__(
-        self,
-        images: Dataset,
-        settings: Training,
-        seed: int,
-        device: torch.device = CPU,
-        world: World = ALONE,
-    ) -> None:
-        super().__init__(images, settings, seed, device, max(settings.scales), world)
-        patch = settings.patch
-        self.weights = {s: resize_weights([patch * s], patch).to(device) for s in settings.scales}
+    @staticmethod
+    def sides_of(settings: Training) -> list[int]:
+        """List the sides of crops of the scales; see `ImageSource`."""
+        return [settings.patch * scale for scale in sorted(settings.scales)]
 
     def batch(self, step: int) -> DenseBatch:
         """Make the own samples of the batch of a step (from 0)."""
         patch, scales = self.settings.patch, self.settings.scales
         picked, rng = self._of_step(step)
         scale, chosen = draw_dense(rng, self.sizes[picked], patch, scales)
-        held, images = self.images.of_step(step, picked[self.own])
-        at = places(held, images, part(chosen, self.own), self.device)
-        hr = turned(cut(held.pixels, at, patch * scale), at)
-        lr = resize_crops(hr, self.weights[scale].expand(len(hr), -1, -1)).float()
+        pixels, at = self._located(step, picked, chosen.of(self.own))
+        side = patch * scale
+        hr = turned(cut(pixels, at, side), at)
+        weights = self.weights[self.sides.index(side), :, :side]
+        lr = resize_crops(hr, weights.expand(len(hr), -1, -1)).float()
         return DenseBatch(unit(lr), unit(hr), scale)
