@@ -152,7 +152,7 @@ def test_the_image_is_that_of_the_slow_statement(
     assert made.image.shape[1:] == kept.shape
     assert (made.image[0] - kept).abs().max() < 1e-4
     if whole == size:
-        assert rendered_queries(model, made.lr_size, made.choice) == expected.queries
+        assert rendered_queries(model, lr, made.choice) == expected.queries
 
 
 def test_where_no_pixel_is_weak_all_is_rendered_at_the_target():
@@ -161,7 +161,7 @@ def test_where_no_pixel_is_weak_all_is_rendered_at_the_target():
         tables = {6.0: [Level(1, 0.0), Level(4, 0.0)]}
         made = upscale(Cmsr(model, tables), lr, 5.6)
         assert torch.allclose(made.image, upscale(model, lr, 5.6).image, atol=1e-6)
-        assert rendered_queries(model, made.lr_size, made.choice) == 28 * 39
+        assert rendered_queries(model, (5, 7), made.choice) == 28 * 39
 
 
 def test_where_all_are_weak_all_is_rendered_at_the_lowest_scale():

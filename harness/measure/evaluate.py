@@ -35,12 +35,12 @@ from harness.data.degrade import (
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
 from harness.measure.macs import ACTIVATIONS_AT, COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
-from harness.measure.passes import Made, macs_of, make
+from harness.measure.passes import macs_of, make
 from harness.measure.rows import FAILED, CellFile, CellId, Measurement, failed, known, no_value
 from harness.measure.texture import FACT, depth_texture
 from harness.metrics import METRICS, NOT_HERE, Given, Protocol, find, too_small
 from harness.profiles import Evaluation
-from harness.upscale.network import upscale
+from harness.upscale.network import Made, upscale
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,7 @@ from harness.data.images import save_png, save_webp
 from harness.data.sets import ImageItem
 from harness.measure.evaluate import Task
 from harness.measure.macs import is_counted
-from harness.measure.passes import Made
-from harness.upscale.network import upscale
+from harness.upscale.network import Made, upscale
 
 IMAGES = 3
 """Images of a dataset that are kept."""
