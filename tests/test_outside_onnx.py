@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from harness.common.errors import HarnessError, MethodError
 from harness.outside.entries import Entry
 from harness.outside.onnx_export import export_onnx
-from harness.outside.onnx_model import OnnxModel, Reading
+from harness.outside.onnx_model import OnnxModel
 from harness.upscale.network import upscale
 
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
@@ -120,14 +120,14 @@ def saved(path: Path, module: nn.Module, size: tuple[int, int] = (8, 8), free: b
 @pytest.mark.parametrize("by", ["option", "metadata"])
 def test_values_and_colours(values, colours, by, tmp_path):
     path = saved(tmp_path / "n.onnx", Nearest(values=values))
-    reading = Reading(values, colours) if by == "option" else Reading()
+    given = {"values": values, "colours": colours} if by == "option" else {}
     if by == "metadata":
         content = onnx.load(str(path))
         content.metadata_props.add(key="value_range", value=values)
         content.metadata_props.add(key="colour_order", value=colours)
         onnx.save(content, str(path))
     lr = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(0))
-    model = OnnxModel(path, reading)
+    model = OnnxModel(path, **given)
     expected = lr.clone()
     expected[:, 0 if colours == "rgb" else 2] *= 0.5
     expected = expected.repeat_interleave(2, 2).repeat_interleave(2, 3)
@@ -153,7 +153,7 @@ class Squeezing(nn.Module):
 def test_a_multiple_is_mirrored_and_cut_back(tmp_path):
     path = saved(tmp_path / "n.onnx", Squeezing())
     lr = torch.rand(1, 3, 7, 9, generator=torch.Generator().manual_seed(0))
-    made = upscale(OnnxModel(path, Reading(multiple=2)), lr, 2).image
+    made = upscale(OnnxModel(path, multiple=2), lr, 2).image
     assert torch.allclose(made, Nearest(2)(lr), atol=1e-6)
     with pytest.raises(MethodError, match="onnxruntime"):
         upscale(OnnxModel(path), lr, 2)

@@ -128,8 +128,8 @@ class Entry(Strict):
             )
         make: Callable[[], Outside]
         if self.onnx:
-            reading = Reading(self.values, self.colours, self.multiple)
-            make = partial(OnnxModel, self.onnx, reading)
+            given = {name: getattr(self, name) for name in Reading.model_fields}
+            make = partial(OnnxModel, self.onnx, **given)
         else:
             limit = self.time_limit or TIME_LIMIT
             make = partial(CommandModel, self.command, limit, self.values)

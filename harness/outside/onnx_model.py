@@ -10,19 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field, ValidationError
 from torch import Tensor
 
 from baselines.base import Box, Request, Spent, Streamed
 from baselines.macs import MacCount
 from baselines.windows import Size, extend, in_tiles, whole_windows
-from harness.common.errors import HarnessError, MethodError
+from harness.common.errors import HarnessError, MethodError, first_problem
 from harness.common.files import sha256
 from harness.outside.images import TOP, Values, to_unit
 from harness.outside.methods import Outside, check_size
+from harness.profiles.sections import Strict
 
 Colours = Literal["rgb", "bgr"]
 _REMEDY = "Export it again with an image of 3 channels as its input and the SR image as its output."
@@ -48,8 +50,7 @@ def packages() -> tuple[ModuleType, ModuleType]:
     return onnx, onnxruntime
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Strict):
     """Reading of images by a network: what the file does not say itself.
 
     Attributes:
@@ -58,30 +59,13 @@ class Reading:
         multiple: number that its LR images are mirrored up to a multiple of.
     """
 
-    values: Values | None = None
-    colours: Colours | None = None
-    multiple: int | None = None
+    values: Values = "unit"
+    colours: Colours = "rgb"
+    multiple: int = Field(default=1, ge=1)
 
-    def completed(self, said: Mapping[str, str], path: Path) -> Reading:
-        """Complete it by the file's metadata, and by what is usual.
 
-        Raises:
-            HarnessError: the metadata are not understood.
-        """
-        values, colours = said.get("value_range", "unit"), said.get("colour_order", "rgb")
-        multiple = said.get("size_multiple", "1")
-        fits = values in TOP and colours in get_args(Colours) and multiple.isdigit()
-        if not fits or int(multiple) < 1:
-            raise HarnessError(
-                f"The metadata of {path} are not understood: value_range {values}, colour_order "
-                f"{colours}, size_multiple {multiple}.",
-                "They are unit, signed or bytes; rgb or bgr; and a whole number.",
-            )
-        return Reading(
-            self.values or cast("Values", values),
-            self.colours or cast("Colours", colours),
-            self.multiple or int(multiple),
-        )
+_SAID = {"value_range": "values", "colour_order": "colours", "size_multiple": "multiple"}
+"""Metadata of a file, and what they say of its `Reading`."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +91,11 @@ class _Inputs:
 class OnnxModel(Outside):
     """Network in an ONNX file.
 
+    What is `given` of its `Reading` goes before the file's metadata, and these before the usual.
     The constructor raises HarnessError where the file cannot be used, and says why.
     """
 
-    def __init__(self, path: Path, reading: Reading = Reading()) -> None:
+    def __init__(self, path: Path, **given: Any) -> None:
         super().__init__()
         onnx, self.runtime = packages()
         self.path = path
@@ -119,8 +104,16 @@ class OnnxModel(Outside):
             node.name = node.name or f"node {number}"
         self.session = self._session(profiled=False)
         self.inputs = _inputs(self.session, path)
-        said = {entry.key: entry.value for entry in self.graph.metadata_props}
-        self.reading = reading.completed(said, path)
+        metadata = self.graph.metadata_props
+        said = {_SAID[entry.key]: entry.value for entry in metadata if entry.key in _SAID}
+        try:
+            self.reading = Reading.model_validate({**said, **{k: v for k, v in given.items() if v}})
+        except ValidationError as error:
+            raise HarnessError(
+                f"The metadata of {path} are not understood: {first_problem(error)}.",
+                "They are value_range (unit, signed or bytes), colour_order (rgb or bgr) and "
+                "size_multiple (a whole number).",
+            ) from error
         kinds = {node.op_type for node in self.graph.graph.node}
         foreign = {node.domain for node in self.graph.graph.node} - {"", "ai.onnx"}
         self.counted = not kinds & _UNCOUNTED and not foreign and not self.graph.functions
@@ -139,7 +132,7 @@ class OnnxModel(Outside):
     @property
     def identity(self) -> str:
         """Hash of the file, and of how images are given to it."""
-        text = f"{sha256(self.path)} {self.reading}"
+        text = f"{sha256(self.path)} {self.reading!r}"
         return f"onnx-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
     def _session(self, profiled: bool) -> Any:
@@ -170,7 +163,7 @@ class OnnxModel(Outside):
     def _own_scale(self) -> int:
         """Find the scale by enlarging an empty image."""
         side = self.inputs.fixed or (_PROBE, _PROBE)
-        size = whole_windows(side, self.reading.multiple or 1)
+        size = whole_windows(side, self.reading.multiple)
         try:
             made = self._run(self.session, torch.zeros(1, 3, *size), (0, 0), 0)
         except MethodError as error:
@@ -203,7 +196,7 @@ class OnnxModel(Outside):
         lr = lr.float().cpu()
         if self.inputs.fixed:
             return self._tiled(session, lr, request)
-        seen = whole_windows((h, w), self.reading.multiple or 1)
+        seen = whole_windows((h, w), self.reading.multiple)
         size = request.size
         if seen != (h, w):
             lr = extend(lr, seen)
@@ -230,7 +223,7 @@ class OnnxModel(Outside):
 
     def _run(self, session: Any, lr: Tensor, size: Size, scale: float) -> Tensor:
         """Run the network on (1, 3, h, w) in [0, 1]; returns the same, or raises MethodError."""
-        kind = self.reading.values or "unit"
+        kind = self.reading.values
         values = lr * 2 - 1 if kind == "signed" else lr * TOP[kind]
         values = values.flip(1) if self.reading.colours == "bgr" else values
         array = values.numpy().astype(self.inputs.type)
