@@ -265,7 +265,7 @@ def images() -> Dataset:
 
 
 def subject(method: str = "edsr-lmliif") -> Subject:
-    return Subject(method, network(method), torch.device("cpu"), checkpoint=f"weights of {method}")
+    return Subject(method, network(method), torch.device("cpu"), weights=f"weights of {method}")
 
 
 def slow_errors(
@@ -430,7 +430,7 @@ def test_tables_are_made_and_used(here, harness):
         "SUBSTITUTE DATA for all of DIV2K's training set: DIV2K_train (4 images; ONLY 4 of" in out
     )
     stored = load_tables(here / "t.json")
-    assert stored.checkpoint == open_subject(here / "lm.pt", torch.device("cpu")).checkpoint
+    assert stored.checkpoint == open_subject(here / "lm.pt", torch.device("cpu")).weights
     assert (stored.mse, stored.method) == (1e-6, "edsr-lmliif")
     assert stored.data.fingerprint == find("DIV2K_train", Path("data")).fingerprint()
     assert [table.scale for table in stored.tables] == [6, 12]

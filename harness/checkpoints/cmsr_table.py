@@ -211,12 +211,12 @@ def cmsr_for(path: Path, subject: Subject, foreign: bool = False) -> Cmsr:
     """
     check_modulated(subject)
     stored = load_tables(path)
-    if stored.checkpoint == subject.checkpoint:
+    if stored.checkpoint == subject.weights:
         return Cmsr(stored)
     if not foreign:
         raise HarnessError(
             f"{path} was made for other weights: {stored.method}, {stored.checkpoint[:10]}, not "
-            f"{subject.method}, {subject.checkpoint[:10]}.",
+            f"{subject.method}, {subject.weights[:10]}.",
             "Make tables for these with `harness cmsr`, or add --foreign-tables to use those "
             "nevertheless; their bound of the error is then void, and said to be.",
         )

@@ -26,7 +26,7 @@ class Subject:
     """Method that is ready to be measured, with its network in evaluation mode on its device.
 
     Attributes:
-        checkpoint: hash of the weights, or of the shapes where there are no weights; "" where there
+        weights: hash of the weights, or of the shapes where there are no weights; "" where there
             is no network (bicubic).
         recipe: fingerprint of how it was trained; "" for official checkpoints and bicubic.
         finished: whether its training reached the last step.
@@ -42,7 +42,7 @@ class Subject:
     model: SRModel
     device: torch.device
     seed: int = 0
-    checkpoint: str = ""
+    weights: str = ""
     recipe: str = ""
     trained_steps: int = 0
     finished: bool = True
@@ -73,7 +73,7 @@ def ready_subjects(method: str) -> list[Subject]:
             method,
             part.eval(),
             torch.device("cpu"),
-            checkpoint=part.identity,
+            weights=part.identity,
             origin=part.origin,
         )
         for part in build(method).parts
@@ -96,7 +96,7 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
         model=loaded.model.to(device),
         device=device,
         seed=recipe["seed"] if recipe else 0,
-        checkpoint=loaded.weights,
+        weights=loaded.weights,
         recipe=loaded.meta.get("recipe_fingerprint", ""),
         trained_steps=loaded.meta.get("step", 0),
         finished=loaded.meta.get("finished", True),
@@ -133,7 +133,7 @@ def _without_weights(method: str, profile: Profile, options: Mapping[str, Any]) 
         model,
         torch.device("cpu"),
         seed=profile.seeds[0],
-        checkpoint=f"shapes-{digest}",
+        weights=f"shapes-{digest}",
         profile=profile.name,
         origin="not trained: its MACs follow from its shapes"
         + (", the dearest expert in every layer" if model.expert_count > 1 else ""),

@@ -95,7 +95,7 @@ class Task:
         return CellId(
             method=subject.method,
             seed=subject.seed,
-            checkpoint=subject.checkpoint,
+            checkpoint=subject.weights,
             dataset=self.dataset.name,
             dataset_fingerprint=self.fingerprint,
             scale=self.scale,

@@ -126,7 +126,7 @@ class PictureStore:
 
     def wanted(self, subject: Subject, task: Task) -> list[ImageItem]:
         """List the images of a cell that are kept."""
-        if is_counted(task.protocol) or (subject.checkpoint and subject.seed != self.seed):
+        if is_counted(task.protocol) or (subject.weights and subject.seed != self.seed):
             return []
         # Of the whole set, whichever images an experiment measures of it.
         named_first = sorted(task.dataset.items, key=lambda item: item.name not in self.named)

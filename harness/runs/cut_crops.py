@@ -95,7 +95,7 @@ def _make(
     }
     for name, image in images.items():
         save_png(image, folder / f"{name}.png")
-    shown = [s for s, _ in tasks if s.seed == job.profile.seeds[0] or not s.checkpoint]
+    shown = [s for s, _ in tasks if s.seed == job.profile.seeds[0] or not s.weights]
     parts = []
     for subject in shown:
         with suppress(MethodError):  # which the rows say

@@ -57,7 +57,7 @@ def announce(job: Job) -> None:
         found = (path for method in job.methods for path in existing_networks(job, method))
         for path in dict.fromkeys(found):
             network = open_subject(path, torch.device("cpu"))
-            lines.append(("", f"{path}, weights {network.checkpoint[:10]}"))
+            lines.append(("", f"{path}, weights {network.weights[:10]}"))
     for row in job.added:
         lines.append(("added", f"{row.label}: {row.origin or row.missing or row.method}"))
     if experiment.measures_costs:
