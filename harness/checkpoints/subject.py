@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -109,21 +107,14 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
     )
 
 
-def shapes_subject(method: str, profile: Profile) -> Subject:
+def shapes_subject(method: str, profile: Profile, published: bool = False) -> Subject:
     """Make a method's network under a profile without weights, to count its MACs.
 
     Decoders with experts do not suit: their cost depends on the weights. For a network that chooses
-    experts for whole images, the most expensive ones are counted.
+    experts for whole images, the most expensive ones are counted. `published`: at the published
+    sizes, whatever the profile's.
     """
-    return _without_weights(method, profile, profile.networks.options(parse(method)))
-
-
-def published_subject(method: str, profile: Profile) -> Subject:
-    """Make a method's network at the published sizes, without weights, to count its costs."""
-    return replace(_without_weights(method, profile, {}), published_sizes=True)
-
-
-def _without_weights(method: str, profile: Profile, options: Mapping[str, Any]) -> Subject:
+    options = {} if published else profile.networks.options(parse(method))
     with shapes_only():
         model = build(method, **options).eval()
     shapes = sorted((key, tuple(value.shape)) for key, value in model.state_dict().items())
@@ -138,4 +129,5 @@ def _without_weights(method: str, profile: Profile, options: Mapping[str, Any]) 
         origin="not trained: its MACs follow from its shapes"
         + (", the dearest expert in every layer" if model.expert_count > 1 else ""),
         counts_only=True,
+        published_sizes=published,
     )

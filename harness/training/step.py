@@ -124,7 +124,13 @@ def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State
     if next(model.parameters(), None) is None:
         raise HarnessError(f"{recipe.method} has nothing to train.")
     check_patch(recipe.method, settings.patch, model.window)
-    _check_scales(recipe.method, settings, model)
+    unknown = set(settings.scales) - set(model.scales or settings.scales)
+    if unknown:
+        raise UsageError(
+            f"{recipe.method} is to be trained at {_listed(settings.scales)}, but has "
+            f"{_listed(model.scales or ())}. Change `scales` in the profile's training, or the "
+            "network's."
+        )
     weights = _balance_weights(recipe, model)
     if settings.frozen_encoder:
         _take_encoder(recipe.method, model, settings.frozen_encoder)
@@ -192,16 +198,6 @@ def check_patch(method: str, patch: int, window: int) -> None:
         raise UsageError(
             f"{method} works on windows of {window} pixels; `patch` ({patch}) must be a multiple "
             "of that."
-        )
-
-
-def _check_scales(method: str, settings: Training, model: SRModel) -> None:
-    """Refuse training scales that a multi-scale network does not have."""
-    known = model.scales or settings.scales
-    if not set(settings.scales) <= set(known):
-        raise UsageError(
-            f"{method} is to be trained at {_listed(settings.scales)}, but has {_listed(known)}. "
-            "Change `scales` in the profile's training, or the network's."
         )
 
 
