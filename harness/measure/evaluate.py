@@ -300,7 +300,7 @@ def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore
     """Count MACs only; an image without an LR pixel at this scale has none."""
     lr, hr = lr_sizes(item.size(), task.scale, task.protocol)
     source = COUNTED_INPUT[task.protocol]
-    about = {"image": item.name, "hr_size": hr, "lr_size": lr, "lr_source": source}
+    about: dict[str, Any] = {"image": item.name, "hr_size": hr, "lr_size": lr, "lr_source": source}
     if min(lr) < 1:
         return _row(subject, task, **about, reason="too small: no LR pixel is left")
     kept, model = replace(item, load=lambda: pairs.image(item).pixels), subject.model

@@ -28,7 +28,7 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
 
 def _line(rows: pd.DataFrame, incomplete: Collection[str]) -> dict[str, Any]:
     method, dataset, protocol = (str(rows[c].iloc[0]) for c in ("method", "dataset", "protocol"))
-    scale = float(rows["scale"].iloc[0])
+    scale = float(str(rows["scale"].iloc[0]))
     scored, broken = rows[rows["psnr"].notna()], not_a_number(rows)
     failures = rows[rows["reason"].str.startswith(FAILED)].set_index("image")["reason"]
     means = scored.mean(numeric_only=True).dropna().to_dict()

@@ -37,7 +37,8 @@ def averaged(model: SRModel, decay: float) -> AveragedModel:
     (after 500 steps at 0.999, 0.61 of the average is still the initial weights). Its `module` is a
     network with the averaged weights, in evaluation mode; buffers are copied from the network.
     """
-    found = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    rule = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    found = AveragedModel(model, multi_avg_fn=rule)
     found.n_averaged += 1  # the initial weights
     return found.eval().requires_grad_(False)
 

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -139,11 +138,14 @@ class WindowTables(Constructed):
     mask: Callable[[tuple[int, int], int, int, torch.device], Tensor]
     patch: int
 
-    reasons: ClassVar[Mapping[str, str]] = {  # masks, then index tables
-        rf"{_BLOCK}\.attn_mask": "attention masks of one image size; made for each image here",
-        rf"{_BLOCK}\.attn\.(aligned_)?relative_position_index": "index tables that follow from the "
-        "window",
-    }
+    # Masks, then index tables.
+    reasons = MappingProxyType(
+        {
+            rf"{_BLOCK}\.attn_mask": "attention masks of one image size; made for each image here",
+            rf"{_BLOCK}\.attn\.(aligned_)?relative_position_index": "index tables that follow from "
+            "the window",
+        }
+    )
 
     def _window(self, options: Options) -> tuple[int, int]:
         """Return the side of the windows, and that of the official patches, in whole windows."""
