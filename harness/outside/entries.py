@@ -134,8 +134,8 @@ class Entry(Strict):
             limit = self.time_limit or TIME_LIMIT
             make = partial(CommandModel, self.command, limit, self.values)
         opened = Opened(make)
-        scales = opened.model.scales
-        return [add_method(self.title, self.kind, opened, label=self.label, scales=scales)], []
+        own = opened.model.scales
+        return [add_method(self.title, self.kind, opened, label=self.label, scales=own)], []
 
 
 def is_method(name: str) -> bool:

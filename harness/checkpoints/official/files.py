@@ -150,7 +150,7 @@ def write_official(
     Raises:
         HarnessError: no official project has such a network.
     """
-    build, spec = Build(parse(method), dict(options)), memory.get("spec")
+    build, spec = Build(parse(method), dict(options)), memory.get("spec") or {}
     if not build.method.is_trained:
         raise HarnessError(f"{method} has no weights.")
     # Values that only a bare state dict of the project can express.
