@@ -161,7 +161,8 @@ def test_where_no_pixel_is_weak_all_is_rendered_at_the_target():
         tables = {6.0: [Level(1, 0.0), Level(4, 0.0)]}
         made = upscale(Cmsr(model, tables), lr, 5.6)
         assert torch.allclose(made.image, upscale(model, lr, 5.6).image, atol=1e-6)
-        assert rendered_queries(model, (5, 7), made.choice) == 28 * 39
+        seen = model.seen((5, 7), (28, 39)).lr
+        assert rendered_queries(model, seen, made.choice) == 28 * 39
 
 
 def test_where_all_are_weak_all_is_rendered_at_the_lowest_scale():
