@@ -48,7 +48,7 @@ class DenseSource(ImageSource):
     @staticmethod
     def sides_of(settings: Training) -> list[int]:
         """List the sides of crops of the scales; see `ImageSource`."""
-        return [settings.patch * scale for scale in sorted(settings.scales)]
+        return [settings.patch * scale for scale in settings.scales]
 
     def batch(self, step: int) -> DenseBatch:
         """Make the own samples of the batch of a step (from 0)."""
