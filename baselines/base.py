@@ -148,7 +148,7 @@ class EncoderSpec:
 class SRModel(Named, ABC):
     """Super-resolution network.
 
-    Subclasses define `stream` and `count`, and one or both kinds of training: `query` (random
+    Subclasses define `stream` and `count`, and one or both kinds of training: `query_loss` (random
     pixels of a crop) and `image` (whole crops).
 
     Attributes:
@@ -226,7 +226,9 @@ class SRModel(Named, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} does not say what its training costs")
 
-    def query(self, lr: Tensor, coord: Tensor, cell: Tensor, target: Tensor) -> tuple[Tensor, Any]:
+    def query_loss(
+        self, lr: Tensor, coord: Tensor, cell: Tensor, target: Tensor
+    ) -> tuple[Tensor, Any]:
         """Compute the mean absolute error of queries, and their `Routing`, None without experts.
 
         Args:

@@ -41,7 +41,7 @@ from harness.data.images import save_png
 from harness.measure.machine import in_words, machine
 from harness.measure.photograph import photograph
 from harness.profiles import Profile
-from harness.upscale.image_files import check_target, open_source
+from harness.upscale.image_files import layout_for, open_source
 
 METHODS = ("edsr-liif", "edsr-lte", "edsr-moeisr-liif-s")
 _CHILD = Path(__file__).with_name("peak_of_command.py")
@@ -87,7 +87,7 @@ def measure(
             if not method.can_do(scale):
                 own = ", ".join(map(str, method.only_scales or ()))
                 raise UsageError(f"{method.name} enlarges by {own} only, not {scale:g}.")
-        check_target(target, open_source(image), scale)
+        layout_for(target, open_source(image), scale)
     for method in found:
         command = ["upscale", str(image), str(target), "--device", setting.device]
         command += [] if setting.memory is None else ["--memory", str(setting.memory)]

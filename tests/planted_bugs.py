@@ -173,8 +173,8 @@ BUGS = [
     Bug(
         "a checksum that is not looked at",
         "harness/common/checksums.py",
-        "sort_keys=True).encode()).hexdigest()[:16]",
-        'sort_keys=True).encode()).hexdigest()[:0] + "0" * 16',
+        "return hashlib.sha256(text.encode()).hexdigest()[:digits]",
+        'return "0" * 16 if digits == 16 else hashlib.sha256(text.encode()).hexdigest()[:digits]',
         "tests/test_damaged_results.py",
     ),
 ]

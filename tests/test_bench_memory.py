@@ -56,7 +56,7 @@ def test_a_case_that_is_stopped_says_so(ignored, tmp_path):
 
 def test_a_failure_is_no_peak(tmp_path, monkeypatch):
     setting = memory.Setting(profiles.load("quick"), (9, 9))
-    for name in ("save_png", "open_source", "check_target"):
+    for name in ("save_png", "open_source", "layout_for"):
         monkeypatch.setattr(memory, name, lambda *_: None)
     wrong = r"--method bicubic --scale 2` failed with status 1:\n.*no image .*in.png"
     with pytest.raises(HarnessError, match=wrong):

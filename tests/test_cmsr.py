@@ -152,7 +152,7 @@ def test_the_image_is_that_of_the_slow_statement(
     assert made.image.shape[1:] == kept.shape
     assert (made.image[0] - kept).abs().max() < 1e-4
     if whole == size:
-        assert rendered_queries(model, made.lr_size, made.choice) == expected.queries
+        assert rendered_queries(model, lr, made.choice) == expected.queries
 
 
 def test_where_no_pixel_is_weak_all_is_rendered_at_the_target():
@@ -161,7 +161,8 @@ def test_where_no_pixel_is_weak_all_is_rendered_at_the_target():
         tables = {6.0: [Level(1, 0.0), Level(4, 0.0)]}
         made = upscale(Cmsr(model, tables), lr, 5.6)
         assert torch.allclose(made.image, upscale(model, lr, 5.6).image, atol=1e-6)
-        assert rendered_queries(model, made.lr_size, made.choice) == 28 * 39
+        seen = model.seen((5, 7), (28, 39)).lr
+        assert rendered_queries(model, seen, made.choice) == 28 * 39
 
 
 def test_where_all_are_weak_all_is_rendered_at_the_lowest_scale():
@@ -265,7 +266,7 @@ def images() -> Dataset:
 
 
 def subject(method: str = "edsr-lmliif") -> Subject:
-    return Subject(method, network(method), torch.device("cpu"), checkpoint=f"weights of {method}")
+    return Subject(method, network(method), torch.device("cpu"), weights=f"weights of {method}")
 
 
 def slow_errors(
@@ -430,7 +431,7 @@ def test_tables_are_made_and_used(here, harness):
         "SUBSTITUTE DATA for all of DIV2K's training set: DIV2K_train (4 images; ONLY 4 of" in out
     )
     stored = load_tables(here / "t.json")
-    assert stored.checkpoint == open_subject(here / "lm.pt", torch.device("cpu")).checkpoint
+    assert stored.checkpoint == open_subject(here / "lm.pt", torch.device("cpu")).weights
     assert (stored.mse, stored.method) == (1e-6, "edsr-lmliif")
     assert stored.data.fingerprint == find("DIV2K_train", Path("data")).fingerprint()
     assert [table.scale for table in stored.tables] == [6, 12]

@@ -26,7 +26,7 @@ from harness.profiles.recipe import make_recipe
 from harness.training.dense import DenseSource
 from harness.training.losses import compiled, frequency_loss, losses
 from harness.training.patches import PatchSource
-from harness.training.step import Average, learning_rate, new_state, optimise
+from harness.training.step import averaged, learning_rate, new_state, optimise
 from harness.training.validation import Validator
 
 # Objective
@@ -85,17 +85,17 @@ def test_queries_are_no_task_for_a_network_that_makes_images():
 @pytest.mark.parametrize("decay", [0.5, 0.9])
 def test_an_average_of_weights(decay):
     model = network("swinir-x2").train()
-    average = Average(model, decay)
+    average = averaged(model, decay)
     expected = {name: p.detach().clone() for name, p in model.named_parameters()}
     for _ in range(3):
         for name, p in model.named_parameters():
             p.data.normal_()
             expected[name] = decay * expected[name] + (1 - decay) * p.detach()
-        average.update(model)
-    found = dict(average.model.named_parameters())
+        average.update_parameters(model)
+    found = dict(average.module.named_parameters())
     assert all(torch.allclose(found[name], value, atol=1e-6) for name, value in expected.items())
-    assert not average.model.training
-    buffers = zip(average.model.buffers(), model.buffers(), strict=True)
+    assert not average.module.training
+    buffers = zip(average.module.buffers(), model.buffers(), strict=True)
     assert all(torch.equal(*pair) for pair in buffers)
 
 
@@ -218,7 +218,7 @@ def test_a_dense_run_step_by_step(tmp_path, harness):
         rate = learning_rate(training, step, batches.per_epoch)
         assert rate == 1e-3 * (1 if step < 5 else 0.5 if step < 8 else 0.25)
         values = optimise(state, batches.batch(step), training, rate, 0, losses)
-    for part, model in (("unaveraged", state.model), ("state_dict", state.average.model)):
+    for part, model in (("unaveraged", state.model), ("state_dict", state.average.module)):
         found = model.state_dict()
         assert all(torch.equal(found[name], value) for name, value in stored[part].items()), part
     assert stored["optimizer"]["param_groups"][0]["betas"] == (0.9, 0.99)
@@ -230,7 +230,7 @@ def test_a_dense_run_step_by_step(tmp_path, harness):
     assert all(torch.equal(loaded[name], value) for name, value in stored["state_dict"].items())
     last = log(Path("results"))[-1]
     assert Validator(training.validation, find("DIV2K_valid", root), None)(
-        state.average.model
+        state.average.module
     ) == pytest.approx(last["validation_psnr"], abs=1e-4)
     assert "unaveraged" not in checkpoints.open_checkpoint(path).meta
     lines = [line for line in log(Path("results")) if "loss" in line]

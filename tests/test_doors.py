@@ -63,7 +63,7 @@ class Splat(SRModel):
         offset = (coord - table_rows(at, index).reshape(*index.shape, 2)).square().sum(-1, True)
         return near[..., :3] * (1 + (-near[..., 3:].exp() * offset).exp()) / 2
 
-    def query(self, lr, coord, cell, target):
+    def query_loss(self, lr, coord, cell, target):
         return (self(lr, coord).float() - target).abs().mean(), None
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
@@ -161,7 +161,7 @@ def test_a_name_that_is_taken_is_refused():
 def test_queries_of_the_toy_are_what_it_is_trained_on(splat):
     model = make(splat)
     lr, coord = torch.rand(2, 3, 4, 5) * 2 - 1, torch.rand(2, 7, 2) * 2 - 1
-    loss, routing = model.query(lr, coord, coord, torch.zeros(2, 7, 3))
+    loss, routing = model.query_loss(lr, coord, coord, torch.zeros(2, 7, 3))
     assert (loss > 0, routing) == (True, None)
 
 

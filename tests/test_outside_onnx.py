@@ -13,8 +13,9 @@ from tiny import network, write_photos
 from torch import Tensor, nn
 
 from harness.common.errors import HarnessError, MethodError
+from harness.outside.entries import Entry
 from harness.outside.onnx_export import export_onnx
-from harness.outside.onnx_model import OnnxModel, Reading, open_onnx
+from harness.outside.onnx_model import OnnxModel
 from harness.upscale.network import upscale
 
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
@@ -119,14 +120,14 @@ def saved(path: Path, module: nn.Module, size: tuple[int, int] = (8, 8), free: b
 @pytest.mark.parametrize("by", ["option", "metadata"])
 def test_values_and_colours(values, colours, by, tmp_path):
     path = saved(tmp_path / "n.onnx", Nearest(values=values))
-    reading = Reading(values, colours) if by == "option" else Reading()
+    given = {"values": values, "colours": colours} if by == "option" else {}
     if by == "metadata":
         content = onnx.load(str(path))
         content.metadata_props.add(key="value_range", value=values)
         content.metadata_props.add(key="colour_order", value=colours)
         onnx.save(content, str(path))
     lr = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(0))
-    model = OnnxModel(path, reading)
+    model = OnnxModel(path, **given)
     expected = lr.clone()
     expected[:, 0 if colours == "rgb" else 2] *= 0.5
     expected = expected.repeat_interleave(2, 2).repeat_interleave(2, 3)
@@ -152,7 +153,7 @@ class Squeezing(nn.Module):
 def test_a_multiple_is_mirrored_and_cut_back(tmp_path):
     path = saved(tmp_path / "n.onnx", Squeezing())
     lr = torch.rand(1, 3, 7, 9, generator=torch.Generator().manual_seed(0))
-    made = upscale(OnnxModel(path, Reading(multiple=2)), lr, 2).image
+    made = upscale(OnnxModel(path, multiple=2), lr, 2).image
     assert torch.allclose(made, Nearest(2)(lr), atol=1e-6)
     with pytest.raises(MethodError, match="onnxruntime"):
         upscale(OnnxModel(path), lr, 2)
@@ -212,8 +213,8 @@ def test_what_cannot_be_exported_is_said(method, tmp_path):
 
 
 def test_weights_are_its_identity(tmp_path):
-    first = open_onnx(saved(tmp_path / "n.onnx", Nearest(2)), None, Reading())
-    other = open_onnx(saved(tmp_path / "m.onnx", Nearest(3)), "mine", Reading())
-    bytes_ = open_onnx(tmp_path / "n.onnx", None, Reading(values="bytes"))
+    (first,), _ = Entry(onnx=saved(tmp_path / "n.onnx", Nearest(2))).open({}, [])
+    (other,), _ = Entry(onnx=saved(tmp_path / "m.onnx", Nearest(3)), name="mine").open({}, [])
+    (bytes_,), _ = Entry(onnx=tmp_path / "n.onnx", values="bytes").open({}, [])
     assert (first.name, other.name) == ("n@onnx", "mine@onnx")
     assert len({each.make(each).identity for each in (first, other, bytes_)}) == 3

@@ -125,7 +125,7 @@ def source(*sizes: tuple[int, int], **changed: object) -> PatchSource:
 
 def test_images_are_held_once_as_bytes():
     sizes = (30, 34), (40, 26)
-    held = source(*sizes).images.held
+    held = source(*sizes).held
     assert held.pixels.dtype == torch.uint8
     assert held.pixels.numel() == 3 * sum(h * w for h, w in sizes) + 24
 

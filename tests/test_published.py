@@ -7,16 +7,8 @@ from importlib.resources import files
 import pytest
 from conftest import shared
 
-from harness.data.published import (
-    Printed,
-    System,
-    claims,
-    printed,
-    printed_of,
-    reading,
-    systems,
-)
-from harness.data.published.reading import last_digit
+from harness.data import published as reading
+from harness.data.published import Printed, System, claims, last_digit, printed_of, system, systems
 
 SEEMORE = ("seemore_table1.csv", "1")
 FILES = sorted(p.name for p in files("harness.data.published").iterdir() if p.name.endswith(".csv"))
@@ -65,8 +57,9 @@ def test_a_files_other_name_of_a_network_is_its_own(monkeypatch):
 
 def test_what_belongs_to_no_scale_is_found_at_every_one():
     source = [("lmf_params_computed.csv", "computed")]
-    values = {printed(source, "edsr-lmliif", "none", s, "decoder_params").value for s in (1, 2, 8)}
-    assert values == {165_651}
+    named = system("edsr-lmliif")
+    found = [printed_of(source, named, "none", s, "decoder_params") for s in (1, 2, 8)]
+    assert {each.value for each in found} == {165_651}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +81,7 @@ def test_agreement_is_to_the_printed_digit(text, value, digit, same, other):
 
 
 def test_claims_are_read_with_their_words():
-    assert [(c.metric, c.printed.text) for c in claims("lmf_claims_figure.csv", "abstract")] == [
+    assert [(name, c.text) for name, c in claims("lmf_claims_figure.csv", "abstract")] == [
         ("compute_reduction_percent_max", "99.9%"),
         ("inference_speedup_max", "57 times"),
         ("params_saving_percent_max", "76%"),

@@ -26,7 +26,7 @@ from harness import checkpoints, profiles
 from harness.checkpoints import load_model, open_checkpoint
 from harness.common.errors import HarnessError
 from harness.data.degrade import lr_size
-from harness.data.published import label, printed, published
+from harness.data.published import label, printed_of, published, system
 from harness.experiments import Block, Experiment
 from harness.profiles.places import resolve
 from harness.report.sections.scores import ScoreTable
@@ -273,7 +273,7 @@ def test_published_parameters(method):
     scale = int(method[-1])
     count = sum(p.numel() for p in on_meta(method).parameters())
     assert count == published("seemore_computed.csv", "computed", method, "none", scale, "params")
-    found = printed([("seemore_table1.csv", "1")], method, "none", scale, "params")
+    found = printed_of([("seemore_table1.csv", "1")], system(method), "none", scale, "params")
     assert (found is None) == ("-t-" not in method)
     assert found is None or f"{count / 1e3:.0f}" == f"{found.value / 1e3:.0f}"
 

@@ -29,8 +29,8 @@ from harness.common.files import write_text
 from harness.data.degrade import quantise, read_mark, unit
 from harness.data.images import image_size, open_image, to_image, to_tensor
 from harness.profiles import Evaluation
-from harness.upscale.enlarge import begin, enlarge_file, enlarged_rows, layout_of
-from harness.upscale.image_files import Source, check_target, open_source
+from harness.upscale.enlarge import begin, enlarge_file, enlarged_rows
+from harness.upscale.image_files import Source, layout_for, open_source
 from harness.upscale.image_files import _dpi as dpi_of
 from harness.upscale.network import upscale
 from harness.upscale.writers import (
@@ -72,7 +72,7 @@ def read(path: Path, mode: str) -> Rows:
 def test_pillow_reads_what_was_written(rows, size, mode, kind, tmp_path):
     image = noise(*size, CHANNELS[mode])
     path = tmp_path / "image"
-    write_rows(path, kind, Layout(size, mode), in_strips(image, rows))
+    write_rows(path, Layout(size, mode, kind=kind), in_strips(image, rows))
     assert np.array_equal(read(path, mode), image)
 
 
@@ -116,7 +116,7 @@ AS_COLOUR = {"L": [0, 0, 0], "LA": [0, 0, 0, 1], "RGB": [0, 1, 2], "RGBA": [0, 1
 def test_sixteen_bits_by_other_readers(rows, mode, kind, tmp_path):
     image = noise(12, 7, CHANNELS[mode], bits=16)
     path = tmp_path / "image"
-    write_rows(path, kind, Layout((12, 7), mode, 16), in_strips(image, rows))
+    write_rows(path, Layout((12, 7), mode, 16, kind=kind), in_strips(image, rows))
     found = plain_png(path) if kind == "PNG" else tifffile.imread(path)
     assert np.array_equal(found.reshape(image.shape), image)
     if (kind, mode) != ("TIFF", "LA"):  # which Pillow does not read
@@ -146,7 +146,7 @@ def test_white_may_be_zero(tmp_path):
 def test_a_colour_that_stands_for_transparency(tmp_path):
     """A tRNS chunk of 16-bit values."""
     image = noise(5, 6, 3, bits=16)
-    write_rows(tmp_path / "a.png", "PNG", Layout((5, 6), "RGB", 16), [image])
+    write_rows(tmp_path / "a.png", Layout((5, 6), "RGB", 16, kind="PNG"), [image])
     body = b"tRNS" + image[2, 3].astype(">u2").tobytes()
     chunk = struct.pack(">I", 6) + body + struct.pack(">I", zlib.crc32(body))
     data = (tmp_path / "a.png").read_bytes()
@@ -189,14 +189,16 @@ def test_any_strips_make_the_same_png(size, mode, values, cuts, seed):
 def test_the_colour_profile_is_kept(kind, tmp_path):
     profile = bytes(range(256)) * 3
     image = noise(5, 6, 3)
-    write_rows(tmp_path / "image", kind, Layout((5, 6), "RGB", metadata=Metadata(profile)), [image])
+    write_rows(
+        tmp_path / "image", Layout((5, 6), "RGB", metadata=Metadata(profile), kind=kind), [image]
+    )
     assert Image.open(tmp_path / "image").info["icc_profile"] == profile
 
 
 def test_tiff_beyond_its_offsets_becomes_bigtiff(tmp_path, monkeypatch):
     image = noise(50, 60, 3)
     monkeypatch.setattr(tiff, "_BIG", 1000)
-    write_rows(tmp_path / "image", "TIFF", Layout((50, 60), "RGB"), in_strips(image, 7))
+    write_rows(tmp_path / "image", Layout((50, 60), "RGB", kind="TIFF"), in_strips(image, 7))
     assert (tmp_path / "image").read_bytes()[2] == 43
     assert np.array_equal(read(tmp_path / "image", "RGB"), image)
 
@@ -209,17 +211,17 @@ def test_tiff_beyond_its_offsets_becomes_bigtiff(tmp_path, monkeypatch):
 )
 def test_rows_that_do_not_make_up_the_image_are_refused(strips, kind, tmp_path):
     with pytest.raises(ValueError, match=r"image|fit"):
-        write_rows(tmp_path / "image", kind, Layout((4, 4), "RGB"), strips)
+        write_rows(tmp_path / "image", Layout((4, 4), "RGB", kind=kind), strips)
 
 
 @pytest.mark.parametrize("kind", STREAMED)
 @pytest.mark.parametrize("bits", [8, 16])
 def test_an_image_is_not_held_while_it_is_written(bits, kind, tmp_path):
     side, strip = 32000 // bits, noise(20, 32000 // bits, 3, bits=bits)
-    write_rows(tmp_path / "warm", kind, Layout((20, side), "RGB", bits), [strip])
+    write_rows(tmp_path / "warm", Layout((20, side), "RGB", bits, kind=kind), [strip])
     tracemalloc.start()
     strips = (strip for _ in range(side // 20))
-    write_rows(tmp_path / "image", kind, Layout((side, side), "RGB", bits), strips)
+    write_rows(tmp_path / "image", Layout((side, side), "RGB", bits, kind=kind), strips)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 << 20 < side * side * 3
@@ -299,7 +301,8 @@ def test_strips_are_the_rows_of_the_whole(method, scale, mode, kind, tmp_path):
     image, chosen = source(mode), subject_of(method)
     path = tmp_path / f"out{SUFFIXES[kind]}"
     # 1 MiB: bands of a single row of latent codes.
-    layout, _ = enlarge_file(chosen, image, scale, Evaluation(memory_mib=1), path, kind)
+    layout = layout_for(path, image, scale)
+    enlarge_file(chosen, image, scale, layout, Evaluation(memory_mib=1), path)
     expected = as_a_whole(chosen.model, image, scale)
     with Image.open(path) as found:
         assert (found.mode, found.size) == (expected.mode, expected.size)
@@ -312,8 +315,9 @@ def test_strips_are_the_rows_of_the_whole(method, scale, mode, kind, tmp_path):
 def test_large_images_come_in_many_strips():
     image = source("RGBA", 24, 20)
     for method in ("edsr-lte", BICUBIC):
-        made = begin(subject_of(method), image, 30, Evaluation(memory_mib=1))
-        strips = list(enlarged_rows(made, image, layout_of(image, 30, "PNG")))
+        layout = layout_for(Path("out.png"), image, 30)
+        made = begin(subject_of(method), image, 30, layout, Evaluation(memory_mib=1))
+        strips = list(enlarged_rows(made, image, layout))
         assert max(len(strip) for strip in strips) < 150
         assert sum(len(strip) for strip in strips) == 720
 
@@ -329,7 +333,8 @@ def test_nothing_is_left_of_half_a_file(error, kind, tmp_path, monkeypatch):
     path = tmp_path / "out.png"
     path.write_bytes(b"old")
     with pytest.raises(HarnessError if error is OSError else error):
-        enlarge_file(subject_of(BICUBIC), source("RGB"), 3, Evaluation(), path, kind)
+        layout = Layout((27, 21), "RGB", kind=kind)
+        enlarge_file(subject_of(BICUBIC), source("RGB"), 3, layout, Evaluation(), path)
     assert [p.name for p in tmp_path.iterdir()] == ["out.png"]
     assert path.read_bytes() == b"old"
 
@@ -359,7 +364,7 @@ def test_a_full_disk_leaves_nothing(suffix, tmp_path):
 
 def test_other_types_are_put_together(tmp_path):
     image = noise(30, 20, 3)
-    write_rows(tmp_path / "image", "BMP", Layout((30, 20), "RGB"), in_strips(image, 7))
+    write_rows(tmp_path / "image", Layout((30, 20), "RGB", kind="BMP"), in_strips(image, 7))
     assert np.array_equal(read(tmp_path / "image", "RGB"), image)
 
 
@@ -373,16 +378,17 @@ def test_other_types_are_put_together(tmp_path):
 )
 def test_what_does_not_fit_is_refused_before_the_work(name, size, scale, said, tmp_path):
     with pytest.raises(HarnessError, match=said) as refused:
-        check_target(tmp_path / name, source("RGB", *size), scale)
+        layout_for(tmp_path / name, source("RGB", *size), scale)
     assert ".png or .tif" in str(refused.value)
     for streamed in ("o.png", "o.tif"):
-        check_target(tmp_path / streamed, source("RGB", *size), scale)
+        layout_for(tmp_path / streamed, source("RGB", *size), scale)
 
 
 def test_the_layout_follows_the_source():
-    assert layout_of(source("LA"), 2.5, "PNG") == Layout((22, 18), "LA")
+    assert layout_for(Path("a.png"), source("LA"), 2.5) == Layout((22, 18), "LA")
     profile = Metadata(b"a profile")
-    assert layout_of(source("RGB"), 2.5, "JPEG") == Layout((22, 18), "RGB", 8, profile)
+    found = layout_for(Path("a.jpg"), source("RGB"), 2.5)
+    assert found == Layout((22, 18), "RGB", 8, profile, "JPEG")
 
 
 def test_the_memory_of_a_band_can_be_given(tmp_path, harness):
@@ -474,7 +480,7 @@ def test_tags_reach_a_bigtiff(tmp_path, monkeypatch):
     monkeypatch.setattr(tiff, "_BIG", 1000)
     image, metadata = noise(50, 60, 3), Metadata(b"profile", exif(), (72.5, 300))
     path = tmp_path / "image.tif"
-    write_rows(path, "TIFF", Layout((50, 60), "RGB", 8, metadata), in_strips(image, 7))
+    write_rows(path, Layout((50, 60), "RGB", 8, metadata, kind="TIFF"), in_strips(image, 7))
     assert path.read_bytes()[2] == 43
     with Image.open(path) as made:
         assert made.getexif().get_ifd(CAMERA)[DATE] == MADE
@@ -510,7 +516,7 @@ def test_sixteen_bits_are_seen_upright(mode, kind, tmp_path):
     image, path = noise(6, 10, CHANNELS[mode], bits=16), tmp_path / "image"
     if kind == "PNG":
         turned = Metadata(exif=exif(6))
-        write_rows(path, kind, Layout((6, 10), mode, 16, turned), [image])
+        write_rows(path, Layout((6, 10), mode, 16, turned, kind=kind), [image])
     else:
         tags = [(ORIENTATION, "H", 1, 6, True)]
         photometric = "minisblack" if mode == "L" else "rgb"
@@ -601,13 +607,14 @@ def test_lossy_types_lose_little_unless_told(suffix, kind, harness):
 def test_sixteen_bits_stay_sixteen(mode, kind, harness):
     """Nothing is lost at x1; networks and bicubic use all bits above."""
     image = noise(9, 8, CHANNELS[mode], bits=16)
-    write_rows(Path("in.png"), "PNG", Layout((9, 8), mode, 16), [image])
+    write_rows(Path("in.png"), Layout((9, 8), mode, 16, kind="PNG"), [image])
     target = Path(f"out{SUFFIXES[kind]}")
     harness.good("upscale", "in.png", target, "--scale", 1, "--method", BICUBIC)
     assert np.array_equal(seen_in(target), image[..., AS_COLOUR[mode]])
     opened = open_source(Path("in.png"))
     for method in (BICUBIC, "edsr-liif"):
-        enlarge_file(subject_of(method), opened, 2.5, Evaluation(memory_mib=1), target, kind)
+        layout = layout_for(target, opened, 2.5)
+        enlarge_file(subject_of(method), opened, 2.5, layout, Evaluation(memory_mib=1), target)
         found = seen_in(target)
         assert found.dtype == np.uint16
         assert len(np.unique(found % 257)) > 100
@@ -622,7 +629,7 @@ def test_sixteen_bits_stay_sixteen(mode, kind, harness):
 
 def test_sixteen_bits_in_a_type_of_eight_are_said_to_be_lost(harness):
     image = noise(9, 8, 3, bits=16)
-    write_rows(Path("in.png"), "PNG", Layout((9, 8), "RGB", 16), [image])
+    write_rows(Path("in.png"), Layout((9, 8), "RGB", 16, kind="PNG"), [image])
     out = harness.good("upscale", "in.png", "out.bmp", "--scale", 1, "--method", BICUBIC)
     assert "BMP files have 8 bits per channel" in out
     assert np.abs(read(Path("out.bmp"), "RGB") - image / 257).max() <= 0.5

@@ -59,7 +59,7 @@ class Additive(Split):
     @cached_property
     def by_axis(self) -> tuple[Tensor, ...]:
         """Parts of `on_offsets` for y, x and the cell; kept, as each chunk of a grid needs them."""
-        return self.on_offsets().split([self.encoded, self.encoded, self.cell_dim])
+        return torch.split(self.on_offsets(), [self.encoded, self.encoded, self.cell_dim])
 
     def on_code(self) -> tuple[Tensor, Tensor]:
         """Weights (all widths, code_dim) and biases."""

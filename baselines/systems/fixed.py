@@ -76,7 +76,9 @@ class FixedScaleSR(_OneScale):
             return self(lr)  # type: ignore[no-any-return]
         return self(lr * 2 - 1) / 2 + 0.5  # type: ignore[no-any-return]
 
-    def query(self, lr: Tensor, coord: Tensor, cell: Tensor, target: Tensor) -> tuple[Tensor, None]:
+    def query_loss(
+        self, lr: Tensor, coord: Tensor, cell: Tensor, target: Tensor
+    ) -> tuple[Tensor, None]:
         """Compute the mean absolute error of the pixels of queries, as the LIIF project trains."""
         del cell
         return (self.pixels(lr, coord).float() - target).abs().mean(), None

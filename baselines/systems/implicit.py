@@ -93,10 +93,10 @@ class ImplicitSR(Composition):
         features = self.encode(self.extend(lr) * 2 - 1)
         return chosen(features.routing, features.size)
 
-    def query(
+    def query_loss(
         self, lr: Tensor, coord: Tensor, cell: Tensor, target: Tensor
     ) -> tuple[Tensor, Routing | None]:
-        """Compute the mean absolute error of queries in pieces; see `SRModel.query`."""
+        """Compute the mean absolute error of queries in pieces; see `SRModel.query_loss`."""
         features = self.encode(_channels_last_on_cpu(lr))
         if torch.compiler.is_compiling():  # a compiler saves the traffic that pieces save
             rgb = decode_queries(self, features, coord, cell)

@@ -69,7 +69,7 @@ class MadeOn(Strict):
     fingerprint: str
 
     @property
-    def stand_in(self) -> bool:
+    def substitute(self) -> bool:
         """Tell whether the images are not the paper's: all of DIV2K's training set."""
         return self.dataset != PAPER_SET or not self.complete
 
@@ -177,7 +177,7 @@ class Cmsr:
         plain = [scale for scale in scales if not serves(scale)]
         beyond = [s for s in scales if serves(s) and s > self.stored.tables[-1].scale]
         data = self.stored.data
-        what = ", SUBSTITUTE DATA for all of DIV2K's training set" if data.stand_in else ""
+        what = ", SUBSTITUTE DATA for all of DIV2K's training set" if data.substitute else ""
         made_on = f"{data.caption}{what}."
         found = [f"CMSR: MSE {self.stored.mse:g} in every bin; tables of {made_on}"]
         if self.foreign:
@@ -211,12 +211,12 @@ def cmsr_for(path: Path, subject: Subject, foreign: bool = False) -> Cmsr:
     """
     check_modulated(subject)
     stored = load_tables(path)
-    if stored.checkpoint == subject.checkpoint:
+    if stored.checkpoint == subject.weights:
         return Cmsr(stored)
     if not foreign:
         raise HarnessError(
             f"{path} was made for other weights: {stored.method}, {stored.checkpoint[:10]}, not "
-            f"{subject.method}, {subject.checkpoint[:10]}.",
+            f"{subject.method}, {subject.weights[:10]}.",
             "Make tables for these with `harness cmsr`, or add --foreign-tables to use those "
             "nevertheless; their bound of the error is then void, and said to be.",
         )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -26,7 +24,7 @@ class Subject:
     """Method that is ready to be measured, with its network in evaluation mode on its device.
 
     Attributes:
-        checkpoint: hash of the weights, or of the shapes where there are no weights; "" where there
+        weights: hash of the weights, or of the shapes where there are no weights; "" where there
             is no network (bicubic).
         recipe: fingerprint of how it was trained; "" for official checkpoints and bicubic.
         finished: whether its training reached the last step.
@@ -42,7 +40,7 @@ class Subject:
     model: SRModel
     device: torch.device
     seed: int = 0
-    checkpoint: str = ""
+    weights: str = ""
     recipe: str = ""
     trained_steps: int = 0
     finished: bool = True
@@ -73,7 +71,7 @@ def ready_subjects(method: str) -> list[Subject]:
             method,
             part.eval(),
             torch.device("cpu"),
-            checkpoint=part.identity,
+            weights=part.identity,
             origin=part.origin,
         )
         for part in build(method).parts
@@ -96,7 +94,7 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
         model=loaded.model.to(device),
         device=device,
         seed=recipe["seed"] if recipe else 0,
-        checkpoint=loaded.weights,
+        weights=loaded.weights,
         recipe=loaded.meta.get("recipe_fingerprint", ""),
         trained_steps=loaded.meta.get("step", 0),
         finished=loaded.meta.get("finished", True),
@@ -109,21 +107,14 @@ def open_subject(path: Path, device: torch.device, method: str | None = None) ->
     )
 
 
-def shapes_subject(method: str, profile: Profile) -> Subject:
+def shapes_subject(method: str, profile: Profile, published: bool = False) -> Subject:
     """Make a method's network under a profile without weights, to count its MACs.
 
     Decoders with experts do not suit: their cost depends on the weights. For a network that chooses
-    experts for whole images, the most expensive ones are counted.
+    experts for whole images, the most expensive ones are counted. `published`: at the published
+    sizes, whatever the profile's.
     """
-    return _without_weights(method, profile, profile.networks.options(parse(method)))
-
-
-def published_subject(method: str, profile: Profile) -> Subject:
-    """Make a method's network at the published sizes, without weights, to count its costs."""
-    return replace(_without_weights(method, profile, {}), published_sizes=True)
-
-
-def _without_weights(method: str, profile: Profile, options: Mapping[str, Any]) -> Subject:
+    options = {} if published else profile.networks.options(parse(method))
     with shapes_only():
         model = build(method, **options).eval()
     shapes = sorted((key, tuple(value.shape)) for key, value in model.state_dict().items())
@@ -133,9 +124,10 @@ def _without_weights(method: str, profile: Profile, options: Mapping[str, Any]) 
         model,
         torch.device("cpu"),
         seed=profile.seeds[0],
-        checkpoint=f"shapes-{digest}",
+        weights=f"shapes-{digest}",
         profile=profile.name,
         origin="not trained: its MACs follow from its shapes"
         + (", the dearest expert in every layer" if model.expert_count > 1 else ""),
         counts_only=True,
+        published_sizes=published,
     )

@@ -120,7 +120,7 @@ def _lines(
             yield {
                 "network": name,
                 "origin": subject.origin,
-                "weights": subject.checkpoint,
+                "weights": subject.weights,
                 "seconds": spread(seconds).ordered if seconds else None,
                 "peak_bytes": None if peak.reason else peak.bytes,
                 "memory_kind": peak.kind,

@@ -119,7 +119,7 @@ def _in_words(output: Path, made: CmsrTables) -> str:
         row = {"target": f"x{target.scale:g}", "images": target.images}
         rows.append({**row, **{f"x{s:g} below": bounds.get(s, "-") for s in scales}})
     data = made.data
-    stand_in = "SUBSTITUTE DATA for all of DIV2K's training set: " if data.stand_in else ""
+    stand_in = "SUBSTITUTE DATA for all of DIV2K's training set: " if data.substitute else ""
     return (
         f"{made.method}: {made.origin}\n"
         f"made on {stand_in}{data.caption}; MSE {made.mse:g}\n\n{table(rows)}\n\n"

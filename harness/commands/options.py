@@ -282,7 +282,7 @@ class Setup:
         if reference.is_shipped(name) or path.suffix or path.exists():
             return self.subject(None, path), name
         subject = self.subject(name, None)
-        if not subject.checkpoint:
+        if not subject.weights:
             return subject, ""
         return subject, str(trained_checkpoint(name, self.profile, self.places))
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from harness.profiles import Evaluation
     from harness.upscale.batch import Factor
     from harness.upscale.image_files import Source
+    from harness.upscale.writers import Layout
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -142,21 +143,21 @@ def upscale(
         echo(note)
 
 
-_Opened = tuple["Source", float, str]
-"""An image, its factor, and the type of the result, which can hold it."""
+_Opened = tuple["Source", float, "Layout"]
+"""An image, its factor, and the layout of the result."""
 
 
 def _opened(source: Path, target: Path, factor: Factor, quality: int | None) -> _Opened:
     """Read an image and check that its result can be written."""
-    from harness.upscale.image_files import check_target, open_source
+    from harness.upscale.image_files import layout_for, open_source
     from harness.upscale.writers import LOSSY
 
     image = open_source(source)
     scale = factor.of((image.rgb.shape[-2], image.rgb.shape[-1]))
-    kind = check_target(target, image, scale, factor.size)
-    if quality is not None and kind not in LOSSY:
-        raise UsageError(f"--quality is for {', '.join(LOSSY)}; {kind} files lose nothing.")
-    return image, scale, kind
+    layout = layout_for(target, image, scale, factor.size)
+    if quality is not None and layout.kind not in LOSSY:
+        raise UsageError(f"--quality is for {', '.join(LOSSY)}; {layout.kind} files lose nothing.")
+    return image, scale, layout
 
 
 @dataclass(frozen=True)
@@ -177,33 +178,32 @@ class _Work:
         from harness.upscale.image_files import enlarged_size
         from harness.upscale.writers import QUALITY
 
-        image, scale, kind = opened
-        subject, size = self.subject, self.factor.size
-        if size not in (None, enlarged_size(image, scale)) and not subject.model.any_size:
+        image, scale, layout = opened
+        subject = self.subject
+        if layout.size != enlarged_size(image, scale) and not subject.model.any_size:
             raise UsageError(f"{subject.method} enlarges both sides by one factor; use --scale.")
         start = time.monotonic()
         try:
-            layout, macs = enlarge_file(
+            macs = enlarge_file(
                 subject,
                 image,
                 scale,
+                layout,
                 self.evaluation,
                 target,
-                kind,
                 self.rendering,
                 self.quality or QUALITY,
-                size,
                 progress,
             )
         except KeyboardInterrupt:
             raise InterruptedWorkError(f"Stopped; {target} was not written.") from None
         height, width = layout.size
         network = f"{self.name}{'' if subject.finished else ' (UNFINISHED)'}"
-        order = " (width x height)" if size else ""
+        order = " (width x height)" if self.factor.size else ""
         seconds = time.monotonic() - start
         echo(f"{target}: {width}x{height}{order} by {network} in {seconds:.1f} s")
         if layout.bits < image.bits:
-            echo(f"{kind} files have 8 bits per channel; .png and .tif keep the image's 16.")
+            echo(f"{layout.kind} files have 8 bits per channel; .png and .tif keep the image's 16.")
         if not self.verbose:
             return
         precision = self.evaluation.precision

@@ -70,8 +70,8 @@ def versus(
     scores = [_scores(setup, subject, *wanted, protocol, metric) for subject in (first, second)]
     lines = list(_compared(scores[0], scores[1], *wanted, METRICS[metric].larger_is_better, margin))
     content = {
-        "a": {"method": first.method, "weights": first.checkpoint, "origin": first.origin},
-        "b": {"method": second.method, "weights": second.checkpoint, "origin": second.origin},
+        "a": {"method": first.method, "weights": first.weights, "origin": first.origin},
+        "b": {"method": second.method, "weights": second.weights, "origin": second.origin},
         "metric": metric,
         "confidence": CONFIDENCE,
         "cells": lines,

@@ -130,9 +130,9 @@ EXPERIMENT = Experiment(
     published=(("lmf_claims_figure.csv", "figure"),),
     published_rows=True,
     claims=tuple(
-        Saving(words, claim.printed, which, limit)
-        for claim in claims("lmf_claims_figure.csv", "abstract")
-        for words, which, limit in _FOLLOW[claim.metric]
+        Saving(words, printed, which, limit)
+        for metric, printed in claims("lmf_claims_figure.csv", "abstract")
+        for words, which, limit in _FOLLOW[metric]
     ),
     sections=(_COUNTS,),
 )

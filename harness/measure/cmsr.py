@@ -88,7 +88,7 @@ class Scan:
 
     def file(self, results: Path) -> CellFile:
         """Return the file of its rows, named by all that decides them."""
-        decides = [self.subject.checkpoint, self.fingerprint, self.scale, self.levels, SCHEMA]
+        decides = [self.subject.weights, self.fingerprint, self.scale, self.levels, SCHEMA]
         name = f"{self.subject.method}.{checksums.fingerprint(decides)}.jsonl"
         return CellFile(results / "cmsr" / self.dataset.name / f"x{self.scale:g}" / name, ScanRow)
 
@@ -125,7 +125,7 @@ def make_tables(
     return CmsrTables(
         format=FORMAT,
         method=subject.method,
-        checkpoint=subject.checkpoint,
+        checkpoint=subject.weights,
         origin=subject.origin,
         mse=mse,
         bin_width=bin_width(subject),

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -35,12 +34,12 @@ from harness.data.degrade import (
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
 from harness.measure.macs import ACTIVATIONS_AT, COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
-from harness.measure.passes import Made, macs_of, make
+from harness.measure.passes import macs_of, make
 from harness.measure.rows import FAILED, CellFile, CellId, Measurement, failed, known, no_value
 from harness.measure.texture import FACT, depth_texture
 from harness.metrics import METRICS, NOT_HERE, Given, Protocol, find, too_small
 from harness.profiles import Evaluation
-from harness.upscale.network import upscale
+from harness.upscale.network import Made, upscale
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Task:
         return CellId(
             method=subject.method,
             seed=subject.seed,
-            checkpoint=subject.checkpoint,
+            checkpoint=subject.weights,
             dataset=self.dataset.name,
             dataset_fingerprint=self.fingerprint,
             scale=self.scale,
@@ -260,21 +259,20 @@ def measure_image(
     try:
         pair = pairs.pair(item, hr, task.scale, task.cache, task.rule.lr)
     except TooSmallError as error:
-        about |= {"hr_size": (hr.pixels.shape[-2], hr.pixels.shape[-1])}
-        return _row(subject, task, about, f"too small: {error}")
-    hr_size = (pair.hr.shape[-2], pair.hr.shape[-1])
-    lr_size = (pair.lr.shape[-2], pair.lr.shape[-1])
-    source = "unknown" if subject.model.made == "stored" else pair.source
-    about |= {"hr_size": hr_size, "lr_size": lr_size, "lr_source": source}
+        about["hr_size"] = (hr.pixels.shape[-2], hr.pixels.shape[-1])
+        return _row(subject, task, **about, reason=f"too small: {error}")
+    about["hr_size"] = hr_size = (pair.hr.shape[-2], pair.hr.shape[-1])
+    about["lr_size"] = lr_size = (pair.lr.shape[-2], pair.lr.shape[-1])
+    about["lr_source"] = "unknown" if subject.model.made == "stored" else pair.source
     if too_small(hr_size, task.protocol, task.scale):
         border = task.rule.shaved(task.scale)
         reason = f"too small: nothing is left inside a border of {border} pixels"
-        return _row(subject, task, about, reason)
+        return _row(subject, task, **about, reason=reason)
     ready = ready or prepared(subject, task.scale, task.rendering)
     try:
         made = _timed(ready.for_image(item.name), subject.device, pair, task, pairs.bytes)
     except MethodError as error:
-        return _row(subject, task, about, f"{FAILED}{error}")
+        return _row(subject, task, **about, reason=f"{FAILED}{error}")
     if keep is not None:
         keep(subject, task, item, pair, made)
     rendered = task.rendering.of(subject.model) if task.rendering else subject.model
@@ -293,59 +291,53 @@ def measure_image(
     depths = subject.expert_depths
     chosen = made.choice if made.passes[0].lr == lr_size else None
     texture = depth_texture(pair.lr, chosen, depths) if depths and chosen is not None else None
-    if texture is not None:
-        facts[FACT] = texture
-    return _row(subject, task, about, "; ".join(reasons), macs, made, values, facts)
+    about |= {"metrics": values, "reason": "; ".join(reasons)}
+    about["facts"] = facts | known({FACT: texture})
+    return _row(subject, task, macs, made.spent, **about)
 
 
 def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore) -> Measurement:
     """Count MACs only; an image without an LR pixel at this scale has none."""
     lr, hr = lr_sizes(item.size(), task.scale, task.protocol)
     source = COUNTED_INPUT[task.protocol]
-    about = {"image": item.name, "hr_size": hr, "lr_size": lr, "lr_source": source}
+    about: dict[str, Any] = {"image": item.name, "hr_size": hr, "lr_size": lr, "lr_source": source}
     if min(lr) < 1:
-        return _row(subject, task, about, "too small: no LR pixel is left")
-    kept = replace(item, load=lambda: pairs.image(item).pixels)
+        return _row(subject, task, **about, reason="too small: no LR pixel is left")
+    kept, model = replace(item, load=lambda: pairs.image(item).pixels), subject.model
     macs = macs_of_image(subject, kept, lr, hr, task.scale, task.settings.precision)
-    counted = subject.model.activations(lr) if lr == ACTIVATIONS_AT else None
+    counted = model.activations(lr) if lr == ACTIVATIONS_AT else None
     facts = {} if counted is None else {"activations": float(counted)}
-    row = _row(subject, task, about, macs=macs, facts=facts)
-    least = subject.model.least_encoder_macs(lr)
-    values = subject.model.kernel_values(task.scale)
+    row = _row(subject, task, macs, **about, facts=facts)
     return replace(
         row,
-        macs=row.macs if least is None else {**row.macs, "least_encoder": least},
-        parameters=row.parameters if values is None else {**row.parameters, "kernel": values},
+        macs={**row.macs, **known({"least_encoder": model.least_encoder_macs(lr)})},
+        parameters={**row.parameters, **known({"kernel": model.kernel_values(task.scale)})},
     )
 
 
 def _row(
     subject: Subject,
     task: Task,
-    about: Mapping[str, Any],
-    reason: str = "",
     macs: MacCount | None = None,
-    made: Made | None = None,
-    values: Mapping[str, float | None] | None = None,
-    facts: Mapping[str, float | str] = MappingProxyType({}),
+    spent: Spent | None = None,
+    **found: Any,
 ) -> Measurement:
-    """Make a row; `about` has the fields that describe its image."""
-    scored = {} if is_counted(task.protocol) else dict.fromkeys(task.metrics)
-    spent = made.spent if made and made.spent else Spent()
+    """Make a row; `found` are fields that describe its image, and what was measured of it."""
+    model, spent = subject.model, spent or Spent()
+    usual: dict[str, Any] = {"image_sha256": "", "lr_size": (0, 0), "lr_source": "", "reason": ""}
+    usual["metrics"] = {} if is_counted(task.protocol) else dict.fromkeys(task.metrics)
+    rendered = task.rendering.facts(task.scale) if task.rendering else {}
     return Measurement(
         **asdict(task.cell(subject)),
-        **{"image_sha256": "", "lr_size": (0, 0), "lr_source": "", **about},
+        **{**usual, **found, "facts": {**found.get("facts", {}), **rendered}},
         recipe=subject.recipe,
         trained_steps=subject.trained_steps,
         profile=task.profile,
         role=task.role,
-        metrics=scored if values is None else dict(values),
-        reason=reason,
-        macs=(macs or MacCount()).parts if subject.model.counted else {},
-        facts={**facts, **(task.rendering.facts(task.scale) if task.rendering else {})},
-        parameters=known({"all": subject.parameters, "encoder": subject.model.encoder_parameters}),
+        macs=(macs or MacCount()).parts if model.counted else {},
+        parameters=known({"all": subject.parameters, "encoder": model.encoder_parameters}),
         expert_depths=subject.expert_depths,
-        expert_shares=list(macs.shares) if macs and subject.model.expert_count > 1 else [],
+        expert_shares=list(macs.shares) if macs and model.expert_count > 1 else [],
         seconds=spent.seconds,
         peak_memory_bytes=spent.memory,
         memory_kind=spent.kind,

@@ -71,7 +71,7 @@ _KEPT = 128
 def _experts(subject: Subject, item: ImageItem, scale: float, precision: str) -> Tensor | None:
     model = prepared(subject, scale, None)
     own = "" if model is subject.model else f"{subject.method} x{scale}"
-    key = (subject.checkpoint, own, item.fingerprint(), precision)
+    key = (subject.weights, own, item.fingerprint(), precision)
     if key not in _MAPS:
         found = expert_map(model, unit(item.load())[None], precision)
         if found is None:

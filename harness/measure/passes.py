@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,37 +11,9 @@ from torch import Tensor
 from baselines.base import Spent, SRModel
 from baselines.macs import MacCount
 from baselines.windows import Size, in_tiles
-from harness.upscale.network import upscale
+from harness.upscale.network import Made, Pass, upscale
 
-
-@dataclass(frozen=True)
-class Pass:
-    """One run of a network: sizes of the LR and the SR image, and the choice of experts."""
-
-    lr: Size
-    hr: Size
-    choice: Any = None
-
-
-@dataclass(frozen=True)
-class Made:
-    """SR image (1, 3, H, W) on the CPU, not clamped, and the passes that made it.
-
-    Attributes:
-        spent: what it took, where the network says so itself.
-    """
-
-    image: Tensor
-    passes: tuple[Pass, ...]
-    spent: Spent | None = None
-
-    @property
-    def choice(self) -> Any:
-        """Choice of experts for the whole LR image as it is; None where there is none."""
-        return self.passes[0].choice
-
-
-Enlarge = Callable[[Tensor, Size], Made]
+Enlarge = Callable[..., Made]
 
 
 def make(
@@ -72,13 +42,9 @@ def make(
         precision: as in `harness.upscale.network.upscale`.
         memory: as there.
     """
-
-    def whole(lr: Tensor, size: Size) -> Made:
-        sr = upscale(model, lr, scale, size, precision=precision, memory=memory)
-        return Made(sr.image, (Pass((lr.shape[-2], lr.shape[-1]), size, sr.choice),), sr.spent)
-
-    enlarge = whole if tile is None else partial(_tiled, whole, int(scale), *tile)
-    return enlarge(lr, size) if ensemble == 1 else _averaged(enlarge, lr, size, ensemble)
+    whole = partial(upscale, model, scale=scale, precision=precision, memory=memory)
+    enlarge: Enlarge = whole if tile is None else partial(_tiled, whole, int(scale), *tile)
+    return enlarge(lr, size=size) if ensemble == 1 else _averaged(enlarge, lr, size, ensemble)
 
 
 def turned(image: Tensor, n: int) -> Tensor:
@@ -96,7 +62,7 @@ def _averaged(enlarge: Enlarge, lr: Tensor, size: Size, ensemble: int) -> Made:
     parts = []
     total = torch.zeros(1, 3, *size)
     for n in range(ensemble):
-        part = enlarge(turned(lr, n), size if n % 2 == 0 else (size[1], size[0]))
+        part = enlarge(turned(lr, n), size=size if n % 2 == 0 else (size[1], size[0]))
         total += turned_back(part.image, n)
         parts.append(part)
     return _joined(total / ensemble, parts)
@@ -107,7 +73,7 @@ def _tiled(whole: Enlarge, scale: int, side: int, overlap: int, lr: Tensor, size
     parts = []
 
     def enlarge(tile: Tensor) -> Tensor:
-        parts.append(whole(tile, (side * scale, side * scale)))
+        parts.append(whole(tile, size=(side * scale, side * scale)))
         return parts[-1].image
 
     image = in_tiles(enlarge, lr, (side, side), overlap, scale)[..., : size[0], : size[1]]

@@ -30,8 +30,7 @@ from harness.data.images import save_png, save_webp
 from harness.data.sets import ImageItem
 from harness.measure.evaluate import Task
 from harness.measure.macs import is_counted
-from harness.measure.passes import Made
-from harness.upscale.network import upscale
+from harness.upscale.network import Made, upscale
 
 IMAGES = 3
 """Images of a dataset that are kept."""
@@ -50,10 +49,30 @@ def window(size: tuple[int, int]) -> Box:
     return Box(top, left, height, width)
 
 
-def expert_map(choice: Tensor, pair: Pair) -> Tensor:
-    """Return the expert of each pixel of the LR image itself, uint8 (1, h, w), from (h, w)."""
+def shown(
+    subject: Subject, pair: Pair, sr: Tensor, choice: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Return SR as uint8, and the expert of each pixel of the LR image, uint8 (1, h, w), if any."""
     h, w = pair.lr.shape[-2:]
-    return choice[None, :h, :w].to(torch.uint8).cpu()
+    routed = choice if subject.expert_depths else None
+    experts = None if routed is None else routed[None, :h, :w].to(torch.uint8).cpu()
+    return quantise(sr), experts
+
+
+def made_region(
+    subject: Subject, task: Task, image: str, pair: Pair, box: Box
+) -> tuple[Tensor, Tensor | None]:
+    """Make a region of the SR image of a data set's image; see `shown`."""
+    made = upscale(
+        prepared(subject, task.scale, task.rendering).for_image(image),
+        unit(pair.lr)[None],
+        task.scale,
+        (pair.hr.shape[-2], pair.hr.shape[-1]),
+        box=box,
+        precision=task.settings.precision,
+        memory=task.settings.memory,
+    )
+    return shown(subject, pair, made.image[0], made.choice)
 
 
 @dataclass(frozen=True)
@@ -107,7 +126,7 @@ class PictureStore:
 
     def wanted(self, subject: Subject, task: Task) -> list[ImageItem]:
         """List the images of a cell that are kept."""
-        if is_counted(task.protocol) or (subject.checkpoint and subject.seed != self.seed):
+        if is_counted(task.protocol) or (subject.weights and subject.seed != self.seed):
             return []
         # Of the whole set, whichever images an experiment measures of it.
         named_first = sorted(task.dataset.items, key=lambda item: item.name not in self.named)
@@ -131,7 +150,7 @@ class PictureStore:
         }
         paths = picture_paths(self.folder, str(cell.relative_path), row)
         box = window((pair.hr.shape[-2], pair.hr.shape[-1]))
-        self._save(paths, subject, item, pair, quantise(cut(made.image, box)), made.choice)
+        _save(paths, item, pair, *shown(subject, pair, cut(made.image, box), made.choice))
 
     def make_missing(
         self, subject: Subject, task: Task, rows: Mapping[str, Mapping[str, Any]]
@@ -158,34 +177,20 @@ class PictureStore:
             if paths.sr.exists():
                 continue
             pair = make_pair(item, item.load(), task.scale, task.cache)
-            size = (pair.hr.shape[-2], pair.hr.shape[-1])
-            result = upscale(
-                prepared(subject, task.scale, task.rendering).for_image(item.name),
-                unit(pair.lr)[None],
-                task.scale,
-                size,
-                box=window(size),
-                precision=task.settings.precision,
-                memory=task.settings.memory,
-            )
-            self._save(paths, subject, item, pair, quantise(result.image[0]), result.choice)
+            box = window((pair.hr.shape[-2], pair.hr.shape[-1]))
+            _save(paths, item, pair, *made_region(subject, task, item.name, pair, box))
             made += 1
         return made
 
-    def _save(
-        self,
-        paths: PicturePaths,
-        subject: Subject,
-        item: ImageItem,
-        pair: Pair,
-        sr: Tensor,
-        choice: Tensor | None,
-    ) -> None:
-        """Write the files, the SR image last: where it is, the others are."""
-        if not paths.hr.exists():
-            save_webp(item.load(), paths.hr)
-        if not paths.lr.exists():
-            save_webp(pair.lr, paths.lr)
-        if subject.expert_depths and choice is not None:
-            save_png(expert_map(choice, pair), paths.experts)
-        save_webp(sr, paths.sr)
+
+def _save(
+    paths: PicturePaths, item: ImageItem, pair: Pair, sr: Tensor, experts: Tensor | None
+) -> None:
+    """Write the files, the SR image last: where it is, the others are."""
+    if not paths.hr.exists():
+        save_webp(item.load(), paths.hr)
+    if not paths.lr.exists():
+        save_webp(pair.lr, paths.lr)
+    if experts is not None:
+        save_png(experts, paths.experts)
+    save_webp(sr, paths.sr)

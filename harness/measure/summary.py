@@ -22,53 +22,45 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
     where the method failed on an image: a mean without the difficult ones says nothing. Datasets
     that are `incomplete` have no published value.
     """
-    lines = []
-    for (dataset, scale, protocol), cell in frame.groupby(
-        ["dataset", "scale", "protocol"], sort=False
-    ):
-        scored, broken = cell[cell["psnr"].notna()], not_a_number(cell)
-        failures = cell[cell["reason"].str.startswith(FAILED)]
-        whole = not broken and not len(failures)
-        method = str(cell["method"].iloc[0])
-        published_one = method == "bicubic" and find(str(protocol)).family == "liif"
-        known = published_one and dataset not in incomplete
-        lines.append(
-            {
-                "dataset": str(dataset),
-                "scale": float(str(scale)),
-                "images": len(scored),
-                "too_small": len(cell) - len(scored) - broken - len(failures),
-                "not_a_number": broken,
-                "failed": {
-                    str(row["image"]): str(row["reason"]).removeprefix(FAILED)
-                    for _, row in failures.iterrows()
-                },
-                "psnr": _mean(scored["psnr"]) if whole else None,
-                "published_psnr": published(
-                    "bicubic.csv", "classic", method, str(dataset), float(str(scale))
-                )
-                if known
-                else None,
-                "ssim": _mean(scored["ssim"]) if whole else None,
-                "others": {
-                    name: _mean(scored[name]) if whole else None
-                    for name in METRICS
-                    if name not in ("psnr", "ssim") and name in scored
-                },
-                "lr_source": "+".join(sorted(set(scored["lr_source"]))),
-                "protocol": str(protocol),
-                "decoder_macs": _mean(scored["decoder_macs"]),
-                "rendering": _rendering(cell),
-                "rendered_macs": _mean(scored["rendered_macs"]),
-                "saving": _saving(scored),
-                "encoder_macs": _mean(scored["encoder_macs"]),
-                "depth_texture": _mean(scored[FACT]) if FACT in scored else None,
-                "seconds_per_image": _mean(scored["seconds"]),
-                "no_value": _no_value(scored),
-                "reasons": sorted(set(cell["reason"]) - {""} - set(failures["reason"])),
-            }
-        )
-    return lines
+    groups = frame.groupby(["dataset", "scale", "protocol"], sort=False)
+    return [_line(group, incomplete) for _, group in groups]
+
+
+def _line(rows: pd.DataFrame, incomplete: Collection[str]) -> dict[str, Any]:
+    method, dataset, protocol = (str(rows[c].iloc[0]) for c in ("method", "dataset", "protocol"))
+    scale = float(str(rows["scale"].iloc[0]))
+    scored, broken = rows[rows["psnr"].notna()], not_a_number(rows)
+    failures = rows[rows["reason"].str.startswith(FAILED)].set_index("image")["reason"]
+    means = scored.mean(numeric_only=True).dropna().to_dict()
+    rendered = len(scored) and scored["rendered_macs"].notna().all()
+    scores = means if not broken and failures.empty else {}
+    known = method == "bicubic" and find(protocol).family == "liif" and dataset not in incomplete
+    printed = published("bicubic.csv", "classic", method, dataset, scale) if known else None
+    reasons = Counter(part for reason in scored["reason"] for part in str(reason).split("; "))
+    return {
+        "dataset": dataset,
+        "scale": scale,
+        "images": len(scored),
+        "too_small": len(rows) - len(scored) - broken - len(failures),
+        "not_a_number": broken,
+        "failed": failures.str.removeprefix(FAILED).to_dict(),
+        "psnr": scores.get("psnr"),
+        "published_psnr": printed,
+        "ssim": scores.get("ssim"),
+        "others": {n: scores.get(n) for n in METRICS if n in scored and n not in ("psnr", "ssim")},
+        "lr_source": "+".join(sorted(set(scored["lr_source"]))),
+        "protocol": protocol,
+        "decoder_macs": means.get("decoder_macs"),
+        "rendering": _rendering(rows),
+        "rendered_macs": means.get("rendered_macs"),
+        # Share of the decoder's MACs that CMSR saves.
+        "saving": 1 - means["rendered_macs"] / means["decoder_macs"] if rendered else None,
+        "encoder_macs": means.get("encoder_macs"),
+        "depth_texture": means.get(FACT),
+        "seconds_per_image": means.get("seconds"),
+        "no_value": {part: n for part, n in reasons.items() if part.startswith(NO_VALUE)},
+        "reasons": sorted(set(rows["reason"]) - {""} - set(failures)),
+    }
 
 
 def _rendering(cell: pd.DataFrame) -> str:
@@ -80,21 +72,3 @@ def _rendering(cell: pd.DataFrame) -> str:
         return key.replace("-", " ")
     mse = cell["cmsr_mse"].iloc[0]
     return f"CMSR {mse:g}" + " FOREIGN" * key.endswith(FOREIGN)
-
-
-def _no_value(scored: pd.DataFrame) -> dict[str, int]:
-    """Count the images that lack a metric, by reason."""
-    parts = Counter(part for reason in scored["reason"] for part in str(reason).split("; "))
-    return {part: count for part, count in parts.items() if part.startswith(NO_VALUE)}
-
-
-def _saving(scored: pd.DataFrame) -> float | None:
-    """Compute the share of the decoder's MACs that CMSR saves; None without CMSR."""
-    if not len(scored) or scored["rendered_macs"].isna().any():
-        return None
-    return float(1 - scored["rendered_macs"].sum() / scored["decoder_macs"].sum())
-
-
-def _mean(column: pd.Series[Any]) -> float | None:
-    values = column.dropna()
-    return float(values.mean()) if len(values) else None

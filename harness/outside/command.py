@@ -14,21 +14,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from baselines.base import Request, Spent, Streamed, cut
-from baselines.registry import Method
+from baselines.base import Request, Spent
 from baselines.systems.bicubic import as_stored
 from harness.common.errors import HarnessError, MethodError, UsageError
 from harness.common.files import sha256
 from harness.data.images import save_png
-from harness.outside.images import Uncounted, Values, check_sr, read_sr
-from harness.outside.methods import Opened, add_method
+from harness.outside.images import Values, read_sr
+from harness.outside.methods import Outside
 
 PLACES = ("lr", "sr", "npy", "scale", "height", "width")
 """Places in braces that a command may have."""
@@ -49,24 +47,21 @@ with open(sys.argv[1], "w") as out:
 """
 
 
-class CommandModel(Uncounted):
+class CommandModel(Outside):
     """Program as a method; raises `MethodError` where it fails on an image.
 
     Args:
-        words: the command, with places in braces.
+        command: words, with places in braces; see `read_command`.
         limit: seconds that an image may take.
         values: range of floating point values of `{npy}`; None for [0, 1].
-        origin: the command as it was given.
     """
 
     made: Literal["here", "elsewhere", "stored"] = "elsewhere"
 
-    def __init__(
-        self, words: Sequence[str], limit: float, values: Values | None = None, origin: str = ""
-    ) -> None:
+    def __init__(self, command: str, limit: float, values: Values | None = None) -> None:
         super().__init__()
-        self.origin = origin
-        self.words = list(words)
+        self.origin = f"the command {command}"
+        self.words = read_command(command)
         self.limit = limit
         self.values = values
         self.before: tuple[Tensor, Tensor] | None = None
@@ -81,8 +76,8 @@ class CommandModel(Uncounted):
                     digest.update(sha256(path).encode())
         return f"command-{digest.hexdigest()[:24]}"
 
-    def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
+    def whole(self, lr: Tensor, request: Request) -> tuple[Tensor, Spent | None]:
+        """Run the program; see `Outside.whole`."""
         with tempfile.TemporaryDirectory(prefix="harness-") as name:
             folder = Path(name)
             save_png(as_stored(lr[0]), folder / "lr.png")
@@ -99,13 +94,12 @@ class CommandModel(Uncounted):
             if not made.is_file():
                 raise MethodError("the command ended well, but made no SR image")
             image = read_sr(made, self.values or "unit").pixels
-        check_sr(image, lr, request.size, "the SR image")
         before = self.before
-        if before and torch.equal(image, before[1]) and not torch.equal(lr, before[0]):
+        fits = tuple(image.shape[-2:]) == request.size  # else that is what is wrong
+        if before and fits and torch.equal(image, before[1]) and not torch.equal(lr, before[0]):
             raise MethodError("the SR image is that of the image before")
         self.before = (lr, image)
-        region = cut(image[None], request.box)
-        return Streamed(iter([region]), (lr.shape[-2], lr.shape[-1]), spent=spent)
+        return image, spent
 
     def _run(self, words: Sequence[str], folder: Path) -> Spent:
         """Run a command in a group of its own, which ends with it; MethodError where it fails."""
@@ -157,21 +151,12 @@ def _last_words(said: Path) -> str:
     return f": {lines[-1].strip()[:200]}" if lines else ""
 
 
-def open_command(
-    command: str, name: str | None, limit: float, values: Values | None = None, label: str = ""
-) -> Method:
-    """Make a command a method.
-
-    Args:
-        command: words, with `PLACES` in braces; no shell reads them.
-        name: name of the method; None for the program's.
-        limit: seconds that an image may take.
-        values: range of floating point values of `{npy}`.
-        label: name in tables.
+def read_command(command: str) -> list[str]:
+    """Read the words of a command, with `PLACES` in braces; no shell reads them.
 
     Raises:
         UsageError: the command lacks a place, or has an unknown one.
-        HarnessError: there is no such program, or its name cannot be that of measurements.
+        HarnessError: there is no such program.
     """
     try:
         words = shlex.split(command)
@@ -193,6 +178,4 @@ def open_command(
         raise HarnessError(
             f"There is no program {words[0]}.", "Give its path, or install it, and try again."
         )
-    ready = [program, *words[1:]]
-    opened = Opened(partial(CommandModel, ready, limit, values, f"the command {command}"))
-    return add_method(name or Path(words[0]).stem, "command", opened, label=label)
+    return [program, *words[1:]]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,10 @@ from baselines.registry import UnknownMethodError
 from harness.common.errors import UsageError
 from harness.common.yaml_files import key_problems, parse_keys
 from harness.data.sets import Dataset
-from harness.outside.command import open_command
+from harness.outside.command import CommandModel
 from harness.outside.images import Values, open_images
-from harness.outside.methods import Kind
-from harness.outside.onnx_model import Colours, Reading, open_onnx
+from harness.outside.methods import Kind, Opened, Outside, add_method
+from harness.outside.onnx_model import Colours, OnnxModel, Reading
 from harness.profiles.sections import Strict
 
 TIME_LIMIT = 600.0
@@ -89,7 +91,7 @@ class Entry(Strict):
         if self.name or self.method:
             return self.name or self.method
         if self.command:
-            return Path(self.command.split()[0]).stem
+            return Path(shlex.split(self.command)[0]).stem
         path = self.onnx or self.images or Path()
         return path.stem if self.onnx else path.name or path.absolute().name
 
@@ -124,11 +126,16 @@ class Entry(Strict):
                 pattern=self.pattern,
                 kind=self.values or "unit",
             )
+        make: Callable[[], Outside]
         if self.onnx:
-            reading = Reading(self.values, self.colours, self.multiple)
-            return [open_onnx(self.onnx, self.name or None, reading, self.label)], []
-        limit = self.time_limit or TIME_LIMIT
-        return [open_command(self.command, self.name or None, limit, self.values, self.label)], []
+            given = {name: getattr(self, name) for name in Reading.model_fields}
+            make = partial(OnnxModel, self.onnx, **given)
+        else:
+            limit = self.time_limit or TIME_LIMIT
+            make = partial(CommandModel, self.command, limit, self.values)
+        opened = Opened(make)
+        own = opened.model.scales
+        return [add_method(self.title, self.kind, opened, label=self.label, scales=own)], []
 
 
 def is_method(name: str) -> bool:

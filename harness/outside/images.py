@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from baselines.base import Request, Spent, SRModel, Streamed, cut
-from baselines.macs import MacCount
+from baselines.base import Request, Spent
 from baselines.registry import Method
-from baselines.windows import Size
 from harness.common.errors import HarnessError, MethodError, UsageError
 from harness.data.degrade import unit
 from harness.data.sets import Dataset
 from harness.outside.layout import LOSSY, Images, find_images
-from harness.outside.methods import Opened, add_method
+from harness.outside.methods import Opened, Outside, add_method, check_finite
 from harness.upscale.image_files import open_source
 
 Values = Literal["unit", "signed", "bytes"]
@@ -49,13 +47,6 @@ class SrImage:
 def to_unit(values: Tensor, kind: Values) -> Tensor:
     """Map values of a range to [0, 1]."""
     return (values + 1) / 2 if kind == "signed" else values / TOP[kind]
-
-
-def check_finite(values: Tensor) -> None:
-    """Refuse values of which some are NaN or infinite, and say how many."""
-    count = int((~torch.isfinite(values)).sum())
-    if count:
-        raise MethodError(f"{count} of its values are NaN or infinite")
 
 
 def check_values(values: Tensor, kind: Values, remedy: str) -> None:
@@ -122,97 +113,19 @@ def _is_grey(pixels: Tensor) -> bool:
     return bool((pixels == pixels[:1]).all())
 
 
-class Uncounted(SRModel):
-    """Method of which neither the MACs nor the number of parameters are known."""
-
-    any_size = True
-    counted = False
-
-    @property
-    def parameter_count(self) -> int | None:
-        """Say that the number of parameters is unknown."""
-        return None
-
-    def count(
-        self,
-        lr_size: Size,
-        hr_size: Size,
-        choice: Any = None,
-        shares: Sequence[float] | None = None,
-    ) -> MacCount:
-        """Refuse to count: nothing is known of the program."""
-        del lr_size, hr_size, choice, shares
-        raise ValueError("the MACs of a program of somebody else are not known")
-
-
-class StoredImage(Uncounted):
-    """One SR image that another program made, or the reason why there is none."""
-
-    made: Literal["here", "elsewhere", "stored"] = "stored"
-
-    def __init__(self, path: Path | None, reason: str, kind: Values) -> None:
-        super().__init__()
-        self.path = path
-        self.reason = reason
-        self.kind = kind
-
-    def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """Return the image; MethodError where there is none, or of another size."""
-        if self.path is None or self.reason:
-            raise MethodError(self.reason or "there is no SR image")
-        image = read_sr(self.path, self.kind)
-        check_sr(image.pixels, lr, request.size, self.path.name)
-        return Streamed(
-            iter([cut(image.pixels[None], request.box)]),
-            (lr.shape[-2], lr.shape[-1]),
-            spent=Spent(),
-        )
-
-
-def check_size(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
-    """Refuse an SR image (3, H, W) of another size, and say both sizes."""
-    h, w = image.shape[-2:]
-    if (h, w) == tuple(size):
-        return
-    same = " (the LR image's size)" if (h, w) == tuple(lr.shape[-2:]) else ""
-    turned = " (turned by a quarter)" if (w, h) == tuple(size) and h != w else ""
-    raise MethodError(f"{name} has {w}x{h} pixels{same}{turned}, not {size[1]}x{size[0]}")
-
-
-_SWAPPED = 4
-"""Times that an image must be nearer to LR with its channels turned round to be called swapped."""
-
-
-def check_sr(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
-    """Refuse an SR image (3, H, W) of another size, or with its channels turned round."""
-    check_size(image, lr, size, name)
-    shrunk = F.interpolate(image[None], lr.shape[-2:], mode="area")
-    known = lr.float().cpu()
-    right, turned = ((shrunk - other).pow(2).mean().item() for other in (known, known.flip(-3)))
-    if turned * _SWAPPED < right:
-        raise MethodError(f"{name} seems to have its channels in the order BGR")
-
-
-class _Several(Uncounted):
-    """SR images, of which one has to be chosen first (`parts`, `for_image`)."""
-
-    made: Literal["here", "elsewhere", "stored"] = "stored"
-
-    def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """Refuse: which image is wanted is not known."""
-        del lr, request
-        raise MethodError("which of its SR images is wanted is not known")
-
-
-class StoredImages(_Several):
-    """SR images of a dataset at one scale, by name of the HR image.
+class StoredImages(Outside):
+    """SR images of a dataset at one scale, of which one is chosen first (`for_image`).
 
     Each is read once, to know what it is; then again when it is measured. `kind` is the range of
     floating point values.
 
     Attributes:
         bits: numbers of bits of the files.
+        chosen: name of the HR image.
     """
+
+    made: Literal["here", "elsewhere", "stored"] = "stored"
+    chosen = ""
 
     def __init__(self, images: Images, dataset: Dataset, kind: Values) -> None:
         super().__init__()
@@ -259,14 +172,23 @@ class StoredImages(_Several):
         """Say that there are images at one scale only; see `SRModel.refusal`."""
         return "" if scale == self.scale else f"is there at x{self.scale:g} only, not x{scale:g}"
 
-    def for_image(self, name: str) -> SRModel:
-        """Return the image of this name."""
-        path = self.images.files.get(name)
-        reason = self.reasons.get(name, "" if path else "there is no SR image of it")
-        return StoredImage(path, reason, self.kind)
+    def for_image(self, name: str) -> StoredImages:
+        """Choose the image of this name."""
+        chosen = copy.copy(self)
+        chosen.chosen = name
+        return chosen
+
+    def whole(self, lr: Tensor, request: Request) -> tuple[Tensor, Spent | None]:
+        """Read the chosen image; see `Outside.whole`."""
+        del lr, request
+        path = self.images.files.get(self.chosen)
+        if path is None or self.chosen in self.reasons:
+            raise MethodError(self.reasons.get(self.chosen, "there is no SR image of it"))
+        self.called = path.name
+        return read_sr(path, self.kind).pixels, Spent()
 
 
-class StoredNetwork(_Several):
+class StoredNetwork(Outside):
     """SR images of one network, by data set and scale (`parts`)."""
 
     def __init__(self, parts: Sequence[StoredImages]) -> None:
@@ -277,6 +199,11 @@ class StoredNetwork(_Several):
     def parts(self) -> Sequence[StoredImages]:
         """The images of each data set and scale."""
         return self._held
+
+    def whole(self, lr: Tensor, request: Request) -> tuple[Tensor, Spent | None]:
+        """Refuse: which image is wanted is not known."""
+        del lr, request
+        raise MethodError("which of its SR images is wanted is not known")
 
 
 def open_images(

@@ -62,16 +62,6 @@ class Images:
     doubtful: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _File:
-    """Image file with what the names of its folders say."""
-
-    path: Path
-    network: str
-    dataset: str
-    folder_scale: float | None
-
-
 def find_images(
     root: Path,
     names: Mapping[str, Sequence[str]],
@@ -96,17 +86,18 @@ def find_images(
     files = _files(root, notes)
     chosen: dict[tuple[str, str, float], dict[str, list[Path]]] = {}
     unmatched: list[Path] = []
-    for file in files:
-        sets = [dataset for dataset in names if file.dataset in ("", dataset)]
-        readings = [(dataset, *_read(file, names[dataset], reader, scales)) for dataset in sets]
+    for path in files:
+        network, own, at = _of_folders(root.absolute(), path)
+        sets = [dataset for dataset in names if own in ("", dataset)]
+        readings = [(dataset, *_read(path, at, names[dataset], reader, scales)) for dataset in sets]
         matched = [reading for reading in readings if reading[1]]
         for dataset, name, scale in matched:
-            group = chosen.setdefault((file.network, dataset, scale), {})
-            group.setdefault(name, []).append(file.path)
+            group = chosen.setdefault((network, dataset, scale), {})
+            group.setdefault(name, []).append(path)
         if sets and not matched:
-            unmatched.append(file.path)
+            unmatched.append(path)
     if not chosen:
-        raise _nothing(root, names, [file.path for file in files])
+        raise _nothing(root, names, files)
     notes += _named(root, unmatched, f"of no image of {' or '.join(names)}, by the name")
     there = {key: group for key, group in chosen.items() if not scales or key[2] in scales}
     if not there:
@@ -118,11 +109,11 @@ def find_images(
     return [_one_each(root, *key, group, notes) for key, group in sorted(there.items())], notes
 
 
-def _files(root: Path, notes: list[str]) -> list[_File]:
+def _files(root: Path, notes: list[str]) -> list[Path]:
     if not root.is_dir():
         what = "is a file" if root.exists() else "does not exist"
         raise HarnessError(f"{root} {what}.", "Name the folder of the SR images with --images.")
-    found: list[_File] = []
+    found: list[Path] = []
     left_out: list[Path] = []
     others: set[str] = set()
     root = root.absolute()
@@ -136,15 +127,15 @@ def _files(root: Path, notes: list[str]) -> list[_File]:
         if len(parts) > _DEEPEST + 1 or any(_OTHERS.fullmatch(part) for part in parts[:-1]):
             left_out.append(path)
             continue
-        found.append(_described(root, path))
+        found.append(path)
     notes += _named(root, left_out, "in folders of LR or HR images, or too deep, and left out")
     if others:
         notes.append(f"{root}: files of other types ({', '.join(sorted(others))}) are left out.")
     return found
 
 
-def _described(root: Path, path: Path) -> _File:
-    """Read what the names of a file's folders say, the nearest first."""
+def _of_folders(root: Path, path: Path) -> tuple[str, str, float | None]:
+    """Read what the names of a file's folders say, the nearest first: network, dataset, scale."""
     inner = path.relative_to(root).parts[:-1]
     around = [root.name, *(parent.name for parent in root.parents)][:3]
     dataset = next(filter(None, map(_dataset, reversed(inner))), "")
@@ -153,7 +144,7 @@ def _described(root: Path, path: Path) -> _File:
     network = "-".join(filter(None, map(_network, inner)))
     if not network:
         network = next(filter(None, map(_network, around)), "images")
-    return _File(path, network, dataset, scale)
+    return network, dataset, scale
 
 
 def _dataset(part: str) -> str:
@@ -205,36 +196,39 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _read(
-    file: _File,
+    path: Path,
+    at: float | None,
     images: Iterable[str],
     reader: re.Pattern[str] | None,
     asked: Sequence[float],
 ) -> tuple[str, float]:
-    """Find the HR image and the scale of a file; "" where it is of no image of the dataset."""
-    stem = file.path.stem
+    """Find the HR image and the scale of a file; "" where it is of no image of the dataset.
+
+    Its folders say that it is `at` a scale, or nothing.
+    """
     said: float | None = None
     if reader is None:
-        name, rest = _image(file.path, images)
+        name, rest = _image(path, images)
     else:
-        hit = reader.fullmatch(stem)
+        hit = reader.fullmatch(path.stem)
         name = hit["name"] if hit and hit["name"] in set(images) else ""
         rest = ""
         if hit and "scale" in reader.groupindex:
             said = float(hit["scale"])
     if not name:
         return "", 0
-    said = said if said is not None else _scale(rest, str(file.path))
-    if said is not None and file.folder_scale not in (None, said):
+    said = said if said is not None else _scale(rest, str(path))
+    if said is not None and at is not None and said != at:
         raise HarnessError(
-            f"{file.path} says x{said:g}, and its folder x{file.folder_scale:g}.",
+            f"{path} says x{said:g}, and its folder x{at:g}.",
             "Say the scale in one of them only, or name the form of the files with --pattern.",
         )
-    scale = said if said is not None else file.folder_scale
+    scale = said if said is not None else at
     if scale is None and len(asked) == 1:
         scale = asked[0]
     if scale is None:
         raise HarnessError(
-            f"Neither the name of {file.path} nor its folders say a scale.",
+            f"Neither the name of {path} nor its folders say a scale.",
             "Name it with --scale.",
         )
     return name, scale

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from baselines.base import SRModel
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from baselines.base import Request, Spent, SRModel, Streamed, cut
+from baselines.macs import MacCount
 from baselines.registry import Method, register
-from harness.common.errors import UsageError
+from baselines.windows import Size
+from harness.common.errors import MethodError, UsageError
 from harness.common.files import plain_name
 
 Kind = Literal["images", "onnx", "command", "python"]
@@ -25,6 +32,76 @@ _LABELS: dict[Kind, str] = {
     "python": "Python",
 }
 _LONGEST = 100
+_SWAPPED = 4  # times that SR is nearer to LR with its channels turned round, to be called swapped
+
+
+class Outside(SRModel):
+    """Method of somebody else, whose SR images come as wholes; MethodError where it fails on one.
+
+    Neither its MACs nor the number of its parameters are known, unless a subclass says so.
+
+    Attributes:
+        called: what the SR image is called in messages.
+    """
+
+    any_size = True
+    counted = False
+    called = "the SR image"
+
+    @abstractmethod
+    def whole(self, lr: Tensor, request: Request) -> tuple[Tensor, Spent | None]:
+        """Make the whole SR image of (1, 3, h, w): (3, H, W) on the CPU, and what it took."""
+
+    def stream(self, lr: Tensor, request: Request) -> Streamed:
+        """Make the SR image, check it and return a region of it; see `SRModel.stream`."""
+        image, spent = self.whole(lr, request)
+        check_size(image, lr, request.size, self.called)
+        check_finite(image)
+        _check_colours(image, lr, self.called)
+        region = cut(image[None], request.box)
+        return Streamed(iter([region]), (lr.shape[-2], lr.shape[-1]), spent=spent)
+
+    @property
+    def parameter_count(self) -> int | None:
+        """Say that the number of parameters is unknown."""
+        return None
+
+    def count(
+        self,
+        lr_size: Size,
+        hr_size: Size,
+        choice: Any = None,
+        shares: Sequence[float] | None = None,
+    ) -> MacCount:
+        """Refuse to count what nothing is known of."""
+        del lr_size, hr_size, choice, shares
+        raise ValueError("the MACs of a program of somebody else are not known")
+
+
+def check_finite(values: Tensor) -> None:
+    """Refuse values of which some are NaN or infinite, and say how many."""
+    count = int((~torch.isfinite(values)).sum())
+    if count:
+        raise MethodError(f"{count} of its values are NaN or infinite")
+
+
+def check_size(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
+    """Refuse an SR image (3, H, W) of another size, and say both sizes."""
+    h, w = image.shape[-2:]
+    if (h, w) == tuple(size):
+        return
+    same = " (the LR image's size)" if (h, w) == tuple(lr.shape[-2:]) else ""
+    turned = " (turned by a quarter)" if (w, h) == tuple(size) and h != w else ""
+    raise MethodError(f"{name} has {w}x{h} pixels{same}{turned}, not {size[1]}x{size[0]}")
+
+
+def _check_colours(image: Tensor, lr: Tensor, name: str) -> None:
+    """Refuse an SR image (3, H, W) with its channels turned round."""
+    shrunk = F.interpolate(image[None], lr.shape[-2:], mode="area")
+    known = lr.float().cpu()
+    right, turned = ((shrunk - other).pow(2).mean().item() for other in (known, known.flip(-3)))
+    if turned * _SWAPPED < right:
+        raise MethodError(f"{name} seems to have its channels in the order BGR")
 
 
 class Opened:

@@ -19,7 +19,7 @@ from baselines.geometry import AREA_EPS, CLAMP, SHIFT_EPS
 from baselines.systems.implicit import ImplicitSR
 from harness.common.errors import HarnessError
 from harness.common.files import replacing
-from harness.outside.onnx_model import Reading, packages
+from harness.outside.onnx_model import packages
 
 OPSET = 17
 TOLERANCE = 1e-4
@@ -207,7 +207,7 @@ def _largest_difference(model: SRModel, path: Path) -> float:
     from harness.outside.onnx_model import OnnxModel
     from harness.upscale.network import upscale
 
-    exported = OnnxModel(path, Reading())
+    exported = OnnxModel(path)
     worst = 0.0
     for number, ((h, w), factor) in enumerate(_PROBES):
         scale = float(model.scales[0]) if model.scales else factor

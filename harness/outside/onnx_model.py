@@ -7,24 +7,24 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field, ValidationError
 from torch import Tensor
 
-from baselines.base import Box, Request, SRModel, Streamed, cut
+from baselines.base import Box, Request, Spent, Streamed
 from baselines.macs import MacCount
-from baselines.registry import Method
 from baselines.windows import Size, extend, in_tiles, whole_windows
-from harness.common.errors import HarnessError, MethodError
+from harness.common.errors import HarnessError, MethodError, first_problem
 from harness.common.files import sha256
-from harness.outside.images import TOP, Values, check_finite, check_size, check_sr, to_unit
-from harness.outside.methods import Opened, add_method
+from harness.outside.images import TOP, Values, to_unit
+from harness.outside.methods import Outside, check_size
+from harness.profiles.sections import Strict
 
 Colours = Literal["rgb", "bgr"]
 _REMEDY = "Export it again with an image of 3 channels as its input and the SR image as its output."
@@ -50,8 +50,7 @@ def packages() -> tuple[ModuleType, ModuleType]:
     return onnx, onnxruntime
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Strict):
     """Reading of images by a network: what the file does not say itself.
 
     Attributes:
@@ -60,30 +59,13 @@ class Reading:
         multiple: number that its LR images are mirrored up to a multiple of.
     """
 
-    values: Values | None = None
-    colours: Colours | None = None
-    multiple: int | None = None
+    values: Values = "unit"
+    colours: Colours = "rgb"
+    multiple: int = Field(default=1, ge=1)
 
-    def completed(self, said: Mapping[str, str], path: Path) -> Reading:
-        """Complete it by the file's metadata, and by what is usual.
 
-        Raises:
-            HarnessError: the metadata are not understood.
-        """
-        values, colours = said.get("value_range", "unit"), said.get("colour_order", "rgb")
-        multiple = said.get("size_multiple", "1")
-        fits = values in TOP and colours in get_args(Colours) and multiple.isdigit()
-        if not fits or int(multiple) < 1:
-            raise HarnessError(
-                f"The metadata of {path} are not understood: value_range {values}, colour_order "
-                f"{colours}, size_multiple {multiple}.",
-                "They are unit, signed or bytes; rgb or bgr; and a whole number.",
-            )
-        return Reading(
-            self.values or cast("Values", values),
-            self.colours or cast("Colours", colours),
-            self.multiple or int(multiple),
-        )
+_SAID = {"value_range": "values", "colour_order": "colours", "size_multiple": "multiple"}
+"""Metadata of a file, and what they say of its `Reading`."""
 
 
 @dataclass(frozen=True)
@@ -106,15 +88,14 @@ class _Inputs:
     others: Mapping[str, tuple[str, tuple[int, ...], Any]]
 
 
-class OnnxModel(SRModel):
-    """Network in an ONNX file; raises `MethodError` where it fails on an image.
+class OnnxModel(Outside):
+    """Network in an ONNX file.
 
+    What is `given` of its `Reading` goes before the file's metadata, and these before the usual.
     The constructor raises HarnessError where the file cannot be used, and says why.
     """
 
-    any_size = True
-
-    def __init__(self, path: Path, reading: Reading = Reading()) -> None:
+    def __init__(self, path: Path, **given: Any) -> None:
         super().__init__()
         onnx, self.runtime = packages()
         self.path = path
@@ -123,8 +104,16 @@ class OnnxModel(SRModel):
             node.name = node.name or f"node {number}"
         self.session = self._session(profiled=False)
         self.inputs = _inputs(self.session, path)
-        said = {entry.key: entry.value for entry in self.graph.metadata_props}
-        self.reading = reading.completed(said, path)
+        metadata = self.graph.metadata_props
+        said = {_SAID[entry.key]: entry.value for entry in metadata if entry.key in _SAID}
+        try:
+            self.reading = Reading.model_validate({**said, **{k: v for k, v in given.items() if v}})
+        except ValidationError as error:
+            raise HarnessError(
+                f"The metadata of {path} are not understood: {first_problem(error)}.",
+                "They are value_range (unit, signed or bytes), colour_order (rgb or bgr) and "
+                "size_multiple (a whole number).",
+            ) from error
         kinds = {node.op_type for node in self.graph.graph.node}
         foreign = {node.domain for node in self.graph.graph.node} - {"", "ai.onnx"}
         self.counted = not kinds & _UNCOUNTED and not foreign and not self.graph.functions
@@ -143,7 +132,7 @@ class OnnxModel(SRModel):
     @property
     def identity(self) -> str:
         """Hash of the file, and of how images are given to it."""
-        text = f"{sha256(self.path)} {self.reading}"
+        text = f"{sha256(self.path)} {self.reading!r}"
         return f"onnx-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
     def _session(self, profiled: bool) -> Any:
@@ -174,7 +163,7 @@ class OnnxModel(SRModel):
     def _own_scale(self) -> int:
         """Find the scale by enlarging an empty image."""
         side = self.inputs.fixed or (_PROBE, _PROBE)
-        size = whole_windows(side, self.reading.multiple or 1)
+        size = whole_windows(side, self.reading.multiple)
         try:
             made = self._run(self.session, torch.zeros(1, 3, *size), (0, 0), 0)
         except MethodError as error:
@@ -193,11 +182,13 @@ class OnnxModel(SRModel):
         return int(scale)
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
-        image = self._enlarged(self.session, lr, request)
-        check_sr(image[0], lr, request.size, "the SR image")
-        macs = self._count_image(lr, request) if self.counted else None
-        return Streamed(iter([cut(image, request.box)]), (lr.shape[-2], lr.shape[-1]), macs)
+        """Make the SR image; its `choice` are the MACs, where they can be counted."""
+        made = super().stream(lr, request)
+        return replace(made, choice=self._count_image(lr, request)) if self.counted else made
+
+    def whole(self, lr: Tensor, request: Request) -> tuple[Tensor, Spent | None]:
+        """Run the network; see `Outside.whole`."""
+        return self._enlarged(self.session, lr, request)[0], None
 
     def _enlarged(self, session: Any, lr: Tensor, request: Request) -> Tensor:
         """Enlarge an image (1, 3, h, w), mirrored up to the multiple, or in tiles."""
@@ -205,7 +196,7 @@ class OnnxModel(SRModel):
         lr = lr.float().cpu()
         if self.inputs.fixed:
             return self._tiled(session, lr, request)
-        seen = whole_windows((h, w), self.reading.multiple or 1)
+        seen = whole_windows((h, w), self.reading.multiple)
         size = request.size
         if seen != (h, w):
             lr = extend(lr, seen)
@@ -232,7 +223,7 @@ class OnnxModel(SRModel):
 
     def _run(self, session: Any, lr: Tensor, size: Size, scale: float) -> Tensor:
         """Run the network on (1, 3, h, w) in [0, 1]; returns the same, or raises MethodError."""
-        kind = self.reading.values or "unit"
+        kind = self.reading.values
         values = lr * 2 - 1 if kind == "signed" else lr * TOP[kind]
         values = values.flip(1) if self.reading.colours == "bgr" else values
         array = values.numpy().astype(self.inputs.type)
@@ -252,9 +243,7 @@ class OnnxModel(SRModel):
         if image.dim() != 4 or tuple(image.shape[:2]) != (1, 3):
             raise MethodError(f"the first output has the shape {tuple(made.shape)}: no SR image")
         image = image.flip(1) if self.reading.colours == "bgr" else image
-        image = to_unit(image, kind)
-        check_finite(image)
-        return image
+        return to_unit(image, kind)
 
     def _count_image(self, lr: Tensor, request: Request) -> int:
         """Count the MACs of an image by the sizes of all products while it is enlarged again."""
@@ -375,9 +364,3 @@ def _role(given: Any, path: Path) -> tuple[str, tuple[int, ...], Any]:
             _REMEDY,
         )
     return ("size" if is_size else "scale"), extent, numbers[given.type]
-
-
-def open_onnx(path: Path, name: str | None, reading: Reading, label: str = "") -> Method:
-    """Open an ONNX file as a method, called `name`, or like the file, and `label` in tables."""
-    opened = Opened(partial(OnnxModel, path, reading))
-    return add_method(name or path.stem, "onnx", opened, label=label, scales=opened.model.scales)

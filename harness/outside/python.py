@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from baselines.base import Range, Request, SRModel, Streamed, cut
+from baselines.base import Range, Request, Spent
 from baselines.macs import MacCount
 from baselines.windows import Size
 from harness.common.errors import MethodError
-from harness.outside.images import check_finite, check_size
+from harness.outside.methods import Outside
 
 Model = Callable[..., Tensor]
 
 
-class PythonModel(SRModel):
+class PythonModel(Outside):
     """Model of somebody else; raises `MethodError` where it fails on an image.
 
     Args:
@@ -61,12 +61,9 @@ class PythonModel(SRModel):
         self._identity = self._identity or _identity(self._held[0])
         return self._identity
 
-    def stream(self, lr: Tensor, request: Request) -> Streamed:
-        """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
-        image = self._enlarged(lr, request.scale)
-        check_size(image[0], lr, request.size, "the SR image")
-        check_finite(image)
-        return Streamed(iter([cut(image, request.box)]), (lr.shape[-2], lr.shape[-1]))
+    def whole(self, lr: Tensor, request: Request) -> tuple[Tensor, Spent | None]:
+        """Run the model; see `Outside.whole`."""
+        return self._enlarged(lr, request.scale), None
 
     def _enlarged(self, lr: Tensor, scale: float) -> Tensor:
         (model,) = self._held
@@ -77,7 +74,7 @@ class PythonModel(SRModel):
         if not isinstance(made, Tensor) or made.dim() != 4 or made.shape[:2] != (1, 3):
             shape = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
             raise MethodError(f"the model returned {shape}, not (1, 3, H, W)")
-        return made.detach().float().cpu()
+        return made[0].detach().float().cpu()
 
     def count(
         self,

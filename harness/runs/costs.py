@@ -84,7 +84,7 @@ def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
             cell = CostId(
                 method=subject.method,
                 seed=subject.seed,
-                checkpoint=subject.checkpoint,
+                checkpoint=subject.weights,
                 scale=scale,
                 lr_size=job.profile.costs.lr_size,
                 image=NAME,

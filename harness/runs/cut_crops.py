@@ -11,24 +11,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from baselines.base import Box, cut
-from harness.checkpoints.cmsr_table import prepared
 from harness.checkpoints.subject import Subject
 from harness.common import checksums
 from harness.common.errors import MethodError
 from harness.common.files import write_text
 from harness.common.progress import say, tracked
-from harness.data.degrade import Pair, TooSmallError, make_pair, quantise, unit
+from harness.data.degrade import Pair, TooSmallError, make_pair
 from harness.data.images import save_png
 from harness.measure.crops import MethodSample
 from harness.measure.evaluate import Task
-from harness.measure.pictures import expert_map
+from harness.measure.pictures import made_region
 from harness.profiles import Region
 from harness.runs.job import Job
 from harness.runs.plan import load_plan, plan_path, samples_dir
-from harness.upscale.network import upscale
 
 
 def _lr_box(box: Box, scale: float) -> Box:
@@ -39,27 +35,10 @@ def _lr_box(box: Box, scale: float) -> Box:
     return Box(top, left, bottom - top, right - left)
 
 
-def _region(
-    subject: Subject, pair: Pair, task: Task, image: str, box: Box
-) -> tuple[Tensor, Tensor | None]:
-    """Make the region as uint8, and the expert of each LR pixel (uint8, (1, h, w)) if any."""
-    made = upscale(
-        prepared(subject, task.scale, task.rendering).for_image(image),
-        unit(pair.lr)[None],
-        task.scale,
-        (pair.hr.shape[-2], pair.hr.shape[-1]),
-        box=box,
-        precision=task.settings.precision,
-        memory=task.settings.memory,
-    )
-    crop = quantise(made.image[0])
-    return crop, expert_map(made.choice, pair) if subject.expert_depths else None
-
-
 def _method_sample(
     job: Job, subject: Subject, pair: Pair, task: Task, image: str, box: Box, folder: Path
 ) -> MethodSample:
-    crop, experts = _region(subject, pair, task, image, box)
+    crop, experts = made_region(subject, task, image, pair, box)
     name = subject.method if subject.seed == 0 else f"{subject.method}-s{subject.seed}"
     save_png(crop, folder / f"{name}.png")
     expert_map = ""
@@ -116,7 +95,7 @@ def _make(
     }
     for name, image in images.items():
         save_png(image, folder / f"{name}.png")
-    shown = [s for s, _ in tasks if s.seed == job.profile.seeds[0] or not s.checkpoint]
+    shown = [s for s, _ in tasks if s.seed == job.profile.seeds[0] or not s.weights]
     parts = []
     for subject in shown:
         with suppress(MethodError):  # which the rows say

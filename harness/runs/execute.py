@@ -12,7 +12,6 @@ from baselines import Method
 from harness.checkpoints.subject import (
     Subject,
     open_subject,
-    published_subject,
     ready_subjects,
     shapes_subject,
 )
@@ -57,7 +56,7 @@ def announce(job: Job) -> None:
         found = (path for method in job.methods for path in existing_networks(job, method))
         for path in dict.fromkeys(found):
             network = open_subject(path, torch.device("cpu"))
-            lines.append(("", f"{path}, weights {network.checkpoint[:10]}"))
+            lines.append(("", f"{path}, weights {network.weights[:10]}"))
     for row in job.added:
         lines.append(("added", f"{row.label}: {row.origin or row.missing or row.method}"))
     if experiment.measures_costs:
@@ -132,7 +131,7 @@ def subjects(job: Job, finished_only: bool = False) -> list[Subject]:
         lacking = [method for method, found in measured if not found]
         _say_left_out(job, [m for m in lacking if m not in counted], "")
         _say_left_out(job, [m for m in lacking if m in counted], " but for their costs")
-    published = (published_subject(method.name, job.profile) for method in counted)
+    published = (shapes_subject(m.name, job.profile, published=True) for m in counted)
     return [*(subject for _, found in measured for subject in found), *published]
 
 

@@ -14,7 +14,7 @@ from baselines import build, parse
 from baselines.shapes import shapes_only
 from harness.common.device import PeakMemory, synchronise
 from harness.common.progress import bar
-from harness.data.published.reading import rows_of
+from harness.data.published import rows_of
 from harness.data.sets import Dataset
 from harness.data.sets.base import memory_item
 from harness.profiles import Training
@@ -164,7 +164,7 @@ def time_step(run: Run) -> tuple[float, int]:
 
 def _random_source(settings: Training, run: Run) -> Source:
     made_by = source_of(settings)
-    side = round(settings.patch * made_by.largest_scale(settings))
+    side = made_by.sides_of(settings)[-1]
     pixels = torch.randint(0, 256, (3, side, side), dtype=torch.uint8)
     images = Dataset("random", "", (memory_item("random", lambda: pixels),), None, "full")
     repeated = settings.model_copy(update={"repeat": settings.batch, "in_memory": True})

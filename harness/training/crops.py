@@ -1,15 +1,55 @@
-"""Square HR crops of images that are stored one after the other: their places and pixels."""
+"""Images stored one after the other, and square HR crops of them: their places and pixels."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from harness.training.holding import Held
-from harness.training.randomness import Crops, Ints
+from harness.common.errors import HarnessError
+from harness.training.randomness import Draws, Ints
+
+
+@dataclass(frozen=True)
+class Held:
+    """Images stored one after the other.
+
+    Attributes:
+        pixels: uint8 values of all images, each as (3, H, W), followed by some zeros.
+        offsets: (n,) position at which each image begins.
+        sizes: (n, 2) height and width.
+    """
+
+    pixels: Tensor
+    offsets: Ints
+    sizes: Ints
+
+
+def hold(
+    sizes: Sequence[tuple[int, int]], images: Iterable[Tensor], margin: int, device: torch.device
+) -> Held:
+    """Store images, uint8 (3, H, W) each, on a device, with `margin` zeros behind the last.
+
+    Raises:
+        HarnessError: the device has no room for them.
+    """
+    shapes = np.array(sizes, dtype=np.int64).reshape(-1, 2)
+    ends = np.cumsum(3 * shapes.prod(axis=1))
+    total = int(ends[-1]) + margin
+    try:
+        pixels = torch.zeros(total, dtype=torch.uint8, device=device)
+    except (RuntimeError, MemoryError) as error:
+        raise HarnessError(
+            f"{len(sizes)} training images need {total / 1e9:.1f} GB of memory on {device}.",
+            "Set `in_memory: false` in the profile: images are then read when they are needed.",
+        ) from error
+    held = Held(pixels, np.concatenate([[0], ends[:-1]]), shapes)
+    for image, offset in zip(images, held.offsets, strict=True):
+        pixels[int(offset) : int(offset) + image.numel()] = image.flatten()
+    return held
 
 
 @dataclass(frozen=True)
@@ -34,7 +74,7 @@ class CropPlaces:
     transposed: Tensor
 
 
-def places(held: Held, images: Ints, chosen: Crops, device: torch.device) -> CropPlaces:
+def places(held: Held, images: Ints, chosen: Draws, device: torch.device) -> CropPlaces:
     """Compute the places of crops, of which each is `chosen` in the image of its index (B,)."""
     height, width = held.sizes[images].T
     corner = held.offsets[images] + chosen.top * width + chosen.left

@@ -13,15 +13,14 @@ they differ from ours by rounding, and in the outermost pixels by what lies beyo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from torch import Tensor
 
 from harness.data.degrade import unit
 from harness.profiles import Training
-from harness.training.crops import cut, places, turned
-from harness.training.randomness import draw_dense, part
-from harness.training.resampling import resize_crops, resize_weights
+from harness.training.crops import cut, turned
+from harness.training.randomness import draw_dense
+from harness.training.resampling import resize_crops
 from harness.training.source import ImageSource
 
 
@@ -47,23 +46,18 @@ class DenseSource(ImageSource):
     """
 
     @staticmethod
-    def largest_scale(settings: Training) -> float:
-        """Return the largest scale that a batch may have."""
-        return max(settings.scales)
-
-    @cached_property
-    def weights(self) -> dict[int, Tensor]:
-        """Weights that resize HR patches, by scale."""
-        patch, scales = self.settings.patch, self.settings.scales
-        return {s: resize_weights([patch * s], patch).to(self.device) for s in scales}
+    def sides_of(settings: Training) -> list[int]:
+        """List the sides of crops of the scales; see `ImageSource`."""
+        return [settings.patch * scale for scale in settings.scales]
 
     def batch(self, step: int) -> DenseBatch:
         """Make the own samples of the batch of a step (from 0)."""
         patch, scales = self.settings.patch, self.settings.scales
         picked, rng = self._of_step(step)
         scale, chosen = draw_dense(rng, self.sizes[picked], patch, scales)
-        held, images = self.images.of_step(step, picked[self.own])
-        at = places(held, images, part(chosen, self.own), self.device)
-        hr = turned(cut(held.pixels, at, patch * scale), at)
-        lr = resize_crops(hr, self.weights[scale].expand(len(hr), -1, -1)).float()
+        pixels, at = self._located(step, picked, chosen.of(self.own))
+        side = patch * scale
+        hr = turned(cut(pixels, at, side), at)
+        weights = self.weights[self.sides.index(side), :, :side]
+        lr = resize_crops(hr, weights.expand(len(hr), -1, -1)).float()
         return DenseBatch(unit(lr), unit(hr), scale)

@@ -28,19 +28,23 @@ class Log:
         *lines, rest = text.split(b"\n")
         if lines and _place_of(lines[-1], run) is None:
             rest = lines.pop()
-        kept, damaged = _sorted_out(lines, step, run)
-        self._set_aside(damaged)
+        kept, damaged, last = [], [], (-1, False)
+        for line in lines:
+            place = _place_of(line, run)
+            if place is None or place <= last:
+                damaged.append(line)
+                continue
+            last = place
+            if place[0] <= step:
+                kept.append(line)
+        if damaged:
+            aside = path.with_suffix(".damaged")
+            with aside.open("ab") as file:
+                file.write(b"".join(line + b"\n" for line in damaged))
+            say(f"{path} has {len(damaged)} damaged lines, which are moved to {aside}.")
         if rest or len(kept) != len(lines):
             with replacing(path) as temporary:
                 temporary.write_bytes(b"".join(line + b"\n" for line in kept))
-
-    def _set_aside(self, damaged: list[bytes]) -> None:
-        if not damaged:
-            return
-        aside = self.path.with_suffix(".damaged")
-        with aside.open("ab") as file:
-            file.write(b"".join(line + b"\n" for line in damaged))
-        say(f"{self.path} has {len(damaged)} damaged lines, which are moved to {aside}.")
 
     def add(self, **values: float) -> None:
         """Append a line.
@@ -68,21 +72,6 @@ def read_log(path: Path) -> list[dict[str, Any]]:
             if isinstance(values.get("step"), int):
                 found.append(values)
     return found
-
-
-def _sorted_out(lines: list[bytes], step: int, run: str) -> tuple[list[bytes], list[bytes]]:
-    """Select the lines up to a step, and those that are damaged, foreign or not in order."""
-    kept, damaged = [], []
-    last = (-1, False)
-    for line in lines:
-        place = _place_of(line, run)
-        if place is None or place <= last:
-            damaged.append(line)
-            continue
-        last = place
-        if place[0] <= step:
-            kept.append(line)
-    return kept, damaged
 
 
 def _place_of(line: bytes, run: str) -> tuple[int, bool] | None:

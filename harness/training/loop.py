@@ -20,7 +20,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines.base import SRModel
 from harness import checkpoints
 from harness.common.device import describe, keep_freed_memory
 from harness.common.errors import HarnessError
@@ -47,7 +46,7 @@ SHOW_EVERY = 10
 FAILURE = "failure.txt"
 
 
-def source_of(settings: Training) -> type[PatchSource] | type[DenseSource]:
+def source_of(settings: Training) -> type[PatchSource | DenseSource]:
     """Choose the kind of samples of a method: random queries, or whole HR crops."""
     return DenseSource if settings.dense else PatchSource
 
@@ -164,8 +163,9 @@ def train(run: Run, data: Dataset, wait: bool = False, world: World = ALONE) -> 
     with _sole_trainer(run, wait) if world.leads else nullcontext():
         state = new_state(run.recipe, run.settings, run.device)
         # Read by one process: others may see an older file for a while (NFS).
-        if stored := world.from_leader(lambda: _stored(run)):
-            state.restore(stored, f"checkpoint {run.checkpoint}")
+        path, recipe = run.checkpoint, run.recipe
+        if stored := world.from_leader(lambda: _content(path, recipe) if path.exists() else None):
+            state.restore(stored, f"checkpoint {path}")
         total = run.settings.total_steps(len(data.items))
         # A finished run, which another process may have trained meanwhile, reads no images.
         if state.step < total or not total:
@@ -180,18 +180,6 @@ def train(run: Run, data: Dataset, wait: bool = False, world: World = ALONE) -> 
             )
             _loop(run, state, source, total, data, world)
     return run.checkpoint
-
-
-def _stored(run: Run) -> dict[str, Any] | None:
-    """Read the checkpoint of a run, if there is one."""
-    return _content(run.checkpoint, run.recipe) if run.checkpoint.exists() else None
-
-
-def _validator(run: Run, model: SRModel) -> Validator | None:
-    settings = run.settings.validation
-    if settings is None or model.refusal(settings.scale):
-        return None
-    return Validator(settings, find(settings.dataset, run.data_root), run.cache)
 
 
 def _loop(run: Run, state: State, source: Source, total: int, data: Dataset, world: World) -> None:
@@ -233,7 +221,11 @@ class _Record:
     def __init__(self, run: Run, state: State, per_epoch: int, total: int, data: Dataset) -> None:
         self.run, self.state, self.per_epoch, self.total = run, state, per_epoch, total
         self.log = Log(run.folder / "log.jsonl", state.step, run.recipe.fingerprint)
-        self.validator = _validator(run, state.model)
+        self.validator: Validator | None = None
+        self.validates = math.inf  # every so many steps
+        if (of := run.settings.validation) and not state.model.refusal(of.scale):
+            self.validator = Validator(of, find(of.dataset, run.data_root), run.cache)
+            self.validates = per_epoch * of.every_epochs
         self.facts = {**_facts(run, data), "total_steps": total}
 
     def add(self, values: dict[str, Tensor], rate: float, stops: bool) -> None:
@@ -244,7 +236,7 @@ class _Record:
             numbers = {name: value.item() for name, value in values.items()}
             epoch = (state.step - 1) // self.per_epoch
             self.log.add(step=state.step, epoch=epoch, lr=rate, seconds=state.seconds, **numbers)
-        if self.validator is not None and _validates(settings, state.step, self.per_epoch, ends):
+        if self.validator is not None and (state.step % self.validates == 0 or ends):
             state.validation = {"step": state.step, "psnr": self.validator(state.measured)}
             self.log.add(step=state.step, validation_psnr=state.validation["psnr"])
         if state.step % settings.checkpoint_every == 0 or ends or stops:
@@ -262,11 +254,6 @@ def _validation_in_words(settings: Training, found: Mapping[str, float]) -> str:
     initial = settings.ema ** found["step"]
     of = f" (of averaged weights, still {initial:.1%} initial ones)" if initial >= 0.001 else ""
     return f"  validation {found['psnr']:.2f} dB{of}"
-
-
-def _validates(settings: Training, step: int, per_epoch: int, ends: bool) -> bool:
-    assert settings.validation is not None
-    return step % (per_epoch * settings.validation.every_epochs) == 0 or ends
 
 
 def _check_finite(run: Run, state: State, values: dict[str, Tensor]) -> None:

@@ -36,7 +36,7 @@ def losses(
     """
     if isinstance(batch, DenseBatch):
         return _dense(model, batch, settings.frequency)
-    own, routing = model.query(batch.lr, batch.coord, batch.cell, batch.target)
+    own, routing = model.query_loss(batch.lr, batch.coord, batch.cell, batch.target)
     l1 = mean(own)
     return {"loss": total_loss(l1, routing, settings, balance_weights), "l1": l1}
 

@@ -8,16 +8,15 @@ queried for the whole batch, and only the crops and the queried pixels are read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from harness.data.degrade import unit
 from harness.profiles import Training
-from harness.training.crops import CropPlaces, cut, places, turned
-from harness.training.randomness import draw, part, permuted
-from harness.training.resampling import resize_crops, resize_weights
+from harness.training.crops import CropPlaces, cut, turned
+from harness.training.randomness import draw, permuted
+from harness.training.resampling import resize_crops
 from harness.training.source import ImageSource
 
 
@@ -50,30 +49,19 @@ class PatchSource(ImageSource):
     """
 
     @staticmethod
-    def largest_scale(settings: Training) -> float:
-        """Return the end of the range that scales are drawn from."""
-        return settings.scale_max
-
-    @cached_property
-    def smallest(self) -> int:
-        """Side of the smallest HR crop."""
-        return round(self.settings.patch * self.settings.scale_min)
-
-    @cached_property
-    def weights(self) -> Tensor:
-        """Weights that resize HR crops, one set for each side from the smallest."""
-        sides = range(self.smallest, self.largest + 1)
-        return resize_weights(sides, self.settings.patch).to(self.device)
+    def sides_of(settings: Training) -> range:
+        """List the sides of crops of all scales; see `ImageSource`."""
+        scales = (settings.scale_min, settings.scale_max)
+        smallest, largest = (round(settings.patch * scale) for scale in scales)
+        return range(smallest, largest + 1)
 
     def batch(self, step: int) -> Batch:
         """Make the own samples of the batch of a step (from 0)."""
         s = self.settings
         picked, rng = self._of_step(step)
-        chosen = draw(rng, self.sizes[picked], s.patch, (s.scale_min, s.scale_max))
-        chosen = part(chosen, self.own)
-        held, images = self.images.of_step(step, picked[self.own])
-        at = places(held, images, chosen, self.device)
-        return self._make(held.pixels, at, torch.from_numpy(chosen.tables).to(self.device))
+        chosen = draw(rng, self.sizes[picked], s.patch, (s.scale_min, s.scale_max)).of(self.own)
+        pixels, at = self._located(step, picked, chosen)
+        return self._make(pixels, at, torch.from_numpy(chosen.tables).to(self.device))
 
     def _make(self, pixels: Tensor, at: CropPlaces, tables: Tensor) -> Batch:
         y, x = permuted(self.settings.queries, at.side, tables)
@@ -90,7 +78,7 @@ class PatchSource(ImageSource):
 
     def _low(self, pixels: Tensor, at: CropPlaces) -> Tensor:
         """Make LR patches (B, 3, patch, patch) in [-1, 1], mirrored and transposed."""
-        weights = self.weights[at.side.squeeze(1) - self.smallest]
+        weights = self.weights[at.side.squeeze(1) - self.sides[0]]
         small = resize_crops(cut(pixels, at, self.largest), weights).float()
         return unit(turned(small, at)) * 2 - 1
 

@@ -9,8 +9,7 @@ samples, and integers are the same on every device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,39 +23,27 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Crops:
-    """Random crops, one of each of B images.
+class Draws:
+    """Random choices of B samples, each a crop of one image.
 
     Attributes:
         side: (B,) side of the square HR crop.
         top: (B,) first row of the crop.
         left: (B,) first column.
         flips: (B, 3) zeros and ones: mirrored left-right, mirrored up-down, transposed.
+        tables: (B, ROUNDS, largest side) round functions of `permuted`, each below its side; no
+            rounds where there are no queries.
     """
 
     side: Ints
     top: Ints
     left: Ints
     flips: Ints
-
-
-@dataclass(frozen=True)
-class Draws(Crops):
-    """Random choices of B samples with queries.
-
-    Attributes:
-        tables: (B, ROUNDS, largest side) round functions of `permuted`, each below its side.
-    """
-
     tables: Ints
 
-
-C = TypeVar("C", bound=Crops)
-
-
-def part(chosen: C, own: slice) -> C:
-    """Select the choices of some samples."""
-    return replace(chosen, **{name: values[own] for name, values in vars(chosen).items()})
+    def of(self, own: slice) -> Draws:
+        """Select the choices of some samples."""
+        return Draws(*(values[own] for values in vars(self).values()))
 
 
 def _below(rng: np.random.Generator, limit: Ints) -> Ints:
@@ -74,17 +61,13 @@ def draw(rng: np.random.Generator, sizes: Ints, patch: int, scales: tuple[float,
         patch: side of the LR patch.
         scales: smallest and largest scale; each sample's is uniform between them.
     """
-    batch = len(sizes)
-    side = np.rint(patch * rng.uniform(*scales, batch)).astype(np.int64)
-    crops = _placed(rng, sizes, side)
-    longest = round(patch * scales[1])
-    limits = np.broadcast_to(side[:, None, None], (batch, ROUNDS, longest))
-    return Draws(**vars(crops), tables=_below(rng, limits))
+    side = np.rint(patch * rng.uniform(*scales, len(sizes))).astype(np.int64)
+    return _placed(rng, sizes, side, ROUNDS, round(patch * scales[1]))
 
 
 def draw_dense(
     rng: np.random.Generator, sizes: Ints, patch: int, scales: Sequence[int]
-) -> tuple[int, Crops]:
+) -> tuple[int, Draws]:
     """Draw one scale for all samples, each equally likely, and the crop of each.
 
     The images (B, 2) are at least patch * largest scale high and wide.
@@ -93,10 +76,14 @@ def draw_dense(
     return scale, _placed(rng, sizes, np.full(len(sizes), patch * scale, dtype=np.int64))
 
 
-def _placed(rng: np.random.Generator, sizes: Ints, side: Ints) -> Crops:
-    """Draw crops of these sides (B,), every position and every flip equally likely."""
+def _placed(
+    rng: np.random.Generator, sizes: Ints, side: Ints, rounds: int = 0, longest: int = 0
+) -> Draws:
+    """Draw crops of these sides (B,), every position and every flip equally likely; then tables."""
     corner = _below(rng, sizes - side[:, None] + 1)
-    return Crops(side, corner[:, 0], corner[:, 1], rng.integers(0, 2, (len(sizes), 3)))
+    flips = rng.integers(0, 2, (len(sizes), 3))
+    limits = np.broadcast_to(side[:, None, None], (len(sizes), rounds, longest))
+    return Draws(side, corner[:, 0], corner[:, 1], flips, _below(rng, limits))
 
 
 def permuted(queries: int, side: Tensor, tables: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from baselines import build
 from baselines.base import SRModel
@@ -31,26 +30,17 @@ from harness.upscale.network import autocast
 _ENCODER = "encoder."
 
 
-class Average:
-    """Exponential moving average: after each step, decay * average + (1 - decay) * weights.
+def averaged(model: SRModel, decay: float) -> AveragedModel:
+    """Make a running average of weights: after a step, decay * average + (1 - decay) * weights.
 
     As in BasicSR's `model_ema`, it starts at the initial weights: short runs want a small decay
-    (after 500 steps at 0.999, 0.61 of the average is still the initial weights).
-
-    Attributes:
-        model: a network with the averaged weights, in evaluation mode.
+    (after 500 steps at 0.999, 0.61 of the average is still the initial weights). Its `module` is a
+    network with the averaged weights, in evaluation mode; buffers are copied from the network.
     """
-
-    def __init__(self, model: SRModel, decay: float) -> None:
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
-        self._update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-
-    @torch.no_grad()
-    def update(self, model: SRModel) -> None:
-        """Update the average with the weights after a step; buffers are copied from the network."""
-        self._update(list(self.model.parameters()), list(model.parameters()), None)
-        for mine, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
-            mine.copy_(theirs)
+    rule = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    found = AveragedModel(model, multi_avg_fn=rule)
+    found.n_averaged += 1  # the initial weights
+    return found.eval().requires_grad_(False)
 
 
 @dataclass
@@ -65,7 +55,7 @@ class State:
     model: SRModel
     optimizer: torch.optim.Adam
     balance: list[float] | None = None
-    average: Average | None = None
+    average: AveragedModel | None = None
     step: int = 0
     seconds: float = 0.0
     validation: dict[str, float] = field(default_factory=dict)
@@ -73,7 +63,7 @@ class State:
     @property
     def measured(self) -> SRModel:
         """Network that is measured: with averaged weights, if there are any."""
-        return self.model if self.average is None else self.average.model
+        return self.model if self.average is None else cast(SRModel, self.average.module)
 
     def content(self) -> dict[str, Any]:
         """Return its part of a checkpoint: `state_dict` is measured, `unaveraged` trained on."""
@@ -135,12 +125,18 @@ def new_state(recipe: Recipe, settings: Training, device: torch.device) -> State
     if next(model.parameters(), None) is None:
         raise HarnessError(f"{recipe.method} has nothing to train.")
     check_patch(recipe.method, settings.patch, model.window)
-    _check_scales(recipe.method, settings, model)
+    unknown = set(settings.scales) - set(model.scales or settings.scales)
+    if unknown:
+        raise UsageError(
+            f"{recipe.method} is to be trained at {_listed(settings.scales)}, but has "
+            f"{_listed(model.scales or ())}. Change `scales` in the profile's training, or the "
+            "network's."
+        )
     weights = _balance_weights(recipe, model)
     if settings.frozen_encoder:
         _take_encoder(recipe.method, model, settings.frozen_encoder)
     model.to(device).train()
-    average = Average(model, settings.ema) if settings.ema else None
+    average = averaged(model, settings.ema) if settings.ema else None
     return State(model, make_optimizer(model, settings), weights, average)
 
 
@@ -206,16 +202,6 @@ def check_patch(method: str, patch: int, window: int) -> None:
         )
 
 
-def _check_scales(method: str, settings: Training, model: SRModel) -> None:
-    """Refuse training scales that a multi-scale network does not have."""
-    known = model.scales or settings.scales
-    if not set(settings.scales) <= set(known):
-        raise UsageError(
-            f"{method} is to be trained at {_listed(settings.scales)}, but has {_listed(known)}. "
-            "Change `scales` in the profile's training, or the network's."
-        )
-
-
 def _listed(scales: Sequence[int]) -> str:
     return ", ".join(f"x{scale}" for scale in scales)
 
@@ -270,5 +256,5 @@ def optimise(
     world.add_gradients(state.model)
     state.optimizer.step()
     if state.average is not None:
-        state.average.update(state.model)
+        state.average.update_parameters(state.model)
     return {name: value.detach() for name, value in values.items()}

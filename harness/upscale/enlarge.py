@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -22,35 +23,26 @@ from harness.data.degrade import quantise, unit
 from harness.profiles import Evaluation
 from harness.upscale.image_files import Source, enlarged_size
 from harness.upscale.network import stream
-from harness.upscale.writers import QUALITY, STREAMED, Layout, Rows, write_rows
+from harness.upscale.writers import QUALITY, Layout, Rows, write_rows
 
 # Of red, green and blue in grey, as Pillow has them; they sum to 2^16.
 _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
-
-
-def layout_of(
-    source: Source, scale: float, kind: str, size: tuple[int, int] | None = None
-) -> Layout:
-    """Choose the layout of the result: grey, transparent, of 16 bits as the source, if possible."""
-    mode = ("L" if source.grey else "RGB") + ("A" if source.alpha is not None else "")
-    bits = source.bits if kind in STREAMED else 8
-    return Layout(size or enlarged_size(source, scale), mode, bits, source.metadata)
 
 
 def begin(
     subject: Subject,
     source: Source,
     scale: float,
+    layout: Layout,
     settings: Evaluation,
     rendering: Cmsr | None = None,
-    size: tuple[int, int] | None = None,
 ) -> Streamed:
     """Start the enlarged image, which is made strip by strip. Args: as `enlarge_file`."""
     return stream(
         prepared(subject, scale, rendering),
         unit(source.rgb)[None],
         scale,
-        size,
+        layout.size,
         precision=settings.precision,
         memory=settings.memory,
         stored=source.rgb.dtype,
@@ -89,51 +81,43 @@ def enlarge_file(
     subject: Subject,
     source: Source,
     scale: float,
+    layout: Layout,
     settings: Evaluation,
     path: Path,
-    kind: str,
     rendering: Cmsr | None = None,
     quality: int = QUALITY,
-    size: tuple[int, int] | None = None,
     progress: Bar | None = None,
-) -> tuple[Layout, MacCount | None]:
+) -> MacCount | None:
     """Write the enlarged image, all or nothing.
 
     Args:
         subject: the method.
         source: the image.
         scale: scale factor, at least 1.
+        layout: the result, of `harness.upscale.image_files.layout_for`.
         settings: precision and memory.
         path: the file that is made, or replaced at the end.
-        kind: its type, of `harness.upscale.image_files.check_target`.
         rendering: CMSR's tables, where the network is rendered by them.
         quality: of JPEG, WebP and AVIF, from 1 to 100.
-        size: (H, W) of the result, where the scale does not decide it (`harness.upscale.batch`).
         progress: to be moved on by every pixel; a bar of its own if None.
 
     Returns:
-        The layout of the file, and the MACs of a rendering by CMSR; None for the network's own.
+        The MACs of a rendering by CMSR; None for the network's own.
 
     Raises:
         HarnessError: the folder cannot be written, or the type cannot hold the image.
     """
-    layout = layout_of(source, scale, kind, size)
-    height, width = layout.size
-    with (
-        replacing(path) as temporary,
-        nullcontext(progress)
-        if progress is not None
-        else bar(f"{subject.method} x{scale:g}", height * width) as shown,
-    ):
-        made = begin(subject, source, scale, settings, rendering, size)
+    own = bar(f"{subject.method} x{scale:g}", math.prod(layout.size))
+    with replacing(path) as temporary, nullcontext(progress) if progress else own as shown:
+        made = begin(subject, source, scale, layout, settings, rendering)
         rows = enlarged_rows(made, source, layout, shown)
         try:
-            write_rows(temporary, kind, layout, rows, quality)
+            write_rows(temporary, layout, rows, quality)
         except (ValueError, KeyError) as error:
             raise HarnessError(
-                f"{path}: a {kind} file cannot hold this image ({error}).", "Use .png."
+                f"{path}: a {layout.kind} file cannot hold this image ({error}).", "Use .png."
             ) from error
     if rendering is None or made.choice is None:
-        return layout, None
+        return None
     network, lr_size = rendering.of(subject.model), enlarged_size(source, 1)
-    return layout, network.count(lr_size, layout.size, made.choice)
+    return network.count(lr_size, layout.size, made.choice)

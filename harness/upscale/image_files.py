@@ -19,7 +19,7 @@ from harness.common.errors import HarnessError
 from harness.common.files import is_stream
 from harness.common.progress import say
 from harness.data.images import open_image, opened
-from harness.upscale.writers import NOTHING, STREAMED, Metadata, Rows, objection
+from harness.upscale.writers import NOTHING, STREAMED, Layout, Metadata, Rows, objection
 
 # Types that hold any picture of 8-bit colour: no palettes, no icons of fixed sizes.
 _KINDS = ("PNG", "TIFF", "JPEG", "WEBP", "JPEG2000", "AVIF", "BMP", "TGA", "PPM", "PCX")
@@ -180,10 +180,12 @@ def is_writable(path: Path) -> bool:
     return kind in _KINDS and kind in Image.SAVE
 
 
-def check_target(
+def layout_for(
     path: Path, source: Source, scale: float, size: tuple[int, int] | None = None
-) -> str:
-    """Find Pillow's format for a file name, before any work is done.
+) -> Layout:
+    """Choose the layout of the result, before any work is done.
+
+    It is grey, transparent and of 16 bits as the source, where the type of the file can be.
 
     Raises:
         HarnessError: the suffix is unknown, the folder is missing, the type has no transparency, or
@@ -215,4 +217,5 @@ def check_target(
             f"The image would be {size[1]:,} x {size[0]:,} pixels, and {reason}.",
             "Use .png or .tif, which are written as the rows are made.",
         )
-    return kind
+    mode = ("L" if source.grey else "RGB") + ("A" if source.alpha is not None else "")
+    return Layout(size, mode, source.bits if kind in STREAMED else 8, source.metadata, kind)

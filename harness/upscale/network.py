@@ -18,16 +18,30 @@ PRECISIONS = tuple(_DTYPES)
 
 
 @dataclass(frozen=True)
-class Upscaled:
-    """SR image (1, 3, H, W) on the CPU, and how it was made; `choice` and `spent` as in `Streamed`.
+class Pass:
+    """One run of a network: sizes of the LR and the SR image, and the choice of experts."""
 
-    `lr_size` is (h, w) of the LR image as the network saw it, extended to whole windows.
+    lr: tuple[int, int]
+    hr: tuple[int, int]
+    choice: Any = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """SR image (1, 3, H, W) on the CPU, not clamped, and the passes that made it.
+
+    Attributes:
+        spent: what it took, where the network says so itself.
     """
 
     image: Tensor
-    lr_size: tuple[int, int]
-    choice: Any = None
+    passes: tuple[Pass, ...]
     spent: Spent | None = None
+
+    @property
+    def choice(self) -> Any:
+        """Choice of experts for the whole LR image as it is; None where there is none."""
+        return self.passes[0].choice
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
@@ -101,10 +115,12 @@ def upscale(
     box: Box | None = None,
     precision: str = "fp32",
     memory: int | None = None,
-) -> Upscaled:
+) -> Made:
     """Make an SR image, or a region of it, as a whole. Args, Raises: as `stream`."""
     made = stream(model, lr, scale, size, box=box, precision=precision, memory=memory)
-    height = box.height if box else (size or (round(lr.shape[-2] * scale),))[0]
+    h, w = lr.shape[-2:]
+    size = size or (round(h * scale), round(w * scale))
+    height = box.height if box else size[0]
     image = torch.empty(1, 3, 0, 0)
     top = 0
     for strip in made.strips:
@@ -113,7 +129,7 @@ def upscale(
             image = torch.empty(1, 3, height, strip.shape[2])
         image[0, :, top : top + strip.shape[1]] = strip
         top += strip.shape[1]
-    return Upscaled(image[:, :, :top], made.lr_size, made.choice, made.spent)
+    return Made(image[:, :, :top], (Pass((h, w), size, made.choice),), made.spent)
 
 
 @torch.inference_mode()

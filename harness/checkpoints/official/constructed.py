@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -39,12 +40,12 @@ class Constructed:
 
     State dicts have the encoder's own official names, and options are ours, where they differ from
     the paper's.
+
+    Attributes:
+        reasons: patterns of their keys, and why our network does not need them.
     """
 
-    @property
-    def reasons(self) -> Mapping[str, str]:
-        """Patterns of their keys, and why our network does not need them."""
-        return {}
+    reasons: Mapping[str, str] = MappingProxyType({})
 
     def read(self, state: State, options: Options) -> dict[str, float]:
         """Return what must be remembered to write the entries again.
@@ -69,21 +70,16 @@ class Constructed:
         return [entry for entry in found if entry.keys]
 
 
-@dataclass(frozen=True)
 class ColourShift(Constructed):
     """1x1 convolutions of EDSR and RCAN that take and add the mean colour.
 
-    Attributes:
-        called: whether the official network calls them, on images in [0, 1].
+    `called` says whether the official network calls them, on images in [0, 1].
     """
 
-    called: bool = False
-
-    @property
-    def reasons(self) -> Mapping[str, str]:
-        """Their keys; see `Constructed.reasons`."""
-        why = "made anew" if self.called else "the LIIF family does not use it"
-        return {r"(sub|add)_mean\.(weight|bias)": f"colour shift by constants; {why}"}
+    def __init__(self, called: bool = False) -> None:
+        self.called = called
+        why = "made anew" if called else "the LIIF family does not use it"
+        self.reasons = {r"(sub|add)_mean\.(weight|bias)": f"colour shift by constants; {why}"}
 
     def read(self, state: State, options: Options) -> dict[str, float]:
         """Find the range of the colours; see `Constructed.read`."""
@@ -142,14 +138,14 @@ class WindowTables(Constructed):
     mask: Callable[[tuple[int, int], int, int, torch.device], Tensor]
     patch: int
 
-    @property
-    def reasons(self) -> Mapping[str, str]:
-        """Keys of masks, then of index tables; see `Constructed.reasons`."""
-        index = rf"{_BLOCK}\.attn\.(aligned_)?relative_position_index"
-        return {
+    # Masks, then index tables.
+    reasons = MappingProxyType(
+        {
             rf"{_BLOCK}\.attn_mask": "attention masks of one image size; made for each image here",
-            index: "index tables that follow from the window",
+            rf"{_BLOCK}\.attn\.(aligned_)?relative_position_index": "index tables that follow from "
+            "the window",
         }
+    )
 
     def _window(self, options: Options) -> tuple[int, int]:
         """Return the side of the windows, and that of the official patches, in whole windows."""

@@ -9,7 +9,6 @@ from typing import Any
 from torch import Tensor
 
 from baselines.base import SRModel
-from baselines.names import SAME
 from baselines.registry import parse
 from baselines.systems.seemore import SIZES
 from harness.checkpoints.official import bare, igconv
@@ -125,66 +124,69 @@ def _filled(
     return network, memory, unneeded
 
 
-# Projects whose files are bare state dicts of networks on [0, 1], by our encoder: project, name of
-# the network, layout.
+# Projects whose files are bare state dicts of networks on [0, 1], by our encoder: layout, project,
+# name of the network.
 _BARE = {
-    "edsr": ("EDSR project", "EDSR", PLAIN),
-    "rdn": ("RDN-pytorch project", "RDN", PLAIN),
-    "swinir": ("SwinIR project", "SwinIR", PARAMS),
-    **dict.fromkeys(SIZES, ("SeemoRe project", "SeemoRe", PARAMS)),
+    "edsr": (PLAIN, "EDSR project", "EDSR"),
+    "rdn": (PLAIN, "RDN-pytorch project", "RDN"),
+    "swinir": (PARAMS, "SwinIR project", "SwinIR"),
+    **dict.fromkeys(SIZES, (PARAMS, "SeemoRe project", "SeemoRe")),
 }
-
-
-Written = tuple[dict[str, Any], dict[str, Any]]
-"""Object to save, and its description: layout and project as in `Official`, architecture (official
-name of the network), keys (number of entries of the state dict) and constructed (how many of them
-were made here, because our network does not need them)."""
 
 
 def write_official(
     model: SRModel, method: str, options: Options, memory: Mapping[str, Any]
-) -> Written:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Convert one of our networks to the layout of its official project, with all official keys.
 
     `method` and `options` are those it was built with, `memory` is `Official.memory` of an imported
     network and empty for others.
 
+    Returns:
+        Object to save, and its description: layout and project as in `Official`, architecture
+        (official name of the network), keys (number of entries of the state dict) and constructed
+        (how many of them were made here, because our network does not need them).
+
     Raises:
         HarnessError: no official project has such a network.
     """
-    build = Build(parse(method), dict(options))
+    build, spec = Build(parse(method), dict(options)), memory.get("spec") or {}
     if not build.method.is_trained:
         raise HarnessError(f"{method} has no weights.")
+    # Values that only a bare state dict of the project can express.
+    unit = build.method.scale is not None and model.input_range == "unit"
     if build.method.upsampler:
-        named = (igconv.PROJECT, igconv.architecture(build.method))
-        state = _official_state(build, model, memory)
-        return _written({memory.get("key", PARAMS): state}, PARAMS, named, state, model)
-    if build.method.scale is not None and model.input_range == "unit":
-        return _write_bare(build, model, memory)
-    spec = memory.get("spec")  # that the network came with, if it still says the same
-    if not spec or build_of(spec["name"], spec["args"]) != build:
-        spec = spec_for(build)
+        layout, project, name = PARAMS, igconv.PROJECT, igconv.architecture(build.method)
+    elif unit:
+        layout, project, name = _bare_layout(build)
+        memory = {**memory, "rgb_range": 255}
+        if name == "RDN" and (build.options.get("encoder") or {}).get("values") == "unit":
+            build = replace(build, names=bare.pytorch_rdn_names(build.method.scale or 2))
+    else:
+        # That which the network came with, if it still says the same.
+        if not spec or build_of(spec["name"], spec["args"]) != build:
+            spec = spec_for(build)
+        layout, project, name = MODEL_SD, project_of(spec["name"], build), spec["name"]
     state = _official_state(build, model, memory)
-    content = {"model": {**spec, "sd": state}, "epoch": memory.get("epoch", 0)}
-    named = (project_of(spec["name"], build), spec["name"])
-    return _written(content, MODEL_SD, named, state, model)
+    content: dict[str, Any] = dict(state)
+    if layout == MODEL_SD:
+        content = {"model": {**spec, "sd": state}, "epoch": memory.get("epoch", 0)}
+    elif layout == PARAMS:
+        content = {memory.get("key", PARAMS): state}
+    if unit:
+        _check_told(build, state)
+    facts = {"layout": layout, "project": project, "architecture": name, "keys": len(state)}
+    return content, {**facts, "constructed": len(state) - len(model.state_dict())}
 
 
-def _write_bare(build: Build, model: SRModel, memory: Mapping[str, Any]) -> Written:
-    """Convert a network whose value range only a bare state dict of its project can express."""
-    encoder, scale = build.method.encoder, build.method.scale
-    own = build.options.get("encoder") or {}
-    if encoder not in _BARE or scale is None:
+def _bare_layout(build: Build) -> tuple[str, str, str]:
+    """Find layout, project and name of a network whose project publishes bare state dicts."""
+    encoder, own = build.method.encoder, build.options.get("encoder") or {}
+    if encoder not in _BARE:
         raise HarnessError(f"No official project is known for {build.method.name}.")
     if encoder == "swinir" and own.get("features", 64) != 64:
         raise HarnessError("The official SwinIR has 64 features before its upsampler.")
-    as_unit = encoder == "rdn" and own.get("values") == "unit"
-    names = bare.pytorch_rdn_names(scale) if as_unit else SAME
-    project, architecture, layout = _BARE[encoder]
-    state = _official_state(replace(build, names=names), model, {**memory, "rgb_range": 255})
-    _check_told(build, state)
-    content = dict(state) if layout == PLAIN else {memory.get("key", PARAMS): state}
-    return _written(content, layout, (project, architecture), state, model)
+    return _BARE[encoder]
 
 
 def _check_told(build: Build, state: Mapping[str, Tensor]) -> None:
@@ -213,16 +215,3 @@ def _official_state(build: Build, model: SRModel, memory: Mapping[str, Any]) -> 
     complete = constructed_of(build.method).write(own, options, memory)
     rest = {k: v for k, v in named.items() if not k.startswith(place)}
     return {**{place + k: v for k, v in complete.items()}, **rest}
-
-
-def _written(
-    content: dict[str, Any],
-    layout: str,
-    named: tuple[str, str],
-    state: Mapping[str, Tensor],
-    model: SRModel,
-) -> Written:
-    """Describe an official file; `named` has its project and the network's name there."""
-    made = len(state) - len(model.state_dict())
-    facts = {"layout": layout, "project": named[0], "architecture": named[1]}
-    return content, {**facts, "keys": len(state), "constructed": made}

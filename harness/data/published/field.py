@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.data.published.reading import Printed, System, look_up, systems
+from harness.data.published import Printed, System, printed_of, systems
 
 _EVERY = (1.0, 1000.0)
 _UP_TO_4 = (1.0, 4.0)  # LR images of MATLAB's resize, which are LIIF's up to x4 only
@@ -45,7 +45,7 @@ class FieldRow:
         low, high = self.scales
         if system.method not in self.methods or role not in self.roles or not low <= scale <= high:
             return None
-        return look_up(self.file, self.table, system, role, scale, metric)
+        return printed_of([(self.file, self.table)], system, role, scale, metric)
 
 
 _DIV2K = ("DIV2K_valid",)

@@ -44,23 +44,20 @@ def objection(kind: str, size: tuple[int, int]) -> str:
     return ""
 
 
-def write_rows(
-    path: Path, kind: str, layout: Layout, strips: Iterable[Rows], quality: int = QUALITY
-) -> None:
+def write_rows(path: Path, layout: Layout, strips: Iterable[Rows], quality: int = QUALITY) -> None:
     """Write an image file, whose earlier content is lost: give a file of `replacing`.
 
     Args:
         path: the file.
-        kind: Pillow's name of the type.
         layout: layout of the image.
         strips: (rows, width, channels) from top to bottom, of any number of rows each; uint8, or
-            uint16 where the layout has 16 bits, which only `STREAMED` types can hold.
+            uint16 where the layout has 16 bits.
         quality: quality of `LOSSY` types, from 1 to 100.
 
     Raises:
         ValueError, KeyError: the type cannot hold the image, or the strips are not the whole image.
     """
-    strips = checked(strips, layout)
+    strips, kind = checked(strips, layout), layout.kind
     if kind in STREAMED:
         with path.open("wb") as file:
             _WRITERS[kind](file, layout, strips)

@@ -40,13 +40,15 @@ class Layout:
     Attributes:
         size: (height, width).
         mode: L, LA, RGB or RGBA, as Pillow calls them.
-        bits: bits of a channel, 8 or 16.
+        bits: bits of a channel, 8 or 16, which only `STREAMED` types can hold.
+        kind: type of the file, as Pillow calls it.
     """
 
     size: tuple[int, int]
     mode: str
     bits: int = 8
     metadata: Metadata = NOTHING
+    kind: str = "PNG"
 
     @property
     def channels(self) -> int:

@@ -33,13 +33,9 @@ def write_png(file: BinaryIO, layout: Layout, strips: Iterable[Rows]) -> None:
     """Write an image from strips of rows (rows, width, channels), from top to bottom, all of them.
 
     They are uint8 or uint16, as `layout.bits` says; the file is open for writing.
-
-    Raises:
-        ValueError: a side is above 2^31 - 1.
+    No side is longer than `LARGEST_SIDE`.
     """
     height, width = layout.size
-    if max(height, width) > LARGEST_SIDE:
-        raise ValueError(f"a side is longer than {LARGEST_SIDE} pixels")
     file.write(_SIGNATURE)
     colour_type = _COLOUR_TYPES[layout.mode]
     header = struct.pack(">IIBBBBB", width, height, layout.bits, colour_type, 0, 0, 0)
