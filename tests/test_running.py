@@ -235,7 +235,7 @@ def test_steps_are_timed_where_that_is_asked_for(job, harness: Harness):
 def test_published_hours_are_those_of_the_whole_training():
     """The LTE networks of LTE's own README, and the others by their MACs."""
     from harness.data.published.reading import rows_of
-    from harness.runs.reproduction import _cited, _whole_macs
+    from harness.runs.estimate import _cited, _whole_macs
 
     for row in rows_of("training_hours.csv"):
         hours, gpu = _cited(row["encoder"], _whole_macs(row["method"]))

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from harness.commands.options import show, table
 
 if TYPE_CHECKING:
-    from harness.runs.estimate import MethodCost
+    from harness.runs.estimate import TrainingCost
     from harness.runs.job import Job
-    from harness.runs.reproduction import TrainingCost
 
 
 def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool, as_json: bool) -> None:
@@ -25,74 +24,69 @@ def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool, as_json
     """
     from harness.measure.machine import matrix_product_speed
     from harness.runs import estimate, execute
-    from harness.runs.reproduction import training_costs
 
     if not as_json and not several:
         execute.announce(jobs[0])
     speed = matrix_product_speed(jobs[0].device)
-    trainings = training_costs(jobs, timed)
-    time = _time(trainings, speed, devices)
-    told = {"device": str(jobs[0].device), "macs_per_second": speed}
-    absent = sorted({name for job in jobs for name in job.absent()})
-    more = {"trainings": [asdict(each) for each in trainings], "time": time, "not_here": absent}
-    if not several:
-        found = estimate.method_costs(jobs[0])
-        found.append(sum(found, estimate.MethodCost("total")))
-        *plan, total = (_plan_line(each, speed) for each in found)
-        words = [_plan_in_words(found, speed), _time_in_words(trainings, time, timed)]
-        show({**told, "plan": plan, "total": total, **more}, "\n".join(words), as_json)
-        return
-    whole = [
-        sum(estimate.method_costs(job), estimate.MethodCost(job.experiment.name)) for job in jobs
+    trainings = estimate.training_costs(jobs, timed)
+    costs = [estimate.method_costs(job, trainings) for job in jobs]
+    lines = [
+        estimate.total_cost(own, job.experiment.name) for own, job in zip(costs, jobs, strict=True)
     ]
-    lines = [_plan_line(each, speed) for each in whole]
-    words = [_trainings_in_words(trainings, speed), _experiments_in_words(whole, trainings)]
-    words.append(_time_in_words(trainings, time, timed))
-    if absent:
-        words.append(f"Not here, counted by published sizes: {', '.join(absent)}.")
-    show({**told, "experiments": lines, **more}, "\n\n".join(words), as_json)
-
-
-def _time(trainings: list[TrainingCost], speed: float, devices: int) -> dict[str, Any]:
-    """Compute device-hours and wall time of all trainings, here and by published times."""
-    from harness.runs.reproduction import wall_hours
-
-    left = [each for each in trainings if each.steps]
-    here = [each.hours(speed) for each in left]
-    cited = [each.cited_hours for each in left if each.cited_hours is not None]
-    whole = bool(cited) and len(cited) == len(left)
-    return {
-        "devices": devices,
-        "device_hours": sum(here),
-        "wall_hours": wall_hours(here, devices),
-        "gpu": next((each.gpu for each in left if each.cited_hours is not None), ""),
-        "cited_device_hours": sum(cited) if whole else None,
-        "cited_wall_hours": wall_hours(cited, devices) if whole else None,
+    if not several:
+        lines = [*costs[0], {**lines[0], "method": "total"}]
+    for line in lines:
+        macs = line["training_macs"] + line["evaluation_macs"]
+        line["hours_at_matrix_product_speed"] = macs / speed / 3600
+    time = estimate.training_time(trainings, speed, devices)
+    absent = sorted({name for job in jobs for name in job.absent()})
+    content = {
+        "device": str(jobs[0].device),
+        "macs_per_second": speed,
+        **({"experiments": lines} if several else {"plan": lines[:-1], "total": lines[-1]}),
+        "trainings": [asdict(each) for each in trainings],
+        "time": time,
+        "not_here": absent,
     }
+    words = [_trainings(trainings, speed)] if several else []
+    words += [_work(lines, "experiment" if several else "method"), _NOTE.format(speed / 1e9)]
+    words.append(_time(trainings, time, timed))
+    if several and absent:  # of one, they are announced
+        words.append(f"Not here, counted by published sizes: {', '.join(absent)}.")
+    show(content, "\n\n".join(words), as_json)
 
 
-def _time_in_words(trainings: list[TrainingCost], time: dict[str, Any], timed: bool) -> str:
+_NOTE = (
+    "Training and measuring are the multiply-adds that are left; what is finished is "
+    "subtracted. Times are a lower bound: at the {:.0f} GMAC/s that a plain matrix "
+    "product reaches here now. Real training reaches a fraction of it. MoEISR's evaluation is "
+    "counted with even expert shares."
+)
+
+
+def _work(lines: list[dict[str, Any]], what: str) -> str:
+    """Write the table of what is left of methods or experiments."""
     from harness.runs.estimate import duration
 
-    if not any(each.steps for each in trainings):
-        return "No training is left."
-    devices, (here, wall) = time["devices"], (time["device_hours"], time["wall_hours"])
-    how = "by timed steps" if timed else "at least"
-    lines = [
-        f"Training on this device, {how}: {duration(here * 3600)}; "
-        f"on {devices} of them: {duration(wall * 3600)}."
-    ]
-    if time["cited_device_hours"] is not None:
-        lines.append(
-            f"By published training times, {time['gpu']}: {time['cited_device_hours']:,.0f} hours; "
-            f"on {devices} of them: {duration(time['cited_wall_hours'] * 3600)}."
+    rows = []
+    for line in lines:
+        finished, runs = line["runs_finished"], line["runs_finished"] + line["runs_to_train"]
+        hours, macs = line["hours_at_matrix_product_speed"], ("training_macs", "evaluation_macs")
+        training, measuring = (f"{line[each]:.2e}" if line[each] else "" for each in macs)
+        rows.append(
+            {
+                what: line["method"],
+                "trained": f"{finished} of {runs}" if runs else "",
+                "measured": f"{line['cells_finished']} of {line['cells']}",
+                "training": training,
+                "measuring": measuring,
+                "time left, at least": duration(hours * 3600) if hours else "",
+            }
         )
-    memory, disk = (max(e.memory for e in trainings), sum(e.disk for e in trainings))
-    lines.append(f"Memory of a training, at least: {_size(memory)}. Checkpoints: {_size(disk)}.")
-    return "\n".join(lines)
+    return table(rows, colalign=["left", *["right"] * 5])
 
 
-def _trainings_in_words(trainings: list[TrainingCost], speed: float) -> str:
+def _trainings(trainings: list[TrainingCost], speed: float) -> str:
     from harness.runs.estimate import duration
 
     rows = [
@@ -113,57 +107,25 @@ def _trainings_in_words(trainings: list[TrainingCost], speed: float) -> str:
     return table(rows, colalign=["left", "right", "left", *["right"] * 7])
 
 
-def _experiments_in_words(costs: list[MethodCost], trainings: list[TrainingCost]) -> str:
-    rows = [
-        {
-            "experiment": cost.method,
-            "networks": str(cost.networks),
-            "first trained for it": str(sum(t.experiments[0] == cost.method for t in trainings)),
-            "measured": f"{cost.measured} of {cost.cells}",
-            "measuring": f"{cost.evaluation:.2e}" if cost.evaluation else "",
-        }
-        for cost in costs
+def _time(trainings: list[TrainingCost], time: dict[str, Any], timed: bool) -> str:
+    from harness.runs.estimate import duration
+
+    if not any(each.steps for each in trainings):
+        return "No training is left."
+    devices, how = time["devices"], "by timed steps" if timed else "at least"
+    lines = [
+        f"Training on this device, {how}: {duration(time['device_hours'] * 3600)}; "
+        f"on {devices} of them: {duration(time['wall_hours'] * 3600)}."
     ]
-    return table(rows, colalign=["left", *["right"] * 4])
+    if time["cited_device_hours"] is not None:
+        lines.append(
+            f"By published training times, {time['gpu']}: {time['cited_device_hours']:,.0f} hours; "
+            f"on {devices} of them: {duration(time['cited_wall_hours'] * 3600)}."
+        )
+    memory, disk = (max(e.memory for e in trainings), sum(e.disk for e in trainings))
+    lines.append(f"Memory of a training, at least: {_size(memory)}. Checkpoints: {_size(disk)}.")
+    return "\n".join(lines)
 
 
 def _size(number: int) -> str:
     return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
-
-
-def _plan_line(cost: MethodCost, speed: float) -> dict[str, object]:
-    return {
-        "method": cost.method,
-        "cells": cost.cells,
-        "cells_finished": cost.measured,
-        "runs_to_train": cost.networks - cost.trained,
-        "runs_finished": cost.trained,
-        "training_macs": cost.training,
-        "evaluation_macs": cost.evaluation,
-        "hours_at_matrix_product_speed": (cost.training + cost.evaluation) / speed / 3600,
-    }
-
-
-def _plan_in_words(costs: list[MethodCost], speed: float) -> str:
-    from harness.runs.estimate import duration
-
-    rows = [
-        {
-            "method": cost.method,
-            "trained": f"{cost.trained} of {cost.networks}" if cost.networks else "",
-            "measured": f"{cost.measured} of {cost.cells}",
-            "training": f"{cost.training:.2e}" if cost.training else "",
-            "measuring": f"{cost.evaluation:.2e}" if cost.evaluation else "",
-            "time left, at least": duration(macs / speed)
-            if (macs := cost.training + cost.evaluation)
-            else "",
-        }
-        for cost in costs
-    ]
-    return (
-        f"{table(rows, colalign=['left', *['right'] * 5])}\n"
-        "\nTraining and measuring are the multiply-adds that are left; what is finished is "
-        f"subtracted. Times are a lower bound: at the {speed / 1e9:.0f} GMAC/s that a plain matrix "
-        "product reaches here now. Real training reaches a fraction of it. MoEISR's evaluation is "
-        "counted with even expert shares."
-    )

@@ -174,13 +174,13 @@ def _needs_shipped(job: Job, method: Method) -> bool:
     return not (job.trains or job.profile.trains) and job.needs_weights(method)
 
 
-def existing_networks(job: Job, method: Method) -> list[Path]:
-    """List the finished checkpoints of a method, one for each seed that has one.
+def existing_networks(job: Job, method: Method, seeds: Sequence[int] = ()) -> list[Path]:
+    """List the finished checkpoints of a method, one for each seed (all: none given) that has one.
 
     Where nothing is trained, shipped networks go before those that were trained here.
     """
     found: list[Path] = []
-    for seed in job.profile.seeds:
+    for seed in seeds or job.profile.seeds:
         shipped = [] if job.trains else shipped_networks(method.name, job.profile, seed)
         found += shipped or finished_checkpoints(method.name, job.profile, job.places, seed)
     return found
