@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.cases import Case, cases_of_network, check_wanted, measured
 from harness.commands.options import (
     Setup,
     checkpoint_option,
@@ -22,13 +22,13 @@ from harness.commands.options import (
     table,
     with_setup,
 )
-from harness.commands.outside import cases_of_images, outside_options, refuse
+from harness.commands.outside import cells_of_images, outside_options, refuse
+from harness.commands.wanted import Wanted
 from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.checkpoints.cmsr_table import Cmsr
     from harness.outside.entries import Entry
 
 NOTES = {
@@ -101,54 +101,60 @@ def evaluate(
     from harness.checkpoints.subject import ready_subjects
     from harness.outside.methods import check_precision
 
-    check_wanted(names, protocol, metrics)
-    rendering = None
-    if outside is not None:
+    wanted = Wanted(setup, names, scales, protocol, metrics, int(ensemble or 1))
+    if outside is None:
+        subject = setup.subject(method, checkpoint, budget)
+        if cmsr:
+            wanted = replace(wanted, rendering=cmsr_for(cmsr, subject, foreign_tables))
+        cells = wanted.cells(subject)
+    else:
         refuse(outside, checkpoint=checkpoint, cmsr=cmsr, budget=budget)
         check_precision(setup.profile.evaluation.precision)
         outside = outside.model_copy(update={"name": method or ""})
         if outside.images:
             refuse(outside, self_ensemble=ensemble)
-            cases, said = cases_of_images(setup, outside, names, scales, protocol)
+            cells = list(cells_of_images(wanted, outside))
         else:
             (opened,), _ = outside.open({}, scales)
-            (subject,) = ready_subjects(opened.name)
-            cases, said = cases_of_network(setup, subject, names, scales, protocol)
-    else:
-        subject = setup.subject(method, checkpoint, budget)
-        rendering = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
-        cases, said = cases_of_network(setup, subject, names, scales, protocol)
-    passes = int(ensemble or 1)
-    check_passes(cases, passes, rendering)
+            cells = [cell for each in ready_subjects(opened.name) for cell in wanted.cells(each)]
+    if ensemble and wanted.rendering:
+        raise UsageError("--self-ensemble and --cmsr cannot be combined. Leave one of them out.")
+    for _, task in cells if ensemble else ():
+        if task.rule.ensemble > 1:
+            raise UsageError(
+                f"The protocol {task.rule.name} averages rotations itself. Leave out "
+                "--self-ensemble."
+            )
     rows: dict[str, list[dict[str, Any]]] = {}
-    for case, found in measured(setup, cases, rendering, passes, force, metrics):
-        rows.setdefault(case.subject.method, []).extend(found)
-    origins = {case.subject.method: case.subject.origin for case in cases}
-    factors = list(dict.fromkeys(case.scale for case in cases))
-    notes = [*said, *(rendering.notes(factors) if rendering else [])]
-    contents = [_content(setup, name, origins[name], rows[name], notes) for name in rows]
-    several = {"networks": contents, "notes": notes}
+    for subject, _, found in wanted.measured(cells, force):
+        rows.setdefault(subject.method, []).extend(found)
+    if wanted.rendering:
+        factors = list(dict.fromkeys(task.scale for _, task in cells))
+        wanted.notes.update(dict.fromkeys(wanted.rendering.notes(factors)))
+    origins = {subject.method: subject.origin for subject, _ in cells}
+    contents = [_content(wanted, name, origins[name], own) for name, own in rows.items()]
+    several = {"networks": contents, "notes": list(wanted.notes)}
     text = _text(contents, setup.profile.evaluation.precision, protocol == "all")
     show(contents[0] if len(contents) == 1 else several, text, as_json)
 
 
 def _content(
-    setup: Setup, method: str, origin: str, rows: list[dict[str, Any]], notes: list[str]
+    wanted: Wanted, method: str, origin: str, rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """All that is known of one method, for JSON and for the terminal."""
     from harness.measure import rows as store
     from harness.measure.summary import summarise
 
-    sets = [setup.dataset(name) for name in dict.fromkeys(row["dataset"] for row in rows)]
+    sets = [wanted.sets[name] for name in dict.fromkeys(row["dataset"] for row in rows)]
     incomplete = {dataset.name: dataset.about() for dataset in sets if not dataset.complete}
     frame = store.frame(rows)
     said = [f"{name}: {about}; not comparable." for name, about in incomplete.items()]
     return {
         "method": method,
         "origin": origin,
-        "precision": setup.profile.evaluation.precision,
+        "precision": wanted.setup.profile.evaluation.precision,
         "cells": summarise(frame, incomplete),
-        "notes": [*said, *_notes(frame), *notes],
+        "notes": [*said, *_notes(frame), *wanted.notes],
         "images": [store.flat(row) for row in rows],
     }
 
@@ -166,19 +172,6 @@ def _text(contents: list[dict[str, Any]], precision: str, effects: bool) -> str:
     notes = dict.fromkeys(note for content in contents for note in content["notes"])
     gaps = [gap for content in contents for gap in _gaps(content, len(contents) > 1)]
     return "\n".join([*heads, "", _printed(shown), *gaps, *notes])
-
-
-def check_passes(cases: Sequence[Case], passes: int, rendering: Cmsr | None) -> None:
-    """Refuse self-ensembles of what is averaged or rendered in another way already."""
-    from harness.metrics import PROTOCOLS
-
-    if passes > 1 and rendering:
-        raise UsageError("--self-ensemble and --cmsr cannot be combined. Leave one of them out.")
-    own = [case.protocol for case in cases if PROTOCOLS[case.protocol].ensemble > 1]
-    if passes > 1 and own:
-        raise UsageError(
-            f"The protocol {own[0]} averages rotations itself. Leave out --self-ensemble."
-        )
 
 
 def _notes(frame: pd.DataFrame) -> list[str]:

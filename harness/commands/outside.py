@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from harness.commands.cases import Case, Cases, protocols_for
-from harness.commands.options import FILE, FOLDER, Setup
+from harness.commands.options import FILE, FOLDER
+from harness.commands.wanted import Wanted
 from harness.common.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from baselines import Method
-    from harness.data.sets import Dataset
+    from harness.commands.wanted import Cell
     from harness.outside.entries import Entry
     from harness.outside.images import StoredImages
 
@@ -28,56 +27,36 @@ def refuse(outside: Entry, **given: object) -> None:
             raise UsageError(f"{option} needs a network of ours; {other}.")
 
 
-def cases_of_images(
-    setup: Setup,
-    outside: Entry,
-    datasets: Sequence[str],
-    scales: Sequence[float],
-    protocol: str | None,
-) -> Cases:
-    """List what is to be measured of SR images."""
-    sets = {found.name: found for found in map(setup.dataset, datasets)}
-    methods, said = outside.open(sets, scales)
-    notes = dict.fromkeys(said)
-    cases = [c for method in methods for c in _cases(method, sets, scales, protocol, notes)]
-    return cases, list(notes)
-
-
-def _cases(
-    method: Method,
-    sets: Mapping[str, Dataset],
-    scales: Sequence[float],
-    protocol: str | None,
-    notes: dict[str, None],
-) -> Iterator[Case]:
-    """List the cells of a network; notes get how they are scored, and which are missing."""
+def cells_of_images(wanted: Wanted, outside: Entry) -> Iterator[Cell]:
+    """List what is to be measured of SR images; it is noted how they are scored, and what lacks."""
     from harness.checkpoints.subject import ready_subjects
 
-    missing = {(name, scale) for name in sets for scale in scales or [0]}
-    for subject in ready_subjects(method.name):
-        images = cast("StoredImages", subject.model)
-        missing -= {(images.dataset, images.scale), (images.dataset, 0)}
-        for rule in _protocols(images, sets[images.dataset], protocol, notes):
-            yield Case(subject, images.dataset, images.scale, rule)
-    for name, scale in sorted(missing):
-        at = f" at x{scale:g}" if scale else ""
-        network = method.name.partition("@")[0]
-        notes[f"{network}: there are no SR images of {name}{at}."] = None
+    methods, said = outside.open(wanted.sets, wanted.scales)
+    wanted.notes.update(dict.fromkeys(said))
+    for method in methods:
+        missing = {(name, scale) for name in wanted.sets for scale in wanted.scales or [0]}
+        for subject in ready_subjects(method.name):
+            images = cast("StoredImages", subject.model)
+            missing -= {(images.dataset, images.scale), (images.dataset, 0)}
+            protocol = None if wanted.protocol else _protocol(images, wanted)
+            yield from wanted.at(subject, images.dataset, images.scale, protocol)
+        for name, scale in sorted(missing):
+            at = f" at x{scale:g}" if scale else ""
+            network = method.name.partition("@")[0]
+            wanted.notes[f"{network}: there are no SR images of {name}{at}."] = None
 
 
-def _protocols(
-    images: StoredImages, dataset: Dataset, protocol: str | None, notes: dict[str, None]
-) -> list[str]:
-    if images.bits == {8} and protocol is None:
-        # The protocol of published values of such images; elsewhere there is no such custom.
-        protocol = "basicsr" if dataset.protocol == "benchmark" else None
-        notes[_EIGHT_BITS] = None
-    if images.bits - {8} and protocol is None and images.bits & {8}:
+def _protocol(images: StoredImages, wanted: Wanted) -> str | None:
+    """Choose the protocol of published values of images of 8 bits; elsewhere there is no custom."""
+    if images.bits == {8}:
+        wanted.notes[_EIGHT_BITS] = None
+        return "basicsr" if wanted.sets[images.dataset].protocol == "benchmark" else None
+    if 8 in images.bits:
         raise HarnessError(
             f"The SR images of {images.images.network} have 8 bits and more, mixed.",
             "Say with --protocol how all are scored.",
         )
-    return protocols_for(protocol, dataset, images.scale, notes)
+    return None
 
 
 _INSTEAD = {
