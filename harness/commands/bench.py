@@ -41,7 +41,6 @@ def bench(
     size: tuple[int, int] | None,
     rounds: int | None,
     setup: Setup,
-    as_json: bool,
 ) -> None:
     """Measure latency and peak memory of enlarging one photograph, from memory to memory.
 
@@ -74,7 +73,7 @@ def bench(
     content = {"schema": 2, "machine": here, "scale": scale, "lr_size": list(size), "lines": lines}
     head = f"{in_words(here)}\nLR {size[0]}x{size[1]}, x{scale:g}, {costs.rounds} calls in turns\n"
     shown = table(_row(line, scale**2 * size[0] * size[1]) for line in lines)
-    show(content, f"{head}{shown}", as_json)
+    show(content, f"{head}{shown}")
 
 
 def _lines(

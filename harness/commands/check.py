@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import FILE, Setup, echo, json_option, show, with_setup
+from harness.commands.options import FILE, Setup, as_json, echo, json_option, show, with_setup
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import write_text
 
@@ -81,7 +81,6 @@ def check(
     reason: str | None,
     retrained: float | None,
     keep_networks: bool,
-    as_json: bool,
 ) -> None:
     """Compare stored results with accepted numbers, cell by cell; measures nothing.
 
@@ -105,15 +104,15 @@ def check(
     if update:
         why = os.fsencode(reason or "").decode(errors="backslashreplace")  # on any terminal
         made = check.run_update(names, profile, results, file, why, retrained, keep_networks)
-        show(outputs.update_content(made, file), outputs.update_text(made, file), as_json)
+        show(outputs.update_content(made, file), outputs.update_text(made, file))
         return
     found = check.run_check(names, profile, results, file, tolerance)
-    show(outputs.content(found), outputs.text(found, everything), as_json)
+    show(outputs.content(found), outputs.text(found, everything))
     if junit:
         write_text(junit, outputs.junit(found))
     if github:
         for line in outputs.github(found.findings):
-            echo(line, err=as_json)  # beside JSON on stderr; the runner reads both
+            echo(line, err=as_json())  # beside JSON on stderr; the runner reads both
         if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(job_summary).open("a", encoding="utf-8") as written:
                 written.write(outputs.markdown(found))

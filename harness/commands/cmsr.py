@@ -65,7 +65,6 @@ def cmsr(
     output: Path,
     setup: Setup,
     force: bool,
-    as_json: bool,
 ) -> None:
     """Make the tables by which CMSR renders weakly modulated pixels at lower scales.
 
@@ -105,7 +104,7 @@ def cmsr(
     made = make_tables(subject, data, wanted, mse, setup.places.results, memory)
     save_tables(made, output)
     content = {"file": str(output), **made.model_dump(mode="json")}
-    show(content, _in_words(output, made), as_json)
+    show(content, _in_words(output, made))
 
 
 def _in_words(output: Path, made: CmsrTables) -> str:

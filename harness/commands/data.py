@@ -35,7 +35,7 @@ def data() -> None:
 @data.command("list", epilog="Example: harness data list --data-root ~/data")
 @data_root_option
 @json_option
-def list_datasets(data_root: Path | None, as_json: bool) -> None:
+def list_datasets(data_root: Path | None) -> None:
     """List every dataset: what is here, and how to get the rest.
 
     Images are counted, not read; `verify` reads them.
@@ -60,8 +60,8 @@ def list_datasets(data_root: Path | None, as_json: bool) -> None:
             size = f" ({line['download_bytes'] / 2**20:,.0f} MiB)" if line["download_bytes"] else ""
             missing.append(f"{line['dataset']}{size}: {line['how_to_get']}")
     root = f"data root: {data_root or 'none named (--data-root DIR or HARNESS_DATA)'}\n"
-    content = {"data_root": data_root and str(data_root), "datasets": lines}
-    show(content, "\n".join([root, table(rows), "", *missing]), as_json)
+    content = {"data_root": data_root, "datasets": lines}
+    show(content, "\n".join([root, table(rows), "", *missing]))
 
 
 @data.command(
@@ -104,7 +104,7 @@ def fetch(names: tuple[str, ...], data_root: Path, mirror: str | None, keep_arch
 @needs_data_root
 @click.option("--no-resize", is_flag=True, help="Do not compare LR images with a resize of HR.")
 @json_option
-def verify(names: tuple[str, ...], data_root: Path, no_resize: bool, as_json: bool) -> int:
+def verify(names: tuple[str, ...], data_root: Path, no_resize: bool) -> int:
     """Find missing, damaged, altered or wrong images.
 
     Status 1 if there are any. Without NAME, every dataset of which something is below the data
@@ -137,8 +137,8 @@ def verify(names: tuple[str, ...], data_root: Path, no_resize: bool, as_json: bo
             }
         )
         lines += ["{level}: {path} {what}. {remedy}".format(**f).rstrip() for f in each["findings"]]
-    content = {"data_root": str(data_root), "datasets": results}
-    show(content, "\n".join([table(rows, disable_numparse=False), *lines]), as_json)
+    content = {"data_root": data_root, "datasets": results}
+    show(content, "\n".join([table(rows, disable_numparse=False), *lines]))
     return 1 if any(row["problems"] for row in rows) else 0
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.commands.options import show, table
+from harness.commands.options import as_json, show, table
 
 if TYPE_CHECKING:
     from harness.runs.estimate import TrainingCost
     from harness.runs.job import Job
 
 
-def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool, as_json: bool) -> None:
+def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool) -> None:
     """Print what is left to train and measure: of one experiment by method, of several by training.
 
     Args:
@@ -20,12 +19,11 @@ def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool, as_json
         several: whether several were asked for.
         devices: number of devices that the time is told for.
         timed: whether to time a training step of each network.
-        as_json: whether to print JSON.
     """
     from harness.measure.machine import matrix_product_speed
     from harness.runs import estimate, execute
 
-    if not as_json and not several:
+    if not as_json() and not several:
         execute.announce(jobs[0])
     speed = matrix_product_speed(jobs[0].device)
     trainings = estimate.training_costs(jobs, timed)
@@ -44,7 +42,7 @@ def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool, as_json
         "device": str(jobs[0].device),
         "macs_per_second": speed,
         **({"experiments": lines} if several else {"plan": lines[:-1], "total": lines[-1]}),
-        "trainings": [asdict(each) for each in trainings],
+        "trainings": trainings,
         "time": time,
         "not_here": absent,
     }
@@ -53,7 +51,7 @@ def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool, as_json
     words.append(_time(trainings, time, timed))
     if several and absent:  # of one, they are announced
         words.append(f"Not here, counted by published sizes: {', '.join(absent)}.")
-    show(content, "\n\n".join(words), as_json)
+    show(content, "\n\n".join(words))
 
 
 _NOTE = (

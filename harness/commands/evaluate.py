@@ -89,7 +89,6 @@ def evaluate(
     foreign_tables: bool,
     budget: float | None,
     force: bool,
-    as_json: bool,
 ) -> None:
     """Measure METHOD (or a checkpoint) on datasets: PSNR, SSIM, multiply-adds, time.
 
@@ -135,7 +134,7 @@ def evaluate(
     contents = [_content(wanted, name, origins[name], own) for name, own in rows.items()]
     several = {"networks": contents, "notes": list(wanted.notes)}
     text = _text(contents, setup.profile.evaluation.precision, protocol == "all")
-    show(contents[0] if len(contents) == 1 else several, text, as_json)
+    show(contents[0] if len(contents) == 1 else several, text)
 
 
 def _content(

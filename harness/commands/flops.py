@@ -80,7 +80,6 @@ def flops(
     shares: str | None,
     checkpoint: Path | None,
     setup: Setup,
-    as_json: bool,
 ) -> None:
     """Multiply-adds of METHOD at the paper's network sizes (or of a checkpoint).
 
@@ -121,7 +120,7 @@ def flops(
         **{key: sum(line[key] for line in lines) / len(lines) for key in COUNTS},
         "per_image": lines,
     }
-    show(content, _in_words(content), as_json)
+    show(content, _in_words(content))
 
 
 def _network(method: str, checkpoint: Path | None, setup: Setup) -> Subject:

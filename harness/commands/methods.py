@@ -9,7 +9,7 @@ from harness.commands.options import json_option, show, table
 
 @click.command(epilog="Example: harness methods --json")
 @json_option
-def methods(as_json: bool) -> None:
+def methods() -> None:
     """List every method with its size at the paper's settings, and the networks that are shipped.
 
     A shipped network is named by --checkpoint reference:NAME, in Python by
@@ -50,4 +50,4 @@ def methods(as_json: bool) -> None:
     networks = "\n".join(f"  reference:{each.name}: {each.in_words()}" for each in shipped)
     text = table(lines, intfmt=",", disable_numparse=False)
     text += f"\n\nSuffixes, as in rdn-liif-3layer:\n{listed}"
-    show(lines, f"{text}\n\nShipped, for --checkpoint:\n{networks or '  none'}", as_json)
+    show(lines, f"{text}\n\nShipped, for --checkpoint:\n{networks or '  none'}")

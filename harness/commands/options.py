@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, is_dataclass
 from functools import cached_property, partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -94,7 +95,11 @@ device_option = click.option(
     help="auto, cpu, cuda or cuda:N; auto takes CUDA where there is one.",
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON on standard output instead of a table."
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _, value: context.meta.update(json=value),
+    help="Print JSON on standard output instead of a table.",
 )
 datasets_option = click.option(
     "--dataset", "names", multiple=True, required=True, help="Several by repeating."
@@ -263,9 +268,14 @@ def echo(text: object, err: bool = False) -> None:
     click.echo(printable(str(text)), err=err)  # noqa: TID251
 
 
-def show(content: Any, text: object, as_json: bool) -> None:
-    """Print a result in words or as JSON; infinite PSNR, which JSON has no number for, is text."""
-    echo(json.dumps(_finite(content), indent=1, allow_nan=False) if as_json else text)
+def as_json() -> bool:
+    """Tell whether the command that runs is to print JSON (`--json`)."""
+    return bool(click.get_current_context().meta.get("json"))
+
+
+def show(content: Any, text: object) -> None:
+    """Print a result in words, or as JSON: dataclasses and paths, too."""
+    echo(json.dumps(_plain(content), indent=1, allow_nan=False) if as_json() else text)
 
 
 def table(rows: Iterable[Mapping[str, Any]], **options: Any) -> str:
@@ -276,11 +286,14 @@ def table(rows: Iterable[Mapping[str, Any]], **options: Any) -> str:
     return str(tabulate(list(rows), **asked))
 
 
-def _finite(content: Any) -> Any:
+def _plain(content: Any) -> Any:
+    """Make what JSON can hold: infinite PSNR, which it has no number for, is text."""
+    if is_dataclass(content) and not isinstance(content, type):
+        content = asdict(content)
     if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: _plain(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
+        return [_plain(value) for value in content]
+    if isinstance(content, Path) or (isinstance(content, float) and not math.isfinite(content)):
         return str(content)
     return content

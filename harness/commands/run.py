@@ -10,6 +10,7 @@ import click
 
 from harness.commands.options import (
     Setup,
+    as_json,
     echo,
     field_option,
     json_option,
@@ -115,7 +116,6 @@ def run(
     time_steps: bool,
     launcher: str,
     no_figures: bool,
-    as_json: bool,
     **launched: Any,
 ) -> None:
     """Reproduce a table or figure of a paper: train, measure, report.
@@ -157,7 +157,7 @@ def run(
             "Delete the rows that should be measured again, or leave --launcher out.",
         )
     chosen = [with_field(each) if field else each for each in experiments.targets(experiment)]
-    if as_json and not dry_run and len(chosen) > 1:
+    if as_json() and not dry_run and len(chosen) > 1:
         raise UsageError("--json takes one table or figure; give one command for each.")
     entries = [read_entry(text, f"--with {text}") for text in beside]
     jobs: list[Job] = []
@@ -181,17 +181,15 @@ def run(
             continue
         jobs.append(job)
     if dry_run:
-        show_plan(jobs, len(chosen) > 1, devices or 1, time_steps, as_json)
+        show_plan(jobs, len(chosen) > 1, devices or 1, time_steps)
     elif launcher != "here":
-        _launch(jobs, launcher, as_json, **launched)
+        _launch(jobs, launcher, **launched)
     else:
         for job in jobs:
-            _run(job, force, figures=not no_figures, as_json=as_json)
+            _run(job, force, figures=not no_figures)
 
 
-def _launch(
-    jobs: list[Job], launcher: str, as_json: bool, workers: int | None, **asked: Any
-) -> None:
+def _launch(jobs: list[Job], launcher: str, workers: int | None, **asked: Any) -> None:
     """Start several processes that work together: the same command with `--launcher here`."""
     from harness.common.errors import UsageError
     from harness.common.files import check_writable
@@ -210,10 +208,10 @@ def _launch(
     numbers = slurm.launch(job, command, slurm.Options(**asked))
     lines = [f"{number}  {name}" for name, number in numbers.items()]
     seen = f"Their output: {launchers.logs_dir(job)}; `harness status` and `squeue` show how far"
-    show(numbers, "\n".join([*lines, f"{seen} they are."]), as_json)
+    show(numbers, "\n".join([*lines, f"{seen} they are."]))
 
 
-def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
+def _run(job: Job, force: bool, figures: bool) -> None:
     from harness import report
     from harness.common.files import check_writable
     from harness.common.locks import held
@@ -249,7 +247,7 @@ def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
             cut_crops.make_samples(job, measured)
             cut_crops.make_pictures(job, measured)
         paths = report.write_report(*places, job.places.reports, figures=figures)
-    if as_json:
+    if as_json():
         echo(report.render(*places, "json"))
         return
     echo(report.headline(*places))

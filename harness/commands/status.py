@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "needs: pip install 'moeisr-harness[tensorboard]'.",
 )
 @json_option
-def status(setup: Setup, logs: Path | None, as_json: bool) -> None:
+def status(setup: Setup, logs: Path | None) -> None:
     """Show what runs, has stopped, waits, has failed and is done; changes nothing.
 
     Trainings of the profile with step, steps per second, loss and time left, and the cells of each
@@ -41,15 +41,12 @@ def status(setup: Setup, logs: Path | None, as_json: bool) -> None:
     if logs is not None:
         echo(f"{state.write_tensorboard(trainings, logs)} runs written to {logs}", err=True)
     content = {
-        "trainings": [
-            {**asdict(t), "folder": str(t.folder), "seconds_left": t.seconds_left}
-            for t in trainings
-        ],
-        "experiments": [asdict(each) for each in experiments],
+        "trainings": [{**asdict(t), "seconds_left": t.seconds_left} for t in trainings],
+        "experiments": experiments,
     }
     parts = [_trainings(trainings), _experiments(experiments)]
     nothing = f"Nothing was trained or measured under the profile {profile} in {results}."
-    show(content, "\n\n".join(filter(None, parts)) or nothing, as_json)
+    show(content, "\n\n".join(filter(None, parts)) or nothing)
 
 
 def _trainings(found: list[TrainingState]) -> str:

@@ -25,9 +25,7 @@ from harness.commands.options import Setup, json_option, show, with_setup
     "--wait", is_flag=True, help="Wait for another process that trains this, instead of refusing."
 )
 @json_option
-def train(
-    method: str, setup: Setup, seed: int | None, devices: int | None, wait: bool, as_json: bool
-) -> None:
+def train(method: str, setup: Setup, seed: int | None, devices: int | None, wait: bool) -> None:
     """Train METHOD under a profile, or go on with a run that was stopped.
 
     The run's folder holds the newest checkpoint and a log. Stopping it at any moment loses
@@ -61,9 +59,9 @@ def train(
     stored = read(path)
     content = {
         "method": method,
-        "checkpoint": str(path),
+        "checkpoint": path,
         "steps": stored["step"],
         "seconds": round(stored["seconds"], 1),
         "validation": stored["validation"],
     }
-    show(content, f"{path}: {content['steps']} steps in {content['seconds']} s", as_json)
+    show(content, f"{path}: {content['steps']} steps in {content['seconds']} s")

@@ -54,7 +54,6 @@ def versus(
     protocol: str | None,
     margin: float | None,
     setup: Setup,
-    as_json: bool,
 ) -> None:
     """Compare A with B, image by image: mean difference, its interval, and a sign test.
 
@@ -79,7 +78,7 @@ def versus(
     title = METRICS[metric].title
     head = f"A: {first.method}: {first.origin}\nB: {second.method}: {second.origin}\n\n{title}\n\n"
     shown = table([_shown(line, METRICS[metric].digits, margin) for line in lines])
-    show(content, "\n".join([head + shown, "", *NOTES]), as_json)
+    show(content, "\n".join([head + shown, "", *NOTES]))
 
 
 NOTES = [
