@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.commands.options import as_json, show, table
-
-if TYPE_CHECKING:
-    from harness.runs.estimate import TrainingCost
-    from harness.runs.job import Job
+from harness.measure.machine import matrix_product_speed
+from harness.runs import estimate, execute
+from harness.runs.estimate import TrainingCost, duration
+from harness.runs.job import Job
 
 
 def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool) -> None:
@@ -20,9 +20,6 @@ def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool) -> None
         devices: number of devices that the time is told for.
         timed: whether to time a training step of each network.
     """
-    from harness.measure.machine import matrix_product_speed
-    from harness.runs import estimate, execute
-
     if not as_json() and not several:
         execute.announce(jobs[0])
     speed = matrix_product_speed(jobs[0].device)
@@ -64,8 +61,6 @@ _NOTE = (
 
 def _work(lines: list[dict[str, Any]], what: str) -> str:
     """Write the table of what is left of methods or experiments."""
-    from harness.runs.estimate import duration
-
     rows = []
     for line in lines:
         finished, runs = line["runs_finished"], line["runs_finished"] + line["runs_to_train"]
@@ -85,8 +80,6 @@ def _work(lines: list[dict[str, Any]], what: str) -> str:
 
 
 def _trainings(trainings: list[TrainingCost], speed: float) -> str:
-    from harness.runs.estimate import duration
-
     rows = [
         {
             "training": each.method,
@@ -106,8 +99,6 @@ def _trainings(trainings: list[TrainingCost], speed: float) -> str:
 
 
 def _time(trainings: list[TrainingCost], time: dict[str, Any], timed: bool) -> str:
-    from harness.runs.estimate import duration
-
     if not any(each.steps for each in trainings):
         return "No training is left."
     devices, how = time["devices"], "by timed steps" if timed else "at least"

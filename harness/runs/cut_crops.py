@@ -159,7 +159,7 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
         pairs = [(subject, task) for subject in by_method for task in job.tasks(subject)]
         tasks = [(s, task) for s, task in pairs if (task.role, task.scale) == shown]
         problem = _make(job, region, tasks, kept, folder) if tasks else ""
-        if shown not in job.shown():
+        if shown not in job.cells():
             problem = f"{job.experiment.name} does not measure x{region.scale:g} on {region.role}"
         if problem:
             say(f"Left out of the figures: {problem} (profile {job.profile.name}, regions)")

@@ -145,7 +145,7 @@ def _subjects(job: Job, method: Method, runs: Sequence[Run], finished_only: bool
     name = method.name
     if not method.is_trained:
         return ready_subjects(name)
-    if not job.needs_weights(method):
+    if not job.experiment.needs_weights(method):
         return [shapes_subject(name, job.profile)]
     if job.trains:
         own = [run for run in runs if run.recipe.method == method.weights]
@@ -171,7 +171,7 @@ def _say_left_out(job: Job, methods: Sequence[Method], but: str) -> None:
 
 def _needs_shipped(job: Job, method: Method) -> bool:
     """Tell whether a method without a network is left out: its profile trains nothing unasked."""
-    return not (job.trains or job.profile.trains) and job.needs_weights(method)
+    return not (job.trains or job.profile.trains) and job.experiment.needs_weights(method)
 
 
 def existing_networks(job: Job, method: Method, seeds: Sequence[int] = ()) -> list[Path]:

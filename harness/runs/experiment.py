@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from baselines import parse
+from baselines import Method, parse
 from baselines.registry import FIXED_SCALES
 from harness.common.errors import UsageError
 from harness.data.published import field
@@ -173,6 +173,10 @@ class Experiment:
     def scores(self) -> bool:
         """Whether SR images are made and scored; otherwise MACs are counted only."""
         return any(section.metrics for section in self.sections)
+
+    def needs_weights(self, method: Method) -> bool:
+        """Tell whether a method's weights are needed, and not only its shapes."""
+        return method.is_trained and (self.scores or bool(method.head))
 
     @property
     def measures_costs(self) -> bool:
