@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.options import Setup, echo, json_option, show, table, with_setup
+from harness.commands.options import FOLDER, Setup, echo, json_option, show, table, with_setup
 
 if TYPE_CHECKING:
-    from harness.runs.status import ExperimentState, TrainingState
+    from harness.runs.status import State
 
 
 @click.command(epilog="Example: watch -n 30 harness status --profile bsds")
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 @click.option(
     "--tensorboard",
     "logs",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     metavar="DIR",
     help="Also write all training curves for TensorBoard, a folder for each run; "
     "needs: pip install 'moeisr-harness[tensorboard]'.",
@@ -40,49 +39,46 @@ def status(setup: Setup, logs: Path | None) -> None:
     experiments = state.experiments(results, profile)
     if logs is not None:
         echo(f"{state.write_tensorboard(trainings, logs)} runs written to {logs}", err=True)
-    content = {
-        "trainings": [{**asdict(t), "seconds_left": t.seconds_left} for t in trainings],
-        "experiments": experiments,
-    }
     parts = [_trainings(trainings), _experiments(experiments)]
     nothing = f"Nothing was trained or measured under the profile {profile} in {results}."
+    content = {"trainings": trainings, "experiments": experiments}
     show(content, "\n\n".join(filter(None, parts)) or nothing)
 
 
-def _trainings(found: list[TrainingState]) -> str:
+def _trainings(found: list[State]) -> str:
     rows: list[dict[str, Any]] = [
         {
-            "training": t.method,
-            "seed": str(t.seed),
-            "": t.state,
-            "steps": f"{t.step:,} of {'?' if t.total is None else f'{t.total:,}'}",
-            "it/s": _number(t.speed, 1),
-            "L1": _number(t.l1, 4),
-            "validation": "" if t.validation is None else f"{t.validation:.2f} dB",
-            "left": _left(t.seconds_left),
+            "training": t["method"],
+            "seed": str(t["seed"]),
+            "": t["state"],
+            "steps": f"{t['step']:,} of {'?' if t['total'] is None else format(t['total'], ',')}",
+            "it/s": _number(t["speed"], 1),
+            "L1": _number(t["l1"], 4),
+            "validation": "" if t["validation"] is None else f"{t['validation']:.2f} dB",
+            "left": _left(t["seconds_left"]),
         }
         for t in found
     ]
-    notes = [f"{t.method}, seed {t.seed}: {t.note}" for t in found if t.note]
-    running = [t.seconds_left for t in found if t.seconds_left is not None]
+    notes = [f"{t['method']}, seed {t['seed']}: {t['note']}" for t in found if t["note"]]
+    running = [t["seconds_left"] for t in found if t["seconds_left"] is not None]
     if running:
-        waiting = sum(t.state not in ("running", "done") for t in found)
+        waiting = sum(t["state"] not in ("running", "done") for t in found)
         total = f"Left of what runs: {sum(running) / 3600:.1f} hours of devices"
         notes.append(f"{total}; {waiting} trainings do not run." if waiting else f"{total}.")
     return _text(rows, ["left", "right", "left", *["right"] * 5], notes)
 
 
-def _experiments(found: list[ExperimentState]) -> str:
+def _experiments(found: list[State]) -> str:
     rows: list[dict[str, Any]] = [
         {
-            "experiment": e.experiment,
-            "": e.state,
-            "cells": f"{e.measured_cells:,} of {e.cells:,}",
-            "images": f"{e.measured_images:,} of {e.images:,}",
+            "experiment": e["experiment"],
+            "": e["state"],
+            "cells": f"{e['measured_cells']:,} of {e['cells']:,}",
+            "images": f"{e['measured_images']:,} of {e['images']:,}",
         }
         for e in found
     ]
-    notes = [f"{e.experiment}: {e.note}" for e in found if e.note]
+    notes = [f"{e['experiment']}: {e['note']}" for e in found if e["note"]]
     return _text(rows, ["left", "left", "right", "right"], notes)
 
 
