@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -19,11 +16,6 @@ from harness.commands.options import (
     with_setup,
 )
 from harness.common.errors import UsageError
-
-if TYPE_CHECKING:
-    from harness.checkpoints.subject import Subject
-    from harness.measure.latency import Calls
-    from harness.profiles import Profile
 
 
 @click.command(epilog="Example: harness bench edsr-liif edsr-moeisr-liif-s --scale 3.5")
@@ -54,10 +46,12 @@ def bench(
     from harness.measure.latency import rounds_of, seconds_of_calls
     from harness.measure.machine import in_words, machine
     from harness.measure.photograph import photograph
+    from harness.measure.timing import spread
+    from harness.runs.costs import peaks_of
 
     costs = setup.profile.costs
-    size = size or costs.lr_size
-    costs = costs.model_copy(update={"rounds": rounds or costs.rounds})
+    asked = {"lr_size": size or costs.lr_size, "rounds": rounds or costs.rounds}
+    costs = costs.model_copy(update=asked)
     profile, here = setup.profile.model_copy(update={"costs": costs}), machine(setup.device)
     shipped = [f"{reference.PREFIX}{name}" for name in reference.names()]
     subjects = {name: setup.named(name) for name in dict.fromkeys(names or shipped)}
@@ -66,59 +60,28 @@ def bench(
         raise UsageError("; ".join(f"{name} {why}" for name, why in refused.items()) + ".")
     subjects = {name: found for name, found in subjects.items() if name not in refused}
     models = {name: subject.model for name, (subject, _) in subjects.items()}
-    lr = unit(photograph(size))[None]
+    lr = unit(photograph(costs.lr_size))[None]
     with bar("timing", rounds_of(costs)) as progress:
         found = seconds_of_calls(models, lr, scale, profile, setup.device, progress.advance)
-    lines = list(_lines(subjects, scale, size, profile, found))
-    content = {"schema": 2, "machine": here, "scale": scale, "lr_size": list(size), "lines": lines}
-    head = f"{in_words(here)}\nLR {size[0]}x{size[1]}, x{scale:g}, {costs.rounds} calls in turns\n"
-    shown = table(_row(line, scale**2 * size[0] * size[1]) for line in lines)
-    show(content, f"{head}{shown}")
-
-
-def _lines(
-    subjects: Mapping[str, tuple[Subject, str]],
-    scale: float,
-    size: tuple[int, int],
-    profile: Profile,
-    found: Calls,
-) -> Iterator[dict[str, Any]]:
-    """Measure peak memory, and put it beside the seconds of each network."""
-    import torch
-
-    from harness.data.images import save_png
-    from harness.measure.peak_memory import MemoryCase, peaks
-    from harness.measure.photograph import photograph
-    from harness.measure.timing import spread
-
-    settings = profile.evaluation
-    with tempfile.TemporaryDirectory() as folder:
-        image = Path(folder) / "lr.png"
-        save_png(photograph(size), image)
-        cases = [
-            MemoryCase(
-                method=subject.method,
-                network=file,
-                image=str(image),
-                scale=scale,
-                precision=settings.precision,
-                memory=settings.memory,
-                device=str(subject.device),
-                threads=torch.get_num_threads(),
-            )
-            for subject, file in subjects.values()
-        ]
-        for (name, (subject, _)), peak in zip(subjects.items(), peaks(cases), strict=True):
-            seconds = found.seconds.get(name)
-            yield {
-                "network": name,
-                "origin": subject.origin,
-                "weights": subject.checkpoint,
-                "seconds": spread(seconds).ordered if seconds else None,
-                "peak_bytes": None if peak.reason else peak.bytes,
-                "memory_kind": peak.kind,
-                "reason": found.failed.get(name, peak.reason),
-            }
+    networks = [(subject, file, scale) for subject, file in subjects.values()]
+    measured = zip(subjects.items(), peaks_of(networks, profile), strict=True)
+    lines = [
+        {
+            "network": name,
+            "origin": subject.origin,
+            "weights": subject.checkpoint,
+            "seconds": spread(found.seconds[name]).ordered if name in found.seconds else None,
+            "peak_bytes": None if peak.reason else peak.bytes,
+            "memory_kind": peak.kind,
+            "reason": found.failed.get(name, peak.reason),
+        }
+        for (name, (subject, _)), peak in measured
+    ]
+    height, width = costs.lr_size
+    content = {"schema": 2, "machine": here, "scale": scale, "lr_size": costs.lr_size}
+    head = f"{in_words(here)}\nLR {height}x{width}, x{scale:g}, {costs.rounds} calls in turns\n"
+    shown = table(_row(line, scale**2 * height * width) for line in lines)
+    show({**content, "lines": lines}, f"{head}{shown}")
 
 
 def _row(line: dict[str, Any], pixels: float) -> dict[str, str]:
