@@ -205,7 +205,7 @@ def _launch(jobs: list[Job], launcher: str, workers: int | None, **asked: Any) -
         return
     if len(jobs) > 1:
         raise UsageError("--launcher slurm takes one table or figure; give one command for each.")
-    numbers = slurm.launch(job, command, slurm.Options(**asked))
+    numbers = slurm.launch(job, command, **asked)
     lines = [f"{number}  {name}" for name, number in numbers.items()]
     seen = f"Their output: {launchers.logs_dir(job)}; `harness status` and `squeue` show how far"
     show(numbers, "\n".join([*lines, f"{seen} they are."]))
