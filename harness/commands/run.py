@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +10,14 @@ import click
 from harness.commands.options import (
     Setup,
     as_json,
-    echo,
     field_option,
     json_option,
     methods_option,
     no_figures_option,
-    show,
     with_setup,
 )
+from harness.common.errors import UsageError
+from harness.common.files import check_writable
 
 if TYPE_CHECKING:
     from harness.runs.job import Job
@@ -140,8 +139,7 @@ def run(
     goes on where it was. Several processes may work on one results folder; --launcher starts them.
     """
     from harness import experiments
-    from harness.commands.dry_run import show_plan
-    from harness.common.errors import UsageError
+    from harness.commands.jobs import launch, show_plan, work
     from harness.common.progress import say
     from harness.outside.entries import read_entry
     from harness.runs.experiment import with_field
@@ -182,74 +180,11 @@ def run(
         jobs.append(job)
     if dry_run:
         show_plan(jobs, len(chosen) > 1, devices or 1, time_steps)
-    elif launcher != "here":
-        _launch(jobs, launcher, **launched)
-    else:
-        for job in jobs:
-            _run(job, force, figures=not no_figures)
-
-
-def _launch(jobs: list[Job], launcher: str, workers: int | None, **asked: Any) -> None:
-    """Start several processes that work together: the same command with `--launcher here`."""
-    from harness.common.errors import UsageError
-    from harness.common.files import check_writable
-    from harness.runs import launchers
-    from harness.runs.launchers import local, slurm
-
-    job = jobs[0]
-    for folder in (job.places.results, job.places.reports):
-        check_writable(folder)
-    command = [*sys.argv[1:], "--launcher", "here"]
-    if launcher == "local":
-        echo(local.launch(job, command, local.devices_of(job.device, workers)).rstrip("\n"))
         return
-    if len(jobs) > 1:
-        raise UsageError("--launcher slurm takes one table or figure; give one command for each.")
-    numbers = slurm.launch(job, command, **asked)
-    lines = [f"{number}  {name}" for name, number in numbers.items()]
-    seen = f"Their output: {launchers.logs_dir(job)}; `harness status` and `squeue` show how far"
-    show(numbers, "\n".join([*lines, f"{seen} they are."]))
-
-
-def _run(job: Job, force: bool, figures: bool) -> None:
-    from harness import report
-    from harness.common.files import check_writable
-    from harness.common.locks import held
-    from harness.common.progress import say
-    from harness.runs import cut_crops, execute, make_plan
-    from harness.runs.costs import measure_costs
-    from harness.runs.plan import plan_path
-
-    for folder in (job.places.results, job.places.reports):
+    for folder in (setup.places.results, setup.places.reports):
         check_writable(folder)
-    execute.announce(job)
-    execute.train_missing(job)
-    measured = execute.subjects(job)
-    plan = make_plan.store_plan(job, measured)
-    if not job.trains:
-        departing = [note.method for note in plan.methods if note.stand_in]
-        execute.say_setting(departing, [note.method for note in plan.methods])
-    keep = job.pictures().keep if figures else None
-    rows = execute.measure_missing(job, measured, force, keep)
-    rows += measure_costs(job, measured, force)
-    if not plan.cells:
-        say(
-            "There is nothing to measure: none of these networks is there. `harness methods` lists "
-            "those that come with the package, and --methods takes them in any table or figure."
-        )
-    elif not rows:
-        say("Every cell is measured already (--force measures again).")
-    places = (job.places.results, job.profile.name, job.experiment)
-    plan_file = plan_path(job.places.results, job.profile.name, job.experiment.name)
-    # Processes that share the results would replace each other's figures half way.
-    with held(plan_file.with_name("report.lock"), "writing the same report"):
-        if figures:
-            cut_crops.make_samples(job, measured)
-            cut_crops.make_pictures(job, measured)
-        paths = report.write_report(*places, job.places.reports, figures=figures)
-    if as_json():
-        echo(report.render(*places, "json"))
+    if launcher != "here":
+        launch(jobs, launcher, **launched)
         return
-    echo(report.headline(*places))
-    for path in paths:
-        say(f"wrote {path}")
+    for job in jobs:
+        work(job, force, figures=not no_figures)

@@ -1,14 +1,74 @@
-"""Printing of plans, for `harness run --dry-run`."""
+"""What `harness run` does with its jobs: the work, or other processes for it, or their plan."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from harness.commands.options import as_json, show, table
+from harness import report
+from harness.commands.options import as_json, echo, show, table
+from harness.common.errors import UsageError
+from harness.common.locks import held
+from harness.common.progress import say
 from harness.measure.machine import matrix_product_speed
-from harness.runs import estimate, execute
+from harness.runs import cut_crops, estimate, execute, launchers, make_plan
+from harness.runs.costs import measure_costs
 from harness.runs.estimate import TrainingCost, duration
 from harness.runs.job import Job
+from harness.runs.launchers import local, slurm
+from harness.runs.plan import plan_path
+
+
+def work(job: Job, force: bool, figures: bool) -> None:
+    """Train what is missing, measure what is missing, write the report and print its head.
+
+    `force` measures finished cells again.
+    """
+    execute.announce(job)
+    execute.train_missing(job)
+    measured = execute.subjects(job)
+    plan = make_plan.store_plan(job, measured)
+    if not job.trains:
+        departing = [note.method for note in plan.methods if note.stand_in]
+        execute.say_setting(departing, [note.method for note in plan.methods])
+    keep = job.pictures().keep if figures else None
+    rows = execute.measure_missing(job, measured, force, keep)
+    rows += measure_costs(job, measured, force)
+    if not plan.cells:
+        say(
+            "There is nothing to measure: none of these networks is there. `harness methods` lists "
+            "those that come with the package, and --methods takes them in any table or figure."
+        )
+    elif not rows:
+        say("Every cell is measured already (--force measures again).")
+    places = (job.places.results, job.profile.name, job.experiment)
+    plan_file = plan_path(job.places.results, job.profile.name, job.experiment.name)
+    # Processes that share the results would replace each other's figures half way.
+    with held(plan_file.with_name("report.lock"), "writing the same report"):
+        if figures:
+            cut_crops.make_samples(job, measured)
+            cut_crops.make_pictures(job, measured)
+        paths = report.write_report(*places, job.places.reports, figures=figures)
+    if as_json():
+        echo(report.render(*places, "json"))
+        return
+    echo(report.headline(*places))
+    for path in paths:
+        say(f"wrote {path}")
+
+
+def launch(jobs: list[Job], launcher: str, workers: int | None, **asked: Any) -> None:
+    """Start several processes that work together: the same command with `--launcher here`."""
+    job, command = jobs[0], [*sys.argv[1:], "--launcher", "here"]
+    if launcher == "local":
+        echo(local.launch(job, command, local.devices_of(job.device, workers)).rstrip("\n"))
+        return
+    if len(jobs) > 1:
+        raise UsageError("--launcher slurm takes one table or figure; give one command for each.")
+    numbers = slurm.launch(job, command, **asked)
+    lines = [f"{number}  {name}" for name, number in numbers.items()]
+    seen = f"Their output: {launchers.logs_dir(job)}; `harness status` and `squeue` show how far"
+    show(numbers, "\n".join([*lines, f"{seen} they are."]))
 
 
 def show_plan(jobs: list[Job], several: bool, devices: int, timed: bool) -> None:
