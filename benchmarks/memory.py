@@ -23,7 +23,7 @@ import torch
 
 from baselines import Method, build, parse
 from harness import checkpoints
-from harness.cli import INTERRUPTED
+from harness.commands import INTERRUPTED
 from harness.commands.options import (
     Setup,
     device_option,

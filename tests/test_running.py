@@ -280,7 +280,7 @@ def test_a_damaged_plan_is_made_anew(job, harness: Harness):
 KILL = """
 import os, signal, sys
 from harness.measure import rows
-from harness.cli import main
+from harness.commands import main
 
 at, half, calls, real = int(sys.argv.pop(1)), sys.argv.pop(1) == "half", [], os.fsync
 number_ = int(sys.argv.pop(1))

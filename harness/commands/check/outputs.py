@@ -12,8 +12,8 @@ from xml.etree import ElementTree as ET
 
 from tabulate import tabulate
 
-from harness.check.accept import Update
-from harness.check.comparison import VERDICTS, Check, Finding
+from harness.commands.check.accept import Update
+from harness.commands.check.comparison import VERDICTS, Check, Finding
 from harness.common import escaping
 
 SHOWN = 10

@@ -1,4 +1,8 @@
-"""`harness check`: stored results against accepted numbers."""
+"""`harness check`: stored results against accepted numbers, cell by cell.
+
+`golden` is the file of accepted numbers, `comparison` finds what differs from it, `outputs` writes
+that for readers and for CI, and `accept` takes stored numbers over.
+"""
 
 from __future__ import annotations
 
@@ -89,8 +93,7 @@ def check(
     EXPERIMENT, every experiment that the accepted numbers have is compared. docs/check.md says
     what is compared, and how to accept new numbers.
     """
-    from harness import check
-    from harness.check import outputs
+    from harness.commands.check import accept, comparison, outputs
     from harness.profiles import places
 
     given = {"--tolerance": tolerance, "--junit": junit, "--github": github}
@@ -103,10 +106,10 @@ def check(
     file = baseline or places.RESULTS / "golden" / f"{profile.name}.json"
     if update:
         why = os.fsencode(reason or "").decode(errors="backslashreplace")  # on any terminal
-        made = check.run_update(names, profile, results, file, why, retrained, keep_networks)
+        made = accept.run_update(names, profile, results, file, why, retrained, keep_networks)
         show(outputs.update_content(made, file), outputs.update_text(made, file))
         return
-    found = check.run_check(names, profile, results, file, tolerance)
+    found = comparison.run_check(names, profile, results, file, tolerance)
     show(outputs.content(found), outputs.text(found, everything))
     if junit:
         write_text(junit, outputs.junit(found))
