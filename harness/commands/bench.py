@@ -6,33 +6,29 @@ from typing import Any
 
 import click
 
-from harness.commands.options import (
-    Setup,
-    json_option,
-    pixels,
-    scale_factor,
-    show,
-    table,
-    with_setup,
-)
+from harness.commands import options
 from harness.common.errors import UsageError
 
 
 @click.command(epilog="Example: harness bench edsr-liif edsr-moeisr-liif-s --scale 3.5")
 @click.argument("names", nargs=-1, metavar="[METHOD|CHECKPOINT]...")
-@click.option("--scale", type=scale_factor, default=4.0, show_default=True)
+@click.option("--scale", type=options.scale_factor, default=4.0, show_default=True)
 @click.option(
-    "--lr", "size", type=pixels, metavar="HxW", help="LR image.  [default: costs of the profile]"
+    "--lr",
+    "size",
+    type=options.pixels,
+    metavar="HxW",
+    help="LR image.  [default: costs of the profile]",
 )
 @click.option("--rounds", type=click.IntRange(1), metavar="N", help="Timed calls, likewise.")
-@with_setup("profile", "precision", "device", "results")
-@json_option
+@options.with_setup("profile", "precision", "device", "results")
+@options.json_option
 def bench(
     names: tuple[str, ...],
     scale: float,
     size: tuple[int, int] | None,
     rounds: int | None,
-    setup: Setup,
+    setup: options.Setup,
 ) -> None:
     """Measure latency and peak memory of enlarging one photograph, from memory to memory.
 
@@ -80,16 +76,16 @@ def bench(
     height, width = costs.lr_size
     content = {"schema": 2, "machine": here, "scale": scale, "lr_size": costs.lr_size}
     head = f"{in_words(here)}\nLR {height}x{width}, x{scale:g}, {costs.rounds} calls in turns\n"
-    shown = table(_row(line, scale**2 * height * width) for line in lines)
-    show({**content, "lines": lines}, f"{head}{shown}")
+    shown = options.table(_row(line, scale**2 * height * width) for line in lines)
+    options.show({**content, "lines": lines}, f"{head}{shown}")
 
 
-def _row(line: dict[str, Any], pixels: float) -> dict[str, str]:
+def _row(line: dict[str, Any], area: float) -> dict[str, str]:
     row = {"network": line["network"], "seconds": "-", "quartiles": "", "kpx/s": "-"}
     if line["seconds"]:
         low, median, high = line["seconds"]
         row["seconds"], row["quartiles"] = f"{median:.4g}", f"{low:.4g} to {high:.4g}"
-        row["kpx/s"] = f"{pixels / median / 1e3:.1f}"
+        row["kpx/s"] = f"{area / median / 1e3:.1f}"
     peak = line["peak_bytes"]
     row["peak MiB"] = "-" if peak is None else f"{peak / 2**20:.0f}"
     return {**row, "": line["reason"]}

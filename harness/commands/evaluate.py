@@ -10,18 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.options import (
-    Setup,
-    checkpoint_option,
-    datasets_option,
-    json_option,
-    protocol_option,
-    rendering_options,
-    scales_option,
-    show,
-    table,
-    with_setup,
-)
+from harness.commands import options
 from harness.commands.outside import cells_of_images, outside_options, refuse
 from harness.commands.wanted import Wanted
 from harness.common.errors import UsageError
@@ -50,13 +39,13 @@ NOTES = {
     no_args_is_help=True,
 )
 @click.argument("method", required=False)
-@checkpoint_option
+@options.checkpoint_option
 @outside_options
-@datasets_option
-@scales_option(
+@options.datasets_option
+@options.scales_option(
     help="Several by repeating. Default: 2, 3 and 4; a fixed-scale network's own; all of --images."
 )
-@protocol_option
+@options.protocol_option
 @click.option(
     "--self-ensemble",
     "ensemble",
@@ -71,10 +60,10 @@ NOTES = {
     metavar="NAME",
     help="A metric beside PSNR and SSIM (docs/metrics.md). Several by repeating.",
 )
-@with_setup("profile", "precision", "data_root", "device", "results")
-@rendering_options
+@options.with_setup("profile", "precision", "data_root", "device", "results")
+@options.rendering_options
 @click.option("--force", is_flag=True, help="Measure finished cells again.")
-@json_option
+@options.json_option
 def evaluate(
     method: str | None,
     checkpoint: Path | None,
@@ -84,7 +73,7 @@ def evaluate(
     protocol: str | None,
     ensemble: str | None,
     metrics: tuple[str, ...],
-    setup: Setup,
+    setup: options.Setup,
     cmsr: Path | None,
     foreign_tables: bool,
     budget: float | None,
@@ -134,7 +123,7 @@ def evaluate(
     contents = [_content(wanted, name, origins[name], own) for name, own in rows.items()]
     several = {"networks": contents, "notes": list(wanted.notes)}
     text = _text(contents, setup.profile.evaluation.precision, protocol == "all")
-    show(contents[0] if len(contents) == 1 else several, text)
+    options.show(contents[0] if len(contents) == 1 else several, text)
 
 
 def _content(
@@ -266,7 +255,7 @@ _FORMATS = {
 
 def _printed(rows: list[dict[str, Any]]) -> str:
     formats = tuple(_FORMATS.get(column, "") for column in (rows[0] if rows else ()))
-    return table(rows, disable_numparse=False, floatfmt=formats, missingval="-")
+    return options.table(rows, disable_numparse=False, floatfmt=formats, missingval="-")
 
 
 def _gaps(content: dict[str, Any], several: bool) -> Iterator[str]:

@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.options import (
-    FILE,
-    Setup,
-    json_option,
-    pixels,
-    scale_factor,
-    show,
-    with_setup,
-)
+from harness.commands import options
 from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,10 +38,13 @@ COUNTS = {
     no_args_is_help=True,
 )
 @click.argument("method")
-@click.option("--scale", type=scale_factor, required=True)
+@click.option("--scale", type=options.scale_factor, required=True)
 @click.option("--dataset", help="Count for every image of a dataset.")
 @click.option(
-    "--size", type=pixels, metavar="HxW", help="Count for one LR image of this size instead."
+    "--size",
+    type=options.pixels,
+    metavar="HxW",
+    help="Count for one LR image of this size instead.",
 )
 @click.option(
     "--as-lr",
@@ -66,11 +61,11 @@ COUNTS = {
 )
 @click.option(
     "--checkpoint",
-    type=FILE,
+    type=options.FILE,
     help="MoEISR, SeemoRe, with --dataset: count the experts that this network chooses.",
 )
-@with_setup("data_root", "device")
-@json_option
+@options.with_setup("data_root", "device")
+@options.json_option
 def flops(
     method: str,
     scale: float,
@@ -79,7 +74,7 @@ def flops(
     as_lr: str,
     shares: str | None,
     checkpoint: Path | None,
-    setup: Setup,
+    setup: options.Setup,
 ) -> None:
     """Multiply-adds of METHOD at the paper's network sizes (or of a checkpoint).
 
@@ -120,10 +115,10 @@ def flops(
         **{key: sum(line[key] for line in lines) / len(lines) for key in COUNTS},
         "per_image": lines,
     }
-    show(content, _in_words(content))
+    options.show(content, _in_words(content))
 
 
-def _network(method: str, checkpoint: Path | None, setup: Setup) -> Subject:
+def _network(method: str, checkpoint: Path | None, setup: options.Setup) -> Subject:
     """The network of a checkpoint; without one, that of the paper's sizes, without weights."""
     from baselines import build
     from baselines.shapes import shapes_only

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.options import (
-    Setup,
-    as_json,
-    field_option,
-    json_option,
-    methods_option,
-    no_figures_option,
-    with_setup,
-)
+from harness.commands import options
 from harness.common.errors import UsageError
 from harness.common.files import check_writable
 
@@ -23,10 +16,12 @@ if TYPE_CHECKING:
     from harness.runs.job import Job
 
 
+_number = partial(click.option, type=click.IntRange(min=1), metavar="N")
+
+
 def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--launcher`, and the options of each launcher."""
-    number = click.IntRange(min=1)
-    options = (
+    added = (
         click.option(
             "--launcher",
             type=click.Choice(["here", "local", "slurm"]),
@@ -35,24 +30,21 @@ def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="In this process; by one process for each GPU, or --workers N on a CPU; or as "
             "jobs of Slurm. See docs/clusters.md.",
         ),
-        click.option("--workers", type=number, metavar="N", help="Processes of --launcher local."),
+        _number("--workers", help="Processes of --launcher local."),
         click.option("--partition", help="Slurm's partition."),
         click.option("--account", help="Slurm's account."),
-        click.option(
+        _number(
             "--time",
             "minutes",
-            type=number,
             default=1440,
             show_default=True,
             metavar="MINUTES",
             help="Time limit of a Slurm job, which goes on in another one.",
         ),
-        click.option("--gpus", type=number, metavar="N", help="GPUs of a training in Slurm."),
-        click.option(
-            "--concurrency", type=number, metavar="N", help="Slurm jobs that run at once, at most."
-        ),
+        _number("--gpus", help="GPUs of a training in Slurm."),
+        _number("--concurrency", help="Slurm jobs that run at once, at most."),
     )
-    for option in reversed(options):
+    for option in reversed(added):
         function = option(function)
     return function
 
@@ -61,8 +53,8 @@ def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
     epilog="Example: harness run table1 --profile bsds --data-root ~/data", no_args_is_help=True
 )
 @click.argument("experiment", metavar="EXPERIMENT|FILE")
-@with_setup("profile", "data_root", "device", "results", "reports")
-@methods_option(
+@options.with_setup("profile", "data_root", "device", "results", "reports")
+@options.methods_option(
     help="Only these; patterns too: 'edsr-*'. Methods that the experiment does not list are added."
 )
 @click.option(
@@ -73,7 +65,7 @@ def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Measure WHAT beside them: a method, an ONNX file, a folder of SR images, or a command "
     "with {lr} and {sr}. Several by repeating; see docs/outside.md.",
 )
-@field_option
+@options.field_option
 @click.option(
     "--no-train",
     is_flag=True,
@@ -87,23 +79,18 @@ def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--force", is_flag=True, help="Measure finished cells again (training is kept).")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its cost; do nothing.")
-@click.option(
-    "--devices",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="With --dry-run: time of the plan on N devices.",
-)
+@_number("--devices", help="With --dry-run: time of the plan on N devices.")
 @click.option(
     "--time-steps",
     is_flag=True,
     help="With --dry-run: time a training step of each network on this device.",
 )
 @launcher_options
-@no_figures_option
-@json_option
+@options.no_figures_option
+@options.json_option
 def run(
     experiment: str,
-    setup: Setup,
+    setup: options.Setup,
     methods: list[str],
     beside: tuple[str, ...],
     field: bool,
@@ -155,7 +142,7 @@ def run(
             "Delete the rows that should be measured again, or leave --launcher out.",
         )
     chosen = [with_field(each) if field else each for each in experiments.targets(experiment)]
-    if as_json() and not dry_run and len(chosen) > 1:
+    if options.as_json() and not dry_run and len(chosen) > 1:
         raise UsageError("--json takes one table or figure; give one command for each.")
     entries = [read_entry(text, f"--with {text}") for text in beside]
     jobs: list[Job] = []

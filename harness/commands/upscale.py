@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import (
-    Setup,
-    checkpoint_option,
-    echo,
-    force_option,
-    pixels,
-    rendering_options,
-    scale_factor,
-    with_setup,
-)
+from harness.commands import options
+from harness.commands.options import echo
 from harness.common.errors import HarnessError, InterruptedWorkError, UsageError
 from harness.common.files import check_output
 
@@ -33,7 +25,7 @@ if TYPE_CHECKING:
 
 def _size(value: str) -> tuple[int, int]:
     """(H, W) of `WIDTHxHEIGHT`."""
-    width, height = pixels(value, wrong="'{}' is no WIDTHxHEIGHT.")
+    width, height = options.pixels(value, wrong="'{}' is no WIDTHxHEIGHT.")
     return height, width
 
 
@@ -44,13 +36,13 @@ def _size(value: str) -> tuple[int, int]:
 @click.argument(
     "paths", type=click.Path(path_type=Path), metavar="IN... [OUT]", nargs=-1, required=True
 )
-@click.option("--scale", type=scale_factor, help="Any real factor from 1 up.")
+@click.option("--scale", type=options.scale_factor, help="Any real factor from 1 up.")
 @click.option("--size", type=_size, metavar="WxH", help="Width and height, instead of a factor.")
 @click.option(
     "--method",
     help="A trained method, or bicubic. Default: the best network that comes with the package.",
 )
-@checkpoint_option
+@options.checkpoint_option
 @click.option(
     "--memory",
     type=click.IntRange(min=1),
@@ -63,9 +55,9 @@ def _size(value: str) -> tuple[int, int]:
     metavar="N",
     help="Of JPEG, WebP and AVIF, from 1 to 100.  [default: 95]",
 )
-@rendering_options
-@with_setup("precision", "profile", "data_root", "device", "results")
-@force_option
+@options.rendering_options
+@options.with_setup("precision", "profile", "data_root", "device", "results")
+@options.force_option
 @click.option("--skip-existing", is_flag=True, help="Leave out images whose result is there.")
 @click.option("--verbose", "-v", is_flag=True, help="Say also how the network was trained.")
 def upscale(
@@ -79,7 +71,7 @@ def upscale(
     cmsr: Path | None,
     foreign_tables: bool,
     budget: float | None,
-    setup: Setup,
+    setup: options.Setup,
     force: bool,
     skip_existing: bool,
     verbose: bool,
@@ -212,8 +204,8 @@ class _Work:
             if not folder.exists() and folder.parent.is_dir():
                 folder.mkdir()
         failed = 0
-        pixels = sum(self.factor.pixels(source) for source, _ in left)
-        with bar("upscale", max(1, pixels)) as progress:
+        area = sum(self.factor.pixels(source) for source, _ in left)
+        with bar("upscale", max(1, area)) as progress:
             for number, (source, place) in enumerate(left, start=1):
                 progress.note = f"{number} of {len(left)} images"
                 try:

@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.options import (
-    Setup,
-    datasets_option,
-    json_option,
-    protocol_option,
-    scales_option,
-    show,
-    table,
-    with_setup,
-)
+from harness.commands import options
 from harness.commands.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -32,10 +23,10 @@ if TYPE_CHECKING:
 )
 @click.argument("a")
 @click.argument("b")
-@datasets_option
-@scales_option(help="Several by repeating. Default: 2, 3 and 4.")
+@options.datasets_option
+@options.scales_option(help="Several by repeating. Default: 2, 3 and 4.")
 @click.option("--metric", default="psnr", show_default=True, help="psnr, ssim or a registered one.")
-@protocol_option
+@options.protocol_option
 @click.option(
     "--within",
     "margin",
@@ -43,8 +34,8 @@ if TYPE_CHECKING:
     metavar="MARGIN",
     help="Also tell whether the difference is smaller than this.",
 )
-@with_setup("profile", "precision", "data_root", "device", "results")
-@json_option
+@options.with_setup("profile", "precision", "data_root", "device", "results")
+@options.json_option
 def versus(
     a: str,
     b: str,
@@ -53,7 +44,7 @@ def versus(
     metric: str,
     protocol: str | None,
     margin: float | None,
-    setup: Setup,
+    setup: options.Setup,
 ) -> None:
     """Compare A with B, image by image: mean difference, its interval, and a sign test.
 
@@ -77,8 +68,8 @@ def versus(
     }
     title = METRICS[metric].title
     head = f"A: {first.method}: {first.origin}\nB: {second.method}: {second.origin}\n\n{title}\n\n"
-    shown = table([_shown(line, METRICS[metric].digits, margin) for line in lines])
-    show(content, "\n".join([head + shown, "", *NOTES]))
+    shown = options.table([_shown(line, METRICS[metric].digits, margin) for line in lines])
+    options.show(content, "\n".join([head + shown, "", *NOTES]))
 
 
 NOTES = [
