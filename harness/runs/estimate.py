@@ -122,7 +122,7 @@ def _cost(job: Job, run: Run, experiments: tuple[str, ...]) -> TrainingCost:
         experiments,
         steps,
         macs,
-        None if job.profile.changes_size(method.name) else hours,
+        None if job.profile.networks.differ(method) else hours,
         gpu,
         memory=_FLOAT * (weights + 3 * trained) + sum(3 * h * w for h, w in sizes),
         disk=_FLOAT * (weights * (2 if settings.ema else 1) + 2 * trained),

@@ -251,7 +251,7 @@ def prepare(
 
     figure = experiment.regions_only
     roles = _shown_roles(experiment, profile) if figure else experiment.roles
-    datasets = {role: _first_at_hand(_sets(profile, role), places, look) for role in roles}
+    datasets = {role: _first_at_hand(profile.sets(role), places, look) for role in roles}
     at_hand = {role: dataset.name for role, dataset in datasets.items()}
     regions = tuple(
         region
@@ -299,11 +299,6 @@ def prepare(
         _check_boxes(job)
     _check_windows(job)
     return job
-
-
-def _sets(profile: Profile, role: str) -> tuple[str, ...]:
-    """List the datasets of a role; one that is no set of the papers is a dataset itself."""
-    return profile.sets(role) if role in ROLES else (role,)
 
 
 def _first_at_hand(names: Sequence[str], places: Places, look: Callable[[str], Dataset]) -> Dataset:

@@ -52,7 +52,7 @@ def _method_note(job: Job, subject: Subject) -> MethodNote:
     """
     name, said, data = subject.method, subject.training, job.training_set
     if subject.counts_only:
-        return MethodNote(name, stand_in=job.profile.changes_size(name))
+        return MethodNote(name, stand_in=job.profile.networks.differ(parse(name)))
     if said is not None:
         note = MethodNote(name, said.caption, said.images, said.complete, said.fingerprint)
     elif data is not None:
