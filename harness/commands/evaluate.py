@@ -151,8 +151,7 @@ def _text(contents: list[dict[str, Any]], precision: str, effects: bool) -> str:
     precise = "" if precision == "fp32" else f"; in {precision}, not float32"
     heads = [f"{content['method']}: {content['origin']}{precise}" for content in contents]
     cells = [(content["method"], line) for content in contents for line in content["cells"]]
-    lines = [line for _, line in cells]
-    shown = _effects(lines) if effects else _table(lines)
+    shown = _lines([line for _, line in cells], effects)
     if len(contents) > 1:
         for row, (method, _) in zip(shown, cells, strict=True):
             row["method"] = method
@@ -173,49 +172,12 @@ def _notes(frame: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _table(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Make the lines of the table of scores, without columns that say nothing."""
-    from harness.metrics import METRICS
+def _lines(summary: list[dict[str, Any]], effects: bool) -> list[dict[str, Any]]:
+    """Make the lines of the table of scores, without columns that say nothing.
 
-    rows = []
-    for line in summary:
-        macs, saving = line["rendered_macs"], line["saving"]
-        others = {METRICS[name]: mean for name, mean in line["others"].items()}
-        rows.append(
-            {
-                "dataset": line["dataset"],
-                "scale": f"x{line['scale']:g}",
-                "images": line["images"],
-                "PSNR": line["psnr"],
-                "published": line["published_psnr"],
-                "SSIM": line["ssim"],
-                "LR": line["lr_source"],
-                "protocol": line["protocol"],
-                # Zero is a network without a decoder, or none.
-                "decoder GMACs": line["decoder_macs"] / 1e9 if line["decoder_macs"] else None,
-                # Stored images take no time.
-                "s/image": line["seconds_per_image"] or None,
-                **{
-                    metric.title: None if mean is None else f"{mean:.{metric.digits + 1}f}"
-                    for metric, mean in others.items()
-                },
-                "depth~texture": line["depth_texture"],
-                "rendering": line["rendering"],
-                "rendered GMACs": None if macs is None else macs / 1e9,
-                "saving": None if saving is None else f"{saving:.1%}",
-            }
-        )
-    left_out = set()
-    if all(line["depth_texture"] is None for line in summary):
-        left_out.add("depth~texture")
-    if all(line["rendering"] == "plain" for line in summary):
-        left_out |= {"rendering", "rendered GMACs", "saving"}
-    return [{name: row[name] for name in row if name not in left_out} for row in rows]
-
-
-def _effects(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Lines of a table of protocols: what each changes against the dataset's own, in dB."""
-    from harness.metrics import PROTOCOLS
+    With `effects`, those of the table of protocols: what each changes against the dataset's own.
+    """
+    from harness.metrics import METRICS, PROTOCOLS
 
     rows = []
     own: dict[tuple[str, float], float | None] = {}
@@ -223,24 +185,47 @@ def _effects(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
         rule, where = PROTOCOLS[line["protocol"]], (line["dataset"], line["scale"])
         if rule.family == "liif":
             own[where] = line["psnr"]
-        base = own.get(where)
-        change = None if None in (base, line["psnr"]) else line["psnr"] - base
-        rows.append(
-            {
-                "dataset": line["dataset"],
-                "scale": f"x{line['scale']:g}",
-                "images": line["images"],
-                "protocol": rule.name,
-                "PSNR": line["psnr"],
-                "effect (dB)": change,
-                "SSIM": line["ssim"],
-                "LR": line["lr_source"],
-                "what it does": rule.describe(),
-            }
-        )
-    return rows
+        base, macs, saving = own.get(where), line["rendered_macs"], line["saving"]
+        row = {
+            "dataset": line["dataset"],
+            "scale": f"x{line['scale']:g}",
+            "images": line["images"],
+            "PSNR": line["psnr"],
+            "effect (dB)": None if None in (base, line["psnr"]) else line["psnr"] - base,
+            "published": line["published_psnr"],
+            "SSIM": line["ssim"],
+            "LR": line["lr_source"],
+            "protocol": rule.name,
+            "what it does": rule.describe(),
+            # Zero is a network without a decoder, or none.
+            "decoder GMACs": line["decoder_macs"] / 1e9 if line["decoder_macs"] else None,
+            # Stored images take no time.
+            "s/image": line["seconds_per_image"] or None,
+        }
+        for name, mean in line["others"].items():
+            digits = METRICS[name].digits + 1
+            row[METRICS[name].title] = None if mean is None else f"{mean:.{digits}f}"
+        row |= {
+            "depth~texture": line["depth_texture"],
+            "rendering": line["rendering"],
+            "rendered GMACs": None if macs is None else macs / 1e9,
+            "saving": None if saving is None else f"{saving:.1%}",
+        }
+        rows.append(row)
+    if effects:
+        return [{name: row[name] for name in _EFFECTS} for row in rows]
+    left_out = {"effect (dB)", "what it does"}
+    if all(line["depth_texture"] is None for line in summary):
+        left_out.add("depth~texture")
+    if all(line["rendering"] == "plain" for line in summary):
+        left_out |= {"rendering", "rendered GMACs", "saving"}
+    return [{name: row[name] for name in row if name not in left_out} for row in rows]
 
 
+_EFFECTS = (
+    *("dataset", "scale", "images", "protocol", "PSNR", "effect (dB)", "SSIM", "LR"),
+    "what it does",
+)
 _FORMATS = {
     "PSNR": ".3f",
     "published": ".2f",

@@ -11,8 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from baselines.base import Box, cut
 from harness.checkpoints.cmsr_table import prepared
 from harness.checkpoints.subject import Subject
@@ -39,10 +37,10 @@ def _lr_box(box: Box, scale: float) -> Box:
     return Box(top, left, bottom - top, right - left)
 
 
-def _region(
-    subject: Subject, pair: Pair, task: Task, image: str, box: Box
-) -> tuple[Tensor, Tensor | None]:
-    """Make the region as uint8, and the expert of each LR pixel (uint8, (1, h, w)) if any."""
+def _method_sample(
+    job: Job, subject: Subject, pair: Pair, task: Task, image: str, box: Box, folder: Path
+) -> MethodSample:
+    """Make the region by one method, and the expert of each LR pixel if it has experts."""
     made = upscale(
         prepared(subject, task.scale, task.rendering).for_image(image),
         unit(pair.lr)[None],
@@ -52,26 +50,18 @@ def _region(
         precision=task.settings.precision,
         memory=task.settings.memory,
     )
-    crop = quantise(made.image[0])
-    return crop, expert_map(made.choice, pair) if subject.expert_depths else None
-
-
-def _method_sample(
-    job: Job, subject: Subject, pair: Pair, task: Task, image: str, box: Box, folder: Path
-) -> MethodSample:
-    crop, experts = _region(subject, pair, task, image, box)
     name = subject.method if subject.seed == 0 else f"{subject.method}-s{subject.seed}"
-    save_png(crop, folder / f"{name}.png")
-    expert_map = ""
-    if experts is not None:
-        expert_map = f"{name}.experts.png"
-        save_png(experts, folder / expert_map)
+    save_png(quantise(made.image[0]), folder / f"{name}.png")
+    experts = ""
+    if subject.expert_depths:
+        experts = f"{name}.experts.png"
+        save_png(expert_map(made.choice, pair), folder / experts)
     row = job.cell_file(subject, task).by_image().get(image)
     return MethodSample(
         method=subject.method,
         crop=f"{name}.png",
         psnr=row["metrics"].get("psnr") if row else None,
-        expert_map=expert_map,
+        expert_map=experts,
         expert_depths=tuple(subject.expert_depths),
     )
 
