@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.commands.options import Setup
@@ -13,7 +13,6 @@ from harness.common.errors import UsageError
 if TYPE_CHECKING:
     from harness.checkpoints.cmsr_table import Cmsr
     from harness.checkpoints.subject import Subject
-    from harness.common.progress import Bar
     from harness.data.sets import Dataset
     from harness.measure.evaluate import Task
 
@@ -125,13 +124,13 @@ class Wanted:
             file, total = CellFile(path), len(task.items)
             left = total if force else len(task.missing(file.by_image()))
             with bar(f"{subject.method} {held} x{task.scale:g}", total, total - left) as progress:
-                count = partial(_advance, progress)
                 rows = measure_cell(
-                    subject, task, file, wait=True, measured=count, pairs=pairs, force=force
+                    subject,
+                    task,
+                    file,
+                    wait=True,
+                    measured=lambda _, shown=progress: shown.advance(),
+                    pairs=pairs,
+                    force=force,
                 )
             yield subject, task, rows or []
-
-
-def _advance(progress: Bar, row: object) -> None:
-    del row
-    progress.advance()
