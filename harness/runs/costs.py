@@ -58,11 +58,6 @@ class CostCell:
         """Return the row that counts; None where nothing was measured."""
         return latest(stored_rows(self.file), kind)
 
-    def lacks_memory(self) -> bool:
-        """Tell whether peak memory was not measured yet, or could not be."""
-        row = self.latest("memory")
-        return row is None or bool(row["reason"])
-
 
 def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
     """List every (method, scale) whose costs the job measures here; one seed of each method.
@@ -73,8 +68,9 @@ def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
     if not job.experiment.measures_costs:
         return []
     first: dict[str, Subject] = {}
+    untrained = any(section.untrained for section in job.experiment.sections)
     for subject in measured:
-        random = subject.counts_only and not job.experiment.measures_untrained
+        random = subject.counts_only and not untrained
         if not random and subject.model.made != "stored":
             first.setdefault(subject.method, subject)
     folder, settings = costs_dir(job.places.results, job.profile.name), job.profile.evaluation
@@ -126,7 +122,11 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
         timed = [cell for cell in cells if cell.scale in stale]
         # What a program takes beside this process is in its rows.
         here = [cell for cell in cells if cell.subject.model.made == "here"]
-        weighed = [cell for cell in here if force or cell.lacks_memory()]
+        weighed = [
+            cell
+            for cell in here
+            if force or (row := cell.latest("memory")) is None or row["reason"]
+        ]
         _measure_latency(job, timed, stop)
         _measure_memory(job, weighed, stop)
     return len(timed) + len(weighed)

@@ -127,17 +127,13 @@ def subjects(job: Job, finished_only: bool = False) -> list[Subject]:
     runs = job.runs()
     here = job.methods if job.datasets else ()
     measured = [(method, _subjects(job, method, runs, finished_only)) for method in here]
-    counted = [method for method in job.methods if _costs_are_counted(job, method)]
+    counted = [m for m in job.methods if m.is_trained and job.counts(m.can_do)]
     if not job.trains:
         lacking = [method for method, found in measured if not found]
         _say_left_out(job, [m for m in lacking if m not in counted], "")
         _say_left_out(job, [m for m in lacking if m in counted], " but for their costs")
     published = (published_subject(method.name, job.profile) for method in counted)
     return [*(subject for _, found in measured for subject in found), *published]
-
-
-def _costs_are_counted(job: Job, method: Method) -> bool:
-    return method.is_trained and bool(job.counts(method.can_do))
 
 
 def _subjects(job: Job, method: Method, runs: Sequence[Run], finished_only: bool) -> list[Subject]:
@@ -155,7 +151,8 @@ def _subjects(job: Job, method: Method, runs: Sequence[Run], finished_only: bool
             paths = [r.checkpoint for r in own if not finished_only or r.is_finished()]
     else:
         paths = existing_networks(job, method)
-    if not (paths or job.trains or _needs_shipped(job, method)) and shapes_suffice(job, method):
+    counted = not method.head and any(section.macs for section in job.experiment.sections)
+    if counted and not (paths or job.trains or _needs_shipped(job, method)):
         return [shapes_subject(name, job.profile)]
     return [open_subject(path, job.device, name) for path in paths]
 
@@ -184,11 +181,6 @@ def existing_networks(job: Job, method: Method, seeds: Sequence[int] = ()) -> li
         shipped = [] if job.trains else shipped_networks(method.name, job.profile, seed)
         found += shipped or finished_checkpoints(method.name, job.profile, job.places, seed)
     return found
-
-
-def shapes_suffice(job: Job, method: Method) -> bool:
-    """Tell whether the job can count a method's MACs without its weights."""
-    return method.is_trained and not method.head and job.experiment.counts_macs
 
 
 def measure_missing(

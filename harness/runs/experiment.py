@@ -184,16 +184,6 @@ class Experiment:
         return any(section.costs for section in self.sections)
 
     @property
-    def measures_untrained(self) -> bool:
-        """Whether costs are measured of untrained networks, too."""
-        return any(section.untrained for section in self.sections)
-
-    @property
-    def counts_macs(self) -> bool:
-        """Whether MACs are worth counting where a network has no weights."""
-        return any(section.macs for section in self.sections)
-
-    @property
     def sizes(self) -> tuple[str, ...]:
         """Fixed sizes that MACs are counted at, on networks of the published sizes."""
         return tuple(dict.fromkeys(size for section in self.sections for size in section.sizes))
@@ -223,11 +213,6 @@ class Experiment:
     def methods(self) -> tuple[str, ...]:
         """Methods of all rows, each once, in the order of the rows."""
         return tuple(method for row in self.rows for method in methods_of(row))
-
-    @property
-    def counting_protocol(self) -> str:
-        """Name that replaces the protocol where MACs are counted and nothing is scored."""
-        return f"macs-{self.macs_input}"
 
 
 def with_rows(experiment: Experiment, rows: Sequence[str]) -> Experiment:

@@ -127,7 +127,7 @@ class Job:
         elif counts and not model.counted:
             return []
         elif counts:
-            protocols = dict.fromkeys(sets, experiment.counting_protocol)
+            protocols = dict.fromkeys(sets, f"macs-{experiment.macs_input}")
         return [
             Task(
                 dataset=sets[role],
