@@ -121,28 +121,38 @@ field_option = click.option(
 methods_option = partial(click.option, "--methods", metavar="A,B", default="", type=listed(str))
 
 
-def rendering_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--cmsr`, `--foreign-tables` and `--budget`."""
-    tables = click.option(
+def together(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """Make one decorator of the options that belong together, in the order of the help."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+rendering_options = together(
+    click.option(
         "--cmsr",
         type=FILE,
         metavar="TABLES",
         help="Render the weakly modulated pixels of an LMF network at lower scales, by the tables "
         "of `harness cmsr`; above x4, and another measurement.",
-    )
-    foreign = click.option(
+    ),
+    click.option(
         "--foreign-tables",
         is_flag=True,
         help="Take TABLES that were made for other weights; said wherever numbers are.",
-    )
-    budget = click.option(
+    ),
+    click.option(
         "--budget",
         type=click.FloatRange(0, min_open=True),
         metavar="SHARE",
         help="Choose MoEISR's experts so that the decoder takes this share of its baseline's MACs "
         "on each image; another measurement.",
-    )
-    return tables(foreign(budget(function)))
+    ),
+)
 
 
 _SETUP = {
@@ -241,20 +251,26 @@ class Setup:
         return subject, str(trained_checkpoint(name, self.profile, self.places))
 
 
-def with_setup(*names: str) -> Callable[..., Any]:
-    """Give a command options of profile, folders and device, which it gets as one `setup`."""
+def gathered(
+    into: str, make: Callable[[dict[str, Any]], Any], options: Mapping[str, Callable[..., Any]]
+) -> Callable[..., Any]:
+    """Make one decorator of options by name; the command gets what is made of all as one object."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @together(*options.values())
         @wraps(function)
         def command(**given: Any) -> Any:
-            setup = Setup(**{name: given.pop(name) for name in names})
-            return function(setup=setup, **given)
+            own = {name: given.pop(name) for name in options}
+            return function(**{into: make(own)}, **given)
 
-        for name in reversed(names):
-            command = _SETUP[name](command)
         return command
 
     return decorate
+
+
+def with_setup(*names: str) -> Callable[..., Any]:
+    """Give a command options of profile, folders and device, which it gets as one `setup`."""
+    return gathered("setup", lambda own: Setup(**own), {name: _SETUP[name] for name in names})
 
 
 # Printing

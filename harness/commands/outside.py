@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from harness.commands.options import FILE, FOLDER
+from harness.commands.options import FILE, FOLDER, gathered
 from harness.commands.wanted import Wanted
 from harness.common.errors import HarnessError, UsageError
 
@@ -64,81 +63,78 @@ _INSTEAD = {
     "onnx": "names another",
     "command": "names another",
 }
-_GIVEN = ("images", "onnx", "command", "time_limit", "pattern", "multiple", "values", "colours")
 _EIGHT_BITS = (
     "SR images of 8 bits are rounded, which costs 0.003 (x4) to 0.015 dB (x2) against LIIF's "
     "unrounded SR; compare them with values of the same protocol."
 )
 
 
-def outside_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of outside methods, which the command gets as one `outside`."""
-
-    @click.option(
-        "--images",
-        type=FOLDER,
-        metavar="DIR",
-        help="SR images of another program: PNG of 8 or 16 bits, or .npy; in folders for networks, "
-        "scales (x4) and datasets, with the HR image's name in each file's name.",
-    )
-    @click.option(
-        "--pattern",
-        default="",
-        metavar="TEXT",
-        help="Form of the names of --images where they are not understood, as in "
-        "'{name}_x{scale}_SR'; * for anything.",
-    )
-    @click.option(
-        "--values",
-        type=click.Choice(["unit", "signed", "bytes"]),
-        help="Range of floating point values: [0, 1] (default), [-1, 1] or [0, 255].",
-    )
-    @click.option(
-        "--onnx",
-        type=FILE,
-        metavar="FILE",
-        help="A network in an ONNX file, with an image and at most a scale or an output size as "
-        "inputs (extra onnx).",
-    )
-    @click.option(
-        "--command",
-        default="",
-        metavar="TEXT",
-        help="A program, run for each image: 'mysr --in {lr} --out {sr} --scale {scale}'; {npy} "
-        "in place of {sr} for an array, {height} and {width} for the size of SR.",
-    )
-    @click.option(
-        "--time-limit",
-        type=click.FloatRange(0, min_open=True),
-        metavar="SECONDS",
-        help="What an image may take in --command.  [default: 600]",
-    )
-    @click.option(
-        "--colours",
-        type=click.Choice(["rgb", "bgr"]),
-        help="Order of the channels of --onnx. Default: the file's metadata, or rgb.",
-    )
-    @click.option(
-        "--multiple",
-        type=click.IntRange(1, 1024),
-        metavar="N",
-        help="Mirror LR images of --onnx up to a multiple of N. Default: the metadata, or 1.",
-    )
-    @wraps(function)
-    def command(**given: Any) -> Any:
-        own = {name: given.pop(name) for name in _GIVEN}
-        return function(outside=_entry({k: v for k, v in own.items() if v}), **given)
-
-    return command
-
-
 def _entry(given: dict[str, Any]) -> Entry | None:
     """Make an entry of the options that were given; None where there are none."""
     from harness.outside.entries import OPTIONS, read_entry
 
+    given = {name: value for name, value in given.items() if value}
     if given and not given.keys() & _INSTEAD.keys():
         option = next(iter(given))
         listed = " or ".join(f"--{source}" for source in OPTIONS[option])
         spelt = option.replace("_", "-")
         raise UsageError(f"--{spelt} belongs to another option. Add {listed}.")
     return read_entry(given, "The options") if given else None
+
+
+outside_options = gathered(
+    "outside",
+    _entry,
+    {
+        "images": click.option(
+            "--images",
+            type=FOLDER,
+            metavar="DIR",
+            help="SR images of another program: PNG of 8 or 16 bits, or .npy; in folders for "
+            "networks, scales (x4) and datasets, with the HR image's name in each file's name.",
+        ),
+        "pattern": click.option(
+            "--pattern",
+            default="",
+            metavar="TEXT",
+            help="Form of the names of --images where they are not understood, as in "
+            "'{name}_x{scale}_SR'; * for anything.",
+        ),
+        "values": click.option(
+            "--values",
+            type=click.Choice(["unit", "signed", "bytes"]),
+            help="Range of floating point values: [0, 1] (default), [-1, 1] or [0, 255].",
+        ),
+        "onnx": click.option(
+            "--onnx",
+            type=FILE,
+            metavar="FILE",
+            help="A network in an ONNX file, with an image and at most a scale or an output "
+            "size as inputs (extra onnx).",
+        ),
+        "command": click.option(
+            "--command",
+            default="",
+            metavar="TEXT",
+            help="A program, run for each image: 'mysr --in {lr} --out {sr} --scale {scale}'; "
+            "{npy} in place of {sr} for an array, {height} and {width} for the size of SR.",
+        ),
+        "time_limit": click.option(
+            "--time-limit",
+            type=click.FloatRange(0, min_open=True),
+            metavar="SECONDS",
+            help="What an image may take in --command.  [default: 600]",
+        ),
+        "colours": click.option(
+            "--colours",
+            type=click.Choice(["rgb", "bgr"]),
+            help="Order of the channels of --onnx. Default: the file's metadata, or rgb.",
+        ),
+        "multiple": click.option(
+            "--multiple",
+            type=click.IntRange(1, 1024),
+            metavar="N",
+            help="Mirror LR images of --onnx up to a multiple of N. Default: the metadata, or 1.",
+        ),
+    },
+)

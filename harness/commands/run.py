@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,36 +16,29 @@ if TYPE_CHECKING:
 
 
 _number = partial(click.option, type=click.IntRange(min=1), metavar="N")
-
-
-def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--launcher`, and the options of each launcher."""
-    added = (
-        click.option(
-            "--launcher",
-            type=click.Choice(["here", "local", "slurm"]),
-            default="here",
-            show_default=True,
-            help="In this process; by one process for each GPU, or --workers N on a CPU; or as "
-            "jobs of Slurm. See docs/clusters.md.",
-        ),
-        _number("--workers", help="Processes of --launcher local."),
-        click.option("--partition", help="Slurm's partition."),
-        click.option("--account", help="Slurm's account."),
-        _number(
-            "--time",
-            "minutes",
-            default=1440,
-            show_default=True,
-            metavar="MINUTES",
-            help="Time limit of a Slurm job, which goes on in another one.",
-        ),
-        _number("--gpus", help="GPUs of a training in Slurm."),
-        _number("--concurrency", help="Slurm jobs that run at once, at most."),
-    )
-    for option in reversed(added):
-        function = option(function)
-    return function
+_launcher_options = options.together(
+    click.option(
+        "--launcher",
+        type=click.Choice(["here", "local", "slurm"]),
+        default="here",
+        show_default=True,
+        help="In this process; by one process for each GPU, or --workers N on a CPU; or as "
+        "jobs of Slurm. See docs/clusters.md.",
+    ),
+    _number("--workers", help="Processes of --launcher local."),
+    click.option("--partition", help="Slurm's partition."),
+    click.option("--account", help="Slurm's account."),
+    _number(
+        "--time",
+        "minutes",
+        default=1440,
+        show_default=True,
+        metavar="MINUTES",
+        help="Time limit of a Slurm job, which goes on in another one.",
+    ),
+    _number("--gpus", help="GPUs of a training in Slurm."),
+    _number("--concurrency", help="Slurm jobs that run at once, at most."),
+)
 
 
 @click.command(
@@ -85,7 +77,7 @@ def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
     is_flag=True,
     help="With --dry-run: time a training step of each network on this device.",
 )
-@launcher_options
+@_launcher_options
 @options.no_figures_option
 @options.json_option
 def run(
