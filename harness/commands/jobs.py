@@ -11,12 +11,11 @@ from harness.common.errors import UsageError
 from harness.common.locks import held
 from harness.common.progress import say
 from harness.measure.machine import matrix_product_speed
-from harness.runs import cut_crops, estimate, execute, launchers, make_plan
+from harness.runs import cut_crops, estimate, execute, make_plan
 from harness.runs.costs import measure_costs
 from harness.runs.estimate import TrainingCost, duration
 from harness.runs.job import Job
 from harness.runs.launchers import local, slurm
-from harness.runs.plan import plan_path
 
 
 def work(job: Job, force: bool, figures: bool) -> None:
@@ -42,9 +41,8 @@ def work(job: Job, force: bool, figures: bool) -> None:
     elif not rows:
         say("Every cell is measured already (--force measures again).")
     places = (job.places.results, job.profile.name, job.experiment)
-    plan_file = plan_path(job.places.results, job.profile.name, job.experiment.name)
     # Processes that share the results would replace each other's figures half way.
-    with held(plan_file.with_name("report.lock"), "writing the same report"):
+    with held(job.plan_file.with_name("report.lock"), "writing the same report"):
         if figures:
             cut_crops.make_samples(job, measured)
             cut_crops.make_pictures(job, measured)
@@ -67,7 +65,7 @@ def launch(jobs: list[Job], launcher: str, workers: int | None, **asked: Any) ->
         raise UsageError("--launcher slurm takes one table or figure; give one command for each.")
     numbers = slurm.launch(job, command, **asked)
     lines = [f"{number}  {name}" for name, number in numbers.items()]
-    seen = f"Their output: {launchers.logs_dir(job)}; `harness status` and `squeue` show how far"
+    seen = f"Their output: {job.logs}; `harness status` and `squeue` show how far"
     show(numbers, "\n".join([*lines, f"{seen} they are."]))
 
 

@@ -25,7 +25,7 @@ from harness.measure.evaluate import Task
 from harness.measure.pictures import expert_map
 from harness.profiles import Region
 from harness.runs.job import Job
-from harness.runs.plan import load_plan, plan_path, samples_dir
+from harness.runs.plan import load_plan, samples_dir
 from harness.upscale.network import upscale
 
 
@@ -139,7 +139,7 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
         measured: methods, in the experiment's order.
     """
     root = samples_dir(job.places.results, job.profile.name, job.experiment.name)
-    plan = load_plan(plan_path(job.places.results, job.profile.name, job.experiment.name))
+    plan = load_plan(job.plan_file)
     kept = {cell.method for cell in plan.cells} - {method.name for method in job.methods}
     drawn = [s for s in measured if not s.counts_only] if job.experiment.scores else []
     by_method = sorted(drawn, key=lambda s: job.experiment.methods.index(s.method))

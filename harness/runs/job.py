@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -29,7 +30,7 @@ from harness.profiles.places import Places
 from harness.profiles.recipe import make_recipe, run_dir
 from harness.runs.added import open_entries, unlisted
 from harness.runs.experiment import Experiment, methods_of, with_rows
-from harness.runs.plan import AddedRow, measurements_dir, pictures_dir
+from harness.runs.plan import AddedRow, measurements_dir, pictures_dir, plan_path
 from harness.training.loop import Run
 from harness.training.step import check_patch
 
@@ -61,6 +62,16 @@ class Job:
     training_fingerprint: str
     trains: bool = True
     added: tuple[AddedRow, ...] = ()
+
+    @property
+    def plan_file(self) -> Path:
+        """File of the stored plan."""
+        return plan_path(self.places.results, self.profile.name, self.experiment.name)
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the output of processes that a launcher starts."""
+        return self.plan_file.with_name("launched")
 
     def trained_methods(self) -> list[Method]:
         """Methods whose weights are needed."""

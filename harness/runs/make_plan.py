@@ -25,7 +25,6 @@ from harness.runs.plan import (
     RoleNote,
     StoredPlan,
     load_plan,
-    plan_path,
     save_plan,
 )
 
@@ -196,7 +195,7 @@ def _is_count(cell: PlannedCell) -> bool:
 
 def store_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
     """Write the plan; other processes may be adding their methods to it."""
-    path = plan_path(job.places.results, job.profile.name, job.experiment.name)
+    path = job.plan_file
     with held(path.with_name(f"{path.name}.lock"), f"writing {path}"):
         plan = make_plan(job, measured)
         old = _earlier(path)

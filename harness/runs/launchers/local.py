@@ -15,7 +15,6 @@ from harness.common.errors import HarnessError, UsageError
 from harness.common.progress import say
 from harness.common.stopping import stoppable
 from harness.runs.job import Job
-from harness.runs.launchers import logs_dir
 
 
 def devices_of(device: torch.device, workers: int | None) -> list[str]:
@@ -51,7 +50,7 @@ def launch(job: Job, command: Sequence[str], devices: Sequence[str]) -> str:
         HarnessError: no worker ended well.
         KeyboardInterrupt: after Ctrl-C or SIGTERM; the workers have stopped, and saved their work.
     """
-    logs = logs_dir(job)
+    logs = job.logs
     logs.mkdir(parents=True, exist_ok=True)
     threads = max(1, (os.cpu_count() or 1) // len(devices))
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ}

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.common.errors import HarnessError, UsageError
-from harness.runs.launchers import logs_dir
 
 # Every job imports this file: quickly, without torch.
 if TYPE_CHECKING:
@@ -194,7 +193,7 @@ def _executor(job: Job) -> SlurmExecutor:
             "pip install 'moeisr-harness[slurm]'",
         ) from error
     try:
-        return SlurmExecutor(folder=logs_dir(job).absolute(), max_num_timeout=TIMEOUTS)
+        return SlurmExecutor(folder=job.logs.absolute(), max_num_timeout=TIMEOUTS)
     except RuntimeError as error:
         raise HarnessError(
             "There is no Slurm here: srun was not found.",
