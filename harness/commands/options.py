@@ -257,13 +257,13 @@ def gathered(
     """Make one decorator of options by name; the command gets what is made of all as one object."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @together(*options.values())
         @wraps(function)
         def command(**given: Any) -> Any:
             own = {name: given.pop(name) for name in options}
             return function(**{into: make(own)}, **given)
 
-        return command
+        added: Callable[..., Any] = together(*options.values())(command)
+        return added
 
     return decorate
 

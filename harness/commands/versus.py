@@ -56,7 +56,7 @@ def versus(
 
     wanted = Wanted(setup, names, scales or (2.0, 3.0, 4.0), protocol, [metric])
     first, second = (setup.named(name)[0] for name in (a, b))
-    scores = [_scores(wanted, subject, metric) for subject in (first, second)]
+    scores = (_scores(wanted, first, metric), _scores(wanted, second, metric))
     lines = list(_compared(*scores, METRICS[metric].larger_is_better, margin))
     content = {
         "a": {"method": first.method, "weights": first.checkpoint, "origin": first.origin},

@@ -116,6 +116,10 @@ class Wanted:
         from harness.measure.evaluate import measure_cell
         from harness.measure.rows import CellFile
 
+        def count(row: object) -> None:
+            del row
+            progress.advance()
+
         pairs, held = PairStore(), ""
         for subject, task in cells:
             if task.dataset.name != held:
@@ -125,12 +129,6 @@ class Wanted:
             left = total if force else len(task.missing(file.by_image()))
             with bar(f"{subject.method} {held} x{task.scale:g}", total, total - left) as progress:
                 rows = measure_cell(
-                    subject,
-                    task,
-                    file,
-                    wait=True,
-                    measured=lambda _, shown=progress: shown.advance(),
-                    pairs=pairs,
-                    force=force,
+                    subject, task, file, wait=True, measured=count, pairs=pairs, force=force
                 )
             yield subject, task, rows or []

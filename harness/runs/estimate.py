@@ -252,7 +252,7 @@ def _method_cost(
     own = [subject for subject in ready if subject.method == method.name]
     left = [_left(job, subject) for subject in own if not subject.counts_only]
     # Of a network that is still to be trained, all images of every cell.
-    whole = [(scale, job.items(role)) for role, scale in job.cells(method.can_do)]
+    whole: Left = [(scale, job.items(role)) for role, scale in job.cells(method.can_do)]
     left += [whole] * len(unfinished)
     counted = [_left(job, subject) for subject in own if subject.counts_only]
     cells = [cell for each in (*left, *counted) for cell in each]

@@ -59,7 +59,9 @@ def _training(folder: Path) -> State:
     step, total, speed = int(content.get("step", 0)), content.get("total_steps"), _speed(steps)
     if state == "running" and steps:
         step = max(step, int(steps[-1]["step"]))
-    known = state == "running" and speed and total is not None
+    left = None
+    if state == "running" and speed and total is not None:
+        left = (total - step) / speed
     validated = [line["validation_psnr"] for line in lines if "validation_psnr" in line]
     return {
         "method": folder.parent.name,
@@ -72,7 +74,7 @@ def _training(folder: Path) -> State:
         "validation": validated[-1] if validated else None,
         "note": note,
         "folder": folder,
-        "seconds_left": (total - step) / speed if known else None,
+        "seconds_left": left,
     }
 
 
