@@ -158,7 +158,9 @@ def _text(contents: list[dict[str, Any]], precision: str, effects: bool) -> str:
         shown = [{"method": row.pop("method"), **row} for row in shown]
     notes = dict.fromkeys(note for content in contents for note in content["notes"])
     gaps = [gap for content in contents for gap in _gaps(content, len(contents) > 1)]
-    return "\n".join([*heads, "", _printed(shown), *gaps, *notes])
+    formats = tuple(_FORMATS.get(column, "") for column in (shown[0] if shown else ()))
+    told = options.table(shown, disable_numparse=False, floatfmt=formats, missingval="-")
+    return "\n".join([*heads, "", told, *gaps, *notes])
 
 
 def _notes(frame: pd.DataFrame) -> list[str]:
@@ -236,11 +238,6 @@ _FORMATS = {
     "depth~texture": ".2f",
     "rendered GMACs": ".2f",
 }
-
-
-def _printed(rows: list[dict[str, Any]]) -> str:
-    formats = tuple(_FORMATS.get(column, "") for column in (rows[0] if rows else ()))
-    return options.table(rows, disable_numparse=False, floatfmt=formats, missingval="-")
 
 
 def _gaps(content: dict[str, Any], several: bool) -> Iterator[str]:

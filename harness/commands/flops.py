@@ -83,12 +83,20 @@ def flops(
     are listed as "estimator". Of IGConv the decoder is what its kernels do for every LR pixel; the
     network that makes them, once for a scale, is listed as "kernels".
     """
+    from baselines import build
+    from baselines.shapes import shapes_only
+    from harness.checkpoints.subject import Subject, open_subject
     from harness.data.degrade import lr_size
     from harness.data.sets import check_name
 
     if (dataset is None) == (size is None):
         raise UsageError("Give either --dataset or --size.")
-    subject = _network(method, checkpoint, setup)
+    if checkpoint is not None:
+        subject = open_subject(checkpoint, setup.device, method)
+    else:
+        with shapes_only():
+            model = build(method).eval()
+        subject = Subject(method, model, setup.device, origin="the paper's sizes")
     model = subject.model
     reason = model.refusal(scale)
     if reason:
@@ -116,18 +124,6 @@ def flops(
         "per_image": lines,
     }
     options.show(content, _in_words(content))
-
-
-def _network(method: str, checkpoint: Path | None, setup: options.Setup) -> Subject:
-    """The network of a checkpoint; without one, that of the paper's sizes, without weights."""
-    from baselines import build
-    from baselines.shapes import shapes_only
-    from harness.checkpoints.subject import Subject, open_subject
-
-    if checkpoint is not None:
-        return open_subject(checkpoint, setup.device, method)
-    with shapes_only():
-        return Subject(method, build(method).eval(), setup.device, origin="the paper's sizes")
 
 
 def _shares(

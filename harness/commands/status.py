@@ -55,7 +55,9 @@ def _trainings(found: list[State]) -> str:
             "it/s": _number(t["speed"], 1),
             "L1": _number(t["l1"], 4),
             "validation": "" if t["validation"] is None else f"{t['validation']:.2f} dB",
-            "left": _left(t["seconds_left"]),
+            "left": ""
+            if t["seconds_left"] is None
+            else str(timedelta(seconds=round(t["seconds_left"]))),
         }
         for t in found
     ]
@@ -88,7 +90,3 @@ def _text(rows: list[dict[str, Any]], align: list[str], notes: list[str]) -> str
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
-
-
-def _left(seconds: float | None) -> str:
-    return "" if seconds is None else str(timedelta(seconds=round(seconds)))

@@ -280,12 +280,12 @@ def prepare(
         )
     sets = {dataset.name: dataset for dataset in datasets.values()}
     asked = [*experiment.entries, *beside, *unlisted(experiment, only)]
-    added = open_entries(asked, experiment, sets)
-    if any(row.outside for row in added.rows):
+    added, lacking = open_entries(asked, experiment, sets)
+    if any(row.outside for row in added):
         check_precision(profile.evaluation.precision)
-    whole = with_rows(experiment, [row.method for row in added.rows])
-    always = {method for row in added.rows for method in methods_of(row.method)}
-    wanted = {*choose(whole, only), *always} - added.lacking
+    whole = with_rows(experiment, [row.method for row in added])
+    always = {method for row in added for method in methods_of(row.method)}
+    wanted = {*choose(whole, only), *always} - lacking
     chosen = tuple(parse(method) for method in whole.methods if method in wanted)
     fingerprints = {name: dataset.fingerprint() for name, dataset in sets.items()}
     needs_training = trains and any(map(experiment.needs_weights, chosen))
@@ -304,7 +304,7 @@ def prepare(
         training_set=training_set,
         training_fingerprint=training_set.fingerprint() if training_set else "",
         trains=trains,
-        added=added.rows,
+        added=added,
     )
     if figure:
         _check_boxes(job)

@@ -13,7 +13,6 @@ from harness.common.locks import held
 from harness.common.progress import say
 from harness.common.versions import versions
 from harness.data.sets.sizes import FIXED_SIZES
-from harness.measure.cost_rows import costs_dir
 from harness.profiles import Profile, concerning, description
 from harness.runs.costs import cost_cells
 from harness.runs.job import Job
@@ -93,25 +92,20 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         warnings=[],
         profile_settings=job.profile.numbers(),
         methods=list(notes.values()),
-        costs=_planned_costs(job, measured),
+        costs=[
+            PlannedCost(
+                method=cell.id.method,
+                scale=cell.scale,
+                seed=cell.id.seed,
+                file=cell.id.relative_path.as_posix(),
+                lr_size=list(cell.id.lr_size),
+            )
+            for cell in cost_cells(job, measured)
+        ],
         versions=versions(),
         added=list(job.added),
     )
     return described(job, plan)
-
-
-def _planned_costs(job: Job, measured: Sequence[Subject]) -> list[PlannedCost]:
-    folder = costs_dir(job.places.results, job.profile.name)
-    return [
-        PlannedCost(
-            method=cell.subject.method,
-            scale=cell.scale,
-            seed=cell.subject.seed,
-            file=cell.file.path.relative_to(folder).as_posix(),
-            lr_size=list(job.profile.costs.lr_size),
-        )
-        for cell in cost_cells(job, measured)
-    ]
 
 
 def described(job: Job, plan: StoredPlan) -> StoredPlan:
