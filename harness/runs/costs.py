@@ -49,11 +49,6 @@ class CostCell:
     id: CostId
     file: CellFile
 
-    @property
-    def scale(self) -> float:
-        """Scale factor."""
-        return self.id.scale
-
     def latest(self, kind: Kind) -> dict[str, Any] | None:
         """Return the row that counts; None where nothing was measured."""
         return latest(stored_rows(self.file), kind)
@@ -118,8 +113,8 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
     folder = costs_dir(job.places.results, job.profile.name)
     alone = held(folder / "measuring.lock", f"measuring costs in {folder}")
     with alone, stoppable() as stop:
-        stale = _stale_scales(job, cells) if not force else {cell.scale for cell in cells}
-        timed = [cell for cell in cells if cell.scale in stale]
+        stale = _stale_scales(job, cells) if not force else {cell.id.scale for cell in cells}
+        timed = [cell for cell in cells if cell.id.scale in stale]
         # What a program takes beside this process is in its rows.
         here = [cell for cell in cells if cell.subject.model.made == "here"]
         weighed = [
@@ -153,9 +148,9 @@ def _stale_scales(job: Job, cells: Sequence[CostCell]) -> set[float]:
     for cell in cells:
         row = cell.latest("latency")
         if row is None or row["reason"] or len(row["values"]) < job.profile.costs.rounds:
-            stale.add(cell.scale)
+            stale.add(cell.id.scale)
         else:
-            timings.setdefault(cell.scale, set()).add(row["timing"])
+            timings.setdefault(cell.id.scale, set()).add(row["timing"])
     return stale | {scale for scale, found in timings.items() if len(found) > 1}
 
 
@@ -166,7 +161,7 @@ def _check(stop: Stop) -> None:
 
 def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
     """Time all methods of each scale that lacks it, interleaved; rows are written by scale."""
-    scales = list(dict.fromkeys(cell.scale for cell in cells))
+    scales = list(dict.fromkeys(cell.id.scale for cell in cells))
     costs = job.profile.costs
     if scales:
         say(f"Timing {len(cells)} (method, scale) pairs, {costs.rounds} calls of each")
@@ -179,7 +174,7 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
 
         for scale in scales:
             progress.note = f"x{scale:g}"
-            own = [cell for cell in cells if cell.scale == scale]
+            own = [cell for cell in cells if cell.id.scale == scale]
             # Taken before: afterwards the load is our own.
             timing = uuid.uuid4().hex[:12]
             here = {cell.subject.device: machine(cell.subject.device) for cell in own}
@@ -211,7 +206,7 @@ def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
     say(f"Measuring peak memory of {len(cells)} (method, scale) pairs, each in its own process")
     with tempfile.TemporaryDirectory() as folder, bar("memory", len(cells)) as progress:
         files = {cell.subject.method: _stored(job, cell.subject, Path(folder)) for cell in cells}
-        networks = [(cell.subject, files[cell.subject.method], cell.scale) for cell in cells]
+        networks = [(cell.subject, files[cell.subject.method], cell.id.scale) for cell in cells]
         makers = {method.name: method.make for method in job.methods if method.outside}
         for cell, peak in zip(cells, peaks_of(networks, job.profile, makers), strict=True):
             row = _row(
@@ -225,7 +220,7 @@ def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
                 memory_kind=peak.kind,
             )
             cell.file.append(row)
-            progress.note = f"{cell.subject.method} x{cell.scale:g}"
+            progress.note = f"{cell.subject.method} x{cell.id.scale:g}"
             progress.advance()
             _check(stop)
 

@@ -95,7 +95,7 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         costs=[
             PlannedCost(
                 method=cell.id.method,
-                scale=cell.scale,
+                scale=cell.id.scale,
                 seed=cell.id.seed,
                 file=cell.id.relative_path.as_posix(),
                 lr_size=list(cell.id.lr_size),
