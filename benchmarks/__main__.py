@@ -7,7 +7,7 @@ import click
 from benchmarks.decode import decode
 from benchmarks.memory import memory
 from benchmarks.train import train
-from harness.cli import main
+from harness.commands import main
 
 
 @click.group("benchmarks", context_settings={"max_content_width": 100})

@@ -206,7 +206,6 @@ def decode(
     scales: list[float],
     rounds: int,
     setup: Setup,
-    as_json: bool,
 ) -> None:
     """Output pixels per second of decoders, by the engine and query by query.
 
@@ -239,7 +238,7 @@ def decode(
         f"reaches {peak / 1e9:.0f} GMAC/s\n"
     )
     columns = _growth if scales else _compared
-    show(content, head + table(columns(line, peak) for line in lines), as_json)
+    show(content, head + table(columns(line, peak) for line in lines))
 
 
 def _compared(line: dict[str, Any], peak: float) -> dict[str, str]:

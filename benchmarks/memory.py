@@ -23,7 +23,7 @@ import torch
 
 from baselines import Method, build, parse
 from harness import checkpoints
-from harness.cli import INTERRUPTED
+from harness.commands import INTERRUPTED
 from harness.commands.options import (
     Setup,
     device_option,
@@ -189,7 +189,6 @@ def memory(
     limit: float | None,
     profile: str,
     device: str,
-    as_json: bool,
 ) -> None:
     """Peak memory of `harness upscale`, from an image file to an image file.
 
@@ -217,4 +216,4 @@ def memory(
     ]
     content = {"schema": 1, "bench": "memory", "profile": profile, "memory_mib": memory}
     head = f"{in_words(here)}\nnetworks of profile {profile}, untrained\n"
-    show({**content, "machine": here, "lines": lines}, head + table(rows), as_json)
+    show({**content, "machine": here, "lines": lines}, head + table(rows))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 if __name__ == "__main__":
     from harness.checkpoints import trained
-    from harness.cli import main
+    from harness.commands import main
     from harness.common.device import process_peak
     from harness.upscale import enlarge
 

@@ -158,7 +158,7 @@ def time_training(setting: Setting, methods: Sequence[str]) -> list[dict[str, An
     help="Processes that make the plain way's samples; 0: the training process.",
 )
 @json_option
-def train(methods: list[str], setup: Setup, steps: int, workers: int, as_json: bool) -> None:
+def train(methods: list[str], setup: Setup, steps: int, workers: int) -> None:
     """Steps per second of training, against Pillow's patches in a DataLoader and a plain decode.
 
     Networks, batch and patches are those of the profile; the images are the photographs that ship
@@ -177,7 +177,7 @@ def train(methods: list[str], setup: Setup, steps: int, workers: int, as_json: b
         "methods": found,
     }
     head = f"{in_words(here)}\nprofile {profile.name}, {steps} steps in turns\n"
-    show(content, head + table(map(_row, found)), as_json)
+    show(content, head + table(map(_row, found)))
 
 
 def _row(found: dict[str, Any]) -> dict[str, str]:

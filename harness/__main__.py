@@ -1,6 +1,6 @@
 """`python -m harness`: the commands of the console script."""
 
-from harness.cli import main
+from harness.commands import main
 
 if __name__ == "__main__":
     main(name="python -m harness")

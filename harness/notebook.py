@@ -47,8 +47,8 @@ def run_experiment(
     """
     from baselines.base import SRModel
     from harness.checkpoints.subject import ready_subjects
-    from harness.commands.cases import cases_of_network, check_wanted, measured
     from harness.commands.options import Setup
+    from harness.commands.wanted import Wanted
     from harness.measure.rows import frame
     from harness.measure.summary import summarise
     from harness.outside.methods import Opened, add_method
@@ -56,16 +56,16 @@ def run_experiment(
     from harness.outside.python import PythonModel
 
     load()
-    check_wanted(datasets, protocol)
-    own = model if isinstance(model, SRModel) else PythonModel(model, origin="run_experiment")
-    method = add_method(name, "python", Opened(lambda: own))
     setup = Setup(
         profile="reference",
         data_root=Path(data_root) if data_root is not None else None,
         device="cpu",
         results=Path(results),
     )
+    wanted = Wanted(setup, datasets, [*map(float, scales)], protocol)
+    own = model if isinstance(model, SRModel) else PythonModel(model, origin="run_experiment")
+    method = add_method(name, "python", Opened(lambda: own))
     (subject,) = ready_subjects(method.name)
-    cases, _ = cases_of_network(setup, subject, datasets, [*map(float, scales)], protocol)
-    rows = [row for _, found in measured(setup, cases) for row in found]
+    measured = wanted.measured(wanted.cells(subject))
+    rows = [row for *_, found in measured for row in found]
     return pd.DataFrame(summarise(frame(rows)))

@@ -35,7 +35,7 @@ from archives_for_tests import archive_of, serving, set5_files, write_tar
 from tiny import files_below, profile_with, write_data, write_photos, write_profile
 
 from harness import checkpoints
-from harness.cli import main
+from harness.commands import main
 from harness.data import download, sets
 
 SIGNALS = (signal.SIGKILL,) * 6 + (signal.SIGTERM, signal.SIGINT)

@@ -144,7 +144,7 @@ BUGS = [
     ),
     Bug(
         "a drop of PSNR that passes",
-        "harness/check/comparison.py",
+        "harness/commands/check/comparison.py",
         "if not change >= -tolerance - _FLOAT_NOISE:",
         "if not change >= -2 * tolerance - _FLOAT_NOISE:",
         "tests/test_check.py",

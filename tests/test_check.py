@@ -20,12 +20,12 @@ from test_cli import strict
 from tiny import Harness, files_below, network
 
 from harness import checkpoints, experiments, profiles
-from harness.check import load_golden, run_check, run_update
-from harness.check.comparison import Check, Finding
-from harness.check.golden import dump
-from harness.check.outputs import SHOWN, github, junit, markdown
 from harness.checkpoints.subject import open_subject
-from harness.cli import cli
+from harness.commands import cli
+from harness.commands.check.accept import run_update
+from harness.commands.check.comparison import Check, Finding, run_check
+from harness.commands.check.golden import dump, load_golden
+from harness.commands.check.outputs import SHOWN, github, junit, markdown
 from harness.measure.evaluate import measure_cell
 from harness.measure.rows import CellFile, Measurement, flat
 from harness.profiles import places

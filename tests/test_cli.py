@@ -30,7 +30,7 @@ from tiny import (
 )
 
 from harness import checkpoints
-from harness.cli import cli, main
+from harness.commands import cli, main
 from harness.common import checksums, progress
 from harness.common.errors import HarnessError
 
@@ -250,7 +250,7 @@ def test_bad_input(name, here, harness):
 
 QUICKLY = """
 import sys
-from harness.cli import cli
+from harness.commands import cli
 try:
     cli.main(sys.argv[1:], standalone_mode=False)
 except Exception as error:
@@ -670,7 +670,9 @@ def test_names_that_are_no_utf_8_are_measured_and_reported(here, harness):
 def test_a_reason_in_other_letters_than_the_terminals_is_kept(here, harness, monkeypatch):
     """With an ASCII locale, letters of the command line come as single bytes."""
     given = []
-    monkeypatch.setattr("harness.check.run_update", lambda *asked: given.append(asked[4]) or 1 / 0)
+    monkeypatch.setattr(
+        "harness.commands.check.accept.run_update", lambda *asked: given.append(asked[4]) or 1 / 0
+    )
     reason = "caf\N{LATIN SMALL LETTER E WITH ACUTE}".encode().decode("ascii", "surrogateescape")
     with pytest.raises(ZeroDivisionError):
         harness("check", *TINY[:2], "--update", "--reason", reason)

@@ -14,7 +14,7 @@ import pytest
 from test_published_rows import SEEMORE, lines
 from tiny import PROFILE, Harness, write_data, write_profile
 
-from harness.cli import main
+from harness.commands import main
 from harness.experiments import EXPERIMENTS
 from harness.report.sections.counts import Counts, Reference
 

@@ -31,9 +31,9 @@ from tiny import DECODER, ENCODERS, Harness, network, write_data
 
 from baselines import build
 from harness import checkpoints
-from harness.check.golden import Golden
 from harness.checkpoints import importing, open_checkpoint, state_dicts
 from harness.checkpoints.subject import open_subject
+from harness.commands.check.golden import Golden
 from harness.common.errors import HarnessError
 from harness.common.files import plain_name, plain_path
 from harness.measure.crops import load_samples

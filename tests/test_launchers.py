@@ -169,8 +169,7 @@ def test_jobs_depend_on_the_trainings_that_they_need(job, monkeypatch):
     assert steps["measure-bicubic"].after == ()
     assert steps["measure-edsr-lte"].after == ("train-edsr-lte-s0",)
     assert steps["report"].after == tuple(f"measure-{method}" for method in METHODS)
-    options = launcher.Options(gpus=4, concurrency=2)
-    asked = launcher._parameters(steps["measure-edsr-lte"], options, ["afterok:1", "afterany:2"])
+    asked = launcher._parameters(steps["measure-edsr-lte"], 4, ["afterok:1", "afterany:2"])
     assert asked["gpus_per_node"] == 1
     assert asked["additional_parameters"]["dependency"] == "afterok:1,afterany:2"
 

@@ -42,7 +42,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def run(environment: dict[str, str], folder: Path, *arguments: str) -> str:
-    code = "from harness.cli import main; main()"
+    code = "from harness.commands import main; main()"
     made = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         env=environment,

@@ -235,7 +235,7 @@ def test_steps_are_timed_where_that_is_asked_for(job, harness: Harness):
 def test_published_hours_are_those_of_the_whole_training():
     """The LTE networks of LTE's own README, and the others by their MACs."""
     from harness.data.published import rows_of
-    from harness.runs.reproduction import _cited, _whole_macs
+    from harness.runs.estimate import _cited, _whole_macs
 
     for row in rows_of("training_hours.csv"):
         hours, gpu = _cited(row["encoder"], _whole_macs(row["method"]))
@@ -280,7 +280,7 @@ def test_a_damaged_plan_is_made_anew(job, harness: Harness):
 KILL = """
 import os, signal, sys
 from harness.measure import rows
-from harness.cli import main
+from harness.commands import main
 
 at, half, calls, real = int(sys.argv.pop(1)), sys.argv.pop(1) == "half", [], os.fsync
 number_ = int(sys.argv.pop(1))

@@ -380,7 +380,7 @@ KILL = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from harness.cli import main
+from harness.commands import main
 from harness.training.source import ImageSource
 
 def die():
@@ -482,7 +482,7 @@ def test_kill_at_any_moment_of_a_longer_run(tmp_path, harness):
 INTERRUPT = """
 import os, signal, sys
 from harness.training import loop
-from harness.cli import main
+from harness.commands import main
 
 number, at, real, calls = int(sys.argv.pop(1)), int(sys.argv.pop(1)), loop.losses, []
 

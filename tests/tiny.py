@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from baselines import build, methods, parse
 from baselines.systems.seemore import SIZES
-from harness.cli import main
+from harness.commands import main
 
 EFFICIENT = ("rlfn", "efdn", "span")
 NETWORKS = [name for name in methods() if parse(name).decoder]
@@ -191,7 +191,7 @@ class Benchmarks(Harness):
         main(benchmarks)
 
 
-PREAMBLE = "import sys; from harness.cli import main; main()"
+PREAMBLE = "import sys; from harness.commands import main; main()"
 
 
 def start(*arguments: object, code: str = PREAMBLE, threads: int = 1) -> subprocess.Popen[str]:

@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from harness.commands.options import (
-    EITHER_ORDER,
-    Setup,
-    json_option,
-    pixels,
-    scale_factor,
-    show,
-    table,
-    with_setup,
-)
+from harness.commands import options
 from harness.common.errors import UsageError
-
-if TYPE_CHECKING:
-    from harness.checkpoints.subject import Subject
-    from harness.measure.latency import Calls
-    from harness.profiles import Profile
 
 
 @click.command(epilog="Example: harness bench edsr-liif edsr-moeisr-liif-s --scale 3.5")
 @click.argument("names", nargs=-1, metavar="[METHOD|CHECKPOINT]...")
-@click.option("--scale", type=scale_factor, default=4.0, show_default=True)
+@click.option("--scale", type=options.scale_factor, default=4.0, show_default=True)
 @click.option(
     "--lr",
     "size",
-    type=pixels,
+    type=options.pixels,
     metavar="HEIGHTxWIDTH",
-    help=f"LR image; {EITHER_ORDER}  [default: costs of the profile]",
+    help=f"LR image; {options.EITHER_ORDER}  [default: costs of the profile]",
 )
 @click.option("--rounds", type=click.IntRange(1), metavar="N", help="Timed calls, likewise.")
-@with_setup("profile", "precision", "device", "results")
-@json_option
+@options.with_setup("profile", "precision", "device", "results")
+@options.json_option
 def bench(
     names: tuple[str, ...],
     scale: float,
     size: tuple[int, int] | None,
     rounds: int | None,
-    setup: Setup,
-    as_json: bool,
+    setup: options.Setup,
 ) -> None:
     """Measure latency and peak memory of enlarging one photograph, from memory to memory.
 
@@ -60,10 +42,12 @@ def bench(
     from harness.measure.latency import rounds_of, seconds_of_calls
     from harness.measure.machine import in_words, machine
     from harness.measure.photograph import photograph
+    from harness.measure.timing import spread
+    from harness.runs.costs import peaks_of
 
     costs = setup.profile.costs
-    size = size or costs.lr_size
-    costs = costs.model_copy(update={"rounds": rounds or costs.rounds})
+    asked = {"lr_size": size or costs.lr_size, "rounds": rounds or costs.rounds}
+    costs = costs.model_copy(update=asked)
     profile, here = setup.profile.model_copy(update={"costs": costs}), machine(setup.device)
     shipped = [f"{reference.PREFIX}{name}" for name in reference.names()]
     subjects = {name: setup.named(name) for name in dict.fromkeys(names or shipped)}
@@ -72,68 +56,37 @@ def bench(
         raise UsageError("; ".join(f"{name} {why}" for name, why in refused.items()) + ".")
     subjects = {name: found for name, found in subjects.items() if name not in refused}
     models = {name: subject.model for name, (subject, _) in subjects.items()}
-    lr = unit(photograph(size))[None]
+    lr = unit(photograph(costs.lr_size))[None]
     with bar("timing", rounds_of(costs)) as progress:
         found = seconds_of_calls(models, lr, scale, profile, setup.device, progress.advance)
-    lines = list(_lines(subjects, scale, size, profile, found))
-    content = {"schema": 2, "machine": here, "scale": scale, "lr_size": list(size), "lines": lines}
-    lr_image = f"LR {size[0]}x{size[1]} (height x width)"
+    networks = [(subject, file, scale) for subject, file in subjects.values()]
+    measured = zip(subjects.items(), peaks_of(networks, profile), strict=True)
+    lines = [
+        {
+            "network": name,
+            "origin": subject.origin,
+            "weights": subject.weights,
+            "seconds": spread(found.seconds[name]).ordered if name in found.seconds else None,
+            "peak_bytes": None if peak.reason else peak.bytes,
+            "memory_kind": peak.kind,
+            "reason": found.failed.get(name, peak.reason),
+        }
+        for (name, (subject, _)), peak in measured
+    ]
+    height, width = costs.lr_size
+    content = {"schema": 2, "machine": here, "scale": scale, "lr_size": costs.lr_size}
+    lr_image = f"LR {height}x{width} (height x width)"
     head = f"{in_words(here)}\n{lr_image}, x{scale:g}, {costs.rounds} calls in turns\n"
-    shown = table(_row(line, scale**2 * size[0] * size[1]) for line in lines)
-    show(content, f"{head}{shown}", as_json)
+    shown = options.table(_row(line, scale**2 * height * width) for line in lines)
+    options.show({**content, "lines": lines}, f"{head}{shown}")
 
 
-def _lines(
-    subjects: Mapping[str, tuple[Subject, str]],
-    scale: float,
-    size: tuple[int, int],
-    profile: Profile,
-    found: Calls,
-) -> Iterator[dict[str, Any]]:
-    """Measure peak memory, and put it beside the seconds of each network."""
-    import torch
-
-    from harness.data.images import save_png
-    from harness.measure.peak_memory import MemoryCase, peaks
-    from harness.measure.photograph import photograph
-    from harness.measure.timing import spread
-
-    settings = profile.evaluation
-    with tempfile.TemporaryDirectory() as folder:
-        image = Path(folder) / "lr.png"
-        save_png(photograph(size), image)
-        cases = [
-            MemoryCase(
-                method=subject.method,
-                network=file,
-                image=str(image),
-                scale=scale,
-                precision=settings.precision,
-                memory=settings.memory,
-                device=str(subject.device),
-                threads=torch.get_num_threads(),
-            )
-            for subject, file in subjects.values()
-        ]
-        for (name, (subject, _)), peak in zip(subjects.items(), peaks(cases), strict=True):
-            seconds = found.seconds.get(name)
-            yield {
-                "network": name,
-                "origin": subject.origin,
-                "weights": subject.weights,
-                "seconds": spread(seconds).ordered if seconds else None,
-                "peak_bytes": None if peak.reason else peak.bytes,
-                "memory_kind": peak.kind,
-                "reason": found.failed.get(name, peak.reason),
-            }
-
-
-def _row(line: dict[str, Any], pixels: float) -> dict[str, str]:
+def _row(line: dict[str, Any], area: float) -> dict[str, str]:
     row = {"network": line["network"], "seconds": "-", "quartiles": "", "kpx/s": "-"}
     if line["seconds"]:
         low, median, high = line["seconds"]
         row["seconds"], row["quartiles"] = f"{median:.4g}", f"{low:.4g} to {high:.4g}"
-        row["kpx/s"] = f"{pixels / median / 1e3:.1f}"
+        row["kpx/s"] = f"{area / median / 1e3:.1f}"
     peak = line["peak_bytes"]
     row["peak MiB"] = "-" if peak is None else f"{peak / 2**20:.0f}"
     return {**row, "": line["reason"]}

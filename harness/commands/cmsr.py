@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import (
-    Setup,
-    checkpoint_option,
-    force_option,
-    json_option,
-    listed,
-    scale_factor,
-    show,
-    table,
-    with_setup,
-)
+from harness.commands import options
 from harness.common.errors import UsageError
 from harness.common.files import check_output, check_writable, is_stream
 
@@ -32,7 +22,7 @@ if TYPE_CHECKING:
     no_args_is_help=True,
 )
 @click.argument("method", required=False)
-@checkpoint_option
+@options.checkpoint_option
 @click.option(
     "--mse",
     type=click.FloatRange(min=0),
@@ -43,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--scales",
     "targets",
-    type=listed(scale_factor),
+    type=options.listed(options.scale_factor),
     default="6,8,12,18,24,30",
     show_default=True,
     metavar="A,B,...",
@@ -53,9 +43,9 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="A file."
 )
-@with_setup("profile", "data_root", "device", "results")
-@force_option
-@json_option
+@options.with_setup("profile", "data_root", "device", "results")
+@options.force_option
+@options.json_option
 def cmsr(
     method: str | None,
     checkpoint: Path | None,
@@ -63,9 +53,8 @@ def cmsr(
     targets: list[float],
     dataset: str | None,
     output: Path,
-    setup: Setup,
+    setup: options.Setup,
     force: bool,
-    as_json: bool,
 ) -> None:
     """Make the tables by which CMSR renders weakly modulated pixels at lower scales.
 
@@ -105,7 +94,7 @@ def cmsr(
     made = make_tables(subject, data, wanted, mse, setup.places.results, memory)
     save_tables(made, output)
     content = {"file": str(output), **made.model_dump(mode="json")}
-    show(content, _in_words(output, made), as_json)
+    options.show(content, _in_words(output, made))
 
 
 def _in_words(output: Path, made: CmsrTables) -> str:
@@ -122,6 +111,6 @@ def _in_words(output: Path, made: CmsrTables) -> str:
     stand_in = "SUBSTITUTE DATA for all of DIV2K's training set: " if data.substitute else ""
     return (
         f"{made.method}: {made.origin}\n"
-        f"made on {stand_in}{data.caption}; MSE {made.mse:g}\n\n{table(rows)}\n\n"
+        f"made on {stand_in}{data.caption}; MSE {made.mse:g}\n\n{options.table(rows)}\n\n"
         f"{output}: intensities below a bound are rendered at its scale; '-': at another"
     )

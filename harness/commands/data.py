@@ -7,16 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import (
-    FOLDER,
-    data_root_option,
-    echo,
-    json_option,
-    needs_data_root,
-    scale_factor,
-    show,
-    table,
-)
+from harness.commands import options
 from harness.common.errors import HarnessError, InterruptedWorkError, UsageError
 
 
@@ -33,9 +24,9 @@ def data() -> None:
 
 
 @data.command("list", epilog="Example: harness data list --data-root ~/data")
-@data_root_option
-@json_option
-def list_datasets(data_root: Path | None, as_json: bool) -> None:
+@options.data_root_option
+@options.json_option
+def list_datasets(data_root: Path | None) -> None:
     """List every dataset: what is here, and how to get the rest.
 
     Images are counted, not read; `verify` reads them.
@@ -60,8 +51,8 @@ def list_datasets(data_root: Path | None, as_json: bool) -> None:
             size = f" ({line['download_bytes'] / 2**20:,.0f} MiB)" if line["download_bytes"] else ""
             missing.append(f"{line['dataset']}{size}: {line['how_to_get']}")
     root = f"data root: {data_root or 'none named (--data-root DIR or HARNESS_DATA)'}\n"
-    content = {"data_root": data_root and str(data_root), "datasets": lines}
-    show(content, "\n".join([root, table(rows), "", *missing]), as_json)
+    content = {"data_root": data_root, "datasets": lines}
+    options.show(content, "\n".join([root, options.table(rows), "", *missing]))
 
 
 @data.command(
@@ -69,7 +60,7 @@ def list_datasets(data_root: Path | None, as_json: bool) -> None:
     no_args_is_help=True,
 )
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@needs_data_root
+@options.needs_data_root
 @click.option(
     "--mirror",
     metavar="URL|DIR|FILE",
@@ -94,17 +85,17 @@ def fetch(names: tuple[str, ...], data_root: Path, mirror: str | None, keep_arch
             "Stopped. What was downloaded is kept; the same command goes on from there."
         ) from None
     for folder in filled:
-        echo(folder)
+        options.echo(folder)
     if not filled:
-        echo(f"Complete already: {', '.join(names)}. `harness data verify` looks at them.")
+        options.echo(f"Complete already: {', '.join(names)}. `harness data verify` looks at them.")
 
 
 @data.command(epilog="Example: harness data verify Set5 Set14 --data-root ~/data")
 @click.argument("names", nargs=-1, metavar="[NAME...]")
-@needs_data_root
+@options.needs_data_root
 @click.option("--no-resize", is_flag=True, help="Do not compare LR images with a resize of HR.")
-@json_option
-def verify(names: tuple[str, ...], data_root: Path, no_resize: bool, as_json: bool) -> int:
+@options.json_option
+def verify(names: tuple[str, ...], data_root: Path, no_resize: bool) -> int:
     """Find missing, damaged, altered or wrong images.
 
     Status 1 if there are any. Without NAME, every dataset of which something is below the data
@@ -137,8 +128,8 @@ def verify(names: tuple[str, ...], data_root: Path, no_resize: bool, as_json: bo
             }
         )
         lines += ["{level}: {path} {what}. {remedy}".format(**f).rstrip() for f in each["findings"]]
-    content = {"data_root": str(data_root), "datasets": results}
-    show(content, "\n".join([table(rows, disable_numparse=False), *lines]), as_json)
+    content = {"data_root": data_root, "datasets": results}
+    options.show(content, "\n".join([options.table(rows, disable_numparse=False), *lines]))
     return 1 if any(row["problems"] for row in rows) else 0
 
 
@@ -147,12 +138,13 @@ def verify(names: tuple[str, ...], data_root: Path, no_resize: bool, as_json: bo
     no_args_is_help=True,
 )
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@options.scales_option(required=True, help="Can be repeated.")
+@options.needs_data_root
 @click.option(
-    "--scale", "scales", type=scale_factor, multiple=True, required=True, help="Can be repeated."
-)
-@needs_data_root
-@click.option(
-    "--out", type=FOLDER, metavar="DIR", help="Write below this folder instead of the data root."
+    "--out",
+    type=options.FOLDER,
+    metavar="DIR",
+    help="Write below this folder instead of the data root.",
 )
 @click.option("--force", is_flag=True, help="Replace prepared files that are wrong.")
 def prepare(
@@ -177,12 +169,12 @@ def prepare(
         for scale in dict.fromkeys(scales):
             folder, outcome = preparing.prepare(name, scale, data_root, out, force)
             if not outcome:
-                echo(f"{folder}: the dataset's own LR images, left as they are")
+                options.echo(f"{folder}: the dataset's own LR images, left as they are")
                 continue
-            echo(f"{folder}: {len(outcome['made'])} made, {len(outcome['kept'])} kept")
+            options.echo(f"{folder}: {len(outcome['made'])} made, {len(outcome['kept'])} kept")
             for path in outcome["too small"]:
-                echo(f"  {path} would have no pixel")
+                options.echo(f"  {path} would have no pixel")
             for path in outcome["wrong"]:
-                echo(f"  {path} is not what would be made; --force replaces it")
+                options.echo(f"  {path} is not what would be made; --force replaces it")
                 status = 1
     return status

@@ -43,7 +43,7 @@ class Finding(NamedTuple):
 @click.argument("folders", metavar="[FOLDER]...", nargs=-1, type=click.Path(path_type=Path))
 @with_setup("data_root", "results", "reports")
 @json_option
-def doctor(folders: tuple[Path, ...], setup: Setup, as_json: bool) -> int:
+def doctor(folders: tuple[Path, ...], setup: Setup) -> int:
     """Look for what is wrong with this installation and its folders; changes nothing.
 
     Versions, data, folders and their free space, locks, and temporary files that killed processes
@@ -58,7 +58,7 @@ def doctor(folders: tuple[Path, ...], setup: Setup, as_json: bool) -> int:
     end = f"Problems: {problems}." if problems else "Nothing is wrong."
     text = "\n".join([table(rows, disable_numparse=False), "", *remedies, end])
     content = {"findings": [each._asdict() for each in found], "problems": problems}
-    show(content, text, as_json)
+    show(content, text)
     return 1 if problems else 0
 
 

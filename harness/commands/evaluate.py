@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.cases import Case, cases_of_network, check_wanted, measured
-from harness.commands.options import (
-    Setup,
-    checkpoint_option,
-    datasets_option,
-    json_option,
-    protocol_option,
-    rendering_options,
-    scales_option,
-    show,
-    table,
-    with_setup,
-)
-from harness.commands.outside import cases_of_images, outside_options, refuse
+from harness.commands import options
+from harness.commands.outside import cells_of_images, outside_options, refuse
+from harness.commands.wanted import Wanted
 from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.checkpoints.cmsr_table import Cmsr
     from harness.outside.entries import Entry
 
 NOTES = {
@@ -50,13 +39,13 @@ NOTES = {
     no_args_is_help=True,
 )
 @click.argument("method", required=False)
-@checkpoint_option
+@options.checkpoint_option
 @outside_options
-@datasets_option
-@scales_option(
+@options.datasets_option
+@options.scales_option(
     help="Several by repeating. Default: 2, 3 and 4; a fixed-scale network's own; all of --images."
 )
-@protocol_option
+@options.protocol_option
 @click.option(
     "--self-ensemble",
     "ensemble",
@@ -71,10 +60,10 @@ NOTES = {
     metavar="NAME",
     help="A metric beside PSNR and SSIM (docs/metrics.md). Several by repeating.",
 )
-@with_setup("profile", "precision", "data_root", "device", "results")
-@rendering_options
+@options.with_setup("profile", "precision", "data_root", "device", "results")
+@options.rendering_options
 @click.option("--force", is_flag=True, help="Measure finished cells again.")
-@json_option
+@options.json_option
 def evaluate(
     method: str | None,
     checkpoint: Path | None,
@@ -84,12 +73,11 @@ def evaluate(
     protocol: str | None,
     ensemble: str | None,
     metrics: tuple[str, ...],
-    setup: Setup,
+    setup: options.Setup,
     cmsr: Path | None,
     foreign_tables: bool,
     budget: float | None,
     force: bool,
-    as_json: bool,
 ) -> None:
     """Measure METHOD (or a checkpoint) on datasets: PSNR, SSIM, multiply-adds, time.
 
@@ -101,54 +89,60 @@ def evaluate(
     from harness.checkpoints.subject import ready_subjects
     from harness.outside.methods import check_precision
 
-    check_wanted(names, protocol, metrics)
-    rendering = None
-    if outside is not None:
+    wanted = Wanted(setup, names, scales, protocol, metrics, int(ensemble or 1))
+    if outside is None:
+        subject = setup.subject(method, checkpoint, budget)
+        if cmsr:
+            wanted = replace(wanted, rendering=cmsr_for(cmsr, subject, foreign_tables))
+        cells = wanted.cells(subject)
+    else:
         refuse(outside, checkpoint=checkpoint, cmsr=cmsr, budget=budget)
         check_precision(setup.profile.evaluation.precision)
         outside = outside.model_copy(update={"name": method or ""})
         if outside.images:
             refuse(outside, self_ensemble=ensemble)
-            cases, said = cases_of_images(setup, outside, names, scales, protocol)
+            cells = list(cells_of_images(wanted, outside))
         else:
             (opened,), _ = outside.open({}, scales)
-            (subject,) = ready_subjects(opened.name)
-            cases, said = cases_of_network(setup, subject, names, scales, protocol)
-    else:
-        subject = setup.subject(method, checkpoint, budget)
-        rendering = cmsr_for(cmsr, subject, foreign_tables) if cmsr else None
-        cases, said = cases_of_network(setup, subject, names, scales, protocol)
-    passes = int(ensemble or 1)
-    check_passes(cases, passes, rendering)
+            cells = [cell for each in ready_subjects(opened.name) for cell in wanted.cells(each)]
+    if ensemble and wanted.rendering:
+        raise UsageError("--self-ensemble and --cmsr cannot be combined. Leave one of them out.")
+    for _, task in cells if ensemble else ():
+        if task.rule.ensemble > 1:
+            raise UsageError(
+                f"The protocol {task.rule.name} averages rotations itself. Leave out "
+                "--self-ensemble."
+            )
     rows: dict[str, list[dict[str, Any]]] = {}
-    for case, found in measured(setup, cases, rendering, passes, force, metrics):
-        rows.setdefault(case.subject.method, []).extend(found)
-    origins = {case.subject.method: case.subject.origin for case in cases}
-    factors = list(dict.fromkeys(case.scale for case in cases))
-    notes = [*said, *(rendering.notes(factors) if rendering else [])]
-    contents = [_content(setup, name, origins[name], rows[name], notes) for name in rows]
-    several = {"networks": contents, "notes": notes}
+    for subject, _, found in wanted.measured(cells, force):
+        rows.setdefault(subject.method, []).extend(found)
+    if wanted.rendering:
+        factors = list(dict.fromkeys(task.scale for _, task in cells))
+        wanted.notes.update(dict.fromkeys(wanted.rendering.notes(factors)))
+    origins = {subject.method: subject.origin for subject, _ in cells}
+    contents = [_content(wanted, name, origins[name], own) for name, own in rows.items()]
+    several = {"networks": contents, "notes": list(wanted.notes)}
     text = _text(contents, setup.profile.evaluation.precision, protocol == "all")
-    show(contents[0] if len(contents) == 1 else several, text, as_json)
+    options.show(contents[0] if len(contents) == 1 else several, text)
 
 
 def _content(
-    setup: Setup, method: str, origin: str, rows: list[dict[str, Any]], notes: list[str]
+    wanted: Wanted, method: str, origin: str, rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """All that is known of one method, for JSON and for the terminal."""
     from harness.measure import rows as store
     from harness.measure.summary import summarise
 
-    sets = [setup.dataset(name) for name in dict.fromkeys(row["dataset"] for row in rows)]
+    sets = [wanted.sets[name] for name in dict.fromkeys(row["dataset"] for row in rows)]
     incomplete = {dataset.name: dataset.about() for dataset in sets if not dataset.complete}
     frame = store.frame(rows)
     said = [f"{name}: {about}; not comparable." for name, about in incomplete.items()]
     return {
         "method": method,
         "origin": origin,
-        "precision": setup.profile.evaluation.precision,
+        "precision": wanted.setup.profile.evaluation.precision,
         "cells": summarise(frame, incomplete),
-        "notes": [*said, *_notes(frame), *notes],
+        "notes": [*said, *_notes(frame), *wanted.notes],
         "images": [store.flat(row) for row in rows],
     }
 
@@ -159,28 +153,16 @@ def _text(contents: list[dict[str, Any]], precision: str, effects: bool) -> str:
     precise = "" if precision == "fp32" else f"; in {precision}, not float32"
     heads = [f"{content['method']}: {in_brief(content['origin'])}{precise}" for content in contents]
     cells = [(content["method"], line) for content in contents for line in content["cells"]]
-    lines = [line for _, line in cells]
-    shown = _effects(lines) if effects else _table(lines)
+    shown = _lines([line for _, line in cells], effects)
     if len(contents) > 1:
         for row, (method, _) in zip(shown, cells, strict=True):
             row["method"] = method
         shown = [{"method": row.pop("method"), **row} for row in shown]
     notes = dict.fromkeys(note for content in contents for note in content["notes"])
     gaps = [gap for content in contents for gap in _gaps(content, len(contents) > 1)]
-    return "\n".join([*heads, "", _printed(shown), *gaps, *notes])
-
-
-def check_passes(cases: Sequence[Case], passes: int, rendering: Cmsr | None) -> None:
-    """Refuse self-ensembles of what is averaged or rendered in another way already."""
-    from harness.metrics import PROTOCOLS
-
-    if passes > 1 and rendering:
-        raise UsageError("--self-ensemble and --cmsr cannot be combined. Leave one of them out.")
-    own = [case.protocol for case in cases if PROTOCOLS[case.protocol].ensemble > 1]
-    if passes > 1 and own:
-        raise UsageError(
-            f"The protocol {own[0]} averages rotations itself. Leave out --self-ensemble."
-        )
+    formats = tuple(_FORMATS.get(column, "") for column in (shown[0] if shown else ()))
+    told = options.table(shown, disable_numparse=False, floatfmt=formats, missingval="-")
+    return "\n".join([*heads, "", told, *gaps, *notes])
 
 
 def _notes(frame: pd.DataFrame) -> list[str]:
@@ -194,49 +176,12 @@ def _notes(frame: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _table(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Make the lines of the table of scores, without columns that say nothing."""
-    from harness.metrics import METRICS
+def _lines(summary: list[dict[str, Any]], effects: bool) -> list[dict[str, Any]]:
+    """Make the lines of the table of scores, without columns that say nothing.
 
-    rows = []
-    for line in summary:
-        macs, saving = line["rendered_macs"], line["saving"]
-        others = {METRICS[name]: mean for name, mean in line["others"].items()}
-        rows.append(
-            {
-                "dataset": line["dataset"],
-                "scale": f"x{line['scale']:g}",
-                "images": line["images"],
-                "PSNR": line["psnr"],
-                "published": line["published_psnr"],
-                "SSIM": line["ssim"],
-                "LR": line["lr_source"],
-                "protocol": line["protocol"],
-                # Zero is a network without a decoder, or none.
-                "decoder GMACs": line["decoder_macs"] / 1e9 if line["decoder_macs"] else None,
-                # Stored images take no time.
-                "s/image": line["seconds_per_image"] or None,
-                **{
-                    metric.title: None if mean is None else f"{mean:.{metric.digits + 1}f}"
-                    for metric, mean in others.items()
-                },
-                "depth~texture": line["depth_texture"],
-                "rendering": line["rendering"],
-                "rendered GMACs": None if macs is None else macs / 1e9,
-                "saving": None if saving is None else f"{saving:.1%}",
-            }
-        )
-    left_out = set()
-    if all(line["depth_texture"] is None for line in summary):
-        left_out.add("depth~texture")
-    if all(line["rendering"] == "plain" for line in summary):
-        left_out |= {"rendering", "rendered GMACs", "saving"}
-    return [{name: row[name] for name in row if name not in left_out} for row in rows]
-
-
-def _effects(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Lines of a table of protocols: what each changes against the dataset's own, in dB."""
-    from harness.metrics import PROTOCOLS
+    With `effects`, those of the table of protocols: what each changes against the dataset's own.
+    """
+    from harness.metrics import METRICS, PROTOCOLS
 
     rows = []
     own: dict[tuple[str, float], float | None] = {}
@@ -244,24 +189,47 @@ def _effects(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
         rule, where = PROTOCOLS[line["protocol"]], (line["dataset"], line["scale"])
         if rule.family == "liif":
             own[where] = line["psnr"]
-        base = own.get(where)
-        change = None if None in (base, line["psnr"]) else line["psnr"] - base
-        rows.append(
-            {
-                "dataset": line["dataset"],
-                "scale": f"x{line['scale']:g}",
-                "images": line["images"],
-                "protocol": rule.name,
-                "PSNR": line["psnr"],
-                "effect (dB)": change,
-                "SSIM": line["ssim"],
-                "LR": line["lr_source"],
-                "what it does": rule.describe(),
-            }
-        )
-    return rows
+        base, macs, saving = own.get(where), line["rendered_macs"], line["saving"]
+        row = {
+            "dataset": line["dataset"],
+            "scale": f"x{line['scale']:g}",
+            "images": line["images"],
+            "PSNR": line["psnr"],
+            "effect (dB)": None if None in (base, line["psnr"]) else line["psnr"] - base,
+            "published": line["published_psnr"],
+            "SSIM": line["ssim"],
+            "LR": line["lr_source"],
+            "protocol": rule.name,
+            "what it does": rule.describe(),
+            # Zero is a network without a decoder, or none.
+            "decoder GMACs": line["decoder_macs"] / 1e9 if line["decoder_macs"] else None,
+            # Stored images take no time.
+            "s/image": line["seconds_per_image"] or None,
+        }
+        for name, mean in line["others"].items():
+            digits = METRICS[name].digits + 1
+            row[METRICS[name].title] = None if mean is None else f"{mean:.{digits}f}"
+        row |= {
+            "depth~texture": line["depth_texture"],
+            "rendering": line["rendering"],
+            "rendered GMACs": None if macs is None else macs / 1e9,
+            "saving": None if saving is None else f"{saving:.1%}",
+        }
+        rows.append(row)
+    if effects:
+        return [{name: row[name] for name in _EFFECTS} for row in rows]
+    left_out = {"effect (dB)", "what it does"}
+    if all(line["depth_texture"] is None for line in summary):
+        left_out.add("depth~texture")
+    if all(line["rendering"] == "plain" for line in summary):
+        left_out |= {"rendering", "rendered GMACs", "saving"}
+    return [{name: row[name] for name in row if name not in left_out} for row in rows]
 
 
+_EFFECTS = (
+    *("dataset", "scale", "images", "protocol", "PSNR", "effect (dB)", "SSIM", "LR"),
+    "what it does",
+)
 _FORMATS = {
     "PSNR": ".3f",
     "published": ".2f",
@@ -272,11 +240,6 @@ _FORMATS = {
     "depth~texture": ".2f",
     "rendered GMACs": ".2f",
 }
-
-
-def _printed(rows: list[dict[str, Any]]) -> str:
-    formats = tuple(_FORMATS.get(column, "") for column in (rows[0] if rows else ()))
-    return table(rows, disable_numparse=False, floatfmt=formats, missingval="-")
 
 
 def _gaps(content: dict[str, Any], several: bool) -> Iterator[str]:

@@ -33,9 +33,7 @@ from harness.common.files import check_output
 )
 @force_option
 @json_option
-def export_checkpoint(
-    checkpoint: Path, out: Path, kind: str, dense: bool, force: bool, as_json: bool
-) -> None:
+def export_checkpoint(checkpoint: Path, out: Path, kind: str, dense: bool, force: bool) -> None:
     """Write CHECKPOINT, ours or imported, to OUT as the official project would have saved it.
 
     Every key of the official network is there, so that its own code loads the file strictly.
@@ -56,7 +54,7 @@ def export_checkpoint(
         inputs = " and ".join(made["inputs"])
         difference = f"largest difference from the network {made['largest_difference']:.1g}"
         text = f"{out}: {method}, inputs {inputs}, opset {made['opset']}; {difference}"
-        show({"file": str(out), "checkpoint": str(checkpoint), **made}, text, as_json)
+        show({"file": out, "checkpoint": checkpoint, **made}, text)
         return
     if not loaded.meta.get("finished", True):
         raise HarnessError(
@@ -69,4 +67,4 @@ def export_checkpoint(
         f"{content['project']} ({content['layout']}); {content['keys']} keys, "
         f"{content['constructed']} of them made here (masks, tables, colour shifts)"
     )
-    show({"file": str(out), "checkpoint": str(checkpoint), **content}, text, as_json)
+    show({"file": out, "checkpoint": checkpoint, **content}, text)

@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.options import (
-    EITHER_ORDER,
-    INPUT,
-    Setup,
-    json_option,
-    pixels,
-    scale_factor,
-    show,
-    with_setup,
-)
+from harness.commands import options
 from harness.common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,13 +38,13 @@ COUNTS = {
     no_args_is_help=True,
 )
 @click.argument("method")
-@click.option("--scale", type=scale_factor, required=True)
+@click.option("--scale", type=options.scale_factor, required=True)
 @click.option("--dataset", help="Count for every image of a dataset.")
 @click.option(
     "--size",
-    type=pixels,
+    type=options.pixels,
     metavar="HEIGHTxWIDTH",
-    help=f"Count for one LR image of this size instead; {EITHER_ORDER}",
+    help=f"Count for one LR image of this size instead; {options.EITHER_ORDER}",
 )
 @click.option(
     "--as-lr",
@@ -70,11 +61,11 @@ COUNTS = {
 )
 @click.option(
     "--checkpoint",
-    type=INPUT,
+    type=options.INPUT,
     help="MoEISR, SeemoRe, with --dataset: count the experts that this network chooses.",
 )
-@with_setup("data_root", "device")
-@json_option
+@options.with_setup("data_root", "device")
+@options.json_option
 def flops(
     method: str,
     scale: float,
@@ -83,8 +74,7 @@ def flops(
     as_lr: str,
     shares: str | None,
     checkpoint: Path | None,
-    setup: Setup,
-    as_json: bool,
+    setup: options.Setup,
 ) -> None:
     """Multiply-adds of METHOD at the paper's network sizes (or of a checkpoint).
 
@@ -93,12 +83,20 @@ def flops(
     are listed as "estimator". Of IGConv the decoder is what its kernels do for every LR pixel; the
     network that makes them, once for a scale, is listed as "kernels".
     """
+    from baselines import build
+    from baselines.shapes import shapes_only
+    from harness.checkpoints.subject import Subject, open_subject
     from harness.data.degrade import lr_size
     from harness.data.sets import check_name
 
     if (dataset is None) == (size is None):
         raise UsageError("Give either --dataset or --size.")
-    subject = _network(method, checkpoint, setup)
+    if checkpoint is not None:
+        subject = open_subject(checkpoint, setup.device, method)
+    else:
+        with shapes_only():
+            model = build(method).eval()
+        subject = Subject(method, model, setup.device, origin="the paper's sizes")
     model = subject.model
     reason = model.refusal(scale)
     if reason:
@@ -125,19 +123,7 @@ def flops(
         **{key: sum(line[key] for line in lines) / len(lines) for key in COUNTS},
         "per_image": lines,
     }
-    show(content, _in_words(content), as_json)
-
-
-def _network(method: str, checkpoint: Path | None, setup: Setup) -> Subject:
-    """The network of a checkpoint; without one, that of the paper's sizes, without weights."""
-    from baselines import build
-    from baselines.shapes import shapes_only
-    from harness.checkpoints.subject import Subject, open_subject
-
-    if checkpoint is not None:
-        return open_subject(checkpoint, setup.device, method)
-    with shapes_only():
-        return Subject(method, build(method).eval(), setup.device, origin="the paper's sizes")
+    options.show(content, _in_words(content))
 
 
 def _shares(

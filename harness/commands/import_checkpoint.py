@@ -52,7 +52,6 @@ def import_checkpoint(
     values: str | None,
     options: Path | None,
     force: bool,
-    as_json: bool,
 ) -> None:
     """Say what FILE is, of the LIIF, LTE, SwinIR, SeemoRe, EDSR, RDN or IGConv projects, or ours.
 
@@ -67,13 +66,13 @@ def import_checkpoint(
     loaded = open_checkpoint(file, method, values=values, network=network)
     if name is not None:
         importing.check_name(name, loaded)
-    content = {"file": str(file), **importing.describe(loaded), "written": None}
+    content = {"file": file, **importing.describe(loaded), "written": None}
     if name is not None:
         content["name"] = name
     if output is not None:
         importing.save_import(loaded, file, output, name)
-        content["written"] = str(output)
-    show(content, _in_words(content), as_json)
+        content["written"] = output
+    show(content, _in_words(content))
 
 
 def _in_words(content: dict[str, Any]) -> str:

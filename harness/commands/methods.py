@@ -21,7 +21,7 @@ _COLUMNS = {
 
 @click.command(epilog="Example: harness methods --json")
 @json_option
-def methods(as_json: bool) -> None:
+def methods() -> None:
     """List every method with its size at the paper's settings, and the networks that are shipped.
 
     A shipped network is named by --checkpoint reference:NAME, in Python by
@@ -72,4 +72,4 @@ def methods(as_json: bool) -> None:
     text += "of one latent code of one query.\n\n"
     text += table(rows, intfmt=",", disable_numparse=False)
     text += f"\n\nSuffixes, as in rdn-liif-3layer:\n{listed}"
-    show(lines, f"{text}\n\nShipped, for --checkpoint:\n{networks or '  none'}", as_json)
+    show(lines, f"{text}\n\nShipped, for --checkpoint:\n{networks or '  none'}")

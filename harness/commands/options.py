@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, is_dataclass
 from functools import cached_property, partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -144,7 +145,11 @@ device_option = click.option(
     help="auto, cpu, cuda or cuda:N; auto takes CUDA where there is one.",
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON on standard output instead of a table."
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _, value: context.meta.update(json=value),
+    help="Print JSON on standard output instead of a table.",
 )
 datasets_option = click.option(
     "--dataset", "names", multiple=True, required=True, help="Several by repeating."
@@ -166,28 +171,38 @@ field_option = click.option(
 methods_option = partial(click.option, "--methods", metavar="A,B", default="", type=listed(str))
 
 
-def rendering_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--cmsr`, `--foreign-tables` and `--budget`."""
-    tables = click.option(
+def together(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """Make one decorator of the options that belong together, in the order of the help."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+rendering_options = together(
+    click.option(
         "--cmsr",
         type=INPUT,
         metavar="TABLES",
         help="Render the weakly modulated pixels of an LMF network at lower scales, by the tables "
         "of `harness cmsr`; above x4, and another measurement.",
-    )
-    foreign = click.option(
+    ),
+    click.option(
         "--foreign-tables",
         is_flag=True,
         help="Take TABLES that were made for other weights; said wherever numbers are.",
-    )
-    budget = click.option(
+    ),
+    click.option(
         "--budget",
         type=click.FloatRange(0, min_open=True),
         metavar="SHARE",
         help="Choose MoEISR's experts so that the decoder takes this share of its baseline's MACs "
         "on each image; another measurement.",
-    )
-    return tables(foreign(budget(function)))
+    ),
+)
 
 
 _SETUP = {
@@ -287,20 +302,26 @@ class Setup:
         return subject, str(trained_checkpoint(name, self.profile, self.places))
 
 
-def with_setup(*names: str) -> Callable[..., Any]:
-    """Give a command options of profile, folders and device, which it gets as one `setup`."""
+def gathered(
+    into: str, make: Callable[[dict[str, Any]], Any], options: Mapping[str, Callable[..., Any]]
+) -> Callable[..., Any]:
+    """Make one decorator of options by name; the command gets what is made of all as one object."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def command(**given: Any) -> Any:
-            setup = Setup(**{name: given.pop(name) for name in names})
-            return function(setup=setup, **given)
+            own = {name: given.pop(name) for name in options}
+            return function(**{into: make(own)}, **given)
 
-        for name in reversed(names):
-            command = _SETUP[name](command)
-        return command
+        added: Callable[..., Any] = together(*options.values())(command)
+        return added
 
     return decorate
+
+
+def with_setup(*names: str) -> Callable[..., Any]:
+    """Give a command options of profile, folders and device, which it gets as one `setup`."""
+    return gathered("setup", lambda own: Setup(**own), {name: _SETUP[name] for name in names})
 
 
 # Printing
@@ -314,9 +335,14 @@ def echo(text: object, err: bool = False) -> None:
     click.echo(printable(str(text)), err=err)  # noqa: TID251
 
 
-def show(content: Any, text: object, as_json: bool) -> None:
-    """Print a result in words or as JSON; infinite PSNR, which JSON has no number for, is text."""
-    echo(json.dumps(_finite(content), indent=1, allow_nan=False) if as_json else text)
+def as_json() -> bool:
+    """Tell whether the command that runs is to print JSON (`--json`)."""
+    return bool(click.get_current_context().meta.get("json"))
+
+
+def show(content: Any, text: object) -> None:
+    """Print a result in words, or as JSON: dataclasses and paths, too."""
+    echo(json.dumps(_plain(content), indent=1, allow_nan=False) if as_json() else text)
 
 
 def table(rows: Iterable[Mapping[str, Any]], **options: Any) -> str:
@@ -327,11 +353,14 @@ def table(rows: Iterable[Mapping[str, Any]], **options: Any) -> str:
     return str(tabulate(list(rows), **asked))
 
 
-def _finite(content: Any) -> Any:
+def _plain(content: Any) -> Any:
+    """Make what JSON can hold: infinite PSNR, which it has no number for, is text."""
+    if is_dataclass(content) and not isinstance(content, type):
+        content = asdict(content)
     if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: _plain(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
+        return [_plain(value) for value in content]
+    if isinstance(content, Path) or (isinstance(content, float) and not math.isfinite(content)):
         return str(content)
     return content

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import click
 
-from harness.commands.options import (
-    Setup,
-    echo,
-    field_option,
-    methods_option,
-    named,
-    no_figures_option,
-    with_setup,
-)
+from harness.commands import options
 from harness.common.errors import HarnessError, UsageError
 
 
 @click.command(
     epilog="Example: harness report table1 --format latex --table psnr --short > table1.tex"
 )
-@click.argument("experiment", metavar="[EXPERIMENT|FILE]", required=False, type=named("experiment"))
+@click.argument(
+    "experiment", metavar="[EXPERIMENT|FILE]", required=False, type=options.named("experiment")
+)
 @click.option(
     "--format",
     "formats",
@@ -28,17 +22,17 @@ from harness.common.errors import HarnessError, UsageError
     help="markdown, latex, html, csv, json or parquet; several by repeating. Default: all but "
     "parquet.",
 )
-@with_setup("profile", "results", "reports")
-@no_figures_option
-@field_option
+@options.with_setup("profile", "results", "reports")
+@options.no_figures_option
+@options.field_option
 @click.option("--stdout", is_flag=True, help="Print one format instead of writing files.")
 @click.option("--table", metavar="KEY", help="Print this table alone (psnr, psnr-Set5, macs).")
-@methods_option(help="Rows of the printed document; patterns too: 'edsr-*'.")
+@options.methods_option(help="Rows of the printed document; patterns too: 'edsr-*'.")
 @click.option("--short", is_flag=True, help="Print captions and notes of a line, as for a paper.")
 def report(
     experiment: str | None,
     formats: tuple[str, ...],
-    setup: Setup,
+    setup: options.Setup,
     no_figures: bool,
     field: bool,
     stdout: bool,
@@ -62,7 +56,7 @@ def report(
     if experiment == "index":
         if formats or stdout:
             raise UsageError("The index is an HTML file; it takes no --format and no --stdout.")
-        echo(write_index(results, name, setup.places.reports, experiments.EXPERIMENTS))
+        options.echo(write_index(results, name, setup.places.reports, experiments.EXPERIMENTS))
         return
     if experiment is not None:
         chosen = [experiment]
@@ -82,9 +76,9 @@ def report(
             text = reporting.render(
                 results, name, each, formats[0], table=table or "", methods=methods, short=short
             )
-            echo(text)
+            options.echo(text)
             continue
         wanted, out = formats or reporting.ALL_FORMATS, setup.places.reports
         paths = reporting.write_report(results, name, each, out, wanted, figures=not no_figures)
         for path in paths:
-            echo(path)
+            options.echo(path)

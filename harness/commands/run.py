@@ -2,68 +2,51 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.options import (
-    Setup,
-    echo,
-    field_option,
-    json_option,
-    methods_option,
-    named,
-    no_figures_option,
-    show,
-    with_setup,
-)
+from harness.commands import options
+from harness.common.errors import UsageError
+from harness.common.files import check_writable
 
 if TYPE_CHECKING:
     from harness.runs.job import Job
 
 
-def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--launcher`, and the options of each launcher."""
-    number = click.IntRange(min=1)
-    options = (
-        click.option(
-            "--launcher",
-            type=click.Choice(["here", "local", "slurm"]),
-            default="here",
-            show_default=True,
-            help="In this process; by one process for each GPU, or --workers N on a CPU; or as "
-            "jobs of Slurm. See docs/clusters.md.",
-        ),
-        click.option("--workers", type=number, metavar="N", help="Processes of --launcher local."),
-        click.option("--partition", help="Slurm's partition."),
-        click.option("--account", help="Slurm's account."),
-        click.option(
-            "--time",
-            "minutes",
-            type=number,
-            default=1440,
-            show_default=True,
-            metavar="MINUTES",
-            help="Time limit of a Slurm job, which goes on in another one.",
-        ),
-        click.option("--gpus", type=number, metavar="N", help="GPUs of a training in Slurm."),
-        click.option(
-            "--concurrency", type=number, metavar="N", help="Slurm jobs that run at once, at most."
-        ),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+_number = partial(click.option, type=click.IntRange(min=1), metavar="N")
+_launcher_options = options.together(
+    click.option(
+        "--launcher",
+        type=click.Choice(["here", "local", "slurm"]),
+        default="here",
+        show_default=True,
+        help="In this process; by one process for each GPU, or --workers N on a CPU; or as "
+        "jobs of Slurm. See docs/clusters.md.",
+    ),
+    _number("--workers", help="Processes of --launcher local."),
+    click.option("--partition", help="Slurm's partition."),
+    click.option("--account", help="Slurm's account."),
+    _number(
+        "--time",
+        "minutes",
+        default=1440,
+        show_default=True,
+        metavar="MINUTES",
+        help="Time limit of a Slurm job, which goes on in another one.",
+    ),
+    _number("--gpus", help="GPUs of a training in Slurm."),
+    _number("--concurrency", help="Slurm jobs that run at once, at most."),
+)
 
 
 @click.command(
     epilog="Example: harness run table1 --profile bsds --data-root ~/data", no_args_is_help=True
 )
-@click.argument("experiment", metavar="EXPERIMENT|FILE", type=named("experiment"))
-@with_setup("profile", "data_root", "device", "results", "reports")
-@methods_option(
+@click.argument("experiment", metavar="EXPERIMENT|FILE", type=options.named("experiment"))
+@options.with_setup("profile", "data_root", "device", "results", "reports")
+@options.methods_option(
     help="Only these; patterns too: 'edsr-*'. Methods that the experiment does not list are added."
 )
 @click.option(
@@ -74,7 +57,7 @@ def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Measure WHAT beside them: a method, an ONNX file, a folder of SR images, or a command "
     "with {lr} and {sr}. Several by repeating; see docs/outside.md.",
 )
-@field_option
+@options.field_option
 @click.option(
     "--no-train",
     is_flag=True,
@@ -88,23 +71,18 @@ def launcher_options(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--force", is_flag=True, help="Measure finished cells again (training is kept).")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its cost; do nothing.")
-@click.option(
-    "--devices",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="With --dry-run: time of the plan on N devices.",
-)
+@_number("--devices", help="With --dry-run: time of the plan on N devices.")
 @click.option(
     "--time-steps",
     is_flag=True,
     help="With --dry-run: time a training step of each network on this device.",
 )
-@launcher_options
-@no_figures_option
-@json_option
+@_launcher_options
+@options.no_figures_option
+@options.json_option
 def run(
     experiment: str,
-    setup: Setup,
+    setup: options.Setup,
     methods: list[str],
     beside: tuple[str, ...],
     field: bool,
@@ -116,7 +94,6 @@ def run(
     time_steps: bool,
     launcher: str,
     no_figures: bool,
-    as_json: bool,
     **launched: Any,
 ) -> None:
     """Reproduce a table or figure of a paper: train, measure, report.
@@ -141,8 +118,7 @@ def run(
     goes on where it was. Several processes may work on one results folder; --launcher starts them.
     """
     from harness import experiments
-    from harness.commands.dry_run import show_plan
-    from harness.common.errors import UsageError
+    from harness.commands.jobs import launch, show_plan, work
     from harness.common.progress import say
     from harness.outside.entries import read_entry
     from harness.runs.experiment import with_field
@@ -158,7 +134,7 @@ def run(
             "Delete the rows that should be measured again, or leave --launcher out.",
         )
     chosen = [with_field(each) if field else each for each in experiments.targets(experiment)]
-    if as_json and not dry_run and len(chosen) > 1:
+    if options.as_json() and not dry_run and len(chosen) > 1:
         raise UsageError("--json takes one table or figure; give one command for each.")
     entries = [read_entry(text, f"--with {text}") for text in beside]
     jobs: list[Job] = []
@@ -182,77 +158,12 @@ def run(
             continue
         jobs.append(job)
     if dry_run:
-        show_plan(jobs, len(chosen) > 1, devices or 1, time_steps, as_json)
-    elif launcher != "here":
-        _launch(jobs, launcher, as_json, **launched)
-    else:
-        for job in jobs:
-            _run(job, force, figures=not no_figures, as_json=as_json)
-
-
-def _launch(
-    jobs: list[Job], launcher: str, as_json: bool, workers: int | None, **asked: Any
-) -> None:
-    """Start several processes that work together: the same command with `--launcher here`."""
-    from harness.common.errors import UsageError
-    from harness.common.files import check_writable
-    from harness.runs import launchers
-    from harness.runs.launchers import local, slurm
-
-    job = jobs[0]
-    for folder in (job.places.results, job.places.reports):
-        check_writable(folder)
-    command = [*sys.argv[1:], "--launcher", "here"]
-    if launcher == "local":
-        echo(local.launch(job, command, local.devices_of(job.device, workers)).rstrip("\n"))
+        show_plan(jobs, len(chosen) > 1, devices or 1, time_steps)
         return
-    if len(jobs) > 1:
-        raise UsageError("--launcher slurm takes one table or figure; give one command for each.")
-    numbers = slurm.launch(job, command, slurm.Options(**asked))
-    lines = [f"{number}  {name}" for name, number in numbers.items()]
-    seen = f"Their output: {launchers.logs_dir(job)}; `harness status` and `squeue` show how far"
-    show(numbers, "\n".join([*lines, f"{seen} they are."]), as_json)
-
-
-def _run(job: Job, force: bool, figures: bool, as_json: bool) -> None:
-    from harness import report
-    from harness.common.files import check_writable
-    from harness.common.locks import held
-    from harness.common.progress import say
-    from harness.runs import cut_crops, execute, make_plan
-    from harness.runs.costs import measure_costs
-    from harness.runs.plan import plan_path
-
-    for folder in (job.places.results, job.places.reports):
+    for folder in (setup.places.results, setup.places.reports):
         check_writable(folder)
-    execute.announce(job)
-    execute.train_missing(job)
-    measured = execute.subjects(job)
-    plan = make_plan.store_plan(job, measured)
-    if not job.trains:
-        departing = [note.method for note in plan.methods if note.stand_in]
-        execute.say_setting(departing, [note.method for note in plan.methods])
-    keep = job.pictures().keep if figures else None
-    rows = execute.measure_missing(job, measured, force, keep)
-    rows += measure_costs(job, measured, force)
-    if not plan.cells:
-        say(
-            "There is nothing to measure: none of these networks is there. `harness methods` lists "
-            "those that come with the package, and --methods takes them in any table or figure."
-        )
-    elif not rows:
-        say("Every cell is measured already (--force measures again).")
-    places = (job.places.results, job.profile.name, job.experiment)
-    plan_file = plan_path(job.places.results, job.profile.name, job.experiment.name)
-    # Processes that share the results would replace each other's figures half way.
-    with held(plan_file.with_name("report.lock"), "writing the same report"):
-        if figures:
-            cut_crops.make_samples(job, measured)
-            cut_crops.make_pictures(job, measured)
-        paths = report.write_report(*places, job.places.reports, figures=figures)
-    if as_json:
-        echo(report.render(*places, "json"))
+    if launcher != "here":
+        launch(jobs, launcher, **launched)
         return
-    echo(report.headline(*places))
-    for path in paths:
-        say(f"wrote {path}")
+    for job in jobs:
+        work(job, force, figures=not no_figures)

@@ -16,7 +16,7 @@ from harness.commands.options import INPUT, Setup, json_option, show, with_setup
 @click.argument("files", type=INPUT, metavar="CHECKPOINT...", nargs=-1, required=True)
 @with_setup("data_root")
 @json_option
-def ship(files: tuple[Path, ...], setup: Setup, as_json: bool) -> None:
+def ship(files: tuple[Path, ...], setup: Setup) -> None:
     """Ship the networks of finished training runs with the package, for maintainers.
 
     Each CHECKPOINT becomes `reference:METHOD`, with its recipe and curve, in half precision where
@@ -35,4 +35,4 @@ def ship(files: tuple[Path, ...], setup: Setup, as_json: bool) -> None:
             made.append(about)
     content = [{"name": each.name, **each.shipped.model_dump(exclude={"curve"})} for each in made]
     text = "\n".join(f"reference:{each.name}: {each.in_words()}" for each in made)
-    show(content, text or "No network was shipped.", as_json)
+    show(content, text or "No network was shipped.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from harness.commands.options import Setup, json_option, show, with_setup
@@ -25,9 +27,7 @@ from harness.commands.options import Setup, json_option, show, with_setup
     "--wait", is_flag=True, help="Wait for another process that trains this, instead of refusing."
 )
 @json_option
-def train(
-    method: str, setup: Setup, seed: int | None, devices: int | None, wait: bool, as_json: bool
-) -> None:
+def train(method: str, setup: Setup, seed: int | None, devices: int | None, wait: bool) -> None:
     """Train METHOD under a profile, or go on with a run that was stopped.
 
     The run's folder holds the newest checkpoint and a log. Stopping it at any moment loses
@@ -39,7 +39,7 @@ def train(
     from harness.common.errors import UsageError
     from harness.common.progress import say
     from harness.profiles import description
-    from harness.profiles.recipe import make_recipe, run_dir
+    from harness.runs.job import training_run
     from harness.training import loop
     from harness.training.world import joined
 
@@ -47,23 +47,20 @@ def train(
         raise UsageError(f"{method} has nothing to train.")
     profile, places = setup.profile, setup.places
     data = setup.dataset(profile.training.dataset)
-    recipe = make_recipe(
-        profile, method, profile.seeds[0] if seed is None else seed, data.fingerprint()
-    )
-    folder = run_dir(places.results, profile.name, recipe)
+    seed = profile.seeds[0] if seed is None else seed
+    run = training_run(profile, places, setup.device, method, seed, data.fingerprint())
     with joined(devices, setup.device) as (world, device):
         for warning in description.full_size_warning(profile, [method]):
             say(warning)
-        run = loop.Run(recipe, profile, folder, device, places.data_root, places.lr_cache)
-        path = loop.train(run, data, wait, world)
+        path = loop.train(replace(run, device=device), data, wait, world)
     if not world.leads:
         return
     stored = read(path)
     content = {
         "method": method,
-        "checkpoint": str(path),
+        "checkpoint": path,
         "steps": stored["step"],
         "seconds": round(stored["seconds"], 1),
         "validation": stored["validation"],
     }
-    show(content, f"{path}: {content['steps']} steps in {content['seconds']} s", as_json)
+    show(content, f"{path}: {content['steps']} steps in {content['seconds']} s")

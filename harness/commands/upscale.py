@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import (
-    EITHER_ORDER,
-    Setup,
-    checkpoint_option,
-    echo,
-    force_option,
-    pixels,
-    rendering_options,
-    scale_factor,
-    with_setup,
-)
+from harness.commands import options
+from harness.commands.options import echo
 from harness.common.errors import HarnessError, InterruptedWorkError, UsageError
 from harness.common.files import check_output
 
@@ -35,7 +26,7 @@ if TYPE_CHECKING:
 
 def _size(text: str) -> tuple[int, int]:
     """Parse (h, w) of `WIDTHxHEIGHT`."""
-    return pixels(text, "wh")
+    return options.pixels(text, "wh")
 
 
 @click.command(
@@ -45,18 +36,18 @@ def _size(text: str) -> tuple[int, int]:
 @click.argument(
     "paths", type=click.Path(path_type=Path), metavar="IN... [OUT]", nargs=-1, required=True
 )
-@click.option("--scale", type=scale_factor, help="Any real factor from 1 up.")
+@click.option("--scale", type=options.scale_factor, help="Any real factor from 1 up.")
 @click.option(
     "--size",
     type=_size,
     metavar="WIDTHxHEIGHT",
-    help=f"Size of the result, instead of a factor; {EITHER_ORDER}",
+    help=f"Size of the result, instead of a factor; {options.EITHER_ORDER}",
 )
 @click.option(
     "--method",
     help="A trained method, or bicubic. Default: the best network that comes with the package.",
 )
-@checkpoint_option
+@options.checkpoint_option
 @click.option(
     "--memory",
     type=click.IntRange(min=1),
@@ -69,9 +60,9 @@ def _size(text: str) -> tuple[int, int]:
     metavar="N",
     help="Of JPEG, WebP and AVIF, from 1 to 100.  [default: 95]",
 )
-@rendering_options
-@with_setup("precision", "profile", "data_root", "device", "results")
-@force_option
+@options.rendering_options
+@options.with_setup("precision", "profile", "data_root", "device", "results")
+@options.force_option
 @click.option("--skip-existing", is_flag=True, help="Leave out images whose result is there.")
 @click.option("--verbose", "-v", is_flag=True, help="Say also how the network was trained.")
 def upscale(
@@ -85,7 +76,7 @@ def upscale(
     cmsr: Path | None,
     foreign_tables: bool,
     budget: float | None,
-    setup: Setup,
+    setup: options.Setup,
     force: bool,
     skip_existing: bool,
     verbose: bool,
@@ -223,8 +214,8 @@ class _Work:
             if not folder.exists() and folder.parent.is_dir():
                 folder.mkdir()
         failed = 0
-        pixels = sum(self.factor.pixels(source) for source, _ in left)
-        with bar("upscale", max(1, pixels)) as progress:
+        area = sum(self.factor.pixels(source) for source, _ in left)
+        with bar("upscale", max(1, area)) as progress:
             for number, (source, place) in enumerate(left, start=1):
                 progress.note = f"{number} of {len(left)} images"
                 try:

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from statistics import fmean as mean
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.cases import cases_of_network, check_wanted, measured
-from harness.commands.options import (
-    Setup,
-    datasets_option,
-    json_option,
-    protocol_option,
-    scales_option,
-    show,
-    table,
-    with_setup,
-)
+from harness.commands import options
+from harness.commands.wanted import Wanted
 
 if TYPE_CHECKING:
     from harness.checkpoints.subject import Subject
@@ -31,10 +23,10 @@ if TYPE_CHECKING:
 )
 @click.argument("a")
 @click.argument("b")
-@datasets_option
-@scales_option(help="Several by repeating. Default: 2, 3 and 4.")
+@options.datasets_option
+@options.scales_option(help="Several by repeating. Default: 2, 3 and 4.")
 @click.option("--metric", default="psnr", show_default=True, help="psnr, ssim or a registered one.")
-@protocol_option
+@options.protocol_option
 @click.option(
     "--within",
     "margin",
@@ -42,8 +34,8 @@ if TYPE_CHECKING:
     metavar="MARGIN",
     help="Also tell whether the difference is smaller than this.",
 )
-@with_setup("profile", "precision", "data_root", "device", "results")
-@json_option
+@options.with_setup("profile", "precision", "data_root", "device", "results")
+@options.json_option
 def versus(
     a: str,
     b: str,
@@ -52,8 +44,7 @@ def versus(
     metric: str,
     protocol: str | None,
     margin: float | None,
-    setup: Setup,
-    as_json: bool,
+    setup: options.Setup,
 ) -> None:
     """Compare A with B, image by image: mean difference, its interval, and a sign test.
 
@@ -64,11 +55,10 @@ def versus(
     from harness.metrics import METRICS
     from harness.profiles.description import in_brief
 
-    check_wanted(names, protocol, [metric])
+    wanted = Wanted(setup, names, scales or (2.0, 3.0, 4.0), protocol, [metric])
     first, second = (setup.named(name)[0] for name in (a, b))
-    wanted = list(dict.fromkeys(names)), list(dict.fromkeys(scales or (2.0, 3.0, 4.0)))
-    scores = [_scores(setup, subject, *wanted, protocol, metric) for subject in (first, second)]
-    lines = list(_compared(scores[0], scores[1], *wanted, METRICS[metric].larger_is_better, margin))
+    scores = (_scores(wanted, first, metric), _scores(wanted, second, metric))
+    lines = list(_compared(*scores, METRICS[metric].larger_is_better, margin))
     content = {
         "a": {"method": first.method, "weights": first.weights, "origin": first.origin},
         "b": {"method": second.method, "weights": second.weights, "origin": second.origin},
@@ -80,8 +70,8 @@ def versus(
     title = METRICS[metric].title
     named = {"A": first, "B": second}.items()
     heads = [f"{letter}: {each.method}: {in_brief(each.origin)}" for letter, each in named]
-    shown = table([_shown(line, METRICS[metric].digits, margin) for line in lines])
-    show(content, "\n".join([*heads, "", title, "", shown, "", *NOTES]), as_json)
+    shown = options.table([_shown(line, METRICS[metric].digits, margin) for line in lines])
+    options.show(content, "\n".join([*heads, "", title, "", shown, "", *NOTES]))
 
 
 NOTES = [
@@ -96,65 +86,44 @@ NOTES = [
 Scores = dict[tuple[str, float], dict[str, float]]
 
 
-def _scores(
-    setup: Setup,
-    subject: Subject,
-    names: list[str],
-    scales: list[float],
-    protocol: str | None,
-    metric: str,
-) -> Scores:
+def _scores(wanted: Wanted, subject: Subject, metric: str) -> Scores:
     """The metric's value of each image of each (dataset, scale)."""
     found: Scores = {}
-    cases, _ = cases_of_network(setup, subject, names, scales, protocol)
-    for case, rows in measured(setup, cases, metrics=[metric]):
-        for row in rows:
-            value = row["metrics"].get(metric)
-            if value is not None:
-                found.setdefault((case.dataset, case.scale), {})[row["image"]] = value
+    for _, task, rows in wanted.measured(wanted.cells(subject)):
+        values = ((row["image"], row["metrics"].get(metric)) for row in rows)
+        scored = {image: value for image, value in values if value is not None}
+        found[task.dataset.name, task.scale] = scored
     return found
 
 
 def _compared(
-    a: Scores,
-    b: Scores,
-    names: list[str],
-    scales: list[float],
-    larger_is_better: bool,
-    margin: float | None,
+    a: Scores, b: Scores, larger_is_better: bool, margin: float | None
 ) -> Iterator[dict[str, Any]]:
     """A line for each dataset and scale, and for all datasets of a scale together."""
     from harness.measure.statistics import paired_difference
 
-    sign = 1 if larger_is_better else -1
+    scales = dict.fromkeys(scale for _, scale in a)
     for scale in scales:
-        pairs = {
-            name: [
-                (value, b[name, scale][image])
-                for image, value in a.get((name, scale), {}).items()
-                if image in b.get((name, scale), {})
-            ]
-            for name in names
-        }
-        pairs = {name: found for name, found in pairs.items() if found}
+        pairs: dict[str, list[tuple[float, float]]] = {}
+        for name in (name for name, at in a if at == scale):
+            mine, other = a[name, scale], b[name, scale]
+            both = [(mine[image], other[image]) for image in mine if image in other]
+            pairs |= {name: both} if both else {}
         groups = [[name] for name in pairs] + ([list(pairs)] if len(pairs) > 1 else [])
         for group in groups:
             difference = paired_difference(*([x - y for x, y in pairs[name]] for name in group))
-            means = [
-                sum(sum(pair[side] for pair in pairs[name]) / len(pairs[name]) for name in group)
-                / len(group)
-                for side in (0, 1)
+            sides = [
+                [mean(pair[side] for pair in pairs[name]) for name in group] for side in (0, 1)
             ]
+            better = "A" if (difference.mean > 0) == larger_is_better else "B"
             yield {
                 "dataset": "+".join(group),
                 "scale": scale,
-                "a": means[0],
-                "b": means[1],
+                "a": mean(sides[0]),
+                "b": mean(sides[1]),
                 **asdict(difference),
                 "decided": difference.decided,
-                "better_side": ("A" if difference.mean * sign > 0 else "B")
-                if difference.decided
-                else "",
+                "better_side": better if difference.decided else "",
                 **({} if margin is None else {"within": difference.within(margin)}),
             }
 

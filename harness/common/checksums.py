@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -18,6 +18,14 @@ T = TypeVar("T")
 
 # `__pydantic_config__` of stored dataclasses: no value is converted, no key is passed over.
 STORED = ConfigDict(strict=True, extra="forbid")
+
+
+class Stored:
+    """Base of dataclasses that are stored as JSON and loaded by `load`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STORED
+
+
 _KEY = "checksum"
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 

@@ -19,7 +19,7 @@ from baselines.registry import DECODERS, UPSAMPLERS, encoder_names, every_method
 from baselines.shapes import shapes_only
 from harness.common.errors import UsageError
 from harness.common.yaml_files import SUFFIXES, key_problems, parse_keys, read_text
-from harness.data.roles import INPUT, ROLES
+from harness.data.roles import ROLES
 from harness.data.sets import SPECS
 from harness.profiles.sections import Costs, Evaluation, Index, Region, Strict
 from harness.profiles.training import Training, Validation
@@ -125,12 +125,8 @@ class Profile(Strict):
 
     def at_precision(self, precision: str | None) -> Profile:
         """Return the same profile with this precision of measurements; its own if None."""
-        if precision is None:
-            return self
-        evaluation = self.evaluation.model_copy(update={"precision": precision})
-        changed = self.model_copy(update={"evaluation": evaluation})
-        changed._source = self._source
-        return changed
+        changed = {"precision": precision} if precision else {}
+        return self.model_copy(update={"evaluation": self.evaluation.model_copy(update=changed)})
 
     @property
     def source(self) -> str:
@@ -146,8 +142,8 @@ class Profile(Strict):
         used += [region.dataset for region in regions if region.dataset is not None]
         shown = [region.role for region in regions]
         for what, names, known in (
-            ("dataset", used, SPECS),
             ("role", [*self.roles, *shown], ROLES),
+            ("dataset", used, SPECS),
         ):
             for name in names:
                 if name not in known:
@@ -166,10 +162,6 @@ class Profile(Strict):
             if method.is_trained
         )
 
-    def changes_size(self, name: str) -> bool:
-        """Tell whether a method's network has other sizes or settings than the paper's."""
-        return self.networks.differ(parse(name))
-
     def numbers(self) -> dict[str, Any]:
         """Return the settings that can change a number; `concerning` selects by method."""
         return {
@@ -183,11 +175,13 @@ class Profile(Strict):
     def sets(self, role: str) -> tuple[str, ...]:
         """List the datasets of which the first at hand is measured for a set of the paper.
 
+        What is no set of the papers is a dataset itself.
+
         Raises:
             UsageError: the profile names none.
         """
-        if role == INPUT:
-            return (INPUT,)
+        if role not in ROLES:
+            return (role,)
         if role in self.roles:
             named = self.roles[role]
             return (named,) if isinstance(named, str) else named

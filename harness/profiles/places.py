@@ -37,19 +37,15 @@ def resolve(
     reports: Path | None = None,
     profile: Profile | None = None,
 ) -> Places:
-    """Find the folders by options, environment (HARNESS_DATA, HARNESS_CACHE), profile, defaults."""
+    """Find the folders by options, environment (HARNESS_DATA, HARNESS_CACHE), profile, defaults.
+
+    Reports of another profile than the default one must not replace its files.
+    """
     named = os.environ.get("HARNESS_DATA")
     root = data_root or (Path(named) if named else None)
     if root is None and profile is not None:
         root = profile.data_root
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = Path(os.environ.get("HARNESS_CACHE") or base / "moeisr-harness")
-    return Places(root, results or RESULTS, reports or reports_of(profile), cache)
-
-
-def reports_of(profile: Profile | None) -> Path:
-    """Return the default folder of reports: `reports/` for the default profile, else its own.
-
-    A report of another profile must not replace the files of this one.
-    """
-    return REPORTS if profile is None or profile.name == DEFAULT_PROFILE else REPORTS / profile.name
+    own = profile.name if profile is not None and profile.name != DEFAULT_PROFILE else ""
+    return Places(root, results or RESULTS, reports or REPORTS / own, cache)

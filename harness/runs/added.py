@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from baselines import Method, methods, parse
@@ -19,17 +18,9 @@ from harness.runs.plan import AddedRow
 _ONLY_IMAGES = "only its SR images are known, and they do not say this"
 
 
-@dataclass(frozen=True)
-class Added:
-    """Rows beside those of an experiment, and those of them that could not be opened."""
-
-    rows: tuple[AddedRow, ...] = ()
-    lacking: frozenset[str] = frozenset()
-
-
 def open_entries(
     entries: Iterable[Entry], experiment: Experiment, sets: Mapping[str, Dataset]
-) -> Added:
+) -> tuple[tuple[AddedRow, ...], set[str]]:
     """Make methods of what a run is to have beside an experiment's own rows.
 
     What cannot be opened becomes a row with the reason, and the run goes on.
@@ -38,6 +29,9 @@ def open_entries(
         entries: what users named.
         experiment: the experiment.
         sets: the datasets that are measured, by name.
+
+    Returns:
+        The rows, and the names of those that could not be opened.
 
     Raises:
         UsageError: an entry makes no sense, or two have one name.
@@ -54,7 +48,7 @@ def open_entries(
                 )
             found[row.method] = row
         lacking |= {row.method for row in made if fails}
-    return Added(tuple(found.values()), frozenset(lacking))
+    return tuple(found.values()), lacking
 
 
 def _open(

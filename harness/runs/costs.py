@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from baselines import build, parse
+from baselines.base import SRModel
 from harness import checkpoints
 from harness.checkpoints.subject import Subject
 from harness.common.locks import held
@@ -32,7 +34,7 @@ from harness.measure.cost_rows import (
 )
 from harness.measure.latency import rounds_of, seconds_of_calls
 from harness.measure.machine import machine
-from harness.measure.peak_memory import MemoryCase, peaks
+from harness.measure.peak_memory import MemoryCase, Peak, peaks
 from harness.measure.photograph import NAME, photograph
 from harness.measure.rows import CellFile
 from harness.profiles import Profile
@@ -47,19 +49,9 @@ class CostCell:
     id: CostId
     file: CellFile
 
-    @property
-    def scale(self) -> float:
-        """Scale factor."""
-        return self.id.scale
-
     def latest(self, kind: Kind) -> dict[str, Any] | None:
         """Return the row that counts; None where nothing was measured."""
         return latest(stored_rows(self.file), kind)
-
-    def lacks_memory(self) -> bool:
-        """Tell whether peak memory was not measured yet, or could not be."""
-        row = self.latest("memory")
-        return row is None or bool(row["reason"])
 
 
 def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
@@ -71,8 +63,9 @@ def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
     if not job.experiment.measures_costs:
         return []
     first: dict[str, Subject] = {}
+    untrained = any(section.untrained for section in job.experiment.sections)
     for subject in measured:
-        random = subject.counts_only and not job.experiment.measures_untrained
+        random = subject.counts_only and not untrained
         if not random and subject.model.made != "stored":
             first.setdefault(subject.method, subject)
     folder, settings = costs_dir(job.places.results, job.profile.name), job.profile.evaluation
@@ -120,11 +113,15 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
     folder = costs_dir(job.places.results, job.profile.name)
     alone = held(folder / "measuring.lock", f"measuring costs in {folder}")
     with alone, stoppable() as stop:
-        stale = _stale_scales(job, cells) if not force else {cell.scale for cell in cells}
-        timed = [cell for cell in cells if cell.scale in stale]
+        stale = _stale_scales(job, cells) if not force else {cell.id.scale for cell in cells}
+        timed = [cell for cell in cells if cell.id.scale in stale]
         # What a program takes beside this process is in its rows.
         here = [cell for cell in cells if cell.subject.model.made == "here"]
-        weighed = [cell for cell in here if force or cell.lacks_memory()]
+        weighed = [
+            cell
+            for cell in here
+            if force or (row := cell.latest("memory")) is None or row["reason"]
+        ]
         _measure_latency(job, timed, stop)
         _measure_memory(job, weighed, stop)
     return len(timed) + len(weighed)
@@ -151,9 +148,9 @@ def _stale_scales(job: Job, cells: Sequence[CostCell]) -> set[float]:
     for cell in cells:
         row = cell.latest("latency")
         if row is None or row["reason"] or len(row["values"]) < job.profile.costs.rounds:
-            stale.add(cell.scale)
+            stale.add(cell.id.scale)
         else:
-            timings.setdefault(cell.scale, set()).add(row["timing"])
+            timings.setdefault(cell.id.scale, set()).add(row["timing"])
     return stale | {scale for scale, found in timings.items() if len(found) > 1}
 
 
@@ -164,7 +161,7 @@ def _check(stop: Stop) -> None:
 
 def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
     """Time all methods of each scale that lacks it, interleaved; rows are written by scale."""
-    scales = list(dict.fromkeys(cell.scale for cell in cells))
+    scales = list(dict.fromkeys(cell.id.scale for cell in cells))
     costs = job.profile.costs
     if scales:
         say(f"Timing {len(cells)} (method, scale) pairs, {costs.rounds} calls of each")
@@ -177,18 +174,25 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
 
         for scale in scales:
             progress.note = f"x{scale:g}"
-            own = [cell for cell in cells if cell.scale == scale]
+            own = [cell for cell in cells if cell.id.scale == scale]
             # Taken before: afterwards the load is our own.
             timing = uuid.uuid4().hex[:12]
             here = {cell.subject.device: machine(cell.subject.device) for cell in own}
             models = {cell.subject.method: cell.subject.model for cell in own}
             found = seconds_of_calls(models, lr, scale, job.profile, job.device, done)
             for cell in own:
-                row = _row(job.profile, cell, "latency", here[cell.subject.device])
                 method = cell.subject.method
-                values, reason = found.seconds.get(method, []), found.failed.get(method, "")
-                row = replace(row, values=values, reason=reason, timing=timing)
-                cell.file.append(replace(row, first=found.first.get(method, 0.0)))
+                row = _row(
+                    job.profile,
+                    cell,
+                    kind="latency",
+                    machine=here[cell.subject.device],
+                    values=found.seconds.get(method, []),
+                    reason=found.failed.get(method, ""),
+                    timing=timing,
+                    first=found.first.get(method, 0.0),
+                )
+                cell.file.append(row)
 
 
 def _work(scale: float) -> int:
@@ -200,41 +204,57 @@ def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
     if not cells:
         return
     say(f"Measuring peak memory of {len(cells)} (method, scale) pairs, each in its own process")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        bar("memory", len(cells)) as progress,
-    ):
-        cases = _cases(job, cells, Path(folder))
-        for cell, peak in zip(cells, peaks(cases), strict=True):
-            row = _row(job.profile, cell, "memory", machine(cell.subject.device))
-            values = [] if peak.reason else [float(peak.bytes)]
-            row = replace(row, values=values, reason=peak.reason)
-            cell.file.append(replace(row, baseline_bytes=peak.baseline, memory_kind=peak.kind))
-            progress.note = f"{cell.subject.method} x{cell.scale:g}"
+    with tempfile.TemporaryDirectory() as folder, bar("memory", len(cells)) as progress:
+        files = {cell.subject.method: _stored(job, cell.subject, Path(folder)) for cell in cells}
+        networks = [(cell.subject, files[cell.subject.method], cell.id.scale) for cell in cells]
+        makers = {method.name: method.make for method in job.methods if method.outside}
+        for cell, peak in zip(cells, peaks_of(networks, job.profile, makers), strict=True):
+            row = _row(
+                job.profile,
+                cell,
+                kind="memory",
+                machine=machine(cell.subject.device),
+                values=[] if peak.reason else [float(peak.bytes)],
+                reason=peak.reason,
+                baseline_bytes=peak.baseline,
+                memory_kind=peak.kind,
+            )
+            cell.file.append(row)
+            progress.note = f"{cell.subject.method} x{cell.id.scale:g}"
             progress.advance()
             _check(stop)
 
 
-def _cases(job: Job, cells: Sequence[CostCell], folder: Path) -> list[MemoryCase]:
-    """Make the cases for the measuring processes, with the files that they read."""
-    image, profile = folder / "lr.png", job.profile
-    save_png(photograph(profile.costs.lr_size), image)
-    networks = {cell.subject.method: _stored(job, cell.subject, folder) for cell in cells}
-    outside = {method.name: method.make for method in job.methods if method.outside}
-    return [
-        MemoryCase(
-            method=cell.subject.method,
-            network=networks[cell.subject.method],
-            image=str(image),
-            scale=cell.scale,
-            precision=profile.evaluation.precision,
-            memory=profile.evaluation.memory,
-            device=str(cell.subject.device),
-            threads=torch.get_num_threads(),
-            make=outside.get(cell.subject.method),
-        )
-        for cell in cells
-    ]
+def peaks_of(
+    networks: Sequence[tuple[Subject, str, float]],
+    profile: Profile,
+    makers: Mapping[str, Callable[..., SRModel]] = MappingProxyType({}),
+) -> Iterator[Peak]:
+    """Measure the peak memory of networks that enlarge the photograph, one after the other.
+
+    Args:
+        networks: each with its checkpoint ("" for methods without one) and the scale.
+        profile: size of the LR image, precision and memory.
+        makers: what makes the models of methods from outside, by name.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "lr.png"
+        save_png(photograph(profile.costs.lr_size), image)
+        cases = [
+            MemoryCase(
+                method=subject.method,
+                network=file,
+                image=str(image),
+                scale=scale,
+                precision=profile.evaluation.precision,
+                memory=profile.evaluation.memory,
+                device=str(subject.device),
+                threads=torch.get_num_threads(),
+                make=makers.get(subject.method),
+            )
+            for subject, file, scale in networks
+        ]
+        yield from peaks(cases)
 
 
 def _stored(job: Job, subject: Subject, folder: Path) -> str:
@@ -255,17 +275,14 @@ def _stored(job: Job, subject: Subject, folder: Path) -> str:
     return str(path)
 
 
-def _row(profile: Profile, cell: CostCell, kind: Kind, here: dict[str, Any]) -> Cost:
-    """Make a row that has no values yet."""
-    own = {**vars(cell.id), "machine": here}
+def _row(profile: Profile, cell: CostCell, **found: Any) -> Cost:
+    own = vars(cell.id) | found
     height, width = own.pop("lr_size")
     return Cost(
         **own,
-        kind=kind,
         profile=profile.name,
         lr_height=height,
         lr_width=width,
-        values=[],
         versions=versions(),
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )

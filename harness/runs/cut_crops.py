@@ -24,7 +24,7 @@ from harness.measure.evaluate import Task
 from harness.measure.pictures import made_region
 from harness.profiles import Region
 from harness.runs.job import Job
-from harness.runs.plan import load_plan, plan_path, samples_dir
+from harness.runs.plan import load_plan, samples_dir
 
 
 def _lr_box(box: Box, scale: float) -> Box:
@@ -38,19 +38,20 @@ def _lr_box(box: Box, scale: float) -> Box:
 def _method_sample(
     job: Job, subject: Subject, pair: Pair, task: Task, image: str, box: Box, folder: Path
 ) -> MethodSample:
-    crop, experts = made_region(subject, task, image, pair, box)
+    """Make the region by one method, and the expert of each LR pixel if it has experts."""
+    crop, choice = made_region(subject, task, image, pair, box)
     name = subject.method if subject.seed == 0 else f"{subject.method}-s{subject.seed}"
     save_png(crop, folder / f"{name}.png")
-    expert_map = ""
-    if experts is not None:
-        expert_map = f"{name}.experts.png"
-        save_png(experts, folder / expert_map)
+    experts = ""
+    if choice is not None:
+        experts = f"{name}.experts.png"
+        save_png(choice, folder / experts)
     row = job.cell_file(subject, task).by_image().get(image)
     return MethodSample(
         method=subject.method,
         crop=f"{name}.png",
         psnr=row["metrics"].get("psnr") if row else None,
-        expert_map=expert_map,
+        expert_map=experts,
         expert_depths=tuple(subject.expert_depths),
     )
 
@@ -128,7 +129,7 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
         measured: methods, in the experiment's order.
     """
     root = samples_dir(job.places.results, job.profile.name, job.experiment.name)
-    plan = load_plan(plan_path(job.places.results, job.profile.name, job.experiment.name))
+    plan = load_plan(job.plan_file)
     kept = {cell.method for cell in plan.cells} - {method.name for method in job.methods}
     drawn = [s for s in measured if not s.counts_only] if job.experiment.scores else []
     by_method = sorted(drawn, key=lambda s: job.experiment.methods.index(s.method))
@@ -138,7 +139,7 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
         pairs = [(subject, task) for subject in by_method for task in job.tasks(subject)]
         tasks = [(s, task) for s, task in pairs if (task.role, task.scale) == shown]
         problem = _make(job, region, tasks, kept, folder) if tasks else ""
-        if shown not in job.shown():
+        if shown not in job.cells():
             problem = f"{job.experiment.name} does not measure x{region.scale:g} on {region.role}"
         if problem:
             say(f"Left out of the figures: {problem} (profile {job.profile.name}, regions)")

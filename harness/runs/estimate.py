@@ -1,115 +1,276 @@
-"""Estimate of what a plan will cost, before anything runs."""
+"""Estimate of what plans will cost, before anything runs: trainings, cells, memory and disk."""
 
 from __future__ import annotations
 
+import heapq
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import torch
 
-from baselines import Method, build
+from baselines import Method, build, parse
 from baselines.base import SRModel
 from baselines.shapes import shapes_only
 from harness import checkpoints
 from harness.checkpoints.subject import Subject
+from harness.common.device import PeakMemory, synchronise
+from harness.common.progress import bar
 from harness.data.degrade import lr_size
-from harness.data.sets import ImageItem
+from harness.data.published import rows_of
+from harness.data.sets import Dataset, ImageItem
+from harness.data.sets.base import memory_item
 from harness.profiles import Training
-from harness.runs.execute import subjects
+from harness.profiles.training import published
+from harness.runs.execute import existing_networks, subjects
 from harness.runs.job import Job
-from harness.training.loop import Run
+from harness.training.loop import Run, Source, source_of
+from harness.training.losses import compiled, losses
+from harness.training.step import new_state, optimise
+
+_FLOAT = 4
 
 
 @dataclass(frozen=True)
-class MethodCost:
-    """Work of a run for one method, and how much of it is done.
+class TrainingCost:
+    """What is left of the training of one network.
 
     Attributes:
-        networks: number of networks to train, one for each seed.
-        trained: number of them that are finished.
-        cells: number of cells to measure, one for each dataset, scale and seed.
-        measured: number of them that are finished.
-        training: MACs of the remaining training steps (`sample_macs`).
-        evaluation: MACs of the remaining images, encoder included; experts in even shares.
+        experiments: names of the experiments that need it.
+        steps: steps that are left; 0 of a finished one.
+        macs: MACs of these steps.
+        cited_hours: GPU-hours of these steps by published training times, scaled by MACs from the
+            LTE network of the same encoder; None where there are none.
+        gpu: GPU of the published times.
+        memory: bytes of weights, gradients, Adam's averages and images; with `step_seconds` on a
+            GPU, the measured peak.
+        disk: bytes of its checkpoint.
+        step_seconds: seconds of a step on this device; None where it was not timed.
     """
 
     method: str
-    networks: int = 0
-    trained: int = 0
-    cells: int = 0
-    measured: int = 0
-    training: int = 0
-    evaluation: int = 0
+    seed: int
+    experiments: tuple[str, ...]
+    steps: int
+    macs: int
+    cited_hours: float | None
+    gpu: str
+    memory: int
+    disk: int
+    step_seconds: float | None = None
 
-    def __add__(self, other: MethodCost) -> MethodCost:
-        numbers = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)[1:]}
-        return MethodCost(self.method, **numbers)
+    def hours(self, macs_per_second: float) -> float:
+        """Hours of these steps here: by a timed step, else at a number of MACs per second."""
+        if self.step_seconds is not None:
+            return self.steps * self.step_seconds / 3600
+        return self.macs / macs_per_second / 3600
+
+
+def training_costs(jobs: Sequence[Job], timed: bool = False) -> list[TrainingCost]:
+    """List the trainings of some jobs, each once, in the order in which they are done.
+
+    Args:
+        jobs: jobs under one profile.
+        timed: whether to time a step of each method that is not finished, on the jobs' device.
+    """
+    users: dict[str, list[str]] = {}
+    runs: dict[str, tuple[Job, Run]] = {}
+    for job in jobs:
+        for run in job.runs():
+            runs.setdefault(run.recipe.fingerprint, (job, run))
+            users.setdefault(run.recipe.fingerprint, []).append(job.experiment.name)
+    found = [_cost(job, run, tuple(users[key])) for key, (job, run) in runs.items()]
+    left = {cost.method for cost in found if cost.steps} if timed else set()
+    times: dict[str, tuple[float, int]] = {}
+    with bar("timing steps", len(left)) as progress:
+        for _, run in runs.values():
+            if run.recipe.method in left - times.keys():
+                progress.note = run.recipe.method
+                times[run.recipe.method] = time_step(run)
+                progress.advance()
+    return [
+        replace(cost, step_seconds=seconds, memory=peak or cost.memory)
+        for cost in found
+        for seconds, peak in [times.get(cost.method, (None, 0))]
+    ]
+
+
+def _cost(job: Job, run: Run, experiments: tuple[str, ...]) -> TrainingCost:
+    assert job.training_set is not None
+    method, settings, images = run.recipe.trained, run.settings, job.training_set.items
+    with shapes_only():
+        model = build(method.name, **run.recipe.build)
+    total = settings.total_steps(len(images))
+    done = int(checkpoints.read(run.checkpoint).get("step", 0)) if run.checkpoint.exists() else 0
+    if job.training_set.sizes_of and existing_networks(job, method, [run.recipe.seed]):
+        done = total  # of any training data
+    weights = sum(weight.numel() for weight in model.parameters())
+    trained = weights - (model.encoder_parameters or 0) * bool(settings.frozen_encoder)
+    sizes = [item.size() for item in images] if settings.in_memory else []
+    steps = max(0, total - done)
+    macs = steps * settings.batch * sample_macs(model, settings)
+    hours, gpu = _cited(method.encoder, macs)
+    return TrainingCost(
+        method.name,
+        run.recipe.seed,
+        experiments,
+        steps,
+        macs,
+        None if job.profile.networks.differ(method) else hours,
+        gpu,
+        memory=_FLOAT * (weights + 3 * trained) + sum(3 * h * w for h, w in sizes),
+        disk=_FLOAT * (weights * (2 if settings.ema else 1) + 2 * trained),
+    )
+
+
+def _cited(encoder: str, macs: int) -> tuple[float | None, str]:
+    """Scale the published hours of an encoder's LTE network to some MACs of training."""
+    for row in rows_of("training_hours.csv"):
+        if row["encoder"] == encoder:
+            return float(row["gpu_hours"]) * macs / _whole_macs(row["method"]), row["gpu"]
+    return None, ""
+
+
+@cache
+def _whole_macs(method: str) -> int:
+    """Count the MACs of a method's published training on the 800 images of DIV2K."""
+    settings = published().for_method(parse(method))
+    with shapes_only():
+        model = build(method)
+    return settings.total_steps(800) * settings.batch * sample_macs(model, settings)
+
+
+def time_step(run: Run) -> tuple[float, int]:
+    """Time a training step of a run on its device, on random pixels.
+
+    On a GPU, the mean of ten steps of the whole batch; on a CPU one step of one sample, times the
+    batch.
+
+    Returns:
+        Seconds of a step, and the peak memory in bytes; 0 on a CPU.
+    """
+    device, settings = run.device, run.settings
+    on_gpu = device.type == "cuda"
+    warm, timed = (3, 10) if on_gpu else (1, 1)
+    source = _random_source(settings if on_gpu else settings.model_copy(update={"batch": 1}), run)
+    state, peak = new_state(run.recipe, settings, device), PeakMemory(device)
+    objective = compiled(losses) if settings.compile else losses
+    start = 0.0
+    for step in range(warm + timed):
+        if step == warm:
+            synchronise(device)
+            start = time.perf_counter()
+        optimise(state, source.batch(step), source.settings, settings.lr, step, objective)
+    synchronise(device)
+    seconds = (time.perf_counter() - start) / timed
+    return seconds * settings.batch / source.settings.batch, peak.read() if on_gpu else 0
+
+
+def _random_source(settings: Training, run: Run) -> Source:
+    made_by = source_of(settings)
+    side = made_by.sides_of(settings)[-1]
+    pixels = torch.randint(0, 256, (3, side, side), dtype=torch.uint8)
+    images = Dataset("random", "", (memory_item("random", lambda: pixels),), None, "full")
+    repeated = settings.model_copy(update={"repeat": settings.batch, "in_memory": True})
+    return made_by(images, repeated, 0, run.device)
+
+
+def training_time(trainings: Sequence[TrainingCost], speed: float, devices: int) -> dict[str, Any]:
+    """Compute hours of one device and of some, at MACs per second and by published times."""
+    left = [each for each in trainings if each.steps]
+    here = [each.hours(speed) for each in left]
+    cited = [each.cited_hours for each in left if each.cited_hours is not None]
+    whole = bool(cited) and len(cited) == len(left)
+    return {
+        "devices": devices,
+        "device_hours": sum(here),
+        "wall_hours": wall_hours(here, devices),
+        "gpu": next((each.gpu for each in left if each.cited_hours is not None), ""),
+        "cited_device_hours": sum(cited) if whole else None,
+        "cited_wall_hours": wall_hours(cited, devices) if whole else None,
+    }
+
+
+def wall_hours(hours: Iterable[float], devices: int) -> float:
+    """Compute when the last of some devices ends, where each takes the next training when free.
+
+    Example:
+        >>> [wall_hours([3, 1, 1, 4], devices) for devices in (1, 2, 8)]
+        [9, 6, 4]
+    """
+    free: list[float] = [0] * devices
+    for each in hours:
+        heapq.heappush(free, heapq.heappop(free) + each)
+    return max(free)
 
 
 Left = list[tuple[float, Sequence[ImageItem]]]
 """Images that are not measured yet, by scale: one entry for each cell."""
 
 
-def method_costs(job: Job) -> list[MethodCost]:
-    """Estimate the remaining work of a job, by method; without those that it leaves out."""
-    job = replace(job, device=torch.device("cpu"))
-    ready, runs = subjects(job, finished_only=True), job.runs()
-    found = [
-        _method_cost(
-            job,
-            method,
-            [subject for subject in ready if subject.method == method.name],
-            [run for run in runs if run.recipe.method == method.name],
-        )
-        for method in job.methods
-    ]
-    return [cost for cost in found if cost.cells or cost.networks]
+def method_costs(job: Job, trainings: Sequence[TrainingCost]) -> list[dict[str, Any]]:
+    """List the work of a job by method, and how much of it is left; without what it leaves out.
+
+    Args:
+        job: the job.
+        trainings: its trainings, as `training_costs` lists them, and others.
+
+    Returns:
+        For each method `cells` (one for each dataset, scale and seed) and `cells_finished`,
+        `runs_to_train` and `runs_finished`, and the MACs that are left: `training_macs`, and
+        `evaluation_macs` of images, encoder included, with experts in even shares.
+    """
+    ready = subjects(replace(job, device=torch.device("cpu")), finished_only=True)
+    own = [training for training in trainings if job.experiment.name in training.experiments]
+    found = [_method_cost(job, method, ready, own) for method in job.methods]
+    return [cost for cost in found if any(cost[each] for each in ("cells", *_RUNS))]
+
+
+_RUNS = ("runs_to_train", "runs_finished")
+
+
+def total_cost(costs: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Sum up the lines of `method_costs`; the sum is called by a name."""
+    numbers = ("cells", "cells_finished", *_RUNS, "training_macs", "evaluation_macs")
+    return {"method": name, **{each: sum(cost[each] for cost in costs) for each in numbers}}
 
 
 def _method_cost(
-    job: Job, method: Method, ready: Sequence[Subject], runs: Sequence[Run]
-) -> MethodCost:
+    job: Job, method: Method, ready: Sequence[Subject], trainings: Sequence[TrainingCost]
+) -> dict[str, Any]:
     options = job.profile.networks.options(method) if method.encoder else {}
     with shapes_only() if method.is_trained else nullcontext():
         model = build(method.name, **options)
-    seeds = {subject.seed for subject in ready if not subject.counts_only}
-    unfinished = [run for run in runs if run.recipe.seed not in seeds]
-    left = [_left(job, subject) for subject in ready if not subject.counts_only]
+    runs = [training for training in trainings if training.method == method.name]
+    unfinished = [training for training in runs if training.steps]
+    own = [subject for subject in ready if subject.method == method.name]
+    left = [_left(job, subject) for subject in own if not subject.counts_only]
     # Of a network that is still to be trained, all images of every cell.
-    left += [[(scale, job.items(role)) for role, scale in job.cells(method.can_do)]] * len(
-        unfinished
-    )
-    counted = [_left(job, subject) for subject in ready if subject.counts_only]
-    cells = [cell for own in (*left, *counted) for cell in own]
-    return MethodCost(
-        method.name,
-        networks=len(runs),
-        trained=len(runs) - len(unfinished),
-        cells=len(cells),
-        measured=sum(not items for _, items in cells),
-        training=sum(_training_left(job, run, model) for run in unfinished),
+    whole: Left = [(scale, job.items(role)) for role, scale in job.cells(method.can_do)]
+    left += [whole] * len(unfinished)
+    counted = [_left(job, subject) for subject in own if subject.counts_only]
+    cells = [cell for each in (*left, *counted) for cell in each]
+    return {
+        "method": method.name,
+        "cells": len(cells),
+        "cells_finished": sum(not items for _, items in cells),
+        "runs_to_train": len(unfinished),
+        "runs_finished": len(runs) - len(unfinished),
+        "training_macs": sum(training.macs for training in unfinished),
         # What a method from outside costs is known when it has run.
-        evaluation=0 if method.outside else sum(_measuring_left(job, model, own) for own in left),
-    )
+        "evaluation_macs": 0
+        if method.outside
+        else sum(_measuring_left(job, model, each) for each in left),
+    }
 
 
 def _left(job: Job, subject: Subject) -> Left:
     tasks = job.tasks(subject)
     return [(t.scale, t.missing(job.cell_file(subject, t).by_image())) for t in tasks]
-
-
-def _training_left(job: Job, run: Run, model: SRModel) -> int:
-    assert job.training_set is not None
-    steps = steps_left(run, len(job.training_set.items))
-    return sample_macs(model, run.settings) * run.settings.batch * steps
-
-
-def steps_left(run: Run, images: int) -> int:
-    """Count the steps on so many training images that the run's checkpoint does not have."""
-    done = int(checkpoints.read(run.checkpoint).get("step", 0)) if run.checkpoint.exists() else 0
-    return max(0, run.settings.total_steps(images) - done)
 
 
 def sample_macs(model: SRModel, settings: Training) -> int:

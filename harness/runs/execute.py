@@ -126,7 +126,7 @@ def subjects(job: Job, finished_only: bool = False) -> list[Subject]:
     runs = job.runs()
     here = job.methods if job.datasets else ()
     measured = [(method, _subjects(job, method, runs, finished_only)) for method in here]
-    counted = [method for method in job.methods if _costs_are_counted(job, method)]
+    counted = [m for m in job.methods if m.is_trained and job.counts(m.can_do)]
     if not job.trains:
         lacking = [method for method, found in measured if not found]
         _say_left_out(job, [m for m in lacking if m not in counted], "")
@@ -135,16 +135,12 @@ def subjects(job: Job, finished_only: bool = False) -> list[Subject]:
     return [*(subject for _, found in measured for subject in found), *published]
 
 
-def _costs_are_counted(job: Job, method: Method) -> bool:
-    return method.is_trained and bool(job.counts(method.can_do))
-
-
 def _subjects(job: Job, method: Method, runs: Sequence[Run], finished_only: bool) -> list[Subject]:
     """List the networks of a method that are measured on the job's datasets, one for each seed."""
     name = method.name
     if not method.is_trained:
         return ready_subjects(name)
-    if not job.needs_weights(method):
+    if not job.experiment.needs_weights(method):
         return [shapes_subject(name, job.profile)]
     if job.trains:
         own = [run for run in runs if run.recipe.method == method.weights]
@@ -154,7 +150,8 @@ def _subjects(job: Job, method: Method, runs: Sequence[Run], finished_only: bool
             paths = [r.checkpoint for r in own if not finished_only or r.is_finished()]
     else:
         paths = existing_networks(job, method)
-    if not (paths or job.trains or _needs_shipped(job, method)) and shapes_suffice(job, method):
+    counted = not method.head and any(section.macs for section in job.experiment.sections)
+    if counted and not (paths or job.trains or _needs_shipped(job, method)):
         return [shapes_subject(name, job.profile)]
     return [open_subject(path, job.device, name) for path in paths]
 
@@ -170,24 +167,19 @@ def _say_left_out(job: Job, methods: Sequence[Method], but: str) -> None:
 
 def _needs_shipped(job: Job, method: Method) -> bool:
     """Tell whether a method without a network is left out: its profile trains nothing unasked."""
-    return not (job.trains or job.profile.trains) and job.needs_weights(method)
+    return not (job.trains or job.profile.trains) and job.experiment.needs_weights(method)
 
 
-def existing_networks(job: Job, method: Method) -> list[Path]:
-    """List the finished checkpoints of a method, one for each seed that has one.
+def existing_networks(job: Job, method: Method, seeds: Sequence[int] = ()) -> list[Path]:
+    """List the finished checkpoints of a method, one for each seed (all: none given) that has one.
 
     Where nothing is trained, shipped networks go before those that were trained here.
     """
     found: list[Path] = []
-    for seed in job.profile.seeds:
+    for seed in seeds or job.profile.seeds:
         shipped = [] if job.trains else shipped_networks(method.name, job.profile, seed)
         found += shipped or finished_checkpoints(method.name, job.profile, job.places, seed)
     return found
-
-
-def shapes_suffice(job: Job, method: Method) -> bool:
-    """Tell whether the job can count a method's MACs without its weights."""
-    return method.is_trained and not method.head and job.experiment.counts_macs
 
 
 def measure_missing(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from baselines import parse
+from baselines import Method, parse
 from baselines.registry import FIXED_SCALES
 from harness.common.errors import UsageError
 from harness.data.published import field
@@ -174,20 +174,14 @@ class Experiment:
         """Whether SR images are made and scored; otherwise MACs are counted only."""
         return any(section.metrics for section in self.sections)
 
+    def needs_weights(self, method: Method) -> bool:
+        """Tell whether a method's weights are needed, and not only its shapes."""
+        return method.is_trained and (self.scores or bool(method.head))
+
     @property
     def measures_costs(self) -> bool:
         """Whether latency and peak memory are measured (`harness.runs.costs`)."""
         return any(section.costs for section in self.sections)
-
-    @property
-    def measures_untrained(self) -> bool:
-        """Whether costs are measured of untrained networks, too."""
-        return any(section.untrained for section in self.sections)
-
-    @property
-    def counts_macs(self) -> bool:
-        """Whether MACs are worth counting where a network has no weights."""
-        return any(section.macs for section in self.sections)
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -219,11 +213,6 @@ class Experiment:
     def methods(self) -> tuple[str, ...]:
         """Methods of all rows, each once, in the order of the rows."""
         return tuple(method for row in self.rows for method in methods_of(row))
-
-    @property
-    def counting_protocol(self) -> str:
-        """Name that replaces the protocol where MACs are counted and nothing is scored."""
-        return f"macs-{self.macs_input}"
 
 
 def with_rows(experiment: Experiment, rows: Sequence[str]) -> Experiment:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -29,7 +30,7 @@ from harness.profiles.places import Places
 from harness.profiles.recipe import make_recipe, run_dir
 from harness.runs.added import open_entries, unlisted
 from harness.runs.experiment import Experiment, methods_of, with_rows
-from harness.runs.plan import AddedRow, measurements_dir, pictures_dir
+from harness.runs.plan import AddedRow, measurements_dir, pictures_dir, plan_path
 from harness.training.loop import Run
 from harness.training.step import check_patch
 
@@ -62,38 +63,33 @@ class Job:
     trains: bool = True
     added: tuple[AddedRow, ...] = ()
 
-    def needs_weights(self, method: Method) -> bool:
-        """Tell whether a method's weights are needed, and not only its shapes."""
-        return _needs_weights(self.experiment, method)
+    @property
+    def plan_file(self) -> Path:
+        """File of the stored plan."""
+        return plan_path(self.places.results, self.profile.name, self.experiment.name)
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the output of processes that a launcher starts."""
+        return self.plan_file.with_name("launched")
 
     def trained_methods(self) -> list[Method]:
         """Methods whose weights are needed."""
-        return [method for method in self.methods if self.needs_weights(method)]
+        return list(filter(self.experiment.needs_weights, self.methods))
 
     def runs(self) -> list[Run]:
         """List the training runs, one for each trained method and seed."""
         if self.training_set is None:
             return []
-        # Methods that only render otherwise have the same weights, and the same recipe.
-        recipes = {
-            (method.weights, seed): make_recipe(
-                self.profile, method.name, seed, self.training_fingerprint
+        # Methods that only render otherwise have the same weights, and the same run.
+        runs = {
+            (method.weights, seed): training_run(
+                self.profile, self.places, self.device, method.name, seed, self.training_fingerprint
             )
             for method in self.trained_methods()
             for seed in self.profile.seeds
         }
-        places, name = self.places, self.profile.name
-        return [
-            Run(
-                recipe,
-                self.profile,
-                run_dir(places.results, name, recipe),
-                self.device,
-                places.data_root,
-                places.lr_cache,
-            )
-            for recipe in recipes.values()
-        ]
+        return list(runs.values())
 
     def absent(self) -> list[str]:
         """Datasets that are absent and of which only the sizes are known (in a dry run)."""
@@ -111,17 +107,15 @@ class Job:
         items, only = self.datasets[role].items, self.images(role)
         return tuple(item for item in items if item.name in only) if only else items
 
-    def shown(self) -> list[tuple[str, float]]:
-        """List every (role, scale) that is measured."""
-        pairs = [(role, scale) for role in self.datasets for scale in self.experiment.scales]
-        if not self.experiment.regions_only:
-            return pairs
-        of_regions = {(region.role, region.scale) for region in self.regions}
-        return [pair for pair in pairs if pair in of_regions]
-
-    def cells(self, can_do: Callable[[float], bool]) -> list[tuple[str, float]]:
-        """List the (role, scale) of the cells of a network that can do some scales."""
-        return [(role, scale) for role, scale in self.shown() if can_do(scale)]
+    def cells(self, can_do: Callable[[float], bool] = lambda _: True) -> list[tuple[str, float]]:
+        """List the (role, scale) of the cells of a network that can do some scales, or all."""
+        shown = {(region.role, region.scale) for region in self.regions}
+        return [
+            (role, scale)
+            for role in self.datasets
+            for scale in self.experiment.scales
+            if can_do(scale) and (not self.experiment.regions_only or (role, scale) in shown)
+        ]
 
     def counts(self, can_do: Callable[[float], bool]) -> list[tuple[str, float]]:
         """List every (fixed size, scale) that the costs of such a network are counted at."""
@@ -130,42 +124,36 @@ class Job:
 
     def tasks(self, subject: Subject) -> list[Task]:
         """List the cells of a network, ready to be measured."""
+        experiment, model = self.experiment, subject.model
 
         def can_do(scale: float) -> bool:
-            return not subject.model.refusal(scale)
+            return not model.refusal(scale)
 
+        counts = subject.counts_only or not experiment.scores
+        cells, sets = self.cells(can_do), self.datasets
+        protocols = {role: ROLES.get(role) or SPECS[role].protocol for role in sets}
         if subject.published_sizes:  # counted at fixed sizes, which replace the sets of the paper
-            return [
-                Task(
-                    dataset=FIXED_SIZES[size],
-                    fingerprint=FIXED_SIZES[size].fingerprint(),
-                    role=size,
-                    scale=scale,
-                    protocol=FIXED_SIZES[size].protocol,
-                    profile=self.profile.name,
-                    settings=self.profile.evaluation,
-                    cache=None,
-                )
-                for size, scale in self.counts(can_do)
-            ]
-        counts = subject.counts_only or not self.experiment.scores
-        if counts and not subject.model.counted:
+            cells, sets = self.counts(can_do), FIXED_SIZES
+            protocols = {size: dataset.protocol for size, dataset in sets.items()}
+        elif counts and not model.counted:
             return []
+        elif counts:
+            protocols = dict.fromkeys(sets, f"macs-{experiment.macs_input}")
         return [
             Task(
-                dataset=self.datasets[role],
-                fingerprint=self.fingerprints[role],
+                dataset=sets[role],
+                fingerprint=self.fingerprints.get(role) or sets[role].fingerprint(),
                 role=role,
                 scale=scale,
-                protocol=self.experiment.counting_protocol if counts else _protocol(role),
+                protocol=protocols[role],
                 profile=self.profile.name,
                 settings=self.profile.evaluation,
                 cache=self.places.lr_cache,
                 images=self.images(role),
-                metrics=self.experiment.metrics,
+                metrics=experiment.metrics,
             )
-            for role, scale in self.cells(can_do)
-            if subject.model.dataset in ("", self.datasets[role].name)
+            for role, scale in cells
+            if model.dataset in ("", sets[role].name)
         ]
 
     def cell_file(self, subject: Subject, task: Task) -> CellFile:
@@ -180,8 +168,13 @@ class Job:
         return PictureStore(folder, frozenset(named), self.profile.seeds[0])
 
 
-def _needs_weights(experiment: Experiment, method: Method) -> bool:
-    return method.is_trained and (experiment.scores or bool(method.head))
+def training_run(
+    profile: Profile, places: Places, device: torch.device, method: str, seed: int, data: str
+) -> Run:
+    """Make the run that trains a method's weights, on data with this fingerprint."""
+    recipe = make_recipe(profile, method, seed, data)
+    folder = run_dir(places.results, profile.name, recipe)
+    return Run(recipe, profile, folder, device, places.data_root, places.lr_cache)
 
 
 def choose(experiment: Experiment, only: Sequence[str]) -> tuple[str, ...]:
@@ -269,7 +262,7 @@ def prepare(
 
     figure = experiment.regions_only
     roles = _shown_roles(experiment, profile) if figure else experiment.roles
-    datasets = {role: _first_at_hand(_sets(profile, role), places, look) for role in roles}
+    datasets = {role: _first_at_hand(profile.sets(role), places, look) for role in roles}
     at_hand = {role: dataset.name for role, dataset in datasets.items()}
     regions = tuple(
         region
@@ -287,15 +280,15 @@ def prepare(
         )
     sets = {dataset.name: dataset for dataset in datasets.values()}
     asked = [*experiment.entries, *beside, *unlisted(experiment, only)]
-    added = open_entries(asked, experiment, sets)
-    if any(row.outside for row in added.rows):
+    added, lacking = open_entries(asked, experiment, sets)
+    if any(row.outside for row in added):
         check_precision(profile.evaluation.precision)
-    whole = with_rows(experiment, [row.method for row in added.rows])
-    always = {method for row in added.rows for method in methods_of(row.method)}
-    wanted = {*choose(whole, only), *always} - added.lacking
+    whole = with_rows(experiment, [row.method for row in added])
+    always = {method for row in added for method in methods_of(row.method)}
+    wanted = {*choose(whole, only), *always} - lacking
     chosen = tuple(parse(method) for method in whole.methods if method in wanted)
     fingerprints = {name: dataset.fingerprint() for name, dataset in sets.items()}
-    needs_training = trains and any(_needs_weights(experiment, method) for method in chosen)
+    needs_training = trains and any(map(experiment.needs_weights, chosen))
     training_set = look(profile.training.dataset) if needs_training else None
     if training_set is not None and profile.training.validation is not None:
         look(profile.training.validation.dataset)
@@ -311,21 +304,12 @@ def prepare(
         training_set=training_set,
         training_fingerprint=training_set.fingerprint() if training_set else "",
         trains=trains,
-        added=added.rows,
+        added=added,
     )
     if figure:
         _check_boxes(job)
     _check_windows(job)
     return job
-
-
-def _sets(profile: Profile, role: str) -> tuple[str, ...]:
-    """List the datasets of a role; one that is no set of the papers is a dataset itself."""
-    return profile.sets(role) if role in ROLES else (role,)
-
-
-def _protocol(role: str) -> str:
-    return ROLES.get(role) or SPECS[role].protocol
 
 
 def _first_at_hand(names: Sequence[str], places: Places, look: Callable[[str], Dataset]) -> Dataset:

@@ -13,7 +13,6 @@ from harness.common.locks import held
 from harness.common.progress import say
 from harness.common.versions import versions
 from harness.data.sets.sizes import FIXED_SIZES
-from harness.measure.cost_rows import costs_dir
 from harness.profiles import Profile, concerning, description
 from harness.runs.costs import cost_cells
 from harness.runs.job import Job
@@ -25,7 +24,6 @@ from harness.runs.plan import (
     RoleNote,
     StoredPlan,
     load_plan,
-    plan_path,
     save_plan,
 )
 
@@ -52,7 +50,7 @@ def _method_note(job: Job, subject: Subject) -> MethodNote:
     """
     name, said, data = subject.method, subject.training, job.training_set
     if subject.counts_only:
-        return MethodNote(name, stand_in=job.profile.changes_size(name))
+        return MethodNote(name, stand_in=job.profile.networks.differ(parse(name)))
     if said is not None:
         note = MethodNote(name, said.caption, said.images, said.complete, said.fingerprint)
     elif data is not None:
@@ -94,25 +92,20 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         warnings=[],
         profile_settings=job.profile.numbers(),
         methods=list(notes.values()),
-        costs=_planned_costs(job, measured),
+        costs=[
+            PlannedCost(
+                method=cell.id.method,
+                scale=cell.id.scale,
+                seed=cell.id.seed,
+                file=cell.id.relative_path.as_posix(),
+                lr_size=list(cell.id.lr_size),
+            )
+            for cell in cost_cells(job, measured)
+        ],
         versions=versions(),
         added=list(job.added),
     )
     return described(job, plan)
-
-
-def _planned_costs(job: Job, measured: Sequence[Subject]) -> list[PlannedCost]:
-    folder = costs_dir(job.places.results, job.profile.name)
-    return [
-        PlannedCost(
-            method=cell.subject.method,
-            scale=cell.scale,
-            seed=cell.subject.seed,
-            file=cell.file.path.relative_to(folder).as_posix(),
-            lr_size=list(job.profile.costs.lr_size),
-        )
-        for cell in cost_cells(job, measured)
-    ]
 
 
 def described(job: Job, plan: StoredPlan) -> StoredPlan:
@@ -196,7 +189,7 @@ def _is_count(cell: PlannedCell) -> bool:
 
 def store_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
     """Write the plan; other processes may be adding their methods to it."""
-    path = plan_path(job.places.results, job.profile.name, job.experiment.name)
+    path = job.plan_file
     with held(path.with_name(f"{path.name}.lock"), f"writing {path}"):
         plan = make_plan(job, measured)
         old = _earlier(path)

@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
-
-from pydantic import ConfigDict
+from typing import Any
 
 from harness.common import checksums
 from harness.common.errors import HarnessError
@@ -22,7 +20,7 @@ PLAN_SCHEMA = 2
 
 
 @dataclass(frozen=True)
-class RoleNote:
+class RoleNote(checksums.Stored):
     """Dataset that is measured for a set of the paper.
 
     Attributes:
@@ -34,8 +32,6 @@ class RoleNote:
         only: names of the images, where not all are measured.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
-
     role: str
     dataset: str
     description: str
@@ -45,10 +41,8 @@ class RoleNote:
 
 
 @dataclass(frozen=True)
-class PlannedCell:
+class PlannedCell(checksums.Stored):
     """Cell and the file of its rows, relative to the folder of measurements."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
 
     method: str
     role: str
@@ -59,14 +53,12 @@ class PlannedCell:
 
 
 @dataclass(frozen=True)
-class PlannedCost:
+class PlannedCost(checksums.Stored):
     """Costs of one method at one scale: their file, relative to the folder of costs.
 
     Attributes:
         lr_size: (h, w) of the LR image.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
 
     method: str
     scale: float
@@ -76,7 +68,7 @@ class PlannedCost:
 
 
 @dataclass(frozen=True)
-class MethodNote:
+class MethodNote(checksums.Stored):
     """Origin of a method's network.
 
     Attributes:
@@ -87,8 +79,6 @@ class MethodNote:
         stand_in: whether its sizes, precision or training are not the paper's.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
-
     method: str
     training: str = ""
     images: int = 0
@@ -98,7 +88,7 @@ class MethodNote:
 
 
 @dataclass(frozen=True)
-class AddedRow:
+class AddedRow(checksums.Stored):
     """Row that was added to an experiment for this run.
 
     Attributes:
@@ -110,8 +100,6 @@ class AddedRow:
         missing: why it has no number where nothing was measured; "" for the usual reasons.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
-
     method: str
     label: str
     outside: str = ""
@@ -121,7 +109,7 @@ class AddedRow:
 
 
 @dataclass(frozen=True)
-class StoredPlan:
+class StoredPlan(checksums.Stored):
     """Experiment as it was run.
 
     Attributes:
@@ -137,8 +125,6 @@ class StoredPlan:
         versions: versions of the software that made the plan.
         added: rows beside the experiment's own.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = checksums.STORED
 
     experiment: str
     profile: str

@@ -6,47 +6,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
 
 from harness.common.errors import HarnessError, UsageError
 from harness.common.progress import say
-from harness.common.stopping import Stop, stoppable
+from harness.common.stopping import stoppable
 from harness.runs.job import Job
-from harness.runs.launchers import logs_dir
 
 _INTERVAL = 5.0
 """Seconds after which a worker's newest line is shown, if it is another one."""
-
-
-@dataclass(frozen=True)
-class Worker:
-    """Process that works on the plan.
-
-    Attributes:
-        log: file of its standard error; its standard output is beside it.
-    """
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def output(self) -> Path:
-        """File of its standard output."""
-        return self.log.with_suffix(".out")
-
-    def ending(self) -> str:
-        """Describe how it ended: a signal, or the end of what it said."""
-        status = self.process.returncode
-        return f"killed by signal {-status}" if status < 0 else f"status {status}: {self.said(2)}"
-
-    def said(self, lines: int = 1) -> str:
-        """Return the last lines that it said; "" where there are none yet."""
-        text = self.log.read_text(encoding="utf-8", errors="replace")
-        return " ".join(text.strip().splitlines()[-lines:])
 
 
 def devices_of(device: torch.device, workers: int | None) -> list[str]:
@@ -82,17 +53,19 @@ def launch(job: Job, command: Sequence[str], devices: Sequence[str]) -> str:
         HarnessError: no worker ended well.
         KeyboardInterrupt: after Ctrl-C or SIGTERM; the workers have stopped, and saved their work.
     """
-    logs = logs_dir(job)
+    logs = job.logs
     logs.mkdir(parents=True, exist_ok=True)
     threads = max(1, (os.cpu_count() or 1) // len(devices))
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
-    workers: list[Worker] = []
+    running: dict[Path, subprocess.Popen[bytes]] = {}  # by the file of their standard error
+    shown: dict[Path, str] = {}  # the newest line of each that was shown
+    done, told, due = None, False, time.monotonic() + _INTERVAL
     try:
         with stoppable() as stop:
             for number, device in enumerate(devices):
                 log = logs / f"worker-{number}.log"
                 with log.open("wb") as errors, log.with_suffix(".out").open("wb") as output:
-                    process = subprocess.Popen(
+                    running[log] = subprocess.Popen(
                         [sys.executable, "-m", "harness", *command, "--device", device],
                         env=environment,
                         stdin=subprocess.DEVNULL,
@@ -100,12 +73,25 @@ def launch(job: Job, command: Sequence[str], devices: Sequence[str]) -> str:
                         stderr=errors,
                         start_new_session=True,  # Ctrl-C comes here, and is passed on
                     )
-                workers.append(Worker(process, log))
-                say(f"worker {number} on {device}, process {process.pid}: {log}")
-            done = _wait(workers, stop)
+                say(f"worker {number} on {device}, process {running[log].pid}: {log}")
+            while running:
+                time.sleep(0.2)
+                if time.monotonic() >= due:
+                    due += _INTERVAL
+                    _show_newest(running, shown)
+                if stop.requested and not told:
+                    told = True
+                    for process in running.values():
+                        process.terminate()
+                for log in [log for log, process in running.items() if process.poll() is not None]:
+                    status = running.pop(log).returncode
+                    if status == 0:
+                        done = log
+                    elif not told:
+                        say(f"{log.stem.replace('-', ' ')} failed ({_ending(status, log)})")
     except BaseException:  # none goes on with nobody to tell of it
-        for worker in workers:
-            worker.process.terminate()
+        for process in running.values():
+            process.terminate()
         raise
     if stop.requested:
         raise KeyboardInterrupt
@@ -114,29 +100,23 @@ def launch(job: Job, command: Sequence[str], devices: Sequence[str]) -> str:
             "No worker has done all of the plan.",
             f"Their logs in {logs} say why; the same command goes on from there.",
         )
-    return done.output.read_text(encoding="utf-8")
+    return done.with_suffix(".out").read_text(encoding="utf-8")
 
 
-def _wait(workers: Sequence[Worker], stop: Stop) -> Worker | None:
-    """Wait for all workers, tell how they get on, and return the last that ended well."""
-    running, done, passed_on = list(enumerate(workers)), None, False
-    told, due = [""] * len(workers), time.monotonic() + _INTERVAL
-    while running:
-        time.sleep(0.2)
-        if time.monotonic() >= due:
-            due += _INTERVAL
-            for number, worker in running:
-                if (line := worker.said()) != told[number]:
-                    told[number] = line
-                    say(f"worker {number}: {line}")
-        if stop.requested and not passed_on:
-            passed_on = True
-            for _, worker in running:
-                worker.process.terminate()
-        for number, worker in [each for each in running if each[1].process.poll() is not None]:
-            running.remove((number, worker))
-            if worker.process.returncode == 0:
-                done = worker
-            elif not passed_on:
-                say(f"worker {number} failed ({worker.ending()})")
-    return done
+def _said(log: Path, lines: int = 1) -> str:
+    """Return the last lines that a worker said; "" where there are none yet."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return " ".join(text.strip().splitlines()[-lines:])
+
+
+def _show_newest(logs: Iterable[Path], shown: dict[Path, str]) -> None:
+    """Show the newest line of each worker that has said another one since it was `shown`."""
+    for log in logs:
+        if (line := _said(log)) != shown.get(log, ""):
+            shown[log] = line
+            say(f"{log.stem.replace('-', ' ')}: {line}")
+
+
+def _ending(status: int, log: Path) -> str:
+    """Describe how a worker ended: a signal, or the end of what it said."""
+    return f"killed by signal {-status}" if status < 0 else f"status {status}: {_said(log, 2)}"

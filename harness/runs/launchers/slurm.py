@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.common.errors import HarnessError, UsageError
-from harness.runs.launchers import logs_dir
 
 # Every job imports this file: quickly, without torch.
 if TYPE_CHECKING:
@@ -34,23 +33,6 @@ TRIES = 3
 NOTICE = 120
 # A training may need many times the time limit.
 TIMEOUTS = 10_000
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is asked of the cluster for each job.
-
-    Attributes:
-        minutes: time limit.
-        gpus: GPUs of a training; a measurement takes one. None: the cluster has none.
-        concurrency: largest number of jobs that run at once; None for any.
-    """
-
-    partition: str | None = None
-    account: str | None = None
-    minutes: int = 1440
-    gpus: int | None = None
-    concurrency: int | None = None
 
 
 class Command:
@@ -157,13 +139,26 @@ def _training(job: Job, run: Run, gpus: int | None) -> Iterator[str]:
         yield from ("--devices", str(gpus))
 
 
-def launch(job: Job, command: Sequence[str], options: Options) -> dict[str, str]:
+def launch(
+    job: Job,
+    command: Sequence[str],
+    *,
+    partition: str | None = None,
+    account: str | None = None,
+    minutes: int = 1440,
+    gpus: int | None = None,
+    concurrency: int | None = None,
+) -> dict[str, str]:
     """Submit the jobs of a plan.
 
     Args:
         job: what is to be trained and measured.
         command: arguments of `harness run` that do the whole job, without a launcher.
-        options: what is asked of the cluster.
+        partition: of the cluster.
+        account: of the cluster.
+        minutes: time limit of each job.
+        gpus: GPUs of a training; a measurement takes one. None: the cluster has none.
+        concurrency: largest number of jobs that run at once; None for any.
 
     Returns:
         The number of each job, by name.
@@ -175,13 +170,16 @@ def launch(job: Job, command: Sequence[str], options: Options) -> dict[str, str]
     for run in job.runs():
         run.folder.mkdir(parents=True, exist_ok=True)  # `harness status` shows that it waits
     executor = _executor(job)
+    executor.update_parameters(
+        partition=partition, account=account, time=minutes, signal_delay_s=NOTICE
+    )
     submitted: dict[str, str] = {}
-    for step in submissions(job, command, options.gpus):
+    for step in submissions(job, command, gpus):
         wanted = [f"afterok:{submitted[name]}" for name in step.after]
-        if options.concurrency and len(submitted) >= options.concurrency:
+        if concurrency and len(submitted) >= concurrency:
             # Lanes: each job follows the one that many places before it.
-            wanted.append(f"afterany:{list(submitted.values())[-options.concurrency]}")
-        executor.update_parameters(**_parameters(step, options, wanted))
+            wanted.append(f"afterany:{list(submitted.values())[-concurrency]}")
+        executor.update_parameters(**_parameters(step, gpus, wanted))
         submitted[step.name] = _submit(executor, step)
     return submitted
 
@@ -195,7 +193,7 @@ def _executor(job: Job) -> SlurmExecutor:
             "pip install 'moeisr-harness[slurm]'",
         ) from error
     try:
-        return SlurmExecutor(folder=logs_dir(job).absolute(), max_num_timeout=TIMEOUTS)
+        return SlurmExecutor(folder=job.logs.absolute(), max_num_timeout=TIMEOUTS)
     except RuntimeError as error:
         raise HarnessError(
             "There is no Slurm here: srun was not found.",
@@ -203,18 +201,13 @@ def _executor(job: Job) -> SlurmExecutor:
         ) from error
 
 
-def _parameters(step: Submission, options: Options, wanted: Sequence[str]) -> dict[str, Any]:
+def _parameters(step: Submission, gpus: int | None, wanted: Sequence[str]) -> dict[str, Any]:
     more: dict[str, Any] = {"requeue": True, "kill-on-invalid-dep": "yes"}
     if wanted:
         more["dependency"] = ",".join(wanted)
-    gpus = options.gpus if step.trains or not options.gpus else 1
     return {
         "job_name": step.name,
-        "partition": options.partition,
-        "account": options.account,
-        "time": options.minutes,
-        "gpus_per_node": gpus,
-        "signal_delay_s": NOTICE,
+        "gpus_per_node": gpus if step.trains or not gpus else 1,
         "additional_parameters": more,
     }
 

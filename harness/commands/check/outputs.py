@@ -10,21 +10,15 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from tabulate import tabulate
-
-from harness.check.accept import Update
-from harness.check.comparison import VERDICTS, Check, Finding
+from harness.commands.check.accept import Update
+from harness.commands.check.comparison import VERDICTS, Check, Finding
+from harness.commands.options import table
 from harness.common import escaping
 from harness.profiles.description import in_brief
 
 SHOWN = 10
 """Annotations of a kind that GitHub shows for a step; more are dropped without a word."""
 
-_COLUMNS = {
-    **dict.fromkeys(("experiment", "method", "set", "scale"), "left"),
-    **dict.fromkeys(("accepted", "measured", "change", "tolerance"), "right"),
-    "verdict": "left",
-}
 # What XML 1.0 has no way to write; an escaped one is not allowed either.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -197,25 +191,29 @@ def _explanation(finding: Finding) -> str:
 
 
 def _table(findings: Sequence[Finding], style: str) -> str:
+    """Write a line per finding; empty without findings."""
+
+    def psnr(value: float | None) -> str:
+        return "" if value is None else f"{value:.4f}"
+
     rows = [
-        [
-            f.experiment,
-            f.method,
-            f.role if f.dataset == f.role else f"{f.dataset} (as {f.role})",
-            "" if f.scale is None else f"x{f.scale:g}",
-            *("" if value is None else f"{value:.4f}" for value in (f.expected, f.measured)),
-            "" if f.change is None else f"{f.change:+.4f}",
-            "" if f.tolerance is None else f"{f.tolerance:g}",
-            f.verdict,
-        ]
+        {
+            "experiment": f.experiment,
+            "method": f.method,
+            "set": f.role if f.dataset == f.role else f"{f.dataset} (as {f.role})",
+            "scale": "" if f.scale is None else f"x{f.scale:g}",
+            "accepted": psnr(f.expected),
+            "measured": psnr(f.measured),
+            "change": "" if f.change is None else f"{f.change:+.4f}",
+            "tolerance": "" if f.tolerance is None else f"{f.tolerance:g}",
+            "verdict": f.verdict,
+        }
         for f in findings
     ]
-    if not rows:
-        return ""
     if style == "pipe":
-        rows = [[escaping.markdown(each) for each in row] for row in rows]
-    options = {"disable_numparse": True, "colalign": tuple(_COLUMNS.values())}
-    return str(tabulate(rows, tuple(_COLUMNS), tablefmt=style, **options))
+        rows = [{key: escaping.markdown(text) for key, text in row.items()} for row in rows]
+    align = [*["left"] * 4, *["right"] * 4, "left"]
+    return table(rows, tablefmt=style, colalign=align) if rows else ""
 
 
 def _tabulated(findings: Sequence[Finding]) -> list[str]:

@@ -1,4 +1,8 @@
-"""`harness check`: stored results against accepted numbers."""
+"""`harness check`: stored results against accepted numbers, cell by cell.
+
+`golden` is the file of accepted numbers, `comparison` finds what differs from it, `outputs` writes
+that for readers and for CI, and `accept` takes stored numbers over.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import FILE, Setup, echo, json_option, show, with_setup
+from harness.commands.options import FILE, Setup, as_json, echo, json_option, show, with_setup
 from harness.common.errors import HarnessError, UsageError
 from harness.common.files import write_text
 
@@ -81,7 +85,6 @@ def check(
     reason: str | None,
     retrained: float | None,
     keep_networks: bool,
-    as_json: bool,
 ) -> None:
     """Compare stored results with accepted numbers, cell by cell; measures nothing.
 
@@ -90,8 +93,7 @@ def check(
     EXPERIMENT, every experiment that the accepted numbers have is compared. docs/check.md says
     what is compared, and how to accept new numbers.
     """
-    from harness import check
-    from harness.check import outputs
+    from harness.commands.check import accept, comparison, outputs
     from harness.profiles import places
 
     given = {"--tolerance": tolerance, "--junit": junit, "--github": github}
@@ -104,16 +106,16 @@ def check(
     file = baseline or places.RESULTS / "golden" / f"{profile.name}.json"
     if update:
         why = os.fsencode(reason or "").decode(errors="backslashreplace")  # on any terminal
-        made = check.run_update(names, profile, results, file, why, retrained, keep_networks)
-        show(outputs.update_content(made, file), outputs.update_text(made, file), as_json)
+        made = accept.run_update(names, profile, results, file, why, retrained, keep_networks)
+        show(outputs.update_content(made, file), outputs.update_text(made, file))
         return
-    found = check.run_check(names, profile, results, file, tolerance)
-    show(outputs.content(found), outputs.text(found, everything), as_json)
+    found = comparison.run_check(names, profile, results, file, tolerance)
+    show(outputs.content(found), outputs.text(found, everything))
     if junit:
         write_text(junit, outputs.junit(found))
     if github:
         for line in outputs.github(found.findings):
-            echo(line, err=as_json)  # beside JSON on stderr; the runner reads both
+            echo(line, err=as_json())  # beside JSON on stderr; the runner reads both
         if job_summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             with Path(job_summary).open("a", encoding="utf-8") as written:
                 written.write(outputs.markdown(found))

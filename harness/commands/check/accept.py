@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from harness import checkpoints
-from harness.check.comparison import (
+from harness.commands.check.comparison import (
     Finding,
     compare,
     measured_cells,
     read_stored,
     stored_names,
 )
-from harness.check.golden import (
+from harness.commands.check.golden import (
     Acceptance,
     Golden,
     GoldenCell,
