@@ -39,7 +39,6 @@ from harness import checkpoints, experiments
 from harness.common import checksums
 from harness.common.errors import HarnessError
 from harness.common.stopping import Stop
-from harness.experiments import Block, method_at, scales_of_row
 from harness.measure import latency
 from harness.measure.cost_rows import Cost, costs_dir, stored_rows
 from harness.measure.peak_memory import MemoryCase, Peak, peaks
@@ -51,6 +50,7 @@ from harness.report.sections.limits import limits
 from harness.report.sections.pareto import panel_scales, pareto_front
 from harness.report.text import MISSING, TIMES
 from harness.runs import costs
+from harness.runs.experiment import Block, method_at, scales_of_row
 
 SYSTEMS = COMPARE.blocks
 ON_A_GPU = {**OTHER, "cpu": "Made-up CPU", "device": "cuda: made up"}

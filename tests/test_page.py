@@ -26,7 +26,7 @@ from harness.data.images import to_image
 from harness.measure import pictures
 from harness.metrics import psnr
 from harness.report.model import Figure
-from harness.report.page import chart, load_viewer, write
+from harness.report.page import chart, html, load_viewer
 from harness.report.page.viewer import Shown, View, Viewer
 from harness.runs import cut_crops
 
@@ -118,7 +118,8 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "table1.html"
     rows = stored_rows()
-    write(document(rows[rows["dataset"].isin(["Set5", "Set14"])]), path, made_up_viewer())
+    made = document(rows[rows["dataset"].isin(["Set5", "Set14"])])
+    path.write_text(html(made, made_up_viewer()), "utf-8")
     return path
 
 
@@ -281,7 +282,7 @@ def test_the_viewer_compares_at_the_same_place(opened: Opener, page_file: Path):
 
 def test_texts_of_others_stay_texts(opened: Opener, tmp_path: Path):
     path = tmp_path / "hostile.html"
-    write(hostile(tmp_path), path, made_up_viewer())
+    path.write_text(html(hostile(tmp_path), made_up_viewer()), "utf-8")
     with opened(path) as page:
         assert page.evaluate("window.hit") is None
         assert page.inner_text("h1") == HOSTILE

@@ -234,7 +234,7 @@ def test_steps_are_timed_where_that_is_asked_for(job, harness: Harness):
 
 def test_published_hours_are_those_of_the_whole_training():
     """The LTE networks of LTE's own README, and the others by their MACs."""
-    from harness.data.published.reading import rows_of
+    from harness.data.published import rows_of
     from harness.runs.reproduction import _cited, _whole_macs
 
     for row in rows_of("training_hours.csv"):

@@ -9,7 +9,7 @@ from harness.metrics import METRICS
 from harness.report.data import Report
 from harness.report.frame import RESAMPLES
 from harness.report.model import Outcome, Verdict
-from harness.report.text import decimals, interval_text, scale_text, signed
+from harness.report.text import counted, decimals, interval_text, scale_text, signed
 
 _WORST_FIRST: tuple[Outcome, ...] = ("does not hold", "not decided", "holds")
 
@@ -33,6 +33,7 @@ class Claim:
         bound: the least or the most.
         roles: sets that it is about.
         scales: scales that it is about; those of the experiment, if empty.
+        main: whether it is one of the few that the paper's abstract makes.
     """
 
     words: str
@@ -43,6 +44,7 @@ class Claim:
     bound: float = 0.0
     roles: tuple[str, ...] = ("DIV2K_valid",)
     scales: tuple[float, ...] = ()
+    main: bool = False
 
     def judge(self, report: Report) -> Verdict | None:
         """Judge the claim on what was measured; None where the report lacks its method."""
@@ -50,7 +52,8 @@ class Claim:
         sets = {role: found for role, found in every.items() if found}
         if not sets:
             lacks = self.method not in report.experiment.rows
-            return None if lacks else Verdict(self.words, self.paper, "", "not measured")
+            verdict = Verdict(self.words, self.paper, "", "not measured", self.main)
+            return None if lacks else verdict
         # A set that is too small to decide has no say beside others.
         large = {role: _enough(found) for role, found in sets.items()}
         shown = {role: found for role, found in large.items() if found} or sets
@@ -59,7 +62,7 @@ class Claim:
         if len(shown) > 1:
             ours = [f"{said}, {o}" for said, o in zip(ours, outcomes.values(), strict=True)]
         worst = next(each for each in _WORST_FIRST if each in outcomes.values())
-        return Verdict(self.words, self.paper, "\n".join(ours), worst)
+        return Verdict(self.words, self.paper, "\n".join(ours), worst, self.main)
 
     def _on(self, report: Report, role: str) -> dict[float, Difference]:
         """Compute the distances from the bound on a set, by scale."""
@@ -103,8 +106,7 @@ class Claim:
     def _ours(self, report: Report, role: str, found: dict[float, Difference]) -> str:
         """Quote the worst scale with its interval, and say on what data."""
         worst = min(found, key=lambda scale: found[scale].mean)
-        images = found[worst].images
-        on = f"{report.role(role).dataset} ({images} image{'s' * (images > 1)})"
+        on = f"{report.role(role).dataset} ({counted(found[worst].images, 'image')})"
         return f"{on}: {self._number(found[worst])} at {scale_text(worst)}"
 
     def _number(self, found: Difference) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
-from harness.data.published import Printed, System, printed_of, system, systems
-from harness.data.published.reading import LIIFS_EDSR
+from harness.data.published import LIIFS_EDSR, Printed, System, printed_of, system, systems
 from harness.report.text import scales_text
 from harness.runs.experiment import Experiment, methods_of, scales_of_row
 

@@ -15,7 +15,7 @@ from baselines.shapes import shapes_only
 from harness import checkpoints
 from harness.common.device import PeakMemory, synchronise
 from harness.common.progress import bar
-from harness.data.published.reading import rows_of
+from harness.data.published import rows_of
 from harness.data.sets import Dataset
 from harness.data.sets.base import memory_item
 from harness.profiles import Training

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.data.published.reading import Printed, System, look_up, systems
+from harness.data.published import Printed, System, look_up, systems
 
 _EVERY = (1.0, 1000.0)
 _UP_TO_4 = (1.0, 4.0)  # LR images of MATLAB's resize, which are LIIF's up to x4 only
