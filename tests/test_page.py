@@ -182,6 +182,19 @@ def test_tables_sort_filter_and_tell_more(opened: Opener, page_file: Path):
         assert not page.is_visible("#psnr-Set5")
 
 
+def test_verdicts_are_a_short_table_and_all_when_asked(opened: Opener, page_file: Path):
+    """As is what the marks in tables mean, they are above the main figure."""
+    with opened(page_file) as page:
+        rows = page.locator("#verdicts > .scroll tbody tr")
+        assert rows.count() == 3, "what was measured"
+        page.click("#verdicts summary")
+        assert page.locator("#verdicts details tbody tr:visible").count() == 4
+        assert page.locator(".key", has_text="Numbers tell more").count() == 1
+        for left, right in ((".page", "html"), ("#macs-Set14 table", "#macs-Set14 .scroll")):
+            inner, outer = (page.locator(each).bounding_box()["width"] for each in (left, right))
+            assert inner <= outer
+
+
 def test_charts_answer_to_pointer_and_keys(opened: Opener, page_file: Path):
     with opened(page_file) as page:
         chart = page.locator("[data-chart] svg[role=img]").first

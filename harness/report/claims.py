@@ -55,7 +55,10 @@ class Claim:
             verdict = Verdict(self.words, self.paper, "", "not measured", self.main)
             return None if lacks else verdict
         # A set that is too small to decide has no say beside others.
-        large = {role: _enough(found) for role, found in sets.items()}
+        large = {
+            role: {scale: each for scale, each in found.items() if each.images >= FEWEST}
+            for role, found in sets.items()
+        }
         shown = {role: found for role, found in large.items() if found} or sets
         outcomes = {role: self._outcome(found) for role, found in shown.items()}
         ours = [self._ours(report, role, found) for role, found in shown.items()]
@@ -66,11 +69,9 @@ class Claim:
 
     def _on(self, report: Report, role: str) -> dict[float, Difference]:
         """Compute the distances from the bound on a set, by scale."""
-        found = {scale: self._at(report, role, scale) for scale in self._scales(report)}
+        scales = [s for s in report.scales if not self.scales or s in self.scales]
+        found = {scale: self._at(report, role, scale) for scale in scales}
         return {scale: each for scale, each in found.items() if each is not None}
-
-    def _scales(self, report: Report) -> list[float]:
-        return [s for s in report.scales if not self.scales or s in self.scales]
 
     def _at(self, report: Report, role: str, scale: float) -> Difference | None:
         """Compute the distance from the bound, positive where the claim holds."""
@@ -84,13 +85,10 @@ class Claim:
         elif self.of == "macs":
             values = self.bound - 100 * own / base
         else:
-            values = self._sign * (own - base) - self.bound
+            better = self.of not in METRICS or METRICS[self.of].larger_is_better
+            values = (own - base if better else base - own) - self.bound
         known = values.dropna().tolist()
         return paired_difference(known, resamples=RESAMPLES) if known else None
-
-    @property
-    def _sign(self) -> int:
-        return 1 if self.of not in METRICS or METRICS[self.of].larger_is_better else -1
 
     def _outcome(self, found: dict[float, Difference]) -> Outcome:
         outcomes = [self._one(each) for each in found.values()]
@@ -122,11 +120,6 @@ class Claim:
         if found.low is not None and found.high is not None:
             said = f" {interval_text(found.low + self.bound, found.high + self.bound)}"
         return f"{signed(found.mean + self.bound)}{unit}{said}"
-
-
-def _enough(found: dict[float, Difference]) -> dict[float, Difference]:
-    """Select the scales at which enough images decide."""
-    return {scale: each for scale, each in found.items() if each.images >= FEWEST}
 
 
 def verdicts(report: Report) -> tuple[Verdict, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from baselines.registry import unknown
@@ -14,7 +13,6 @@ from harness.report.claims import verdicts
 from harness.report.data import Report, distinct
 from harness.report.model import Document, Section, Table
 from harness.report.text import phrase, singular
-from harness.runs.plan import RoleNote
 
 
 def make(report: Report, folder: Path | None) -> Document:
@@ -37,6 +35,11 @@ def make(report: Report, folder: Path | None) -> Document:
         said = "Figures were not drawn with this document."
         sections.append(Section("figures", "Figures", said, folded=True))
     plan = report.plan
+
+    def weight(role: str) -> tuple[int, int]:
+        cells = [c for c in report.cells.values() if c.role == role and not c.missing]
+        return len(cells), report.role(role).images
+
     marks = {e.mark for s in sections for t in s.tables for _, row in t.rows for e in row}
     return Document(
         name=report.experiment.name,
@@ -47,20 +50,9 @@ def make(report: Report, folder: Path | None) -> Document:
         provenance=tuple(_provenance(report)),
         sections=tuple(sections),
         certainty=words.certainty(report),
-        role=max(report.roles, key=partial(_weight, report), default=""),
+        role=max(report.roles, key=weight, default=""),
         key=words.marks(report, marks),
     )
-
-
-def _weight(report: Report, role: str) -> tuple[int, int]:
-    """Count the measured cells and the images of a set."""
-    cells = [c for c in report.cells.values() if c.role == role and not c.missing]
-    return len(cells), report.role(role).images
-
-
-def _other(note: RoleNote) -> str:
-    """Name the set that was measured in place of one of the paper."""
-    return "" if note.dataset == note.role else f"{note.dataset}, "
 
 
 def _provenance(report: Report) -> list[tuple[str, str]]:
@@ -70,6 +62,7 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
     def every(column: str) -> str:
         return ", ".join(distinct(text for cell in cells for text in cell.source(column)))
 
+    others = {r.role: f"{r.dataset}, " for r in plan.roles if r.dataset != r.role}
     costs = {"Latency": report.costs.latency, "Peak memory": report.costs.memory}
     found = [
         ("Profile", plan.profile),
@@ -78,7 +71,10 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
         ("Networks", plan.networks),
         ("Schedule", plan.schedule),
         *((row.label, row.origin) for row in plan.added),
-        *((r.role, f"{_other(r)}{r.description}, {r.images} images") for r in plan.roles),
+        *(
+            (r.role, f"{others.get(r.role, '')}{r.description}, {r.images} images")
+            for r in plan.roles
+        ),
         *((name, of.setting.in_words()) for name, of in costs.items() if of.setting is not None),
         ("Devices", singular(every("device"))),
         ("Precision", every("precision")),
