@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from harness.report.model import Document, Figure, Section, Table, Verdict
+from harness.report.model import Document, Entry, Figure, Section, Table, Verdict
 
 LABELS = {
     "bicubic": "bicubic",
@@ -39,40 +39,37 @@ def _interval(values: pd.Series) -> tuple[float, float]:
     return values.mean() - half, values.mean() + half
 
 
+def _columns(scales: Iterable[float]) -> tuple[tuple[str, str], ...]:
+    return tuple(("in-scale" if s <= 4 else "out-of-scale", f"x{s:g}") for s in scales)
+
+
 def psnr_table(rows: pd.DataFrame, dataset: str) -> Table:
     """PSNR of a dataset."""
     own = rows[rows["dataset"] == dataset]
     scales = sorted(own["scale"].unique())
-    index = pd.MultiIndex.from_tuples(
-        [("EDSR" if name.startswith("edsr") else "", label) for name, label in LABELS.items()]
-    )
-    columns = pd.MultiIndex.from_tuples(
-        [("in-scale" if s <= 4 else "out-of-scale", f"x{s:g}") for s in scales]
-    )
-    cells, details = (pd.DataFrame("", index=index, columns=columns) for _ in range(2))
     means = own.pivot_table(index="method", columns="scale", values="psnr")
-    marks = pd.DataFrame("", index=index, columns=columns)
-    for row, name in enumerate(LABELS):
-        for column, scale in enumerate(scales):
-            here = own[(own["method"] == name) & (own["scale"] == scale)]
-            by_image = here.set_index("image")["psnr"]
-            base = own[(own["method"] == BASELINE) & (own["scale"] == scale)]
-            low, high = _interval(by_image)
-            gap = (by_image - base.set_index("image")["psnr"]).mean()
-            cells.iat[row, column] = f"{by_image.mean():.2f}"
-            details.iat[row, column] = (
-                f"{by_image.mean():.4f} dB, 95 % interval over {len(by_image)} images "
-                f"[{low:.2f}, {high:.2f}]\nto EDSR-LIIF: {gap:+.3f} dB"
-            )
-            place = means[scale].drop("bicubic").rank(ascending=False).get(name)
-            marks.iat[row, column] = {1: "best", 2: "second"}.get(place, "")
+
+    def entry(name: str, scale: float) -> Entry:
+        here = own[(own["method"] == name) & (own["scale"] == scale)]
+        by_image = here.set_index("image")["psnr"]
+        base = own[(own["method"] == BASELINE) & (own["scale"] == scale)]
+        low, high = _interval(by_image)
+        gap = (by_image - base.set_index("image")["psnr"]).mean()
+        place = means[scale].drop("bicubic").rank(ascending=False).get(name)
+        return Entry(
+            f"{by_image.mean():.2f}",
+            detail=f"{by_image.mean():.4f} dB, 95 % interval over {len(by_image)} images "
+            f"[{low:.2f}, {high:.2f}]\nto EDSR-LIIF: {gap:+.3f} dB",
+            mark={1: "best", 2: "second"}.get(place, ""),
+        )
+
+    made = [(label, tuple(entry(name, s) for s in scales)) for name, label in LABELS.items()]
     return Table(
         key=f"psnr-{dataset}",
         title=f"PSNR (dB) on {dataset}",
         caption="Mean over images.",
-        cells=cells,
-        marks=marks,
-        details=details,
+        columns=_columns(scales),
+        blocks=(tuple(made[:1]), tuple(made[1:])),
         notes=("LR images up to x4: MATLAB's bicubic; above: Pillow's.",),
         folded="RDN-LIIF, SwinIR-LIIF; `harness run table1 --methods 'rdn-*' 'swinir-*' --retrain`",
         role=dataset,
@@ -83,11 +80,13 @@ def macs_table(rows: pd.DataFrame, dataset: str) -> Table:
     """MACs of a dataset."""
     own = rows[(rows["dataset"] == dataset) & (rows["method"] != "bicubic")]
     means = own.pivot_table(index="method", columns="scale", values="decoder") / 1e9
-    cells = means.map(lambda value: f"{value:.1f}G")
-    cells.index = pd.MultiIndex.from_tuples([("EDSR", LABELS[name]) for name in means.index])
-    cells.columns = pd.MultiIndex.from_tuples([("", f"x{s:g}") for s in means.columns])
-    empty = cells.map(lambda _: "")
-    return Table(f"macs-{dataset}", "Decoder MACs", "Counted as in the paper.", cells, empty, empty)
+    made = [
+        (LABELS[str(name)], tuple(Entry(f"{value:.1f}G") for value in row))
+        for name, row in zip(means.index, means.to_numpy(), strict=True)
+    ]
+    columns = tuple(("", f"x{s:g}") for s in means.columns)
+    title, caption = "Decoder MACs", "Counted as in the paper."
+    return Table(f"macs-{dataset}", title, caption, columns, (tuple(made),))
 
 
 def over_scale(rows: pd.DataFrame, dataset: str) -> Figure:
@@ -117,22 +116,24 @@ def over_macs(rows: pd.DataFrame, dataset: str) -> Figure:
         {
             "method": name,
             "label": LABELS[name],
-            "scale": scale,
-            "count": count,
+            "panel": f"x{scale:g}",
+            "kind": count,
             "x": here[column].mean(),
             "y": here["psnr"].mean(),
         }
         for (name, scale), here in own.groupby(["method", "scale"])
-        for count, column in (("counted as in the paper", "decoder"), ("executed", "executed"))
+        for count, column in (("counted as in the papers", "decoder"), ("executed", "executed"))
         if scale in (2, 4, 12)
     ]
+    data = pd.DataFrame(points)
+    data.attrs = {"x": "MACs per image", "axis": "log"}
     return Figure(
         f"over_macs_{dataset}",
         f"PSNR over decoder MACs, {dataset}",
         "Hollow: counted as in the paper; filled: executed.",
         Path(),
         Path(),
-        pd.DataFrame(points),
+        data,
     )
 
 
@@ -209,9 +210,9 @@ HOSTILE = '</script><img src=x onerror="window.hit=1"><b>\'"&amp;{{7*7}}'
 
 def hostile(folder: Path) -> Document:
     """A report in which every text tries to become HTML or a script."""
-    index = pd.MultiIndex.from_tuples([(HOSTILE, HOSTILE), ("b", "c")])
-    columns = pd.MultiIndex.from_tuples([(HOSTILE, HOSTILE), ("x", "y"), ("x", "z")])
-    texts = pd.DataFrame(HOSTILE, index=index, columns=columns)
+    entry = Entry(*[HOSTILE] * 4, mark=HOSTILE, beside=HOSTILE, letter="")
+    blocks = (((HOSTILE, (entry,) * 3),), (("c", (entry,) * 3),))
+    columns = ((HOSTILE, HOSTILE), ("x", "y"), ("x", "z"))
     picture = folder / "picture.png"
     Image.new("RGB", (8, 8)).save(picture)
     points = {"method": HOSTILE, "label": HOSTILE, "x": 2.0, "y": 1.0, "panel": HOSTILE}
@@ -227,7 +228,7 @@ def hostile(folder: Path) -> Document:
                 HOSTILE,
                 HOSTILE,
                 HOSTILE,
-                (Table(HOSTILE, HOSTILE, HOSTILE, texts, texts, texts, (HOSTILE,), HOSTILE),),
+                (Table(HOSTILE, HOSTILE, HOSTILE, columns, blocks, (HOSTILE,), HOSTILE),),
                 (
                     Figure("chart", HOSTILE, HOSTILE, picture, picture, pd.DataFrame([points])),
                     Figure(HOSTILE, HOSTILE, HOSTILE, picture, picture),

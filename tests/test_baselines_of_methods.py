@@ -9,11 +9,12 @@ import pytest
 from report_fixtures import PLAN
 
 from baselines import parse
-from harness.experiments import Experiment, get
+from harness.experiments import get
 from harness.report.data import Cell, Report
 from harness.report.model import Table
 from harness.report.paper import others, paper_system, printed_values
 from harness.report.sections.macs import MacsTable
+from harness.runs.experiment import Experiment
 from harness.runs.plan import PlannedCell, RoleNote
 
 
@@ -79,10 +80,9 @@ def percentages(report: Report) -> dict[str, tuple[str, str]]:
     found, shown = {}, table(report)
     if shown is None:
         return found
-    for (_, method), text in shown.cells.iloc[:, 0].items():
-        number, baseline = text.partition(" (")[0], shown.details.loc[(slice(None), method), :]
-        if number and not number.startswith("("):
-            found[names[method]] = (baseline.iloc[0, 0].removeprefix("of "), number)
+    for method, entries in shown.rows:
+        if entries[0].text:
+            found[names[method]] = (entries[0].detail.removeprefix("of "), entries[0].text)
     return found
 
 
@@ -132,6 +132,8 @@ def test_published_percentages_stay_beside_a_baseline_that_was_not_measured():
     report, _ = made_up(get("table3"), missing=("edsr-liif",))
     shown = table(report)
     assert shown is not None
-    cells = shown.cells.droplevel("block").iloc[:, 0]
-    assert cells["EDSR-MoEISR(LIIF)-b"] == "(68.5)"
-    assert cells["EDSR-MoEISR(LTE)-b"].endswith("(91.8)")
+    cells = {method: entries[0] for method, entries in shown.rows}
+    liif, lte = cells["EDSR-MoEISR(LIIF)-b"], cells["EDSR-MoEISR(LTE)-b"]
+    assert (liif.text, liif.published) == ("", "68.5")
+    assert lte.text
+    assert lte.published == "91.8"

@@ -39,7 +39,6 @@ from harness import checkpoints, experiments
 from harness.common import checksums
 from harness.common.errors import HarnessError
 from harness.common.stopping import Stop
-from harness.experiments import Block, method_at, scales_of_row
 from harness.measure import latency
 from harness.measure.cost_rows import Cost, costs_dir, stored_rows
 from harness.measure.peak_memory import MemoryCase, Peak, peaks
@@ -51,6 +50,7 @@ from harness.report.sections.limits import limits
 from harness.report.sections.pareto import panel_scales, pareto_front
 from harness.report.text import MISSING, TIMES
 from harness.runs import costs
+from harness.runs.experiment import Block, method_at, scales_of_row
 
 SYSTEMS = COMPARE.blocks
 ON_A_GPU = {**OTHER, "cpu": "Made-up CPU", "device": "cuda: made up"}
@@ -686,6 +686,17 @@ def test_the_pareto_figures(tmp_path):
         assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     report = load_report(root, "quick", COMPARE)
     assert panel_scales(report) == [2, 3, 4, 6, 12]
+    # The page's charts have the fronts, too: lines without markers.
+    reported(root, "quick", "compare", tmp_path / "out", ["html"])
+    page = (tmp_path / "out" / "compare.html").read_text()
+    (charts,) = re.findall(r'id="charts">(.*?)</script>', page)
+    for name in ("pareto_macs", "pareto_latency"):
+        fronts = [s for s in json.loads(charts)[name]["series"] if s["method"] == "front"]
+        assert len({s["panel"] for s in fronts}) == len(COMPARE.scales)
+        for series in fronts:
+            assert series["marker"] == ""
+            psnr = [point["y"] for point in series["points"]]
+            assert psnr == sorted(psnr)
 
 
 def test_without_costs_the_tables_and_the_figure_are_left_out(tmp_path):

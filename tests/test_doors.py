@@ -38,6 +38,7 @@ from harness.data.sets.base import Archive
 from harness.measure.rows import flat
 from harness.report.sections.curves import Curves
 from harness.report.sections.scores import ScoreTable
+from harness.runs.experiment import Block
 from harness.upscale.network import upscale
 
 
@@ -126,7 +127,7 @@ def test_a_new_kind_stands_in_a_table(splat, harness, tmp_path, monkeypatch):
     table = replace(
         experiments.get("table1"),
         name="mine",
-        blocks=(experiments.Block(("edsr-liif", "splat")),),
+        blocks=(Block(("edsr-liif", "splat")),),
         scales=(2, 4),
         sections=(Curves(), ScoreTable("psnr")),
     )
@@ -196,7 +197,7 @@ def test_a_metric_is_added_to_measured_cells(mae, harness, tmp_path, monkeypatch
     old = replace(
         experiments.get("table1"),
         name="mine",
-        blocks=(experiments.Block(("edsr-liif", "edsr-lte")),),
+        blocks=(Block(("edsr-liif", "edsr-lte")),),
         scales=(2, 4),
         sections=(ScoreTable("psnr"), ScoreTable("ssim")),
     )

@@ -24,11 +24,12 @@ from harness.common.errors import HarnessError
 from harness.data.published import label, printed_of
 from harness.data.sets import SPECS
 from harness.data.sets.sizes import FIXED_SIZES, published_sizes
-from harness.experiments import EXPERIMENTS, method_at, methods_of
+from harness.experiments import EXPERIMENTS
 from harness.measure.statistics import Difference, paired_difference
 from harness.report.claims import Claim
 from harness.report.model import Verdict
 from harness.report.paper import others, paper_system
+from harness.runs.experiment import method_at, methods_of
 
 TABLES = [e for e in EXPERIMENTS.values() if e.published and e.name != "claims"]
 METRICS = {"psnr_db", "ssim", "decoder_flops", "flops", "flops_percent"}

@@ -26,7 +26,7 @@ from harness.data.images import to_image
 from harness.measure import pictures
 from harness.metrics import psnr
 from harness.report.model import Figure
-from harness.report.page import chart, load_viewer, write
+from harness.report.page import chart, html, load_viewer
 from harness.report.page.viewer import Shown, View, Viewer
 from harness.runs import cut_crops
 
@@ -118,7 +118,8 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "table1.html"
     rows = stored_rows()
-    write(document(rows[rows["dataset"].isin(["Set5", "Set14"])]), path, made_up_viewer())
+    made = document(rows[rows["dataset"].isin(["Set5", "Set14"])])
+    path.write_text(html(made, made_up_viewer()), "utf-8")
     return path
 
 
@@ -179,6 +180,19 @@ def test_tables_sort_filter_and_tell_more(opened: Opener, page_file: Path):
         page.click("[data-set=Set14]")
         assert page.is_visible("#psnr-Set14")
         assert not page.is_visible("#psnr-Set5")
+
+
+def test_verdicts_are_a_short_table_and_all_when_asked(opened: Opener, page_file: Path):
+    """As is what the marks in tables mean, they are above the main figure."""
+    with opened(page_file) as page:
+        rows = page.locator("#verdicts > .scroll tbody tr")
+        assert rows.count() == 3, "what was measured"
+        page.click("#verdicts summary")
+        assert page.locator("#verdicts details tbody tr:visible").count() == 4
+        assert page.locator(".key", has_text="Numbers tell more").count() == 1
+        for left, right in ((".page", "html"), ("#macs-Set14 table", "#macs-Set14 .scroll")):
+            inner, outer = (page.locator(each).bounding_box()["width"] for each in (left, right))
+            assert inner <= outer
 
 
 def test_charts_answer_to_pointer_and_keys(opened: Opener, page_file: Path):
@@ -281,7 +295,7 @@ def test_the_viewer_compares_at_the_same_place(opened: Opener, page_file: Path):
 
 def test_texts_of_others_stay_texts(opened: Opener, tmp_path: Path):
     path = tmp_path / "hostile.html"
-    write(hostile(tmp_path), path, made_up_viewer())
+    path.write_text(html(hostile(tmp_path), made_up_viewer()), "utf-8")
     with opened(path) as page:
         assert page.evaluate("window.hit") is None
         assert page.inner_text("h1") == HOSTILE

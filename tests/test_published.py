@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 from conftest import shared
 
-from harness.data import published as reading
+from harness.data import published
 from harness.data.published import Printed, System, claims, last_digit, printed_of, system, systems
 
 SEEMORE = ("seemore_table1.csv", "1")
@@ -42,16 +42,16 @@ def test_a_system_without_a_method_of_ours_is_found_by_its_name():
 def test_a_files_other_name_of_a_network_is_its_own(monkeypatch):
     """EDSR-baseline is EDSR in LMF's files; in IGConv's they are two networks."""
     file, table = "igconv_table2_div2k.csv", "2"
-    (row, *_) = (r for r in reading.rows_of(file) if r["backbone"] == "EDSR" and r["value"])
+    (row, *_) = (r for r in published.rows_of(file) if r["backbone"] == "EDSR" and r["value"])
     rows = (row, {**row, "backbone": "EDSR-baseline", "value": "1.5", "printed": ""})
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "rows_of", lambda _: rows)
-        reading._index.cache_clear()
+        patch.setattr(published, "rows_of", lambda _: rows)
+        published._index.cache_clear()
         named = [System(edsr, row["method"]) for edsr in ("EDSR", "EDSR-baseline")]
         where = (row["dataset"], float(row["scale"]), row["metric"])
         values = [printed_of([(file, table)], name, *where).value for name in named]
         assert list(systems(file, table)) == named
-    reading._index.cache_clear()
+    published._index.cache_clear()
     assert values == [float(row["value"]), 1.5]
 
 

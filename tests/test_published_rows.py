@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from tiny import PROFILE, Harness, write_data, write_profile
 
-from harness.experiments import EXPERIMENTS, Block, Experiment
+from harness.experiments import EXPERIMENTS
 from harness.report.paper import blocks, others
 from harness.report.sections.networks import Networks
 from harness.report.sections.scores import ScoreTable
+from harness.runs.experiment import Block, Experiment
 
 SEEMORE = Experiment(
     name="neighbour",

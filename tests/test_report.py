@@ -207,6 +207,10 @@ def test_one_table_for_a_paper(results: Path) -> None:
     assert len(re.findall(r"^(?:bicubic|EDSR)", tabular, re.MULTILINE)) == 4
     assert r"{\tiny(34.67)}" in tabular
     assert "trained on 12 made-up photographs" in text[text.index(r"\bottomrule") :]
+    alone = rendered(results, "quick", "table1", "latex", published=False, **options)
+    assert alone.count("&") == text.count("&")
+    assert r"{\tiny(" not in alone
+    assert "In parentheses" not in alone
     with pytest.raises(UsageError, match="Did you mean 'psnr'"):
         rendered(results, "quick", "table1", "latex", table="psn")
 
@@ -289,9 +293,16 @@ def test_it_is_said_once_at_the_top_and_briefly_at_every_table(results: Path) ->
     tables = text.split("\n### ")[1:]
     assert len(tables) == TABLES
     assert all("; reduced setting, substitute data." in table for table in tables)
+    assert text.count("Bold: best of a block of rows, underlined: second") == 1
+    assert text.count("?: not decided, the interval includes 0") == 1
+    assert sum(line.startswith("%") for line in latex_lines(results)) <= 5
     captions = re.findall(r"\\caption\{.*\}", rendered(results, "quick", "table1", "latex"))
     assert len(captions) == TABLES
     assert all("reduced setting, substitute data" in caption for caption in captions)
+
+
+def latex_lines(results: Path) -> list[str]:
+    return rendered(results, "quick", "table1", "latex").splitlines()
 
 
 def test_the_papers_own_setting_is_not_called_reduced(tmp_path: Path) -> None:

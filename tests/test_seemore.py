@@ -27,10 +27,10 @@ from harness.checkpoints import load_model, open_checkpoint
 from harness.common.errors import HarnessError
 from harness.data.degrade import lr_size
 from harness.data.published import label, printed_of, published, system
-from harness.experiments import Block, Experiment
 from harness.profiles.places import resolve
 from harness.report.sections.scores import ScoreTable
 from harness.runs.estimate import method_costs, training_costs
+from harness.runs.experiment import Block, Experiment
 from harness.runs.job import prepare
 from harness.upscale.network import upscale
 

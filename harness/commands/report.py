@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from harness.commands import options
@@ -29,6 +31,7 @@ from harness.common.errors import HarnessError, UsageError
 @click.option("--table", metavar="KEY", help="Print this table alone (psnr, psnr-Set5, macs).")
 @options.methods_option(help="Rows of the printed document; patterns too: 'edsr-*'.")
 @click.option("--short", is_flag=True, help="Print captions and notes of a line, as for a paper.")
+@click.option("--no-published", is_flag=True, help="Print measured values alone.")
 def report(
     experiment: str | None,
     formats: tuple[str, ...],
@@ -39,11 +42,12 @@ def report(
     table: str | None,
     methods: list[str],
     short: bool,
+    no_published: bool,
 ) -> None:
     """Write tables and figures from what was measured; measures nothing.
 
     Without EXPERIMENT, every experiment that was run under the profile is written. --table,
-    --methods and --short print a part of one document. `index` writes
+    --methods, --short and --no-published print a part of one document. `index` writes
     index.html over all reports that are there, with the training curves of the profile's runs.
     """
     from harness import experiments
@@ -67,16 +71,21 @@ def report(
             f"Nothing has been measured in {results / name} yet.",
             f"Run `harness run table1 --profile {setup.profile.source}` first.",
         )
-    part = bool(table or methods or short)
-    if (stdout or part) and len(formats) != 1:
-        raise UsageError("--stdout, --table, --methods and --short need exactly one --format.")
+    part: dict[str, Any] = {
+        "table": table or "",
+        "methods": methods,
+        "short": short,
+        "published": not no_published,
+    }
+    printed = stdout or table or methods or short or no_published
+    if printed and len(formats) != 1:
+        raise UsageError(
+            "--stdout, --table, --methods, --short and --no-published need exactly one --format."
+        )
     found = map(experiments.get, chosen)
     for each in map(with_field, found) if field else found:
-        if stdout or part:
-            text = reporting.render(
-                results, name, each, formats[0], table=table or "", methods=methods, short=short
-            )
-            options.echo(text)
+        if printed:
+            options.echo(reporting.render(results, name, each, formats[0], **part))
             continue
         wanted, out = formats or reporting.ALL_FORMATS, setup.places.reports
         paths = reporting.write_report(results, name, each, out, wanted, figures=not no_figures)

@@ -12,16 +12,9 @@ from baselines.discovery import offered
 from baselines.registry import unknown
 from harness.common.errors import UsageError
 from harness.common.yaml_files import SUFFIXES
-from harness.data.roles import ROLES
 from harness.experiments.own import read_experiment
 from harness.profiles import Profile
-from harness.runs.experiment import (
-    Block,
-    Experiment,
-    method_at,
-    methods_of,
-    scales_of_row,
-)
+from harness.runs.experiment import Experiment
 
 
 def discover() -> dict[str, Experiment]:
@@ -79,19 +72,3 @@ def check_regions(profile: Profile, own: str = "") -> None:
         if name not in (*EXPERIMENTS, own):
             known = unknown("experiment", name, EXPERIMENTS)
             raise UsageError(f"Profile {profile.source} is wrong:\n  regions: {known}")
-
-
-__all__ = [
-    "EXPERIMENTS",
-    "PAPER",
-    "ROLES",
-    "Block",
-    "Experiment",
-    "check_regions",
-    "discover",
-    "get",
-    "method_at",
-    "methods_of",
-    "scales_of_row",
-    "targets",
-]

@@ -80,10 +80,6 @@ COSTS = Experiment(
                     dataset="640x360 to 1280x720",
                     unit=(1.0, "K"),
                     noted=False,
-                    systems={
-                        "edsr-igconv": ("none", "IGConv"),
-                        "edsr-igconv-plus": ("none", "IGConv+"),
-                    },
                 ),
             ),
             note=(

@@ -29,15 +29,12 @@ _OFFICIAL = sections.Reference(
     ("lmf_params_computed.csv", "computed"),
     "decoder_params",
 )
-# Rows by the names of Thera's paper, which has no backbone in this table.
-_THERA = {f"{e}-{d}": ("none", d.upper()) for e in _ENCODERS for d in ("liif", "lte")}
 _PRINTED = sections.Reference(
     "printed",
     "in Thera's paper (Table 1), of LIIF, LTE and CiaoSR on top of any encoder; LMF's own tables "
     "were not at hand",
     ("lmf_baselines_elsewhere.csv", "Thera T1"),
     "params",
-    systems={**_THERA, "EDSR-CiaoSR": ("none", "CiaoSR")},
 )
 _FIGURE = sections.Reference(
     "read off a figure",

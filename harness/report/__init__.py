@@ -31,7 +31,13 @@ _SUFFIXES = {
 FORMATS = tuple(_SUFFIXES)
 ALL_FORMATS = FORMATS[:-1]
 """Formats that are written unless others are asked for."""
-_DATA: dict[str, Callable[[Report], str]] = {"csv": records.csv, "json": records.json_text}
+_TEXTS: dict[str, Callable[[Report, Document, Path], str]] = {
+    "markdown": lambda _, document, root: markdown(document, root),
+    "latex": lambda _, document, __: latex(document),
+    "html": lambda _, document, __: page.html(document),
+    "csv": lambda report, *_: records.csv(report),
+    "json": lambda report, *_: records.json_text(report),
+}
 
 
 def write_report(
@@ -75,14 +81,14 @@ def write_report(
     written = []
     for fmt in formats:
         path = out / f"{experiment.name}.{_SUFFIXES[fmt]}"
-        if fmt == "html":
+        if fmt == "html" and figures:
             viewer = page.load_viewer(results, profile, experiment.name, report.label)
-            page.write(made, path, viewer if figures else None)
+            write_text(path, page.html(made, viewer))
         elif fmt == "parquet":
             with replacing(path) as temporary:
                 temporary.write_bytes(records.parquet(report))
         else:
-            write_text(path, _text(report, made, fmt, out))
+            write_text(path, _TEXTS[fmt](report, made, out))
         written.append(path)
     return written + paths
 
@@ -96,6 +102,7 @@ def render(
     table: str = "",
     methods: Sequence[str] = (),
     short: bool = False,
+    published: bool = True,
 ) -> str:
     """Return one format as text, without figures.
 
@@ -107,6 +114,8 @@ def render(
         table: key of a table ("psnr", "psnr-Set5"): it alone, as LaTeX or Markdown.
         methods: methods or patterns whose rows are shown; all if empty.
         short: whether captions and notes are cut to a line each, as for a paper.
+        published: whether published values stand beside the measured ones; without, as LaTeX or
+            Markdown.
 
     Raises:
         UsageError: the format or the table is unknown.
@@ -115,29 +124,22 @@ def render(
     _check(fmt)
     if fmt == "parquet":
         raise UsageError("Parquet is no text: write it to a file.")
-    if (table or short) and fmt not in ("markdown", "latex"):
+    if (table or short or not published) and fmt not in ("markdown", "latex"):
         raise UsageError("A single or short table is written as latex or markdown.")
     report = load_report(results, profile, experiment, methods)
-    if fmt in _DATA:
-        return _DATA[fmt](report)
     made = documents.make(report, None)
     if table:
         made = documents.only_table(made, table)
+    if not published:
+        made = documents.without_published(made)
     if short:
         made = documents.short(made)
     if fmt == "latex":
         return latex(made, short)
     if table:
-        return "\n\n".join(part for s in made.sections for part in markdown_section(s, Path()))
-    return _text(report, made, fmt, Path())
-
-
-def _text(report: Report, made: Document, fmt: str, root: Path) -> str:
-    if fmt in _DATA:
-        return _DATA[fmt](report)
-    if fmt == "latex":
-        return latex(made)
-    return page.html(made) if fmt == "html" else markdown(made, root)
+        parts = [part for s in made.sections for part in markdown_section(s, Path())]
+        return "\n\n".join([*parts, *filter(None, [made.key])])
+    return _TEXTS[fmt](report, made, Path())
 
 
 def headline(results: Path, profile: str, experiment: Experiment) -> str:

@@ -1,4 +1,12 @@
-"""Parts that all figures share: type, colours and markers of methods, and their files."""
+"""Figures: their data, what all of them share, and their files.
+
+A chart is a data frame with a line for each point, which the figure in PNG and PDF and the chart of
+the page are drawn from. Its columns are `method`, `label`, `x` and `y`; and, where they apply,
+`panel`, `kind` (what is of `PAPERS` is drawn hollow and dotted), `low` and `high` (an interval of
+y), `detail` (a sentence), and `color` and `marker` (`harness.report.looks`; a line without a
+marker has ""). `attrs` names the axes: `x` and `y`, and `axis`, which is "scale" (if left out),
+"log" or "plain".
+"""
 
 from __future__ import annotations
 
@@ -12,7 +20,8 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from baselines.registry import LABELS
 from harness.common.files import replacing, write_text
@@ -26,6 +35,11 @@ COLUMN_WIDTH = 3.5
 PAGE_WIDTH = 7.16
 """Widths in inches of one and of two columns of a conference paper."""
 DPI = 240
+COLUMNS = 3
+"""Panels beside each other."""
+PAPERS = PUBLISHED, COUNTED = "published", "counted as in the papers"
+"""Kinds of points that are a paper's, or counted as a paper does."""
+GREY = "#8c8c8c"
 
 _STYLE: Any = {
     "font.size": 7,
@@ -99,7 +113,7 @@ def save(
         role: set of the paper that is shown.
         drawn: what is drawn, in sentences.
         notes: further sentences, for the files alone.
-        data: what is drawn; the page draws its methods in the same looks.
+        data: what is drawn, for the page.
     """
     brief = sentences(drawn, words.caption(report, role))
     whole = sentences(drawn, notes, words.provenance(report, role))
@@ -128,9 +142,9 @@ class Group:
     blocks: tuple[Block, ...]
 
     @property
-    def rows(self) -> tuple[str, ...]:
-        """Every row, in order."""
-        return (*self.common, *(row for block in self.blocks for row in block.methods))
+    def own(self) -> tuple[str, ...]:
+        """Rows of the blocks, in order."""
+        return tuple(row for block in self.blocks for row in block.methods)
 
     @property
     def of(self) -> str:
@@ -155,22 +169,110 @@ def groups(report: Report) -> list[Group]:
     return found
 
 
-def points(report: Report, role: str, rows: Sequence[str], metric: str = "psnr") -> pd.DataFrame:
-    """List the means that can be drawn (equal images have an infinite PSNR): row, label, scale."""
+def psnrs(report: Report, role: str, rows: Sequence[str]) -> pd.DataFrame:
+    """List means of PSNR (y) of rows at every scale; NaN where nothing can be drawn.
+
+    That is where nothing was measured, and where images are equal (an infinite PSNR).
+    """
     found = [
         {"method": row, "label": report.label(row), "scale": scale, "y": value}
         for row in rows
         for scale in report.scales
-        if (value := report.at(row, role, scale).metric(metric)) is not None
-        and math.isfinite(value)
+        for value in [report.at(row, role, scale).psnr]
     ]
-    return pd.DataFrame(found, columns=["method", "label", "scale", "y"])
+    made = pd.DataFrame(found, columns=["method", "label", "scale", "y"])
+    return made.assign(y=made["y"].astype(float).replace(math.inf, math.nan))
 
 
 def with_looks(data: pd.DataFrame, report: Report) -> pd.DataFrame:
-    """Add the colour and marker of each line's method, for a page's charts."""
+    """Add the colour and marker of each line's method."""
     seen = looks(report.experiment.rows, report.experiment.common)
     return data.join(pd.DataFrame([asdict(seen[row]) for row in data["method"]], data.index))
+
+
+def plot(axis: Any, data: pd.DataFrame, apart: float = 0, joined: bool = False) -> None:
+    """Draw a panel: a line for each method and kind, with markers and intervals.
+
+    Args:
+        axis: the panel, whose x axis is logarithmic.
+        data: its points.
+        apart: distance of methods from each other, so that no interval hides another: the logarithm
+            of a factor.
+        joined: whether a thin line joins the kinds of each method.
+    """
+    rows = list(dict.fromkeys(data["method"]))
+    for row in rows:
+        of_row = data[data["method"] == row]
+        x = of_row["x"] * math.exp(apart * (rows.index(row) - (len(rows) - 1) / 2))
+        color, marker = of_row["color"].iloc[0], of_row["marker"].iloc[0]
+        if joined and marker:
+            axis.plot(x, of_row["y"], color=color, lw=0.4)
+        for kind, own in of_row.groupby("kind", sort=False):
+            look = _look(color, marker, str(kind))
+            axis.plot(x[own.index], own["y"], zorder=2 + bool(marker), **look)
+            known = own[own["low"].notna()] if "low" in own else own[:0]
+            if len(known):
+                axis.vlines(x[known.index], known["low"], known["high"], color=color, lw=0.7)
+
+
+def _look(color: str, marker: str, kind: str) -> dict[str, Any]:
+    """Return the options of a line: hollow and dotted where it is a paper's."""
+    look = {"color": color, "marker": marker, "ls": "-", "markeredgewidth": 0.7}
+    hollow = {"ls": ":", "lw": 0.8, "markerfacecolor": "white"}
+    return look | (hollow if kind in PAPERS else {})
+
+
+def legend(axis: Any, data: pd.DataFrame, **options: Any) -> None:
+    """Name the methods of some data, and its kinds where there are several."""
+    named = data[data["marker"] != ""]
+    methods = named[["label", "color", "marker"]].drop_duplicates("label")
+    handles = [
+        Line2D([], [], label=label, **_look(color, marker, ""))
+        for label, color, marker in methods.itertuples(index=False)
+    ]
+    kinds = data["kind"].unique()
+    if len(kinds) > 1:
+        handles += [Line2D([], [], label=kind, **_look(GREY, "o", kind)) for kind in kinds]
+    many = len(handles) > 9
+    tight: dict[str, Any] = {"fontsize": 5.3, "columnspacing": 0.8, "handletextpad": 0.4}
+    made = axis.legend(
+        handles=handles,
+        ncols=1 + many,
+        **{"labelspacing": 0.35, "handlelength": 1.8, "borderaxespad": 0.2, **options},
+        **(tight if many else {}),
+    )
+    made.set_in_layout(False)  # long names would make all panels of the column narrower
+
+
+def grid(report: Report, role: str, data: pd.DataFrame, height: float = 1.75) -> Canvas:
+    """Draw the panels of some data beside each other, and the legend in the place behind them."""
+    names = data["panel"].unique()
+    lines = math.ceil((len(names) + 1) / COLUMNS)
+    figure = canvas(PAGE_WIDTH, height * lines, report, role)
+    axes = figure.subplots(lines, COLUMNS, squeeze=False).ravel()
+    for number, (axis, name) in enumerate(zip(axes, names, strict=False)):
+        plot(axis, data[data["panel"] == name], joined=True)
+        axis.set_title(name)
+        if number % COLUMNS == 0:
+            axis.set_ylabel(data.attrs.get("y", ""))
+        if number + COLUMNS >= len(names):
+            axis.set_xlabel(data.attrs["x"])
+        if data.attrs.get("axis") == "log":
+            axis.set_xscale("log")
+            axis.margins(0.1)
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=5))
+            axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+            axis.xaxis.set_minor_locator(NullLocator())
+            axis.yaxis.set_major_locator(MaxNLocator(5))
+            axis.tick_params(length=2, pad=1.5)
+            axis.grid(color="0.93", lw=0.5)
+            axis.set_axisbelow(True)
+        else:
+            scale_axis(axis, report)
+    for axis in axes[len(names) :]:
+        axis.axis("off")
+    legend(axes[len(names)], data, loc="center left")
+    return figure
 
 
 def scale_axis(axis: Any, report: Report) -> None:

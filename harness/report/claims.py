@@ -9,7 +9,7 @@ from harness.metrics import METRICS
 from harness.report.data import Report
 from harness.report.frame import RESAMPLES
 from harness.report.model import Outcome, Verdict
-from harness.report.text import decimals, interval_text, scale_text, signed
+from harness.report.text import counted, decimals, interval_text, scale_text, signed
 
 _WORST_FIRST: tuple[Outcome, ...] = ("does not hold", "not decided", "holds")
 
@@ -33,6 +33,7 @@ class Claim:
         bound: the least or the most.
         roles: sets that it is about.
         scales: scales that it is about; those of the experiment, if empty.
+        main: whether it is one of the few that the paper's abstract makes.
     """
 
     words: str
@@ -43,6 +44,7 @@ class Claim:
     bound: float = 0.0
     roles: tuple[str, ...] = ("DIV2K_valid",)
     scales: tuple[float, ...] = ()
+    main: bool = False
 
     def judge(self, report: Report) -> Verdict | None:
         """Judge the claim on what was measured; None where the report lacks its method."""
@@ -50,24 +52,26 @@ class Claim:
         sets = {role: found for role, found in every.items() if found}
         if not sets:
             lacks = self.method not in report.experiment.rows
-            return None if lacks else Verdict(self.words, self.paper, "", "not measured")
+            verdict = Verdict(self.words, self.paper, "", "not measured", self.main)
+            return None if lacks else verdict
         # A set that is too small to decide has no say beside others.
-        large = {role: _enough(found) for role, found in sets.items()}
+        large = {
+            role: {scale: each for scale, each in found.items() if each.images >= FEWEST}
+            for role, found in sets.items()
+        }
         shown = {role: found for role, found in large.items() if found} or sets
         outcomes = {role: self._outcome(found) for role, found in shown.items()}
         ours = [self._ours(report, role, found) for role, found in shown.items()]
         if len(shown) > 1:
             ours = [f"{said}, {o}" for said, o in zip(ours, outcomes.values(), strict=True)]
         worst = next(each for each in _WORST_FIRST if each in outcomes.values())
-        return Verdict(self.words, self.paper, "\n".join(ours), worst)
+        return Verdict(self.words, self.paper, "\n".join(ours), worst, self.main)
 
     def _on(self, report: Report, role: str) -> dict[float, Difference]:
         """Compute the distances from the bound on a set, by scale."""
-        found = {scale: self._at(report, role, scale) for scale in self._scales(report)}
+        scales = [s for s in report.scales if not self.scales or s in self.scales]
+        found = {scale: self._at(report, role, scale) for scale in scales}
         return {scale: each for scale, each in found.items() if each is not None}
-
-    def _scales(self, report: Report) -> list[float]:
-        return [s for s in report.scales if not self.scales or s in self.scales]
 
     def _at(self, report: Report, role: str, scale: float) -> Difference | None:
         """Compute the distance from the bound, positive where the claim holds."""
@@ -81,13 +85,10 @@ class Claim:
         elif self.of == "macs":
             values = self.bound - 100 * own / base
         else:
-            values = self._sign * (own - base) - self.bound
+            better = self.of not in METRICS or METRICS[self.of].larger_is_better
+            values = (own - base if better else base - own) - self.bound
         known = values.dropna().tolist()
         return paired_difference(known, resamples=RESAMPLES) if known else None
-
-    @property
-    def _sign(self) -> int:
-        return 1 if self.of not in METRICS or METRICS[self.of].larger_is_better else -1
 
     def _outcome(self, found: dict[float, Difference]) -> Outcome:
         outcomes = [self._one(each) for each in found.values()]
@@ -103,8 +104,7 @@ class Claim:
     def _ours(self, report: Report, role: str, found: dict[float, Difference]) -> str:
         """Quote the worst scale with its interval, and say on what data."""
         worst = min(found, key=lambda scale: found[scale].mean)
-        images = found[worst].images
-        on = f"{report.role(role).dataset} ({images} image{'s' * (images > 1)})"
+        on = f"{report.role(role).dataset} ({counted(found[worst].images, 'image')})"
         return f"{on}: {self._number(found[worst])} at {scale_text(worst)}"
 
     def _number(self, found: Difference) -> str:
@@ -120,11 +120,6 @@ class Claim:
         if found.low is not None and found.high is not None:
             said = f" {interval_text(found.low + self.bound, found.high + self.bound)}"
         return f"{signed(found.mean + self.bound)}{unit}{said}"
-
-
-def _enough(found: dict[float, Difference]) -> dict[float, Difference]:
-    """Select the scales at which enough images decide."""
-    return {scale: each for scale, each in found.items() if each.images >= FEWEST}
 
 
 def verdicts(report: Report) -> tuple[Verdict, ...]:

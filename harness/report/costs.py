@@ -24,7 +24,7 @@ from harness.measure.cost_rows import (
 from harness.measure.rows import CellFile
 from harness.measure.timing import Spread, spread
 from harness.report.paper import LEFT_OUT, unable
-from harness.report.text import EN_DASH, TIMES, decimals, scales_text
+from harness.report.text import EN_DASH, TIMES, counted, decimals, scales_text
 from harness.runs.experiment import Experiment, method_at
 from harness.runs.plan import PlannedCost, StoredPlan
 
@@ -54,7 +54,7 @@ class CostSetting:
         of = dict(self.machine)
         on_cpu = str(of["device"]).startswith("cpu")
         parts = [
-            f"{of['cpu']}, {of['cores']} cores, {of['threads']} threads",
+            f"{of['cpu']}, {counted(of['cores'], 'core')}, {counted(of['threads'], 'thread')}",
             *([] if on_cpu else [str(of["device"])]),
             f"{of['system']}, torch {of['torch']}, {self.precision}",
             *([] if self.memory_mib is None else [f"bands of {self.memory_mib} MiB"]),
@@ -86,6 +86,11 @@ class Measured:
         found = self.rows.get((row, scale))
         return None if found is None else spread(found["values"])
 
+    @property
+    def calls(self) -> str:
+        """Number of calls that medians are of, as text."""
+        return " or ".join(map(str, sorted({len(row["values"]) for row in self.rows.values()})))
+
     def turns(self, scales: Collection[float]) -> str:
         """Say whether what is shown was measured in interleaved runs; "" where nothing was."""
         if not self.rows:
@@ -108,7 +113,7 @@ class Measured:
         cores = dict(self.setting.machine)["cores"]
         return (
             f"Load of the machine before the measurements: {min(known):g} to {max(known):g}, on "
-            f"{cores} cores."
+            f"{counted(cores, 'core')}."
         )
 
 
@@ -144,9 +149,9 @@ def mebibytes(count: float) -> str:
 
 
 def quartiles(value: Spread) -> str:
-    """Format as `11.9-12.8`; empty where there is one value."""
+    """Format as `[11.9-12.8]`; empty where there is one value."""
     low, high = milliseconds(value.low), milliseconds(value.high)
-    return "" if value.low == value.high else f"{low}{EN_DASH}{high}"
+    return "" if value.low == value.high else f"[{low}{EN_DASH}{high}]"
 
 
 def memory_in_words(kind: str) -> str:

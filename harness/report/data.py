@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from harness.data.published import Printed
 from harness.measure.crops import Sample, load_samples
 from harness.measure.macs import is_counted
 from harness.measure.rows import FAILED, CellFile, each_image_once, flat, is_of, not_a_number
-from harness.measure.statistics import Difference
 from harness.metrics import METRICS
 from harness.report.costs import Costs, load_costs
 from harness.report.frame import COLUMNS, PLACE, differences, means
@@ -190,10 +189,9 @@ class Report:
         return found
 
     @cached_property
-    def _to_baselines(self) -> dict[tuple[object, ...], Difference]:
-        names = [f.name for f in fields(Difference)]
-        found = differences(self.frame, METRICS).replace({np.nan: None}).to_dict("records")
-        return {tuple(d[k] for k in PLACE): Difference(*(d[k] for k in names)) for d in found}
+    def _to_baselines(self) -> dict[tuple[object, ...], Any]:
+        found = differences(self.frame, METRICS).replace({np.nan: None}).itertuples()
+        return {tuple(getattr(line, name) for name in PLACE): line for line in found}
 
     @property
     def scales(self) -> tuple[float, ...]:
@@ -260,8 +258,12 @@ class Report:
         column = [self.at(row, role, scale) for row in self.experiment.rows]
         return [cell for cell in column if not cell.missing]
 
-    def to_baseline(self, row: str, role: str, scale: float, metric: str) -> Difference | None:
-        """Compare a row with its baseline, paired by image; None where one was not measured."""
+    def to_baseline(self, row: str, role: str, scale: float, metric: str) -> Any:
+        """Compare a row with its baseline, paired by image; None where one was not measured.
+
+        Returns:
+            A line of `harness.report.frame.differences`.
+        """
         return self._to_baselines.get((row, role, scale, metric))
 
     def comparable(self, role: str, row: str = "") -> bool:

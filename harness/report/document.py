@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from baselines.registry import unknown
@@ -13,8 +13,7 @@ from harness.report import words
 from harness.report.claims import verdicts
 from harness.report.data import Report, distinct
 from harness.report.model import Document, Section, Table
-from harness.report.text import phrase
-from harness.runs.plan import RoleNote
+from harness.report.text import phrase, singular
 
 
 def make(report: Report, folder: Path | None) -> Document:
@@ -38,6 +37,12 @@ def make(report: Report, folder: Path | None) -> Document:
         said = "Figures were not drawn with this document."
         sections.append(Section("figures", "Figures", said, folded=True))
     plan = report.plan
+
+    def weight(role: str) -> tuple[int, int]:
+        cells = [c for c in report.cells.values() if c.role == role and not c.missing]
+        return len(cells), report.role(role).images
+
+    marks = {e.mark for s in sections for t in s.tables for _, row in t.rows for e in row}
     return Document(
         name=report.experiment.name,
         title=report.experiment.title,
@@ -47,19 +52,9 @@ def make(report: Report, folder: Path | None) -> Document:
         provenance=tuple(_provenance(report)),
         sections=tuple(sections),
         certainty=words.certainty(report),
-        role=max(report.roles, key=partial(_weight, report), default=""),
+        role=max(report.roles, key=weight, default=""),
+        key=words.marks(report, marks),
     )
-
-
-def _weight(report: Report, role: str) -> tuple[int, int]:
-    """Count the measured cells and the images of a set."""
-    cells = [c for c in report.cells.values() if c.role == role and not c.missing]
-    return len(cells), report.role(role).images
-
-
-def _other(note: RoleNote) -> str:
-    """Name the set that was measured in place of one of the paper."""
-    return "" if note.dataset == note.role else f"{note.dataset}, "
 
 
 def _provenance(report: Report) -> list[tuple[str, str]]:
@@ -69,6 +64,7 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
     def every(column: str) -> str:
         return ", ".join(distinct(text for cell in cells for text in cell.source(column)))
 
+    others = {r.role: f"{r.dataset}, " for r in plan.roles if r.dataset != r.role}
     costs = {"Latency": report.costs.latency, "Peak memory": report.costs.memory}
     found = [
         ("Profile", plan.profile),
@@ -77,9 +73,12 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
         ("Networks", plan.networks),
         ("Schedule", plan.schedule),
         *((row.label, row.origin) for row in plan.added),
-        *((r.role, f"{_other(r)}{r.description}, {r.images} images") for r in plan.roles),
+        *(
+            (r.role, f"{others.get(r.role, '')}{r.description}, {r.images} images")
+            for r in plan.roles
+        ),
         *((name, of.setting.in_words()) for name, of in costs.items() if of.setting is not None),
-        ("Devices", every("device")),
+        ("Devices", singular(every("device"))),
         ("Precision", every("precision")),
         ("Seeds", ", ".join(distinct(seed for cell in cells for seed in cell.seeds))),
         ("Protocol", every("protocol")),
@@ -87,11 +86,6 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
         ("Data", every("dataset_fingerprint")),
     ]
     return [(name, text) for name, text in found if text]
-
-
-def tables(document: Document) -> list[Table]:
-    """List every table, in order."""
-    return [table for section in document.sections for table in section.tables]
 
 
 def only_table(document: Document, key: str) -> Document:
@@ -104,22 +98,42 @@ def only_table(document: Document, key: str) -> Document:
     Raises:
         UsageError: there is no such table.
     """
-    known = [table.key for table in tables(document)]
+    known = [table.key for section in document.sections for table in section.tables]
     wanted = [key] if key in known else [k for k in known if k.startswith(f"{key}-")]
     if not wanted:
         raise UsageError(unknown("table", key, known))
-    sections = [
-        replace(s, text="", figures=(), tables=tuple(t for t in s.tables if t.key in wanted))
-        for s in document.sections
-    ]
-    kept = tuple(section for section in sections if section.tables)
-    return replace(document, sections=kept, verdicts=())
+
+    def chosen(table: Table) -> Table | None:
+        return table if table.key in wanted else None
+
+    made = _changed(document, chosen)
+    alone = (replace(s, text="", figures=()) for s in made.sections if s.tables)
+    return replace(made, sections=tuple(alone), verdicts=())
 
 
 def short(document: Document) -> Document:
     """Keep of each table's notes the first, and no folded line: for a paper."""
-    sections = [
-        replace(s, tables=tuple(replace(t, notes=t.notes[:1], folded="") for t in s.tables))
-        for s in document.sections
-    ]
+    return _changed(document, lambda table: replace(table, notes=table.notes[:1], folded=""))
+
+
+def without_published(document: Document) -> Document:
+    """Leave out the published values beside the measured ones, and what explains them."""
+
+    def measured(table: Table) -> Table:
+        blocks = tuple(
+            tuple((name, tuple(replace(e, published="") for e in row)) for name, row in block)
+            for block in table.blocks
+        )
+        notes = (n.replace(words.IN_PARENTHESES, "").strip() for n in table.notes)
+        kept = tuple(n for n in notes if n and not n.startswith("Published "))
+        return replace(table, blocks=blocks, notes=kept)
+
+    return _changed(document, measured)
+
+
+def _changed(document: Document, change: Callable[[Table], Table | None]) -> Document:
+    """Change every table of a document, or leave it out."""
+    sections = (
+        replace(s, tables=tuple(filter(None, map(change, s.tables)))) for s in document.sections
+    )
     return replace(document, sections=tuple(sections))

@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any
 from urllib.parse import quote
 
-import pandas as pd
 from tabulate import tabulate
 
 from harness.common import escaping
-from harness.report.model import Document, Figure, Section, Table, Verdict
+from harness.report.model import Document, Entry, Figure, Section, Table, Verdict
 from harness.report.text import DAGGER, DOUBLE_DAGGER, INFINITY, MINUS, MISSING, TIMES, sentences
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    TIMES: r"$\times$",
-    MINUS: r"$-$",
-    MISSING: "--",
-    INFINITY: r"$\infty$",
-    DAGGER: r"$\dagger$",
-    DOUBLE_DAGGER: r"$\ddagger$",
-    "\N{PLUS-MINUS SIGN}": r"$\pm$",
-}
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        TIMES: r"$\times$",
+        MINUS: r"$-$",
+        MISSING: "--",
+        INFINITY: r"$\infty$",
+        DAGGER: r"$\dagger$",
+        DOUBLE_DAGGER: r"$\ddagger$",
+        "\N{PLUS-MINUS SIGN}": r"$\pm$",
+    }
+)
 _LONG = 17
 """Letters of an interval that takes two lines in LaTeX: one of SSIM, with four digits."""
-
-
-def _parts(text: str) -> tuple[str, str]:
-    """Split a cell in its number and what stands small beside it (published value, reason)."""
-    found = re.fullmatch(r"(.*?) ?((?:\[\w+\])? ?(?:\([^()]*\))?)", text)
-    return (found[1], found[2].strip()) if found else (text, "")
 
 
 # Markdown, as GitHub and pandoc read it
@@ -56,6 +42,7 @@ def markdown(document: Document, root: Path) -> str:
     parts = [f"# {shown(document.title)}", shown(document.source)]
     parts += [f"> **Note.** {shown(document.notice)}"] if document.notice else []
     parts += markdown_verdicts(document)
+    parts += [shown(document.key)] if document.key else []
     parts += [part for section in document.sections for part in markdown_section(section, root)]
     lines = [f"- {shown(name)}: {shown(text)}" for name, text in document.provenance]
     parts += ["## How these numbers were made", "\n".join(lines)]
@@ -81,21 +68,15 @@ def _sentences(verdict: Verdict) -> str:
 def markdown_section(section: Section, root: Path) -> list[str]:
     """Format a section as paragraphs."""
     parts = [f"## {escaping.markdown(section.title)}"]
-    # A command in a text is code, and stays as it is.
     parts += [_escaped_but_code(section.text)] if section.text else []
     parts += [markdown_figure(figure, root) for figure in section.figures]
-    return parts + [markdown_table(table).strip() for table in section.tables]
+    return parts + [markdown_table(table) for table in section.tables]
 
 
 def _escaped_but_code(text: str) -> str:
-    pieces = text.split("`")
-    if len(pieces) % 2 == 0:
-        return escaping.markdown(text)
-    for place in range(0, len(pieces), 2):
-        first, last = pieces[place][:1] == " ", pieces[place][-1:] == " "
-        inner = escaping.markdown(pieces[place])
-        pieces[place] = f"{' ' * first}{inner}{' ' * (last and bool(inner))}"
-    return "`".join(pieces)
+    """Escape text, but for the commands in it, which are code and stay as they are."""
+    pieces = re.split(r"(\s*`[^`]*`\s*)", text)
+    return "".join(p if n % 2 else escaping.markdown(p) for n, p in enumerate(pieces))
 
 
 def markdown_figure(figure: Figure, root: Path) -> str:
@@ -107,22 +88,17 @@ def markdown_figure(figure: Figure, root: Path) -> str:
 
 def markdown_table(table: Table) -> str:
     """Format a table with caption and notes."""
-    groups = [str(group) for group in table.cells.columns.get_level_values("group")]
-    heads = [str(head) for head in table.cells.columns.get_level_values("column")]
-    body = []
+    groups, heads = zip(*table.columns, strict=True)
+    body = [[escaping.markdown(name), *map(_markdown_entry, row)] for name, row in table.rows]
     if any(groups):
         # Pipe tables have one header line: what stands over several columns becomes a row.
-        body.append(["", *(f"*{escaping.markdown(group)}*" if group else "" for group in groups)])
-    for (_, method), texts, marks in _lines(table):
-        cells = [_markdown_cell(text, mark) for text, mark in zip(texts, marks, strict=True)]
-        body.append([escaping.markdown(method), *cells])
+        body.insert(0, ["", *(f"*{escaping.markdown(g)}*" if g else "" for g in groups)])
     header = ["Method", *map(escaping.markdown, heads)]
     align = ["left"] + ["right"] * len(heads)
     text = tabulate(body, header, tablefmt="pipe", disable_numparse=True, colalign=align)
     notes = "\n".join(f"- {_note(note)}" for note in table.notes)
     said = [f"### {escaping.markdown(table.title)}", escaping.markdown(table.caption), text, notes]
-    said.append(_escaped_but_code(table.folded))
-    return "\n\n".join(part for part in said if part) + "\n"
+    return "\n\n".join(filter(None, [*said, _escaped_but_code(table.folded)]))
 
 
 def _shown(text: str) -> str:
@@ -137,26 +113,16 @@ def _note(note: str) -> str:
     return f"{found[1] or ''}{escaping.markdown(found[2])}"
 
 
-def _markdown_cell(text: str, mark: str) -> str:
-    number, beside = _parts(text)
-    shown, space, rest = _shown(number).partition(" ")
-    if mark == "best":
-        shown = f"**{shown}**"
-    elif mark == "second":
-        shown = f"<u>{shown}</u>"
-    shown += space + rest
-    letter = re.sub(r"\((.*)\)", lambda f: f"({escaping.markdown(f[1])})", beside)
-    return f"{shown} {letter}".strip()
-
-
-def _lines(table: Table) -> list[tuple[tuple[str, str], list[str], list[str]]]:
-    rows = zip(
-        table.cells.index,
-        table.cells.to_numpy().tolist(),
-        table.marks.to_numpy().tolist(),
-        strict=True,
+def _markdown_entry(entry: Entry) -> str:
+    number = _shown(entry.text)
+    marked = {"best": f"**{number}**", "second": f"<u>{number}</u>"}.get(entry.mark, number)
+    parts = (
+        f"{MISSING} [{entry.letter}]" if entry.letter else marked,
+        _shown(entry.beside),
+        "?" if entry.mark == "undecided" else "",
+        f"({escaping.markdown(entry.published)})" if entry.published else "",
     )
-    return [((str(name[0]), str(name[1])), texts, marks) for name, texts, marks in rows]
+    return " ".join(filter(None, parts))
 
 
 # LaTeX, to be read into a paper by `\input`
@@ -164,7 +130,7 @@ def _lines(table: Table) -> list[tuple[tuple[str, str], list[str], list[str]]]:
 
 def escape(text: str) -> str:
     """Escape text for LaTeX."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    return text.translate(_LATEX)
 
 
 def latex(document: Document, short: bool = False) -> str:
@@ -174,13 +140,16 @@ def latex(document: Document, short: bool = False) -> str:
         document: the report.
         short: whether captions have one line, and notes only the provenance.
     """
+    facts = "; ".join(f"{name}: {escape(text)}" for name, text in document.provenance)
     heads = [document.source, r"Needs \usepackage{booktabs} in the preamble."]
-    heads += [document.notice] if document.notice else []
-    heads += [escape(f"{name}: {text}") for name, text in document.provenance]
-    parts = ["\n".join(f"% {' '.join(head.split())}" for head in heads) + "\n"]
+    comments = (
+        f"% {' '.join(head.split())}\n" for head in [*heads, document.notice, facts] if head
+    )
+    parts = ["".join(comments)]
     if not short:
-        parts += [_paragraph("Setting", document.notice)] if document.notice else []
-        parts += [_latex_verdicts(document.verdicts)] if document.verdicts else []
+        setting = sentences(document.notice, document.key)
+        parts += [_paragraph("Setting", setting)] if setting else []
+        parts += [_latex_verdicts(document)] if document.verdicts else []
     for section in document.sections:
         if section.text and section.tables and not short:
             parts.append(_paragraph(section.title, section.text))
@@ -194,17 +163,17 @@ def _paragraph(title: str, text: str) -> str:
     return rf"\paragraph{{{escape(title)}.}} {escape(' '.join(text.split()))}" + "\n"
 
 
-def _latex_verdicts(verdicts: Sequence[Verdict]) -> str:
-    items = [rf"\item {v.verdict.capitalize()}: {escape(_sentences(v))}" for v in verdicts]
+def _latex_verdicts(document: Document) -> str:
+    items = [rf"\item {v.verdict.capitalize()}: {escape(_sentences(v))}" for v in document.verdicts]
     lines = [r"\paragraph{Verdicts.}", r"\begin{itemize}", *items, r"\end{itemize}"]
     return "\n".join(lines) + "\n"
 
 
 def _latex_table(table: Table, name: str, note: str) -> str:
-    columns = table.cells.columns
-    star = "*" if len(columns) > 5 else ""
+    width = len(table.columns)
+    star = "*" if width > 5 else ""
     # Before the caption, a sentence of the notes: what is printed there is of the paper's table.
-    caption = " ".join(filter(None, [f"{table.title}.", table.caption]))
+    caption = sentences(f"{table.title}.", table.caption)
     lines = [
         rf"\begin{{table{star}}}[tbp]",
         r"\centering",
@@ -213,68 +182,50 @@ def _latex_table(table: Table, name: str, note: str) -> str:
         rf"\label{{tab:{name}-{table.key}}}",
         r"\footnotesize",
         # Eight scales fit into the width of a page.
-        rf"\setlength{{\tabcolsep}}{{{4 if len(columns) <= 6 else 2}pt}}",
-        rf"\begin{{tabular}}{{@{{}}l{'r' * len(columns)}@{{}}}}",
+        rf"\setlength{{\tabcolsep}}{{{4 if width <= 6 else 2}pt}}",
+        rf"\begin{{tabular}}{{@{{}}l{'r' * width}@{{}}}}",
         r"\toprule",
-        *_latex_groups(columns),
-        _latex_line(["Method", *map(escape, columns.get_level_values("column"))]),
+        *_latex_groups(table),
+        _latex_line("Method", *(escape(head) for _, head in table.columns)),
     ]
-    block = None
-    for (own, method), texts, marks in _lines(table):
-        if own != block:
-            lines.append(r"\midrule")
-            block = own
-        cells = [_latex_cell(text, mark) for text, mark in zip(texts, marks, strict=True)]
-        lines.append(_latex_line([escape(method), *cells]))
+    for block in table.blocks:
+        rows = (_latex_line(escape(name), *map(_latex_entry, row)) for name, row in block)
+        lines += [r"\midrule", *rows]
     lines += [r"\bottomrule", r"\end{tabular}", *_latex_notes([*table.notes, note])]
     return "\n".join([*lines, rf"\end{{table{star}}}"]) + "\n"
 
 
-def _latex_groups(columns: pd.Index[Any]) -> list[str]:
+def _latex_groups(table: Table) -> list[str]:
     """Format headings over several columns, each with a rule under it."""
-    groups = [(str(g), len(list(own))) for g, own in groupby(columns.get_level_values("group"))]
-    if not any(group for group, _ in groups):
-        return []
-    heads, rules, first = [], [], 2
-    for group, width in groups:
+    heads, rules, first = [""], [], 2
+    for group, width in table.groups:
         heads.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(group)}}}")
         rules += [rf"\cmidrule(lr){{{first}-{first + width - 1}}}"] if group else []
         first += width
-    return [_latex_line(["", *heads]), " ".join(rules)]
+    return [_latex_line(*heads), " ".join(rules)] if rules else []
 
 
-def _latex_cell(text: str, mark: str) -> str:
-    wrap: dict[str, Callable[[str], str]] = {
-        "best": r"\textbf{{{}}}".format,
-        "second": r"\underline{{{}}}".format,
-    }
-    number, beside = _parts(text)
-    letter, _, paper = beside.partition("(")
-    first, space, rest = escape(number).partition(" ")
-    shown = wrap.get(mark, str)(first) + space + rest
-    if re.search(r"^\[| / ", rest):
+def _latex_entry(entry: Entry) -> str:
+    number = escape(entry.text)
+    marked = {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}"}
+    shown = marked.get(entry.mark, number) + " ?" * (entry.mark == "undecided")
+    if entry.beside:
         # Intervals and shares would make a table wider than a page: they stand below.
-        open_mark = " ?" if rest.endswith(" ?") else ""
-        lines = r" / |(?<=,) " if len(rest) > _LONG else " / "
-        below = re.split(lines, rest.removesuffix(" ?"))
-        small = "".join(rf"\\{{\tiny {part}}}" for part in below)
-        shown = rf"\shortstack[r]{{{first}{open_mark}{small}}}"
-    if letter.strip():
-        shown += rf"\textsuperscript{{{letter.strip()[1:-1]}}}"
-    return shown + (rf" {{\tiny({escape(paper)}}}" if paper else "")
+        lines = r" / |(?<=,) " if len(entry.beside) > _LONG else " / "
+        below = (rf"\\{{\tiny {part}}}" for part in re.split(lines, escape(entry.beside)))
+        shown = rf"\shortstack[r]{{{shown}{''.join(below)}}}"
+    if entry.letter:
+        shown = rf"{escape(MISSING)}\textsuperscript{{{entry.letter}}}"
+    beside = rf"{{\tiny({escape(entry.published)})}}" if entry.published else ""
+    return " ".join(filter(None, [shown, beside]))
 
 
-def _latex_line(cells: Sequence[str]) -> str:
+def _latex_line(*cells: str) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _latex_notes(notes: Sequence[str]) -> list[str]:
-    said = [escape(note) for note in notes if note]
-    if not said:
-        return []
+def _latex_notes(notes: list[str]) -> list[str]:
     # Without its braces a note that begins with `[` or `*` would be read as an argument of `\\`.
-    text = r"\\".join(f"{{{line}}}" for line in said)
-    return [
-        r"\par\smallskip",
-        rf"\parbox{{\linewidth}}{{\scriptsize\raggedright {text}}}",
-    ]
+    text = r"\\".join(f"{{{escape(note)}}}" for note in notes if note)
+    notes_of = rf"\parbox{{\linewidth}}{{\scriptsize\raggedright {text}}}"
+    return [r"\par\smallskip", notes_of] if text else []

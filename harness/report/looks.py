@@ -56,7 +56,9 @@ def looks(rows: Sequence[str], common: Sequence[str] = ()) -> dict[str, Look]:
         method = parse(methods_of(row)[0])
         own = "outside" if method.outside else "dense" if method.dense else "fixed"
         hue = _HUES.get(method.decoder or method.upsampler or own, _OTHERS)
-        taken = used.setdefault((hue, method.encoder), set())
+        # Encoders have figures of their own; networks for one scale are compared with each other.
+        place_of = (hue, method.encoder if method.decoder or method.upsampler else "")
+        taken = used.setdefault(place_of, set())
         place = 1 + len(_VARIANTS) if method.suffix else _VARIANTS.get(method.variant, 0)
         while place in taken:
             place += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -11,18 +12,44 @@ import pandas as pd
 
 
 @dataclass(frozen=True)
+class Entry:
+    """Place of a table.
+
+    Attributes:
+        text: printed number; "" where there is none.
+        published: printed number of the paper, shown beside it in parentheses.
+        detail: what a tooltip says (interval, published value, difference).
+        why: why there is no number; it becomes a note.
+        value: number that is compared with those of other rows.
+        mark: "best", "second", "undecided" (its interval includes zero) or "".
+        beside: what stands small behind the number: an interval, quartiles, the spread of seeds.
+        letter: letter that the note on `why` has.
+    """
+
+    text: str = ""
+    published: str = ""
+    detail: str = ""
+    why: str = ""
+    value: float | None = None
+    mark: str = ""
+    beside: str = ""
+    letter: str = ""
+
+
+Row = tuple[str, tuple[Entry, ...]]
+"""(name, entry in each column)"""
+
+
+@dataclass(frozen=True)
 class Table:
-    """Table as it is shown; every format (terminal, Markdown, LaTeX, HTML, CSV) is made from it.
+    """Table as it is shown; every format (terminal, Markdown, LaTeX, HTML) is made from it.
 
     Attributes:
         key: short name, unique in a report, for anchors and labels ("psnr-Set5").
         title: heading, one line.
         caption: one sentence.
-        cells: printed texts. Index: ("block", "method"); columns: ("group", "column"), e.g.
-            ("in-scale", "x2").
-        marks: "best", "second", "undecided" or "", of the same shape.
-        details: text for a tooltip (interval, published value, difference, reason if empty), of the
-            same shape.
+        columns: (group, heading) of each column, e.g. ("in-scale", "x2"); a group may be "".
+        blocks: rows that are compared with each other stand in a block.
         notes: sentences under the table.
         folded: methods that were not run, one line that says how to run them; "".
         role: set of the paper that it is of; "" for all of them.
@@ -31,12 +58,22 @@ class Table:
     key: str
     title: str
     caption: str
-    cells: pd.DataFrame
-    marks: pd.DataFrame
-    details: pd.DataFrame
+    columns: tuple[tuple[str, str], ...]
+    blocks: tuple[tuple[Row, ...], ...]
     notes: tuple[str, ...] = ()
     folded: str = ""
     role: str = ""
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Headings over several columns, each with their number; none where all are ""."""
+        found = [(g, len(list(own))) for g, own in groupby(group for group, _ in self.columns)]
+        return found if any(group for group, _ in found) else []
+
+    @property
+    def rows(self) -> list[Row]:
+        """Rows of all blocks."""
+        return [row for block in self.blocks for row in block]
 
 
 @dataclass(frozen=True)
@@ -49,7 +86,7 @@ class Figure:
         caption: what is drawn, in sentences.
         png: the figure in pixels.
         pdf: the same as vectors.
-        data: what is drawn (method, label, x, y, ...), for interactive charts; None for pictures.
+        data: what is drawn, for interactive charts (`harness.report.charts`); None for pictures.
         role: set of the paper that it is of; "" for all of them.
     """
 
@@ -110,12 +147,21 @@ class Verdict:
         ours: what was measured, with its interval and on what data, a line for each set; "" where
             nothing was.
         verdict: the outcome.
+        main: whether it is one of the few that the paper's abstract makes.
     """
 
     claim: str
     paper: str
     ours: str
     verdict: Outcome
+    main: bool = False
+
+    @property
+    def decisive(self) -> str:
+        """What was measured on the set that the outcome is from."""
+        lines = self.ours.splitlines()
+        found = (line for line in lines if line.endswith(f", {self.verdict}"))
+        return next(found, lines[0] if lines else "").removesuffix(f", {self.verdict}")
 
 
 @dataclass(frozen=True)
@@ -132,6 +178,7 @@ class Document:
         sections: the sections, in order.
         certainty: what the intervals of the verdicts are over, and what is in none of them.
         role: set of the paper that a page shows first; "" where there is one.
+        key: explanation of the marks in all tables; "" where none has one.
     """
 
     name: str
@@ -143,6 +190,13 @@ class Document:
     sections: tuple[Section, ...]
     certainty: str = ""
     role: str = ""
+    key: str = ""
+
+    @property
+    def main_verdicts(self) -> list[Verdict]:
+        """List at most five that were measured: of the paper's abstract, where there are such."""
+        measured = [verdict for verdict in self.verdicts if verdict.ours]
+        return ([verdict for verdict in measured if verdict.main] or measured)[:5]
 
     @property
     def by_outcome(self) -> dict[Outcome, list[Verdict]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -46,6 +47,16 @@ def interval_text(low: float | None, high: float | None, digits: int = 2) -> str
     return "" if low is None or high is None else f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 
+def counted(number: int, name: str) -> str:
+    """Format a number of things: 1 thread, 2 threads."""
+    return f"{number} {name}{'s' * (number != 1)}"
+
+
+def singular(text: str) -> str:
+    """Mend the plural of one thing, which rows have of a machine ("1 threads")."""
+    return re.sub(r"\b1 (core|thread)s\b", r"1 \1", text)
+
+
 def unit_of(values: Iterable[float | None]) -> tuple[int, str]:
     """Find the largest unit in which the smallest number is at least one.
 
@@ -55,6 +66,14 @@ def unit_of(values: Iterable[float | None]) -> tuple[int, str]:
     """
     least = min((v for v in values if v), default=0.0)
     return next((unit for unit in UNITS if least >= 10.0 ** unit[0]), UNITS[-1])
+
+
+def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Collect the second texts of pairs by the first, each once and in order."""
+    found: dict[str, dict[str, None]] = {}
+    for key, value in pairs:
+        found.setdefault(key, {})[value] = None
+    return {key: list(values) for key, values in found.items()}
 
 
 def listing(names: Sequence[str]) -> str:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 from harness.data.published.field import left_out
 from harness.measure.statistics import CONFIDENCE, FEWEST
 from harness.report.costs import Measured
 from harness.report.data import Cell, Report, distinct
-from harness.report.text import DAGGER, DOUBLE_DAGGER, listing, phrase, scale_text, sentences
+from harness.report.text import (
+    DAGGER,
+    DOUBLE_DAGGER,
+    grouped,
+    listing,
+    phrase,
+    scale_text,
+    sentences,
+)
 from harness.runs.experiment import PROTOCOL, methods_of
 from harness.runs.plan import RoleNote
 
@@ -19,6 +27,7 @@ COUNTED = (
 )
 """Caption of tables of counts."""
 CONFIDENCE_TEXT = f"{100 * CONFIDENCE:g} %"
+IN_PARENTHESES = "In parentheses: published."
 REDUCED, SUBSTITUTE = "reduced setting", "substitute data"
 
 _LR_SOURCES = {
@@ -131,25 +140,23 @@ def _training(report: Report, row: str = "") -> Iterator[str]:
     if added is not None and added.origin:
         yield added.origin
         return
-    said = trained_as(report, row)
-    training = said["training"]
-    yield f"trained on {phrase(training)}" if training else "nothing was trained"
-    for name in ("networks", "schedule"):
-        if said[name]:
-            yield f"{name}: {phrase(said[name])}"
+    said = {name: text and phrase(text) for name, text in trained_as(report, row).items()}
+    training = said.pop("training")
+    yield f"trained on {training}" if training else "nothing was trained"
+    yield from (f"{name}: {text}" for name, text in said.items() if text)
 
 
 def trained_as(report: Report, row: str = "") -> dict[str, str]:
     """Describe training set, networks and schedule of all rows or of one; "" where it has none."""
     plan = report.plan
-    if not row:
-        return {"training": plan.training, "networks": plan.networks, "schedule": plan.schedule}
     notes = [note for note in plan.methods if note.method in methods_of(row)]
     training = "; ".join(dict.fromkeys(note.training for note in notes if note.training))
+    if not row:
+        training = plan.training
     return {
         "training": training,
-        "networks": plan.networks if notes else "",
-        "schedule": plan.schedule if training else "",
+        "networks": plan.networks if notes or not row else "",
+        "schedule": plan.schedule if training or not row else "",
     }
 
 
@@ -227,6 +234,19 @@ def others_note(report: Report, rows: Iterable[str]) -> str:
     return f"{DAGGER} Not a system of this harness: its published numbers stand alone."
 
 
+def marks(report: Report, found: Container[str]) -> str:
+    """Explain the marks that are found in tables; "" without one."""
+    best = (
+        f"Bold: best of a {'column' if report.experiment.best_of == 'column' else 'block of rows'}"
+    )
+    return sentences(
+        f"{best}, underlined: second, at printed precision; unmarked where a value is missing."
+        * ("best" in found),
+        f"?: not decided, the interval includes 0 or there are fewer than {FEWEST} images."
+        * ("undecided" in found),
+    )
+
+
 def field_note(report: Report, role: str) -> str:
     """Name the published systems that are not shown, as their protocol is another."""
     if not report.experiment.field:
@@ -282,23 +302,27 @@ def _by_scale(
     report: Report, role: str, values: Callable[[Cell], tuple[str, ...]]
 ) -> dict[str, str]:
     """List the scales at which each value occurs, as text."""
-    found: dict[str, list[str]] = {}
-    for scale in report.scales:
-        for value in distinct(v for cell in report.measured(role, scale) for v in values(cell)):
-            found.setdefault(value, []).append(scale_text(scale))
+    found = grouped(
+        (value, scale_text(scale))
+        for scale in report.scales
+        for value in distinct(v for cell in report.measured(role, scale) for v in values(cell))
+    )
     return {value: ", ".join(scales) for value, scales in found.items()}
 
 
 def published_notes(report: Report, role: str, *names: str) -> list[str]:
     """List the notes on single published numbers of some metrics."""
-    found: dict[str, list[str]] = {}
-    for cell in (*report.cells.values(), *report.printed.values()):
-        if cell.role == role and (report.is_other(cell.method) or report.is_run(cell.method)):
-            notes = {cell.printed[n].note for n in names if n in cell.printed} - {""}
-            for note in sorted(notes):
-                found.setdefault(note, []).append(
-                    f"{report.label(cell.method)} {scale_text(cell.scale)}"
-                )
+    return notes_on(
+        (note, f"{report.label(cell.method)} {scale_text(cell.scale)}")
+        for cell in (*report.cells.values(), *report.printed.values())
+        if cell.role == role and (report.is_other(cell.method) or report.is_run(cell.method))
+        for note in sorted({cell.printed[name].note for name in names if name in cell.printed})
+    )
+
+
+def notes_on(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Format pairs of a note, which may be "", and the published number that it is on."""
+    found = grouped((note, place) for note, place in pairs if note)
     return [f"Published {some(where)}: {note}." for note, where in found.items()]
 
 
@@ -309,29 +333,32 @@ def some(places: Sequence[str]) -> str:
 
 def column_notes(report: Report, role: str) -> list[str]:
     """List what a comparison of the numbers of a column needs: gaps, and mixtures."""
-    found: dict[str, list[str]] = {}
-    for scale in report.scales:
-        # Counting has neither LR source nor protocol: a MAC is the same under every protocol.
-        cells = [cell for cell in report.measured(role, scale) if not cell.unscored]
-        reasons = [
-            f"{count} of {cell.images_planned} images left out: {reason}"
-            for cell in report.measured(role, scale)
-            for reason, count in cell.excluded
-        ]
-        for text in dict.fromkeys([*_mixtures(cells), *reasons]):
-            found.setdefault(text, []).append(scale_text(scale))
+    found = grouped(
+        (text, scale_text(scale))
+        for scale in report.scales
+        for text in _on_column(report.measured(role, scale))
+    )
     return [f"{', '.join(scales)}: {text}." for text, scales in found.items()]
+
+
+def _on_column(cells: Sequence[Cell]) -> Iterator[str]:
+    # Counting has neither LR source nor protocol: a MAC is the same under every protocol.
+    yield from _mixtures([cell for cell in cells if not cell.unscored])
+    for cell in cells:
+        for reason, count in cell.excluded:
+            yield f"{count} of {cell.images_planned} images left out: {reason}"
 
 
 def _mixtures(cells: Sequence[Cell]) -> Iterator[str]:
     """List why the cells of a column may not be comparable with each other."""
-    if len(distinct(s for c in cells for s in c.source("lr_source"))) > 1:
-        yield "this column mixes LR sources"
-    if len(distinct(p for c in cells for p in c.source("protocol"))) > 1:
-        yield "this column mixes protocols"
-    if len(distinct(f for c in cells for f in c.source("dataset_fingerprint"))) > 1:
-        yield "this column was measured on different versions of the data"
-    if len({c.images for c in cells}) > 1:
+    for column, said in (
+        ("lr_source", "this column mixes LR sources"),
+        ("protocol", "this column mixes protocols"),
+        ("dataset_fingerprint", "this column was measured on different versions of the data"),
+    ):
+        if len({value for cell in cells for value in cell.source(column)}) > 1:
+            yield said
+    if len({cell.images for cell in cells}) > 1:
         yield "the methods of this column were scored on different numbers of images"
 
 

@@ -74,20 +74,16 @@ function setUpTable(root) {
   const table = one("table", root);
   const bodies = all("tbody", table);
   const home = bodies.map((body) => [...body.rows]); // the order of the paper
-  const rows = home.flat().filter((row) => !row.matches(".name"));
+  const rows = home.flat();
   const shownBlocks = new Set(bodies.map((body) => body.dataset.block));
   const shownColumns = new Set(all("td", rows[0] ?? table).map((cell) => cell.dataset.column));
   let sorted = { column: null, direction: 0 };
 
   function arrange() {
     const filter = (one("[data-filter]", root)?.value ?? "").trim().toLowerCase();
-    let visible = 0;
     bodies.forEach((body, number) => {
       for (const row of home[number]) {
-        const name = row.matches(".name");
-        const fits = shownBlocks.has(body.dataset.block) && (name || row.cells[0].textContent.toLowerCase().includes(filter));
-        row.hidden = !fits || (name && (sorted.direction !== 0 || filter !== ""));
-        visible += fits && !name;
+        row.hidden = !shownBlocks.has(body.dataset.block) || !row.cells[0].textContent.toLowerCase().includes(filter);
       }
       body.append(...home[number]);
     });
@@ -102,7 +98,7 @@ function setUpTable(root) {
       // Rows without a number come last in both directions.
       bodies[0].append(...known, ...rows.filter((row) => key(row) === null));
     }
-    one("[data-nothing]", root).hidden = visible > 0;
+    one("[data-nothing]", root).hidden = rows.some((row) => !row.hidden);
     all("[data-column]", table).forEach((cell) => (cell.hidden = !shownColumns.has(cell.dataset.column)));
     let first = 0;
     for (const group of all(".group", table)) {
@@ -262,16 +258,16 @@ function setUpChart(holder, chart) {
   const hidden = new Set();
   // What is a paper's (published values, its way to count) is drawn hollow.
   const hollow = (kind) => /published|paper/.test(kind);
-  const kinds = [...new Set(chart.panels.flatMap((panel) => panel.series.map((series) => series.kind)))];
-  const names = new Map();
-  for (const series of chart.panels.flatMap((panel) => panel.series)) names.has(series.label) || names.set(series.label, series);
+  const kinds = [...new Set(chart.series.map((series) => series.kind))];
+  const names = new Map(chart.series.map((series) => [series.label, series]));
+  const byPanel = [...Map.groupBy(chart.series, (series) => series.panel)].map(([name, series]) => ({ name, series }));
   const xText = (x) => (chart.axis === "scale" ? `\u00d7${Number(x.toPrecision(4))}` : short(x));
-  const xName = chart.x || { scale: "scale factor", log: "MACs per image", plain: "" }[chart.axis];
+  const xName = chart.x;
 
   const legend = element("ul", { class: "legend" });
   for (const [label, series] of names) {
     const swatch = coloured(drawn("svg", { viewBox: "-11 -6 22 12", "aria-hidden": "true" }), series);
-    swatch.append(drawn("path", { class: "line", d: "M-11 0H11" }), drawn("path", { class: "mark", d: MARKS[series.marker] }));
+    swatch.append(drawn("path", { class: "line", d: "M-11 0H11" }), drawn("path", { class: "mark", d: MARKS[series.marker] ?? "" }));
     const button = element("button", { type: "button", "aria-pressed": "true" }, swatch, label);
     button.addEventListener("click", () => {
       hidden[hidden.has(label) ? "delete" : "add"](label);
@@ -280,8 +276,8 @@ function setUpChart(holder, chart) {
     });
     legend.append(element("li", {}, button));
   }
-  const panels = element("div", { class: chart.panels.length === 1 ? "panels one" : "panels" });
-  const slots = chart.panels.map((panel) => {
+  const panels = element("div", { class: byPanel.length === 1 ? "panels one" : "panels" });
+  const slots = byPanel.map((panel) => {
     const place = element("div");
     const shown = element("div", { class: "panel" });
     if (panel.name) shown.append(element("h4", {}, panel.name));
@@ -293,7 +289,7 @@ function setUpChart(holder, chart) {
   holder.append(legend, panels, numbers(chart, xName, xText));
 
   function draw() {
-    slots.forEach((place, number) => drawPanel(place, chart.panels[number]));
+    slots.forEach((place, number) => drawPanel(place, byPanel[number]));
   }
 
   function drawPanel(place, panel) {
@@ -302,7 +298,8 @@ function setUpChart(holder, chart) {
     const height = Math.round(clamp(width * 0.62, 210, 380));
     const [left, right, top, bottom] = [46, 14, 10, 40];
     const visible = panel.series.filter((series) => !hidden.has(series.label));
-    const points = visible.flatMap((series) => series.points.map((point) => ({ ...point, series })));
+    // A line without a marker, as that of a front, has no points of its own.
+    const points = visible.filter((series) => series.marker).flatMap((series) => series.points.map((point) => ({ ...point, series })));
     const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: "0" });
     svg.setAttribute("aria-label", `${chart.title}${panel.name ? `, ${panel.name}` : ""}. Arrow keys read the points; the numbers are listed below.`);
     place.replaceChildren(svg);
@@ -343,7 +340,7 @@ function setUpChart(holder, chart) {
       for (const p of line) {
         if (p.low !== null && p.high !== null) group.append(drawn("line", { class: "interval", x1: px(p.x), x2: px(p.x), y1: py(p.low), y2: py(p.high) }));
         const size = line.length > 1 ? 1 : 1.4;
-        if (line.length <= 40) group.append(drawn("path", { class: "mark", d: MARKS[series.marker], transform: `translate(${px(p.x)} ${py(p.y)}) scale(${size})` }));
+        if (series.marker && line.length <= 40) group.append(drawn("path", { class: "mark", d: MARKS[series.marker], transform: `translate(${px(p.x)} ${py(p.y)}) scale(${size})` }));
       }
       svg.append(group);
       series.group = group;
@@ -415,8 +412,8 @@ function numbers(chart, xName, xText) {
     if (one("table", details)) return;
     const head = element("tr", {}, ...["Method", xName, chart.y || "value"].map((text) => element("th", { scope: "col" }, text)));
     const body = element("tbody");
-    for (const panel of chart.panels) for (const series of panel.series) for (const p of series.points) {
-      const what = [series.label, panel.name, series.kind].filter(Boolean).join(", ");
+    for (const series of chart.series.filter((each) => each.marker)) for (const p of series.points) {
+      const what = [series.label, series.panel, series.kind].filter(Boolean).join(", ");
       const interval = p.low !== null && p.high !== null ? ` [${number(p.low)}, ${number(p.high)}]` : "";
       body.append(element("tr", {}, element("th", { scope: "row" }, what), element("td", {}, xText(p.x)), element("td", {}, number(p.y) + interval)));
     }

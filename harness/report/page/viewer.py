@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,89 +127,89 @@ def load_viewer(
     beyond: list[str] = []
     for each in found:
         more = dict(pixels)
-        view = each.view(more)
+        view = _view(each, more)
         if not beyond and sum(map(len, more.values())) <= budget:
             pixels = more
             views.append(view)
         else:
-            beyond.append(f"{each.row['image']} {scale_text(each.row['scale'])}")
+            beyond.append(f"{view.image} {scale_text(view.scale)}")
     left_out = tuple(_left_out(plan, found, beyond))
     return Viewer(tuple(in_a_line(views)), tuple(pixels.values()), in_a_line(left_out))
 
 
-def _number(pixels: dict[str, bytes], key: str, read: Callable[[], bytes]) -> int:
-    """Return the number of a file in a page, which is read at most once."""
-    if key not in pixels:
-        pixels[key] = read()
-    return list(pixels).index(key)
+@dataclass(frozen=True)
+class _Kept:
+    """SR image of a method, with the row of its image and its files."""
+
+    method: str
+    label: str
+    row: Mapping[str, Any]
+    files: PicturePaths
 
 
 @dataclass(frozen=True)
 class _Found:
-    """Image at a scale, with the files of each method.
+    """Image at a scale.
 
     Attributes:
-        row: a row of the image.
-        boxes: boxes of the image at all scales.
-        methods: (method, label, row, files) of each method with pictures.
+        whole: smallest box that has the boxes of the image at all scales.
+        kept: methods that have pictures of it, at least one.
         absent: labels of the methods that were measured and have none.
     """
 
     role: str
-    row: Mapping[str, Any]
-    boxes: tuple[Box, ...]
-    methods: tuple[tuple[str, str, Mapping[str, Any], PicturePaths], ...]
+    whole: Box
+    kept: Sequence[_Kept]
     absent: tuple[str, ...]
 
-    def view(self, pixels: dict[str, bytes]) -> View:
-        """Make the view; adds the files that it needs and that are not at hand to `pixels`."""
-        row, paths = self.row, self.methods[0][3]
-        height, width = row["hr_size"]
-        box = window((height, width))
-        scale = row["scale"]
-        top, left = math.floor(box.top / scale), math.floor(box.left / scale)
-        bottom, right = (
-            min(math.ceil(end / scale), n)
-            for end, n in zip(
-                (box.top + box.height, box.left + box.width), row["lr_size"], strict=True
-            )
-        )
-        of_lr = Box(top, left, bottom - top, right - left)
-        of_hr = _union(self.boxes)
 
-        def number(path: Path, size: tuple[int, int] | None, cut: Box) -> int:
-            return _number(pixels, f"{path} {cut}", lambda: _read(path, size, cut))
+def _view(found: _Found, pixels: dict[str, bytes]) -> View:
+    """Make a view; adds the files that it needs and that are not at hand to `pixels`."""
+    row, lr = found.kept[0].row, found.kept[0].files.lr
+    (height, width), lr_size, scale = row["hr_size"], tuple(row["lr_size"]), row["scale"]
+    box = window((height, width))
+    top, left = math.floor(box.top / scale), math.floor(box.left / scale)
+    bottom = min(math.ceil((box.top + box.height) / scale), lr_size[0])
+    right = min(math.ceil((box.left + box.width) / scale), lr_size[1])
+    of_lr = Box(top, left, bottom - top, right - left)
 
-        lr_size, sr_box = tuple(row["lr_size"]), Box(0, 0, box.height, box.width)
-        shown = [
-            Shown(
-                method,
-                label,
-                own["metrics"].get("psnr"),
-                number(files.sr, (box.height, box.width), sr_box),
-                number(files.experts, lr_size, of_lr) if files.experts.exists() else None,
-                tuple(own["expert_depths"]),
-            )
-            for method, label, own, files in self.methods
-        ]
-        if BICUBIC not in [each.method for each in shown]:
-            key = f"{BICUBIC} {paths.lr} {height}x{width} {box}"
-            made = _number(pixels, key, lambda: _bicubic(paths.lr, (height, width), box))
-            shown.insert(0, Shown(BICUBIC, "LR (bicubic)", None, made))
-        return View(
-            role=self.role,
-            dataset=row["dataset"],
-            image=row["image"],
-            scale=scale,
-            protocol=row["protocol"],
-            box=(box.top, box.left, box.height, box.width),
-            size=(height, width),
-            border=shaved_border(row["protocol"], scale),
-            weights=channels(torch.eye(3)[:, None], row["protocol"])[:, 0].tolist(),
-            lr=(number(paths.lr, lr_size, of_lr), top, left),
-            hr=(number(paths.hr, None, of_hr), of_hr.top, of_hr.left),
-            methods=tuple(shown),
+    def number(key: str, read: Callable[[], bytes]) -> int:
+        if key not in pixels:
+            pixels[key] = read()
+        return list(pixels).index(key)
+
+    def part(path: Path, size: tuple[int, int] | None, cut: Box) -> int:
+        return number(f"{path} {cut}", lambda: _read(path, size, cut))
+
+    shown = [
+        Shown(
+            each.method,
+            each.label,
+            each.row["metrics"].get("psnr"),
+            part(each.files.sr, (box.height, box.width), Box(0, 0, box.height, box.width)),
+            part(each.files.experts, lr_size, of_lr) if each.files.experts.exists() else None,
+            tuple(each.row["expert_depths"]),
         )
+        for each in found.kept
+    ]
+    if BICUBIC not in [each.method for each in shown]:
+        key = f"{BICUBIC} {lr} {height}x{width} {box}"
+        made = number(key, lambda: _bicubic(lr, (height, width), box))
+        shown.insert(0, Shown(BICUBIC, "LR (bicubic)", None, made))
+    return View(
+        role=found.role,
+        dataset=row["dataset"],
+        image=row["image"],
+        scale=scale,
+        protocol=row["protocol"],
+        box=(box.top, box.left, box.height, box.width),
+        size=(height, width),
+        border=shaved_border(row["protocol"], scale),
+        weights=channels(torch.eye(3)[:, None], row["protocol"])[:, 0].tolist(),
+        lr=(part(lr, lr_size, of_lr), top, left),
+        hr=(part(found.kept[0].files.hr, None, found.whole), found.whole.top, found.whole.left),
+        methods=tuple(shown),
+    )
 
 
 def _bicubic(path: Path, size: tuple[int, int], box: Box) -> bytes:
@@ -221,19 +222,11 @@ def _bicubic(path: Path, size: tuple[int, int], box: Box) -> bytes:
     return enlarged.getvalue()
 
 
-def _union(boxes: Iterable[Box]) -> Box:
-    boxes = list(boxes)
-    top, left = min(box.top for box in boxes), min(box.left for box in boxes)
-    bottom = max(box.top + box.height for box in boxes)
-    right = max(box.left + box.width for box in boxes)
-    return Box(top, left, bottom - top, right - left)
-
-
 def _found(plan: StoredPlan, results: Path, label: Callable[[str], str]) -> Iterator[_Found]:
     """List every image and scale that has pictures: one image at all its scales, then the next."""
     measurements = measurements_dir(results, plan.profile)
     folder = pictures_dir(results, plan.profile)
-    by_image: dict[tuple[str, str], dict[float, list[Any]]] = {}
+    by_image: dict[tuple[str, str], dict[float, list[_Kept]]] = {}
     for cell in plan.cells:
         if cell.seed != min(c.seed for c in plan.cells if c.method == cell.method):
             continue
@@ -242,27 +235,31 @@ def _found(plan: StoredPlan, results: Path, label: Callable[[str], str]) -> Iter
             scored = row["metrics"].get("psnr") is not None and row["lr_source"]
             if not scored or (only and image not in only) or not is_of(row, Path(cell.file).name):
                 continue
-            try:
+            # There are images whose pictures can't be kept under their name.
+            with suppress(ValueError):
                 files = picture_paths(folder, cell.file, row)
-            except ValueError:  # an image whose pictures can't be kept under its name
-                continue
-            scales = by_image.setdefault((cell.role, image), {})
-            scales.setdefault(cell.scale, []).append((cell.method, label(cell.method), row, files))
+                own = by_image.setdefault((cell.role, image), {}).setdefault(cell.scale, [])
+                own.append(_Kept(cell.method, label(cell.method), row, files))
     for (role, _), scales in by_image.items():
-        kept = {
-            scale: [each for each in methods if each[3].sr.exists()]
-            for scale, methods in sorted(scales.items())
-        }
-        boxes = tuple(window(tuple(m[0][2]["hr_size"])) for m in kept.values() if m)
-        for scale, methods in kept.items():
-            absent = tuple(each[1] for each in scales[scale] if each not in methods)
-            if methods:
-                yield _Found(role, methods[0][2], boxes, tuple(methods), absent)
+        kept = {scale: [k for k in own if k.files.sr.exists()] for scale, own in scales.items()}
+        boxes = [window(tuple(own[0].row["hr_size"])) for own in kept.values() if own]
+        for scale, own in sorted(kept.items()):
+            absent = tuple(each.label for each in scales[scale] if each not in own)
+            if own:
+                yield _Found(role, _union(boxes), own, absent)
+
+
+def _union(boxes: Sequence[Box]) -> Box:
+    top, left = min(box.top for box in boxes), min(box.left for box in boxes)
+    bottom = max(box.top + box.height for box in boxes)
+    right = max(box.left + box.width for box in boxes)
+    return Box(top, left, bottom - top, right - left)
 
 
 def _left_out(plan: StoredPlan, found: list[_Found], beyond: list[str]) -> Iterator[str]:
     """Say which images are not shown."""
-    shown = {(each.row["dataset"], each.row["image"]) for each in found}
+    rows = [each.kept[0].row for each in found]
+    shown = {(row["dataset"], row["image"]) for row in rows}
     for dataset, images in dict.fromkeys((note.dataset, note.images) for note in plan.roles):
         count = sum(name == dataset for name, _ in shown)
         if count < images:
@@ -270,7 +267,7 @@ def _left_out(plan: StoredPlan, found: list[_Found], beyond: list[str]) -> Itera
                 f"{count} of the {images} images of {dataset} are here: pixels are kept of the "
                 f"first {IMAGES} of a set (those that the profile names go first)."
             )
-    if any(max(each.row["hr_size"]) > SIDE for each in found):
+    if any(max(row["hr_size"]) > SIDE for row in rows):
         yield f"Of images larger than {SIDE} pixels, the middle is kept."
     absent = list(dict.fromkeys(name for each in found for name in each.absent))
     if absent:

@@ -1,19 +1,21 @@
-"""Tables of latency and peak memory: a column per scale, of one LR image."""
+"""Costs: a line for each system with its size, quality and costs; latency and memory by scale."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from harness.measure.timing import Spread
 from harness.report import words
 from harness.report.costs import Measured, mebibytes, memory_in_words, milliseconds, quartiles
 from harness.report.data import Report
-from harness.report.model import Section, Table, section
-from harness.report.tables import Entry, by_scale, table
-from harness.runs.experiment import SectionMaker
+from harness.report.model import Section, section
+from harness.report.sections.limits import count, parameters_at, system
+from harness.report.tables import Column, Entry, by_scale, number, table
+from harness.report.text import decimals, scale_text, sentences, unit_of
+from harness.runs.experiment import IN_SCALE, SectionMaker
 
 
 @dataclass(frozen=True)
@@ -24,17 +26,14 @@ class Latency(SectionMaker):
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
         measured = report.costs.latency
-        calls = sorted({len(row["values"]) for row in measured.rows.values()})
         notes = [
-            f"Median of {' or '.join(map(str, calls))} warm calls, from the LR image to the SR "
-            "image in memory; in brackets the quartiles. All systems of a scale enlarge the same "
-            "image.",
+            f"Median of {measured.calls} warm calls, from the LR image to the SR image in memory; "
+            "in brackets the quartiles. All systems of a scale enlarge the same image.",
             measured.turns(report.scales),
             measured.load(),
             "What a network with experts takes depends on the image.",
         ]
-        made = _table(report, "latency", "Latency (ms)", measured, _time, notes)
-        return section("latency", "Latency", [made])
+        return _section(report, "latency", "Latency", "ms", measured, latency_at, notes)
 
 
 @dataclass(frozen=True)
@@ -50,37 +49,115 @@ class Memory(SectionMaker):
             f"{memory_in_words(kind)} Weights and SR image included. Each system and scale is "
             "measured once, in a process of its own."
         ]
-        made = _table(report, "memory", "Peak memory (MiB)", measured, _bytes, notes)
-        return section("memory", "Peak memory", [made])
+        return _section(report, "memory", "Peak memory", "MiB", measured, memory_at, notes)
 
 
-def _time(value: Spread) -> str:
-    spread = quartiles(value)
-    return f"{milliseconds(value.median)} [{spread}]" if spread else milliseconds(value.median)
-
-
-def _bytes(value: Spread) -> str:
-    return mebibytes(value.median)
-
-
-def cost_entry(measured: Measured, row: str, scale: float, show: Callable[[Spread], str]) -> Entry:
-    """Make the entry of a cost, or say why there is none."""
-    found = measured.at(row, scale)
-    if found is None:
-        return Entry(why=measured.missing[row, scale])
-    return Entry(show(found), value=found.median)
-
-
-def _table(
+def _section(
     report: Report,
     key: str,
     title: str,
+    unit: str,
     measured: Measured,
-    show: Callable[[Spread], str],
-    notes: Sequence[str],
-) -> Table | None:
-    columns = by_scale(
-        report.scales, lambda row, scale: cost_entry(measured, row, scale, show), min
-    )
+    at: Callable[[Report, str, float], Entry],
+    notes: list[str],
+) -> Section | None:
+    columns = by_scale(report.scales, partial(at, report), min)
     caption = words.setting_of_costs(report, measured)
-    return table(report, key, title, caption, columns, notes, report.experiment.groups)
+    named = f"{title} ({unit})"
+    made = table(report, key, named, columns, notes, caption=caption, own=True)
+    return section(key, title, [made])
+
+
+def latency_at(report: Report, row: str, scale: float) -> Entry:
+    """Make the entry of a median latency with its quartiles, or say why there is none."""
+    found = report.costs.latency.at(row, scale)
+    if found is None:
+        return Entry(why=report.costs.latency.missing[row, scale])
+    return Entry(milliseconds(found.median), value=found.median, beside=quartiles(found))
+
+
+def memory_at(report: Report, row: str, scale: float) -> Entry:
+    """Make the entry of a peak of memory, or say why there is none."""
+    found = report.costs.memory.at(row, scale)
+    if found is None:
+        return Entry(why=report.costs.memory.missing[row, scale])
+    return Entry(mebibytes(found.median), value=found.median)
+
+
+@dataclass(frozen=True)
+class Overview(SectionMaker):
+    """Table of parameters, PSNR, MACs, latency and peak memory at the reference scale."""
+
+    macs: ClassVar[bool] = True
+    costs: ClassVar[bool] = True
+
+    def make(self, report: Report, folder: Path | None) -> Section | None:
+        scale = reference_scale(report)
+        title, notes = f"Every system at {scale_text(scale)}", list(_notes(report, scale))
+        made = (
+            table(
+                report,
+                "overview",
+                title,
+                list(_columns(report, role, scale)),
+                notes,
+                role=role,
+                own=True,
+            )
+            for role in report.roles
+        )
+        return section("overview", "Overview", made)
+
+
+def reference_scale(report: Report) -> float:
+    """Return the last scale that training covers, which every system can do."""
+    inside = [s for s in report.scales if s <= IN_SCALE]
+    return inside[-1] if inside else report.scales[0]
+
+
+def _columns(report: Report, role: str, scale: float) -> Iterator[Column]:
+    """Make columns of parameters, of means over the images of a set, and of costs of one image."""
+    every = (report.at(row, role, scale).metric("macs") for row in report.experiment.rows)
+    exponent, letter = unit_of(every)
+
+    def psnr(row: str) -> Entry:
+        cell = report.at(row, role, scale)
+        return number(cell, cell.psnr, "" if cell.psnr is None else decimals(cell.psnr))
+
+    def macs(name: str, row: str) -> Entry:
+        value = report.at(row, role, scale).metric(name)
+        return Entry(decimals(value / 10.0**exponent), value=value) if value else Entry()
+
+    def one(row: str) -> Entry:
+        return Entry(count(parameters_at(report, row, scale)))
+
+    def every_one(row: str) -> Entry:
+        return Entry(count(system(report, row).parameters_in_sum))
+
+    images = "mean per image"
+    setting = report.costs.latency.setting or report.costs.memory.setting
+    lr = f"LR image of {setting.size}" if setting else "one LR image"
+    yield Column("parameters", "one model", one)
+    yield Column("parameters", "all models", every_one)
+    yield Column(images, "PSNR (dB)", psnr, max, scale)
+    yield Column(images, f"{letter}MACs as in the papers", partial(macs, "macs"), min, scale)
+    yield Column(images, f"{letter}MACs executed", partial(macs, "executed"), min, scale)
+    yield Column(lr, "latency (ms)", lambda row: latency_at(report, row, scale), min, scale)
+    yield Column(lr, "memory (MiB)", lambda row: memory_at(report, row, scale), min, scale)
+
+
+def _notes(report: Report, scale: float) -> Iterator[str]:
+    latency, memory = report.costs.latency, report.costs.memory
+    yield (
+        "One model: the one that does this scale. MACs: all of a system's, encoder included, the "
+        "mean per image of the set, as the papers count and as executed here. Latency and memory "
+        "are of one LR image."
+    )
+    if latency.setting is not None:
+        yield sentences(
+            f"Latency: median and quartiles of warm calls; {latency.setting.in_words()}.",
+            latency.turns([scale]),
+            latency.load(),
+        )
+    if memory.setting is not None:
+        yield f"Memory: {memory_in_words(memory.setting.memory_kind)}"

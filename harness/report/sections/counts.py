@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -44,7 +44,6 @@ class Reference:
         unit: size of the unit of the values, and the text that follows them in print ("K").
         estimated: whether the values were read off a figure, so that no digit can agree.
         noted: whether the notes of single figures are shown; not where `about` has said it all.
-        systems: rows that the file has under other names than usual: backbone and method.
     """
 
     name: str
@@ -55,21 +54,21 @@ class Reference:
     unit: tuple[float, str] = (1.0, "")
     estimated: bool = False
     noted: bool = True
-    systems: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def of(self, report: Report, row: str, scale: float) -> Printed | None:
-        """Find the figure of a row, in single MACs or parameters."""
-        if row in self.systems:
-            named = System(*self.systems[row])
-        else:
-            named = others(report.experiment).get(row) or paper_system(row)
-        found = printed_of([self.source], named, self.dataset, scale, self.metric)
-        if found is None:
+        """Find the figure of a row, over its backbone or over any, in single MACs or parameters."""
+        named = others(report.experiment).get(row) or paper_system(row)
+        found = (
+            printed_of([self.source], each, self.dataset, scale, self.metric)
+            for each in (named, System("none", named.method))
+        )
+        figure = next(filter(None, found), None)
+        if figure is None:
             return None
         unit, word = self.unit
-        digit = None if self.estimated or found.digit is None else found.digit * unit
-        text = f"{found.text}{word}" if found.text else ""
-        return Printed(found.value * unit, found.note if self.noted else "", text, digit)
+        digit = None if self.estimated or figure.digit is None else figure.digit * unit
+        text = f"{figure.text}{word}" if figure.text else ""
+        return Printed(figure.value * unit, figure.note if self.noted else "", text, digit)
 
 
 @dataclass(frozen=True)
@@ -132,17 +131,26 @@ class Counts(SectionMaker):
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
         unit, name = self.unit
-        whole, small = "{:,.0f}".format, partial(_in_unit, unit)
+        part = _PARTS[self.part]
+
+        def whole(number: float) -> str:
+            return f"{number:,.0f}"
+
+        def per_unit(number: float, unit: float = unit) -> str:
+            return decimals(number / unit)
+
+        def plain(number: float) -> str:
+            return f"{number / unit:g}"
+
         parameters = {"counted": partial(self._counted, report, 0, whole)}
+        macs = {f"counted ({name})": partial(self._counted, report, 1, per_unit)}
         for each in self.parameters:
             parameters[each.name] = partial(self._beside, report, 0, whole, each)
-        macs = {f"counted ({name})": partial(self._counted, report, 1, small)}
         for each in self.macs_beside:
-            macs[each.name] = partial(self._beside, report, 1, partial(_plain, unit), each)
+            macs[each.name] = partial(self._beside, report, 1, plain, each)
         if unit != 1e9:
-            macs["in GMACs"] = partial(self._counted, report, 1, partial(_in_unit, 1e9))
+            macs["in GMACs"] = partial(self._counted, report, 1, partial(per_unit, unit=1e9))
         macs["% of the baseline"] = partial(self._percent, report)
-        part = _PARTS[self.part]
         title = f"MACs{part} ({name}), {self.size}"
         made = [
             self._table(report, "parameters", f"Parameters{part}", parameters, self.parameters),
@@ -156,25 +164,23 @@ class Counts(SectionMaker):
 
     def count(self, cell: Cell) -> tuple[Count, Count]:
         """Read parameters and MACs of the part from a stored cell."""
-        if cell.missing or not len(cell.rows):
-            return Count(None), Count(None)
-        row = cell.rows.iloc[0]
 
-        def number(name: str) -> int | None:
-            return None if row.get(name) is None or row[name] != row[name] else int(row[name])
+        def number(*names: str) -> int | None:
+            found = [None if cell.missing else cell.metric(name) for name in names]
+            return None if None in found else sum(int(n) for n in found if n is not None)
 
-        decoder = int(row["decoder_macs"] + row["estimator_macs"])
+        decoder, every = number("decoder_macs", "estimator_macs"), number("parameters")
         if self.part == "decoder":
             inside = number("encoder_parameters")
-            own = None if inside is None else int(row["parameters"]) - inside
+            own = None if inside is None or every is None else every - inside
             return Count(own), Count(decoder)
         if self.part == "upsampler":
             values = number("kernel_parameters")
-            made = int(row["decoder_macs"])
-            return Count(values), Count(None if values is None else made)
-        fewest = number("least_encoder_macs")
-        least = None if fewest is None else decoder + fewest
-        return Count(number("parameters")), Count(decoder + int(row["encoder_macs"]), least)
+            return Count(values), Count(None if values is None else number("decoder_macs"))
+        parts = ("decoder_macs", "estimator_macs")
+        return Count(every), Count(
+            number(*parts, "encoder_macs"), number(*parts, "least_encoder_macs")
+        )
 
     def records(self, report: Report) -> Iterator[dict[str, Any]]:
         """List each count, with the published figures beside it."""
@@ -263,15 +269,7 @@ class Counts(SectionMaker):
                 every = by_scale(report.scales, entry, group=group)
                 columns += [c for n, c in enumerate(every) if any(line[n] for line in texts)]
         notes = [note, *_notes(report, references)]
-        return table(report, f"{key}-{self.part}", title, "", columns, notes)
-
-
-def _in_unit(unit: float, number: float) -> str:
-    return decimals(number / unit)
-
-
-def _plain(unit: float, number: float) -> str:
-    return f"{number / unit:g}"
+        return table(report, f"{key}-{self.part}", title, columns, notes)
 
 
 def _at(entry: Callable[[str, float], Entry], scale: float, row: str) -> Entry:
@@ -285,13 +283,12 @@ def _notes(report: Report, references: Sequence[Reference]) -> Iterator[str]:
     if references:
         estimated = any(reference.estimated for reference in references)
         yield _AGREEMENT + " What was read off a figure has no digit to agree with." * estimated
-    found: dict[str, list[str]] = {}
-    for reference in references:
-        for row in (row for block in report.blocks for row in block):
-            for scale in report.scales:
-                figure = reference.of(report, row, scale)
-                if figure is not None and figure.note:
-                    place = f"{report.label(row)} {scale_text(scale)}"
-                    found.setdefault(figure.note, []).append(place)
-    for note, where in found.items():
-        yield f"Published {words.some(where)}: {note}."
+    rows = [row for block in report.blocks for row in block]
+    yield from words.notes_on(
+        (figure.note, f"{report.label(row)} {scale_text(scale)}")
+        for reference in references
+        for row in rows
+        for scale in report.scales
+        for figure in [reference.of(report, row, scale)]
+        if figure is not None
+    )

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,13 +25,12 @@ from harness.data.roles import INPUT
 from harness.measure.macs import ACTIVATIONS_AT
 from harness.measure.timing import spread
 from harness.report import charts, words
-from harness.report.charts import PAGE_WIDTH
-from harness.report.costs import mebibytes, milliseconds, quartiles
+from harness.report.costs import milliseconds
 from harness.report.data import Report
-from harness.report.looks import Look, looks
 from harness.report.model import Figure, Section, Table, section
-from harness.report.tables import Column, Entry, by_scale, table
-from harness.report.text import EN_DASH, decimals, scale_text
+from harness.report.sections.costs import latency_at, memory_at
+from harness.report.tables import Column, Entry, by_scale, number, table
+from harness.report.text import EN_DASH, TIMES, decimals, scale_text
 from harness.runs.experiment import SectionMaker
 
 SCALE = 4
@@ -213,14 +212,12 @@ def _why(report: Report, row: str) -> str:
     return missing or report.costs.latency.missing.get((row, SCALE), "")
 
 
-def _number(
-    report: Report, name: str, unit: float, digits: int, row: str, scale: float = SCALE
-) -> Entry:
-    value = report.at(row, INPUT, scale).metric(name)
-    if value is None:
-        # Where the cell itself has numbers, it is activations that are not known.
-        return Entry(why=_why(report, row) or "it depends on the experts that layers choose")
-    return Entry(decimals(value / unit, digits), value=value)
+def _counted(report: Report, name: str, unit: float, digits: int, row: str) -> Entry:
+    cell = report.at(row, INPUT, SCALE)
+    value = cell.metric(name)
+    if value is None and not cell.missing:
+        return Entry(why="it depends on the experts that layers choose")
+    return number(cell, value, "" if value is None else decimals(value / unit, digits))
 
 
 def _weights(report: Report, row: str) -> Entry:
@@ -230,37 +227,17 @@ def _weights(report: Report, row: str) -> Entry:
     return Entry("random" if timed["checkpoint"].startswith("shapes-") else "trained")
 
 
-def _time(report: Report, row: str) -> Entry:
-    found = report.costs.latency.at(row, SCALE)
-    if found is None:
-        return Entry(why=_why(report, row))
-    around = f" [{quartiles(found)}]" if quartiles(found) else ""
-    return Entry(f"{milliseconds(found.median)}{around}", value=found.median)
-
-
 def _first(report: Report, row: str) -> Entry:
-    timed = report.costs.latency.rows.get((row, SCALE))
-    first = timed.get("first") if timed else None
+    timed = report.costs.latency.rows.get((row, SCALE), {})
+    first = timed.get("first")
     return Entry(milliseconds(first), value=first) if first else Entry(why=_why(report, row))
 
 
-def _memory(report: Report, row: str) -> Entry:
-    found = report.costs.memory.at(row, SCALE)
-    if found is None:
-        return Entry(why=report.costs.memory.missing.get((row, SCALE), ""))
-    return Entry(mebibytes(found.median), value=found.median)
-
-
 def _costs(report: Report) -> Table | None:
-    size = "\N{MULTIPLICATION SIGN}".join(map(str, ACTIVATIONS_AT))
-    setting = report.costs.latency.setting
-    timed = f"{setting.size} input" if setting else "not measured"
-
-    def column(group: str, head: str, entry: Callable[[str], Entry], best: bool = True) -> Column:
-        return Column(group, head, entry, min if best else None, SCALE)
-
-    number = partial(partial, _number, report)
-    calls = sorted({len(row["values"]) for row in report.costs.latency.rows.values()})
+    size = TIMES.join(map(str, ACTIVATIONS_AT))
+    measured = report.costs.latency
+    lr = f"{measured.setting.size} input" if measured.setting else "not measured"
+    counted = partial(partial, _counted, report)
     notes = [
         "MACs (printed as FLOPs by the challenges): convolutions and linear layers of the whole "
         "network, every query through its MLP; fvcore, which the challenges use, adds four for "
@@ -269,31 +246,26 @@ def _costs(report: Report) -> Table | None:
         "Activations: values that 2D convolutions put out, as the challenges count them. Linear "
         "layers that answer queries are not in them, nor IGConv's upsampler: those networks have "
         "many more values than is counted.",
-        f"Latency: median of {' or '.join(map(str, calls))} warm calls, in brackets the quartiles. "
+        f"Latency: median of {measured.calls} warm calls, in brackets the quartiles. "
         "First call: of the network in this process, before it is warm; the challenges' script, "
         "which does not warm up, has it in its mean.",
-        report.costs.latency.turns((SCALE,)),
-        report.costs.latency.load(),
+        measured.turns((SCALE,)),
+        measured.load(),
         "Weights: a plain network with random ones costs the same; which experts a mixture with "
         "random ones chooses means nothing.",
     ]
-    return table(
-        report,
-        "costs",
-        f"Costs at {scale_text(SCALE)}",
-        words.setting_of_costs(report, report.costs.latency),
-        [
-            column("network", "weights", partial(_weights, report), best=False),
-            column("network", "parameters (K)", number("parameters", 1e3, 1)),
-            column(f"{size} input", "GMACs", number("macs", 1e9, 2)),
-            column(f"{size} input", "activations (M)", number("activations", 1e6, 2)),
-            column(timed, "latency (ms)", partial(_time, report)),
-            column(timed, "first call (ms)", partial(_first, report)),
-            column(timed, "peak memory (MiB)", partial(_memory, report)),
-        ],
-        notes,
-        report.experiment.groups,
-    )
+    columns = [
+        Column("network", "weights", partial(_weights, report)),
+        Column("network", "parameters (K)", counted("parameters", 1e3, 1), min, SCALE),
+        Column(f"{size} input", "GMACs", counted("macs", 1e9, 2), min, SCALE),
+        Column(f"{size} input", "activations (M)", counted("activations", 1e6, 2), min, SCALE),
+        Column(lr, "latency (ms)", lambda row: latency_at(report, row, SCALE), min, SCALE),
+        Column(lr, "first call (ms)", partial(_first, report), min, SCALE),
+        Column(lr, "peak memory (MiB)", lambda row: memory_at(report, row, SCALE), min, SCALE),
+    ]
+    caption = words.setting_of_costs(report, measured)
+    title = f"Costs at {scale_text(SCALE)}"
+    return table(report, "costs", title, columns, notes, caption=caption, own=True)
 
 
 def _scores(report: Report) -> Table | None:
@@ -306,9 +278,8 @@ def _scores(report: Report) -> Table | None:
             return Entry(score_text(scores[row]), value=scores[row])
 
         def place(row: str, found: Mapping[str, tuple[int, int]] = ranking.places) -> Entry:
-            first, last = found.get(row, (0, 0))
-            text = str(first) if first == last else f"{first}{EN_DASH}{last}"
-            return Entry(text if first else "")
+            ends = dict.fromkeys(found.get(row, ()))
+            return Entry(EN_DASH.join(map(str, ends)))
 
         group = f"{ranking.challenge.year}, {report.label(ranking.challenge.row)}"
         columns += [
@@ -334,7 +305,7 @@ def _scores(report: Report) -> Table | None:
     ]
     caption = words.setting_of_costs(report, report.costs.latency)
     title = "Scores of the NTIRE challenges (less is better)"
-    return table(report, "scores", title, caption, columns, notes, report.experiment.groups)
+    return table(report, "scores", title, columns, notes, caption=caption, own=True)
 
 
 @dataclass(frozen=True)
@@ -347,106 +318,71 @@ class PerMegapixel(SectionMaker):
     draws: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        tables = [_macs_table(report), _time_table(report)]
+        measured = report.costs.latency
+        caption = words.setting_of_costs(report, measured)
+        of_macs = (
+            "MACs of the whole network for the 256x256 input, over the pixels of the SR image."
+        )
+        of_time = "Median latency over the pixels of the SR image."
+        tables = [
+            _table(report, "macs", _GMACS, words.caption(report, INPUT), [of_macs]),
+            _table(report, "latency", _MS, caption, [of_time, measured.turns(report.scales)]),
+        ]
         figures = [] if folder is None else [_draw(report, folder)]
         return section("megapixel", "Cost per output megapixel", tables, figures)
 
 
-def _macs_per_megapixel(report: Report, row: str, scale: float) -> float | None:
-    macs = report.at(row, INPUT, scale).metric("macs")
-    return None if macs is None else macs / (math.prod(ACTIVATIONS_AT) * scale**2) * 1e6
+_GMACS, _MS = "GMACs per output megapixel", "Latency per output megapixel (ms)"
 
 
-def _seconds_per_megapixel(report: Report, row: str, scale: float) -> float | None:
-    found, setting = report.costs.latency.at(row, scale), report.costs.latency.setting
-    if found is None or setting is None:
-        return None
-    return found.median / (math.prod(setting.lr_size) * scale**2) * 1e6
+def _per_megapixel(report: Report, what: str, row: str, scale: float) -> tuple[float | None, str]:
+    """Compute GMACs or milliseconds for a megapixel; or say why there is no number."""
+    cell, measured = report.at(row, INPUT, scale), report.costs.latency
+    found = measured.at(row, scale)
+    if what == _GMACS:
+        macs = cell.metric("macs")
+        pixels = math.prod(ACTIVATIONS_AT) * scale**2
+        return None if macs is None else macs / 1e9 / (pixels / 1e6), cell.missing
+    if found is None or measured.setting is None:
+        return None, measured.missing[row, scale]
+    pixels = math.prod(measured.setting.lr_size) * scale**2
+    return found.median * 1e3 / (pixels / 1e6), ""
 
 
-def _macs_table(report: Report) -> Table | None:
+def _table(report: Report, key: str, what: str, caption: str, notes: list[str]) -> Table | None:
     def entry(row: str, scale: float) -> Entry:
-        value = _macs_per_megapixel(report, row, scale)
+        value, why = _per_megapixel(report, what, row, scale)
         if value is None:
-            return Entry(why=report.at(row, INPUT, scale).missing)
-        return Entry(decimals(value / 1e9), value=value)
+            return Entry(why=why)
+        text = decimals(value) if what == _GMACS else milliseconds(value / 1e3)
+        return Entry(text, value=value)
 
-    note = "MACs of the whole network for the 256x256 input, over the pixels of the SR image."
-    title = "GMACs per output megapixel"
-    caption = words.caption(report, INPUT)
     columns = by_scale(report.scales, entry, min)
-    return table(
-        report, "megapixel-macs", title, caption, columns, [note], report.experiment.groups
-    )
-
-
-def _time_table(report: Report) -> Table | None:
-    def entry(row: str, scale: float) -> Entry:
-        value = _seconds_per_megapixel(report, row, scale)
-        if value is None:
-            return Entry(why=report.costs.latency.missing[row, scale])
-        return Entry(milliseconds(value), value=value)
-
-    measured = report.costs.latency
-    notes = ["Median latency over the pixels of the SR image.", measured.turns(report.scales)]
-    title = "Latency per output megapixel (ms)"
-    caption = words.setting_of_costs(report, measured)
-    columns = by_scale(report.scales, entry, min)
-    return table(
-        report, "megapixel-latency", title, caption, columns, notes, report.experiment.groups
-    )
-
-
-_PANELS: tuple[tuple[str, Callable[[Report, str, float], float | None], float], ...] = (
-    ("GMACs per output megapixel", _macs_per_megapixel, 1e9),
-    ("ms per output megapixel", _seconds_per_megapixel, 1e-3),
-)
-
-
-def _distinct(usual: Mapping[str, Look]) -> dict[str, Look]:
-    """Give another marker to rows that look like an earlier one, as systems of no family do."""
-    found: dict[str, Look] = {}
-    for row, look in usual.items():
-        markers = (look.marker, *(marker for marker in "svDP^Xp*h" if marker != look.marker))
-        free = (each for m in markers if (each := Look(look.color, m)) not in found.values())
-        found[row] = next(free, look)
-    return found
+    return table(report, f"megapixel-{key}", what, columns, notes, caption=caption, own=True)
 
 
 def _draw(report: Report, folder: Path) -> Figure | None:
+    about = {"kind": "measured"}
     lines = [
-        {"method": row, "label": report.label(row), "panel": title, "x": scale, "y": value / unit}
-        for title, cost, unit in _PANELS
+        {"method": row, "label": report.label(row), "panel": what, "x": scale, "y": value, **about}
+        for what in (_GMACS, _MS)
         for row in report.experiment.rows
         for scale in report.scales
-        if (value := cost(report, row, scale)) is not None
+        for value in [_per_megapixel(report, what, row, scale)[0]]
+        if value is not None
     ]
     if not lines:
         return None
-    found = pd.DataFrame(lines)
-    seen = _distinct(looks(report.experiment.rows, report.experiment.common))
-    figure = charts.canvas(PAGE_WIDTH, 3.1, report, INPUT)
-    panels: Sequence[Any] = figure.subplots(1, len(_PANELS), sharex=True)
-    for panel, (title, _, _) in zip(panels, _PANELS, strict=True):
-        for row, own in found[found["panel"] == title].groupby("method", sort=False):
-            look = seen[str(row)]
-            panel.plot(own["x"], own["y"], look.marker, ls="-", color=look.color)
+    data = charts.with_looks(pd.DataFrame(lines), report)
+    data.attrs = {"x": "scale factor"}
+    figure = charts.grid(report, INPUT, data, height=2.6)
+    for panel in figure.axes[: data["panel"].nunique()]:
         panel.set_yscale("log")
         panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_major_formatter(EngFormatter(sep=""))
         panel.yaxis.set_minor_locator(NullLocator())
-        panel.set_title(title)
-        panel.set_xlabel("scale factor")
-        charts.scale_axis(panel, report)
-    handles = [
-        panels[0].plot([], [], seen[row].marker, ls="-", color=seen[row].color)[0]
-        for row in dict.fromkeys(found["method"])
-    ]
-    labels = list(dict.fromkeys(found["label"]))
-    figure.legend(handles, labels, loc="outside right center", labelspacing=0.35)
     setting = report.costs.latency.setting
     where = f" Latency: median of warm calls on {setting.in_words()}." if setting else ""
-    shown = pd.DataFrame([asdict(seen[row]) for row in found["method"]], found.index)
     return charts.save(
         figure,
         folder / "cost_per_megapixel",
@@ -454,5 +390,5 @@ def _draw(report: Report, folder: Path) -> Figure | None:
         report,
         INPUT,
         f"What a megapixel of the SR image costs.{where}",
-        data=found.join(shown),
+        data=data,
     )

@@ -8,13 +8,89 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from baselines import parse
+from baselines.registry import DECODERS
+from baselines.systems.seemore import SIZES
 from harness.report import words
 from harness.report.data import Report
 from harness.report.model import Section
-from harness.report.systems import System, system
 from harness.report.tables import Column, Entry, table
 from harness.report.text import MISSING, listing, scale_text, scales_text
-from harness.runs.experiment import IN_SCALE, Block, SectionMaker
+from harness.runs.experiment import (
+    IN_SCALE,
+    Block,
+    SectionMaker,
+    method_at,
+    methods_of,
+    scales_of_row,
+)
+
+
+@dataclass(frozen=True)
+class System:
+    """Row, with facts that follow from its name and from what was measured.
+
+    Attributes:
+        row: row of the experiment.
+        label: name in tables.
+        scales: scales that it can do; None for any.
+        parameters: parameters of each of its models; None where one was not measured.
+        chooses: whether experts are chosen, so that its cost depends on the image.
+        learns: whether anything is trained.
+        routable: whether MoEISR's experts can replace its decoder's MLP.
+        ensembles: whether it predicts from several latent codes.
+        outside: what a method from outside is; "" for ours.
+    """
+
+    row: str
+    label: str
+    scales: tuple[float, ...] | None
+    parameters: tuple[int | None, ...]
+    chooses: bool
+    learns: bool
+    routable: bool
+    ensembles: bool
+    outside: str = ""
+
+    @property
+    def parameters_in_sum(self) -> int | None:
+        """Sum of the parameters of all models; None where one was not measured."""
+        known = [number for number in self.parameters if number is not None]
+        return sum(known) if len(known) == len(self.parameters) else None
+
+
+def system(report: Report, row: str) -> System:
+    """Collect the facts of a row."""
+    methods = methods_of(row)
+    parts = parse(methods[0])
+    decoder = DECODERS.get(parts.decoder)
+    return System(
+        row=row,
+        label=report.label(row),
+        scales=scales_of_row(row),
+        parameters=tuple(_parameters(report, row, method) for method in methods),
+        chooses=bool(parts.head) or parts.encoder in SIZES,
+        learns=parts.is_trained or bool(parts.outside),
+        outside=parts.outside,
+        routable=decoder is not None and decoder.routable,
+        ensembles=decoder is not None and decoder.ensembles,
+    )
+
+
+def parameters_at(report: Report, row: str, scale: float) -> int | None:
+    """Return the parameters of a row's model for a scale; None if there is none or not measured."""
+    method = method_at(row, scale)
+    return None if method is None else _parameters(report, row, method)
+
+
+def _parameters(report: Report, row: str, method: str) -> int | None:
+    found = (
+        report.at(row, role, scale).metric("parameters")
+        for role in report.roles
+        for scale in report.scales
+        if method_at(row, scale) == method
+    )
+    return next((int(number) for number in found if number is not None), None)
 
 
 @dataclass(frozen=True)
@@ -30,7 +106,6 @@ class Limits(SectionMaker):
             report,
             "limits",
             "Scales and models",
-            words.caption(report, report.roles[-1]),
             [
                 column("Scales", lambda of: "any" if of.scales is None else scales_text(of.scales)),
                 column("Models", lambda of: str(len(of.parameters)) if of.learns else "0"),
@@ -42,7 +117,8 @@ class Limits(SectionMaker):
                 "Models: to be trained and kept for all scales that the system can do.",
                 "Any: every real factor from 1 on, with the same model.",
             ),
-            report.experiment.groups,
+            caption=words.caption(report, report.roles[-1]),
+            own=True,
             folds=False,
         )
         title = "What each system cannot do"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -48,28 +48,24 @@ class MacsTable(SectionMaker):
         exponent, letter = fixed[0] if fixed else _unit(report, role, "macs")
         part = "Decoder MACs" if report.experiment.macs_of == "decoder" else "MACs"
         papers = "paper" if report.experiment.reproduces else "papers"
-        title = f"{part} counted as in the {papers} ({letter}MACs)"
         notes = _notes(report, role, exponent, comparable)
+        percent = []
         if comparable:
             notes += [self.notes.get(role, ""), *words.published_notes(report, role, "macs")]
-        yield scale_table(report, role, "macs", title, _count(exponent, comparable), min, notes)
-        yield scale_table(
-            report,
-            role,
-            "macs-percent",
-            f"{part}, % of the method's own baseline",
-            partial(_percent, report),
-            notes=["In parentheses: published.", *words.published_notes(report, role, "percent")]
-            if any("percent" in c.printed for c in report.cells.values())
-            else (),
-        )
+        if any("percent" in cell.printed for cell in report.cells.values()):
+            percent = [words.IN_PARENTHESES, *words.published_notes(report, role, "percent")]
+        made = partial(scale_table, report, role)
+        unit = f"({letter}MACs)"
+        counted = partial(_counted, exponent, comparable)
+        yield made("macs", f"{part} counted as in the {papers} {unit}", counted, min, notes)
+        title = f"{part}, % of the method's own baseline"
+        yield made("macs-percent", title, partial(_percent, report), notes=percent)
         if any(parse(method).decoder for method in report.experiment.methods):
-            title = f"{part} executed ({letter}MACs)"
-            entry = _part("executed", exponent)
-            yield scale_table(report, role, "macs-executed", title, entry, notes=[_EXECUTED])
-        title = f"MACs that make the kernels of a scale, once ({letter}MACs)"
-        entry = _part("kernel_macs", exponent)
-        yield scale_table(report, role, "macs-kernel", title, entry, notes=[_KERNELS])
+            executed = partial(_part, "executed", exponent)
+            yield made("macs-executed", f"{part} executed {unit}", executed, notes=[_EXECUTED])
+        kernels = partial(_part, "kernel_macs", exponent)
+        title = f"MACs that make the kernels of a scale, once {unit}"
+        yield made("macs-kernel", title, kernels, notes=[_KERNELS])
 
 
 @dataclass(frozen=True)
@@ -79,46 +75,36 @@ class OtherMacs(SectionMaker):
     macs: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        parts = {
-            "encoder": ("MACs of the encoder", ""),
-            "estimator": (
-                "MACs of LTE's estimators",
-                "Estimators are LTE's amplitude, frequency and phase layers.",
-            ),
-        }
+        layers = "Estimators are LTE's amplitude, frequency and phase layers."
+        parts = {"encoder": ("the encoder", ""), "estimator": ("LTE's estimators", layers)}
         tables = []
         for role in report.roles:
             exponent, letter = _unit(report, role, "encoder_macs")
-            for part, (title, note) in parts.items():
-                entry = _part(f"{part}_macs", exponent)
-                shown = f"{title} ({letter}MACs)"
+            for part, (what, note) in parts.items():
+                entry = partial(_part, f"{part}_macs", exponent)
+                title = f"MACs of {what} ({letter}MACs)"
                 said = sentences(f"Mean per image, 1 {letter}MACs = 1e{exponent}.", note)
-                tables.append(scale_table(report, role, part, shown, entry, notes=[said]))
+                tables.append(scale_table(report, role, part, title, entry, notes=[said]))
         said = "Kept apart because the papers' decoder figures leave them out."
         return section("other-macs", "MACs outside the decoder", tables, text=said)
 
 
-def _count(exponent: int, comparable: bool) -> Callable[[Cell], Entry]:
-    def entry(cell: Cell) -> Entry:
-        value, paper = _over(cell.metric("macs"), exponent), _over(cell.paper("macs"), exponent)
-        if value is None and not cell.missing:
-            return Entry()  # bicubic has no layers
-        published = "" if paper is None or not comparable else decimals(paper)
-        detail = ""
-        if value is not None and published:
-            difference = float(f"{value:.2f}") - float(f"{paper:.2f}")
-            detail = f"{signed(difference)} to published"
-        return number(cell, value, "" if value is None else decimals(value), published, detail)
-
-    return entry
+def _counted(exponent: int, comparable: bool, cell: Cell) -> Entry:
+    value, paper = (
+        each and each / 10.0**exponent for each in (cell.metric("macs"), cell.paper("macs"))
+    )
+    if not value and not cell.missing:
+        return Entry()  # bicubic has no layers
+    published = decimals(paper) if paper and comparable else ""
+    detail = ""
+    if value and paper and comparable:
+        detail = f"{signed(float(f'{value:.2f}') - float(f'{paper:.2f}'))} to published"
+    return number(cell, value or None, decimals(value) if value else "", published, detail)
 
 
-def _part(name: str, exponent: int) -> Callable[[Cell], Entry]:
-    def entry(cell: Cell) -> Entry:
-        value = _over(cell.metric(name), exponent)
-        return Entry() if value is None else Entry(decimals(value), value=value)
-
-    return entry
+def _part(name: str, exponent: int, cell: Cell) -> Entry:
+    value = cell.metric(name)
+    return Entry(decimals(value / 10.0**exponent), value=value) if value else Entry()
 
 
 def percent_of_baseline(report: Report, cell: Cell) -> float | None:
@@ -150,7 +136,7 @@ def _notes(report: Report, role: str, exponent: int, comparable: bool) -> list[s
     cells = [cell for cell in report.cells.values() if cell.role == role]
     notes = [
         f"MACs (multiply-accumulate operations), mean per image, 1 {letter}MACs = 1e{exponent}: "
-        f"{_counted(report, cells)}."
+        f"{_what(report, cells)}."
     ]
     dearest = dict.fromkeys(report.label(c.method) for c in cells if c.metric("least_encoder_macs"))
     if dearest:
@@ -159,20 +145,20 @@ def _notes(report: Report, role: str, exponent: int, comparable: bool) -> list[s
             "layer, which no image exceeds."
         )
     moeisr = any(parse(method).head for method in report.experiment.methods)
-    if not (report.experiment.reproduces and moeisr):
-        return notes
-    if not any("macs" in cell.printed for cell in cells):
-        why = "Its Table 3 takes Set14's HR images as LR, so its figures are no comparison and are"
-        notes.append(f"The paper calls MACs FLOPs. {why} not shown.")
-    elif comparable:
-        notes.append("The paper calls MACs FLOPs. In parentheses: published.")
-    else:
-        why = "Its figures are of other images or networks, and are not shown."
-        notes.append(f"The paper calls MACs FLOPs. {why}")
+    if report.experiment.reproduces and moeisr:
+        said = words.IN_PARENTHESES
+        if not any("macs" in cell.printed for cell in cells):
+            said = (
+                "Its Table 3 takes Set14's HR images as LR, so its figures are no comparison and "
+                "are not shown."
+            )
+        elif not comparable:
+            said = "Its figures are of other images or networks, and are not shown."
+        notes.append(f"The paper calls MACs FLOPs. {said}")
     return notes
 
 
-def _counted(report: Report, cells: list[Cell]) -> str:
+def _what(report: Report, cells: list[Cell]) -> str:
     """Say what is counted."""
     counted = "every query through its expert's MLP, and the mapper"
     if report.experiment.macs_of == "all":
@@ -183,11 +169,6 @@ def _counted(report: Report, cells: list[Cell]) -> str:
     if report.experiment.macs_input == "hr" and pixels:
         counted += f"; LR images here have {pixels[0]:,.2f} pixels on the mean"
     return counted
-
-
-def _over(value: float | None, exponent: int) -> float | None:
-    """Convert to the unit; None where there is nothing to count (bicubic has no layers)."""
-    return value / 10.0**exponent if value else None
 
 
 def _unit(report: Report, role: str, name: str) -> tuple[int, str]:

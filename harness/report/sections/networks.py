@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from harness.report import words
-from harness.report.data import Report
+from harness.report.data import Cell, Report
 from harness.report.model import Section, section
-from harness.report.tables import Column, Entry, role_key, table
-from harness.report.text import MISSING
+from harness.report.tables import Column, Entry, table
+from harness.report.text import MISSING, singular
 from harness.runs.experiment import SectionMaker
 
-_COLUMNS = {
-    "Parameters": "parameters",
-    "Steps": "",
-    "Seed": "",
-    "Checkpoint": "checkpoint",
-    "Precision": "precision",
-    "Device": "device",
+
+def _parameters(cell: Cell) -> Iterable[str]:
+    value = cell.metric("parameters")
+    return () if value is None else (f"{int(value):,}",)
+
+
+def _steps(cell: Cell) -> Iterable[str]:
+    return (f"{int(steps):,}" for steps in cell.rows["trained_steps"] if steps)
+
+
+def _seeds(cell: Cell) -> Iterable[str]:
+    return map(str, cell.seeds if any(cell.source("checkpoint")) else ())
+
+
+_COLUMNS: dict[str, Callable[[Cell], Iterable[str]]] = {
+    "Parameters": _parameters,
+    "Steps": _steps,
+    "Seed": _seeds,
+    "Checkpoint": lambda cell: (text[:10] for text in cell.source("checkpoint")),
+    "Precision": lambda cell: cell.source("precision"),
+    "Device": lambda cell: map(singular, cell.source("device")),
 }
 
 
@@ -31,37 +45,19 @@ class Networks(SectionMaker):
         made = (
             table(
                 report,
-                role_key(report, role, "networks"),
-                f"Networks as measured, {words.shown_set(report, role)}",
-                words.caption(report, role),
-                [Column("", head, _entry(report, role, head)) for head in _COLUMNS],
-                blocks=report.experiment.groups,
+                "networks",
+                "Networks as measured",
+                [Column("", h, partial(_entry, report, role, of)) for h, of in _COLUMNS.items()],
                 role=role,
+                own=True,
             )
             for role in report.roles
         )
         return section("networks", "Networks", made)
 
 
-def _entry(report: Report, role: str, head: str) -> Callable[[str], Entry]:
-    def entry(row: str) -> Entry:
-        cells = [report.at(row, role, scale) for scale in report.scales]
-        cells = [cell for cell in cells if not cell.missing]
-        column = _COLUMNS[head]
-        if head == "Seed":
-            texts = [str(n) for cell in cells if any(cell.source("checkpoint")) for n in cell.seeds]
-        elif head == "Steps":
-            steps = [n for cell in cells for n in cell.rows["trained_steps"]]
-            texts = [f"{int(each):,}" for each in steps if each]
-        elif head == "Parameters":
-            values = [cell.metric(column) for cell in cells]
-            texts = [f"{int(value):,}" for value in values if value is not None]
-        else:
-            texts = [
-                text[:10] if column == "checkpoint" else text
-                for c in cells
-                for text in c.source(column)
-            ]
-        return Entry(", ".join(dict.fromkeys(texts)) or MISSING)
-
-    return entry
+def _entry(report: Report, role: str, of: Callable[[Cell], Iterable[str]], row: str) -> Entry:
+    """List the different texts of the cells of a row."""
+    cells = (report.at(row, role, scale) for scale in report.scales)
+    texts = (text for cell in cells if not cell.missing for text in of(cell))
+    return Entry(", ".join(dict.fromkeys(texts)) or MISSING)

@@ -10,24 +10,18 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pandas as pd
-from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from harness.report import charts, words
-from harness.report.charts import PAGE_WIDTH, Group, with_looks
+from harness.report.charts import GREY, Group, psnrs, with_looks
 from harness.report.data import Report
-from harness.report.looks import Look, looks
 from harness.report.model import Figure, Section, section
 from harness.report.text import decimals, scale_text, scales_text, sentences
 from harness.runs.experiment import IN_SCALE, SectionMaker
 
-_COLUMNS = 3
-_PANEL_HEIGHT = 1.75
-_FRONT = "0.55"
-_MACS, _EXECUTED, _LATENCY = "counted as in the papers", "executed", "measured"
+_FRONT = {"method": "front", "label": "nothing is better and cheaper", "color": GREY, "marker": ""}
 
 
 @dataclass(frozen=True)
@@ -79,19 +73,18 @@ def panel_scales(report: Report) -> list[float]:
     return [*inside[-3:], *dict.fromkeys([*outside[:1], *outside[-1:]])]
 
 
-def _macs(report: Report, row: str, role: str, scale: float) -> dict[str, float]:
+def _macs(report: Report, row: str, role: str, scale: float) -> dict[str, float | None]:
     cell = report.at(row, role, scale)
-    found = {_MACS: cell.metric("macs"), _EXECUTED: cell.metric("executed")}
-    return {count: value for count, value in found.items() if value}
+    return {charts.COUNTED: cell.metric("macs"), "executed": cell.metric("executed")}
 
 
-def _latency(report: Report, row: str, role: str, scale: float) -> dict[str, float]:
+def _latency(report: Report, row: str, role: str, scale: float) -> dict[str, float | None]:
     del role
     found = report.costs.latency.at(row, scale)
-    return {} if found is None else {_LATENCY: found.median}
+    return {"measured": None if found is None else found.median}
 
 
-_COSTS: dict[str, Callable[[Report, str, str, float], dict[str, float]]] = {
+_COSTS: dict[str, Callable[[Report, str, str, float], dict[str, float | None]]] = {
     "macs": _macs,
     "latency": _latency,
 }
@@ -111,38 +104,22 @@ def _explained(report: Report, name: str) -> str:
 
 
 def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> Figure | None:
-    found = _points(report, role, group, name)
-    if found.empty:
+    data = _points(report, role, group, name)
+    if data.empty:
         return None
-    scales = [scale for scale in panel_scales(report) if (found["scale"] == scale).any()]
-    lines = math.ceil((len(scales) + 1) / _COLUMNS)  # one place is for the legend
-    figure = charts.canvas(PAGE_WIDTH, _PANEL_HEIGHT * lines, report, role)
-    panels = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
-    seen = looks(report.experiment.rows, report.experiment.common)
-    for number, (panel, scale) in enumerate(zip(panels, scales, strict=False)):
-        _panel(panel, report, role, group, found[found["scale"] == scale], seen)
-        if number % _COLUMNS == 0:
-            panel.set_ylabel("PSNR (dB)")
-        if number + _COLUMNS >= len(scales):
-            panel.set_xlabel("latency (s)" if name == "latency" else "MACs per image")
-    for panel in panels[len(scales) :]:
-        panel.axis("off")
-    _legend(panels[len(scales)], report, found, seen)
-    others = [scale for scale in report.scales if scale not in scales]
+    what = "latency" if name == "latency" else "MACs"
+    label = "latency of an image (s)" if name == "latency" else "MACs per image"
+    data.attrs = {"x": label, "y": "PSNR (dB)", "axis": "log"}
+    shown = data[data["scale"].isin(panel_scales(report))]
+    shown.attrs = data.attrs
+    others = sorted({*report.scales} - {*shown["scale"]})
     explained = sentences(
         _explained(report, name),
-        "In PNG and PDF, grey lines: what nothing is better and cheaper than; nothing below "
-        "bicubic is on them.",
+        "Grey lines: what nothing is better and cheaper than; nothing below bicubic is on them.",
         f"{scales_text(others)}: on the page and in the tables." if others else "",
     )
-    what = "latency" if name == "latency" else "MACs"
-    panel_of = {s: _title(report, role, group, s) for s in found["scale"].unique()}
-    named = found.assign(panel=found["scale"].map(panel_of)).rename(columns={"cost": "x"})
-    data = with_looks(named, report)
-    if name == "latency":
-        data.attrs = {"x": "latency of an image (s)", "axis": "log"}
     return charts.save(
-        figure,
+        charts.grid(report, role, shown),
         folder / group.key(report, f"pareto_{name}", role),
         f"PSNR over {what}{group.of}, {words.shown_set(report, role)}",
         report,
@@ -153,92 +130,27 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
 
 
 def _points(report: Report, role: str, group: Group, name: str) -> pd.DataFrame:
-    """List the systems that have a PSNR and a cost, a line for each way of counting."""
-    rows = [row for block in group.blocks for row in block.methods]
-    found = charts.points(report, role, rows)
-    lines = [
-        {**point, "count": count, "cost": cost}
-        for point in found.to_dict("records")
-        for count, cost in _COSTS[name](report, point["method"], role, point["scale"]).items()
+    """List the systems that have a PSNR and a cost, a line for each way of counting; and fronts."""
+    floors = psnrs(report, role, group.common).dropna()
+    points = psnrs(report, role, group.own).dropna()
+    found = [
+        {**point, "kind": kind, "x": cost}
+        for point in points.to_dict("records")
+        for kind, cost in _COSTS[name](report, point["method"], role, point["scale"]).items()
+        if cost
     ]
-    return pd.DataFrame(lines, columns=[*found.columns, "count", "cost"])
-
-
-def _panel(
-    panel: Any,
-    report: Report,
-    role: str,
-    group: Group,
-    found: pd.DataFrame,
-    seen: dict[str, Look],
-) -> None:
-    scale = float(found["scale"].iloc[0])
-    floors = _floors(report, role, group, scale)
-    floor = max(floors.values(), default=-math.inf)
-    for count, own in found.groupby("count", sort=False):
-        above = own[own["y"] > floor]
-        line = above.iloc[pareto_front(list(zip(above["cost"], above["y"], strict=True)))]
-        dotted = ":" if count == _MACS else "-"
-        panel.plot(line["cost"], line["y"], dotted, color=_FRONT, lw=0.9, zorder=1)
-    for row, own in found.groupby("method", sort=False):
-        look = seen[str(row)]
-        panel.plot(own["cost"], own["y"], color=look.color, lw=0.4)
-        for point in own.to_dict("records"):
-            hollow = point["count"] == _MACS
-            panel.plot(point["cost"], point["y"], zorder=4 - hollow, **_marker(look, hollow))
-    panel.set_title(_title(report, role, group, scale))
-    panel.set_xscale("log")
-    panel.margins(0.1)
-    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=5))
-    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
-    panel.xaxis.set_minor_locator(NullLocator())
-    panel.yaxis.set_major_locator(MaxNLocator(5))
-    panel.tick_params(length=2, pad=1.5)
-    panel.grid(color="0.93", lw=0.5)
-    panel.set_axisbelow(True)
-
-
-def _floors(report: Report, role: str, group: Group, scale: float) -> dict[str, float]:
-    """Return the PSNR of each common method by its label."""
-    found = charts.points(report, role, group.common)
-    own = found[found["scale"] == scale]
-    return dict(zip(own["label"], own["y"], strict=True))
-
-
-def _title(report: Report, role: str, group: Group, scale: float) -> str:
-    floors = _floors(report, role, group, scale).items()
-    listed = [f"{label} {decimals(psnr)} dB" for label, psnr in floors]
-    return " \N{MIDDLE DOT} ".join([scale_text(scale), *listed])
-
-
-def _marker(look: Look, hollow: bool) -> dict[str, Any]:
-    """Return the options of `plot`."""
-    face = "white" if hollow else look.color
-    width = {"markerfacecolor": face, "markeredgewidth": 0.7}
-    return {"color": look.color, "marker": look.marker, "ms": 4.2, **width}
-
-
-def _legend(panel: Any, report: Report, found: pd.DataFrame, seen: dict[str, Look]) -> None:
-    """Draw the methods that occur, and the meaning of hollow and filled points."""
-    drawn = list(dict.fromkeys(found["method"]))
-    handles = [
-        Line2D([], [], ls="", label=report.label(row), **_marker(seen[row], False)) for row in drawn
-    ]
-    for count in dict.fromkeys(found["count"]):
-        hollow = count == _MACS
-        look = Look(_FRONT, "o")
-        handles.append(
-            Line2D([], [], ls=":" if hollow else "-", label=count, **_marker(look, hollow))
-        )
-    many = len(handles) > 9
-    tight: dict[str, Any] = {"fontsize": 5.3, "columnspacing": 0.8, "handletextpad": 0.4}
-    legend = panel.legend(
-        handles=handles,
-        loc="center left",
-        labelspacing=0.35,
-        borderaxespad=0,
-        handlelength=1.5,
-        ncols=1 + many,
-        **(tight if many else {}),
-    )
-    legend.set_in_layout(False)  # long names would make all panels of the column narrower
+    if not found:
+        return pd.DataFrame()
+    parts = []
+    for scale, own in with_looks(pd.DataFrame(found), report).groupby("scale", sort=False):
+        below = floors[floors["scale"] == scale]
+        named = (f"{f['label']} {decimals(f['y'])} dB" for f in below.to_dict("records"))
+        panel = " \N{MIDDLE DOT} ".join([scale_text(float(str(scale))), *named])
+        above = own[~(own["y"] <= below["y"].max())]
+        fronts = [
+            of_kind.iloc[pareto_front(list(zip(of_kind["x"], of_kind["y"], strict=True)))]
+            for _, of_kind in above.groupby("kind", sort=False)
+        ]
+        parts += [each.assign(panel=panel) for each in (own, *(f.assign(**_FRONT) for f in fronts))]
+    made: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return made.sort_values("scale", kind="stable")

@@ -7,21 +7,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from harness.measure.statistics import FEWEST
 from harness.metrics import METRICS, Metric
 from harness.report import words
 from harness.report.data import Cell, Report
 from harness.report.model import Section, Table, section
 from harness.report.tables import Entry, number, scale_table
-from harness.report.text import decimals, interval_text, scale_text, sentences, signed
+from harness.report.text import decimals, grouped, interval_text, scale_text, sentences, signed
 from harness.report.words import CONFIDENCE_TEXT
 from harness.runs.experiment import SectionMaker
 
-_DECIDED = (
+_PAIRED = (
     "Mean difference of each image to the method's own baseline, with its "
     f"{CONFIDENCE_TEXT} interval (paired BCa bootstrap over images; that another training seed "
-    "ends elsewhere is not in it). ?: not decided, the interval includes 0 or there are fewer than "
-    f"{FEWEST} images."
+    "ends elsewhere is not in it)."
 )
 
 
@@ -67,7 +65,7 @@ class ScoreTable(SectionMaker):
         shown = (*report.cells.values(), *report.printed.values())
         printed = any(metric.name in cell.printed for cell in shown if cell.role == role)
         if printed and role in report.roles:
-            yield "In parentheses: published."
+            yield words.IN_PARENTHESES
         elif report.experiment.reproduces and metric.name != "psnr":
             yield f"The paper prints no {metric.label} here."
         yield words.protocol_note(report, role)
@@ -100,8 +98,8 @@ def _score(report: Report, metric: Metric, cell: Cell) -> Entry:
         between = interval_text(found.low, found.high, metric.digits + 1)
         decided = "" if found.decided else ", not decided"
         parts.append(f"{signed(found.mean, metric.digits + 1)} {between} to {base}{decided}")
-    seeds = "" if spread is None else f" \N{PLUS-MINUS SIGN} {show(spread)}"
-    return number(cell, value, show(value) + seeds, published, "; ".join(parts))
+    seeds = "" if spread is None else f"\N{PLUS-MINUS SIGN} {show(spread)}"
+    return number(cell, value, show(value), published, "; ".join(parts), seeds)
 
 
 def _interval_note(report: Report, role: str, metric: Metric) -> str:
@@ -146,13 +144,14 @@ def _differences(report: Report, role: str, metric: Metric) -> Table | None:
         found = report.to_baseline(cell.method, cell.role, cell.scale, metric.name)
         if found is None:
             return Entry()
-        interval = interval_text(found.low, found.high, metric.digits)
-        text = f"{signed(found.mean, metric.digits)} {interval}".strip()
         better = found.better if metric.larger_is_better else found.worse
         detail = f"better on {better} of {found.images} images, sign test p = {found.sign:.2g}"
-        if found.decided:
-            return Entry(text, detail=detail)
-        return Entry(f"{text} ?", detail=f"{detail}; not decided", mark="undecided")
+        return Entry(
+            signed(found.mean, metric.digits),
+            detail=detail if found.decided else f"{detail}; not decided",
+            mark="" if found.decided else "undecided",
+            beside=interval_text(found.low, found.high, metric.digits),
+        )
 
     made = scale_table(
         report,
@@ -160,15 +159,13 @@ def _differences(report: Report, role: str, metric: Metric) -> Table | None:
         f"{metric.name}-difference",
         f"{metric.title}, difference to the baseline",
         entry,
-        notes=[_baselines(report), _DECIDED],
+        notes=[_baselines(report), _PAIRED],
     )
     return made and replace(made, folded="")
 
 
 def _baselines(report: Report) -> str:
-    pairs: dict[str, list[str]] = {}
-    for row in report.experiment.rows:
-        if report.baseline(row) and report.is_run(row):
-            pairs.setdefault(report.label(report.baseline(row)), []).append(report.label(row))
+    rows = (r for r in report.experiment.rows if report.baseline(r) and report.is_run(r))
+    pairs = grouped((report.label(report.baseline(row)), report.label(row)) for row in rows)
     listed = (f"{base} for {', '.join(rows)}" for base, rows in pairs.items())
     return f"Baselines: {'; '.join(listed)}."

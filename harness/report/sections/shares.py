@@ -36,4 +36,4 @@ def _shares(cell: Cell) -> Entry:
     depths = cell.expert_depths
     pairs = zip(depths, shares, strict=True)
     detail = ", ".join(f"{depth}-layer {share} %" for depth, share in pairs)
-    return Entry(f"{depths[0]}-{depths[-1]}: {' / '.join(shares)}", detail=detail)
+    return Entry(f"{depths[0]}-{depths[-1]}:", detail=detail, beside=" / ".join(shares))
