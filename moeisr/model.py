@@ -102,6 +102,13 @@ ABLATIONS = (
         changes=lambda match: Changes(balance={int(match[1]): _other(float(match[2]), 1.0)}),
     ),
     Ablation(
+        form="st",
+        about="one expert answers in training too: one-hot weights with the gradient of soft ones "
+        "(straight-through Gumbel-softmax; no paper has it)",
+        pattern="st",
+        changes=lambda match: Changes(head={"straight_through": True}),
+    ),
+    Ablation(
         form="budgetB",
         about="the same weights, with experts chosen so that the decoder takes B of the baseline's "
         "MACs on each image (no paper has it)",
