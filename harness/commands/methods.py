@@ -66,10 +66,8 @@ def methods() -> None:
         for each, size in zip(shipped, sizes, strict=True)
     )
     rows = [{title: line[key] for key, title in _COLUMNS.items()} for line in lines]
-    text = (
-        "Networks of the paper's sizes; those that are shipped (below) are smaller. MACs are those "
-    )
-    text += "of one latent code of one query.\n\n"
+    text = "Networks of the paper's sizes; those that are shipped (below) are smaller.\n"
+    text += "MACs are those of one latent code of one query.\n\n"
     text += table(rows, intfmt=",", disable_numparse=False)
     text += f"\n\nSuffixes, as in rdn-liif-3layer:\n{listed}"
     show(lines, f"{text}\n\nShipped, for --checkpoint:\n{networks or '  none'}")
