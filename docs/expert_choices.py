@@ -108,7 +108,9 @@ def main() -> None:
                     [metrics.psnr(x[None], hr[None], protocol, given.scale).item() for x in made]
                 )
             means = torch.tensor(rows).mean(dim=0).tolist()
-            print(f"| {name} | `{path}` | " + " | ".join(f"{x:.2f}" for x in means) + " |", flush=True)
+            print(
+                f"| {name} | `{path}` | " + " | ".join(f"{x:.2f}" for x in means) + " |", flush=True
+            )
 
 
 if __name__ == "__main__":

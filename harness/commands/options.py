@@ -185,7 +185,7 @@ def together(*options: Callable[..., Any]) -> Callable[..., Any]:
 rendering_options = together(
     click.option(
         "--cmsr",
-        type=INPUT,
+        type=FILE,  # that a network has no use for tables is said first
         metavar="TABLES",
         help="Render the weakly modulated pixels of an LMF network at lower scales, by the tables "
         "of `harness cmsr`; above x4, and another measurement.",
