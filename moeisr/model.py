@@ -106,7 +106,7 @@ ABLATIONS = (
         about="one expert answers in training too: one-hot weights with the gradient of soft ones "
         "(straight-through Gumbel-softmax; no paper has it)",
         pattern="st",
-        changes=lambda match: Changes(head={"straight_through": True}),
+        changes=lambda _: Changes(head={"straight_through": True}),
     ),
     Ablation(
         form="budgetB",
