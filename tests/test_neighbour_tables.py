@@ -53,6 +53,18 @@ def test_trained_weights_are_not_needed_for_counts_but_for_scores(harness: Harne
     assert at_x4["Manga109"]["kind"] == "published"
 
 
+@pytest.mark.parametrize("experiment", ["seemore-table1", "igconv-table2", "igconv-table3"])
+def test_published_values_stand_beside_those_of_their_own_protocol(
+    harness: Harness, experiment: str
+):
+    """Their code rounds SR images to 8 bits, as BasicSR does."""
+    records = document(harness, experiment, "--methods", "bicubic")["records"]
+    assert [r for r in records if r["label"] == "bicubic" and r.get("psnr") is not None]
+    report = Path(f"reports/quick/{experiment}.md").read_text(encoding="utf-8")
+    assert "protocol basicsr-1 (Y, border scale, SR rounded to 8 bits)" in report
+    assert "protocol benchmark" not in report
+
+
 @pytest.mark.parametrize(
     ("table", "file", "backbone", "network"),
     [

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 from harness.data.published.field import left_out
 from harness.measure.statistics import CONFIDENCE, FEWEST
+from harness.metrics.protocols import find
 from harness.report.costs import Measured
 from harness.report.data import Cell, Report, distinct
 from harness.report.text import (
@@ -18,7 +19,7 @@ from harness.report.text import (
     scale_text,
     sentences,
 )
-from harness.runs.experiment import PROTOCOL, methods_of
+from harness.runs.experiment import methods_of
 from harness.runs.plan import RoleNote
 
 COUNTED = (
@@ -253,7 +254,7 @@ def field_note(report: Report, role: str) -> str:
         return ""
     listed = (
         f"{', '.join(methods)} (protocol {name})"
-        for name, methods in left_out(PROTOCOL, role).items()
+        for name, methods in left_out(report.experiment.protocol, role).items()
     )
     return f"Published, but not comparable with this column: {'; '.join(listed)}."
 
@@ -291,7 +292,7 @@ def protocol_note(report: Report, role: str) -> str:
     """Say how metrics were taken."""
     groups = _by_scale(report, role, lambda cell: () if cell.unscored else cell.source("protocol"))
     listed = "; ".join(
-        f"protocol {name} ({_PROTOCOLS.get(name, 'not described')})"
+        f"protocol {name} ({_PROTOCOLS.get(name) or find(name).describe()})"
         + (f" at {where}" if len(groups) > 1 else "")
         for name, where in groups.items()
     )

@@ -126,6 +126,7 @@ class Experiment:
         source: table or figure and paper that it reproduces; another origin, if it is from no
             paper.
         blocks: rows, in the order of the paper.
+        protocol: family of protocols that its paper scores by (`harness.metrics.protocols`).
         roles: evaluation sets of the paper; the profile says which datasets are measured for them.
         scales: scale factors, in the order of the paper.
         sections: sections of the report, in order.
@@ -154,6 +155,7 @@ class Experiment:
     roles: tuple[str, ...]
     scales: tuple[float, ...]
     sections: Sequence[SectionMaker] = ()
+    protocol: str = "liif"
     claims: Sequence[Any] = ()
     common: tuple[str, ...] = ()
     published: tuple[tuple[str, str], ...] = ()
@@ -244,17 +246,13 @@ def only_methods(experiment: Experiment, methods: tuple[str, ...]) -> Experiment
     )
 
 
-PROTOCOL = "liif"
-"""Family of protocols that experiments are scored by."""
-
-
 def with_field(experiment: Experiment) -> Experiment:
     """Show the published rows of the field that were measured by the same protocol.
 
     Raises:
         UsageError: there are none of its sets.
     """
-    found = field.shown(PROTOCOL, (*experiment.roles, *experiment.published_roles))
+    found = field.shown(experiment.protocol, (*experiment.roles, *experiment.published_roles))
     if not found:
         raise UsageError(f"There are no published rows of other papers for {experiment.name}.")
     return replace(experiment, field=found)

@@ -23,6 +23,7 @@ from harness.data.sets.sizes import FIXED_SIZES, published_sizes
 from harness.measure.evaluate import Task
 from harness.measure.pictures import PictureStore
 from harness.measure.rows import CellFile
+from harness.metrics.protocols import resolve
 from harness.outside.entries import Entry
 from harness.outside.methods import check_precision
 from harness.profiles import Profile, Region
@@ -131,7 +132,8 @@ class Job:
 
         counts = subject.counts_only or not experiment.scores
         cells, sets = self.cells(can_do), self.datasets
-        protocols = {role: ROLES.get(role) or SPECS[role].protocol for role in sets}
+        own = {role: ROLES.get(role) or SPECS[role].protocol for role in sets}
+        protocols = {role: resolve(experiment.protocol, of).name for role, of in own.items()}
         if subject.published_sizes:  # counted at fixed sizes, which replace the sets of the paper
             cells, sets = self.counts(can_do), FIXED_SIZES
             protocols = {size: dataset.protocol for size, dataset in sets.items()}
