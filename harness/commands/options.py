@@ -39,7 +39,8 @@ class _There(click.Path):
         """Return the path; HarnessError where there is no such file."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not (str(path).startswith("reference:") or path.exists()):
-            raise HarnessError(f"There is no file {path}.", "Check the path.")
+            of = f" of {param.opts[0]}" if isinstance(param, click.Option) else ""
+            raise HarnessError(f"There is no file {path}.", f"Check the path{of}.")
         return path
 
 
