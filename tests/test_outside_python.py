@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from baselines import registry
 from harness.common.errors import UsageError
+from harness.metrics import METRICS, Given, Metric, unregister
 from harness.notebook import run_experiment
 from harness.outside import plugins
 
@@ -144,21 +145,51 @@ class Broken:
         raise ImportError("no module named jax")
 
 
+class Leaving(Broken):
+    """Stands for an entry point that ends the program, as a script does that is no module."""
+
+    name = "leaving"
+
+    def load(self) -> object:
+        raise SystemExit("usage: train.py")
+
+
+def divided(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> float:
+    del hr, protocol
+    return sr.numel() / (scale - 2)
+
+
+DIVIDED = Metric("divided", "Divided", divided)
+
+
 def test_entry_points_that_raise_are_named_and_left_out(monkeypatch, capsys):
     found = {
         "harness.methods": [
             Broken(),
+            Leaving(),
+            EntryPoint("a/b", "test_outside_python:Twice", "harness.methods"),
             EntryPoint("bicubic", "torch.nn:Identity", "harness.methods"),
             EntryPoint("good", "test_outside_python:Twice", "harness.methods"),
         ],
-        "harness.metrics": [EntryPoint("mean", "torch:mean", "harness.metrics")],
+        "harness.metrics": [
+            EntryPoint("mean", "torch:mean", "harness.metrics"),
+            EntryPoint("divided", "test_outside_python:DIVIDED", "harness.metrics"),
+        ],
         "harness.datasets": [EntryPoint("five", "json:nothing", "harness.datasets")],
     }
     monkeypatch.setattr(plugins, "entry_points", lambda group: found[group])
     monkeypatch.setitem(sys.modules, "test_outside_python", sys.modules[__name__])
     plugins.load.__wrapped__()
     said = capsys.readouterr().err
-    for words in ("no module named jax", "called 'bicubic' already", "mean", "five"):
+    for words in ("no module named jax", "usage: train.py", "'a/b' is no plain name"):
+        assert words in said
+    for words in ("called 'bicubic' already", "mean", "five"):
         assert words in said
     assert registry.build("good").parameter_count == 3 * 12 * 9 + 12
     registry.unregister("good")
+    sr, found = torch.zeros(3, 2, 2), METRICS["divided"]
+    given = Given(sr, lambda image: image, None)
+    assert found.measure(sr, sr, "full", 4, given) == 6, "a plain number is a value too"
+    with pytest.raises(ValueError, match="it raised ZeroDivisionError: "):
+        found.measure(sr, sr, "full", 2, given)
+    unregister("divided")
