@@ -68,6 +68,9 @@ def _cases(
 def _protocols(
     images: StoredImages, dataset: Dataset, protocol: str | None, notes: dict[str, None]
 ) -> list[str]:
+    from harness.data.degrade import PAIRED
+    from harness.metrics import find
+
     if images.bits == {8} and protocol is None:
         # The protocol of published values of such images; elsewhere there is no such custom.
         protocol = "basicsr" if dataset.protocol == "benchmark" else None
@@ -77,9 +80,17 @@ def _protocols(
             f"The SR images of {images.images.network} have 8 bits and more, mixed.",
             "Say with --protocol how all are scored.",
         )
-    return protocols_for(protocol, dataset, images.scale, notes)
+    found = protocols_for(protocol, dataset, images.scale, notes)
+    for rule in map(find, found):
+        if rule.lr != PAIRED or rule.ensemble > 1 or rule.tile:
+            notes[f"{rule.name}: {_READY}"] = None
+    return found
 
 
+_READY = (
+    "SR images are scored as they are; of which LR images, in which tiles and rotations they were "
+    "made, as this protocol says too, is the other program's."
+)
 _INSTEAD = {
     "images": "has SR images only",
     "onnx": "names another",

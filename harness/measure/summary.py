@@ -30,7 +30,9 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
         failures = cell[cell["reason"].str.startswith(FAILED)]
         whole = not broken and not len(failures)
         method = str(cell["method"].iloc[0])
-        published_one = method == "bicubic" and find(str(protocol)).family == "liif"
+        rendering = _rendering(cell)
+        usual = rendering == "plain" and find(str(protocol)).family == "liif"
+        published_one = method == "bicubic" and usual
         known = published_one and dataset not in incomplete
         lines.append(
             {
@@ -58,7 +60,7 @@ def summarise(frame: pd.DataFrame, incomplete: Collection[str] = ()) -> list[dic
                 "lr_source": "+".join(sorted(set(scored["lr_source"]))),
                 "protocol": str(protocol),
                 "decoder_macs": _mean(scored["decoder_macs"]),
-                "rendering": _rendering(cell),
+                "rendering": rendering,
                 "rendered_macs": _mean(scored["rendered_macs"]),
                 "saving": _saving(scored),
                 "encoder_macs": _mean(scored["encoder_macs"]),
