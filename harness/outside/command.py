@@ -75,10 +75,13 @@ class CommandModel(Uncounted):
     def identity(self) -> str:
         """Text that changes with the command and with the files that it names."""
         digest = hashlib.sha256(repr((self.words, self.values)).encode())
-        for path in map(Path, self.words):
+        for path in (Path(part) for word in self.words for part in _paths(word)):
             with contextlib.suppress(OSError, ValueError):
-                if path.is_file() and path.stat().st_size <= _LARGEST_HASHED:
-                    digest.update(sha256(path).encode())
+                if path.is_file():
+                    found = path.stat()
+                    small = found.st_size <= _LARGEST_HASHED
+                    known = sha256(path) if small else f"{found.st_size} {found.st_mtime_ns}"
+                    digest.update(known.encode())
         return f"command-{digest.hexdigest()[:24]}"
 
     def stream(self, lr: Tensor, request: Request) -> Streamed:
@@ -138,6 +141,11 @@ class CommandModel(Uncounted):
             )
             raise MethodError(f"the command {ended}{_last_words(said)}")
         return Spent(float(seconds), int(peak), MEMORY_KIND)
+
+
+def _paths(word: str) -> Sequence[str]:
+    """List what may be a path in a word: itself, and `net.pth` of `--weights=net.pth`."""
+    return [word, word.partition("=")[2]] if word.startswith("-") and "=" in word else [word]
 
 
 def _filled(word: str, places: Mapping[str, object]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -58,8 +59,8 @@ def check_finite(values: Tensor) -> None:
         raise MethodError(f"{count} of its values are NaN or infinite")
 
 
-def check_values(values: Tensor, kind: Values, remedy: str) -> None:
-    """Refuse values that are not finite, of one colour, or of another range (MethodError)."""
+def check_range(values: Tensor, kind: Values, remedy: str) -> None:
+    """Refuse values that are not finite, or of another range (MethodError)."""
     check_finite(values)
     low, high = values.min().item(), values.max().item()
     bottom, top = (-1.0 if kind == "signed" else 0.0), TOP[kind]
@@ -68,6 +69,11 @@ def check_values(values: Tensor, kind: Values, remedy: str) -> None:
         raise MethodError(
             f"its values lie in [{low:.4g}, {high:.4g}], not in [{bottom:g}, {top:g}]; {remedy}"
         )
+
+
+def check_values(values: Tensor, kind: Values, remedy: str) -> None:
+    """Refuse values that are not finite, of one colour, or of another range (MethodError)."""
+    check_range(values, kind, remedy)
     if (values.flatten(1) == values.flatten(1)[:, :1]).all():
         raise MethodError("it has one colour everywhere")
 
@@ -88,6 +94,7 @@ def read_sr(path: Path, kind: Values = "unit") -> SrImage:
     if source.alpha is not None and (source.alpha != torch.iinfo(source.alpha.dtype).max).any():
         raise MethodError(f"{path.name} is transparent; save it without alpha")
     pixels = unit(source.rgb)
+    _check_depth(pixels, source.bits)
     check_values(pixels, "unit", "")
     return SrImage(pixels, source.bits, source.grey or _is_grey(pixels))
 
@@ -95,7 +102,7 @@ def read_sr(path: Path, kind: Values = "unit") -> SrImage:
 def _read_array(path: Path, kind: Values) -> SrImage:
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise MethodError(f"{path.name} cannot be read as an array: {error}") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fu":
         raise MethodError(f"{path.name} has no array of numbers (float, uint8 or uint16)")
@@ -103,7 +110,7 @@ def _read_array(path: Path, kind: Values) -> SrImage:
         array = array[0]
     if array.ndim == 2:
         array = array[None].repeat(3, axis=0)
-    if array.ndim != 3 or 3 not in (array.shape[0], array.shape[2]):
+    if array.ndim != 3 or 3 not in (array.shape[0], array.shape[2]) or not array.size:
         raise MethodError(f"{path.name} has the shape {array.shape}, not (H, W, 3) or (3, H, W)")
     if array.shape[2] == 3 and array.shape[0] != 3:
         array = array.transpose(2, 0, 1)
@@ -113,9 +120,16 @@ def _read_array(path: Path, kind: Values) -> SrImage:
     values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
     if array.dtype.kind == "u":
         values, kind = values / (2**bits - 1), "unit"
+        _check_depth(values, bits)
     check_values(values, kind, "name their range with --values")
     pixels = to_unit(values, kind)
     return SrImage(pixels, bits, _is_grey(pixels))
+
+
+def _check_depth(pixels: Tensor, bits: int) -> None:
+    """Refuse 16-bit images that hold 8-bit values: in [0, 1] they are almost black."""
+    if bits == 16 and pixels.max() <= 255 / 65535:
+        raise MethodError("it has 16 bits, and values of 0 to 255 only; save it with 8 bits")
 
 
 def _is_grey(pixels: Tensor) -> bool:
@@ -184,13 +198,18 @@ _SWAPPED = 4
 
 
 def check_sr(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
-    """Refuse an SR image (3, H, W) of another size, or with its channels turned round."""
+    """Refuse an SR image (3, H, W) of another size or order of channels, or grey of colours."""
     check_size(image, lr, size, name)
     shrunk = F.interpolate(image[None], lr.shape[-2:], mode="area")
     known = lr.float().cpu()
-    right, turned = ((shrunk - other).pow(2).mean().item() for other in (known, known.flip(-3)))
-    if turned * _SWAPPED < right:
-        raise MethodError(f"{name} seems to have its channels in the order BGR")
+    if _is_grey(image) and not _is_grey(known[0]):
+        raise MethodError(f"{name} is grey, and the LR image has colours")
+    orders = itertools.permutations(range(3))
+    errors = {o: (shrunk - known[:, list(o)]).pow(2).mean().item() for o in orders}
+    best = min(errors, key=errors.__getitem__)
+    if errors[best] * _SWAPPED < errors[0, 1, 2]:
+        order = "".join("RGB"[channel] for channel in best)
+        raise MethodError(f"{name} seems to have its channels in the order {order}")
 
 
 class _Several(Uncounted):
