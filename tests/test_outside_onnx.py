@@ -217,3 +217,34 @@ def test_weights_are_its_identity(tmp_path):
     bytes_ = open_onnx(tmp_path / "n.onnx", None, Reading(values="bytes"))
     assert (first.name, other.name) == ("n@onnx", "mine@onnx")
     assert len({each.make(each).identity for each in (first, other, bytes_)}) == 3
+
+
+def test_weights_in_another_file_are_its_identity_too(tmp_path):
+    content = onnx.load(str(saved(tmp_path / "conv.onnx", Blowing(1.0))))
+    path, weights = tmp_path / "apart.onnx", tmp_path / "weights.bin"
+    how = {"save_as_external_data": True, "location": weights.name, "size_threshold": 0}
+    onnx.save(content, str(path), **how)
+    before = OnnxModel(path).identity
+    assert OnnxModel(path).identity == before
+    changed = bytearray(weights.read_bytes())
+    changed[2] ^= 1
+    weights.write_bytes(changed)
+    assert OnnxModel(path).identity != before
+
+
+class Blowing(nn.Module):
+    """Enlarges by repeating pixels, and gives values of another range than it takes."""
+
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.full((1, 3, 1, 1), gain))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return Nearest(2)(x) * self.gain
+
+
+def test_values_of_another_range_are_named(tmp_path):
+    lr = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(0))
+    model = OnnxModel(saved(tmp_path / "n.onnx", Blowing(255.0)))
+    with pytest.raises(MethodError, match="--values"):
+        upscale(model, lr, 2)

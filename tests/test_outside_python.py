@@ -20,6 +20,7 @@ from harness.common.errors import UsageError
 from harness.metrics import METRICS, Given, Metric, unregister
 from harness.notebook import run_experiment
 from harness.outside import plugins
+from harness.outside.python import PythonModel
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "harness-nearest"
@@ -105,6 +106,25 @@ def test_a_model_of_a_notebook(tmp_path):
     assert changed["psnr"].tolist() != frame["psnr"].tolist(), "weights are its identity"
 
 
+class Sharper(nn.Module):
+    """A module without weights, whose result is in its code and in a plain value."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return nn.functional.interpolate(lr, scale_factor=2) * self.gain
+
+
+def test_code_and_plain_values_are_the_identity_of_a_module(monkeypatch):
+    identity = PythonModel(Sharper()).identity
+    assert PythonModel(Sharper()).identity == identity
+    assert PythonModel(Sharper(0.9)).identity != identity
+    monkeypatch.setattr(Sharper, "forward", lambda self, lr: lr.repeat(1, 1, 2, 2) * self.gain)
+    assert PythonModel(Sharper()).identity != identity
+
+
 def test_functions_and_networks_of_ours(tmp_path):
     frame = run_experiment(nearest, "nearest", scales=[2, 3.7], protocol="liif")
     assert frame["psnr"].notna().all()
@@ -121,6 +141,7 @@ def test_models_that_fail_are_cells_with_a_reason():
         "no kernel image": breaks,
         "returned (1, 3": lambda lr, _: lr[0, 0],
         "the LR image's size": lambda lr, _: lr,
+        "values in [0, 1]": lambda lr, scale: nearest(lr, scale) * 255,
         "NaN": lambda lr, scale: nearest(lr, scale) * float("nan"),
         "returned NoneType": lambda *_: None,
     }

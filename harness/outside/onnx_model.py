@@ -23,7 +23,15 @@ from baselines.registry import Method
 from baselines.windows import Size, extend, in_tiles, whole_windows
 from harness.common.errors import HarnessError, MethodError
 from harness.common.files import sha256
-from harness.outside.images import TOP, Values, check_finite, check_size, check_sr, to_unit
+from harness.outside.images import (
+    TOP,
+    Values,
+    check_finite,
+    check_range,
+    check_size,
+    check_sr,
+    to_unit,
+)
 from harness.outside.methods import Opened, add_method
 
 Colours = Literal["rgb", "bgr"]
@@ -118,7 +126,7 @@ class OnnxModel(SRModel):
         super().__init__()
         onnx, self.runtime = packages()
         self.path = path
-        self.graph = _load(onnx, path)
+        self.graph, self.external = _load(onnx, path)
         for number, node in enumerate(self.graph.graph.node):
             node.name = node.name or f"node {number}"
         self.session = self._session(profiled=False)
@@ -142,8 +150,8 @@ class OnnxModel(SRModel):
 
     @property
     def identity(self) -> str:
-        """Hash of the file, and of how images are given to it."""
-        text = f"{sha256(self.path)} {self.reading}"
+        """Hash of the file, of weights that it has elsewhere, and of how images are given to it."""
+        text = f"{sha256(self.path)} {self.reading}{self.external}"
         return f"onnx-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
     def _session(self, profiled: bool) -> Any:
@@ -196,6 +204,7 @@ class OnnxModel(SRModel):
         """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
         image = self._enlarged(self.session, lr, request)
         check_sr(image[0], lr, request.size, "the SR image")
+        check_range(image[0], "unit", "name the range of the network's values with --values")
         macs = self._count_image(lr, request) if self.counted else None
         return Streamed(iter([cut(image, request.box)]), (lr.shape[-2], lr.shape[-1]), macs)
 
@@ -312,19 +321,24 @@ def _event_macs(event: Any, nodes: Mapping[str, Any], weights: Mapping[str, Any]
     return int(math.prod(pixels) * math.prod(weight[1:]))
 
 
-def _load(onnx: ModuleType, path: Path) -> Any:
+def _load(onnx: ModuleType, path: Path) -> tuple[Any, str]:
+    """Read a file with its weights, and a hash of them all where some are in other files."""
     if not path.is_file():
         raise HarnessError(f"There is no file {path}.", "Check the path of --onnx.")
     try:
-        graph = onnx.load(str(path))
+        graph = onnx.load(str(path), load_external_data=False)
+        inside = graph.ByteSize()
+        onnx.load_external_data_for_model(graph, str(path.parent))
         onnx.checker.check_model(graph)
+        apart = graph.ByteSize() != inside
+        external = hashlib.sha256(graph.SerializeToString()).hexdigest() if apart else ""
     except Exception as error:  # damaged files raise anything: DecodeError, ValidationError, ...
         raise HarnessError(
             f"{path} cannot be read as an ONNX file: {_first(error)}",
             "It may be truncated, of another type, or lack its file of external weights, which has "
             "to lie beside it.",
         ) from error
-    return graph
+    return graph, external
 
 
 def _first(error: Exception) -> str:

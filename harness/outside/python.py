@@ -6,6 +6,8 @@ import hashlib
 import inspect
 import uuid
 from collections.abc import Callable, Sequence
+from inspect import isfunction
+from types import CodeType
 from typing import Any
 
 import torch
@@ -16,7 +18,7 @@ from baselines.base import Range, Request, SRModel, Streamed, cut
 from baselines.macs import MacCount
 from baselines.windows import Size
 from harness.common.errors import MethodError
-from harness.outside.images import check_finite, check_size
+from harness.outside.images import check_range, check_size
 
 Model = Callable[..., Tensor]
 
@@ -57,7 +59,7 @@ class PythonModel(SRModel):
 
     @property
     def identity(self) -> str:
-        """Hash of a module's weights; for a function, a text that is new for each object."""
+        """Hash of a module's weights and code; for a function, a text that is always new."""
         self._identity = self._identity or _identity(self._held[0])
         return self._identity
 
@@ -65,7 +67,7 @@ class PythonModel(SRModel):
         """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
         image = self._enlarged(lr, request.scale)
         check_size(image[0], lr, request.size, "the SR image")
-        check_finite(image)
+        check_range(image[0], "unit", "models return values in [0, 1]")
         return Streamed(iter([cut(image, request.box)]), (lr.shape[-2], lr.shape[-1]))
 
     def _enlarged(self, lr: Tensor, scale: float) -> Tensor:
@@ -106,10 +108,26 @@ def _takes_two(model: Model) -> bool:
     return True
 
 
+def _written(part: nn.Module) -> str:
+    """Return what is no weight and yet changes what a module does: its code and plain values."""
+    classes = [each for each in type(part).__mro__ if not each.__module__.startswith("torch.")]
+    said = [_code(f.__code__) for each in classes for f in vars(each).values() if isfunction(f)]
+    plain = {n: v for n, v in vars(part).items() if isinstance(v, bool | int | float | str | tuple)}
+    return repr([*said, sorted(plain.items())])
+
+
+def _code(code: CodeType) -> str:
+    """Return what a function does, wherever it stands: its bytes, names and constants."""
+    constants = [_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return repr([code.co_code, code.co_names, constants])
+
+
 def _identity(model: Model) -> str:
     if not isinstance(model, nn.Module):
         return f"python-{uuid.uuid4().hex[:24]}"
     digest = hashlib.sha256(repr(model).encode())
+    for part in model.modules():
+        digest.update(_written(part).encode())
     for name, value in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
