@@ -59,8 +59,8 @@ def check_finite(values: Tensor) -> None:
         raise MethodError(f"{count} of its values are NaN or infinite")
 
 
-def check_range(values: Tensor, kind: Values, remedy: str) -> None:
-    """Refuse values that are not finite, or of another range (MethodError)."""
+def check_values(values: Tensor, kind: Values, remedy: str) -> None:
+    """Refuse values that are not finite, of one colour, or of another range (MethodError)."""
     check_finite(values)
     low, high = values.min().item(), values.max().item()
     bottom, top = (-1.0 if kind == "signed" else 0.0), TOP[kind]
@@ -69,11 +69,6 @@ def check_range(values: Tensor, kind: Values, remedy: str) -> None:
         raise MethodError(
             f"its values lie in [{low:.4g}, {high:.4g}], not in [{bottom:g}, {top:g}]; {remedy}"
         )
-
-
-def check_values(values: Tensor, kind: Values, remedy: str) -> None:
-    """Refuse values that are not finite, of one colour, or of another range (MethodError)."""
-    check_range(values, kind, remedy)
     if (values.flatten(1) == values.flatten(1)[:, :1]).all():
         raise MethodError("it has one colour everywhere")
 
@@ -210,6 +205,31 @@ def check_sr(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
     if errors[best] * _SWAPPED < errors[0, 1, 2]:
         order = "".join("RGB"[channel] for channel in best)
         raise MethodError(f"{name} seems to have its channels in the order {order}")
+
+
+_OF_ANOTHER_RANGE = 50
+"""As `_SWAPPED`, for ranges: grey, which untrained networks give, is nearer to LR than black."""
+_UNLIKE = 0.01
+"""Mean squared error against LR (20 dB) below which an image is one of its range."""
+
+
+def check_range(image: Tensor, lr: Tensor, kind: Values, remedy: str) -> None:
+    """Refuse an SR image (3, H, W) of a network, read as a range, that fits LR by another only."""
+    raw = image * 2 - 1 if kind == "signed" else image * TOP[kind]
+    known = lr.float().cpu()[0]
+
+    def error(other: Values) -> float:
+        shrunk = F.interpolate(to_unit(raw, other)[None], known.shape[-2:], mode="area")[0]
+        return (shrunk - known).pow(2).mean().item()
+
+    low, high = raw.min().item(), raw.max().item()
+    likely: list[Values] = ["unit", "signed"] if high <= TOP["unit"] + 1 else ["bytes"]
+    best = min(likely, key=error)
+    if error(kind) > max(_UNLIKE, error(best) * _OF_ANOTHER_RANGE):
+        raise MethodError(
+            f"its values lie in [{low:.4g}, {high:.4g}], which seem to be of the range {best}, not "
+            f"{kind}; {remedy}"
+        )
 
 
 class _Several(Uncounted):

@@ -204,7 +204,7 @@ class OnnxModel(SRModel):
         """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
         image = self._enlarged(self.session, lr, request)
         check_sr(image[0], lr, request.size, "the SR image")
-        check_range(image[0], "unit", "name the range of the network's values with --values")
+        check_range(image[0], lr, self.reading.values or "unit", "name it with --values")
         macs = self._count_image(lr, request) if self.counted else None
         return Streamed(iter([cut(image, request.box)]), (lr.shape[-2], lr.shape[-1]), macs)
 

@@ -18,7 +18,7 @@ from baselines.base import Range, Request, SRModel, Streamed, cut
 from baselines.macs import MacCount
 from baselines.windows import Size
 from harness.common.errors import MethodError
-from harness.outside.images import check_range, check_size
+from harness.outside.images import check_finite, check_range, check_size
 
 Model = Callable[..., Tensor]
 
@@ -67,7 +67,8 @@ class PythonModel(SRModel):
         """Make the SR image as a whole and return a region of it; see `SRModel.stream`."""
         image = self._enlarged(lr, request.scale)
         check_size(image[0], lr, request.size, "the SR image")
-        check_range(image[0], "unit", "models return values in [0, 1]")
+        check_finite(image)
+        check_range(image[0], lr, "unit", "models return values in [0, 1]")
         return Streamed(iter([cut(image, request.box)]), (lr.shape[-2], lr.shape[-1]))
 
     def _enlarged(self, lr: Tensor, scale: float) -> Tensor:
