@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import textwrap
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from tiny import write_photos
+
+from harness.outside.command import CommandModel
 
 SIZES = {"a": (41, 52), "b": (38, 30), "c": (38, 30)}
 
@@ -36,6 +39,10 @@ PROGRAM = """
         made = image
     if kind == "swapped":
         made = Image.fromarray(np.asarray(made)[..., ::-1].copy())
+    if kind == "two":
+        made = Image.fromarray(np.asarray(made)[..., [1, 0, 2]].copy())
+    if kind == "grey":
+        made = made.convert("L")
     if kind == "leftover":
         made = Image.new("RGB", size)
         made.putpixel((0, 0), (200, 10, 10))
@@ -115,8 +122,26 @@ def test_swapped_channels_and_the_image_before(harness, data):
     (cell,) = run(harness, data, "swapped")["cells"]
     assert all("BGR" in reason for reason in cell["failed"].values())
     assert len(cell["failed"]) == 3
+    (cell,) = run(harness, data, "two")["cells"]
+    assert all("order GRB" in reason for reason in cell["failed"].values())
+    (cell,) = run(harness, data, "grey")["cells"]
+    assert all("the LR image has colours" in reason for reason in cell["failed"].values())
     (cell,) = run(harness, data, "leftover")["cells"]
     assert cell["failed"] == {"c": "the SR image is that of the image before"}
+
+
+def test_files_that_a_command_names_are_its_identity(tmp_path):
+    weights, huge = tmp_path / "net.pth", tmp_path / "huge.pth"
+    weights.write_text("a")
+    with huge.open("wb") as file:
+        file.truncate((1 << 30) + 1)  # a hole, which takes no room
+    model = CommandModel(f"{sys.executable} --weights={weights} {huge} {{lr}} {{sr}}", 1)
+    before = model.identity
+    assert before == model.identity
+    weights.write_text("b")
+    other = model.identity
+    os.utime(huge, (1, 1))
+    assert len({before, other, model.identity}) == 3
 
 
 def test_commands_that_cannot_be_run_are_refused(harness, data):

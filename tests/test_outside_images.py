@@ -13,7 +13,7 @@ from conftest import shared
 from PIL import Image
 from tiny import Harness, photo, write_photos
 
-from harness.common.errors import HarnessError, UsageError
+from harness.common.errors import HarnessError, MethodError, UsageError
 from harness.data.images import read_rgb
 from harness.metrics import psnr
 from harness.outside.images import read_sr
@@ -261,9 +261,10 @@ def spoil(folder: Path, case: str) -> None:
         image.transpose(Image.Transpose.ROTATE_90).save(path)
     elif case == "constant":
         Image.new("RGB", image.size, (9, 8, 7)).save(path)
-    elif case in ("swapped", "grey"):
-        swapped = Image.fromarray(np.asarray(image)[..., ::-1].copy())
-        (swapped if case == "swapped" else image.convert("L")).save(path)
+    elif case in ("swapped", "two", "grey"):
+        order = [0, 2, 1] if case == "two" else [2, 1, 0]
+        swapped = Image.fromarray(np.asarray(image)[..., order].copy())
+        (image.convert("L") if case == "grey" else swapped).save(path)
     elif case == "transparent":
         image.putalpha(100)
         image.save(path)
@@ -283,7 +284,8 @@ def spoil(folder: Path, case: str) -> None:
         if case == "nan":
             values[3, 4, 1] = np.nan
         arrays = {"nan": values, "range": values * 255, "shape": values[..., :2]}
-        arrays |= {"words": np.array(["a", "b"])}
+        arrays |= {"words": np.array(["a", "b"]), "empty": np.zeros((0, 0, 3))}
+        arrays |= {"low": np.asarray(image).astype(np.uint16)}
         np.save(folder / "baby.npy", arrays[case])
 
 
@@ -303,6 +305,9 @@ SPOILT = {
     "range": "--values",
     "shape": "shape (50, 60, 2)",
     "words": "no array of numbers",
+    "empty": "shape (0, 0, 3)",
+    "low": "values of 0 to 255 only",
+    "two": "order RBG",
 }
 
 
@@ -327,6 +332,23 @@ def test_spoilt_images_are_cells_with_a_reason(case, harness, tmp_path):
     write_sr(root, folder, 2)
     (cell,) = evaluated(harness, root, folder, *command)["cells"]
     assert (cell["images"], cell["failed"]) == (5, {})
+
+
+def test_an_array_whose_header_lies_is_refused(tmp_path):
+    file = tmp_path / "baby.npy"
+    np.save(file, np.zeros((1, 1, 3), np.float32))
+    file.write_bytes(file.read_bytes().replace(b"(1, 1, 3), }      ", b"(10000000, 900000, 3), }"))
+    with pytest.raises(MethodError, match="cannot be read as an array"):
+        read_sr(file)
+
+
+def test_a_protocol_of_lr_images_says_that_ready_ones_are_taken(harness, tmp_path):
+    root = write_set5(tmp_path / "data")
+    folder = write_sr(root, tmp_path / "net_x2", 2)
+    content = evaluated(harness, root, folder, "--protocol", "thera")
+    assert any("thera-y-1: SR images are scored as they are" in n for n in content["notes"])
+    content = evaluated(harness, root, folder, "--protocol", "matlab")
+    assert not any("scored as they are" in note for note in content["notes"])
 
 
 def test_a_grey_hr_image_may_have_a_grey_sr_image(harness, tmp_path):

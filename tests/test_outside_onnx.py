@@ -218,3 +218,41 @@ def test_weights_are_its_identity(tmp_path):
     (bytes_,), _ = Entry(onnx=tmp_path / "n.onnx", values="bytes").open({}, [])
     assert (first.name, other.name) == ("n@onnx", "mine@onnx")
     assert len({each.make(each).identity for each in (first, other, bytes_)}) == 3
+
+
+def test_weights_in_another_file_are_its_identity_too(tmp_path):
+    content = onnx.load(str(saved(tmp_path / "conv.onnx", Blowing(1.0))))
+    path, weights = tmp_path / "apart.onnx", tmp_path / "weights.bin"
+    how = {"save_as_external_data": True, "location": weights.name, "size_threshold": 0}
+    onnx.save(content, str(path), **how)
+    before = OnnxModel(path).identity
+    assert OnnxModel(path).identity == before
+    changed = bytearray(weights.read_bytes())
+    changed[2] ^= 1
+    weights.write_bytes(changed)
+    assert OnnxModel(path).identity != before
+
+
+class Blowing(nn.Module):
+    """Enlarges by repeating pixels, and gives values of another range than it takes."""
+
+    def __init__(self, gain: float, bias: float = 0) -> None:
+        super().__init__()
+        self.bias = bias
+        self.gain = nn.Parameter(torch.full((1, 3, 1, 1), gain))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.repeat_interleave(2, 2).repeat_interleave(2, 3) * self.gain + self.bias
+
+
+def test_values_of_another_range_are_named(tmp_path):
+    lr = torch.rand(1, 3, 5, 6, generator=torch.Generator().manual_seed(0))
+    model = OnnxModel(saved(tmp_path / "n.onnx", Blowing(255.0)))
+    with pytest.raises(MethodError, match="range bytes, not unit; name it with --values"):
+        upscale(model, lr, 2)
+    for black in (Blowing(0.1), Blowing(0.01, 0.4), Blowing(-1.0)):
+        upscale(OnnxModel(saved(tmp_path / "b.onnx", black)), lr, 2)  # bad, but no other range
+    upscale(model, torch.zeros_like(lr), 2)
+    model = OnnxModel(saved(tmp_path / "u.onnx", Blowing(2.0, -1.0)))
+    with pytest.raises(MethodError, match="range signed, not unit"):
+        upscale(model, lr, 2)

@@ -17,8 +17,10 @@ from torch import Tensor, nn
 
 from baselines import registry
 from harness.common.errors import UsageError
+from harness.metrics import METRICS, Given, Metric, unregister
 from harness.notebook import run_experiment
 from harness.outside import plugins
+from harness.outside.python import PythonModel
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "harness-nearest"
@@ -104,6 +106,25 @@ def test_a_model_of_a_notebook(tmp_path):
     assert changed["psnr"].tolist() != frame["psnr"].tolist(), "weights are its identity"
 
 
+class Sharper(nn.Module):
+    """A module without weights, whose result is in its code and in a plain value."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return nn.functional.interpolate(lr, scale_factor=2) * self.gain
+
+
+def test_code_and_plain_values_are_the_identity_of_a_module(monkeypatch):
+    identity = PythonModel(Sharper()).identity
+    assert PythonModel(Sharper()).identity == identity
+    assert PythonModel(Sharper(0.9)).identity != identity
+    monkeypatch.setattr(Sharper, "forward", lambda self, lr: lr.repeat(1, 1, 2, 2) * self.gain)
+    assert PythonModel(Sharper()).identity != identity
+
+
 def test_functions_and_networks_of_ours(tmp_path):
     frame = run_experiment(nearest, "nearest", scales=[2, 3.7], protocol="liif")
     assert frame["psnr"].notna().all()
@@ -120,6 +141,7 @@ def test_models_that_fail_are_cells_with_a_reason():
         "no kernel image": breaks,
         "returned (1, 3": lambda lr, _: lr[0, 0],
         "the LR image's size": lambda lr, _: lr,
+        "values in [0, 1]": lambda lr, scale: nearest(lr, scale) * 255,
         "NaN": lambda lr, scale: nearest(lr, scale) * float("nan"),
         "returned NoneType": lambda *_: None,
     }
@@ -144,21 +166,51 @@ class Broken:
         raise ImportError("no module named jax")
 
 
+class Leaving(Broken):
+    """Stands for an entry point that ends the program, as a script does that is no module."""
+
+    name = "leaving"
+
+    def load(self) -> object:
+        raise SystemExit("usage: train.py")
+
+
+def divided(sr: Tensor, hr: Tensor, protocol: str, scale: float) -> float:
+    del hr, protocol
+    return sr.numel() / (scale - 2)
+
+
+DIVIDED = Metric("divided", "Divided", divided)
+
+
 def test_entry_points_that_raise_are_named_and_left_out(monkeypatch, capsys):
     found = {
         "harness.methods": [
             Broken(),
+            Leaving(),
+            EntryPoint("a/b", "test_outside_python:Twice", "harness.methods"),
             EntryPoint("bicubic", "torch.nn:Identity", "harness.methods"),
             EntryPoint("good", "test_outside_python:Twice", "harness.methods"),
         ],
-        "harness.metrics": [EntryPoint("mean", "torch:mean", "harness.metrics")],
+        "harness.metrics": [
+            EntryPoint("mean", "torch:mean", "harness.metrics"),
+            EntryPoint("divided", "test_outside_python:DIVIDED", "harness.metrics"),
+        ],
         "harness.datasets": [EntryPoint("five", "json:nothing", "harness.datasets")],
     }
     monkeypatch.setattr(plugins, "entry_points", lambda group: found[group])
     monkeypatch.setitem(sys.modules, "test_outside_python", sys.modules[__name__])
     plugins.load.__wrapped__()
     said = capsys.readouterr().err
-    for words in ("no module named jax", "called 'bicubic' already", "mean", "five"):
+    for words in ("no module named jax", "usage: train.py", "'a/b' is no plain name"):
+        assert words in said
+    for words in ("called 'bicubic' already", "mean", "five"):
         assert words in said
     assert registry.build("good").parameter_count == 3 * 12 * 9 + 12
     registry.unregister("good")
+    sr, found = torch.zeros(3, 2, 2), METRICS["divided"]
+    given = Given(sr, lambda image: image, None)
+    assert found.measure(sr, sr, "full", 4, given) == 6, "a plain number is a value too"
+    with pytest.raises(ValueError, match="it raised ZeroDivisionError: "):
+        found.measure(sr, sr, "full", 2, given)
+    unregister("divided")

@@ -24,6 +24,7 @@ from harness.data.degrade import make_pair, quantise, unit
 from harness.data.images import save_png
 from harness.data.published.field import FIELD
 from harness.data.sets import SPECS, find
+from harness.metrics import learned
 from harness.outside.entries import read_entry
 from harness.report.paper import blocks, others, printed_values
 from harness.runs.experiment import with_field
@@ -200,7 +201,8 @@ def test_files_with_mistakes_are_refused_with_all_of_them(folder, harness):
     (folder / "wrong.yaml").write_text(yaml.safe_dump({**TABLE, "benchmark": ["Set5"]}))
     status, _, err = harness("run", "wrong.yaml", "--profile", "tiny.yaml")
     assert (status, "Unknown key 'benchmark'. Did you mean 'benchmarks'" in err) == (2, True)
-    for text, words in {"- a": "holds no keys", "a: [": "is no YAML"}.items():
+    texts = {"- a": "holds no keys", "a: [": "is no YAML", "a: 1\na: 2": "the key a twice"}
+    for text, words in texts.items():
         (folder / "wrong.yaml").write_text(text)
         status, _, err = harness("report", "wrong.yaml", "--profile", "tiny.yaml")
         assert (status, words in err) == (2, True)
@@ -213,6 +215,18 @@ def test_files_with_mistakes_are_refused_with_all_of_them(folder, harness):
     given = ("--profile", "tiny.yaml", "--data-root", "data")
     status, _, err = harness("run", "mine.yaml", *given, *twice)
     assert (status, "Two methods would be called near@command" in err) == (2, True)
+
+
+def test_a_metric_that_is_not_here_is_a_table_of_reasons(folder, harness, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyiqa", None)
+    monkeypatch.setattr(learned, "_network", learned._network.__wrapped__)
+    table = {**TABLE, "methods": ["bicubic"], "sections": ["psnr", "lpips"]}
+    (folder / "learned.yaml").write_text(yaml.safe_dump(table))
+    harness.good("run", "learned.yaml", "--profile", "tiny.yaml", "--data-root", "data")
+    text = Path("reports/tiny/learned.md").read_text()
+    assert "## LPIPS" in text
+    assert "] not measured here: pyiqa is not installed" in text
+    assert "its window" not in text
 
 
 # Published rows of the field

@@ -244,8 +244,9 @@ _FORMATS = {
 
 def _gaps(content: dict[str, Any], several: bool) -> Iterator[str]:
     """Images that are in no mean, and why."""
+    protocols = len({line["protocol"] for line in content["cells"]}) > 1
     for line in content["cells"]:
-        where = f"{line['dataset']} x{line['scale']:g}"
+        where = f"{line['dataset']} x{line['scale']:g}" + f", {line['protocol']}" * protocols
         where = f"{content['method']}, {where}" if several else where
         if line["too_small"]:
             reasons = "; ".join(line["reasons"])

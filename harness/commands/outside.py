@@ -29,6 +29,7 @@ def refuse(outside: Entry, **given: object) -> None:
 def cells_of_images(wanted: Wanted, outside: Entry) -> Iterator[Cell]:
     """List what is to be measured of SR images; it is noted how they are scored, and what lacks."""
     from harness.checkpoints.subject import ready_subjects
+    from harness.data.degrade import PAIRED
 
     methods, said = outside.open(wanted.sets, wanted.scales)
     wanted.notes.update(dict.fromkeys(said))
@@ -38,7 +39,11 @@ def cells_of_images(wanted: Wanted, outside: Entry) -> Iterator[Cell]:
             images = cast("StoredImages", subject.model)
             missing -= {(images.dataset, images.scale), (images.dataset, 0)}
             protocol = None if wanted.protocol else _protocol(images, wanted)
-            yield from wanted.at(subject, images.dataset, images.scale, protocol)
+            for cell in wanted.at(subject, images.dataset, images.scale, protocol):
+                rule = cell[1].rule
+                if rule.lr != PAIRED or rule.ensemble > 1 or rule.tile:
+                    wanted.notes[f"{rule.name}: {_READY}"] = None
+                yield cell
         for name, scale in sorted(missing):
             at = f" at x{scale:g}" if scale else ""
             network = method.name.partition("@")[0]
@@ -58,6 +63,10 @@ def _protocol(images: StoredImages, wanted: Wanted) -> str | None:
     return None
 
 
+_READY = (
+    "SR images are scored as they are; of which LR images, in which tiles and rotations they were "
+    "made, as this protocol says too, is the other program's."
+)
 _INSTEAD = {
     "images": "has SR images only",
     "onnx": "names another",

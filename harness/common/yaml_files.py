@@ -28,6 +28,19 @@ def read_text(path: Path, what: str) -> str:
         raise HarnessError(f"The {what} {path} cannot be read: {error}") from error
 
 
+class _Loader(yaml.SafeLoader):
+    """Safe loader that refuses a key that stands twice, of which YAML's own keeps the last."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.YAMLError(f"it has the key {key.value} twice\n{key.start_mark}")
+            seen |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+        return node
+
+
 def parse_keys(text: str, source: str, what: str) -> dict[str, Any]:
     """Read the keys of a YAML text; its file (`source`) and `what` it should hold are for messages.
 
@@ -35,7 +48,7 @@ def parse_keys(text: str, source: str, what: str) -> dict[str, Any]:
         UsageError: it is no YAML, or holds no keys.
     """
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _Loader)  # a safe one
     except Exception as error:  # dates, `!!int x`, deep nesting: whatever Python's own types raise
         reason = str(error) or type(error).__name__
         raise UsageError(f"{source} is no YAML: {reason}") from error

@@ -34,7 +34,9 @@ def _line(rows: pd.DataFrame, incomplete: Collection[str]) -> dict[str, Any]:
     means = scored.mean(numeric_only=True).dropna().to_dict()
     rendered = len(scored) and scored["rendered_macs"].notna().all()
     scores = means if not broken and failures.empty else {}
-    known = method == "bicubic" and find(protocol).family == "liif" and dataset not in incomplete
+    rendering = _rendering(rows)
+    usual = rendering == "plain" and find(protocol).family == "liif"
+    known = method == "bicubic" and usual and dataset not in incomplete
     printed = published("bicubic.csv", "classic", method, dataset, scale) if known else None
     reasons = Counter(part for reason in scored["reason"] for part in str(reason).split("; "))
     return {
@@ -51,7 +53,7 @@ def _line(rows: pd.DataFrame, incomplete: Collection[str]) -> dict[str, Any]:
         "lr_source": "+".join(sorted(set(scored["lr_source"]))),
         "protocol": protocol,
         "decoder_macs": means.get("decoder_macs"),
-        "rendering": _rendering(rows),
+        "rendering": rendering,
         "rendered_macs": means.get("rendered_macs"),
         # Share of the decoder's MACs that CMSR saves.
         "saving": 1 - means["rendered_macs"] / means["decoder_macs"] if rendered else None,

@@ -25,8 +25,8 @@ from baselines.systems.bicubic import as_stored
 from harness.common.errors import HarnessError, MethodError, UsageError
 from harness.common.files import sha256
 from harness.data.images import save_png
-from harness.outside.images import Values, read_sr
-from harness.outside.methods import Outside
+from harness.outside.images import read_sr
+from harness.outside.methods import Outside, Values
 
 PLACES = ("lr", "sr", "npy", "scale", "height", "width")
 """Places in braces that a command may have."""
@@ -70,10 +70,13 @@ class CommandModel(Outside):
     def identity(self) -> str:
         """Text that changes with the command and with the files that it names."""
         digest = hashlib.sha256(repr((self.words, self.values)).encode())
-        for path in map(Path, self.words):
+        for path in (Path(part) for word in self.words for part in _paths(word)):
             with contextlib.suppress(OSError, ValueError):
-                if path.is_file() and path.stat().st_size <= _LARGEST_HASHED:
-                    digest.update(sha256(path).encode())
+                if path.is_file():
+                    found = path.stat()
+                    small = found.st_size <= _LARGEST_HASHED
+                    known = sha256(path) if small else f"{found.st_size} {found.st_mtime_ns}"
+                    digest.update(known.encode())
         return f"command-{digest.hexdigest()[:24]}"
 
     def whole(self, lr: Tensor, request: Request) -> tuple[Tensor, Spent | None]:
@@ -132,6 +135,11 @@ class CommandModel(Outside):
             )
             raise MethodError(f"the command {ended}{_last_words(said)}")
         return Spent(float(seconds), int(peak), MEMORY_KIND)
+
+
+def _paths(word: str) -> Sequence[str]:
+    """List what may be a path in a word: itself, and `net.pth` of `--weights=net.pth`."""
+    return [word, word.partition("=")[2]] if word.startswith("-") and "=" in word else [word]
 
 
 def _filled(word: str, places: Mapping[str, object]) -> str:

@@ -17,8 +17,8 @@ from harness.common.errors import UsageError
 from harness.common.yaml_files import key_problems, parse_keys
 from harness.data.sets import Dataset
 from harness.outside.command import CommandModel
-from harness.outside.images import Values, open_images
-from harness.outside.methods import Kind, Opened, Outside, add_method
+from harness.outside.images import open_images
+from harness.outside.methods import Kind, Opened, Outside, Values, add_method
 from harness.outside.onnx_model import Colours, OnnxModel, Reading
 from harness.profiles.sections import Strict
 

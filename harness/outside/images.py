@@ -20,12 +20,18 @@ from harness.common.errors import HarnessError, MethodError, UsageError
 from harness.data.degrade import unit
 from harness.data.sets import Dataset
 from harness.outside.layout import LOSSY, Images, find_images
-from harness.outside.methods import Opened, Outside, add_method, check_finite
+from harness.outside.methods import (
+    TOP,
+    Opened,
+    Outside,
+    Values,
+    add_method,
+    check_finite,
+    is_grey,
+    to_unit,
+)
 from harness.upscale.image_files import open_source
 
-Values = Literal["unit", "signed", "bytes"]
-"""Range of floating point values: [0, 1], [-1, 1] or [0, 255]."""
-TOP = {"unit": 1.0, "signed": 1.0, "bytes": 255.0}
 _SLACK = 0.6  # networks overshoot; values of another range lie much further out
 
 
@@ -42,11 +48,6 @@ class SrImage:
     pixels: Tensor
     bits: int
     grey: bool
-
-
-def to_unit(values: Tensor, kind: Values) -> Tensor:
-    """Map values of a range to [0, 1]."""
-    return (values + 1) / 2 if kind == "signed" else values / TOP[kind]
 
 
 def check_values(values: Tensor, kind: Values, remedy: str) -> None:
@@ -79,14 +80,15 @@ def read_sr(path: Path, kind: Values = "unit") -> SrImage:
     if source.alpha is not None and (source.alpha != torch.iinfo(source.alpha.dtype).max).any():
         raise MethodError(f"{path.name} is transparent; save it without alpha")
     pixels = unit(source.rgb)
+    _check_depth(pixels, source.bits)
     check_values(pixels, "unit", "")
-    return SrImage(pixels, source.bits, source.grey or _is_grey(pixels))
+    return SrImage(pixels, source.bits, source.grey or is_grey(pixels))
 
 
 def _read_array(path: Path, kind: Values) -> SrImage:
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise MethodError(f"{path.name} cannot be read as an array: {error}") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fu":
         raise MethodError(f"{path.name} has no array of numbers (float, uint8 or uint16)")
@@ -94,7 +96,7 @@ def _read_array(path: Path, kind: Values) -> SrImage:
         array = array[0]
     if array.ndim == 2:
         array = array[None].repeat(3, axis=0)
-    if array.ndim != 3 or 3 not in (array.shape[0], array.shape[2]):
+    if array.ndim != 3 or 3 not in (array.shape[0], array.shape[2]) or not array.size:
         raise MethodError(f"{path.name} has the shape {array.shape}, not (H, W, 3) or (3, H, W)")
     if array.shape[2] == 3 and array.shape[0] != 3:
         array = array.transpose(2, 0, 1)
@@ -104,13 +106,16 @@ def _read_array(path: Path, kind: Values) -> SrImage:
     values = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
     if array.dtype.kind == "u":
         values, kind = values / (2**bits - 1), "unit"
+        _check_depth(values, bits)
     check_values(values, kind, "name their range with --values")
     pixels = to_unit(values, kind)
-    return SrImage(pixels, bits, _is_grey(pixels))
+    return SrImage(pixels, bits, is_grey(pixels))
 
 
-def _is_grey(pixels: Tensor) -> bool:
-    return bool((pixels == pixels[:1]).all())
+def _check_depth(pixels: Tensor, bits: int) -> None:
+    """Refuse 16-bit images that hold 8-bit values: in [0, 1] they are almost black."""
+    if bits == 16 and pixels.max() <= 255 / 65535:
+        raise MethodError("it has 16 bits, and values of 0 to 255 only; save it with 8 bits")
 
 
 class StoredImages(Outside):
@@ -148,7 +153,7 @@ class StoredImages(Outside):
                 self.reasons[name] = str(error)
                 digest.update(f"{name} {error}\n".encode())
                 continue
-            if image.grey and not _is_grey(item.load()):
+            if image.grey and not is_grey(item.load()):
                 self.reasons[name] = f"{path.name} is grey, and HR has colours"
             self.bits.add(image.bits)
             content = image.pixels.numpy().tobytes() + repr(tuple(image.pixels.shape)).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -31,8 +32,14 @@ _LABELS: dict[Kind, str] = {
     "command": "program",
     "python": "Python",
 }
+Values = Literal["unit", "signed", "bytes"]
+"""Range of floating point values: [0, 1], [-1, 1] or [0, 255]."""
+TOP = {"unit": 1.0, "signed": 1.0, "bytes": 255.0}
 _LONGEST = 100
-_SWAPPED = 4  # times that SR is nearer to LR with its channels turned round, to be called swapped
+_SWAPPED = 4  # times that SR is nearer to LR with its channels exchanged, to be called swapped
+# As `_SWAPPED`, for ranges: grey, which untrained networks give, is nearer to LR than black.
+_OF_ANOTHER_RANGE = 50
+_UNLIKE = 0.01  # mean squared error against LR (20 dB) below which an image is one of its range
 
 
 class Outside(SRModel):
@@ -42,11 +49,14 @@ class Outside(SRModel):
 
     Attributes:
         called: what the SR image is called in messages.
+        output: range of a network's values, and what to do where they seem to have another; None
+            for files, whose values are checked as they are read.
     """
 
     any_size = True
     counted = False
     called = "the SR image"
+    output: tuple[Values, str] | None = None
 
     @abstractmethod
     def whole(self, lr: Tensor, request: Request) -> tuple[Tensor, Spent | None]:
@@ -58,6 +68,8 @@ class Outside(SRModel):
         check_size(image, lr, request.size, self.called)
         check_finite(image)
         _check_colours(image, lr, self.called)
+        if self.output:
+            _check_range(image, lr, *self.output)
         region = cut(image[None], request.box)
         return Streamed(iter([region]), (lr.shape[-2], lr.shape[-1]), spent=spent)
 
@@ -78,6 +90,16 @@ class Outside(SRModel):
         raise ValueError("the MACs of a program of somebody else are not known")
 
 
+def to_unit(values: Tensor, kind: Values) -> Tensor:
+    """Map values of a range to [0, 1]."""
+    return (values + 1) / 2 if kind == "signed" else values / TOP[kind]
+
+
+def is_grey(pixels: Tensor) -> bool:
+    """Tell whether the channels of (3, H, W) are equal."""
+    return bool((pixels == pixels[:1]).all())
+
+
 def check_finite(values: Tensor) -> None:
     """Refuse values of which some are NaN or infinite, and say how many."""
     count = int((~torch.isfinite(values)).sum())
@@ -96,12 +118,40 @@ def check_size(image: Tensor, lr: Tensor, size: Size, name: str) -> None:
 
 
 def _check_colours(image: Tensor, lr: Tensor, name: str) -> None:
-    """Refuse an SR image (3, H, W) with its channels turned round."""
-    shrunk = F.interpolate(image[None], lr.shape[-2:], mode="area")
-    known = lr.float().cpu()
-    right, turned = ((shrunk - other).pow(2).mean().item() for other in (known, known.flip(-3)))
-    if turned * _SWAPPED < right:
-        raise MethodError(f"{name} seems to have its channels in the order BGR")
+    """Refuse an SR image (3, H, W) with its channels in another order, or grey of colours."""
+    known = lr.float().cpu()[0]
+    if is_grey(image) and not is_grey(known):
+        raise MethodError(f"{name} is grey, and the LR image has colours")
+    shrunk = _shrunk(image, known)
+    orders = itertools.permutations(range(3))
+    errors = {o: (shrunk - known[list(o)]).pow(2).mean().item() for o in orders}
+    best = min(errors, key=errors.__getitem__)
+    if errors[best] * _SWAPPED < errors[0, 1, 2]:
+        order = "".join("RGB"[channel] for channel in best)
+        raise MethodError(f"{name} seems to have its channels in the order {order}")
+
+
+def _check_range(image: Tensor, lr: Tensor, kind: Values, remedy: str) -> None:
+    """Refuse an SR image (3, H, W) of a network, read as a range, that fits LR by another only."""
+    raw = image * 2 - 1 if kind == "signed" else image * TOP[kind]
+    known = lr.float().cpu()[0]
+
+    def error(other: Values) -> float:
+        return (_shrunk(to_unit(raw, other), known) - known).pow(2).mean().item()
+
+    low, high = raw.min().item(), raw.max().item()
+    likely: list[Values] = ["unit", "signed"] if high <= TOP["unit"] + 1 else ["bytes"]
+    best = min(likely, key=error)
+    if error(kind) > max(_UNLIKE, error(best) * _OF_ANOTHER_RANGE):
+        raise MethodError(
+            f"its values lie in [{low:.4g}, {high:.4g}], which seem to be of the range {best}, not "
+            f"{kind}; {remedy}"
+        )
+
+
+def _shrunk(image: Tensor, known: Tensor) -> Tensor:
+    """Shrink an SR image (3, H, W) to the size of its LR image (3, h, w)."""
+    return F.interpolate(image[None], known.shape[-2:], mode="area")[0]
 
 
 class Opened:

@@ -22,8 +22,7 @@ from baselines.macs import MacCount
 from baselines.windows import Size, extend, in_tiles, whole_windows
 from harness.common.errors import HarnessError, MethodError, first_problem
 from harness.common.files import sha256
-from harness.outside.images import TOP, Values, to_unit
-from harness.outside.methods import Outside, check_size
+from harness.outside.methods import TOP, Outside, Values, check_size, to_unit
 from harness.profiles.sections import Strict
 
 Colours = Literal["rgb", "bgr"]
@@ -99,7 +98,7 @@ class OnnxModel(Outside):
         super().__init__()
         onnx, self.runtime = packages()
         self.path = path
-        self.graph = _load(onnx, path)
+        self.graph, self.external = _load(onnx, path)
         for number, node in enumerate(self.graph.graph.node):
             node.name = node.name or f"node {number}"
         self.session = self._session(profiled=False)
@@ -114,6 +113,7 @@ class OnnxModel(Outside):
                 "They are value_range (unit, signed or bytes), colour_order (rgb or bgr) and "
                 "size_multiple (a whole number).",
             ) from error
+        self.output = (self.reading.values, "name it with --values")
         kinds = {node.op_type for node in self.graph.graph.node}
         foreign = {node.domain for node in self.graph.graph.node} - {"", "ai.onnx"}
         self.counted = not kinds & _UNCOUNTED and not foreign and not self.graph.functions
@@ -131,8 +131,8 @@ class OnnxModel(Outside):
 
     @property
     def identity(self) -> str:
-        """Hash of the file, and of how images are given to it."""
-        text = f"{sha256(self.path)} {self.reading!r}"
+        """Hash of the file, of weights that it has elsewhere, and of how images are given to it."""
+        text = f"{sha256(self.path)} {self.reading!r}{self.external}"
         return f"onnx-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
     def _session(self, profiled: bool) -> Any:
@@ -301,19 +301,24 @@ def _event_macs(event: Any, nodes: Mapping[str, Any], weights: Mapping[str, Any]
     return int(math.prod(pixels) * math.prod(weight[1:]))
 
 
-def _load(onnx: ModuleType, path: Path) -> Any:
+def _load(onnx: ModuleType, path: Path) -> tuple[Any, str]:
+    """Read a file with its weights, and a hash of them all where some are in other files."""
     if not path.is_file():
         raise HarnessError(f"There is no file {path}.", "Check the path of --onnx.")
     try:
-        graph = onnx.load(str(path))
+        graph = onnx.load(str(path), load_external_data=False)
+        inside = graph.ByteSize()
+        onnx.load_external_data_for_model(graph, str(path.parent))
         onnx.checker.check_model(graph)
+        apart = graph.ByteSize() != inside
+        external = hashlib.sha256(graph.SerializeToString()).hexdigest() if apart else ""
     except Exception as error:  # damaged files raise anything: DecodeError, ValidationError, ...
         raise HarnessError(
             f"{path} cannot be read as an ONNX file: {_first(error)}",
             "It may be truncated, of another type, or lack its file of external weights, which has "
             "to lie beside it.",
         ) from error
-    return graph
+    return graph, external
 
 
 def _first(error: Exception) -> str:

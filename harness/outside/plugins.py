@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 from harness.common.progress import say
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from harness.outside.python import PythonModel
 
 
 def _method(name: str, found: Any) -> None:
     """Register a `Method`, or what makes a model (a class or a function without arguments)."""
     from baselines.registry import Method, methods, register
+    from harness.common.files import plain_name
     from harness.outside.methods import KINDS, Opened
 
     if isinstance(found, Method):
@@ -26,6 +30,7 @@ def _method(name: str, found: Any) -> None:
         raise TypeError("it is neither a Method nor callable")
     if name in methods():
         raise ValueError(f"there is a method called '{name}' already")
+    plain_name(name)  # files of rows have it
     scales = getattr(found, "scales", None)
     register(
         Method(
@@ -51,7 +56,24 @@ def _part(room: str, kind: str, name: str, found: Any) -> None:
         raise TypeError(f"it is no {room}.{kind}")
     if found.name != name:
         raise ValueError(f"its {kind} is called {found.name}")
-    module.register(found)
+    module.register(replace(found, value=_Guarded(found.value)) if kind == "Metric" else found)
+
+
+@dataclass(frozen=True)
+class _Guarded:
+    """Value of a metric of another package: whatever it raises is a reason for an empty cell."""
+
+    value: Callable[..., Any]
+
+    def __call__(self, *given: Any) -> Tensor:
+        import torch
+
+        try:
+            return torch.as_tensor(self.value(*given), dtype=torch.float64).reshape(())
+        except ValueError:
+            raise
+        except Exception as error:
+            raise ValueError(f"it raised {type(error).__name__}: {error}") from error
 
 
 GROUPS: dict[str, Callable[[str, Any], None]] = {
@@ -69,7 +91,7 @@ def load() -> None:
         for entry in entry_points(group=group):
             try:
                 register(entry.name, entry.load())
-            except Exception as error:  # another package's code raises anything
+            except (Exception, SystemExit) as error:  # another package's code raises anything
                 package = entry.dist.name if entry.dist else "an unknown package"
                 say(
                     f"The entry point {entry.name} ({entry.group}) of {package} cannot be used and "

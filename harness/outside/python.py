@@ -6,6 +6,8 @@ import hashlib
 import inspect
 import uuid
 from collections.abc import Callable, Sequence
+from inspect import isfunction
+from types import CodeType
 from typing import Any
 
 import torch
@@ -33,6 +35,7 @@ class PythonModel(Outside):
 
     any_size = False
     input_range: Range = "unit"
+    output = ("unit", "models return values in [0, 1]")
 
     def __init__(
         self, model: Model, scales: Sequence[int] | None = None, origin: str = "a Python model"
@@ -57,7 +60,7 @@ class PythonModel(Outside):
 
     @property
     def identity(self) -> str:
-        """Hash of a module's weights; for a function, a text that is new for each object."""
+        """Hash of a module's weights and code; for a function, a text that is always new."""
         self._identity = self._identity or _identity(self._held[0])
         return self._identity
 
@@ -103,10 +106,32 @@ def _takes_two(model: Model) -> bool:
     return True
 
 
+def _written(part: nn.Module) -> str:
+    """Return what is no weight and yet changes what a module does: its code and plain values."""
+    classes = [each for each in type(part).__mro__ if not each.__module__.startswith("torch.")]
+    said = [_code(f.__code__) for each in classes for f in vars(each).values() if isfunction(f)]
+    plain = {n: v for n, v in vars(part).items() if isinstance(v, bool | int | float | str | tuple)}
+    return repr([*said, sorted(plain.items())])
+
+
+def _code(code: CodeType) -> str:
+    """Return what a function does, wherever it stands: its bytes, names and constants."""
+    constants = [
+        _code(c)
+        if isinstance(c, CodeType)
+        # The order of a set of words changes with the process.
+        else repr(sorted(map(repr, c)) if isinstance(c, frozenset) else c)
+        for c in code.co_consts
+    ]
+    return repr([code.co_code, code.co_names, constants])
+
+
 def _identity(model: Model) -> str:
     if not isinstance(model, nn.Module):
         return f"python-{uuid.uuid4().hex[:24]}"
     digest = hashlib.sha256(repr(model).encode())
+    for part in model.modules():
+        digest.update(_written(part).encode())
     for name, value in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from harness.measure.rows import no_value
 from harness.metrics import METRICS, Metric
 from harness.report import words
 from harness.report.data import Cell, Report
@@ -83,7 +84,8 @@ def _score(report: Report, metric: Metric, cell: Cell) -> Entry:
     value, paper = cell.metric(metric.name), cell.paper(metric.name)
     published = "" if paper is None else show(paper)
     if value is None:
-        return number(cell, None, "", published)
+        known = cell.missing or _without(cell, metric)
+        return number(replace(cell, missing=known), None, "", published)
     spread = cell.spread(metric.name)
     parts = [f"{show(value)}{f' {metric.unit}' if metric.unit else ''} over {cell.images} images"]
     if interval := cell.interval(metric.name):
@@ -100,6 +102,14 @@ def _score(report: Report, metric: Metric, cell: Cell) -> Entry:
         parts.append(f"{signed(found.mean, metric.digits + 1)} {between} to {base}{decided}")
     seeds = "" if spread is None else f"\N{PLUS-MINUS SIGN} {show(spread)}"
     return number(cell, value, show(value), published, "; ".join(parts), seeds)
+
+
+def _without(cell: Cell, metric: Metric) -> str:
+    """Say why images that have a PSNR have no value of a metric; "" where nothing is known."""
+    reasons = cell.rows.get("reason", ())
+    parts = (part for reason in reasons for part in str(reason).split("; "))
+    start = no_value(metric.name)
+    return "; ".join(dict.fromkeys(p.removeprefix(start) for p in parts if p.startswith(start)))
 
 
 def _interval_note(report: Report, role: str, metric: Metric) -> str:
@@ -120,17 +130,22 @@ def _interval_note(report: Report, role: str, metric: Metric) -> str:
 
 
 def _too_few(report: Report, role: str, metric: Metric) -> list[str]:
-    """Name the columns where an image is large enough for a PSNR and too small for a metric."""
+    """Name the columns where images have a PSNR and no value of a metric, and why."""
     counts = dict.fromkeys(
-        (scale, cell.means[metric.name].images if metric.name in cell.means else 0, cell.images)
+        (
+            scale,
+            cell.means[metric.name].images if metric.name in cell.means else 0,
+            cell.images,
+            _without(cell, metric),
+        )
         for scale in report.scales
         for cell in (report.measured(role, scale) if role in report.roles else ())
         if not cell.unscored
     )
     return [
-        f"At {scale_text(scale)}, {metric.label} is over {few} of {images} images; its window does "
-        "not fit into the others."
-        for scale, few, images in counts
+        f"At {scale_text(scale)}, {metric.label} is over {few} of {images} images; "
+        f"{why or 'its window does not fit into the others'}."
+        for scale, few, images, why in counts
         if few != images
     ]
 
