@@ -31,7 +31,7 @@ def read_text(path: Path, what: str) -> str:
 class _Loader(yaml.SafeLoader):
     """Safe loader that refuses a key that stands twice, of which YAML's own keeps the last."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen: set[str] = set()
         for key, _ in node.value:
