@@ -241,3 +241,39 @@ def test_a_network_of_one_scale_is_turned_too(data, harness):
     (cell,) = json.loads(harness.good(*command, "--self-ensemble", 8))["cells"]
     assert cell["images"] == 1
     assert torch.equal(imresize(tensor(hr_image()), HR_SIZE), tensor(hr_image()))
+
+
+# What the public evaluation codes themselves give: PSNR, and SSIM where they have it, of
+# `scored_pair` (GSASR's calculate_psnr_ssim.py, CiaoSR's metrics.py, utils_image.py of
+# NTIRE2024_ESR, Thera's utils.py; run on NumPy arrays).
+BY_THEIR_CODE = {
+    ("gsasr-1", 2): (35.301737596, 0.857061730),
+    ("gsasr-1", 4): (35.307686992, 0.857610286),
+    ("gsasr-1", 12): (35.378306094, 0.855994622),
+    ("ciaosr-1", 2): (35.301738739, 0.857061730),
+    ("ciaosr-1", 4): (35.307689667, 0.857610286),
+    ("ciaosr-1", 12): (35.366527557, 0.853703394),
+    ("ntire-esr-1", 4): (30.432092396, 0.783824305),
+    ("thera-y-1", 2): (35.308554054, None),
+    ("thera-y-1", 3): (35.322345242, None),
+    ("thera-rgb-1", 2): (30.463464731, None),
+    ("thera-rgb-1", 3): (30.452378562, None),
+}
+
+
+def scored_pair(rounded: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """SR, as a file of 8 bits gives it or of floating point, and HR; (3, 96, 108) in [0, 1]."""
+    hr = np.asarray(photo(96, 108, seed=1)) / 255
+    sr = np.clip(hr + np.random.default_rng(2).normal(0, 0.03, hr.shape), 0, 1)
+    images = (np.rint(sr * 255) / 255 if rounded else sr, hr)
+    sr_image, hr_image = (torch.from_numpy(x.transpose(2, 0, 1).copy()).float() for x in images)
+    return sr_image, hr_image
+
+
+@pytest.mark.parametrize(("protocol", "scale"), BY_THEIR_CODE)
+def test_scores_are_those_of_the_public_codes(protocol, scale):
+    sr, hr = scored_pair(PROTOCOLS[protocol].rounded)
+    decibels, structure = BY_THEIR_CODE[protocol, scale]
+    assert psnr(sr, hr, protocol, scale).item() == pytest.approx(decibels, abs=2e-5)
+    if structure is not None:
+        assert ssim(sr, hr, protocol, scale).item() == pytest.approx(structure, abs=1e-6)
