@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -226,10 +227,13 @@ class Split:
             rgb = self.decode(code, coord, rel_cell.expand_as(coord))
         return rgb.view(*rel_y.shape, -1, 3)
 
-    def reduced(self) -> torch.autocast:
+    def reduced(self) -> AbstractContextManager[object]:
         """Matrix products in `dtype`."""
         device = next(self.mlps[0].parameters()).device.type
-        return torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32)
+        whole = self.dtype == torch.float32
+        if whole and not torch.is_autocast_enabled(device):
+            return nullcontext()  # chunks are many, and autocast takes time to do nothing
+        return torch.autocast(device, self.dtype, enabled=not whole)
 
 
 def grid_coords(rel_y: Tensor, rel_x: Tensor) -> Tensor:
