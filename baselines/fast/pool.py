@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import cache
 from typing import TypeVar
 
@@ -40,16 +40,16 @@ class Pool:
         def take() -> None:
             # One future a thread, not one a piece: threads wait for the interpreter's lock between
             # pieces, which costs 4 % of a decode. `next` of an iterator is one step under it.
-            try:
-                for piece in left:
-                    work(piece)
-            except BaseException:
-                for _ in left:  # nobody needs the others' answers any more
-                    pass
-                raise
+            for piece in left:
+                work(piece)
 
         futures = [self._executor.submit(take) for _ in range(self.threads)]
-        wait(futures)
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:  # after an error or a stop nobody needs the pieces that are left
+            for _ in left:
+                pass
+            wait(futures)
         for future in futures:
             future.result()
 
