@@ -1,4 +1,4 @@
-"""What `harness run` does with its jobs: the work, or other processes for it, or their plan."""
+"""Work of `harness run` on its jobs: the work itself, or other processes for it, or their plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands measure of networks: datasets, scales, protocols and metrics."""
+"""Choice of what commands measure of networks: datasets, scales, protocols and metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for; unknown names are refused before a network is looked for.
+    """Choice of a command line; unknown names are refused before a network is looked for.
 
     Attributes:
         scales: scale factors; empty for those of a network, or 2, 3 and 4.

@@ -158,7 +158,7 @@ class Verdict:
 
     @property
     def decisive(self) -> str:
-        """What was measured on the set that the outcome is from."""
+        """Value that was measured on the set that the outcome is from."""
         lines = self.ours.splitlines()
         found = (line for line in lines if line.endswith(f", {self.verdict}"))
         return next(found, lines[0] if lines else "").removesuffix(f", {self.verdict}")

@@ -37,7 +37,7 @@ _FLOAT = 4
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """What is left of the training of one network.
+    """Rest of the training of one network.
 
     Attributes:
         experiments: names of the experiments that need it.

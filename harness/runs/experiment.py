@@ -61,13 +61,11 @@ class Block:
     Attributes:
         methods: the rows.
         group: name of the figure panels that the block shares with others (an encoder's, say).
-        joined: whether a line joins the rows where PSNR is drawn over MACs.
         name: name of what the rows have in common, in legends and sentences.
     """
 
     methods: tuple[str, ...]
     group: str = ""
-    joined: bool = True
     name: str = ""
 
 
@@ -226,7 +224,7 @@ def with_rows(experiment: Experiment, rows: Sequence[str]) -> Experiment:
     if not new:
         return experiment
     group = experiment.blocks[0].group if experiment.blocks else ""
-    added = Block(new, group, joined=False, name="other methods")
+    added = Block(new, group, name="other methods")
     return replace(experiment, blocks=(*experiment.blocks, added))
 
 
