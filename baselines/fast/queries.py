@@ -186,18 +186,20 @@ class _Pieces:
     def run(self) -> tuple[Tensor, list[Tensor | None]]:
         """The loss, and its gradients by latent, gates and weights."""
         by_weight: dict[Tensor, Tensor] = {}
-        by_latent = torch.zeros_like(self.features.latent)
+        latent = self.features.latent
+        # A frozen encoder wants no gradient.
+        by_latent = torch.zeros_like(latent) if latent.requires_grad else None
         routing = self.features.routing
         gates = None if routing is None else routing.gates
         by_gates = None if gates is None else torch.zeros_like(gates)
         total = torch.zeros((), device=self.target.device)
-        for some in _slices(len(by_latent), self.sizes()[0]):
+        for some in _slices(len(latent), self.sizes()[0]):
             read = None
             if gates is not None and by_gates is not None:
                 read = _Shared(gates[some].flatten(0, 1), by_gates[some].flatten(0, 1))
-            own = self.features.latent[some].detach().requires_grad_()
+            own = latent[some].detach().requires_grad_(latent.requires_grad)
             total += self._samples(some, own, read, by_weight)
-            if own.grad is not None:
+            if by_latent is not None and own.grad is not None:
                 by_latent[some] = own.grad
         return total, [by_latent, by_gates, *map(by_weight.get, self.weights)]
 
@@ -220,8 +222,11 @@ class _Pieces:
                 loss = error / self.target.numel()
             _add(by_weight, self.weights, _gradients(loss, wanted))
             total += loss.detach()
-        latent.grad, *found = _gradients(made, [latent, *self.weights], prepared.sum)
+        wanted = [*self.weights, *([latent] if latent.requires_grad else [])]
+        found = _gradients(made, wanted, prepared.sum)
         _add(by_weight, self.weights, found)
+        if latent.requires_grad:
+            latent.grad = found[-1]
         return total
 
 
