@@ -22,6 +22,7 @@ import scipy
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from harness.data.roles import INPUT
+from harness.measure.costs import FIRST, LATENCY, values_of
 from harness.measure.macs import ACTIVATIONS_AT
 from harness.measure.timing import spread
 from harness.report import charts, words
@@ -91,7 +92,7 @@ def candidates(report: Report) -> list[Candidate]:
         macs, parameters = cell.metric("macs"), cell.metric("parameters")
         timed = report.costs.latency.rows.get((row, SCALE))
         if macs and parameters and timed is not None:
-            found.append(Candidate(row, parameters, macs, tuple(timed["values"])))
+            found.append(Candidate(row, parameters, macs, values_of(timed, LATENCY)))
     return found
 
 
@@ -228,8 +229,8 @@ def _weights(report: Report, row: str) -> Entry:
 
 
 def _first(report: Report, row: str) -> Entry:
-    timed = report.costs.latency.rows.get((row, SCALE), {})
-    first = timed.get("first")
+    timed = report.costs.latency.rows.get((row, SCALE))
+    first = timed and timed["facts"][FIRST]
     return Entry(milliseconds(first), value=first) if first else Entry(why=_why(report, row))
 
 
