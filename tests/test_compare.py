@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -222,15 +223,17 @@ def test_a_stopped_run_keeps_finished_scales_and_goes_on(
     job, harness: Harness, without_memory, monkeypatch
 ):
     command = (*job[:-2], "--methods", "bicubic", "--no-figures")
-    calls = []
 
-    def interrupt(stop: Stop) -> None:
-        calls.append(stop)
-        if len(calls) > 4:
-            raise KeyboardInterrupt
+    class AfterFour(Stop):
+        calls = 0
+
+        def check(self) -> None:
+            self.calls += 1
+            if self.calls > 4:
+                raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(costs, "_check", interrupt)
+        patch.setattr(costs, "stoppable", lambda: nullcontext(AfterFour()))
         assert harness(*command)[0] == 130
     ((name, kept),) = cost_files().items()
     assert (kept["scale"], *kept["metrics"]) == (2, LATENCY)

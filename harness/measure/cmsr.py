@@ -154,8 +154,7 @@ def _scan_missing(work: Sequence[tuple[Scan, CellFile]]) -> None:
         def done(scan: Scan) -> None:
             progress.note = f"x{scan.scale:g}"
             progress.advance()
-            if stop.requested:
-                raise KeyboardInterrupt
+            stop.check()
 
         # The work of other processes comes last.
         for scan, file in [pair for pair in work if not run_scan(*pair, done, pairs)]:

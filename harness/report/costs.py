@@ -82,6 +82,10 @@ class Measured:
         found = self.rows.get((row, scale))
         return None if found is None else spread(values_of(found, self.metric))
 
+    def show(self, value: float) -> str:
+        """Format a latency in milliseconds, or a peak in MiB."""
+        return milliseconds(value) if self.metric == LATENCY else decimals(value / 2**20, digits=1)
+
     @property
     def calls(self) -> str:
         """Number of calls that medians are of, as text."""
@@ -136,11 +140,6 @@ def milliseconds(seconds: float) -> str:
     """Format with three digits, or more where they stand before the point."""
     value = 1000 * seconds
     return decimals(value, digits=2 if value < 9.995 else 1 if value < 99.95 else 0)
-
-
-def mebibytes(count: float) -> str:
-    """Format bytes in MiB."""
-    return decimals(count / 2**20, digits=1)
 
 
 def quartiles(value: Spread) -> str:

@@ -95,29 +95,26 @@ def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
         random = subject.counts_only and not untrained
         if not random and subject.model.made != "stored":
             first.setdefault(subject.method, subject)
-    image = photograph_set(job.profile.costs.lr_size)
-    fingerprint = image.fingerprint()
-    machines = {each.device: this_machine(each.device) for each in first.values()}
-    pairs = [
-        (subject, replace(task, machine=machines[subject.device]))
-        for task in (
-            Task(
+    image, settings = photograph_set(job.profile.costs.lr_size), job.profile.evaluation
+    fingerprint, found = image.fingerprint(), []
+    for scale in job.experiment.scales:
+        for subject in first.values():
+            if subject.model.refusal(scale):
+                continue
+            task = Task(
                 dataset=image,
                 fingerprint=fingerprint,
                 role=COSTS,
                 scale=scale,
                 protocol=COSTS,
                 profile=job.profile.name,
-                settings=job.profile.evaluation,
+                settings=settings,
                 cache=None,
                 metrics=(LATENCY, MEMORY),
+                machine=this_machine(subject.device),
             )
-            for scale in job.experiment.scales
-        )
-        for subject in first.values()
-        if not subject.model.refusal(task.scale)
-    ]
-    return [CostCell(subject, task, job.cell_file(subject, task)) for subject, task in pairs]
+            found.append(CostCell(subject, task, job.cell_file(subject, task)))
+    return found
 
 
 def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) -> int:
@@ -184,11 +181,6 @@ def _stale_scales(
     return stale | {scale for scale, found in turns.items() if len(found) > 1}
 
 
-def _check(stop: Stop) -> None:
-    if stop.requested:
-        raise KeyboardInterrupt
-
-
 def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
     """Time all methods of each scale that lacks it, interleaved; rows are written by scale."""
     scales = list(dict.fromkeys(cell.scale for cell in cells))
@@ -200,7 +192,7 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
 
         def done() -> None:
             progress.advance(_work(scale))
-            _check(stop)
+            stop.check()
 
         for scale in scales:
             progress.note = f"x{scale:g}"
@@ -236,7 +228,7 @@ def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
             cell.store(MEMORY, value, peak.reason, facts)
             progress.note = f"{cell.subject.method} x{cell.scale:g}"
             progress.advance()
-            _check(stop)
+            stop.check()
 
 
 def peaks_of(

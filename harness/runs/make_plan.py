@@ -163,9 +163,7 @@ def merge(new: StoredPlan, old: StoredPlan, methods: Sequence[str]) -> StoredPla
         return method in kept or not (method in again or parse(method).is_trained)
 
     return replace(
-        new,
-        cells=[*new.cells, *filter(stays, old.cells)],
-        methods=[*new.methods, *kept.values()],
+        new, cells=[*new.cells, *filter(stays, old.cells)], methods=[*new.methods, *kept.values()]
     )
 
 
