@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.measure.costs import KIND, LATENCY, LOAD, MEMORY, TURN, values_of, why_not
+from harness.measure.machine import in_words
 from harness.measure.macs import COSTS
 from harness.measure.peak_memory import OWN_MEMORY
 from harness.measure.timing import Spread, spread
@@ -45,15 +46,9 @@ class CostSetting:
 
     def in_words(self) -> str:
         """Describe the machine and what else decides the costs."""
-        of = dict(self.machine)
-        on_cpu = str(of["device"]).startswith("cpu")
-        parts = [
-            f"{of['cpu']}, {counted(of['cores'], 'core')}, {counted(of['threads'], 'thread')}",
-            *([] if on_cpu else [str(of["device"])]),
-            f"{of['system']}, torch {of['torch']}, {self.precision}",
-            *([] if self.memory_mib is None else [f"bands of {self.memory_mib} MiB"]),
-        ]
-        return f"{', '.join(parts)}; LR image of {self.size} ({self.image})"
+        bands = "" if self.memory_mib is None else f", bands of {self.memory_mib} MiB"
+        how = f"{in_words(dict(self.machine))}, {self.precision}{bands}"
+        return f"{how}; LR image of {self.size} ({self.image})"
 
     @property
     def size(self) -> str:
