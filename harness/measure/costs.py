@@ -32,6 +32,7 @@ BASELINE, KIND = "baseline_bytes", "peak_kind"
 """Facts of a peak: memory when the process had only imported, which is not included; the kind of
 the peak, see `harness.measure.peak_memory`."""
 
+_FACTS = {LATENCY: {CALLS, FIRST, TURN}, MEMORY: {BASELINE, KIND}}
 _IDENTITY = ("cpu", "cores", "threads", "device", "system", "torch")
 
 
@@ -58,11 +59,14 @@ def this_machine(device: torch.device) -> dict[str, Any]:
 
 
 def values_of(row: Mapping[str, Any], metric: str) -> tuple[float, ...]:
-    """List all values of a cost in a row: of each timed call, or the peak; none where it failed."""
-    value = row["metrics"].get(metric)
-    if value is None:
+    """List all values of a cost in a row: of each timed call, or the peak.
+
+    There are none where it failed, or where the row lacks the facts that belong to it.
+    """
+    value, facts = row["metrics"].get(metric), row["facts"]
+    if value is None or not facts.keys() >= _FACTS[metric]:
         return ()
-    return tuple(row["facts"][CALLS]) if metric == LATENCY else (value,)
+    return tuple(facts[CALLS]) if metric == LATENCY else (value,)
 
 
 def why_not(row: Mapping[str, Any], metric: str) -> str:

@@ -68,7 +68,8 @@ class CostCell:
     def store(self, metric: str, value: float | None, why: str, facts: Mapping[str, Any]) -> None:
         """Put a cost into the row, beside the other one; `why` there is none, "" where there is."""
         height, width = self.task.items[0].size()
-        reasons = [f"{no_value(metric)}{why}"] if why else []
+        # A semicolon parts the reasons of a row.
+        reasons = [f"{no_value(metric)}{why.replace(';', ',')}"] if why else []
         row = make_row(
             self.subject,
             self.task,
