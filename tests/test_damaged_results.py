@@ -306,7 +306,7 @@ def test_rows_of_another_protocol_or_other_weights_are_refused():
 
 def test_a_scan_has_no_rows_of_another():
     file = CellFile(Path("cell.jsonl"), ScanRow)
-    wanted = Scan(None, None, "", 6.0, (1.0, 2.0))  # type: ignore[arg-type]
+    wanted = Scan(None, None, 6.0, (1.0, 2.0))  # type: ignore[arg-type]
     for other in (ScanRow("a", {"1": [], "4": []}), ScanRow("a", {"1": [], "2": []}, scan="b")):
         file.append(other)
         with pytest.raises(HarnessError, match="rows of another scan"):

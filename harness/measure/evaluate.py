@@ -67,7 +67,6 @@ class Task:
     """
 
     dataset: Dataset
-    fingerprint: str
     role: str
     scale: float
     protocol: str
@@ -107,7 +106,7 @@ class Task:
             seed=subject.seed,
             checkpoint=subject.weights,
             dataset=self.dataset.name,
-            dataset_fingerprint=self.fingerprint,
+            dataset_fingerprint=self.dataset.fingerprint,
             scale=self.scale,
             protocol=self.protocol,
             precision=self.settings.precision,

@@ -97,14 +97,13 @@ def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
         if not random and subject.model.made != "stored":
             first.setdefault(subject.method, subject)
     image, settings = photograph_set(job.profile.costs.lr_size), job.profile.evaluation
-    fingerprint, found = image.fingerprint(), []
+    found = []
     for scale in job.experiment.scales:
         for subject in first.values():
             if subject.model.refusal(scale):
                 continue
             task = Task(
                 dataset=image,
-                fingerprint=fingerprint,
                 role=COSTS,
                 scale=scale,
                 protocol=COSTS,

@@ -54,8 +54,7 @@ def _method_note(job: Job, subject: Subject) -> MethodNote:
     if said is not None:
         note = MethodNote(name, said.caption, said.images, said.complete, said.fingerprint)
     elif data is not None:
-        fingerprint = job.training_fingerprint
-        note = MethodNote(name, data.caption(), len(data.items), data.complete, fingerprint)
+        note = MethodNote(name, data.caption(), len(data.items), data.complete, data.fingerprint)
     else:
         note = MethodNote(name, subject.origin)
     return replace(note, stand_in=not note.complete or job.profile.stand_in([name]))
