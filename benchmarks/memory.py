@@ -38,8 +38,8 @@ from harness.commands.options import (
 from harness.common.errors import HarnessError, UsageError
 from harness.common.progress import say
 from harness.data.images import save_png
+from harness.measure.costs import photograph
 from harness.measure.machine import in_words, machine
-from harness.measure.photograph import photograph
 from harness.profiles import Profile
 from harness.upscale.image_files import layout_for, open_source
 

@@ -13,9 +13,10 @@ from report_fixtures import PLAN, ROLE, SUBSTITUTE, cell_path, made_up_row
 
 from baselines import parse
 from harness.experiments import get
-from harness.measure.cost_rows import Cost, Kind, cell_of, costs_dir
+from harness.measure.costs import BASELINE, CALLS, FIRST, KIND, LATENCY, LOAD, MEMORY, TURN
+from harness.measure.macs import COSTS
 from harness.measure.rows import CellFile, Measurement
-from harness.runs.plan import PlannedCell, PlannedCost, measurements_dir, plan_path, save_plan
+from harness.runs.plan import PlannedCell, measurements_dir, plan_path, save_plan
 
 COMPARE = get("compare")
 MACHINE = {
@@ -24,16 +25,14 @@ MACHINE = {
     "threads": 2,
     "device": "cpu: made up, 2 threads",
     "system": "Linux made_up",
-    "python": "3.11.0",
     "torch": "0.0.0",
-    "load": 0.25,
 }
 OTHER = {**MACHINE, "cpu": "Another CPU"}
 LEFT_OUT = "edsr-metasr"
 TIMED = tuple(method for method in COMPARE.methods if method != LEFT_OUT)
 PLACE = {method: place for place, method in enumerate(COMPARE.methods)}
 
-Edit = Callable[[Cost], Cost | None]
+Edit = Callable[[Measurement], Measurement | None]
 """Changes a row, or drops it by returning None."""
 
 
@@ -58,45 +57,40 @@ def made_up_measurement(method: str, scale: float) -> Measurement:
     )
 
 
-def made_up_cost(kind: Kind, method: str, scale: float) -> Cost:
+def made_up_cost(method: str, scale: float) -> Measurement:
     """A row as measuring would write it."""
     place = PLACE[method]
-    latency = kind == "latency"
     middle = 0.001 * (1 + place) * scale
-    return Cost(
-        kind=kind,
-        method=method,
-        seed=0,
-        checkpoint=f"{place:02}beef" if place else "",
-        profile="quick",
-        scale=scale,
-        lr_height=128,
-        lr_width=96,
+    return replace(
+        made_up_measurement(method, scale),
+        role=COSTS,
+        dataset="photograph-128x96",
         image="a made-up photograph",
+        lr_size=(128, 96),
+        protocol=COSTS,
         precision="fp32",
-        memory_mib=None,
-        values=[0.9 * middle, middle, 1.3 * middle] if latency else [float((1 + place) << 20)],
+        metrics={LATENCY: middle, MEMORY: float((1 + place) << 20)},
+        macs={},
+        facts={
+            CALLS: [0.9 * middle, middle, 1.3 * middle],
+            FIRST: 2 * middle,
+            TURN: f"at-x{scale:g}",
+            LOAD: 0.25,
+            BASELINE: 200.0 * 2**20,
+            KIND: "process",
+        },
         machine=MACHINE,
-        timing=f"at-x{scale:g}" if latency else "",
-        baseline_bytes=0 if latency else 200 << 20,
-        memory_kind="" if latency else "process",
-        versions={"torch": "0.0.0"},
         measured_at="2000-01-01T00:00:00+00:00",
     )
 
 
-def unchanged(row: Cost) -> Cost:
+def unchanged(row: Measurement) -> Measurement:
     return row
-
-
-def cost_path(row: Cost) -> Path:
-    """Of the cell that a row of costs belongs to, below the folder of costs."""
-    return cell_of({**asdict(row), "scale": float(row.scale)}).relative_path
 
 
 def write_comparison(root: Path, edit: Edit = unchanged) -> Path:
     """Plan, rows and costs of every system but one; `edit` changes the costs."""
-    cells, costs = [], []
+    cells = []
     for method in TIMED:
         for scale in (s for s in COMPARE.scales if parse(method).can_do(s)):
             measured = made_up_measurement(method, scale)
@@ -105,18 +99,18 @@ def write_comparison(root: Path, edit: Edit = unchanged) -> Path:
             row = asdict(measured)
             rows = [{**row, "image": f"image{n}.png"} for n in range(SUBSTITUTE.images)]
             _write(measurements_dir(root, "quick") / cell, rows)
-            kinds: tuple[Kind, Kind] = ("latency", "memory")
-            made = [made_up_cost(kind, method, scale) for kind in kinds]
-            found = [row for row in map(edit, made) if row is not None]
-            file = cost_path((found or made)[0])
-            costs.append(PlannedCost(method, scale, 0, file.as_posix(), [128, 96]))
-            _write(costs_dir(root, "quick") / file, [asdict(row) for row in found], Cost)
-    plan = replace(PLAN, experiment="compare", cells=cells, costs=costs)
+            made = made_up_cost(method, scale)
+            found = edit(made)
+            file = cell_path(found or made)
+            photograph = (found or made).dataset
+            cells.append(PlannedCell(method, COSTS, photograph, scale, 0, file.as_posix()))
+            _write(measurements_dir(root, "quick") / file, [asdict(found)] if found else [])
+    plan = replace(PLAN, experiment="compare", cells=cells)
     save_plan(plan, plan_path(root, "quick", "compare"))
     return root
 
 
-def _write(path: Path, rows: list[dict[str, Any]], kind: type[Any] = Measurement) -> None:
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    assert len(CellFile(path, kind).rows()) == len(rows)
+    assert len(CellFile(path).rows()) == len(rows)

@@ -303,7 +303,7 @@ def test_tables_keep_what_they_promise(method, images, tmp_path):
                     errors.setdefault((level, n), []).append(sum(values) / len(values))
     worst = sorted((n, max(values)) for (level, n), values in errors.items() if level == 4)
     mse = 1.0001 * max(error for _, error in worst[: len(worst) // 3])
-    scans = making.Scan(chosen, images, "", 6.0, (1.0, 2.0, 4.0))
+    scans = making.Scan(chosen, images, 6.0, (1.0, 2.0, 4.0))
     file = scans.file(tmp_path)
     making.run_scan(scans, file, lambda _: None, making.PairStore())
     for level in scans.levels:
@@ -433,7 +433,7 @@ def test_tables_are_made_and_used(here, harness):
     stored = load_tables(here / "t.json")
     assert stored.checkpoint == open_subject(here / "lm.pt", torch.device("cpu")).weights
     assert (stored.mse, stored.method) == (1e-6, "edsr-lmliif")
-    assert stored.data.fingerprint == find("DIV2K_train", Path("data")).fingerprint()
+    assert stored.data.fingerprint == find("DIV2K_train", Path("data")).fingerprint
     assert [table.scale for table in stored.tables] == [6, 12]
     scales = ("--scale", 4, "--scale", 6, "--scale", 18)
     plain = json.loads(harness.good(*EVAL, *scales, "--json"))

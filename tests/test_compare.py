@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import json
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from compare_fixtures import (
     OTHER,
     TIMED,
     Edit,
-    cost_path,
     made_up_cost,
     unchanged,
     write_comparison,
@@ -29,7 +28,7 @@ from compare_fixtures import (
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from report_fixtures import rendered, reported, write_results
+from report_fixtures import cell_path, rendered, reported, write_results
 from tiny import PROFILE, Harness, write_data, write_profile
 
 import baselines
@@ -40,9 +39,9 @@ from harness.common import checksums
 from harness.common.errors import HarnessError
 from harness.common.stopping import Stop
 from harness.measure import latency
-from harness.measure.cost_rows import Cost, costs_dir, stored_rows
+from harness.measure.costs import CALLS, KIND, LATENCY, MEMORY, TURN
 from harness.measure.peak_memory import MemoryCase, Peak, peaks
-from harness.measure.rows import CellFile
+from harness.measure.rows import CellFile, Measurement
 from harness.report import ALL_FORMATS
 from harness.report.data import load_report
 from harness.report.looks import looks
@@ -51,6 +50,7 @@ from harness.report.sections.pareto import panel_scales, pareto_front
 from harness.report.text import MISSING, TIMES
 from harness.runs import costs
 from harness.runs.experiment import Block, method_at, scales_of_row
+from harness.runs.plan import PlannedCell, cell_rows, measurements_dir
 
 SYSTEMS = COMPARE.blocks
 ON_A_GPU = {**OTHER, "cpu": "Made-up CPU", "device": "cuda: made up"}
@@ -125,12 +125,12 @@ def job(tmp_path: Path) -> tuple[object, ...]:
     )
 
 
-def cost_files() -> dict[str, list[dict[str, Any]]]:
+def cost_files(size: str = "12x10") -> dict[str, dict[str, Any]]:
+    """The row of every cell of costs."""
+    folder = Path(f"results/tiny/measurements/photograph-{size}")
     return {
-        path.relative_to("results/tiny/costs").as_posix(): [
-            json.loads(line) for line in path.read_text().splitlines()
-        ]
-        for path in Path("results/tiny/costs").rglob("*.jsonl")
+        path.relative_to(folder).as_posix(): json.loads(path.read_text())
+        for path in folder.rglob("*.jsonl")
     }
 
 
@@ -167,31 +167,26 @@ def test_from_training_to_the_page(job, harness: Harness):
     assert Path("reports/tiny/compare.html").read_bytes() == page
 
 
-def check_rows(stored: dict[str, list[dict[str, Any]]]) -> None:
+def check_rows(stored: dict[str, dict[str, Any]]) -> None:
     """What the rows of a finished run must say."""
-    names = {f.name for f in fields(Cost)}
+    names = {f.name for f in fields(Measurement)}
     seen = set()
-    of_scale: dict[float, list[dict[str, Any]]] = {}
-    for row in itertools.chain(*stored.values()):
-        if row["kind"] == "latency":
-            of_scale.setdefault(row["scale"], []).append(row)
-    for name, rows in stored.items():
-        assert {row["kind"] for row in rows} == {"latency", "memory"}
-        assert len(rows) == 2
-        for row in rows:
-            assert set(row) == names | {"checksum"}
-            assert name.startswith(f"x{row['scale']:g}/{row['method']}.s0.")
-            assert (row["lr_height"], row["lr_width"], row["profile"]) == (12, 10, "tiny")
-            assert row["machine"]["threads"] == torch.get_num_threads()
-            assert bool(row["checkpoint"]) == (row["method"] != "bicubic")
-            seen.add((row["method"], row["scale"]))
-        latency, memory = sorted(rows, key=lambda r: r["kind"])
-        assert len(latency["values"]) == 3
-        assert all(value > 0 for value in latency["values"])
-        assert len({r["timing"] for r in of_scale[latency["scale"]]}) == 1
-        assert memory["timing"] == ""
-        assert memory["baseline_bytes"] > 20 << 20
-        assert 0 <= memory["values"][0] < 200 << 20
+    turns: dict[float, set[str]] = {}
+    for name, row in stored.items():
+        assert set(row) == names | {"checksum"}
+        assert name.startswith(f"x{row['scale']:g}/{row['method']}.s0.")
+        assert (row["lr_size"], row["profile"], row["macs"]) == ([12, 10], "tiny", {})
+        assert row["machine"]["threads"] == torch.get_num_threads()
+        assert bool(row["checkpoint"]) == (row["method"] != "bicubic")
+        seen.add((row["method"], row["scale"]))
+        turns.setdefault(row["scale"], set()).add(row["facts"][TURN])
+        calls = sorted(row["facts"][CALLS])
+        assert len(calls) == 3
+        assert calls[0] > 0
+        assert row["metrics"][LATENCY] == calls[1]
+        assert row["facts"]["baseline_bytes"] > 20 << 20
+        assert 0 <= row["metrics"][MEMORY] < 200 << 20
+    assert all(len(of_scale) == 1 for of_scale in turns.values())
     chosen = {"bicubic", "edsr-liif", "edsr-moeisr-lte-s", "edsr-lmliif"}
     assert seen == {(m, s) for m in chosen for s in COMPARE.scales} | {
         (f"edsr-x{s}", s) for s in (2, 3, 4)
@@ -213,37 +208,40 @@ def test_what_is_lost_is_measured_again_and_what_is_forced(job, harness: Harness
     harness.good(*command)
     before = cost_files()
     lost = next(name for name in before if name.startswith("x4/"))
-    (Path("results/tiny/costs") / lost).unlink()
+    (Path("results/tiny/measurements/photograph-12x10") / lost).unlink()
     harness.good(*command)
     after = cost_files()
     assert {name for name in after if after[name] != before[name]} == {lost}
     harness.good(*command, "--force")
     forced = cost_files()
-    for name, rows in forced.items():
-        assert rows[:2] == after[name]
-        assert [row["kind"] for row in rows] == ["latency", "memory"] * 2
+    for name, row in forced.items():
+        assert row["facts"][TURN] != after[name]["facts"][TURN]
+        assert len(row["metrics"]) == 2
 
 
 def test_a_stopped_run_keeps_finished_scales_and_goes_on(
     job, harness: Harness, without_memory, monkeypatch
 ):
     command = (*job[:-2], "--methods", "bicubic", "--no-figures")
-    calls = []
 
-    def interrupt(stop: Stop) -> None:
-        calls.append(stop)
-        if len(calls) > 4:
-            raise KeyboardInterrupt
+    class AfterFour(Stop):
+        calls = 0
+
+        def check(self) -> None:
+            self.calls += 1
+            if self.calls > 4:
+                raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(costs, "_check", interrupt)
+        patch.setattr(costs, "stoppable", lambda: nullcontext(AfterFour()))
         assert harness(*command)[0] == 130
-    (kept,) = cost_files().values()
-    assert [row["scale"] for row in kept] == [2]
+    ((name, kept),) = cost_files().items()
+    assert (kept["scale"], *kept["metrics"]) == (2, LATENCY)
     harness.good(*command)
     after = cost_files()
     assert len(after) == len(COMPARE.scales)
-    assert after[next(name for name in after if name.startswith("x2/"))][0] == kept[0]
+    assert after[name]["facts"][CALLS] == kept["facts"][CALLS]
+    assert after[name]["metrics"] == {**kept["metrics"], MEMORY: float(1 << 20)}
 
 
 def test_the_number_of_threads_is_another_cell(job, harness: Harness, without_memory):
@@ -257,10 +255,8 @@ def test_the_number_of_threads_is_another_cell(job, harness: Harness, without_me
         torch.set_num_threads(threads)
     stored = cost_files()
     assert len(stored) == 2 * len(COMPARE.scales)
-    assert {row["machine"]["threads"] for rows in stored.values() for row in rows} == {
-        threads,
-        threads + 1,
-    }
+    found = {row["machine"]["threads"] for row in stored.values()}
+    assert found == {threads, threads + 1}
 
 
 def test_a_process_that_fails_is_no_peak(tmp_path):
@@ -339,25 +335,21 @@ def test_what_was_not_timed_with_the_others_is_timed_with_them(
     """As after a run that was stopped between rows; or with fewer calls than the profile wants."""
     command = (*job[:-2], "--methods", "bicubic,edsr-liif", "--no-figures")
     harness.good(*command)
-    (path,) = Path("results/tiny/costs/x4").glob("bicubic.*")
-    kept = [checksums.parse(line) for line in path.read_text().splitlines()]
-    other = [{**row, "timing": f"0{row['timing']}"} for row in kept]
-    path.write_text("".join(json.dumps(row) + "\n" for row in other))
+    (path,) = Path("results/tiny/measurements/photograph-12x10/x4").glob("bicubic.*")
+    row = checksums.parse(path.read_bytes())
+    other = {**row, "facts": {**row["facts"], TURN: "another"}}
+    path.write_text(json.dumps(other) + "\n")
     harness.good(*command)
-    timings = {
-        rows[-1]["timing"]
-        for name, rows in cost_files().items()
-        if name.startswith("x4/") and rows[-1]["kind"] == "latency"
-    }
-    assert len(timings) == 1
     before = cost_files()
+    of_four = [row["facts"][TURN] for name, row in before.items() if name.startswith("x4/")]
+    assert (len(of_four), len(set(of_four))) == (2, 1)
     profile = yaml.safe_load(Path("tiny.yaml").read_text())
     profile["costs"]["rounds"] = 4
     write_profile(Path("tiny.yaml"), profile)
     harness.good(*command)
-    for name, rows in cost_files().items():
-        assert len(rows) == len(before[name]) + 1
-        assert len(rows[-1]["values"]) == 4
+    for name, row in cost_files().items():
+        assert len(row["facts"][CALLS]) == 4
+        assert row["metrics"][MEMORY] == before[name]["metrics"][MEMORY]
 
 
 def test_another_lr_size_starts_a_table_of_its_own(job, harness: Harness, without_memory):
@@ -377,12 +369,12 @@ def test_another_lr_size_starts_a_table_of_its_own(job, harness: Harness, withou
 # Reports from stored rows
 
 
-def only(test: Callable[[Cost], bool], change: Callable[[Cost], Cost | None]) -> Edit:
+def only(test: Callable[[Measurement], bool], change: Edit) -> Edit:
     """Changes some rows."""
     return lambda row: change(row) if test(row) else row
 
 
-def drop(row: Cost) -> None:
+def drop(row: Measurement) -> None:
     """No row at all."""
     del row
 
@@ -406,11 +398,12 @@ def lines(text: str, title: str) -> list[list[str]]:
 def test_costs_are_medians_with_quartiles(tmp_path):
     found = report_of(tmp_path)
     record = found["edsr-liif", 4]
-    row = made_up_cost("latency", "edsr-liif", 4)
-    assert record["latency_s"] == sorted(row.values)[1]
+    row = made_up_cost("edsr-liif", 4)
+    calls = row.facts[CALLS]
+    assert record["latency_s"] == row.metrics[LATENCY] == calls[1]
     low, high = record["latency_quartiles_s"]
-    assert row.values[0] < low < record["latency_s"] < high < row.values[2]
-    assert record["peak_memory_bytes"] == made_up_cost("memory", "edsr-liif", 4).values[0]
+    assert calls[0] < low < record["latency_s"] < high < calls[2]
+    assert record["peak_memory_bytes"] == row.metrics[MEMORY]
     text = rendered(tmp_path, "quick", "compare", "markdown")
     (latency,) = [r for r in lines(text, "Latency (ms)") if r[0] == "LIIF"]
     found = [re.sub(r"</?u>|\*", "", cell) for cell in latency[1:4]]
@@ -423,8 +416,9 @@ def test_costs_are_medians_with_quartiles(tmp_path):
 
 def test_the_last_of_several_measurements_counts(tmp_path):
     write_comparison(tmp_path)
-    path = costs_dir(tmp_path, "quick") / cost_path(made_up_cost("latency", "edsr-liif", 4))
-    newer = replace(made_up_cost("latency", "edsr-liif", 4), values=[5.0])
+    row = made_up_cost("edsr-liif", 4)
+    path = measurements_dir(tmp_path, "quick") / cell_path(row)
+    newer = replace(row, facts={**row.facts, CALLS: [5.0]})
     path.write_text(path.read_text() + json.dumps(asdict(newer)) + "\n")
     report = load_report(tmp_path, "quick", COMPARE)
     value = report.costs.latency.at("edsr-liif", 4)
@@ -438,7 +432,7 @@ def test_the_last_of_several_measurements_counts(tmp_path):
         {"machine": OTHER},
         {"machine": {**OTHER, "cpu": "Made-up CPU", "threads": 1}},
         {"machine": ON_A_GPU},
-        {"lr_height": 64},
+        {"dataset": "photograph-64x96", "lr_size": (64, 96)},
         {"precision": "bf16"},
     ],
 )
@@ -469,7 +463,7 @@ def test_of_as_many_costs_the_later_ones_are_shown(tmp_path):
         lambda row: replace(row, machine=OTHER, measured_at=later),
     )
 
-    def at_four(row: Cost) -> Cost | None:
+    def at_four(row: Measurement) -> Measurement | None:
         return edit(row) if row.scale == 4 and row.method in set(TIMED[:2]) | half else None
 
     found = report_of(tmp_path, at_four)
@@ -479,8 +473,8 @@ def test_of_as_many_costs_the_later_ones_are_shown(tmp_path):
 
 def test_peaks_of_different_kinds_are_not_mixed(tmp_path):
     edit = only(
-        lambda row: row.kind == "memory" and row.method == "bicubic",
-        lambda row: replace(row, memory_kind="cuda allocator"),
+        lambda row: row.method == "bicubic",
+        lambda row: replace(row, facts={**row.facts, KIND: "cuda allocator"}),
     )
     found = report_of(tmp_path, edit)
     assert found["bicubic", 2]["peak_memory_bytes"] is None
@@ -491,10 +485,11 @@ def test_latency_and_memory_are_of_one_setting(tmp_path):
     """They stand side by side under one LR size."""
     few = TIMED[:2]
 
-    def edit(row: Cost) -> Cost | None:
-        if (row.kind == "memory") != (row.method in few):
-            return None
-        return row if row.kind == "memory" else replace(row, lr_height=64)
+    def edit(row: Measurement) -> Measurement:
+        if row.method in few:
+            return replace(row, metrics={MEMORY: row.metrics[MEMORY]})
+        timed = replace(row, metrics={LATENCY: row.metrics[LATENCY]})
+        return replace(timed, dataset="photograph-64x96", lr_size=(64, 96))
 
     found = report_of(tmp_path, edit)
     for record in found.values():
@@ -506,54 +501,35 @@ def test_latency_and_memory_are_of_one_setting(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "row", ['{"values": []}', '{"reason": ""}', "[1, 2]", '{"values": [NaN]}', '{"values": "5"}']
-)
-def test_damaged_costs_are_refused(row, tmp_path):
-    write_comparison(tmp_path)
-    path = costs_dir(tmp_path, "quick") / cost_path(made_up_cost("latency", "edsr-liif", 4))
-    path.write_text(path.read_text() + row + "\n")
-    with pytest.raises(HarnessError, match="is damaged"):
-        rendered(tmp_path, "quick", "compare", "markdown")
-    with pytest.raises(HarnessError, match="is damaged"):
-        stored_rows(CellFile(path, Cost))
-
-
-@pytest.mark.parametrize(
     "change",
     [
         {"scale": 3.0},
         {"seed": 1},
         {"checkpoint": "0ther"},
-        {"lr_width": 64},
+        {"dataset": "photograph-128x64"},
         {"memory_mib": 64},
         {"machine": OTHER},
+        {"machine": {}},
     ],
 )
 def test_a_file_has_no_costs_of_another_cell(change, tmp_path):
     """A line or a whole file of another cell of the same method."""
-    row = made_up_cost("latency", "edsr-liif", 4)
-    file = CellFile(tmp_path / cost_path(row).name, Cost)
+    row = made_up_cost("edsr-liif", 4)
+    file = CellFile(tmp_path / cell_path(row))
+    path = str(cell_path(row))
+    cell = PlannedCell(row.method, row.role, row.dataset, row.scale, row.seed, path)
     file.append(row)
-    assert len(stored_rows(file)) == 1
+    assert len(cell_rows(tmp_path, cell)) == 1
     file.append(replace(row, **change))
-    with pytest.raises(HarnessError, match=r"costs of another cell, .*\nDelete the file"):
-        stored_rows(file)
-
-
-def test_costs_of_a_newer_version_are_refused(tmp_path):
-    file = CellFile(tmp_path / "cell.jsonl", Cost)
-    file.append(replace(made_up_cost("latency", "edsr-liif", 4), schema=2))
-    with pytest.raises(HarnessError, match=r"in schema 2; .*\nUse that version"):
-        file.rows()
+    with pytest.raises(HarnessError, match=r"rows of another cell .*\nDelete the file"):
+        cell_rows(tmp_path, cell)
 
 
 def test_what_was_not_timed_in_turns_is_said(tmp_path):
-    def alone(row: Cost) -> Cost:
-        return replace(row, timing="another day")
+    def alone(row: Measurement) -> Measurement:
+        return replace(row, facts={**row.facts, TURN: "another day"})
 
-    write_comparison(
-        tmp_path, only(lambda r: (r.kind, r.method, r.scale) == ("latency", "edsr-lte", 8), alone)
-    )
+    write_comparison(tmp_path, only(lambda r: (r.method, r.scale) == ("edsr-lte", 8), alone))
     text = rendered(tmp_path, "quick", "compare", "markdown")
     apart = f"NOT all of {TIMES}8 were timed in interleaved runs"
     assert apart in text[text.index("## Latency\n") :]
@@ -570,8 +546,11 @@ def test_costs_that_are_missing_have_a_reason(tmp_path):
 
 
 def test_rows_of_another_cell_are_refused(tmp_path):
-    write_comparison(tmp_path, lambda row: replace(row, method="edsr-liif"))
-    with pytest.raises(HarnessError, match="costs of another cell"):
+    write_comparison(tmp_path)
+    folder = measurements_dir(tmp_path, "quick")
+    lte, liif = (folder / cell_path(made_up_cost(f"edsr-{m}", 4)) for m in ("lte", "liif"))
+    lte.write_bytes(liif.read_bytes())
+    with pytest.raises(HarnessError, match="rows of another cell"):
         rendered(tmp_path, "quick", "compare", "json")
 
 

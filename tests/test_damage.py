@@ -39,7 +39,7 @@ from harness.common.files import plain_name, plain_path
 from harness.measure.crops import load_samples
 from harness.profiles import Region
 from harness.profiles.recipe import Recipe
-from harness.runs.plan import PlannedCell, PlannedCost, StoredPlan, load_plan, plan_path, save_plan
+from harness.runs.plan import PlannedCell, StoredPlan, load_plan, plan_path, save_plan
 from harness.training.step import State
 
 SIZES = {"encoder": ENCODERS["edsr"], "decoder": DECODER}
@@ -512,7 +512,7 @@ def test_names_in_profiles_plans_samples_and_accepted_numbers(folder):
         {"profile": "../.."},
         {"cells": [PlannedCell(**cell, file="../../victim")]},
         {"cells": [PlannedCell(**{**cell, "method": "../x"}, file="a")]},
-        {"costs": [PlannedCost("bicubic", 2.0, 0, "/etc/passwd", [8, 8])]},
+        {"cells": [PlannedCell(**cell, file="/etc/passwd")]},
     ):
         save_plan(replace(plan, **changed), path)
         with pytest.raises(HarnessError, match="no plain name"):

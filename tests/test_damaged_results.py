@@ -37,7 +37,6 @@ from harness.common import checksums
 from harness.common.errors import HarnessError
 from harness.common.files import write_text
 from harness.measure.cmsr import Scan, ScanRow, scanned
-from harness.measure.cost_rows import Cost
 from harness.measure.crops import MethodSample, Sample, load_samples
 from harness.measure.rows import CellFile, Measurement
 from harness.runs.make_plan import _earlier
@@ -46,7 +45,6 @@ from harness.runs.plan import (
     DamagedPlanError,
     MethodNote,
     PlannedCell,
-    PlannedCost,
     load_plan,
     plan_path,
     save_plan,
@@ -125,9 +123,8 @@ def damaged(data: bytes, seed: int) -> bytes:
 
 def rows_of(kind: type) -> list[Any]:
     if kind is Measurement:
-        return [made_up_row("edsr-moeisr-lte-s", 4, n, SUBSTITUTE, 0) for n in range(3)]
-    if kind is Cost:
-        return [made_up_cost(part, "edsr-liif", 4) for part in ("latency", "memory")]
+        rows = [made_up_row("edsr-moeisr-lte-s", 4, n, SUBSTITUTE, 0) for n in range(3)]
+        return [*rows, made_up_cost("edsr-liif", 4)]
     return [ScanRow(f"{n}.png", {"2": [(0, 0.25), (3, 1e-5)]}) for n in range(3)]
 
 
@@ -152,7 +149,6 @@ FULL = replace(
     PLAN,
     cells=[PlannedCell(m, ROLE, SUBSTITUTE.dataset, 2.0, 0, f"{m}.jsonl") for m in METHODS],
     methods=[MethodNote(m, "12 photographs", 12, False, "f00d") for m in METHODS],
-    costs=[PlannedCost("edsr-liif", 2.0, 0, "cost.jsonl", [128, 96])],
     versions={"harness": "0.0.0"},
 )
 
@@ -236,7 +232,6 @@ def read_whole(path: Path, seed: int, is_same: Callable[[], bool]) -> str:
 
 READERS: dict[str, Callable[[Path, int], str]] = {
     "cells": lambda folder, seed: read_cell(Measurement, folder, seed),
-    "costs": lambda folder, seed: read_cell(Cost, folder, seed),
     "scans": lambda folder, seed: read_cell(ScanRow, folder, seed),
     "plans": read_plan,
     "tables": read_tables,
@@ -311,7 +306,7 @@ def test_rows_of_another_protocol_or_other_weights_are_refused():
 
 def test_a_scan_has_no_rows_of_another():
     file = CellFile(Path("cell.jsonl"), ScanRow)
-    wanted = Scan(None, None, "", 6.0, (1.0, 2.0))  # type: ignore[arg-type]
+    wanted = Scan(None, None, 6.0, (1.0, 2.0))  # type: ignore[arg-type]
     for other in (ScanRow("a", {"1": [], "4": []}), ScanRow("a", {"1": [], "2": []}, scan="b")):
         file.append(other)
         with pytest.raises(HarnessError, match="rows of another scan"):
@@ -347,11 +342,11 @@ def test_a_plan_of_another_experiment_is_refused():
 def test_old_rows_and_plans_are_read():
     """Those without a checksum, and without the fields that came later."""
     row = asdict(made_up_row("edsr-liif", 4, 0, SUBSTITUTE, 0))
-    late = ("executed_macs", "cmsr", "cmsr_mse", "memory_mib", "least_encoder_macs", "kernel_macs")
-    old = {key: value for key, value in row.items() if key not in late}
+    old = {key: value for key, value in row.items() if key not in ("memory_mib", "machine")}
     Path("cell.jsonl").write_text(json.dumps(old) + "\n")
     assert CellFile(Path("cell.jsonl")).rows() == [row]
-    flat = {key: value for key, value in row.items() if key not in ("rendering", "facts", "schema")}
+    later = ("rendering", "facts", "machine", "schema")
+    flat = {key: value for key, value in row.items() if key not in later}
     for nested, suffix in {"metrics": "", "macs": "_macs", "parameters": ""}.items():
         flat |= {f"{name}{suffix}": value for name, value in flat.pop(nested).items()}
     flat["parameters"] = flat.pop("all")
@@ -364,11 +359,10 @@ def test_old_rows_and_plans_are_read():
     assert CellFile(Path("first.jsonl")).rows() == [{**row, "macs": macs, **tables}]
     path = plan_path(Path("results"), FULL.profile, FULL.experiment)
     path.parent.mkdir(parents=True)
-    content = {
-        key: value for key, value in asdict(FULL).items() if key not in ("costs", "versions")
-    }
-    path.write_text(json.dumps(content))
-    assert load_plan(path) == replace(FULL, costs=[], versions={})
+    content = {key: value for key, value in asdict(FULL).items() if key != "versions"}
+    cost = {"method": "edsr-liif", "scale": 2, "seed": 0, "file": "a", "lr_size": [8, 8]}
+    path.write_text(json.dumps({**content, "costs": [cost]}))
+    assert load_plan(path) == replace(FULL, versions={}), "costs are measured anew"
 
 
 # Logs

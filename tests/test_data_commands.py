@@ -283,13 +283,13 @@ def sources(root: Path, scale: float) -> Counter[str]:
 
 def test_prepared_images_are_labelled_matlab(root, harness):
     before = find("DIV2K_valid", root)
-    fingerprints = [before.lr_fingerprint(2), before.fingerprint()]
+    fingerprints = [before.lr_fingerprint(2), before.fingerprint]
     assert prepare(harness, root)[0] == 0
     assert sources(root, 2) == {"matlab": 2}
     dataset = find("DIV2K_valid", root)
     assert all(item.official_lr(2) is None for item in dataset.items)
     # The same cell as without the folder: its LR images are the same.
-    assert [dataset.lr_fingerprint(2), dataset.fingerprint()] == fingerprints
+    assert [dataset.lr_fingerprint(2), dataset.fingerprint] == fingerprints
     arguments = ("eval", "bicubic", "--dataset", "DIV2K_valid", "--data-root", root, "--scale", 2)
     content = json.loads(harness.good(*arguments, "--json"))
     assert {row["lr_source"] for row in content["images"]} == {"matlab"}

@@ -211,7 +211,7 @@ def test_a_dense_run_step_by_step(tmp_path, harness):
     profile = profiles.load(str(file))
     training = profile.training.for_method(registry.parse("edsr-x2"))
     data = find("DIV2K_train", root)
-    recipe = make_recipe(profile, "edsr-x2", 0, data.fingerprint())
+    recipe = make_recipe(profile, "edsr-x2", 0, data.fingerprint)
     state = new_state(recipe, training, torch.device("cpu"))
     batches = DenseSource(data, training, 0)
     for step in range(10):

@@ -103,24 +103,22 @@ def test_the_experiment_ranks_untrained_networks(harness, tmp_path, profile):
         found = [tuple(each["places"]) for each in years[year].values()]
         assert all(1 <= low <= high <= len(found) for low, high in found)
     assert "edsr-moeisr-liif-s" not in years["2026"]
-    rows = [
-        json.loads(line)
-        for file in Path("results/tiny/costs").rglob("*.jsonl")
-        for line in file.read_text().splitlines()
-    ]
-    timed = [row for row in rows if row["kind"] == "latency"]
+    stored = Path("results/tiny/measurements/photograph-16x16")
+    timed = [json.loads(file.read_text()) for file in sorted(stored.rglob("*.jsonl"))]
     assert {row["method"] for row in timed} == {
         *(f"{name}-x{scale}" for name in ("rlfn", "efdn", "span") for scale in (2, 3, 4)),
         *("edsr-liif", "edsr-igconv"),
     }
-    assert all(row["first"] > 0 and len(row["values"]) == 6 for row in timed)
+    assert all(
+        row["facts"]["first_call_s"] > 0 and len(row["facts"]["calls_s"]) == 6 for row in timed
+    )
     assert all(row["checkpoint"].startswith("shapes-") for row in timed)
     # What is stored is enough, and is not measured again.
     before = Path("reports/tiny/esr.md").read_bytes()
     harness.good("run", "esr", *command)
     harness.good("report", "esr", "--profile", file)
     assert Path("reports/tiny/esr.md").read_bytes() == before
-    assert [line for f in Path("results/tiny/costs").rglob("*.jsonl") for line in f.open()]
+    assert timed == [json.loads(file.read_text()) for file in sorted(stored.rglob("*.jsonl"))]
 
 
 def test_activations_are_a_fact_of_the_row(harness, tmp_path, profile):
@@ -133,6 +131,6 @@ def test_activations_are_a_fact_of_the_row(harness, tmp_path, profile):
         for file in Path("results/tiny/measurements").rglob("*.jsonl")
         for line in file.read_text().splitlines()
     ]
-    counted = {row["method"]: row["facts"]["activations"] for row in rows}
+    counted = {r["method"]: r["facts"]["activations"] for r in rows if r["role"] != "costs"}
     # The tiny SPAN: 2 blocks of three convolutions, three more of 8 channels, and the upsampler.
     assert counted["span-x2"] == 256**2 * (8 * (1 + 2 * 3 + 1 + 1) + 3 * 4)

@@ -39,7 +39,7 @@ results, *methods = sys.argv[1:]
 profile, data = profiles.load("tiny.yaml"), find("DIV2K_train", Path("data"))
 with joined(None, torch.device("cpu")) as (world, device):
     for method in methods:
-        recipe = make_recipe(profile, method, 0, data.fingerprint())
+        recipe = make_recipe(profile, method, 0, data.fingerprint)
         run = Run(recipe, profile, run_dir(Path(results), "tiny", recipe), device, Path("data"))
         train(run, data, world=world)
 """

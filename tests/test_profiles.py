@@ -420,9 +420,9 @@ def test_a_recipe_changes_with_what_changes_the_weights_only():
 
 def test_a_dataset_changes_with_its_images():
     data = write_data(Path("data"))
-    before = find("DIV2K_train", data).fingerprint()
+    before = find("DIV2K_train", data).fingerprint
     next((data / "DIV2K" / "DIV2K_train_HR").iterdir()).unlink()
-    assert find("DIV2K_train", data).fingerprint() != before
+    assert find("DIV2K_train", data).fingerprint != before
 
 
 def test_options_go_to_the_networks_that_have_them():

@@ -28,7 +28,7 @@ from harness.profiles.recipe import make_recipe
 from harness.training.shipping import TOLERANCE
 
 LIIF = "edsr-liif"
-# Of `find("BSDS399", ...).fingerprint()`, and of the training runs that the package ships.
+# Of `find("BSDS399", ...).fingerprint`, and of the training runs that the package ships.
 BSDS399 = "bf682dc038"
 RECIPES = {
     "edsr-liif": "84a0151bec",

@@ -95,7 +95,7 @@ def test_rows_say_where_they_are_from(job, harness: Harness):
     harness.good(*job, "--methods", ",".join(PAIR), "--no-figures")
     data = find("DIV2K_valid", Path("data"))
     for row in rows():
-        assert row["dataset_fingerprint"] == data.fingerprint()
+        assert row["dataset_fingerprint"] == data.fingerprint
         assert row["protocol"] == "div2k"
         assert row["lr_source"] == ("matlab" if row["scale"] <= 4 else "pil")
         assert row["profile"] == "tiny"
@@ -382,9 +382,7 @@ def cell(job, scale: float = 2, **changed) -> tuple[Subject, Task, CellFile]:
 
     settings = profiles.load("tiny.yaml")
     data = find("DIV2K_valid", Path("data"))
-    task = Task(
-        data, data.fingerprint(), "DIV2K_valid", scale, "div2k", "tiny", settings.evaluation, None
-    )
+    task = Task(data, "DIV2K_valid", scale, "div2k", "tiny", settings.evaluation, None)
     subject = Subject("bicubic", build("bicubic"), torch.device("cpu"))
     return subject, task, CellFile(Path("rows") / task.cell(subject).relative_path)
 

@@ -68,7 +68,7 @@ def sweep(counted: Counted, folder: Path, methods: int, pairs: PairStore | None)
     for seed in range(methods):
         subject = Subject("bicubic", build("bicubic"), torch.device("cpu"), seed=seed)
         for scale in SCALES:
-            task = Task(data, "0", "set", scale, "benchmark", "tiny", Evaluation(), None)
+            task = Task(data, "set", scale, "benchmark", "tiny", Evaluation(), None)
             files.append(CellFile(folder / task.cell(subject).relative_path))
             assert measure_cell(subject, task, files[-1], pairs=pairs)
     return files

@@ -330,7 +330,7 @@ def test_a_checkpoint_carries_its_history(trained, tmp_path):
     assert content["method"] == "edsr-liif"
     assert content["build"] == {"encoder": ENCODER, "decoder": DECODER}
     assert content["recipe"]["seed"] == 0
-    assert content["recipe"]["data"] == find("DIV2K_train", tmp_path / "data").fingerprint()
+    assert content["recipe"]["data"] == find("DIV2K_train", tmp_path / "data").fingerprint
     assert content["recipe"]["training"]["patch"] == 8
     assert content["profile"]["name"] == "tiny"
     assert {"python", "torch", "pillow", "numpy", "harness", "commit"} <= content["versions"].keys()
@@ -526,7 +526,7 @@ def test_the_paper_profile_runs_unchanged_on_a_miniature_of_div2k(tmp_path):
     assert content["step"] == 1
     assert content["total_steps"] == 4 * 20 // 16 * 1000
     assert content["profile"] == profiles.load("paper").model_dump(mode="json")
-    assert content["recipe"]["data"] == find("DIV2K_train", tmp_path).fingerprint()
+    assert content["recipe"]["data"] == find("DIV2K_train", tmp_path).fingerprint
     assert sum(v.numel() for v in content["state_dict"].values()) == 1_714_243
     assert content["optimizer"]["param_groups"][0]["lr"] == 1e-4
     assert all(v.isfinite().all() for v in content["state_dict"].values())

@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 from harness.checkpoints.state_dicts import weights_hash
-from harness.checkpoints.store import (
-    FORMAT,
-    Loaded,
-    load_model,
-    open_checkpoint,
-    read,
-    save,
-)
+from harness.checkpoints.store import FORMAT, Loaded, load_model, open_checkpoint, read, save
 
 __all__ = ["FORMAT", "Loaded", "load_model", "open_checkpoint", "read", "save", "weights_hash"]

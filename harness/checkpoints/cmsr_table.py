@@ -132,8 +132,7 @@ def load_tables(path: Path) -> CmsrTables:
     except ValueError as error:
         reason = first_problem(error) if isinstance(error, ValidationError) else error
         raise HarnessError(
-            f"{path} holds no CMSR tables of this version ({reason}).",
-            "`harness cmsr` makes them.",
+            f"{path} holds no CMSR tables of this version ({reason}).", "`harness cmsr` makes them."
         ) from error
 
 

@@ -98,10 +98,7 @@ def check_sizes(value: Any, of: str = "options") -> None:
 
 
 def load_strictly(
-    network: nn.Module,
-    state: Mapping[str, Tensor],
-    what: str,
-    name: Callable[[str], str] = str,
+    network: nn.Module, state: Mapping[str, Tensor], what: str, name: Callable[[str], str] = str
 ) -> None:
     """Load a state dict by our names that must fit exactly.
 
@@ -123,9 +120,7 @@ def load_strictly(
 
 
 def _misfits(
-    network: nn.Module,
-    state: Mapping[str, Tensor],
-    name: Callable[[str], str],
+    network: nn.Module, state: Mapping[str, Tensor], name: Callable[[str], str]
 ) -> list[str]:
     """List where names, shapes and types differ from the network's; values are not compared."""
     wanted = network.state_dict()

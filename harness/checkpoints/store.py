@@ -238,11 +238,7 @@ def _from_ours(path: Path, content: dict[str, Any], asked: str | None) -> Loaded
 
 
 def _from_official(
-    path: Path,
-    content: dict[str, Any],
-    checksums: bool,
-    values: str | None,
-    network: Spec | None,
+    path: Path, content: dict[str, Any], checksums: bool, values: str | None, network: Spec | None
 ) -> Loaded:
     try:
         official = read_official(content, values, network)

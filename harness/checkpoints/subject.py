@@ -67,13 +67,7 @@ def ready_subjects(method: str) -> list[Subject]:
     Of SR images there is a subject for each data set and scale.
     """
     return [
-        Subject(
-            method,
-            part.eval(),
-            torch.device("cpu"),
-            weights=part.identity,
-            origin=part.origin,
-        )
+        Subject(method, part.eval(), torch.device("cpu"), weights=part.identity, origin=part.origin)
         for part in build(method).parts
     ]
 

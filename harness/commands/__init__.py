@@ -71,8 +71,7 @@ def _run(command: click.Command, name: str) -> int:
         return _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return _fail(
-            "Stopped. What is finished is kept; the same command goes on from there.",
-            INTERRUPTED,
+            "Stopped. What is finished is kept; the same command goes on from there.", INTERRUPTED
         )
     except BrokenPipeError:
         # The reader of our output has ended (`| head`); there is nothing left to print.

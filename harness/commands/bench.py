@@ -39,9 +39,9 @@ def bench(
     from harness.checkpoints import reference
     from harness.common.progress import bar
     from harness.data.degrade import unit
+    from harness.measure.costs import photograph
     from harness.measure.latency import rounds_of, seconds_of_calls
     from harness.measure.machine import in_words, machine
-    from harness.measure.photograph import photograph
     from harness.measure.timing import spread
     from harness.runs.costs import peaks_of
 

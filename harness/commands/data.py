@@ -12,8 +12,7 @@ from harness.common.errors import HarnessError, InterruptedWorkError, UsageError
 
 
 @click.group(
-    epilog="Example: harness data fetch Set5 Set14 --data-root ~/data",
-    no_args_is_help=True,
+    epilog="Example: harness data fetch Set5 Set14 --data-root ~/data", no_args_is_help=True
 )
 def data() -> None:
     """Datasets: what there is, downloads, checks, and LR images.

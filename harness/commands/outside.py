@@ -67,11 +67,7 @@ _READY = (
     "SR images are scored as they are; of which LR images, in which tiles and rotations they were "
     "made, as this protocol says too, is the other program's."
 )
-_INSTEAD = {
-    "images": "has SR images only",
-    "onnx": "names another",
-    "command": "names another",
-}
+_INSTEAD = {"images": "has SR images only", "onnx": "names another", "command": "names another"}
 _EIGHT_BITS = (
     "SR images of 8 bits are rounded, which costs 0.003 (x4) to 0.015 dB (x2) against LIIF's "
     "unrounded SR; compare them with values of the same protocol."

@@ -48,7 +48,7 @@ def train(method: str, setup: Setup, seed: int | None, devices: int | None, wait
     profile, places = setup.profile, setup.places
     data = setup.dataset(profile.training.dataset)
     seed = profile.seeds[0] if seed is None else seed
-    run = training_run(profile, places, setup.device, method, seed, data.fingerprint())
+    run = training_run(profile, places, setup.device, method, seed, data.fingerprint)
     with joined(devices, setup.device) as (world, device):
         for warning in description.full_size_warning(profile, [method]):
             say(warning)

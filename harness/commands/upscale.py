@@ -29,10 +29,7 @@ def _size(text: str) -> tuple[int, int]:
     return options.pixels(text, "wh")
 
 
-@click.command(
-    epilog="Example: harness upscale photo.jpg --scale 3.7",
-    no_args_is_help=True,
-)
+@click.command(epilog="Example: harness upscale photo.jpg --scale 3.7", no_args_is_help=True)
 @click.argument(
     "paths", type=click.Path(path_type=Path), metavar="IN... [OUT]", nargs=-1, required=True
 )

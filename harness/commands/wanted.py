@@ -58,10 +58,6 @@ class Wanted:
         """The datasets, by name."""
         return {name: self.setup.dataset(name) for name in self.names}
 
-    @cached_property
-    def _fingerprints(self) -> dict[str, str]:
-        return {name: dataset.fingerprint() for name, dataset in self.sets.items()}
-
     def cells(self, subject: Subject) -> list[Cell]:
         """List what is measured of a network."""
         scales = dict.fromkeys(self.scales or map(float, subject.model.scales or (2, 3, 4)))
@@ -94,7 +90,6 @@ class Wanted:
                 continue
             task = Task(
                 dataset=dataset,
-                fingerprint=self._fingerprints[name],
                 role=name,
                 scale=scale,
                 protocol=rule.name,

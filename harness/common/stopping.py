@@ -15,6 +15,11 @@ class Stop:
 
     requested = False
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt where it was requested."""
+        if self.requested:
+            raise KeyboardInterrupt
+
 
 _STOP: ContextVar[Stop | None] = ContextVar("stop", default=None)
 """Request of the running block of `stoppable`."""

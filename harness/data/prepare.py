@@ -77,7 +77,7 @@ def prepare(
         "dataset": name,
         "scale": scale_label(scale),
         "rule": RULE,
-        "hr_fingerprint": dataset.fingerprint(),
+        "hr_fingerprint": dataset.fingerprint,
         "made_by": f"moeisr-harness {__version__}",
     }
     # Before the first image: an unfinished folder must not pass for the dataset's own.

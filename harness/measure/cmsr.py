@@ -76,7 +76,6 @@ class Scan:
 
     subject: Subject
     dataset: Dataset
-    fingerprint: str
     scale: float
     levels: tuple[float, ...]
     memory: int | None = None
@@ -88,7 +87,7 @@ class Scan:
 
     def file(self, results: Path) -> CellFile:
         """Return the file of its rows, named by all that decides them."""
-        decides = [self.subject.weights, self.fingerprint, self.scale, self.levels, SCHEMA]
+        decides = [self.subject.weights, self.dataset.fingerprint, self.scale, self.levels, SCHEMA]
         name = f"{self.subject.method}.{checksums.fingerprint(decides)}.jsonl"
         return CellFile(results / "cmsr" / self.dataset.name / f"x{self.scale:g}" / name, ScanRow)
 
@@ -115,11 +114,10 @@ def make_tables(
         HarnessError: no image is large enough, or one cannot be read.
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
     """
-    fingerprint = data.fingerprint()
     work = []
     for scale in targets:
         levels = tuple(level for level in LEVELS if level < scale)
-        scan = Scan(subject, data, fingerprint, scale, levels, memory)
+        scan = Scan(subject, data, scale, levels, memory)
         work.append((scan, scan.file(results)))
     _scan_missing(work)
     return CmsrTables(
@@ -133,7 +131,7 @@ def make_tables(
             dataset=data.name,
             caption=data.caption(),
             complete=data.complete,
-            fingerprint=fingerprint,
+            fingerprint=data.fingerprint,
         ),
         tables=tuple(_table(scan, file, mse) for scan, file in work),
         device=describe(subject.device),
@@ -154,8 +152,7 @@ def _scan_missing(work: Sequence[tuple[Scan, CellFile]]) -> None:
         def done(scan: Scan) -> None:
             progress.note = f"x{scan.scale:g}"
             progress.advance()
-            if stop.requested:
-                raise KeyboardInterrupt
+            stop.check()
 
         # The work of other processes comes last.
         for scan, file in [pair for pair in work if not run_scan(*pair, done, pairs)]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,16 @@ from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
 from harness.measure.macs import ACTIVATIONS_AT, COUNTED_INPUT, is_counted, lr_sizes, macs_of_image
 from harness.measure.passes import macs_of, make
-from harness.measure.rows import FAILED, CellFile, CellId, Measurement, failed, known, no_value
+from harness.measure.rows import (
+    FAILED,
+    CellFile,
+    CellId,
+    Measurement,
+    beside,
+    failed,
+    known,
+    no_value,
+)
 from harness.measure.texture import FACT, depth_texture
 from harness.metrics import METRICS, NOT_HERE, Given, Protocol, find, too_small
 from harness.profiles import Evaluation
@@ -54,10 +63,10 @@ class Task:
         metrics: names of those that every row is to have.
         rendering: CMSR's tables, where the network is rendered by them.
         ensemble: number of rotations and flips to average, where the protocol itself has none.
+        machine: machine that is measured, where costs are.
     """
 
     dataset: Dataset
-    fingerprint: str
     role: str
     scale: float
     protocol: str
@@ -68,6 +77,7 @@ class Task:
     rendering: Cmsr | None = None
     metrics: tuple[str, ...] = ("psnr", "ssim")
     ensemble: int = 1
+    machine: dict[str, str | int] = field(default_factory=dict)
 
     @cached_property
     def rule(self) -> Protocol:
@@ -96,13 +106,14 @@ class Task:
             seed=subject.seed,
             checkpoint=subject.weights,
             dataset=self.dataset.name,
-            dataset_fingerprint=self.fingerprint,
+            dataset_fingerprint=self.dataset.fingerprint,
             scale=self.scale,
             protocol=self.protocol,
             precision=self.settings.precision,
             lr_fingerprint=self.lr_fingerprint,
             rendering=rendering,
             memory_mib=self.settings.memory_mib,
+            machine=self.machine,
         )
 
     def enlarge(
@@ -260,19 +271,19 @@ def measure_image(
         pair = pairs.pair(item, hr, task.scale, task.cache, task.rule.lr)
     except TooSmallError as error:
         about["hr_size"] = (hr.pixels.shape[-2], hr.pixels.shape[-1])
-        return _row(subject, task, **about, reason=f"too small: {error}")
+        return make_row(subject, task, **about, reason=f"too small: {error}")
     about["hr_size"] = hr_size = (pair.hr.shape[-2], pair.hr.shape[-1])
     about["lr_size"] = lr_size = (pair.lr.shape[-2], pair.lr.shape[-1])
     about["lr_source"] = "unknown" if subject.model.made == "stored" else pair.source
     if too_small(hr_size, task.protocol, task.scale):
         border = task.rule.shaved(task.scale)
         reason = f"too small: nothing is left inside a border of {border} pixels"
-        return _row(subject, task, **about, reason=reason)
+        return make_row(subject, task, **about, reason=reason)
     ready = ready or prepared(subject, task.scale, task.rendering)
     try:
         made = _timed(ready.for_image(item.name), subject.device, pair, task, pairs.bytes)
     except MethodError as error:
-        return _row(subject, task, **about, reason=f"{FAILED}{error}")
+        return make_row(subject, task, **about, reason=f"{FAILED}{error}")
     if keep is not None:
         keep(subject, task, item, pair, made)
     rendered = task.rendering.of(subject.model) if task.rendering else subject.model
@@ -281,19 +292,13 @@ def measure_image(
     wanted, given = task.lacks(kept), _given(subject, task, pair, ready)
     values, reasons = _scores(wanted, made.image[0], unit(pair.hr), task, given)
     facts: dict[str, float | str] = {}
-    if kept is not None:
-        values, facts = {**kept["metrics"], **values}, dict(kept["facts"])
-        again = tuple(map(no_value, wanted))
-        earlier_ones = (each for each in kept["reason"].split("; ") if each)
-        reasons = [*(each for each in earlier_ones if not each.startswith(again)), *reasons]
     for name in wanted:
         facts |= METRICS[name].about() if values[name] is not None else {}
     depths = subject.expert_depths
     chosen = made.choice if made.passes[0].lr == lr_size else None
     texture = depth_texture(pair.lr, chosen, depths) if depths and chosen is not None else None
-    about |= {"metrics": values, "reason": "; ".join(reasons)}
-    about["facts"] = facts | known({FACT: texture})
-    return _row(subject, task, macs, made.spent, **about)
+    about |= beside(kept, values, reasons, facts | known({FACT: texture}))
+    return make_row(subject, task, macs, made.spent, **about)
 
 
 def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore) -> Measurement:
@@ -302,12 +307,12 @@ def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore
     source = COUNTED_INPUT[task.protocol]
     about: dict[str, Any] = {"image": item.name, "hr_size": hr, "lr_size": lr, "lr_source": source}
     if min(lr) < 1:
-        return _row(subject, task, **about, reason="too small: no LR pixel is left")
+        return make_row(subject, task, **about, reason="too small: no LR pixel is left")
     kept, model = replace(item, load=lambda: pairs.image(item).pixels), subject.model
     macs = macs_of_image(subject, kept, lr, hr, task.scale, task.settings.precision)
     counted = model.activations(lr) if lr == ACTIVATIONS_AT else None
     facts = {} if counted is None else {"activations": float(counted)}
-    row = _row(subject, task, macs, **about, facts=facts)
+    row = make_row(subject, task, macs, **about, facts=facts)
     return replace(
         row,
         macs={**row.macs, **known({"least_encoder": model.least_encoder_macs(lr)})},
@@ -315,7 +320,7 @@ def _count_image(subject: Subject, item: ImageItem, task: Task, pairs: PairStore
     )
 
 
-def _row(
+def make_row(
     subject: Subject,
     task: Task,
     macs: MacCount | None = None,
@@ -334,7 +339,7 @@ def _row(
         trained_steps=subject.trained_steps,
         profile=task.profile,
         role=task.role,
-        macs=(macs or MacCount()).parts if model.counted else {},
+        macs=(macs or MacCount()).parts if model.counted and not task.machine else {},
         parameters=known({"all": subject.parameters, "encoder": model.encoder_parameters}),
         expert_depths=subject.expert_depths,
         expert_shares=list(macs.shares) if macs and model.expert_count > 1 else [],
@@ -379,7 +384,7 @@ def measure_cell(
     with file.claimed(wait) as mine:
         if not mine:
             return None
-        found = _found(file, task.cell(subject))
+        found = rows_of_cell(file, task.cell(subject))
         missing = list(task.items) if force else task.missing(found)
         ready = None
         if missing and not is_counted(task.protocol):
@@ -398,7 +403,7 @@ def measure_cell(
     return [found[item.name] for item in task.items]
 
 
-def _found(file: CellFile, cell: CellId) -> dict[str, dict[str, Any]]:
+def rows_of_cell(file: CellFile, cell: CellId) -> dict[str, dict[str, Any]]:
     """Read the rows of a cell, by image; refuses those of another cell."""
     found = file.by_image()
     for row in found.values():

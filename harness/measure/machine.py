@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,19 @@ def machine(device: torch.device) -> dict[str, Any]:
     }
 
 
-def in_words(content: dict[str, Any]) -> str:
-    """Describe the machine in one line."""
-    load = "" if content["load"] is None else f"; load before: {content['load']}"
-    return (
-        f"{content['cpu']}, {content['cores']} cores, {content['threads']} threads, "
-        f"torch {content['torch']}, device {content['device']}{load}"
+def in_words(content: Mapping[str, Any]) -> str:
+    """Describe the machine in one line, with its load before where that is known."""
+    cores, threads = (
+        f"{content[name]} {name if content[name] != 1 else name[:-1]}"
+        for name in ("cores", "threads")
     )
+    device = str(content["device"])
+    load = content.get("load")
+    parts = [
+        *(content["cpu"], cores, threads, *([] if device.startswith("cpu") else [device])),
+        *(content["system"], f"torch {content['torch']}"),
+    ]
+    return ", ".join(parts) + ("" if load is None else f"; load before: {load}")
 
 
 def matrix_product_speed(

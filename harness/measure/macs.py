@@ -28,14 +28,17 @@ COUNTING_PROTOCOLS = {
 # What stands for the source of the LR image in such rows.
 COUNTED_INPUT = {"macs-hr": "hr", "macs-lr": "size"}
 
+COSTS = "costs"
+"""What stands for the protocol where latency and memory are measured (`harness.measure.costs`)."""
+
 Size = tuple[int, int]
 ACTIVATIONS_AT: Size = (256, 256)
 """Size of the LR image that activations are counted for, too: that of the NTIRE challenges."""
 
 
 def is_counted(protocol: str) -> bool:
-    """Tell whether a protocol stands for counting MACs without scoring."""
-    return protocol in COUNTING_PROTOCOLS
+    """Tell whether a protocol stands for counting MACs, or measuring costs, without scoring."""
+    return protocol == COSTS or protocol in COUNTING_PROTOCOLS
 
 
 def lr_sizes(size: Size, scale: float, protocol: str) -> tuple[Size, Size]:

@@ -27,8 +27,10 @@ from harness.common.device import PeakMemory, resident, resolve, synchronise
 from harness.common.errors import is_shortage
 from harness.data.degrade import unit
 from harness.data.images import read_rgb
-from harness.measure.cost_rows import OWN_MEMORY
 from harness.upscale.network import upscale
+
+OWN_MEMORY = "process, without files"
+"""Kind of a peak on Linux; elsewhere `kind` of `harness.common.device.PeakMemory`."""
 
 _FORKING = multiprocessing.get_context("forkserver")
 # Makes glibc give freed memory back to the system at once. Otherwise a peak would include memory

@@ -78,7 +78,10 @@ class Measurement:
             first).
         rendering: identity of another rendering than the network's own (CMSR's tables, a budget);
             "" for its own.
-        facts: other facts about the rendering, and about what computed learned metrics, by name.
+        facts: other facts about the rendering, about what computed learned metrics, and about how
+            costs were measured, by name.
+        machine: what decides costs of the machine that they were measured on
+            (`harness.measure.costs`); empty for what does not depend on a machine.
         memory_mib: value in `Evaluation`, where it was set: other bands round differently.
         seconds: time of encoding and decoding, synchronised, without reading images and scoring.
         peak_memory_bytes: peak of the process (CPU), without images that it keeps for other
@@ -118,8 +121,9 @@ class Measurement:
     versions: dict[str, str] = field(default_factory=dict)
     measured_at: str = ""
     rendering: str = ""
-    facts: dict[str, float | str] = field(default_factory=dict)
+    facts: dict[str, float | str | list[float]] = field(default_factory=dict)
     memory_mib: Count | None = None
+    machine: dict[str, str | int] = field(default_factory=dict)
     schema: Count = SCHEMA
 
     @staticmethod
@@ -162,7 +166,7 @@ class CellId:
 
     Attributes:
         lr_fingerprint: fingerprint of the official LR images.
-        rendering, memory_mib: as in `Measurement`.
+        rendering, memory_mib, machine: as in `Measurement`.
     """
 
     method: str
@@ -176,13 +180,15 @@ class CellId:
     lr_fingerprint: str = ""
     rendering: str = ""
     memory_mib: int | None = None
+    machine: dict[str, str | int] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """Ten hexadecimal digits that change with any attribute."""
         decides = {**asdict(self), "schema": 1}
         # Under the names that they have had since the first cells, and only where they are set.
-        later = {"cmsr": decides.pop("rendering"), "memory_mib": decides.pop("memory_mib")}
+        later = {"cmsr": decides.pop("rendering")}
+        later |= {name: decides.pop(name) for name in ("memory_mib", "machine")}
         decides |= {name: value for name, value in later.items() if value}
         return checksums.fingerprint(decides)
 
@@ -306,7 +312,28 @@ NO_VALUE = "no "
 
 def no_value(metric: str) -> str:
     """Return the beginning of the reason why an image lacks a metric, by the metric's name."""
-    return f"{NO_VALUE}{METRICS[metric].label}: "
+    return f"{NO_VALUE}{METRICS[metric].label if metric in METRICS else metric}: "
+
+
+def beside(
+    earlier: Mapping[str, Any] | None,
+    metrics: Mapping[str, float | None],
+    reasons: Iterable[str],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Put metrics that were measured now beside those of an image's earlier row, if there is one.
+
+    Returns:
+        The fields `metrics`, `reason` and `facts` of the new row.
+    """
+    kept = earlier or {"metrics": {}, "reason": "", "facts": {}}
+    again = tuple(map(no_value, metrics))
+    before = [each for each in kept["reason"].split("; ") if each and not each.startswith(again)]
+    return {
+        "metrics": {**kept["metrics"], **metrics},
+        "reason": "; ".join([*before, *reasons]),
+        "facts": {**kept["facts"], **facts},
+    }
 
 
 FAILED = "failed: "
@@ -333,7 +360,7 @@ def frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(found))
 
 
-_NESTED = ("metrics", "macs", "parameters", "facts")
+_NESTED = ("metrics", "macs", "parameters", "facts", "machine")
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,10 +63,7 @@ class Images:
 
 
 def find_images(
-    root: Path,
-    names: Mapping[str, Sequence[str]],
-    scales: Sequence[float] = (),
-    pattern: str = "",
+    root: Path, names: Mapping[str, Sequence[str]], scales: Sequence[float] = (), pattern: str = ""
 ) -> tuple[list[Images], list[str]]:
     """Find the SR images of a folder, with notes on files that are not among them.
 
@@ -228,8 +225,7 @@ def _read(
         scale = asked[0]
     if scale is None:
         raise HarnessError(
-            f"Neither the name of {path} nor its folders say a scale.",
-            "Name it with --scale.",
+            f"Neither the name of {path} nor its folders say a scale.", "Name it with --scale."
         )
     return name, scale
 

@@ -26,12 +26,7 @@ KINDS: dict[Kind, str] = {
     "python": "a Python model",
 }
 """Kinds of methods from outside, in words. The name of a method ends with its kind: `bsrn@onnx`."""
-_LABELS: dict[Kind, str] = {
-    "images": "SR images",
-    "onnx": "ONNX",
-    "command": "program",
-    "python": "Python",
-}
+_LABELS = dict(zip(KINDS, ("SR images", "ONNX", "program", "Python"), strict=True))
 Values = Literal["unit", "signed", "bytes"]
 """Range of floating point values: [0, 1], [-1, 1] or [0, 255]."""
 TOP = {"unit": 1.0, "signed": 1.0, "bytes": 255.0}

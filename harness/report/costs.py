@@ -6,30 +6,25 @@ most cells have are shown; the others' cells are empty and say where they were m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.common.errors import HarnessError
-from harness.measure.cost_rows import (
-    OWN_MEMORY,
-    Cost,
-    Kind,
-    costs_dir,
-    identity,
-    latest,
-    stored_rows,
-)
-from harness.measure.rows import CellFile
+from harness.measure.costs import KIND, LATENCY, LOAD, MEMORY, TURN, values_of, why_not
+from harness.measure.machine import in_words
+from harness.measure.macs import COSTS
+from harness.measure.peak_memory import OWN_MEMORY
 from harness.measure.timing import Spread, spread
 from harness.report.paper import LEFT_OUT, unable
 from harness.report.text import EN_DASH, TIMES, counted, decimals, scales_text
 from harness.runs.experiment import Experiment, method_at
-from harness.runs.plan import PlannedCost, StoredPlan
+from harness.runs.plan import StoredPlan, cell_rows, measurements_dir
 
 _Key = tuple[str, float]
 """(row, scale)"""
+_Found = Mapping[_Key, dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class CostSetting:
     """Setting that must be the same for costs to be compared.
 
     Attributes:
-        machine: (name, value) pairs of `harness.measure.cost_rows.identity`.
+        machine: (name, value) pairs of `harness.measure.costs.this_machine`.
         lr_size: (h, w) of the LR image.
         memory_kind: kind of peaks; "" for latency.
     """
@@ -51,15 +46,9 @@ class CostSetting:
 
     def in_words(self) -> str:
         """Describe the machine and what else decides the costs."""
-        of = dict(self.machine)
-        on_cpu = str(of["device"]).startswith("cpu")
-        parts = [
-            f"{of['cpu']}, {counted(of['cores'], 'core')}, {counted(of['threads'], 'thread')}",
-            *([] if on_cpu else [str(of["device"])]),
-            f"{of['system']}, torch {of['torch']}, {self.precision}",
-            *([] if self.memory_mib is None else [f"bands of {self.memory_mib} MiB"]),
-        ]
-        return f"{', '.join(parts)}; LR image of {self.size} ({self.image})"
+        bands = "" if self.memory_mib is None else f", bands of {self.memory_mib} MiB"
+        how = f"{in_words(dict(self.machine))}, {self.precision}{bands}"
+        return f"{how}; LR image of {self.size} ({self.image})"
 
     @property
     def size(self) -> str:
@@ -72,11 +61,13 @@ class Measured:
     """One kind of cost of every row at every scale, all in one setting.
 
     Attributes:
+        metric: `LATENCY` or `MEMORY` of `harness.measure.costs`.
         rows: stored rows by (row of the experiment, scale).
         missing: why there is none.
         setting: setting of the rows; None where there are none.
     """
 
+    metric: str
     rows: Mapping[_Key, dict[str, Any]] = field(default_factory=dict)
     missing: Mapping[_Key, str] = field(default_factory=dict)
     setting: CostSetting | None = None
@@ -84,19 +75,24 @@ class Measured:
     def at(self, row: str, scale: float) -> Spread | None:
         """Return median and quartiles, in seconds or bytes."""
         found = self.rows.get((row, scale))
-        return None if found is None else spread(found["values"])
+        return None if found is None else spread(values_of(found, self.metric))
+
+    def show(self, value: float) -> str:
+        """Format a latency in milliseconds, or a peak in MiB."""
+        return milliseconds(value) if self.metric == LATENCY else decimals(value / 2**20, digits=1)
 
     @property
     def calls(self) -> str:
         """Number of calls that medians are of, as text."""
-        return " or ".join(map(str, sorted({len(row["values"]) for row in self.rows.values()})))
+        counts = {len(values_of(row, self.metric)) for row in self.rows.values()}
+        return " or ".join(map(str, sorted(counts)))
 
     def turns(self, scales: Collection[float]) -> str:
         """Say whether what is shown was measured in interleaved runs; "" where nothing was."""
         if not self.rows:
             return ""
-        timings = {s: {r["timing"] for (_, t), r in self.rows.items() if t == s} for s in scales}
-        apart = [scale for scale in scales if len(timings[scale]) > 1]
+        turns = {s: {r["facts"][TURN] for (_, t), r in self.rows.items() if t == s} for s in scales}
+        apart = [scale for scale in scales if len(turns[scale]) > 1]
         if apart:
             return (
                 f"NOT all of {scales_text(apart)} were timed in interleaved runs, but at different "
@@ -106,8 +102,7 @@ class Measured:
 
     def load(self) -> str:
         """Say how busy the machine was: a timing on a busy one is an upper bound."""
-        known = [row["machine"]["load"] for row in self.rows.values()]
-        known = [load for load in known if load is not None]
+        known = [row["facts"][LOAD] for row in self.rows.values() if LOAD in row["facts"]]
         if not known or self.setting is None:
             return ""
         cores = dict(self.setting.machine)["cores"]
@@ -121,19 +116,18 @@ class Measured:
 class Costs:
     """Latency and memory of a report."""
 
-    latency: Measured = field(default_factory=Measured)
-    memory: Measured = field(default_factory=Measured)
+    latency: Measured = field(default_factory=partial(Measured, LATENCY))
+    memory: Measured = field(default_factory=partial(Measured, MEMORY))
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """Every value as a line of the tidy frame."""
-        kinds = {"latency_s": self.latency, "peak_memory_bytes": self.memory}
         return [
-            {"method": row, "scale": scale, "metric": metric, "value": value}
+            {"method": row, "scale": scale, "metric": measured.metric, "value": value}
             | {name: found[name] for name in ("image", "seed")}
-            for metric, measured in kinds.items()
+            for measured in (self.latency, self.memory)
             for (row, scale), found in measured.rows.items()
-            for value in found["values"]
+            for value in values_of(found, measured.metric)
         ]
 
 
@@ -141,11 +135,6 @@ def milliseconds(seconds: float) -> str:
     """Format with three digits, or more where they stand before the point."""
     value = 1000 * seconds
     return decimals(value, digits=2 if value < 9.995 else 1 if value < 99.95 else 0)
-
-
-def mebibytes(count: float) -> str:
-    """Format bytes in MiB."""
-    return decimals(count / 2**20, digits=1)
 
 
 def quartiles(value: Spread) -> str:
@@ -169,67 +158,74 @@ def memory_in_words(kind: str) -> str:
 def load_costs(
     results: Path, plan: StoredPlan, experiment: Experiment, scales: Sequence[float]
 ) -> Costs:
-    """Read the costs that a plan points to.
-
-    Raises:
-        HarnessError: a file is damaged, or has rows of another method or scale.
-    """
+    """Read the costs that a plan points to. Raises: as `harness.runs.plan.cell_rows`."""
     if not experiment.measures_costs:
         return Costs()
-    folder = costs_dir(results, plan.profile)
-    stored = {(cost.method, cost.scale): _rows(folder, cost) for cost in plan.costs}
-    kinds: tuple[Kind, Kind] = ("latency", "memory")
-    why = {row.method: row.missing for row in plan.added if row.missing}
-    newest = {
-        kind: {
-            (row, scale): latest(stored.get((method_at(row, scale) or "", scale), []), kind)
-            for row in experiment.rows
-            for scale in scales
-        }
-        for kind in kinds
+    folder = measurements_dir(results, plan.profile)
+    stored = {
+        (cell.method, cell.scale): next(iter(cell_rows(folder, cell)), None)
+        for cell in plan.cells
+        if cell.role == COSTS
+    }
+    found = {
+        (row, scale): stored.get((method_at(row, scale) or "", scale))
+        for row in experiment.rows
+        for scale in scales
     }
     # One setting for both, as they stand side by side.
-    every = [row for found in newest.values() for row in found.values()]
-    setting = _commonest(every, _without_kind)
-    return Costs(*(_of_setting(newest[kind], setting, stored, why) for kind in kinds))
+    both = [*_settings(found, LATENCY).values(), *_settings(found, MEMORY).values()]
+    setting = _commonest((replace(own, memory_kind=""), when) for own, when in both)
+    why = {row.method: row.missing for row in plan.added if row.missing}
+
+    def absent(row: str, scale: float) -> str:
+        method = method_at(row, scale)
+        if method is None:
+            return unable(row)
+        return "not measured" if (method, scale) in stored else why.get(method, LEFT_OUT)
+
+    return Costs(*(_of_setting(metric, found, setting, absent) for metric in (LATENCY, MEMORY)))
 
 
-def _rows(folder: Path, cost: PlannedCost) -> list[dict[str, Any]]:
-    path = folder / cost.file
-    rows = stored_rows(CellFile(path, Cost))
-    if any((row.get("method"), row.get("scale")) != (cost.method, cost.scale) for row in rows):
-        raise HarnessError(
-            f"{path} has costs of another cell than {cost.method} at x{cost.scale:g}.",
-            "Delete the file and run the experiment again.",
-        )
-    return rows
+def _settings(found: _Found, metric: str) -> dict[_Key, tuple[CostSetting, str]]:
+    """Find where, how and when each cost was measured."""
+    return {
+        key: (setting_of(row, metric), row["measured_at"])
+        for key, row in found.items()
+        if row is not None and values_of(row, metric)
+    }
+
+
+def setting_of(row: Mapping[str, Any], metric: str) -> CostSetting:
+    """Return where and how a cost of a stored row was measured."""
+    return CostSetting(
+        machine=tuple(row["machine"].items()),
+        lr_size=tuple(row["lr_size"]),
+        image=row["image"],
+        precision=row["precision"],
+        memory_mib=row["memory_mib"],
+        memory_kind=row["facts"][KIND] if metric == MEMORY else "",
+    )
 
 
 def _of_setting(
-    found: Mapping[_Key, dict[str, Any] | None],
-    setting: CostSetting | None,
-    stored: Container[_Key],
-    why: Mapping[str, str],
+    metric: str, found: _Found, setting: CostSetting | None, absent: Callable[[str, float], str]
 ) -> Measured:
     """Select what was measured in a setting; other rows are missing, with the reason."""
-    own = [row for row in found.values() if row is None or _without_kind(row) == setting]
-    shown = _commonest(own, setting_of)
+    own = _settings(found, metric)
+    shown = _commonest(each for each in own.values() if replace(each[0], memory_kind="") == setting)
     rows: dict[_Key, dict[str, Any]] = {}
     missing: dict[_Key, str] = {}
-    for (name, scale), row in found.items():
-        method = method_at(name, scale)
-        if row is not None and row["reason"]:
-            missing[name, scale] = f"not measured: {row['reason']}"
-        elif row is not None and setting_of(row) == shown:
-            rows[name, scale] = row
-        elif row is not None:
-            missing[name, scale] = _why_apart(setting_of(row), shown or setting)
-        elif method is None:
-            missing[name, scale] = unable(name)
+    for key, row in found.items():
+        if row is None:
+            missing[key] = absent(*key)
+        elif key not in own:
+            why = why_not(row, metric)
+            missing[key] = f"not measured: {why}" if why else "not measured"
+        elif own[key][0] == shown:
+            rows[key] = row
         else:
-            absent = why.get(method, LEFT_OUT)
-            missing[name, scale] = "not measured" if (method, scale) in stored else absent
-    return Measured(rows, missing, shown)
+            missing[key] = _why_apart(own[key][0], shown or setting)
+    return Measured(metric, rows, missing, shown)
 
 
 def _why_apart(other: CostSetting, shown: CostSetting | None) -> str:
@@ -242,25 +238,9 @@ def _why_apart(other: CostSetting, shown: CostSetting | None) -> str:
     return f"measured elsewhere, and not comparable: {other.in_words()}"
 
 
-def setting_of(row: Mapping[str, Any]) -> CostSetting:
-    """Return where and how a stored row was measured."""
-    kept = ("image", "precision", "memory_mib", "memory_kind")
-    machine = tuple(identity(row["machine"]).items())
-    size = (row["lr_height"], row["lr_width"])
-    return CostSetting(machine, size, **{name: row[name] for name in kept})
-
-
-def _without_kind(row: Mapping[str, Any]) -> CostSetting:
-    """Return `setting_of` without the kind, alike for latency and memory."""
-    return replace(setting_of(row), memory_kind="")
-
-
-def _commonest(
-    rows: Iterable[dict[str, Any] | None], setting: Callable[[Mapping[str, Any]], CostSetting]
-) -> CostSetting | None:
-    """Find the setting of most measured rows; among equals, the one that was measured last."""
+def _commonest(settings: Iterable[tuple[CostSetting, str]]) -> CostSetting | None:
+    """Find the setting of most costs; among equals, the one that was measured last."""
     found: dict[CostSetting, list[str]] = {}
-    for row in rows:
-        if row is not None and not row["reason"]:
-            found.setdefault(setting(row), []).append(row["measured_at"])
+    for setting, when in settings:
+        found.setdefault(setting, []).append(when)
     return max(found, key=lambda s: (len(found[s]), max(found[s])), default=None)

@@ -22,7 +22,7 @@ from harness.common.escaping import in_a_line
 from harness.data.published import Printed
 from harness.measure.crops import Sample, load_samples
 from harness.measure.macs import is_counted
-from harness.measure.rows import FAILED, CellFile, each_image_once, flat, is_of, not_a_number
+from harness.measure.rows import FAILED, flat, not_a_number
 from harness.metrics import METRICS
 from harness.report.costs import Costs, load_costs
 from harness.report.frame import COLUMNS, PLACE, differences, means
@@ -40,9 +40,9 @@ from harness.runs.added import known_again
 from harness.runs.experiment import Experiment, method_at, methods_of, only_methods, with_rows
 from harness.runs.job import choose
 from harness.runs.plan import (
-    PlannedCell,
     RoleNote,
     StoredPlan,
+    cell_rows,
     load_plan,
     measurements_dir,
     plan_path,
@@ -361,24 +361,6 @@ def _of_the_paper(report: Report) -> Iterator[Cell]:
             for scale in report.scales:
                 printed = printed_values(experiment, named[row], role, scale)
                 yield Cell(row, role, "", scale, missing=f"not measured: {why}", printed=printed)
-
-
-def cell_rows(folder: Path, cell: PlannedCell, only: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Read the rows of a planned cell, one per image; only some images, where `only` names them.
-
-    Raises:
-        HarnessError: the file has rows of another cell.
-    """
-    path = folder / cell.file
-    rows = CellFile(path).rows()
-    found = {tuple(row.get(k) for k in ("method", "dataset", "scale", "seed")) for row in rows}
-    expected = (cell.method, cell.dataset, cell.scale, cell.seed)
-    if found - {expected} or not all(is_of(row, path.name) for row in rows):
-        raise HarnessError(
-            f"{path} has rows of another cell than {expected}, or of other weights or data.",
-            "Delete the file and run the experiment again.",
-        )
-    return each_image_once(row for row in rows if not only or row["image"] in only)
 
 
 def _cell(report: Report, folder: Path, row: str, place: str, scale: float) -> Cell:

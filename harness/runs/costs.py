@@ -1,4 +1,4 @@
-"""Measurement of the costs of a job: its cells of costs, and those that have no row yet."""
+"""Measurement of the costs of a job: its cells of costs, and those that lack one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,25 +19,33 @@ from harness.checkpoints.subject import Subject
 from harness.common.locks import held
 from harness.common.progress import bar, say
 from harness.common.stopping import Stop, stoppable
-from harness.common.versions import versions
 from harness.data.degrade import unit
 from harness.data.images import save_png
-from harness.measure.cost_rows import (
-    Cost,
-    CostId,
-    Kind,
-    costs_dir,
-    latest,
-    stored_rows,
+from harness.measure.costs import (
+    BASELINE,
+    CALLS,
+    FIRST,
+    KIND,
+    LATENCY,
+    LOAD,
+    MEMORY,
+    NAME,
+    TURN,
+    photograph,
+    photograph_set,
     this_machine,
+    values_of,
 )
+from harness.measure.evaluate import Task, make_row, rows_of_cell
 from harness.measure.latency import rounds_of, seconds_of_calls
 from harness.measure.machine import machine
+from harness.measure.macs import COSTS
 from harness.measure.peak_memory import MemoryCase, Peak, peaks
-from harness.measure.photograph import NAME, photograph
-from harness.measure.rows import CellFile
+from harness.measure.rows import CellFile, beside, known, no_value
+from harness.measure.timing import spread
 from harness.profiles import Profile
 from harness.runs.job import Job
+from harness.runs.plan import measurements_dir
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,33 @@ class CostCell:
     """Method at a scale, and the file of its costs."""
 
     subject: Subject
-    id: CostId
+    task: Task
     file: CellFile
 
-    def latest(self, kind: Kind) -> dict[str, Any] | None:
-        """Return the row that counts; None where nothing was measured."""
-        return latest(stored_rows(self.file), kind)
+    @property
+    def scale(self) -> float:
+        """Scale that is measured."""
+        return self.task.scale
+
+    def row(self) -> dict[str, Any] | None:
+        """Read what is stored; None where nothing was measured."""
+        return rows_of_cell(self.file, self.task.cell(self.subject)).get(NAME)
+
+    def store(self, metric: str, value: float | None, why: str, facts: Mapping[str, Any]) -> None:
+        """Put a cost into the row, beside the other one; `why` there is none, "" where there is."""
+        height, width = self.task.items[0].size()
+        # A semicolon parts the reasons of a row.
+        reasons = [f"{no_value(metric)}{why.replace(';', ',')}"] if why else []
+        row = make_row(
+            self.subject,
+            self.task,
+            image=NAME,
+            lr_size=(height, width),
+            hr_size=(round(height * self.scale), round(width * self.scale)),
+            **beside(self.row(), {metric: value}, reasons, facts),
+        )
+        self.file.append(row)
+        self.file.drop_superseded()
 
 
 def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
@@ -68,24 +96,24 @@ def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
         random = subject.counts_only and not untrained
         if not random and subject.model.made != "stored":
             first.setdefault(subject.method, subject)
-    folder, settings = costs_dir(job.places.results, job.profile.name), job.profile.evaluation
+    image, settings = photograph_set(job.profile.costs.lr_size), job.profile.evaluation
     found = []
     for scale in job.experiment.scales:
         for subject in first.values():
             if subject.model.refusal(scale):
                 continue
-            cell = CostId(
-                method=subject.method,
-                seed=subject.seed,
-                checkpoint=subject.weights,
+            task = Task(
+                dataset=image,
+                role=COSTS,
                 scale=scale,
-                lr_size=job.profile.costs.lr_size,
-                image=NAME,
-                precision=settings.precision,
-                memory_mib=settings.memory_mib,
+                protocol=COSTS,
+                profile=job.profile.name,
+                settings=settings,
+                cache=None,
+                metrics=(LATENCY, MEMORY),
                 machine=this_machine(subject.device),
             )
-            found.append(CostCell(subject, cell, CellFile(folder / cell.relative_path, Cost)))
+            found.append(CostCell(subject, task, job.cell_file(subject, task)))
     return found
 
 
@@ -93,8 +121,7 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
     """Measure what the job's cost cells lack.
 
     Where one method lacks its latency, all methods of its scale are timed again, interleaved. Only
-    one process at a time measures in a results folder on machines of a kind, because two would
-    disturb each other.
+    one process at a time measures in a results folder, because two would disturb each other.
 
     Args:
         job: the experiment.
@@ -102,7 +129,7 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
         force: whether to measure again what is there; the new rows count.
 
     Returns:
-        Number of rows written.
+        Number of costs measured.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
@@ -110,17 +137,16 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
     cells = _runnable(job, cost_cells(job, measured))
     if not cells:
         return 0
-    folder = costs_dir(job.places.results, job.profile.name)
-    alone = held(folder / "measuring.lock", f"measuring costs in {folder}")
-    with alone, stoppable() as stop:
-        stale = _stale_scales(job, cells) if not force else {cell.id.scale for cell in cells}
-        timed = [cell for cell in cells if cell.id.scale in stale]
-        # What a program takes beside this process is in its rows.
-        here = [cell for cell in cells if cell.subject.model.made == "here"]
+    folder = measurements_dir(job.places.results, job.profile.name)
+    with held(folder / "costs.lock", f"measuring costs in {folder}"), stoppable() as stop:
+        rows = [None if force else cell.row() for cell in cells]
+        stale = _stale_scales(job, cells, rows)
+        timed = [cell for cell in cells if cell.scale in stale]
         weighed = [
             cell
-            for cell in here
-            if force or (row := cell.latest("memory")) is None or row["reason"]
+            for cell, row in zip(cells, rows, strict=True)
+            # What a program takes beside this process is in its rows.
+            if cell.subject.model.made == "here" and not (row and values_of(row, MEMORY))
         ]
         _measure_latency(job, timed, stop)
         _measure_memory(job, weighed, stop)
@@ -141,27 +167,23 @@ def _runnable(job: Job, cells: Sequence[CostCell]) -> list[CostCell]:
     return [replace(cell, subject=made.get(cell.subject.method, cell.subject)) for cell in cells]
 
 
-def _stale_scales(job: Job, cells: Sequence[CostCell]) -> set[float]:
+def _stale_scales(
+    job: Job, cells: Sequence[CostCell], rows: Sequence[Mapping[str, Any] | None]
+) -> set[float]:
     """Find scales where a method was not timed, or with fewer calls, or not with the others."""
-    timings: dict[float, set[str]] = {}
+    turns: dict[float, set[object]] = {}
     stale = set()
-    for cell in cells:
-        row = cell.latest("latency")
-        if row is None or row["reason"] or len(row["values"]) < job.profile.costs.rounds:
-            stale.add(cell.id.scale)
+    for cell, row in zip(cells, rows, strict=True):
+        if row is None or len(values_of(row, LATENCY)) < job.profile.costs.rounds:
+            stale.add(cell.scale)
         else:
-            timings.setdefault(cell.id.scale, set()).add(row["timing"])
-    return stale | {scale for scale, found in timings.items() if len(found) > 1}
-
-
-def _check(stop: Stop) -> None:
-    if stop.requested:
-        raise KeyboardInterrupt
+            turns.setdefault(cell.scale, set()).add(row["facts"][TURN])
+    return stale | {scale for scale, found in turns.items() if len(found) > 1}
 
 
 def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
     """Time all methods of each scale that lacks it, interleaved; rows are written by scale."""
-    scales = list(dict.fromkeys(cell.id.scale for cell in cells))
+    scales = list(dict.fromkeys(cell.scale for cell in cells))
     costs = job.profile.costs
     if scales:
         say(f"Timing {len(cells)} (method, scale) pairs, {costs.rounds} calls of each")
@@ -170,29 +192,21 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
 
         def done() -> None:
             progress.advance(_work(scale))
-            _check(stop)
+            stop.check()
 
         for scale in scales:
             progress.note = f"x{scale:g}"
-            own = [cell for cell in cells if cell.id.scale == scale]
+            own = [cell for cell in cells if cell.scale == scale]
             # Taken before: afterwards the load is our own.
-            timing = uuid.uuid4().hex[:12]
-            here = {cell.subject.device: machine(cell.subject.device) for cell in own}
+            turn, load = uuid.uuid4().hex[:12], machine(job.device)["load"]
             models = {cell.subject.method: cell.subject.model for cell in own}
             found = seconds_of_calls(models, lr, scale, job.profile, job.device, done)
             for cell in own:
                 method = cell.subject.method
-                row = _row(
-                    job.profile,
-                    cell,
-                    kind="latency",
-                    machine=here[cell.subject.device],
-                    values=found.seconds.get(method, []),
-                    reason=found.failed.get(method, ""),
-                    timing=timing,
-                    first=found.first.get(method, 0.0),
-                )
-                cell.file.append(row)
+                calls, first = found.seconds.get(method, []), found.first.get(method, 0.0)
+                median, why = spread(calls).median if calls else None, found.failed.get(method, "")
+                facts = {CALLS: calls, FIRST: first, TURN: turn} | known({LOAD: load})
+                cell.store(LATENCY, median, why, facts)
 
 
 def _work(scale: float) -> int:
@@ -206,23 +220,15 @@ def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
     say(f"Measuring peak memory of {len(cells)} (method, scale) pairs, each in its own process")
     with tempfile.TemporaryDirectory() as folder, bar("memory", len(cells)) as progress:
         files = {cell.subject.method: _stored(job, cell.subject, Path(folder)) for cell in cells}
-        networks = [(cell.subject, files[cell.subject.method], cell.id.scale) for cell in cells]
+        networks = [(cell.subject, files[cell.subject.method], cell.scale) for cell in cells]
         makers = {method.name: method.make for method in job.methods if method.outside}
         for cell, peak in zip(cells, peaks_of(networks, job.profile, makers), strict=True):
-            row = _row(
-                job.profile,
-                cell,
-                kind="memory",
-                machine=machine(cell.subject.device),
-                values=[] if peak.reason else [float(peak.bytes)],
-                reason=peak.reason,
-                baseline_bytes=peak.baseline,
-                memory_kind=peak.kind,
-            )
-            cell.file.append(row)
-            progress.note = f"{cell.subject.method} x{cell.id.scale:g}"
+            value = None if peak.reason else float(peak.bytes)
+            facts = {BASELINE: float(peak.baseline), KIND: peak.kind}
+            cell.store(MEMORY, value, peak.reason, facts)
+            progress.note = f"{cell.subject.method} x{cell.scale:g}"
             progress.advance()
-            _check(stop)
+            stop.check()
 
 
 def peaks_of(
@@ -273,16 +279,3 @@ def _stored(job: Job, subject: Subject, folder: Path) -> str:
         },
     )
     return str(path)
-
-
-def _row(profile: Profile, cell: CostCell, **found: Any) -> Cost:
-    own = vars(cell.id) | found
-    height, width = own.pop("lr_size")
-    return Cost(
-        **own,
-        profile=profile.name,
-        lr_height=height,
-        lr_width=width,
-        versions=versions(),
-        measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    )

@@ -9,12 +9,7 @@ from pathlib import Path
 import torch
 
 from baselines import Method
-from harness.checkpoints.subject import (
-    Subject,
-    open_subject,
-    ready_subjects,
-    shapes_subject,
-)
+from harness.checkpoints.subject import Subject, open_subject, ready_subjects, shapes_subject
 from harness.checkpoints.trained import finished_checkpoints, shipped_networks
 from harness.common.locks import BusyError
 from harness.common.progress import bar, say
@@ -213,8 +208,7 @@ def measure_missing(
             written += 1
             progress.note = f"{row.method} {row.dataset} x{row.scale:g}"
             progress.advance()
-            if stop.requested:
-                raise KeyboardInterrupt
+            stop.check()
 
         measure = partial(measure_cell, force=force, measured=count, pairs=PairStore(), keep=keep)
         for item in [item for item in work if measure(*item) is None]:

@@ -43,10 +43,8 @@ class Job:
     Attributes:
         methods: methods of the experiment that were asked for.
         datasets: datasets by role of the paper.
-        fingerprints: fingerprints of the datasets, by role.
         regions: regions that figures show of the datasets at hand.
         training_set: training set; None when nothing is to be trained.
-        training_fingerprint: fingerprint of the training images.
         trains: whether missing networks are trained; else what needs them is left out.
         added: rows beside those that the experiment is declared with.
     """
@@ -57,10 +55,8 @@ class Job:
     device: torch.device
     methods: tuple[Method, ...]
     datasets: dict[str, Dataset]
-    fingerprints: dict[str, str]
     regions: tuple[Region, ...]
     training_set: Dataset | None
-    training_fingerprint: str
     trains: bool = True
     added: tuple[AddedRow, ...] = ()
 
@@ -82,10 +78,11 @@ class Job:
         """List the training runs, one for each trained method and seed."""
         if self.training_set is None:
             return []
+        data = self.training_set.fingerprint
         # Methods that only render otherwise have the same weights, and the same run.
         runs = {
             (method.weights, seed): training_run(
-                self.profile, self.places, self.device, method.name, seed, self.training_fingerprint
+                self.profile, self.places, self.device, method.name, seed, data
             )
             for method in self.trained_methods()
             for seed in self.profile.seeds
@@ -144,7 +141,6 @@ class Job:
         return [
             Task(
                 dataset=sets[role],
-                fingerprint=self.fingerprints.get(role) or sets[role].fingerprint(),
                 role=role,
                 scale=scale,
                 protocol=protocols[role],
@@ -289,7 +285,6 @@ def prepare(
     always = {method for row in added for method in methods_of(row.method)}
     wanted = {*choose(whole, only), *always} - lacking
     chosen = tuple(parse(method) for method in whole.methods if method in wanted)
-    fingerprints = {name: dataset.fingerprint() for name, dataset in sets.items()}
     needs_training = trains and any(map(experiment.needs_weights, chosen))
     training_set = look(profile.training.dataset) if needs_training else None
     if training_set is not None and profile.training.validation is not None:
@@ -301,10 +296,8 @@ def prepare(
         device=device,
         methods=chosen,
         datasets=datasets,
-        fingerprints={role: fingerprints[dataset.name] for role, dataset in datasets.items()},
         regions=regions,
         training_set=training_set,
-        training_fingerprint=training_set.fingerprint() if training_set else "",
         trains=trains,
         added=added,
     )

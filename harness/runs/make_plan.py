@@ -13,6 +13,7 @@ from harness.common.locks import held
 from harness.common.progress import say
 from harness.common.versions import versions
 from harness.data.sets.sizes import FIXED_SIZES
+from harness.measure.macs import COSTS
 from harness.profiles import Profile, concerning, description
 from harness.runs.costs import cost_cells
 from harness.runs.job import Job
@@ -20,7 +21,6 @@ from harness.runs.plan import (
     DamagedPlanError,
     MethodNote,
     PlannedCell,
-    PlannedCost,
     RoleNote,
     StoredPlan,
     load_plan,
@@ -54,8 +54,7 @@ def _method_note(job: Job, subject: Subject) -> MethodNote:
     if said is not None:
         note = MethodNote(name, said.caption, said.images, said.complete, said.fingerprint)
     elif data is not None:
-        fingerprint = job.training_fingerprint
-        note = MethodNote(name, data.caption(), len(data.items), data.complete, fingerprint)
+        note = MethodNote(name, data.caption(), len(data.items), data.complete, data.fingerprint)
     else:
         note = MethodNote(name, subject.origin)
     return replace(note, stand_in=not note.complete or job.profile.stand_in([name]))
@@ -63,6 +62,8 @@ def _method_note(job: Job, subject: Subject) -> MethodNote:
 
 def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
     """Make the plan of the methods that a job measures."""
+    scored = [(subject, task) for subject in measured for task in job.tasks(subject)]
+    timed = [(cell.subject, cell.task) for cell in cost_cells(job, measured)]
     cells = [
         PlannedCell(
             method=subject.method,
@@ -72,8 +73,7 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
             seed=subject.seed,
             file=task.cell(subject).relative_path.as_posix(),
         )
-        for subject in measured
-        for task in job.tasks(subject)
+        for subject, task in (*scored, *timed)
     ]
     trained = {method.name for method in job.methods if method.is_trained}
     networks = [s for s in measured if s.method in trained and not s.published_sizes]
@@ -92,16 +92,6 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         warnings=[],
         profile_settings=job.profile.numbers(),
         methods=list(notes.values()),
-        costs=[
-            PlannedCost(
-                method=cell.id.method,
-                scale=cell.id.scale,
-                seed=cell.id.seed,
-                file=cell.id.relative_path.as_posix(),
-                lr_size=list(cell.id.lr_size),
-            )
-            for cell in cost_cells(job, measured)
-        ],
         versions=versions(),
         added=list(job.added),
     )
@@ -135,7 +125,7 @@ def _missing_seeds(profile: Profile, plan: StoredPlan) -> Iterator[str]:
     """List trained methods with fewer measured seeds than the profile has."""
     for note in plan.methods:
         own = [c for c in plan.cells if c.method == note.method and not _is_count(c)]
-        seeds = {cell.seed for cell in own}
+        seeds = {cell.seed for cell in own if cell.role != COSTS}
         if note.training and seeds and seeds != set(profile.seeds):
             listed = ", ".join(map(str, sorted(seeds)))
             yield f"{note.method}: {len(seeds)} of {len(profile.seeds)} seeds ({listed})."
@@ -161,24 +151,18 @@ def merge(new: StoredPlan, old: StoredPlan, methods: Sequence[str]) -> StoredPla
         and not (note.data and trained_on and note.data not in trained_on)
     }
 
-    def stays(cell: PlannedCell) -> bool:
-        if _is_count(cell):
-            return cell.method not in counted
-        return method_stays(cell.method)
+    photographs = {cell.dataset for cell in new.cells if cell.role == COSTS}
 
-    def method_stays(method: str) -> bool:
-        if method not in methods:
+    def stays(cell: PlannedCell) -> bool:
+        method = cell.method
+        if _is_count(cell):
+            return method not in counted
+        if method not in methods or (cell.role == COSTS and photographs - {cell.dataset}):
             return False
         return method in kept or not (method in again or parse(method).is_trained)
 
-    def comparable(cost: PlannedCost) -> bool:
-        return all(cost.lr_size == each.lr_size for each in new.costs)
-
     return replace(
-        new,
-        cells=[*new.cells, *filter(stays, old.cells)],
-        methods=[*new.methods, *kept.values()],
-        costs=[*new.costs, *(c for c in old.costs if method_stays(c.method) and comparable(c))],
+        new, cells=[*new.cells, *filter(stays, old.cells)], methods=[*new.methods, *kept.values()]
     )
 
 

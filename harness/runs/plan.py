@@ -8,6 +8,7 @@ rows that it points to, so it can be written on a machine without the data.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from harness.common import checksums
 from harness.common.errors import HarnessError
 from harness.common.files import plain_name, plain_path, write_text
+from harness.measure.rows import CellFile, each_image_once, is_of
 
 PLAN_SCHEMA = 2
 
@@ -50,21 +52,6 @@ class PlannedCell(checksums.Stored):
     scale: float
     seed: int
     file: str
-
-
-@dataclass(frozen=True)
-class PlannedCost(checksums.Stored):
-    """Costs of one method at one scale: their file, relative to the folder of costs.
-
-    Attributes:
-        lr_size: (h, w) of the LR image.
-    """
-
-    method: str
-    scale: float
-    seed: int
-    file: str
-    lr_size: list[int]
 
 
 @dataclass(frozen=True)
@@ -121,7 +108,6 @@ class StoredPlan(checksums.Stored):
         warnings: further lines that every report must show.
         profile_settings: settings of the profile that can change a number.
         methods: origin of each network; the texts above are made from it.
-        costs: latency and peak memory, where the experiment measures them.
         versions: versions of the software that made the plan.
         added: rows beside the experiment's own.
     """
@@ -139,7 +125,6 @@ class StoredPlan(checksums.Stored):
     warnings: list[str]
     profile_settings: dict[str, Any]
     methods: list[MethodNote] = field(default_factory=list)
-    costs: list[PlannedCost] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     added: list[AddedRow] = field(default_factory=list)
     schema: int = PLAN_SCHEMA
@@ -194,6 +179,7 @@ def load_plan(path: Path) -> StoredPlan:
         )
     try:
         content = checksums.parse(path.read_bytes())
+        content.pop("costs", None)  # until December 2026 apart, in rows that are measured anew
         notes = content.get("methods")
         for note in notes if isinstance(notes, list) else ():
             # Plans of versions that did not tell methods apart say it of all of them.
@@ -203,8 +189,8 @@ def load_plan(path: Path) -> StoredPlan:
         named = [*(cell.method for cell in plan.cells), *(row.method for row in plan.added)]
         for name in (plan.profile, *named):
             plain_name(name)
-        for file in (*(cell.file for cell in plan.cells), *(cost.file for cost in plan.costs)):
-            plain_path(file)
+        for cell in plan.cells:
+            plain_path(cell.file)
         if (plan.profile, plan.experiment) != (path.parent.parent.name, path.parent.name):
             raise ValueError(f"it is the plan of {plan.experiment} under {plan.profile}")
     except checksums.NewerError as error:
@@ -217,3 +203,21 @@ def load_plan(path: Path) -> StoredPlan:
             f"The plan {path} is damaged: {error}", f"{again} again; finished cells are kept."
         ) from error
     return plan
+
+
+def cell_rows(folder: Path, cell: PlannedCell, only: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Read the rows of a planned cell, one per image; only some images, where `only` names them.
+
+    Raises:
+        HarnessError: the file has rows of another cell.
+    """
+    path = folder / cell.file
+    rows = CellFile(path).rows()
+    found = {tuple(row.get(k) for k in ("method", "dataset", "scale", "seed")) for row in rows}
+    expected = (cell.method, cell.dataset, cell.scale, cell.seed)
+    if found - {expected} or not all(is_of(row, path.name) for row in rows):
+        raise HarnessError(
+            f"{path} has rows of another cell than {expected}, or of other weights or data.",
+            "Delete the file and run the experiment again.",
+        )
+    return each_image_once(row for row in rows if not only or row["image"] in only)

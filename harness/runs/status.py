@@ -140,7 +140,8 @@ def _cells(plan: StoredPlan, folder: Path) -> Iterator[tuple[int, int, bool]]:
     for cell in plan.cells:
         file = CellFile(folder / cell.file)
         rows = file.by_image()
-        yield len(rows), images.get(cell.role, len(rows)), is_held(file.lock)
+        # Of what is no set of the paper (a fixed size, or costs) there is one image.
+        yield len(rows), images.get(cell.role, 1), is_held(file.lock)
 
 
 def write_tensorboard(found: Sequence[State], folder: Path) -> int:

@@ -94,12 +94,7 @@ FAMILIES = (
         averages=(False, True),
     ),
     Family(
-        "rdn",
-        ("RDNIG", "RDNIGPlus"),
-        "SFENet1.weight",
-        rdn_sizes,
-        "UPNet",
-        averages=(False, False),
+        "rdn", ("RDNIG", "RDNIGPlus"), "SFENet1.weight", rdn_sizes, "UPNet", averages=(False, False)
     ),
     Family(
         "rcan", ("", "RCANIGPlus"), "body.0.body.0.body.3.conv_du.0.weight", _rcan_sizes, "tail"

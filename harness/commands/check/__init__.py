@@ -29,9 +29,7 @@ def _decibels(value: str) -> float:
     return drop
 
 
-@click.command(
-    epilog="Example: harness check table1 --tolerance 0.01 --github --junit check.xml",
-)
+@click.command(epilog="Example: harness check table1 --tolerance 0.01 --github --junit check.xml")
 @click.argument("names", metavar="[EXPERIMENT]...", nargs=-1)
 @with_setup("profile", "results")
 @click.option(
@@ -48,16 +46,9 @@ def _decibels(value: str) -> float:
     "what the accepted numbers say]",
 )
 @click.option("--all", "-v", "everything", is_flag=True, help="List also the cells that are ok.")
+@click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML, a test case per cell.")
 @click.option(
-    "--junit",
-    type=FILE,
-    metavar="FILE",
-    help="Write JUnit XML, a test case per cell.",
-)
-@click.option(
-    "--github",
-    is_flag=True,
-    help="Print annotations for GitHub Actions; add to the job's summary.",
+    "--github", is_flag=True, help="Print annotations for GitHub Actions; add to the job's summary."
 )
 @click.option("--update", is_flag=True, help="Accept the stored numbers; needs --reason.")
 @click.option("--reason", metavar="TEXT", help="Why the numbers change, for the file's history.")

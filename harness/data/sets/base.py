@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path, PurePath
 
 from torch import Tensor
@@ -76,6 +76,7 @@ class Dataset:
         """Tell whether the dataset has as many images as the published set."""
         return self.expected is None or len(self.items) == self.expected
 
+    @cached_property  # asked for every cell
     def fingerprint(self) -> str:
         """Ten hexadecimal digits that change with any image."""
         digest = hashlib.sha256()

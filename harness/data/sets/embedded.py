@@ -20,14 +20,8 @@ Box = tuple[int, int, int, int]
 
 _TRAINING: dict[str, Box | None] = dict.fromkeys(
     (
-        "rocket.jpg",
-        "motorcycle_left.png",
-        "hubble_deep_field.jpg",
-        "ihc.png",
-        "camera.png",
-        "brick.png",
-        "grass.png",
-        "gravel.png",
+        *("rocket.jpg", "motorcycle_left.png", "hubble_deep_field.jpg", "ihc.png"),
+        *("camera.png", "brick.png", "grass.png", "gravel.png"),
     )
 )
 # Crops keep the quick profile quick.

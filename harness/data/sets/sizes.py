@@ -68,10 +68,7 @@ FIXED_SIZES = {
         {"output-1280x720": (720, 1280)},
     ),
     "320x180 input": _dataset(
-        "input-320x180",
-        "an LR image of 320x180 pixels",
-        "macs-hr",
-        {"input-320x180": (180, 320)},
+        "input-320x180", "an LR image of 320x180 pixels", "macs-hr", {"input-320x180": (180, 320)}
     ),
 }
 

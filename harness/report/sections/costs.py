@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from harness.report import words
-from harness.report.costs import Measured, mebibytes, memory_in_words, milliseconds, quartiles
+from harness.report.costs import Measured, memory_in_words, quartiles
 from harness.report.data import Report
 from harness.report.model import Section, section
 from harness.report.sections.limits import count, parameters_at, system
@@ -33,7 +33,7 @@ class Latency(SectionMaker):
             measured.load(),
             "What a network with experts takes depends on the image.",
         ]
-        return _section(report, "latency", "Latency", "ms", measured, latency_at, notes)
+        return _section(report, "latency", "Latency", "ms", measured, notes)
 
 
 @dataclass(frozen=True)
@@ -49,39 +49,25 @@ class Memory(SectionMaker):
             f"{memory_in_words(kind)} Weights and SR image included. Each system and scale is "
             "measured once, in a process of its own."
         ]
-        return _section(report, "memory", "Peak memory", "MiB", measured, memory_at, notes)
+        return _section(report, "memory", "Peak memory", "MiB", measured, notes)
 
 
 def _section(
-    report: Report,
-    key: str,
-    title: str,
-    unit: str,
-    measured: Measured,
-    at: Callable[[Report, str, float], Entry],
-    notes: list[str],
+    report: Report, key: str, title: str, unit: str, measured: Measured, notes: list[str]
 ) -> Section | None:
-    columns = by_scale(report.scales, partial(at, report), min)
+    columns = by_scale(report.scales, partial(cost_at, measured), min)
     caption = words.setting_of_costs(report, measured)
     named = f"{title} ({unit})"
     made = table(report, key, named, columns, notes, caption=caption, own=True)
     return section(key, title, [made])
 
 
-def latency_at(report: Report, row: str, scale: float) -> Entry:
-    """Make the entry of a median latency with its quartiles, or say why there is none."""
-    found = report.costs.latency.at(row, scale)
+def cost_at(measured: Measured, row: str, scale: float) -> Entry:
+    """Make the entry of a cost, with quartiles of several calls, or say why there is none."""
+    found = measured.at(row, scale)
     if found is None:
-        return Entry(why=report.costs.latency.missing[row, scale])
-    return Entry(milliseconds(found.median), value=found.median, beside=quartiles(found))
-
-
-def memory_at(report: Report, row: str, scale: float) -> Entry:
-    """Make the entry of a peak of memory, or say why there is none."""
-    found = report.costs.memory.at(row, scale)
-    if found is None:
-        return Entry(why=report.costs.memory.missing[row, scale])
-    return Entry(mebibytes(found.median), value=found.median)
+        return Entry(why=measured.missing[row, scale])
+    return Entry(measured.show(found.median), value=found.median, beside=quartiles(found))
 
 
 @dataclass(frozen=True)
@@ -135,15 +121,16 @@ def _columns(report: Report, role: str, scale: float) -> Iterator[Column]:
         return Entry(count(system(report, row).parameters_in_sum))
 
     images = "mean per image"
-    setting = report.costs.latency.setting or report.costs.memory.setting
+    latency, memory = report.costs.latency, report.costs.memory
+    setting = latency.setting or memory.setting
     lr = f"LR image of {setting.size}" if setting else "one LR image"
     yield Column("parameters", "one model", one)
     yield Column("parameters", "all models", every_one)
     yield Column(images, "PSNR (dB)", psnr, max, scale)
     yield Column(images, f"{letter}MACs as in the papers", partial(macs, "macs"), min, scale)
     yield Column(images, f"{letter}MACs executed", partial(macs, "executed"), min, scale)
-    yield Column(lr, "latency (ms)", lambda row: latency_at(report, row, scale), min, scale)
-    yield Column(lr, "memory (MiB)", lambda row: memory_at(report, row, scale), min, scale)
+    yield Column(lr, "latency (ms)", lambda row: cost_at(latency, row, scale), min, scale)
+    yield Column(lr, "memory (MiB)", lambda row: cost_at(memory, row, scale), min, scale)
 
 
 def _notes(report: Report, scale: float) -> Iterator[str]:

@@ -22,13 +22,14 @@ import scipy
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from harness.data.roles import INPUT
+from harness.measure.costs import FIRST, LATENCY, values_of
 from harness.measure.macs import ACTIVATIONS_AT
 from harness.measure.timing import spread
 from harness.report import charts, words
 from harness.report.costs import milliseconds
 from harness.report.data import Report
 from harness.report.model import Figure, Section, Table, section
-from harness.report.sections.costs import latency_at, memory_at
+from harness.report.sections.costs import cost_at
 from harness.report.tables import Column, Entry, by_scale, number, table
 from harness.report.text import EN_DASH, TIMES, decimals, scale_text
 from harness.runs.experiment import SectionMaker
@@ -91,7 +92,7 @@ def candidates(report: Report) -> list[Candidate]:
         macs, parameters = cell.metric("macs"), cell.metric("parameters")
         timed = report.costs.latency.rows.get((row, SCALE))
         if macs and parameters and timed is not None:
-            found.append(Candidate(row, parameters, macs, tuple(timed["values"])))
+            found.append(Candidate(row, parameters, macs, values_of(timed, LATENCY)))
     return found
 
 
@@ -228,14 +229,14 @@ def _weights(report: Report, row: str) -> Entry:
 
 
 def _first(report: Report, row: str) -> Entry:
-    timed = report.costs.latency.rows.get((row, SCALE), {})
-    first = timed.get("first")
+    timed = report.costs.latency.rows.get((row, SCALE))
+    first = timed and timed["facts"][FIRST]
     return Entry(milliseconds(first), value=first) if first else Entry(why=_why(report, row))
 
 
 def _costs(report: Report) -> Table | None:
     size = TIMES.join(map(str, ACTIVATIONS_AT))
-    measured = report.costs.latency
+    measured, memory = report.costs.latency, report.costs.memory
     lr = f"{measured.setting.size} input" if measured.setting else "not measured"
     counted = partial(partial, _counted, report)
     notes = [
@@ -259,9 +260,9 @@ def _costs(report: Report) -> Table | None:
         Column("network", "parameters (K)", counted("parameters", 1e3, 1), min, SCALE),
         Column(f"{size} input", "GMACs", counted("macs", 1e9, 2), min, SCALE),
         Column(f"{size} input", "activations (M)", counted("activations", 1e6, 2), min, SCALE),
-        Column(lr, "latency (ms)", lambda row: latency_at(report, row, SCALE), min, SCALE),
+        Column(lr, "latency (ms)", lambda row: cost_at(measured, row, SCALE), min, SCALE),
         Column(lr, "first call (ms)", partial(_first, report), min, SCALE),
-        Column(lr, "peak memory (MiB)", lambda row: memory_at(report, row, SCALE), min, SCALE),
+        Column(lr, "peak memory (MiB)", lambda row: cost_at(memory, row, SCALE), min, SCALE),
     ]
     caption = words.setting_of_costs(report, measured)
     title = f"Costs at {scale_text(SCALE)}"

@@ -93,8 +93,7 @@ def launch(job: Job, command: Sequence[str], devices: Sequence[str]) -> str:
         for process in running.values():
             process.terminate()
         raise
-    if stop.requested:
-        raise KeyboardInterrupt
+    stop.check()
     if done is None:
         raise HarnessError(
             "No worker has done all of the plan.",
