@@ -133,7 +133,7 @@ def test_other_sizes_of_one_encoder_label_its_rows_alone(harness: Harness):
     assert "REDUCED SETTING (edsr-liif): these numbers are not comparable" in err
     labelled = {record["method"] for record in records(out) if record["reduced_setting"]}
     assert labelled == {"edsr-liif"}
-    full = "FULL SIZE: rdn encoder, liif decoder. Profile own sets sizes of other networks"
+    full = "FULL SIZE: rdn encoder, liif decoder. These keep the published size, while profile"
     texts = [
         Path(f"reports/own/table3.{kind}").read_text() for kind in ("md", "html", "csv", "tex")
     ]

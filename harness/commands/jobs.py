@@ -51,8 +51,8 @@ def work(job: Job, force: bool, figures: bool) -> None:
         echo(report.render(*places, "json"))
         return
     echo(report.headline(*places))
-    for path in paths:
-        say(f"wrote {path}")
+    page = next(path for path in paths if path.suffix == ".html")
+    say(f"Report: {page}, and beside it {len(paths) - 1} files with the same tables and figures")
 
 
 def launch(jobs: list[Job], launcher: str, workers: int | None, **asked: Any) -> None:

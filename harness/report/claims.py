@@ -65,7 +65,8 @@ class Claim:
         if len(shown) > 1:
             ours = [f"{said}, {o}" for said, o in zip(ours, outcomes.values(), strict=True)]
         worst = next(each for each in _WORST_FIRST if each in outcomes.values())
-        return Verdict(self.words, self.paper, "\n".join(ours), worst, self.main)
+        images = max(each.images for found in shown.values() for each in found.values())
+        return Verdict(self.words, self.paper, "\n".join(ours), worst, self.main, images)
 
     def _on(self, report: Report, role: str) -> dict[float, Difference]:
         """Compute the distances from the bound on a set, by scale."""

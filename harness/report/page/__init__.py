@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 
 from harness.report.looks import Look, expert_colors
@@ -73,7 +73,7 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["anchor"] = anchor
+    environment.filters |= {"anchor": anchor, "code": _code}
     texts = {name: (files(__package__) / f"page.{name}").read_text("utf-8") for name in _INLINED}
     inlined = {name: Markup(text) for name, text in texts.items()}
     hashes = {f"{name}_hash": _sha256(text) for name, text in texts.items()}
@@ -102,6 +102,11 @@ def _embedded(png: Path) -> tuple[str, int, int]:
 def anchor(key: str) -> str:
     """Return an id of HTML for a key, of letters that need no escape."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", key)
+
+
+def _code(text: str) -> Markup:
+    """Mark what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 _SERIES = ["panel", "label", "method", "kind", "color", "marker"]

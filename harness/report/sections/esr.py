@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import scipy
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from harness.data.roles import INPUT
 from harness.measure.macs import ACTIVATIONS_AT
@@ -379,7 +379,7 @@ def _draw(report: Report, folder: Path) -> Figure | None:
     for panel in figure.axes[: data["panel"].nunique()]:
         panel.set_yscale("log")
         panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        panel.yaxis.set_major_formatter(EngFormatter(sep=""))
+        panel.yaxis.set_major_formatter(charts.in_units)
         panel.yaxis.set_minor_locator(NullLocator())
     setting = report.costs.latency.setting
     where = f" Latency: median of warm calls on {setting.in_words()}." if setting else ""

@@ -81,7 +81,7 @@ def _macs(report: Report, row: str, role: str, scale: float) -> dict[str, float 
 def _latency(report: Report, row: str, role: str, scale: float) -> dict[str, float | None]:
     del role
     found = report.costs.latency.at(row, scale)
-    return {"measured": None if found is None else found.median}
+    return {"": None if found is None else 1e3 * found.median}
 
 
 _COSTS: dict[str, Callable[[Report, str, str, float], dict[str, float | None]]] = {
@@ -108,7 +108,7 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
     if data.empty:
         return None
     what = "latency" if name == "latency" else "MACs"
-    label = "latency of an image (s)" if name == "latency" else "MACs per image"
+    label = "latency of an image (ms)" if name == "latency" else "MACs per image"
     data.attrs = {"x": label, "y": "PSNR (dB)", "axis": "log"}
     shown = data[data["scale"].isin(panel_scales(report))]
     shown.attrs = data.attrs
@@ -116,7 +116,6 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
     explained = sentences(
         _explained(report, name),
         "Grey lines: what nothing is better and cheaper than; nothing below bicubic is on them.",
-        f"{scales_text(others)}: on the page and in the tables." if others else "",
     )
     return charts.save(
         charts.grid(report, role, shown),
@@ -125,6 +124,7 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
         report,
         role,
         explained,
+        f"{scales_text(others)}: on the page and in the tables." if others else "",
         data=data,
     )
 

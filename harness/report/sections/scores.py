@@ -168,7 +168,7 @@ def _differences(report: Report, role: str, metric: Metric) -> Table | None:
             beside=interval_text(found.low, found.high, metric.digits),
         )
 
-    made = scale_table(
+    return scale_table(
         report,
         role,
         f"{metric.name}-difference",
@@ -176,7 +176,6 @@ def _differences(report: Report, role: str, metric: Metric) -> Table | None:
         entry,
         notes=[_baselines(report), _PAIRED],
     )
-    return made and replace(made, folded="")
 
 
 def _baselines(report: Report) -> str:
