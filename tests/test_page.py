@@ -186,7 +186,7 @@ def test_tables_sort_filter_and_tell_more(opened: Opener, page_file: Path):
 
 
 def test_verdicts_are_a_short_table_and_all_when_asked(opened: Opener, page_file: Path):
-    """As is what the marks in tables mean, they are above the main figure."""
+    """They are above the main figure; what the marks in tables mean is said once."""
     with opened(page_file) as page:
         rows = page.locator("#verdicts > .scroll tbody tr")
         assert rows.count() == 3, "what was measured"

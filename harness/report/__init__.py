@@ -6,6 +6,7 @@ the same, byte for byte, when it is written again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -149,11 +150,15 @@ def render(
 
 
 def headline(results: Path, profile: str, experiment: Experiment) -> str:
-    """Return notice, main verdicts and main table for the terminal."""
+    """Return notice, main verdicts and main table for the terminal.
+
+    What was left out of a run is said when it starts.
+    """
     made = documents.short(documents.make(load_report(results, profile, experiment), None))
     tables = [markdown_table(table) for section in made.sections for table in section.tables]
-    parts = [made.notice, *markdown_verdicts(made, folded=False), *tables[:1], made.not_run]
-    return "\n\n".join(filter(None, parts))
+    parts = [made.notice, *markdown_verdicts(made, folded=False), *tables[:1]]
+    # A terminal underlines nothing; spaces keep the columns under each other.
+    return re.sub(r"<u>(.*?)</u>", r"     _\1_", "\n\n".join(filter(None, parts)))
 
 
 def _check(fmt: str) -> None:

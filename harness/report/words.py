@@ -86,11 +86,10 @@ def notice(report: Report) -> str:
     """Say once what is reduced or substituted, and what that means; "" in the paper's setting."""
     parts = []
     if found := tags(report):
-        data = listing([_in_brief(report, role) for role in report.roles])
         trained, *others = _training(report)
         brief = re.sub(r" \([^()]*\)", "", trained)  # the whole is listed with the report
         listed = "; networks and schedule as listed with the report" if others else ""
-        parts.append(f"{_opening(report)}measured on {data}; {brief}{listed}.")
+        parts.append(f"{_opening(report)}measured on {_data(report)}; {brief}{listed}.")
     parts.append(departing_note(report))
     if (found or departing(report)) and report.experiment.published:
         parts.append(
@@ -119,17 +118,25 @@ def _opening(report: Report, role: str = "", row: str = "") -> str:
 
 def _measured_on(report: Report, role: str) -> str:
     note = report.role(role)
+    return f"{_described(note)} in place of {role}" if note.substitute else _described(note)
+
+
+def _described(note: RoleNote) -> str:
     count = _only(note) if note.only else counted(note.images, "image")
-    data = f"{note.dataset} ({phrase(note.description)}; {count})"
-    return f"{data} in place of {role}" if note.substitute else data
+    return f"{note.dataset} ({phrase(note.description)}; {count})"
 
 
-def _in_brief(report: Report, role: str) -> str:
-    """Name what was measured; a set of the paper needs no description."""
-    note = report.role(role)
-    if note.substitute:
-        return _measured_on(report, role)
-    return f"{role} ({_only(note)})" if note.only else role
+def _data(report: Report) -> str:
+    """List what was measured, each set once; one of the paper needs no description."""
+    notes = [report.role(role) for role in report.roles]
+    replaced = grouped((_described(note), note.role) for note in notes if note.substitute)
+    own = (note for note in notes if not note.substitute)
+    return listing(
+        [
+            *(f"{note.role} ({_only(note)})" if note.only else note.role for note in own),
+            *(f"{data} in place of {listing(roles)}" for data, roles in replaced.items()),
+        ]
+    )
 
 
 def _only(note: RoleNote) -> str:

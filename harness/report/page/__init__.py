@@ -22,6 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
+from harness.report.charts import DPI
 from harness.report.looks import Look, expert_colors
 from harness.report.model import Document, Figure, Table
 from harness.report.page.viewer import View, Viewer, load_viewer
@@ -74,17 +75,11 @@ def render(template: str, **values: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"anchor": anchor, "code": _code}
-    texts = {name: (files(__package__) / f"page.{name}").read_text("utf-8") for name in _INLINED}
-    inlined = {name: Markup(text) for name, text in texts.items()}
-    hashes = {f"{name}_hash": _sha256(text) for name, text in texts.items()}
-    return environment.get_template(template).render(**inlined, **hashes, **values)
-
-
-_INLINED = ("css", "js")
-
-
-def _sha256(text: str) -> str:
-    return f"sha256-{_base64(hashlib.sha256(text.encode()).digest())}"
+    for name in ("css", "js"):
+        text = (files(__package__) / f"page.{name}").read_text("utf-8")
+        digest = _base64(hashlib.sha256(text.encode()).digest())
+        values |= {name: Markup(text), f"{name}_hash": f"sha256-{digest}"}
+    return environment.get_template(template).render(**values)
 
 
 def _base64(content: bytes) -> str:
@@ -92,11 +87,15 @@ def _base64(content: bytes) -> str:
 
 
 def _embedded(png: Path) -> tuple[str, int, int]:
-    """Return a figure's pixels as a small file, width and height; the exact ones are in the PNG."""
+    """Return a figure's pixels as a small file, width and height; the exact ones are in the PNG.
+
+    An inch has 144 pixels of the page, so that type has one size whatever the figure's width.
+    """
     small = io.BytesIO()
     with Image.open(png) as image:
         image.convert("RGB").save(small, "WEBP", quality=88, method=4)
-    return f"data:image/webp;base64,{_base64(small.getvalue())}", image.width, image.height
+    width, height = (round(side * 144 / DPI) for side in image.size)
+    return f"data:image/webp;base64,{_base64(small.getvalue())}", width, height
 
 
 def anchor(key: str) -> str:
