@@ -71,7 +71,6 @@ def psnr_table(rows: pd.DataFrame, dataset: str) -> Table:
         columns=_columns(scales),
         blocks=(tuple(made[:1]), tuple(made[1:])),
         notes=("LR images up to x4: MATLAB's bicubic; above: Pillow's.",),
-        folded="RDN-LIIF, SwinIR-LIIF; `harness run table1 --methods 'rdn-*' 'swinir-*' --retrain`",
         role=dataset,
     )
 
@@ -202,6 +201,7 @@ def document(rows: pd.DataFrame, pictures: Iterable[Figure] = ()) -> Document:
             ),
         ),
         role=datasets[0],
+        not_run="RDN-LIIF; `harness run table1 --methods 'rdn-*' --retrain`",
     )
 
 
@@ -228,11 +228,14 @@ def hostile(folder: Path) -> Document:
                 HOSTILE,
                 HOSTILE,
                 HOSTILE,
-                (Table(HOSTILE, HOSTILE, HOSTILE, columns, blocks, (HOSTILE,), HOSTILE),),
+                (Table(HOSTILE, HOSTILE, HOSTILE, columns, blocks, (HOSTILE,)),),
                 (
                     Figure("chart", HOSTILE, HOSTILE, picture, picture, pd.DataFrame([points])),
                     Figure(HOSTILE, HOSTILE, HOSTILE, picture, picture),
                 ),
             ),
         ),
+        certainty=HOSTILE,
+        key=HOSTILE,
+        not_run=f"`{HOSTILE}`",
     )

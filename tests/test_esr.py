@@ -89,7 +89,7 @@ def test_the_experiment_ranks_untrained_networks(harness, tmp_path, profile):
     file = write_profile(tmp_path / "p.yaml", profile)
     command = ("--profile", file, "--methods", METHODS, "--no-train")
     out = harness.good("run", "esr", *command)
-    assert "Efficiency at" in out
+    assert "### Costs at" in out
     text = Path("reports/tiny/esr.md").read_text()
     for part in ("RLFN", "EFDN", "SPAN", "random", "first call (ms)", "places", "GMACs per output"):
         assert part in text

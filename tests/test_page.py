@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from harness.common.errors import HarnessError
 from harness.data.images import to_image
 from harness.measure import pictures
 from harness.metrics import psnr
+from harness.report.formats import latex, markdown
 from harness.report.model import Figure
 from harness.report.page import chart, html, load_viewer
 from harness.report.page.viewer import Shown, View, Viewer
@@ -152,6 +154,7 @@ def test_tables_sort_filter_and_tell_more(opened: Opener, page_file: Path):
         button.click()
         assert _methods(page) == paper
 
+        page.click("#psnr-Set14 .tools summary")
         page.fill("#psnr-Set14 [data-filter]", "moe")
         assert all("MoEISR" in name for name in _methods(page))
         assert len(_methods(page)) == 2
@@ -183,13 +186,15 @@ def test_tables_sort_filter_and_tell_more(opened: Opener, page_file: Path):
 
 
 def test_verdicts_are_a_short_table_and_all_when_asked(opened: Opener, page_file: Path):
-    """As is what the marks in tables mean, they are above the main figure."""
+    """They are above the main figure; what the marks in tables mean is said once."""
     with opened(page_file) as page:
         rows = page.locator("#verdicts > .scroll tbody tr")
         assert rows.count() == 3, "what was measured"
         page.click("#verdicts summary")
         assert page.locator("#verdicts details tbody tr:visible").count() == 4
         assert page.locator(".key", has_text="Numbers tell more").count() == 1
+        page.click(".folded summary >> text=Methods that were not run")
+        assert "harness run table1" in page.inner_text(".folded code")
         for left, right in ((".page", "html"), ("#macs-Set14 table", "#macs-Set14 .scroll")):
             inner, outer = (page.locator(each).bounding_box()["width"] for each in (left, right))
             assert inner <= outer
@@ -320,6 +325,32 @@ def test_readable_on_a_phone_and_in_the_dark(opened: Opener, page_file: Path, co
                 "e => e.ariaLabel || e.textContent.trim() || [...(e.labels ?? [])].length > 0"
             )
             assert named, element.evaluate("e => e.outerHTML")
+
+
+def test_too_few_images_for_any_verdict_are_said_once(opened: Opener, tmp_path: Path):
+    """In one sentence, on the page as in Markdown and LaTeX; the list is folded."""
+    rows = stored_rows()
+    made = document(rows[rows["dataset"] == "Set5"])
+    few = tuple(
+        replace(verdict, verdict="not decided", images=5 if verdict.ours else 0)
+        for verdict in made.verdicts
+    )
+    made = replace(made, verdicts=few)
+    said = "Too few images to decide any of the paper's 4 statements: 5 images here"
+    path = tmp_path / "few.html"
+    path.write_text(html(made), "utf-8")
+    with opened(path) as page:
+        assert said in page.inner_text("#verdicts")
+        assert page.locator("#verdicts tr:visible").count() == 0
+        page.click("#verdicts summary")
+        assert page.locator("#verdicts tbody tr:visible").count() == 4
+    open_part = markdown(made, Path()).partition("<details>")[0]
+    assert said in open_part
+    assert "**not decided**" not in open_part
+    assert said in latex(made)
+    assert r"\item" not in latex(made)
+    decided = replace(made, verdicts=(*few, replace(few[0], verdict="holds", images=14)))
+    assert "Of 5 statements of the paper, 1 holds and 4 are not decided." in decided.tally
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

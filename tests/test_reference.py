@@ -332,9 +332,9 @@ def test_regions_are_those_of_the_set_at_hand(harness):
     write_profile(Path("tiny.yaml"), {**SHIPS, "regions": {"figure4": shown}})
     run = ("run", "figure4", *TINY[:2], "--methods", "rdn-liif", "--dry-run")
     _, _, err = harness(*run)
-    assert "embedded-eval (1 images" in err
+    assert "embedded-eval (1 image;" in err
     write_data(Path("data"))
-    assert "DIV2K_valid (1 images" in harness(*run, "--data-root", "data")[2]
+    assert "DIV2K_valid (1 image;" in harness(*run, "--data-root", "data")[2]
     write_profile(Path("tiny.yaml"), {**SHIPS, "regions": {"figure4": shown[:1]}})
     status, _, err = harness(*run)
     assert (status, "of the sets that are at hand (embedded-eval)" in err) == (2, True)

@@ -348,7 +348,7 @@ def test_a_full_size_among_smaller_ones_is_said_before_training(tmp_path, harnes
     for method, said in (("edsr-ipe", True), ("edsr-liif", False)):
         status, _, err = harness(*command(method, file, root))
         assert status == 0
-        warning = "FULL SIZE: ipe decoder. Profile tiny sets sizes of other networks"
+        warning = "FULL SIZE: ipe decoder. These keep the published size, while profile"
         assert (warning in err.partition("Training")[0]) == said
 
 

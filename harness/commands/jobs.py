@@ -46,13 +46,13 @@ def work(job: Job, force: bool, figures: bool) -> None:
         if figures:
             cut_crops.make_samples(job, measured)
             cut_crops.make_pictures(job, measured)
-        paths = report.write_report(*places, job.places.reports, figures=figures)
+        report.write_report(*places, job.places.reports, figures=figures)
     if as_json():
         echo(report.render(*places, "json"))
         return
     echo(report.headline(*places))
-    for path in paths:
-        say(f"wrote {path}")
+    page = job.places.reports / f"{job.experiment.name}.html"
+    say(f"Report: {page}, with the same as .md, .tex, .csv and .json and its figures beside it")
 
 
 def launch(jobs: list[Job], launcher: str, workers: int | None, **asked: Any) -> None:

@@ -11,6 +11,7 @@ found by the cell that they belong to, and made only once:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,6 +48,14 @@ def window(size: tuple[int, int]) -> Box:
     """Return the part of an HR image of (height, width) that is kept: all of a small one."""
     (top, height), (left, width) = [(max(0, (n - SIDE) // 2), min(n, SIDE)) for n in size]
     return Box(top, left, height, width)
+
+
+def lr_box(box: Box, scale: float, size: tuple[int, int]) -> Box:
+    """Find the pixels of an LR image of (height, width) that cover a part of the HR image."""
+    top, left = math.floor(box.top / scale), math.floor(box.left / scale)
+    bottom = min(math.ceil((box.top + box.height) / scale), size[0])
+    right = min(math.ceil((box.left + box.width) / scale), size[1])
+    return Box(top, left, bottom - top, right - left)
 
 
 def shown(

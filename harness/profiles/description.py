@@ -57,8 +57,8 @@ def full_size_warning(profile: Profile, methods: Sequence[str]) -> list[str]:
     """Write `full_size` as a sentence, for the start of a run and every report; none if empty."""
     left = full_size(profile, methods)
     return left and [
-        f"FULL SIZE: {', '.join(left)}. Profile {profile.name} sets sizes of other networks "
-        "and not of these, so that they are no comparison."
+        f"FULL SIZE: {', '.join(left)}. These keep the published size, while profile "
+        f"{profile.name} makes others smaller: networks of the two kinds do not compare."
     ]
 
 

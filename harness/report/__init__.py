@@ -6,6 +6,7 @@ the same, byte for byte, when it is written again.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +17,13 @@ from harness.report import document as documents
 from harness.report import page, records
 from harness.report.charts import style
 from harness.report.data import Report, load_report
-from harness.report.formats import latex, markdown, markdown_section, markdown_verdicts
+from harness.report.formats import (
+    latex,
+    markdown,
+    markdown_section,
+    markdown_table,
+    markdown_verdicts,
+)
 from harness.report.model import Document
 from harness.runs.experiment import Experiment
 
@@ -138,18 +145,20 @@ def render(
         return latex(made, short)
     if table:
         parts = [part for s in made.sections for part in markdown_section(s, Path())]
-        return "\n\n".join([*parts, *filter(None, [made.key])])
+        return "\n\n".join(filter(None, [*parts, made.key, made.not_run]))
     return _TEXTS[fmt](report, made, Path())
 
 
 def headline(results: Path, profile: str, experiment: Experiment) -> str:
-    """Return notice, verdicts and main tables for the terminal."""
-    made = documents.make(load_report(results, profile, experiment), None)
-    parts = [made.notice, *markdown_verdicts(made)]
-    first = next((section for section in made.sections if section.tables), None)
-    if first is not None:
-        parts += markdown_section(first, Path())
-    return "\n\n".join(filter(None, parts))
+    """Return notice, main verdicts and main table for the terminal.
+
+    What was left out of a run is said when it starts.
+    """
+    made = documents.short(documents.make(load_report(results, profile, experiment), None))
+    tables = [markdown_table(table) for section in made.sections for table in section.tables]
+    parts = [made.notice, *markdown_verdicts(made, folded=False), *tables[:1]]
+    # A terminal underlines nothing; spaces keep the columns under each other.
+    return re.sub(r"<u>(.*?)</u>", r"     _\1_", "\n\n".join(filter(None, parts)))
 
 
 def _check(fmt: str) -> None:

@@ -21,14 +21,14 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from baselines.registry import LABELS
 from harness.common.files import replacing, write_text
 from harness.report import model, words
 from harness.report.data import Report
 from harness.report.looks import looks
-from harness.report.text import scale_text, sentences
+from harness.report.text import UNITS, scale_text, sentences
 from harness.runs.experiment import IN_SCALE, Block
 
 COLUMN_WIDTH = 3.5
@@ -115,7 +115,8 @@ def save(
         notes: further sentences, for the files alone.
         data: what is drawn, for the page.
     """
-    brief = sentences(drawn, words.caption(report, role))
+    # A picture is of one image, whatever number of them was measured.
+    brief = sentences(drawn, words.caption(report, role, counts=data is not None))
     whole = sentences(drawn, notes, words.provenance(report, role))
     png, pdf = (path.with_name(f"{path.name}.{suffix}") for suffix in ("png", "pdf"))
     made = model.Figure(path.name, title, brief, png, pdf, data, role)
@@ -261,7 +262,7 @@ def grid(report: Report, role: str, data: pd.DataFrame, height: float = 1.75) ->
             axis.set_xscale("log")
             axis.margins(0.1)
             axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=5))
-            axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+            axis.xaxis.set_major_formatter(in_units)
             axis.xaxis.set_minor_locator(NullLocator())
             axis.yaxis.set_major_locator(MaxNLocator(5))
             axis.tick_params(length=2, pad=1.5)
@@ -273,6 +274,12 @@ def grid(report: Report, role: str, data: pd.DataFrame, height: float = 1.75) ->
         axis.axis("off")
     legend(axes[len(names)], data, loc="center left")
     return figure
+
+
+def in_units(value: float, _: object = None) -> str:
+    """Format a tick: 200 as it is, 2e10 as 20G."""
+    power, letter = next((unit for unit in UNITS if value >= 10.0 ** unit[0]), (0, ""))
+    return f"{value / 10.0**power:g}{letter}"
 
 
 def scale_axis(axis: Any, report: Report) -> None:

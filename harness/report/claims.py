@@ -65,7 +65,8 @@ class Claim:
         if len(shown) > 1:
             ours = [f"{said}, {o}" for said, o in zip(ours, outcomes.values(), strict=True)]
         worst = next(each for each in _WORST_FIRST if each in outcomes.values())
-        return Verdict(self.words, self.paper, "\n".join(ours), worst, self.main)
+        images = max(each.images for found in shown.values() for each in found.values())
+        return Verdict(self.words, self.paper, "\n".join(ours), worst, self.main, images)
 
     def _on(self, report: Report, role: str) -> dict[float, Difference]:
         """Compute the distances from the bound on a set, by scale."""
@@ -91,15 +92,11 @@ class Claim:
         return paired_difference(known, resamples=RESAMPLES) if known else None
 
     def _outcome(self, found: dict[float, Difference]) -> Outcome:
-        outcomes = [self._one(each) for each in found.values()]
-        if False in outcomes:
+        known = [d for d in found.values() if d.images >= FEWEST]
+        if any(d.high is not None and d.high < 0 for d in known):
             return "does not hold"
-        return "not decided" if None in outcomes else "holds"
-
-    def _one(self, found: Difference) -> bool | None:
-        if found.images < FEWEST or found.low is None or found.high is None:
-            return None
-        return True if found.low >= 0 else False if found.high < 0 else None
+        inside = [d for d in known if d.low is not None and d.low >= 0]
+        return "holds" if len(inside) == len(found) else "not decided"
 
     def _ours(self, report: Report, role: str, found: dict[float, Difference]) -> str:
         """Quote the worst scale with its interval, and say on what data."""

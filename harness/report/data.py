@@ -437,20 +437,16 @@ def _summary(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
     versions = {f"{name} {number}" for row in rows["versions"] for name, number in row.items()}
     sources = {name: distinct(rows[name]) for name in SOURCES} | {"version": distinct(versions)}
     facts: dict[str, Any] = {"excluded": excluded, "sources": sources}
+    unscored = "MACs are counted, nothing is enlarged"
+    if rows["checkpoint"].astype(str).str.startswith("shapes-").all():
+        unscored = "not trained: its MACs alone are counted"
     if scored.empty:
         listed = "; ".join(f"{reason}: {count} images" for reason, count in excluded)
         return {**facts, "missing": f"no image is large enough ({listed})"}
     return {
         **facts,
         "images": len(scored) // seeds,
-        "unscored": _why_unscored(rows) if counted else "",
+        "unscored": unscored if counted else "",
         "expert_depths": tuple(scored["expert_depths"].iloc[0]),
         "rows": scored,
     }
-
-
-def _why_unscored(rows: pd.DataFrame) -> str:
-    """Return the reason of rows whose MACs were counted without enlarging anything."""
-    if all(str(checkpoint).startswith("shapes-") for checkpoint in rows["checkpoint"]):
-        return "not trained: its MACs alone are counted"
-    return "MACs are counted, nothing is enlarged"

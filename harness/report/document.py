@@ -13,7 +13,7 @@ from harness.report import words
 from harness.report.claims import verdicts
 from harness.report.data import Report, distinct
 from harness.report.model import Document, Section, Table
-from harness.report.text import phrase, singular
+from harness.report.text import counted, phrase, sentences
 
 
 def make(report: Report, folder: Path | None) -> Document:
@@ -43,10 +43,11 @@ def make(report: Report, folder: Path | None) -> Document:
         return len(cells), report.role(role).images
 
     marks = {e.mark for s in sections for t in s.tables for _, row in t.rows for e in row}
-    return Document(
+    profile = f"Profile {plan.profile}: {phrase(plan.summary)}."
+    made_of = Document(
         name=report.experiment.name,
         title=report.experiment.title,
-        source=f"{report.experiment.origin} Profile {plan.profile}: {phrase(plan.summary)}.",
+        source=sentences(report.experiment.origin, profile, words.when_and_where(report)),
         notice=words.notice(report),
         verdicts=verdicts(report),
         provenance=tuple(_provenance(report)),
@@ -54,7 +55,9 @@ def make(report: Report, folder: Path | None) -> Document:
         certainty=words.certainty(report),
         role=max(report.roles, key=weight, default=""),
         key=words.marks(report, marks),
+        not_run=words.not_run(report),
     )
+    return replace(made_of, certainty="") if made_of.too_few else made_of
 
 
 def _provenance(report: Report) -> list[tuple[str, str]]:
@@ -74,11 +77,11 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
         ("Schedule", plan.schedule),
         *((row.label, row.origin) for row in plan.added),
         *(
-            (r.role, f"{others.get(r.role, '')}{r.description}, {r.images} images")
+            (r.role, f"{others.get(r.role, '')}{r.description}, {counted(r.images, 'image')}")
             for r in plan.roles
         ),
         *((name, of.setting.in_words()) for name, of in costs.items() if of.setting is not None),
-        ("Devices", singular(every("device"))),
+        ("Devices", ", ".join(words.devices(report))),
         ("Precision", every("precision")),
         ("Seeds", ", ".join(distinct(seed for cell in cells for seed in cell.seeds))),
         ("Protocol", every("protocol")),
@@ -112,8 +115,8 @@ def only_table(document: Document, key: str) -> Document:
 
 
 def short(document: Document) -> Document:
-    """Keep of each table's notes the first, and no folded line: for a paper."""
-    return _changed(document, lambda table: replace(table, notes=table.notes[:1], folded=""))
+    """Keep of each table's notes the first: for a paper."""
+    return _changed(document, lambda table: replace(table, notes=table.notes[:1]))
 
 
 def without_published(document: Document) -> Document:

@@ -42,21 +42,28 @@ def markdown(document: Document, root: Path) -> str:
     parts = [f"# {shown(document.title)}", shown(document.source)]
     parts += [f"> **Note.** {shown(document.notice)}"] if document.notice else []
     parts += markdown_verdicts(document)
-    parts += [shown(document.key)] if document.key else []
+    parts += [shown(document.key), _escaped_but_code(document.not_run)]
     parts += [part for section in document.sections for part in markdown_section(section, root)]
     lines = [f"- {shown(name)}: {shown(text)}" for name, text in document.provenance]
     parts += ["## How these numbers were made", "\n".join(lines)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def markdown_verdicts(document: Document) -> list[str]:
-    """Format how many verdicts there are, and those that were measured."""
+def markdown_verdicts(document: Document, folded: bool = True) -> list[str]:
+    """Format how many statements hold and the main ones; behind them, folded, all others."""
     if not document.verdicts:
         return []
-    parts = ["## Verdicts", f"{document.tally} {document.certainty}".strip()]
-    measured = [v for own in document.by_outcome.values() for v in own if v.ours]
-    lines = [f"- **{v.verdict}**: {_shown(_sentences(v))}" for v in measured]
-    return [*parts, "\n".join(lines)] if lines else parts
+    main, measured = document.main_verdicts, document.measured
+    parts = ["## Does the paper hold?", sentences(document.tally, document.certainty)]
+    parts.append(_listed(main))
+    if folded and len(measured) > len(main):
+        summary = f"<details><summary>All {len(measured)} that were measured</summary>"
+        parts += [summary, _listed(measured), "</details>"]
+    return list(filter(None, parts))
+
+
+def _listed(verdicts: list[Verdict]) -> str:
+    return "\n".join(f"- **{v.verdict}**: {_shown(_sentences(v))}" for v in verdicts)
 
 
 def _sentences(verdict: Verdict) -> str:
@@ -98,7 +105,7 @@ def markdown_table(table: Table) -> str:
     text = tabulate(body, header, tablefmt="pipe", disable_numparse=True, colalign=align)
     notes = "\n".join(f"- {_note(note)}" for note in table.notes)
     said = [f"### {escaping.markdown(table.title)}", escaping.markdown(table.caption), text, notes]
-    return "\n\n".join(filter(None, [*said, _escaped_but_code(table.folded)]))
+    return "\n\n".join(filter(None, said))
 
 
 def _shown(text: str) -> str:
@@ -147,14 +154,14 @@ def latex(document: Document, short: bool = False) -> str:
     )
     parts = ["".join(comments)]
     if not short:
-        setting = sentences(document.notice, document.key)
+        setting = sentences(document.notice, document.key, document.not_run)
         parts += [_paragraph("Setting", setting)] if setting else []
         parts += [_latex_verdicts(document)] if document.verdicts else []
     for section in document.sections:
         if section.text and section.tables and not short:
             parts.append(_paragraph(section.title, section.text))
         for table in section.tables:
-            note = document.notice if short else table.folded
+            note = document.notice if short else ""
             parts.append(_latex_table(table, document.name, note))
     return "\n".join(parts)
 
@@ -164,9 +171,11 @@ def _paragraph(title: str, text: str) -> str:
 
 
 def _latex_verdicts(document: Document) -> str:
-    items = [rf"\item {v.verdict.capitalize()}: {escape(_sentences(v))}" for v in document.verdicts]
-    lines = [r"\paragraph{Verdicts.}", r"\begin{itemize}", *items, r"\end{itemize}"]
-    return "\n".join(lines) + "\n"
+    said = _paragraph("Verdicts", sentences(document.tally, document.certainty))
+    if document.too_few or not document.measured:
+        return said
+    items = [rf"\item {v.verdict.capitalize()}: {escape(_sentences(v))}" for v in document.measured]
+    return said + "\n".join([r"\begin{itemize}", *items, r"\end{itemize}"]) + "\n"
 
 
 def _latex_table(table: Table, name: str, note: str) -> str:

@@ -10,6 +10,9 @@ from typing import Literal
 
 import pandas as pd
 
+from harness.measure.statistics import FEWEST
+from harness.report.text import counted, listing
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -51,7 +54,6 @@ class Table:
         columns: (group, heading) of each column, e.g. ("in-scale", "x2"); a group may be "".
         blocks: rows that are compared with each other stand in a block.
         notes: sentences under the table.
-        folded: methods that were not run, one line that says how to run them; "".
         role: set of the paper that it is of; "" for all of them.
     """
 
@@ -61,7 +63,6 @@ class Table:
     columns: tuple[tuple[str, str], ...]
     blocks: tuple[tuple[Row, ...], ...]
     notes: tuple[str, ...] = ()
-    folded: str = ""
     role: str = ""
 
     @property
@@ -134,7 +135,13 @@ def section(
 
 
 Outcome = Literal["holds", "does not hold", "not decided", "not measured"]
-OUTCOMES: tuple[Outcome, ...] = ("holds", "does not hold", "not decided", "not measured")
+OUTCOMES: dict[Outcome, tuple[str, str]] = {
+    "holds": ("holds", "hold"),
+    "does not hold": ("does not hold", "do not hold"),
+    "not decided": ("is not decided", "are not decided"),
+    "not measured": ("was not measured", "were not measured"),
+}
+"""What is said of one statement, and of several."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,7 @@ class Verdict:
             nothing was.
         verdict: the outcome.
         main: whether it is one of the few that the paper's abstract makes.
+        images: number of images of the largest set that was measured; 0 where none are needed.
     """
 
     claim: str
@@ -155,6 +163,7 @@ class Verdict:
     ours: str
     verdict: Outcome
     main: bool = False
+    images: int = 0
 
     @property
     def decisive(self) -> str:
@@ -179,6 +188,7 @@ class Document:
         certainty: what the intervals of the verdicts are over, and what is in none of them.
         role: set of the paper that a page shows first; "" where there is one.
         key: explanation of the marks in all tables; "" where none has one.
+        not_run: methods that were not run, and the command that runs them; "" without any.
     """
 
     name: str
@@ -191,21 +201,45 @@ class Document:
     certainty: str = ""
     role: str = ""
     key: str = ""
+    not_run: str = ""
+
+    @property
+    def ordered(self) -> list[Verdict]:
+        """Verdicts by outcome, those that hold first and those that were not measured last."""
+        return sorted(self.verdicts, key=lambda verdict: [*OUTCOMES].index(verdict.verdict))
+
+    @property
+    def measured(self) -> list[Verdict]:
+        """List the verdicts that something was measured for."""
+        return [verdict for verdict in self.ordered if verdict.ours]
+
+    @property
+    def too_few(self) -> int:
+        """Number of images, where they are too few to decide any statement; else 0."""
+        images = [verdict.images for verdict in self.measured]
+        return max(images, default=0) if all(0 < n < FEWEST for n in images) else 0
 
     @property
     def main_verdicts(self) -> list[Verdict]:
-        """List at most five that were measured: of the paper's abstract, where there are such."""
-        measured = [verdict for verdict in self.verdicts if verdict.ours]
+        """List at most five that were measured: of the paper's abstract, where there are such.
+
+        None is listed where all of them are open for one reason, which `tally` says.
+        """
+        measured = [] if self.too_few else [verdict for verdict in self.verdicts if verdict.ours]
         return ([verdict for verdict in measured if verdict.main] or measured)[:5]
 
     @property
-    def by_outcome(self) -> dict[Outcome, list[Verdict]]:
-        """Verdicts by outcome, those that hold first."""
-        found = {o: [v for v in self.verdicts if v.verdict == o] for o in OUTCOMES}
-        return {outcome: verdicts for outcome, verdicts in found.items() if verdicts}
-
-    @property
     def tally(self) -> str:
-        """Number of verdicts by outcome."""
-        counts = ", ".join(f"{outcome} {len(found)}" for outcome, found in self.by_outcome.items())
-        return f"{len(self.verdicts)} statements of the paper: {counts}."
+        """Say how many statements hold, or why none can be decided."""
+        every = counted(len(self.verdicts), "statement")
+        if self.too_few:
+            here = counted(self.too_few, "image")
+            return (
+                f"Too few images to decide any of the paper's {every}: {here} here, and a verdict "
+                f"takes at least {FEWEST}."
+            )
+        found = [verdict.verdict for verdict in self.ordered]
+        said = (
+            f"{found.count(o)} {OUTCOMES[o][found.count(o) != 1]}" for o in dict.fromkeys(found)
+        )
+        return f"Of {every} of the paper, {listing(list(said))}."

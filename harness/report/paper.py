@@ -63,14 +63,11 @@ def others(experiment: Experiment) -> Mapping[str, System]:
     """List systems of the paper's table and of the field without a row of ours, by name."""
     listed = systems(*experiment.published[0]) if experiment.published_rows else ()
     own = {paper_system(row) for row in experiment.rows}
-    return {s.label: s for s in (*listed, *_of_the_field(experiment)) if s not in own}
-
-
-def _of_the_field(experiment: Experiment) -> list[System]:
-    """List the field's systems: those of one backbone together, in the order of the tables."""
-    found = list(dict.fromkeys(s for row in experiment.field for s in row.systems()))
-    backbones = list(dict.fromkeys(s.backbone for s in found))
-    return sorted(found, key=lambda s: backbones.index(s.backbone))
+    # Of the field, those of one backbone stand together, in the order of the tables.
+    field = list(dict.fromkeys(s for row in experiment.field for s in row.systems()))
+    backbones = [s.backbone for s in field]
+    field.sort(key=lambda s: backbones.index(s.backbone))
+    return {s.label: s for s in (*listed, *field) if s not in own}
 
 
 def blocks(experiment: Experiment) -> Blocks:

@@ -58,7 +58,7 @@ def table(
         caption: one sentence; of a table of a role, its images and setting if left out.
         role: set of the paper that it is of; "" for all of them.
         own: whether it is of our systems alone, and not of those that only the paper has.
-        folds: whether rows that were not run are named in one line instead.
+        folds: whether rows that were not run are left out (`words.not_run` names them).
         reasons_suffice: whether a table without any number is shown, for its reasons.
     """
     if role:
@@ -90,8 +90,7 @@ def table(
         "" if own else words.others_note(report, [row for block in listed for row in block]),
     )
     heads = tuple((column.group, column.head) for column in columns)
-    folded = words.not_run(report) if folds else ""
-    return Table(key, title, caption, heads, tuple(blocks), tuple(filter(None, said)), folded, role)
+    return Table(key, title, caption, heads, tuple(blocks), tuple(filter(None, said)), role)
 
 
 def _lettered(entries: Sequence[Entry], letters: dict[str, str]) -> tuple[Entry, ...]:

@@ -13,11 +13,13 @@ from harness.report.data import Cell, Report, distinct
 from harness.report.text import (
     DAGGER,
     DOUBLE_DAGGER,
+    counted,
     grouped,
     listing,
     phrase,
     scale_text,
     sentences,
+    singular,
 )
 from harness.runs.experiment import methods_of
 from harness.runs.plan import RoleNote
@@ -84,11 +86,10 @@ def notice(report: Report) -> str:
     """Say once what is reduced or substituted, and what that means; "" in the paper's setting."""
     parts = []
     if found := tags(report):
-        data = listing([_in_brief(report, role) for role in report.roles])
         trained, *others = _training(report)
         brief = re.sub(r" \([^()]*\)", "", trained)  # the whole is listed with the report
         listed = "; networks and schedule as listed with the report" if others else ""
-        parts.append(f"{_opening(report)}measured on {data}; {brief}{listed}.")
+        parts.append(f"{_opening(report)}measured on {_data(report)}; {brief}{listed}.")
     parts.append(departing_note(report))
     if (found or departing(report)) and report.experiment.published:
         parts.append(
@@ -117,22 +118,30 @@ def _opening(report: Report, role: str = "", row: str = "") -> str:
 
 def _measured_on(report: Report, role: str) -> str:
     note = report.role(role)
-    count = _only(note) if note.only else f"{note.images} images"
-    data = f"{note.dataset} ({phrase(note.description)}; {count})"
-    return f"{data} in place of {role}" if note.substitute else data
+    return f"{_described(note)} in place of {role}" if note.substitute else _described(note)
 
 
-def _in_brief(report: Report, role: str) -> str:
-    """Name what was measured; a set of the paper needs no description."""
-    note = report.role(role)
-    if note.substitute:
-        return _measured_on(report, role)
-    return f"{role} ({_only(note)})" if note.only else role
+def _described(note: RoleNote) -> str:
+    count = _only(note) if note.only else counted(note.images, "image")
+    return f"{note.dataset} ({phrase(note.description)}; {count})"
+
+
+def _data(report: Report) -> str:
+    """List what was measured, each set once; one of the paper needs no description."""
+    notes = [report.role(role) for role in report.roles]
+    replaced = grouped((_described(note), note.role) for note in notes if note.substitute)
+    own = (note for note in notes if not note.substitute)
+    return listing(
+        [
+            *(f"{note.role} ({_only(note)})" if note.only else note.role for note in own),
+            *(f"{data} in place of {listing(roles)}" for data, roles in replaced.items()),
+        ]
+    )
 
 
 def _only(note: RoleNote) -> str:
     """List the images of a set that a figure shows."""
-    return f"image{'s' * (len(note.only) > 1)} {' and '.join(note.only)} only"
+    return f"image{'s' * (len(note.only) > 1)} {listing(note.only)} only"
 
 
 def _training(report: Report, row: str = "") -> Iterator[str]:
@@ -159,6 +168,28 @@ def trained_as(report: Report, row: str = "") -> dict[str, str]:
         "networks": plan.networks if notes or not row else "",
         "schedule": plan.schedule if training or not row else "",
     }
+
+
+def devices(report: Report) -> tuple[str, ...]:
+    """List the devices that numbers were measured on."""
+    cells = (*report.cells.values(), *report.counts.values())
+    return distinct(singular(device) for cell in cells for device in cell.source("device"))
+
+
+def when_and_where(report: Report) -> str:
+    """Say when, on what and with which code the numbers were measured; "" without any."""
+    rows = [cell.rows for cell in report.cells.values() if len(cell.rows)]
+    days = distinct(moment[:10] for own in rows for moment in own["measured_at"])
+    if not days:
+        return ""
+    commits = distinct(of.get("commit", "") for own in rows for of in own["versions"])
+    facts = {"devices": devices(report), "commits": [f"commit {commit}" for commit in commits]}
+    where = (
+        names[0] if len(names) == 1 else f"{len(names)} {what}"
+        for what, names in facts.items()
+        if names
+    )
+    return f"Measured {' to '.join(dict.fromkeys((days[0], days[-1])))} on {', '.join(where)}."
 
 
 def certainty(report: Report) -> str:
@@ -212,14 +243,18 @@ def shown_set(report: Report, role: str) -> str:
     return f"{name}, {_only(note)}" if note.only else name
 
 
-def caption(report: Report, role: str) -> str:
-    """Say in a line what a table is of, whose title names the set."""
+def caption(report: Report, role: str, counts: bool = True) -> str:
+    """Say in a line what a table or figure is of, whose title names the set.
+
+    `counts` tells whether it is of all images, whose number is then said.
+    """
     if role not in report.roles:
         return f"Nothing is measured on {role} in this experiment."
     note = report.role(role)
-    count = _only(note) if note.only else f"{note.images} images"
-    setting = f"; {', '.join(tags(report, role))}" if tags(report, role) else ""
-    return f"{count[:1].upper()}{count[1:]}{setting}."
+    count = _only(note) if note.only else counted(note.images, "image")
+    parts = [count] if counts else []
+    said = "; ".join(filter(None, [*parts, ", ".join(tags(report, role))]))
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
 
 
 def row_name(report: Report, row: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -21,18 +20,10 @@ from harness.data.degrade import Pair, TooSmallError, make_pair
 from harness.data.images import save_png
 from harness.measure.crops import MethodSample
 from harness.measure.evaluate import Task
-from harness.measure.pictures import made_region
+from harness.measure.pictures import lr_box, made_region
 from harness.profiles import Region
 from harness.runs.job import Job
 from harness.runs.plan import load_plan, samples_dir
-
-
-def _lr_box(box: Box, scale: float) -> Box:
-    """Find the LR pixels that cover a region of the HR image."""
-    top, left = math.floor(box.top / scale), math.floor(box.left / scale)
-    bottom = math.ceil((box.top + box.height) / scale)
-    right = math.ceil((box.left + box.width) / scale)
-    return Box(top, left, bottom - top, right - left)
 
 
 def _method_sample(
@@ -92,7 +83,9 @@ def _make(
         "hr": pair.hr,
         "hr_crop": cut(pair.hr[None], box),
         "lr": pair.lr,
-        "lr_crop": cut(pair.lr[None], _lr_box(box, region.scale)),
+        "lr_crop": cut(
+            pair.lr[None], lr_box(box, region.scale, (pair.lr.shape[-2], pair.lr.shape[-1]))
+        ),
     }
     for name, image in images.items():
         save_png(image, folder / f"{name}.png")

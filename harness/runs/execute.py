@@ -33,7 +33,8 @@ def announce(job: Job) -> None:
     lines = [("profile", f"{profile.name}: {profile.summary}")]
     for note in roles:
         data = f"SUBSTITUTE DATA {note.dataset}" if note.substitute else note.dataset
-        lines.append((note.role, f"{data} ({note.images} images; {note.description})"))
+        count = f"{note.images} image{'s' * (note.images != 1)}"
+        lines.append((note.role, f"{data} ({count}; {note.description})"))
     for role in experiment.published_roles:
         lines.append((role, "published values alone"))
     for size in experiment.sizes:

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 
+from harness.report.charts import DPI
 from harness.report.looks import Look, expert_colors
 from harness.report.model import Document, Figure, Table
 from harness.report.page.viewer import View, Viewer, load_viewer
@@ -73,18 +74,12 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["anchor"] = anchor
-    texts = {name: (files(__package__) / f"page.{name}").read_text("utf-8") for name in _INLINED}
-    inlined = {name: Markup(text) for name, text in texts.items()}
-    hashes = {f"{name}_hash": _sha256(text) for name, text in texts.items()}
-    return environment.get_template(template).render(**inlined, **hashes, **values)
-
-
-_INLINED = ("css", "js")
-
-
-def _sha256(text: str) -> str:
-    return f"sha256-{_base64(hashlib.sha256(text.encode()).digest())}"
+    environment.filters |= {"anchor": anchor, "code": _code}
+    for name in ("css", "js"):
+        text = (files(__package__) / f"page.{name}").read_text("utf-8")
+        digest = _base64(hashlib.sha256(text.encode()).digest())
+        values |= {name: Markup(text), f"{name}_hash": f"sha256-{digest}"}
+    return environment.get_template(template).render(**values)
 
 
 def _base64(content: bytes) -> str:
@@ -92,16 +87,25 @@ def _base64(content: bytes) -> str:
 
 
 def _embedded(png: Path) -> tuple[str, int, int]:
-    """Return a figure's pixels as a small file, width and height; the exact ones are in the PNG."""
+    """Return a figure's pixels as a small file, width and height; the exact ones are in the PNG.
+
+    An inch has 144 pixels of the page, so that type has one size whatever the figure's width.
+    """
     small = io.BytesIO()
     with Image.open(png) as image:
         image.convert("RGB").save(small, "WEBP", quality=88, method=4)
-    return f"data:image/webp;base64,{_base64(small.getvalue())}", image.width, image.height
+    width, height = (round(side * 144 / DPI) for side in image.size)
+    return f"data:image/webp;base64,{_base64(small.getvalue())}", width, height
 
 
 def anchor(key: str) -> str:
     """Return an id of HTML for a key, of letters that need no escape."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", key)
+
+
+def _code(text: str) -> Markup:
+    """Mark what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 _SERIES = ["panel", "label", "method", "kind", "color", "marker"]

@@ -44,7 +44,9 @@ def write_index(
     """
     found = [_entry(path, results, profile, known.get(path.stem)) for path in _pages(reports)]
     others = {
-        folder.name: [(path.stem, _link(reports, path)) for path in _pages(folder)]
+        folder.name: [
+            (path.stem, quote(path.relative_to(reports).as_posix())) for path in _pages(folder)
+        ]
         for folder in sorted(path for path in reports.glob("*") if path.is_dir())
     }
     others = {name: pages for name, pages in others.items() if pages}
@@ -63,10 +65,6 @@ def write_index(
 
 def _pages(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.html") if path.name != "index.html")
-
-
-def _link(reports: Path, path: Path) -> str:
-    return quote(path.relative_to(reports).as_posix())
 
 
 def _entry(

@@ -137,7 +137,7 @@ function setUpTable(root) {
       });
     }
   }
-  one(".tools", root).hidden = !one(".tools > *", root);
+  one(".tools", root).hidden = !one(".tools > :not(summary)", root);
 
   // One stop of the Tab key for a table; arrow keys go on from there.
   const told = () => [...table.tBodies].flatMap((body) => [...body.rows]).filter((row) => !row.hidden);
@@ -227,7 +227,7 @@ function coloured(made, series) {
 
 function short(number) {
   for (const [unit, size] of Object.entries(UNITS).reverse()) {
-    if (Math.abs(number) >= size) return `${Number((number / size).toPrecision(3))}${unit}`;
+    if (size > 1e3 && Math.abs(number) >= size) return `${Number((number / size).toPrecision(3))}${unit}`;
   }
   return minus(String(Number(number.toPrecision(4))));
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from PIL import Image
 from baselines.base import Box
 from harness.common.errors import HarnessError
 from harness.common.escaping import in_a_line
-from harness.measure.pictures import IMAGES, SIDE, PicturePaths, picture_paths, window
+from harness.measure.pictures import IMAGES, SIDE, PicturePaths, lr_box, picture_paths, window
 from harness.measure.rows import CellFile, is_of
 from harness.metrics import shaved_border
 from harness.metrics.protocols import channels
@@ -168,10 +167,7 @@ def _view(found: _Found, pixels: dict[str, bytes]) -> View:
     row, lr = found.kept[0].row, found.kept[0].files.lr
     (height, width), lr_size, scale = row["hr_size"], tuple(row["lr_size"]), row["scale"]
     box = window((height, width))
-    top, left = math.floor(box.top / scale), math.floor(box.left / scale)
-    bottom = min(math.ceil((box.top + box.height) / scale), lr_size[0])
-    right = min(math.ceil((box.left + box.width) / scale), lr_size[1])
-    of_lr = Box(top, left, bottom - top, right - left)
+    of_lr = lr_box(box, scale, lr_size)
 
     def number(key: str, read: Callable[[], bytes]) -> int:
         if key not in pixels:
@@ -206,7 +202,7 @@ def _view(found: _Found, pixels: dict[str, bytes]) -> View:
         size=(height, width),
         border=shaved_border(row["protocol"], scale),
         weights=channels(torch.eye(3)[:, None], row["protocol"])[:, 0].tolist(),
-        lr=(part(lr, lr_size, of_lr), top, left),
+        lr=(part(lr, lr_size, of_lr), of_lr.top, of_lr.left),
         hr=(part(found.kept[0].files.hr, None, found.whole), found.whole.top, found.whole.left),
         methods=tuple(shown),
     )

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import scipy
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from harness.data.roles import INPUT
 from harness.measure.costs import FIRST, LATENCY, values_of
@@ -271,7 +271,8 @@ def _costs(report: Report) -> Table | None:
 
 def _scores(report: Report) -> Table | None:
     columns = []
-    for ranking in rankings(report):
+    ranked = list(rankings(report))
+    for ranking in ranked:
 
         def score(row: str, scores: Mapping[str, float] = ranking.scores) -> Entry:
             if row not in scores:
@@ -293,14 +294,14 @@ def _scores(report: Report) -> Table | None:
         f"{c.year}: {c.runtime:g} exp(2 runtime / baseline) + {c.macs:g} exp(2 MACs / baseline) + "
         f"{c.parameters:g} exp(2 parameters / baseline), baseline {report.label(c.row)} "
         f"({c.source})."
-        for c in CHALLENGES
+        for c in (ranking.challenge for ranking in ranked)
     ]
-    devices = " and ".join(dict.fromkeys(c.device for c in CHALLENGES))
+    devices = " and ".join(dict.fromkeys(ranking.challenge.device for ranking in ranked))
     notes += [
         f"All runtimes are of this machine, those of the baselines too; the challenges measure on "
         f"{devices}, so these scores are not theirs.",
         "Places: what a Mann-Whitney test over the calls' scores (two-sided, Holm's correction for "
-        f"all pairs, {LEVEL:.0%}) does not rule out. It takes calls for independent.",
+        f"all pairs, {100 * LEVEL:g} %) does not rule out. It takes calls for independent.",
         "The challenges leave out networks below 26.90 dB on DIV2K and LSDIR's validation images; "
         "here no image is scored.",
     ]
@@ -380,7 +381,7 @@ def _draw(report: Report, folder: Path) -> Figure | None:
     for panel in figure.axes[: data["panel"].nunique()]:
         panel.set_yscale("log")
         panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        panel.yaxis.set_major_formatter(EngFormatter(sep=""))
+        panel.yaxis.set_major_formatter(charts.in_units)
         panel.yaxis.set_minor_locator(NullLocator())
     setting = report.costs.latency.setting
     where = f" Latency: median of warm calls on {setting.in_words()}." if setting else ""

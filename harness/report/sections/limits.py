@@ -99,6 +99,11 @@ class Limits(SectionMaker):
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
 
+        def parameters(of: System) -> str:
+            # One dash for all models, where nothing was measured.
+            numbers = of.parameters if any(of.parameters) else of.parameters[:1]
+            return ", ".join(map(count, numbers))
+
         def column(head: str, text: Callable[[System], str]) -> Column:
             return Column("", head, lambda row: Entry(text(system(report, row))))
 
@@ -109,7 +114,7 @@ class Limits(SectionMaker):
             [
                 column("Scales", lambda of: "any" if of.scales is None else scales_text(of.scales)),
                 column("Models", lambda of: str(len(of.parameters)) if of.learns else "0"),
-                column("Parameters", lambda of: ", ".join(map(count, of.parameters))),
+                column("Parameters", parameters),
                 column("In sum", lambda of: count(of.parameters_in_sum)),
                 column("Cost depends on", lambda of: "size" + " and content" * of.chooses),
             ],

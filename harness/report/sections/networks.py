@@ -13,24 +13,10 @@ from harness.report.tables import Column, Entry, table
 from harness.report.text import MISSING, singular
 from harness.runs.experiment import SectionMaker
 
-
-def _parameters(cell: Cell) -> Iterable[str]:
-    value = cell.metric("parameters")
-    return () if value is None else (f"{int(value):,}",)
-
-
-def _steps(cell: Cell) -> Iterable[str]:
-    return (f"{int(steps):,}" for steps in cell.rows["trained_steps"] if steps)
-
-
-def _seeds(cell: Cell) -> Iterable[str]:
-    return map(str, cell.seeds if any(cell.source("checkpoint")) else ())
-
-
 _COLUMNS: dict[str, Callable[[Cell], Iterable[str]]] = {
-    "Parameters": _parameters,
-    "Steps": _steps,
-    "Seed": _seeds,
+    "Parameters": lambda cell: (f"{int(n):,}" for n in cell.rows["parameters"].dropna()),
+    "Steps": lambda cell: (f"{int(steps):,}" for steps in cell.rows["trained_steps"] if steps),
+    "Seed": lambda cell: map(str, cell.seeds if any(cell.source("checkpoint")) else ()),
     "Checkpoint": lambda cell: (text[:10] for text in cell.source("checkpoint")),
     "Precision": lambda cell: cell.source("precision"),
     "Device": lambda cell: map(singular, cell.source("device")),

@@ -7,7 +7,7 @@ filled, and a thin line joins them. Over latency it has one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -37,7 +37,7 @@ class Pareto(SectionMaker):
             _draw(report, role, group, name, folder)
             for role in report.roles
             for group in charts.groups(report)
-            for name in _COSTS
+            for name in ("macs", "latency")
         )
         return section("pareto", "PSNR over cost", figures=drawn)
 
@@ -73,21 +73,13 @@ def panel_scales(report: Report) -> list[float]:
     return [*inside[-3:], *dict.fromkeys([*outside[:1], *outside[-1:]])]
 
 
-def _macs(report: Report, row: str, role: str, scale: float) -> dict[str, float | None]:
-    cell = report.at(row, role, scale)
-    return {charts.COUNTED: cell.metric("macs"), "executed": cell.metric("executed")}
-
-
-def _latency(report: Report, row: str, role: str, scale: float) -> dict[str, float | None]:
-    del role
+def _costs(report: Report, name: str, row: str, role: str, scale: float) -> dict[str, float | None]:
+    """Return a system's MACs by the way of counting, or its latency in ms, which has one."""
+    if name == "macs":
+        cell = report.at(row, role, scale)
+        return {charts.COUNTED: cell.metric("macs"), "executed": cell.metric("executed")}
     found = report.costs.latency.at(row, scale)
-    return {"measured": None if found is None else found.median}
-
-
-_COSTS: dict[str, Callable[[Report, str, str, float], dict[str, float | None]]] = {
-    "macs": _macs,
-    "latency": _latency,
-}
+    return {"": None if found is None else 1e3 * found.median}
 
 
 def _explained(report: Report, name: str) -> str:
@@ -108,7 +100,7 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
     if data.empty:
         return None
     what = "latency" if name == "latency" else "MACs"
-    label = "latency of an image (s)" if name == "latency" else "MACs per image"
+    label = "latency of an image (ms)" if name == "latency" else "MACs per image"
     data.attrs = {"x": label, "y": "PSNR (dB)", "axis": "log"}
     shown = data[data["scale"].isin(panel_scales(report))]
     shown.attrs = data.attrs
@@ -116,7 +108,6 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
     explained = sentences(
         _explained(report, name),
         "Grey lines: what nothing is better and cheaper than; nothing below bicubic is on them.",
-        f"{scales_text(others)}: on the page and in the tables." if others else "",
     )
     return charts.save(
         charts.grid(report, role, shown),
@@ -125,6 +116,7 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
         report,
         role,
         explained,
+        f"{scales_text(others)}: on the page and in the tables." if others else "",
         data=data,
     )
 
@@ -136,7 +128,7 @@ def _points(report: Report, role: str, group: Group, name: str) -> pd.DataFrame:
     found = [
         {**point, "kind": kind, "x": cost}
         for point in points.to_dict("records")
-        for kind, cost in _COSTS[name](report, point["method"], role, point["scale"]).items()
+        for kind, cost in _costs(report, name, point["method"], role, point["scale"]).items()
         if cost
     ]
     if not found:

@@ -168,19 +168,9 @@ def _differences(report: Report, role: str, metric: Metric) -> Table | None:
             beside=interval_text(found.low, found.high, metric.digits),
         )
 
-    made = scale_table(
-        report,
-        role,
-        f"{metric.name}-difference",
-        f"{metric.title}, difference to the baseline",
-        entry,
-        notes=[_baselines(report), _PAIRED],
-    )
-    return made and replace(made, folded="")
-
-
-def _baselines(report: Report) -> str:
     rows = (r for r in report.experiment.rows if report.baseline(r) and report.is_run(r))
     pairs = grouped((report.label(report.baseline(row)), report.label(row)) for row in rows)
-    listed = (f"{base} for {', '.join(rows)}" for base, rows in pairs.items())
-    return f"Baselines: {'; '.join(listed)}."
+    listed = "; ".join(f"{base} for {', '.join(own)}" for base, own in pairs.items())
+    key, title = f"{metric.name}-difference", f"{metric.title}, difference to the baseline"
+    notes = [f"Baselines: {listed}.", _PAIRED]
+    return scale_table(report, role, key, title, entry, notes=notes)
