@@ -108,6 +108,7 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
     explained = sentences(
         _explained(report, name),
         "Grey lines: what nothing is better and cheaper than; nothing below bicubic is on them.",
+        _on_front(shown),
     )
     return charts.save(
         charts.grid(report, role, shown),
@@ -119,6 +120,16 @@ def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> F
         f"{scales_text(others)}: on the page and in the tables." if others else "",
         data=data,
     )
+
+
+def _on_front(shown: pd.DataFrame) -> str:
+    """Name the systems on the front of the first panel, from the least cost to the greatest."""
+    front = shown[shown["method"] == _FRONT["method"]]
+    first = front[
+        (front["scale"] == front["scale"].min()) & front["kind"].isin(["", charts.COUNTED])
+    ]
+    named = [f"{each.system} ({decimals(each.y)} dB)" for each in first.itertuples()]
+    return f"At {scale_text(first['scale'].min())} these are {', '.join(named)}." if named else ""
 
 
 def _points(report: Report, role: str, group: Group, name: str) -> pd.DataFrame:
@@ -134,7 +145,8 @@ def _points(report: Report, role: str, group: Group, name: str) -> pd.DataFrame:
     if not found:
         return pd.DataFrame()
     parts = []
-    for scale, own in with_looks(pd.DataFrame(found), report).groupby("scale", sort=False):
+    drawn = with_looks(pd.DataFrame(found), report)
+    for scale, own in drawn.assign(system=drawn["label"]).groupby("scale", sort=False):
         below = floors[floors["scale"] == scale]
         named = (f"{f['label']} {decimals(f['y'])} dB" for f in below.to_dict("records"))
         panel = " \N{MIDDLE DOT} ".join([scale_text(float(str(scale))), *named])
