@@ -44,19 +44,30 @@ def within(scores: Tensor, macs: Sequence[int], limit: float) -> Tensor:
     scores, each = scores.detach().double(), torch.tensor(macs, device=scores.device)
     allowed = limit * scores[..., 0].numel() * (1 + 1e-9)
 
-    def dear(price: float) -> bool:
-        return int(each[(scores - price * each).argmax(dim=-1)].sum()) > allowed
+    def chosen(rows: Tensor, price: float) -> Tensor:
+        return each[(rows - price * each).argmax(dim=-1)]
 
     steps = each.sort().values.diff()
     smallest = int(steps[steps > 0].min()) if bool(steps.any()) else 1
     # At these prices the cheapest expert is chosen everywhere, or the dearest.
     high = (float(scores.max() - scores.min()) + 1) / smallest
     low = -high
-    if not dear(low):
+    rows = scores.flatten(0, -2)
+    at_low, at_high = chosen(rows, low), chosen(rows, high)
+    if int(at_low.sum()) <= allowed:
         return scores - low * each
+    settled = 0
     for _ in range(_STEPS):
+        # A code with the same expert at both prices has it at every price between them.
+        unsettled = at_low != at_high
+        settled += int(at_low[~unsettled].sum())
+        rows, at_low, at_high = rows[unsettled], at_low[unsettled], at_high[unsettled]
         middle = (low + high) / 2
-        low, high = (middle, high) if dear(middle) else (low, middle)
+        at_middle = chosen(rows, middle)
+        if settled + int(at_middle.sum()) > allowed:
+            low, at_low = middle, at_middle
+        else:
+            high, at_high = middle, at_middle
     return scores - high * each
 
 
