@@ -156,7 +156,7 @@ def test_the_table_of_the_command(tmp_path, benchmarks):
     for method in ("edsr-liif", "edsr-moeisr-liif-s", "edsr-moeisr-liif-b", "edsr-moeisr-lte-s"):
         assert method in out
     assert "times as fast" in out
-    assert "threads" in out
+    assert " thread" in out
 
 
 def test_the_json_of_the_command(tmp_path, benchmarks):
