@@ -243,6 +243,11 @@ def legend(axis: Any, data: pd.DataFrame, **options: Any) -> None:
         **(tight if many else {}),
     )
     made.set_in_layout(False)  # long names would make all panels of the column narrower
+    figure = axis.get_figure()
+    figure.draw_without_rendering()
+    while made.get_window_extent().x1 > figure.bbox.x1 and made.get_texts()[0].get_fontsize() > 4:
+        for text in made.get_texts():
+            text.set_fontsize(text.get_fontsize() - 0.2)
 
 
 def grid(report: Report, role: str, data: pd.DataFrame, height: float = 1.75) -> Canvas:
@@ -252,7 +257,7 @@ def grid(report: Report, role: str, data: pd.DataFrame, height: float = 1.75) ->
     figure = canvas(PAGE_WIDTH, height * lines, report, role)
     axes = figure.subplots(lines, COLUMNS, squeeze=False).ravel()
     for number, (axis, name) in enumerate(zip(axes, names, strict=False)):
-        plot(axis, data[data["panel"] == name], joined=True)
+        plot(axis, data[data["panel"] == name], joined=data.attrs.get("joined", True))
         axis.set_title(name)
         if number % COLUMNS == 0:
             axis.set_ylabel(data.attrs.get("y", ""))

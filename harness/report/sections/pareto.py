@@ -26,15 +26,20 @@ _FRONT = {"method": "front", "label": "nothing is better and cheaper", "color": 
 
 @dataclass(frozen=True)
 class Pareto(SectionMaker):
-    """Figures of PSNR over MACs, and over latency where it was measured."""
+    """Figures of PSNR over MACs, and over latency where it was measured.
 
+    Attributes:
+        by_block: whether a curve joins the points of each block, instead of the front those of all.
+    """
+
+    by_block: bool = False
     draws: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
         if folder is None:
             return None
         drawn = (
-            _draw(report, role, group, name, folder)
+            _draw(report, role, group, name, folder, self.by_block)
             for role in report.roles
             for group in charts.groups(report)
             for name in ("macs", "latency")
@@ -95,21 +100,24 @@ def _explained(report: Report, name: str) -> str:
     )
 
 
-def _draw(report: Report, role: str, group: Group, name: str, folder: Path) -> Figure | None:
-    data = _points(report, role, group, name)
+def _draw(
+    report: Report, role: str, group: Group, name: str, folder: Path, by_block: bool
+) -> Figure | None:
+    data = _points(report, role, group, name, by_block)
     if data.empty:
         return None
     what = "latency" if name == "latency" else "MACs"
     label = "latency of an image (ms)" if name == "latency" else "MACs per image"
-    data.attrs = {"x": label, "y": "PSNR (dB)", "axis": "log"}
+    data.attrs = {"x": label, "y": "PSNR (dB)", "axis": "log", "joined": not by_block}
     shown = data[data["scale"].isin(panel_scales(report))]
     shown.attrs = data.attrs
     others = sorted({*report.scales} - {*shown["scale"]})
-    explained = sentences(
-        _explained(report, name),
-        "Grey lines: what nothing is better and cheaper than; nothing below bicubic is on them.",
-        _on_front(shown),
+    curves = (
+        "Grey lines: what nothing is better and cheaper than; nothing below bicubic is on them."
     )
+    if by_block:
+        curves = "A curve joins the methods of a kind, from the least cost on."
+    explained = sentences(_explained(report, name), curves, _on_front(shown))
     return charts.save(
         charts.grid(report, role, shown),
         folder / group.key(report, f"pareto_{name}", role),
@@ -132,8 +140,20 @@ def _on_front(shown: pd.DataFrame) -> str:
     return f"At {scale_text(first['scale'].min())} these are {', '.join(named)}." if named else ""
 
 
-def _points(report: Report, role: str, group: Group, name: str) -> pd.DataFrame:
-    """List the systems that have a PSNR and a cost, a line for each way of counting; and fronts."""
+def _as_blocks(points: pd.DataFrame, group: Group) -> pd.DataFrame:
+    """Give the points of each block its name and the look of its first row that is there."""
+    of = {row: block.name for block in group.blocks for row in block.methods}
+    blocks = points["method"].map(of)
+    look = points.groupby(blocks, sort=False)[["color", "marker"]].transform("first")
+    named = {"method": blocks, "label": blocks, "detail": points["system"]}
+    return points.assign(**named, **look).sort_values("x", kind="stable")
+
+
+def _points(report: Report, role: str, group: Group, name: str, by_block: bool) -> pd.DataFrame:
+    """List the systems that have a PSNR and a cost, a line for each way of counting.
+
+    Behind them are the fronts, unless the points are joined by block.
+    """
     floors = psnrs(report, role, group.common).dropna()
     points = psnrs(report, role, group.own).dropna()
     found = [
@@ -146,7 +166,9 @@ def _points(report: Report, role: str, group: Group, name: str) -> pd.DataFrame:
         return pd.DataFrame()
     parts = []
     drawn = with_looks(pd.DataFrame(found), report)
-    for scale, own in drawn.assign(system=drawn["label"]).groupby("scale", sort=False):
+    drawn = drawn.assign(system=drawn["label"])
+    drawn = _as_blocks(drawn, group) if by_block else drawn
+    for scale, own in drawn.groupby("scale", sort=False):
         below = floors[floors["scale"] == scale]
         named = (f"{f['label']} {decimals(f['y'])} dB" for f in below.to_dict("records"))
         panel = " \N{MIDDLE DOT} ".join([scale_text(float(str(scale))), *named])
@@ -154,6 +176,7 @@ def _points(report: Report, role: str, group: Group, name: str) -> pd.DataFrame:
         fronts = [
             of_kind.iloc[pareto_front(list(zip(of_kind["x"], of_kind["y"], strict=True)))]
             for _, of_kind in above.groupby("kind", sort=False)
+            if not by_block
         ]
         parts += [each.assign(panel=panel) for each in (own, *(f.assign(**_FRONT) for f in fronts))]
     made: pd.DataFrame = pd.concat(parts, ignore_index=True)
