@@ -44,9 +44,10 @@ RUN = ("run", "table1", *TINY, "--methods", "bicubic,edsr-liif,edsr-lte", "--no-
 # The rows in this repository
 
 
-def test_the_committed_rows_give_the_committed_report(tmp_path: Path):
+@pytest.mark.parametrize("name", ["table2-edsr", "budget"])
+def test_the_committed_rows_give_the_committed_report(name: str, tmp_path: Path):
     root = Path(__file__).parents[1]
-    chosen, formats = experiments.get("table2-edsr"), ["markdown", "csv", "latex"]
+    chosen, formats = experiments.get(name), ["markdown", "csv", "latex"]
     made = report.write_report(root / "results", "reference", chosen, tmp_path, formats)
     committed = root / "reports" / "reference"
     for path in (committed / path.relative_to(tmp_path) for path in made if path.suffix != ".pdf"):
