@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from baselines.registry import UnknownMethodError
+from baselines.registry import UnknownMethodError, parse
 from harness.common.errors import HarnessError
 from harness.common.escaping import in_a_line
 from harness.common.files import write_text
@@ -90,7 +90,13 @@ def _entry(
 
 def _curves(training: Path) -> Figure | None:
     """Collect the logs of all runs; None without any."""
-    frames = [_curve(path) for path in sorted(training.glob("*/*/log.jsonl"))]
+    logs = sorted(training.glob("*/*/log.jsonl"))
+    known: list[str] = []
+    for name in dict.fromkeys(log.parent.parent.name for log in logs):
+        with suppress(UnknownMethodError):  # a folder that is no method's
+            known.append(parse(name).name)
+    seen = looks(known)
+    frames = [_curve(path, seen) for path in logs]
     points = [frame for frame in frames if not frame.empty]
     if not points:
         return None
@@ -100,13 +106,11 @@ def _curves(training: Path) -> Figure | None:
     return Figure("training", title, "Every run of the profile.", training, training, data)
 
 
-def _curve(log: Path) -> pd.DataFrame:
+def _curve(log: Path, seen: Mapping[str, Look]) -> pd.DataFrame:
     """Read a run's log; damaged lines, which training sets aside when it goes on, are left out."""
     lines = pd.DataFrame(read_log(log))
     name = f"{log.parent.parent.name}, seed {log.parent.name.split('-')[0].removeprefix('s')}"
-    method, look = log.parent.parent.name, asdict(Look())
-    with suppress(UnknownMethodError):  # a folder that is no method's
-        look = asdict(looks([method])[method])
+    look = asdict(seen.get(log.parent.parent.name, Look()))
     found = []
     for column, panel in _CURVES.items():
         if column in lines:
