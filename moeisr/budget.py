@@ -1,9 +1,9 @@
 """Cost control at inference: the experts of one checkpoint within any budget of MACs.
 
-No paper has it. The mapper's score of expert j is lowered by a price times the MACs of the expert:
-by one number for each expert, the same for all latent codes of an image. A price above 0 moves
-codes to shallower experts, first those that the mapper hesitates over; one below 0 to deeper
-ones. The price is found on the image itself, by bisection.
+The paper does not have it. The mapper's score of expert j is lowered by a price times the MACs of
+the expert: by one number for each expert, the same for all latent codes of an image. A price above
+0 moves codes to shallower experts, first those that the mapper hesitates over; one below 0 to
+deeper ones. The price is found on the image itself, by bisection.
 """
 
 from __future__ import annotations

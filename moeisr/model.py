@@ -104,14 +104,14 @@ ABLATIONS = (
     Ablation(
         form="st",
         about="one expert answers in training too: one-hot weights with the gradient of soft ones "
-        "(straight-through Gumbel-softmax; no paper has it)",
+        "(straight-through Gumbel-softmax; not in the paper)",
         pattern="st",
         changes=lambda _: Changes(head={"straight_through": True}),
     ),
     Ablation(
         form="budgetB",
         about="the same weights, with experts chosen so that the decoder takes B of the baseline's "
-        "MACs on each image (no paper has it)",
+        "MACs on each image (not in the paper)",
         pattern=rf"budget{_PLAIN}",
         changes=lambda match: Changes(head={"budget": _positive(match[1])}),
         trained=False,

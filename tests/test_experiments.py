@@ -409,6 +409,8 @@ def test_a_claim_falls_with_one_scale_outside_and_waits_for_undecided_ones():
     assert outcome({2: within, 3: within}) == "holds"
     assert outcome({2: within, 3: few}) == "not decided"
     assert outcome({2: within, 3: outside}) == "does not hold"
+    assert outcome({2: within}, [3]) == "not decided", "a scale is not measured"
+    assert outcome({2: outside}, [3]) == "does not hold"
 
     def judged(**sets: Difference) -> Verdict:
         """Verdict on sets that have such distances from the bound."""
@@ -417,6 +419,10 @@ def test_a_claim_falls_with_one_scale_outside_and_waits_for_undecided_ones():
             def _on(self, report, role):
                 del report
                 return {4: sets[role]}
+
+            def _lacking(self, report, role, found):
+                del report, found
+                return [6.0] if role == "Urban100" else []
 
         report = SimpleNamespace(roles=[*sets], role=lambda name: SimpleNamespace(dataset=name))
         return Given("better", "", "edsr-lte", "edsr-liif", roles=tuple(sets)).judge(report)
@@ -430,6 +436,9 @@ def test_a_claim_falls_with_one_scale_outside_and_waits_for_undecided_ones():
     lines = judged(B100=within, Set14=outside).ours.splitlines()
     assert [line.split(", ")[-1] for line in lines] == ["holds", "does not hold"]
     assert [line.partition(":")[0] for line in lines] == ["B100 (6 images)", "Set14 (6 images)"]
+    open_ = judged(Urban100=within)
+    assert open_.verdict == "not decided"
+    assert open_.ours.endswith("(\N{MULTIPLICATION SIGN}6 not measured)")
 
 
 def test_costs_and_pictures_are_those_of_a_budget(job, harness: Harness):

@@ -294,7 +294,7 @@ def test_it_is_said_once_at_the_top_and_briefly_at_every_table(results: Path) ->
     assert len(tables) == TABLES
     assert all("; reduced setting, substitute data." in table for table in tables)
     assert text.count("Bold: best of a block of rows, underlined: second") == 1
-    assert text.count("?: not decided, the interval includes 0") == 1
+    assert text.count("?: sign not decided, the interval includes 0") == 1
     assert sum(line.startswith("%") for line in latex_lines(results)) <= 5
     captions = re.findall(r"\\caption\{.*\}", rendered(results, "quick", "table1", "latex"))
     assert len(captions) == TABLES

@@ -1,4 +1,4 @@
-"""PSNR over cost of MoEISR with experts chosen within a budget, which no paper has.
+"""PSNR over cost of MoEISR with experts chosen within a budget, which the paper does not have.
 
 One checkpoint gives a curve; beside it stand what costs a training each: LIIF of every depth, and
 MoEISR with other weights of the balance loss.
@@ -14,7 +14,7 @@ _B, _S = "edsr-moeisr-liif-b", "edsr-moeisr-liif-s"
 EXPERIMENT = Experiment(
     name="budget",
     title="One checkpoint of MoEISR within budgets of MACs",
-    source="this harness; no paper has it",
+    source="this harness; not in the MoEISR paper",
     reproduces=False,
     about=(
         "A budget is the share of LIIF's decoder MACs that an image may take: scores of the mapper "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from harness.measure.statistics import FEWEST, Difference, paired_difference
@@ -9,7 +10,7 @@ from harness.metrics import METRICS
 from harness.report.data import Report
 from harness.report.frame import RESAMPLES
 from harness.report.model import Outcome, Verdict
-from harness.report.text import counted, decimals, interval_text, scale_text, signed
+from harness.report.text import counted, decimals, interval_text, scale_text, scales_text, signed
 
 _WORST_FIRST: tuple[Outcome, ...] = ("does not hold", "not decided", "holds")
 
@@ -19,9 +20,9 @@ class Claim:
     """Statement of a paper on a method, which holds if its numbers are within a bound.
 
     It is judged at every scale by the 95 % interval over images: it holds on a set if all intervals
-    are within the bound, does not hold if one is outside, and is not decided otherwise, or with
-    fewer than six images. It holds if it holds on every set of at least six images, and does not
-    hold if it fails on one.
+    are within the bound, does not hold if one is outside, and is not decided otherwise: with fewer
+    than six images, too, or where a scale is not measured that has images large enough. It holds
+    if it holds on every set of at least six images, and does not hold if it fails on one.
 
     Attributes:
         words: the statement.
@@ -60,8 +61,9 @@ class Claim:
             for role, found in sets.items()
         }
         shown = {role: found for role, found in large.items() if found} or sets
-        outcomes = {role: self._outcome(found) for role, found in shown.items()}
-        ours = [self._ours(report, role, found) for role, found in shown.items()]
+        left = {role: self._lacking(report, role, found) for role, found in shown.items()}
+        outcomes = {role: self._outcome(found, left[role]) for role, found in shown.items()}
+        ours = [self._ours(report, role, found, left[role]) for role, found in shown.items()]
         if len(shown) > 1:
             ours = [f"{said}, {o}" for said, o in zip(ours, outcomes.values(), strict=True)]
         worst = next(each for each in _WORST_FIRST if each in outcomes.values())
@@ -70,9 +72,15 @@ class Claim:
 
     def _on(self, report: Report, role: str) -> dict[float, Difference]:
         """Compute the distances from the bound on a set, by scale."""
-        scales = [s for s in report.scales if not self.scales or s in self.scales]
-        found = {scale: self._at(report, role, scale) for scale in scales}
+        scales = self.scales or report.scales
+        found = {s: self._at(report, role, s) for s in report.scales if s in scales}
         return {scale: each for scale, each in found.items() if each is not None}
+
+    def _lacking(self, report: Report, role: str, found: Collection[float]) -> list[float]:
+        """List the scales that are not measured on a set, though it has images large enough."""
+        scales = self.scales or report.scales
+        left = (scale for scale in report.scales if scale in scales and scale not in found)
+        return [scale for scale in left if not report.at(self.method, role, scale).excluded]
 
     def _at(self, report: Report, role: str, scale: float) -> Difference | None:
         """Compute the distance from the bound, positive where the claim holds."""
@@ -91,18 +99,21 @@ class Claim:
         known = values.dropna().tolist()
         return paired_difference(known, resamples=RESAMPLES) if known else None
 
-    def _outcome(self, found: dict[float, Difference]) -> Outcome:
+    def _outcome(self, found: dict[float, Difference], lacking: Sequence[float] = ()) -> Outcome:
         known = [d for d in found.values() if d.images >= FEWEST]
         if any(d.high is not None and d.high < 0 for d in known):
             return "does not hold"
         inside = [d for d in known if d.low is not None and d.low >= 0]
-        return "holds" if len(inside) == len(found) else "not decided"
+        return "holds" if len(inside) == len(found) and not lacking else "not decided"
 
-    def _ours(self, report: Report, role: str, found: dict[float, Difference]) -> str:
+    def _ours(
+        self, report: Report, role: str, found: dict[float, Difference], lacking: Sequence[float]
+    ) -> str:
         """Quote the worst scale with its interval, and say on what data."""
         worst = min(found, key=lambda scale: found[scale].mean)
         on = f"{report.role(role).dataset} ({counted(found[worst].images, 'image')})"
-        return f"{on}: {self._number(found[worst])} at {scale_text(worst)}"
+        but = f" ({scales_text(lacking)} not measured)" if lacking else ""
+        return f"{on}: {self._number(found[worst])} at {scale_text(worst)}{but}"
 
     def _number(self, found: Difference) -> str:
         """Convert the distance from the bound to the number that the claim is about."""

@@ -278,7 +278,7 @@ def marks(report: Report, found: Container[str]) -> str:
     return sentences(
         f"{best}, underlined: second, at printed precision; unmarked where a value is missing."
         * ("best" in found),
-        f"?: not decided, the interval includes 0 or there are fewer than {FEWEST} images."
+        f"?: sign not decided, the interval includes 0 or there are fewer than {FEWEST} images."
         * ("undecided" in found),
     )
 

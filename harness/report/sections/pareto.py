@@ -137,7 +137,9 @@ def _on_front(shown: pd.DataFrame) -> str:
         (front["scale"] == front["scale"].min()) & front["kind"].isin(["", charts.COUNTED])
     ]
     named = [f"{each.system} ({decimals(each.y)} dB)" for each in first.itertuples()]
-    return f"At {scale_text(first['scale'].min())} these are {', '.join(named)}." if named else ""
+    at = scale_text(first["scale"].min())
+    by = f"by MACs {charts.COUNTED}, " if charts.COUNTED in set(first["kind"]) else ""
+    return f"At {at} these are, {by}{', '.join(named)}." if named else ""
 
 
 def _as_blocks(points: pd.DataFrame, group: Group) -> pd.DataFrame:
