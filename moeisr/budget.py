@@ -52,7 +52,7 @@ def within(scores: Tensor, macs: Sequence[int], limit: float) -> Tensor:
     # At these prices the cheapest expert is chosen everywhere, or the dearest.
     high = (float(scores.max() - scores.min()) + 1) / smallest
     low = -high
-    rows = scores.flatten(0, -2)
+    every = rows = scores.reshape(-1, len(macs))
     at_low, at_high = chosen(rows, low), chosen(rows, high)
     if int(at_low.sum()) <= allowed:
         return scores - low * each
@@ -68,6 +68,10 @@ def within(scores: Tensor, macs: Sequence[int], limit: float) -> Tensor:
             low, at_low = middle, at_middle
         else:
             high, at_high = middle, at_middle
+    # Rounding may move codes whose experts are tied, which were taken for settled.
+    step = (high - low) / 2
+    while int(chosen(every, high).sum()) > allowed:
+        high, step = high + step, 2 * step
     return scores - high * each
 
 

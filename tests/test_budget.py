@@ -41,6 +41,16 @@ def test_experts_stay_within_the_limit(seed):
     assert (within(d, MACS, 10).argmax(dim=-1) == 0).all()
 
 
+def test_tied_scores_stay_within_the_limit():
+    for seed in range(200):
+        torch.manual_seed(seed)
+        scores = torch.randint(-4, 5, (17 * 13, 4)) / 4
+        macs = (100, 230, 310, 470)
+        limit = 110 + 3 * (seed % 110)
+        chosen = within(scores, macs, limit).argmax(dim=-1)
+        assert torch.tensor(macs)[chosen].double().mean() <= limit * (1 + 1e-6)
+
+
 def test_the_mappers_own_cost_is_the_mappers_own_choice():
     torch.manual_seed(0)
     d = torch.randn(300, 4)

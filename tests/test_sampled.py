@@ -92,6 +92,14 @@ def test_fast_is_plain(method, options, size, samples, queries, piece, seed):
         assert_same(model, batch(model, size, samples, queries, seed))
 
 
+@pytest.mark.parametrize("queries", [8, 60], ids=["fewer codes than LR pixels", "more"])
+@pytest.mark.parametrize("method", ["edsr-liif", "edsr-lte", "edsr-moeisr-liif-b", "edsr-metasr"])
+def test_a_frozen_encoder(method, queries):
+    model = network(method).train()
+    model.encoder.requires_grad_(False)
+    assert_same(model, batch(model, (12, 12), 2, queries))
+
+
 @pytest.mark.parametrize("options", VARIANTS)
 @pytest.mark.parametrize("method", LIIF)
 def test_variants_of_liif(method, options):

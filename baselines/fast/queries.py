@@ -222,6 +222,8 @@ class _Pieces:
                 loss = error / self.target.numel()
             _add(by_weight, self.weights, _gradients(loss, wanted))
             total += loss.detach()
+        if not made.requires_grad:  # the features themselves, of a frozen encoder
+            return total
         wanted = [*self.weights, *([latent] if latent.requires_grad else [])]
         found = _gradients(made, wanted, prepared.sum)
         _add(by_weight, self.weights, found)

@@ -18,6 +18,7 @@ from harness.report import page, records
 from harness.report.charts import style
 from harness.report.data import Report, load_report
 from harness.report.formats import (
+    escaped_but_code,
     latex,
     markdown,
     markdown_section,
@@ -145,7 +146,7 @@ def render(
         return latex(made, short)
     if table:
         parts = [part for s in made.sections for part in markdown_section(s, Path())]
-        return "\n\n".join(filter(None, [*parts, made.key, made.not_run]))
+        return "\n\n".join(filter(None, [*parts, made.key, escaped_but_code(made.not_run)]))
     return _TEXTS[fmt](report, made, Path())
 
 

@@ -42,7 +42,7 @@ def markdown(document: Document, root: Path) -> str:
     parts = [f"# {shown(document.title)}", shown(document.source)]
     parts += [f"> **Note.** {shown(document.notice)}"] if document.notice else []
     parts += markdown_verdicts(document)
-    parts += [shown(document.key), _escaped_but_code(document.not_run)]
+    parts += [shown(document.key), escaped_but_code(document.not_run)]
     parts += [part for section in document.sections for part in markdown_section(section, root)]
     lines = [f"- {shown(name)}: {shown(text)}" for name, text in document.provenance]
     parts += ["## How these numbers were made", "\n".join(lines)]
@@ -75,12 +75,12 @@ def _sentences(verdict: Verdict) -> str:
 def markdown_section(section: Section, root: Path) -> list[str]:
     """Format a section as paragraphs."""
     parts = [f"## {escaping.markdown(section.title)}"]
-    parts += [_escaped_but_code(section.text)] if section.text else []
+    parts += [escaped_but_code(section.text)] if section.text else []
     parts += [markdown_figure(figure, root) for figure in section.figures]
     return parts + [markdown_table(table) for table in section.tables]
 
 
-def _escaped_but_code(text: str) -> str:
+def escaped_but_code(text: str) -> str:
     """Escape text, but for the commands in it, which are code and stay as they are."""
     pieces = re.split(r"(\s*`[^`]*`\s*)", text)
     return "".join(p if n % 2 else escaping.markdown(p) for n, p in enumerate(pieces))

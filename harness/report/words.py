@@ -189,7 +189,9 @@ def when_and_where(report: Report) -> str:
         for what, names in facts.items()
         if names
     )
-    return f"Measured {' to '.join(dict.fromkeys((days[0], days[-1])))} on {', '.join(where)}."
+    return (
+        f"Images measured {' to '.join(dict.fromkeys((days[0], days[-1])))} on {', '.join(where)}."
+    )
 
 
 def certainty(report: Report) -> str:

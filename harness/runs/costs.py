@@ -19,6 +19,7 @@ from harness.checkpoints.subject import Subject
 from harness.common.locks import held
 from harness.common.progress import bar, say
 from harness.common.stopping import Stop, stoppable
+from harness.common.versions import versions
 from harness.data.degrade import unit
 from harness.data.images import save_png
 from harness.measure.costs import (
@@ -45,7 +46,7 @@ from harness.measure.rows import CellFile, beside, known, no_value
 from harness.measure.timing import spread
 from harness.profiles import Profile
 from harness.runs.job import Job
-from harness.runs.plan import measurements_dir
+from harness.runs.plan import COSTS_LOCK, measurements_dir
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,9 @@ class CostCell:
 
     def store(self, metric: str, value: float | None, why: str, facts: Mapping[str, Any]) -> None:
         """Put a cost into the row, beside the other one; `why` there is none, "" where there is."""
+        before = self.row()
+        if before is not None and before["versions"] != versions():
+            before = None
         height, width = self.task.items[0].size()
         # A semicolon parts the reasons of a row.
         reasons = [f"{no_value(metric)}{why.replace(';', ',')}"] if why else []
@@ -76,7 +80,7 @@ class CostCell:
             image=NAME,
             lr_size=(height, width),
             hr_size=(round(height * self.scale), round(width * self.scale)),
-            **beside(self.row(), {metric: value}, reasons, facts),
+            **beside(before, {metric: value}, reasons, facts),
         )
         self.file.append(row)
         self.file.drop_superseded()
@@ -138,8 +142,11 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
     if not cells:
         return 0
     folder = measurements_dir(job.places.results, job.profile.name)
-    with held(folder / "costs.lock", f"measuring costs in {folder}"), stoppable() as stop:
-        rows = [None if force else cell.row() for cell in cells]
+    with held(folder / COSTS_LOCK, f"measuring costs in {folder}"), stoppable() as stop:
+        stored = [cell.row() for cell in cells]  # a damaged file is named before the work
+        now = versions()
+        # Another version of the code may be faster: nothing of it is kept beside new costs.
+        rows = [row if row and row["versions"] == now and not force else None for row in stored]
         stale = _stale_scales(job, cells, rows)
         timed = [cell for cell in cells if cell.scale in stale]
         weighed = [

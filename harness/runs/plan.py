@@ -143,6 +143,10 @@ def plan_path(results: Path, profile: str, experiment: str) -> Path:
     return results / profile / experiment / "plan.json"
 
 
+COSTS_LOCK = "costs.lock"
+"""Lock of the process that measures costs, in the folder of measurements."""
+
+
 def measurements_dir(results: Path, profile: str) -> Path:
     """Return the folder of a profile's measurements, shared by its experiments."""
     return results / profile / "measurements"
@@ -179,7 +183,11 @@ def load_plan(path: Path) -> StoredPlan:
         )
     try:
         content = checksums.parse(path.read_bytes())
-        content.pop("costs", None)  # until December 2026 apart, in rows that are measured anew
+        if content.pop("costs", None):  # until December 2026 apart
+            content.setdefault("warnings", []).append(
+                f"latency and peak memory of an earlier version are not read: {again.lower()} to "
+                "measure them"
+            )
         notes = content.get("methods")
         for note in notes if isinstance(notes, list) else ():
             # Plans of versions that did not tell methods apart say it of all of them.

@@ -10,8 +10,10 @@ from harness import checkpoints
 from harness.checkpoints import reference
 from harness.common.errors import HarnessError, UsageError
 from harness.common.locks import holder, is_held
+from harness.measure.costs import LATENCY, values_of
+from harness.measure.macs import COSTS
 from harness.measure.rows import CellFile
-from harness.runs.plan import StoredPlan, load_plan, measurements_dir
+from harness.runs.plan import COSTS_LOCK, StoredPlan, load_plan, measurements_dir
 from harness.training.log import read_log
 from harness.training.loop import FAILURE
 
@@ -140,6 +142,10 @@ def _cells(plan: StoredPlan, folder: Path) -> Iterator[tuple[int, int, bool]]:
     for cell in plan.cells:
         file = CellFile(folder / cell.file)
         rows = file.by_image()
+        if cell.role == COSTS:
+            timed = sum(bool(values_of(row, LATENCY)) for row in rows.values())
+            yield timed, 1, is_held(folder / COSTS_LOCK)
+            continue
         # Of what is no set of the paper (a fixed size, or costs) there is one image.
         yield len(rows), images.get(cell.role, 1), is_held(file.lock)
 

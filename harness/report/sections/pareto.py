@@ -1,7 +1,7 @@
 """PSNR over cost, a panel for each scale, with the front that nothing dominates.
 
 Over MACs a system has two points: as the papers count it is hollow, as the engine executes it
-filled, and a thin line joins them. Over latency it has one.
+filled, and a thin line joins them. Over latency it has one. Or a curve joins those of each block.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def _explained(report: Report, name: str) -> str:
         setting = report.costs.latency.setting
         where = "" if setting is None else f" of one image on {setting.in_words()}"
         turns = report.costs.latency.turns(report.scales)
-        return sentences(f"Latency: the median of warm calls{where}.", turns)
+        load = report.costs.latency.load()
+        return sentences(f"Latency: the median of warm calls{where}.", turns, load)
     part = "Decoder MACs" if report.experiment.macs_of == "decoder" else "MACs of whole networks"
     return (
         f"{part} of an image: as the papers count (hollow), and what our engine executes for the "
