@@ -247,9 +247,10 @@ function axisTicks(axis, values) {
   if (axis === "scale" && distinct.length <= 12) return distinct;
   const [low, high] = [distinct[0], distinct.at(-1)];
   if (axis === "plain") return ticks(low, high, 5).found;
-  const found = [];
+  const [found, range] = [[], high / low];
+  const steps = range > 60 ? [1] : range > 8 ? [1, 2, 5] : [1, 2, 3, 4, 5, 6, 8];
   for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
-    for (const m of high / low > 60 ? [1] : [1, 2, 5]) if (m * 10 ** power >= low && m * 10 ** power <= high) found.push(m * 10 ** power);
+    for (const m of steps) if (m * 10 ** power >= low && m * 10 ** power <= high) found.push(m * 10 ** power);
   }
   return found.length > 1 ? found : [low, high];
 }
