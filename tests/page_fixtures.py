@@ -27,7 +27,7 @@ def stored_rows(folder: Path = REFERENCE) -> pd.DataFrame:
     """Rows of the first seed, one for each image."""
     files = sorted(folder.glob("*/x*/*.s0.*.jsonl"))
     rows = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame([row for row in rows if row["role"] != "costs"])
     frame["psnr"] = [metrics["psnr"] for metrics in frame["metrics"]]
     frame["decoder"] = [macs["decoder"] for macs in frame["macs"]]
     frame["executed"] = [macs["executed"] for macs in frame["macs"]]

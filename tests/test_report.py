@@ -160,7 +160,7 @@ def test_differences_to_the_baseline_are_paired_and_have_an_interval(tmp_path: P
     title = "PSNR (dB), difference to the baseline"
     assert re.fullmatch(MINUS + r"0\.02 \[.*\]", line(text, "EDSR-MoEISR(LIIF)-s", title)[0])
     assert line(text, "EDSR-MoEISR(LIIF)-b", title)[0].endswith(" ?")
-    assert "?: not decided" in text
+    assert "?: sign not decided" in text
     # The same by the public frame, as pandas operations on it.
     tidy = frame("table1", "quick", root)
     found = differences(tidy).set_index(["method", "scale"]).loc[("edsr-moeisr-liif-s", 2)]
