@@ -224,8 +224,8 @@ class _Pieces:
             total += loss.detach()
         if not made.requires_grad:  # the features themselves, of a frozen encoder
             return total
-        wanted = [*self.weights, *([latent] if latent.requires_grad else [])]
-        found = _gradients(made, wanted, prepared.sum)
+        leaves = [*self.weights, *([latent] if latent.requires_grad else [])]
+        found = _gradients(made, leaves, prepared.sum)
         _add(by_weight, self.weights, found)
         if latent.requires_grad:
             latent.grad = found[-1]

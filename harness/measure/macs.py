@@ -29,7 +29,7 @@ COUNTING_PROTOCOLS = {
 COUNTED_INPUT = {"macs-hr": "hr", "macs-lr": "size"}
 
 COSTS = "costs"
-"""What stands for the protocol where latency and memory are measured (`harness.measure.costs`)."""
+"""Name in place of a protocol where latency and memory are measured (`harness.measure.costs`)."""
 
 Size = tuple[int, int]
 ACTIVATIONS_AT: Size = (256, 256)

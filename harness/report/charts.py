@@ -223,7 +223,7 @@ def _look(color: str, marker: str, kind: str) -> dict[str, Any]:
     return look | (hollow if kind in PAPERS else {})
 
 
-def legend(axis: Any, data: pd.DataFrame, **options: Any) -> None:
+def legend(axis: Any, data: pd.DataFrame, **options: Any) -> Any:
     """Name the methods of some data, and its kinds where there are several."""
     named = data[data["marker"] != ""]
     methods = named[["label", "color", "marker"]].drop_duplicates("label")
@@ -243,7 +243,11 @@ def legend(axis: Any, data: pd.DataFrame, **options: Any) -> None:
         **(tight if many else {}),
     )
     made.set_in_layout(False)  # long names would make all panels of the column narrower
-    figure = axis.get_figure()
+    return made
+
+
+def _fit(made: Any, figure: Canvas) -> None:
+    """Make a legend's letters smaller until it ends within the figure."""
     figure.draw_without_rendering()
     while made.get_window_extent().x1 > figure.bbox.x1 and made.get_texts()[0].get_fontsize() > 4:
         for text in made.get_texts():
@@ -277,7 +281,7 @@ def grid(report: Report, role: str, data: pd.DataFrame, height: float = 1.75) ->
             scale_axis(axis, report)
     for axis in axes[len(names) :]:
         axis.axis("off")
-    legend(axes[len(names)], data, loc="center left")
+    _fit(legend(axes[len(names)], data, loc="center left"), figure)
     return figure
 
 

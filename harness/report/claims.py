@@ -72,14 +72,15 @@ class Claim:
 
     def _on(self, report: Report, role: str) -> dict[float, Difference]:
         """Compute the distances from the bound on a set, by scale."""
-        scales = self.scales or report.scales
-        found = {s: self._at(report, role, s) for s in report.scales if s in scales}
+        found = {scale: self._at(report, role, scale) for scale in self._about(report)}
         return {scale: each for scale, each in found.items() if each is not None}
+
+    def _about(self, report: Report) -> list[float]:
+        return [s for s in report.scales if not self.scales or s in self.scales]
 
     def _lacking(self, report: Report, role: str, found: Collection[float]) -> list[float]:
         """List the scales that are not measured on a set, though it has images large enough."""
-        scales = self.scales or report.scales
-        left = (scale for scale in report.scales if scale in scales and scale not in found)
+        left = (scale for scale in self._about(report) if scale not in found)
         return [scale for scale in left if not report.at(self.method, role, scale).excluded]
 
     def _at(self, report: Report, role: str, scale: float) -> Difference | None:

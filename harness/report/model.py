@@ -141,7 +141,7 @@ OUTCOMES: dict[Outcome, tuple[str, str]] = {
     "not decided": ("is not decided", "are not decided"),
     "not measured": ("was not measured", "were not measured"),
 }
-"""What is said of one statement, and of several."""
+"""Words for the outcome of one statement, and of several."""
 
 
 @dataclass(frozen=True)

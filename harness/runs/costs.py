@@ -63,14 +63,15 @@ class CostCell:
         return self.task.scale
 
     def row(self) -> dict[str, Any] | None:
-        """Read what is stored; None where nothing was measured."""
-        return rows_of_cell(self.file, self.task.cell(self.subject)).get(NAME)
+        """Read what is stored; None where nothing was measured by this version of the code.
+
+        Another version may be faster: nothing of it is kept beside new costs.
+        """
+        row = rows_of_cell(self.file, self.task.cell(self.subject)).get(NAME)
+        return row if row and row["versions"] == versions() else None
 
     def store(self, metric: str, value: float | None, why: str, facts: Mapping[str, Any]) -> None:
         """Put a cost into the row, beside the other one; `why` there is none, "" where there is."""
-        before = self.row()
-        if before is not None and before["versions"] != versions():
-            before = None
         height, width = self.task.items[0].size()
         # A semicolon parts the reasons of a row.
         reasons = [f"{no_value(metric)}{why.replace(';', ',')}"] if why else []
@@ -80,7 +81,7 @@ class CostCell:
             image=NAME,
             lr_size=(height, width),
             hr_size=(round(height * self.scale), round(width * self.scale)),
-            **beside(before, {metric: value}, reasons, facts),
+            **beside(self.row(), {metric: value}, reasons, facts),
         )
         self.file.append(row)
         self.file.drop_superseded()
@@ -143,10 +144,9 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
         return 0
     folder = measurements_dir(job.places.results, job.profile.name)
     with held(folder / COSTS_LOCK, f"measuring costs in {folder}"), stoppable() as stop:
-        stored = [cell.row() for cell in cells]  # a damaged file is named before the work
-        now = versions()
-        # Another version of the code may be faster: nothing of it is kept beside new costs.
-        rows = [row if row and row["versions"] == now and not force else None for row in stored]
+        rows = [cell.row() for cell in cells]  # a damaged file is named before the work
+        if force:
+            rows = [None] * len(cells)
         stale = _stale_scales(job, cells, rows)
         timed = [cell for cell in cells if cell.scale in stale]
         weighed = [

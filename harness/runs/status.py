@@ -146,7 +146,7 @@ def _cells(plan: StoredPlan, folder: Path) -> Iterator[tuple[int, int, bool]]:
             timed = sum(bool(values_of(row, LATENCY)) for row in rows.values())
             yield timed, 1, is_held(folder / COSTS_LOCK)
             continue
-        # Of what is no set of the paper (a fixed size, or costs) there is one image.
+        # Of a fixed size, which is no set of the paper, there is one image.
         yield len(rows), images.get(cell.role, 1), is_held(file.lock)
 
 

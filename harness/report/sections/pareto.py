@@ -113,12 +113,14 @@ def _draw(
     shown = data[data["scale"].isin(panel_scales(report))]
     shown.attrs = data.attrs
     others = sorted({*report.scales} - {*shown["scale"]})
-    curves = (
-        "Grey lines: what nothing is better and cheaper than; nothing below bicubic is on them."
+    explained = sentences(
+        _explained(report, name),
+        "A curve joins the methods of a kind, from the least cost on."
+        if by_block
+        else "Grey lines: what nothing is better and cheaper than; nothing below bicubic is on "
+        "them.",
+        _on_front(shown),
     )
-    if by_block:
-        curves = "A curve joins the methods of a kind, from the least cost on."
-    explained = sentences(_explained(report, name), curves, _on_front(shown))
     return charts.save(
         charts.grid(report, role, shown),
         folder / group.key(report, f"pareto_{name}", role),
@@ -134,13 +136,15 @@ def _draw(
 def _on_front(shown: pd.DataFrame) -> str:
     """Name the systems on the front of the first panel, from the least cost to the greatest."""
     front = shown[shown["method"] == _FRONT["method"]]
+    if front.empty:
+        return ""
     first = front[
         (front["scale"] == front["scale"].min()) & front["kind"].isin(["", charts.COUNTED])
     ]
     named = [f"{each.system} ({decimals(each.y)} dB)" for each in first.itertuples()]
     at = scale_text(first["scale"].min())
     by = f"by MACs {charts.COUNTED}, " if charts.COUNTED in set(first["kind"]) else ""
-    return f"At {at} these are, {by}{', '.join(named)}." if named else ""
+    return f"At {at} these are, {by}{', '.join(named)}."
 
 
 def _as_blocks(points: pd.DataFrame, group: Group) -> pd.DataFrame:
