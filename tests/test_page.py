@@ -214,7 +214,7 @@ def test_charts_answer_to_pointer_and_keys(opened: Opener, page_file: Path):
         page.keyboard.press("ArrowRight")
         assert "scale factor" in chart.get_attribute("aria-label")
         page.locator(".numbers summary").first.click()
-        assert page.locator(".numbers table").first.is_visible()
+        page.locator(".numbers table").first.wait_for()  # filled as it opens
 
 
 @pytest.mark.parametrize(
