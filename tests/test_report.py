@@ -43,7 +43,7 @@ from harness.results import differences, frame, means
 from harness.runs.plan import StoredPlan, measurements_dir, plan_path
 
 PUBLISHED = TABLE1.published[0]
-TABLES = 10
+TABLES = 11
 GENUINE_PLAN = replace(
     PLAN,
     **{"roles": [GENUINE], "stand_in": False, "profile": "paper", "warnings": []},
@@ -192,6 +192,24 @@ def test_methods_that_were_not_run_are_one_line_with_their_command(results: Path
     assert text.count("Not run: RDN-LIIF, RDN-MoEISR(LIIF)-s, ") == 1
     assert "`harness run table1 --profile quick --methods rdn-liif,rdn-moeisr-liif-s," in text
     assert records(results)["rdn-liif", 2]["published_psnr"] == 34.99
+
+
+def test_what_is_lost_and_saved_stands_in_one_table(tmp_path: Path) -> None:
+    """Means over images and scales, paired; the paper's own difference beside; a gap is a gap."""
+    without = "edsr-moeisr-lte-b"
+    root = write_results(
+        tmp_path, edit=lambda row: None if (row.method, row.scale) == (without, 6) else row
+    )
+    text = rendered(root, "quick", "table1", "markdown", table="brief")
+    lines = [[*map(str.strip, line.split("|"))] for line in text.splitlines() if "| EDSR" in line]
+    found = {name: row for _, name, *row in lines}
+    # Made-up PSNRs differ by 0.03 dB from row to row, MACs by a factor.
+    assert found["EDSR-MoEISR(LIIF)-s"][:2] == ["+0.03 (\u22120.05)", "42 %"]
+    assert found["EDSR-MoEISR(LIIF)-b"][0].startswith("+0.06 ")
+    assert found["EDSR-MoEISR(LTE)-b"][2].endswith("[a]")
+    assert "- [a] not measured (0 of 3 images)." in text
+    assert "- -s: experts of half the decoder's width" in text
+    assert "none of fewer than 6 images" in text
 
 
 def test_one_table_for_a_paper(results: Path) -> None:
@@ -566,14 +584,15 @@ def test_latex_is_escaped_and_complete(results: Path) -> None:
     assert r"photographs \& 100\% invented numbers" in text
     assert r"DIV2K\_valid" in text
     assert text.isascii()
-    for name in ("table*", "tabular"):
-        assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == TABLES
+    for name in ("table", "tabular"):
+        assert text.count(rf"\begin{{{name}") == text.count(rf"\end{{{name}") == TABLES
     for rule in (r"\toprule", r"\bottomrule"):
         assert text.count(rule) == TABLES
     assert r"\multicolumn{3}{c}{in-scale} & \multicolumn{5}{c}{out-of-scale}" in text
     assert r"\usepackage{booktabs}" in text.splitlines()[1]
     assert re.search(r"\\textbf\{\d\d\.\d\d\}", text)
-    tabular = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
+    _, scores = text.split(r"\label{tab:table1-psnr}")
+    tabular = scores[scores.index(r"\toprule") : scores.index(r"\bottomrule")]
     lines = [
         row for row in tabular.splitlines() if row.endswith(r"\\") and "multicolumn" not in row
     ]

@@ -151,13 +151,14 @@ def render(
 
 
 def headline(results: Path, profile: str, experiment: Experiment) -> str:
-    """Return notice, main verdicts and main table for the terminal.
+    """Return notice, main verdicts, and the tables that a page shows first, for the terminal.
 
     What was left out of a run is said when it starts.
     """
     made = documents.short(documents.make(load_report(results, profile, experiment), None))
-    tables = [markdown_table(table) for section in made.sections for table in section.tables]
-    parts = [made.notice, *markdown_verdicts(made, folded=False), *tables[:1]]
+    tables = (s.tables[0] for s in made.sections if s.tables and not s.folded)
+    shown = map(markdown_table, tables)
+    parts = [made.notice, *markdown_verdicts(made, folded=False), *shown]
     # A terminal underlines nothing; spaces keep the columns under each other.
     return re.sub(r"<u>(.*?)</u>", r"     _\1_", "\n\n".join(filter(None, parts)))
 

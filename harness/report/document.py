@@ -10,6 +10,7 @@ from baselines.registry import unknown
 from harness.common.errors import UsageError
 from harness.common.progress import tracked
 from harness.report import words
+from harness.report.brief import brief
 from harness.report.claims import verdicts
 from harness.report.data import Report, distinct
 from harness.report.model import Document, Section, Table
@@ -26,13 +27,16 @@ def make(report: Report, folder: Path | None) -> Document:
     declared = report.experiment.sections
     label = f"report of {report.experiment.name}"
     every = (section.make(report, folder) for section in tracked(label, declared))
-    made = [section for section in every if section is not None]
+    # Sections that say the same of what they lack are one.
+    made = [*{section.key: section for section in every if section is not None}.values()]
+    first = brief(report)
     # A page shows the first figures and the first tables unfolded.
     main = {
         next((s.key for s in made if s.figures), ""),
         next((s.key for s in made if s.tables), ""),
     }
-    sections = [replace(section, folded=section.key not in main) for section in made]
+    folds = (replace(section, folded=section.key not in main) for section in made)
+    sections = [*([first] if first else []), *folds]
     if folder is None and any(section.draws for section in declared):
         said = "Figures were not drawn with this document."
         sections.append(Section("figures", "Figures", said, folded=True))

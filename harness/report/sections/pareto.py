@@ -115,7 +115,7 @@ def _draw(
     others = sorted({*report.scales} - {*shown["scale"]})
     explained = sentences(
         _explained(report, name),
-        "A curve joins the methods of a kind, from the least cost on."
+        _on_curves(shown)
         if by_block
         else "Grey lines: what nothing is better and cheaper than; nothing below bicubic is on "
         "them.",
@@ -145,6 +145,16 @@ def _on_front(shown: pd.DataFrame) -> str:
     at = scale_text(first["scale"].min())
     by = f"by MACs {charts.COUNTED}, " if charts.COUNTED in set(first["kind"]) else ""
     return f"At {at} these are, {by}{', '.join(named)}."
+
+
+def _on_curves(shown: pd.DataFrame) -> str:
+    """Name the systems that each curve of the first panel joins."""
+    scale = shown["scale"].min()
+    first = shown[(shown["scale"] == scale) & (shown["kind"] == shown["kind"].iloc[0])]
+    curves = "; ".join(
+        f"{name}: {', '.join(own['system'])}" for name, own in first.groupby("label", sort=False)
+    )
+    return f"Curves, at {scale_text(scale)} from the least cost on: {curves}."
 
 
 def _as_blocks(points: pd.DataFrame, group: Group) -> pd.DataFrame:

@@ -37,9 +37,8 @@ class ExpertMaps(SectionMaker):
     draws: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        title = "Expert maps"
         if not report.samples:
-            return Section("maps", title, without_samples(report))
+            return without_samples(report)
         if folder is None:
             return None
         found: dict[tuple[object, ...], Sample] = {}
@@ -48,7 +47,7 @@ class ExpertMaps(SectionMaker):
                 own = (sample.role, sample.scale) if report.experiment.regions_only else ()
                 found.setdefault((sample.dataset, sample.image, *own), sample)
         figures = (_draw_maps(report, sample, folder) for sample in found.values())
-        return section("maps", title, figures=figures)
+        return section("maps", "Expert maps", figures=figures)
 
 
 def _draw_maps(report: Report, sample: Sample, folder: Path) -> Figure:
@@ -123,13 +122,12 @@ class Crops(SectionMaker):
     draws: ClassVar[bool] = True
 
     def make(self, report: Report, folder: Path | None) -> Section | None:
-        title = "Crops"
         if not report.samples:
-            return Section("crops", title, without_samples(report))
+            return without_samples(report)
         if folder is None:
             return None
         figures = (_draw_crops(report, sample, folder) for sample in report.samples)
-        return section("crops", title, figures=figures)
+        return section("crops", "Crops", figures=figures)
 
 
 def _draw_crops(report: Report, sample: Sample, folder: Path) -> Figure:
@@ -237,10 +235,11 @@ def show(axis: Any, image: NDArray[np.uint8], title: str = "", **options: Any) -
         axis.set_title(title, fontsize=6.5, pad=3)
 
 
-def without_samples(report: Report) -> str:
-    """Say how to get pictures, where none are stored."""
+def without_samples(report: Report) -> Section:
+    """Say how to get pictures, where none are stored: the same for all of them."""
     profile = report.plan.profile.replace("`", "'")  # which ends the code span
-    return (
+    said = (
         "Left out, because no samples are stored: "
         f"`harness run {report.experiment.name} --profile {profile}` stores them while it measures."
     )
+    return Section("pictures", "Crops and expert maps", said)
