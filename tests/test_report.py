@@ -207,7 +207,7 @@ def test_what_is_lost_and_saved_stands_in_one_table(tmp_path: Path) -> None:
     assert found["EDSR-MoEISR(LIIF)-s"][:2] == ["+0.03 (\u22120.05)", "42 %"]
     assert found["EDSR-MoEISR(LIIF)-b"][0].startswith("+0.06 ")
     assert found["EDSR-MoEISR(LTE)-b"][2].endswith("[a]")
-    assert "- [a] not measured (0 of 3 images)." in text
+    assert "- [a] made-up at \N{MULTIPLICATION SIGN}6: not measured (0 of 3 images)." in text
     assert "- -s: experts of half the decoder's width" in text
     assert "none of fewer than 6 images" in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from statistics import fmean
 
@@ -55,17 +56,18 @@ def brief(report: Report) -> Section | None:
                 Column(group, "MACs", partial(_share, report, places)),
             ]
     means = grouped(over)
-    printed = any("psnr" in cell.printed for cell in report.cells.values())
     notes = [
         *(f"{listing(at)}: {mean}" if len(means) > 1 else mean for mean, at in means.items()),
         f"In brackets: {words.CONFIDENCE_TEXT} interval over images, paired by image; none of "
         f"fewer than {FEWEST} images.",
-        words.IN_PARENTHESES if printed else "",
+        words.IN_PARENTHESES,
         *dict.fromkeys(filter(None, map(_variant, rows))),
     ]
     made = table(
         report, "brief", "What is lost and saved", columns, notes, caption=caption, own=True
     )
+    if made and not any(entry.published for _, row in made.rows for entry in row):
+        made = replace(made, notes=tuple(n for n in made.notes if n != words.IN_PARENTHESES))
     return section("brief", "In brief", [made])
 
 
@@ -98,7 +100,8 @@ def _loss(report: Report, places: Places, row: str) -> Entry:
     for own, base in pairs:
         values = report.images("psnr", own.role, own.scale)
         if not {own.method, base.method} <= {*values}:
-            return Entry(why=own.missing or base.missing or "without PSNR")
+            lacks = own.missing or base.missing or "without PSNR"
+            return Entry(why=f"{own.dataset} at {scale_text(own.scale)}: {lacks}")
         sets.setdefault(own.role, []).append(values[own.method] - values[base.method])
     by_image = [pd.concat(gaps, axis=1).mean(axis=1).dropna().tolist() for gaps in sets.values()]
     if not all(by_image):
