@@ -15,7 +15,7 @@ from harness.report.model import Table
 from harness.report.paper import others, paper_system, printed_values
 from harness.report.sections.macs import MacsTable
 from harness.runs.experiment import Experiment
-from harness.runs.plan import PlannedCell, RoleNote
+from harness.runs.plan import PlannedUnit, RoleNote
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def made_up(
     role = experiment.roles[0]
     note = RoleNote(role, role, "the set itself", 3, False)
     planned = [
-        PlannedCell(method, role, role, scale, 0, "")
+        PlannedUnit(method, role, role, scale, 0, "")
         for method in experiment.methods
         for scale in experiment.scales
     ]
-    plan = replace(PLAN, roles=[note], cells=planned, stand_in=False, methods=[])
+    plan = replace(PLAN, roles=[note], units=planned, stand_in=False, methods=[])
     counted = {row: 1e9 * (3 + 2 * n) for n, row in enumerate(experiment.rows)}
     cells = {}
     for row in experiment.rows:

@@ -552,9 +552,9 @@ def test_seeds_are_averaged_and_their_spread_shown(tmp_path: Path) -> None:
     assert all(" \N{PLUS-MINUS SIGN} 0.71 (" in cell for cell in line(text, "EDSR-LIIF"))
 
 
-def test_rows_of_another_cell_are_refused(tmp_path: Path) -> None:
+def test_rows_of_another_unit_are_refused(tmp_path: Path) -> None:
     root = write_results(tmp_path, edit=lambda row: replace(row, method="edsr-liif"))
-    with pytest.raises(HarnessError, match="rows of another cell"):
+    with pytest.raises(HarnessError, match="rows of another unit"):
         rendered(root, "quick", "table1", "json")
 
 

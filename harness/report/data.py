@@ -42,11 +42,11 @@ from harness.runs.job import choose
 from harness.runs.plan import (
     RoleNote,
     StoredPlan,
-    cell_rows,
     load_plan,
     measurements_dir,
     plan_path,
     samples_dir,
+    unit_rows,
 )
 
 SOURCES = (
@@ -197,7 +197,7 @@ class Report:
     def scales(self) -> tuple[float, ...]:
         """Scales of the experiment (of a figure, those shown), and others that the plan has."""
         declared = () if self.experiment.regions_only else self.experiment.scales
-        return tuple(sorted({*declared, *(c.scale for c in self.plan.cells)}))
+        return tuple(sorted({*declared, *(unit.scale for unit in self.plan.units)}))
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -230,7 +230,7 @@ class Report:
 
     def is_run(self, row: str) -> bool:
         """Tell whether a row is part of the run; the others of a table are named in one line."""
-        planned = {cell.method for cell in self.plan.cells}
+        planned = {unit.method for unit in self.plan.units}
         return self.plan.added_row(row) is not None or not planned.isdisjoint(methods_of(row))
 
     def role(self, name: str) -> RoleNote:
@@ -369,9 +369,9 @@ def _cell(report: Report, folder: Path, row: str, place: str, scale: float) -> C
     size = place in experiment.sizes
     note = RoleNote(place, place, "", 1, False) if size else report.role(place)
     planned = [
-        cell
-        for cell in report.plan.cells
-        if (cell.method, cell.role, cell.scale) == (method, place, scale)
+        unit
+        for unit in report.plan.units
+        if (unit.method, unit.role, unit.scale) == (method, place, scale)
     ]
     cell = Cell(
         method=row,
@@ -379,19 +379,19 @@ def _cell(report: Report, folder: Path, row: str, place: str, scale: float) -> C
         dataset=note.dataset,
         scale=scale,
         substitute=note.substitute,
-        seeds=tuple(sorted(cell.seed for cell in planned)),
+        seeds=tuple(sorted(unit.seed for unit in planned)),
         images_planned=note.images,
         printed={} if size else printed_values(experiment, paper_system(row), place, scale),
     )
     if method is None:
         return replace(cell, missing=unable(row))
     if not planned:
-        shown = any((c.role, c.scale) == (place, scale) for c in report.plan.cells)
+        shown = any((u.role, u.scale) == (place, scale) for u in report.plan.units)
         elsewhere = experiment.regions_only and not shown
         added = report.plan.added_row(row)
         why = (added.missing if added else "") or LEFT_OUT
         return replace(cell, missing="not shown at this scale" if elsewhere else why)
-    by_seed = [cell_rows(folder, each, note.only) for each in planned]
+    by_seed = [unit_rows(folder, each, note.only) for each in planned]
     rows = [
         _line(experiment, in_a_line(row), each.file)
         for each, found in zip(planned, by_seed, strict=True)
