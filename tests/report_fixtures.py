@@ -37,7 +37,7 @@ PLAN = StoredPlan(
     experiment="table1",
     profile="quick",
     summary="A made-up run for tests.",
-    stand_in=True,
+    reduced=True,
     training=TRAINED,
     networks="EDSR of 4 blocks and 32 features",
     schedule="300 steps of batch 8 in float32",
@@ -46,7 +46,7 @@ PLAN = StoredPlan(
     units=[],
     warnings=["Nothing of this was measured."],
     profile_settings={"steps": 300},
-    methods=[MethodNote(m, TRAINED, 12, stand_in=True) for m in METHODS if m != "bicubic"],
+    methods=[MethodNote(m, TRAINED, 12, reduced=True) for m in METHODS if m != "bicubic"],
 )
 
 Edit = Callable[[Measurement], Measurement | None]

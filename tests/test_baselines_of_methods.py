@@ -47,7 +47,7 @@ def made_up(
         for method in experiment.methods
         for scale in experiment.scales
     ]
-    plan = replace(PLAN, roles=[note], units=planned, stand_in=False, methods=[])
+    plan = replace(PLAN, roles=[note], units=planned, reduced=False, methods=[])
     counted = {row: 1e9 * (3 + 2 * n) for n, row in enumerate(experiment.rows)}
     cells = {}
     for row in experiment.rows:

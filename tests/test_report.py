@@ -46,14 +46,14 @@ PUBLISHED = TABLE1.published[0]
 TABLES = 10
 GENUINE_PLAN = replace(
     PLAN,
-    **{"roles": [GENUINE], "stand_in": False, "profile": "paper", "warnings": []},
-    methods=[replace(note, stand_in=False) for note in PLAN.methods],
+    **{"roles": [GENUINE], "reduced": False, "profile": "paper", "warnings": []},
+    methods=[replace(note, reduced=False) for note in PLAN.methods],
 )
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete stand-in run with samples."""
+    """A complete run in a reduced setting, with samples."""
     root = write_results(tmp_path_factory.mktemp("results"))
     write_sample(root, size=64)
     write_sample(root, name="astronaut-x8", scale=8, size=64)
@@ -326,8 +326,8 @@ def test_another_training_on_the_papers_set_is_said(tmp_path: Path) -> None:
 
 def partial_plan(*departing: str) -> StoredPlan:
     """Of the paper's setting, but for some methods."""
-    methods = [replace(n, stand_in=n.method in departing) for n in PLAN.methods]
-    return replace(GENUINE_PLAN, stand_in=True, methods=methods)
+    methods = [replace(n, reduced=n.method in departing) for n in PLAN.methods]
+    return replace(GENUINE_PLAN, reduced=True, methods=methods)
 
 
 def test_a_row_that_departs_does_not_label_the_table(tmp_path: Path) -> None:

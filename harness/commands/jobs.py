@@ -28,7 +28,7 @@ def work(job: Job, force: bool, figures: bool) -> None:
     measured = execute.subjects(job)
     plan = make_plan.store_plan(job, measured)
     if not job.trains:
-        departing = [note.method for note in plan.methods if note.stand_in]
+        departing = [note.method for note in plan.methods if note.reduced]
         execute.say_setting(departing, [note.method for note in plan.methods])
     keep = job.pictures().keep if figures else None
     rows = execute.measure_missing(job, measured, force, keep)

@@ -274,8 +274,8 @@ class Report:
         """Tell whether networks or training of a row (of every row) are not the paper's."""
         notes = [n for n in self.plan.methods if not row or n.method in methods_of(row)]
         if row:
-            return any(note.stand_in for note in notes)
-        return self.plan.stand_in and all(note.stand_in for note in notes)
+            return any(note.reduced for note in notes)
+        return self.plan.reduced and all(note.reduced for note in notes)
 
 
 def load_report(

@@ -40,7 +40,7 @@ def json_text(report: Report) -> str:
         "profile": plan.profile,
         "summary": plan.summary,
         "notice": words.notice(report),
-        "reduced_setting": plan.stand_in,
+        "reduced_setting": plan.reduced,
         "training": plan.training,
         "networks": plan.networks,
         "schedule": plan.schedule,

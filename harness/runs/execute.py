@@ -74,7 +74,7 @@ def announce(job: Job) -> None:
     for warning in description.full_size_warning(profile, ready):
         say(f"  {warning}")
     trained = [method.name for method in job.trained_methods()] if job.trains else []
-    departing = [name for name in trained if profile.stand_in([name])]
+    departing = [name for name in trained if profile.reduced([name])]
     say_setting(departing, trained, any(note.substitute for note in roles))
 
 

@@ -50,14 +50,14 @@ def _method_note(job: Job, subject: Subject) -> MethodNote:
     """
     name, said, data = subject.method, subject.training, job.training_set
     if subject.counts_only:
-        return MethodNote(name, stand_in=job.profile.networks.differ(parse(name)))
+        return MethodNote(name, reduced=job.profile.networks.differ(parse(name)))
     if said is not None:
         note = MethodNote(name, said.caption, said.images, said.complete, said.fingerprint)
     elif data is not None:
         note = MethodNote(name, data.caption(), len(data.items), data.complete, data.fingerprint)
     else:
         note = MethodNote(name, subject.origin)
-    return replace(note, stand_in=not note.complete or job.profile.stand_in([name]))
+    return replace(note, reduced=not note.complete or job.profile.reduced([name]))
 
 
 def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
@@ -82,7 +82,7 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         experiment=job.experiment.name,
         profile=job.profile.name,
         summary=job.profile.summary,
-        stand_in=False,
+        reduced=False,
         training="",
         networks="",
         schedule="",
@@ -109,7 +109,7 @@ def described(job: Job, plan: StoredPlan) -> StoredPlan:
     lacking += [note.training for note in trained if not note.complete]
     return replace(
         plan,
-        stand_in=bool(lacking) or any(note.stand_in for note in notes),
+        reduced=bool(lacking) or any(note.reduced for note in notes),
         training="; ".join(dict.fromkeys(note.training for note in trained)),
         networks=description.networks(profile, names) if names else "",
         schedule=description.schedule(profile, images, known) if known else "",

@@ -65,7 +65,7 @@ class MethodNote(checksums.Stored):
         images: number of images of the training set; 0 where that is not known.
         complete: whether the training set has as many images as the published one.
         data: fingerprint of the training set; "" where that is not known.
-        stand_in: whether its sizes, precision or training are not the paper's.
+        reduced: whether its sizes, precision or training are not the paper's.
     """
 
     method: str
@@ -73,7 +73,7 @@ class MethodNote(checksums.Stored):
     images: int = 0
     complete: bool = True
     data: str = ""
-    stand_in: bool = False
+    reduced: Annotated[bool, Field(alias="stand_in")] = False
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,10 @@ class AddedRow(checksums.Stored):
 
 @dataclass(frozen=True)
 class StoredPlan(checksums.Stored):
-    """Experiment as it was run.
+    """Experiment as it was run; its files keep the keys of the first ones (`alias`).
 
     Attributes:
-        stand_in: whether data, networks or schedule of a method are not the paper's; tables say of
+        reduced: whether data, networks or schedule of a method are not the paper's; tables say of
             which method.
         training: training sets of the methods, for captions.
         networks: sizes of the networks, for captions.
@@ -117,13 +117,13 @@ class StoredPlan(checksums.Stored):
     experiment: str
     profile: str
     summary: str
-    stand_in: bool
+    reduced: Annotated[bool, Field(alias="stand_in")]
     training: str
     networks: str
     schedule: str
     created: str
     roles: list[RoleNote]
-    units: Annotated[list[PlannedUnit], Field(alias="cells")]  # the key in files, as ever
+    units: Annotated[list[PlannedUnit], Field(alias="cells")]
     warnings: list[str]
     profile_settings: dict[str, Any]
     methods: list[MethodNote] = field(default_factory=list)

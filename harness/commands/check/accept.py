@@ -123,7 +123,7 @@ def _accept(
         accepted |= _complete(name, report, old.of(name))
         entries[name] = GoldenExperiment(
             experiment=name,
-            stand_in=report.plan.stand_in or any(note.substitute for note in report.plan.roles),
+            reduced=report.plan.reduced or any(note.substitute for note in report.plan.roles),
             provenance={role: words.provenance(report, role) for role in report.roles},
             settings=settings,
         )

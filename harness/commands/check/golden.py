@@ -114,7 +114,7 @@ class GoldenExperiment(_Strict):
     """Provenance of an experiment's results: captions by role, and settings that change numbers."""
 
     experiment: str
-    stand_in: bool
+    reduced: Annotated[bool, Field(alias="stand_in")]
     provenance: dict[str, str]
     settings: dict[str, Any]
 
