@@ -386,10 +386,10 @@ def report_of(root: Path, edit: Edit = unchanged) -> dict[tuple[str, float], dic
 
 
 def lines(text: str, title: str) -> list[list[str]]:
-    """Cells of a Markdown table."""
+    """Entries of a Markdown table."""
     section = text[text.index(f"### {title}") :].split("\n##", maxsplit=1)[0]
     return [
-        [cell.strip() for cell in row.split("|")[1:-1]]
+        [entry.strip() for entry in row.split("|")[1:-1]]
         for row in section.splitlines()
         if row.startswith("|")
     ]
@@ -406,8 +406,8 @@ def test_costs_are_medians_with_quartiles(tmp_path):
     assert record["peak_memory_bytes"] == row.metrics[MEMORY]
     text = rendered(tmp_path, "quick", "compare", "markdown")
     (latency,) = [r for r in lines(text, "Latency (ms)") if r[0] == "LIIF"]
-    found = [re.sub(r"</?u>|\*", "", cell) for cell in latency[1:4]]
-    assert [cell.partition(" ")[0] for cell in found] == ["12.0", "18.0", "24.0"]
+    found = [re.sub(r"</?u>|\*", "", entry) for entry in latency[1:4]]
+    assert [entry.partition(" ")[0] for entry in found] == ["12.0", "18.0", "24.0"]
     assert found[0] == "12.0 [11.4\N{EN DASH}13.8]"
     (memory,) = [r for r in lines(text, "Peak memory (MiB)") if r[0] == "LIIF"]
     assert memory[1] == "<u>6.0</u>"
@@ -452,7 +452,7 @@ def test_costs_of_different_machines_or_settings_are_not_mixed(change, tmp_path)
     text = rendered(tmp_path, "quick", "compare", "markdown")
     assert why in text
     # Without it, which one is fastest is not known.
-    assert not any("**" in cell for row in lines(text, "Latency (ms)") for cell in row)
+    assert not any("**" in entry for row in lines(text, "Latency (ms)") for entry in row)
 
 
 def test_of_as_many_costs_the_later_ones_are_shown(tmp_path):
@@ -554,18 +554,18 @@ def test_rows_of_another_unit_are_refused(tmp_path):
         rendered(tmp_path, "quick", "compare", "json")
 
 
-def test_no_cell_is_silently_empty(tmp_path):
+def test_no_entry_is_silently_empty(tmp_path):
     """Every dash in a line of measured values has a mark, and every mark its note."""
     write_comparison(tmp_path)
     text = rendered(tmp_path, "quick", "compare", "markdown")
     for title in ("PSNR (dB)", "Latency (ms)", "Peak memory (MiB)"):
-        cells = [cell for row in lines(text, title) for cell in row[1:]]
-        empty = [cell for cell in cells if cell.startswith(MISSING)]
+        entries = [entry for row in lines(text, title) for entry in row[1:]]
+        empty = [entry for entry in entries if entry.startswith(MISSING)]
         able = [row for row in COMPARE.rows if row != LEFT_OUT]
         unable = [s for row in able for s in COMPARE.scales if method_at(row, s) is None]
         assert len(empty) == len(unable)
-        for cell in empty:
-            mark = cell.removeprefix(MISSING).strip()
+        for entry in empty:
+            mark = entry.removeprefix(MISSING).strip()
             assert re.fullmatch(r"\[\w\]", mark)
             assert f"- {mark} " in text
     assert "Not run: MetaSR." in text
@@ -581,14 +581,14 @@ def test_the_best_of_a_column_is_bold_among_those_that_can_do_the_scale(tmp_path
     write_comparison(tmp_path)
     text = rendered(tmp_path, "quick", "compare", "markdown")
     psnr = lines(text, "PSNR (dB)")
-    best = {n: row[0] for row in psnr for n, cell in enumerate(row[1:]) if "**" in cell}
+    best = {n: row[0] for row in psnr for n, entry in enumerate(row[1:]) if "**" in entry}
     assert list(map(best.get, range(6))) == ["IGConv+"] * 3 + ["LM-LTE"] * 3
-    second = {n: row[0] for row in psnr for n, cell in enumerate(row[1:]) if "<u>" in cell}
+    second = {n: row[0] for row in psnr for n, entry in enumerate(row[1:]) if "<u>" in entry}
     assert list(map(second.get, range(6))) == ["IGConv"] * 3 + ["LM-LIIF"] * 3
     latency = {row[0]: row[1:] for row in lines(text, "Latency (ms)")}
-    assert ["**" in cell for cell in latency["EDSR-baseline"]] == [True] * 3 + [False] * 3
-    assert ["**" in cell for cell in latency["LIIF"]] == [False] * 3 + [True] * 3
-    assert not any("**" in cell for cell in latency["bicubic"])
+    assert ["**" in entry for entry in latency["EDSR-baseline"]] == [True] * 3 + [False] * 3
+    assert ["**" in entry for entry in latency["LIIF"]] == [False] * 3 + [True] * 3
+    assert not any("**" in entry for entry in latency["bicubic"])
     overview = {row[0]: row for row in lines(text, f"Every system at {TIMES}4")}
     assert overview["EDSR-baseline"][1:3] == ["3,000", "6,000"]
     assert overview["EDSR-baseline"][4:6] == ["**13.00**", "**13.00**"]

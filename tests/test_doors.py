@@ -536,9 +536,9 @@ class PixelsPerMac(SectionMaker):
     macs = True
 
     def make(self, report, folder):
-        def entry(cell):
-            macs = cell.metric("macs")
-            return Entry(f"{1e6 * cell.metric('lr_pixels') / macs:.3g}" if macs else "")
+        def entry(result):
+            macs = result.metric("macs")
+            return Entry(f"{1e6 * result.metric('lr_pixels') / macs:.3g}" if macs else "")
 
         role = report.roles[0]
         table = scale_table(report, role, "pixels", "LR pixels for a million MACs", entry)

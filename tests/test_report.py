@@ -72,15 +72,15 @@ def records(root: Path, profile: str = "quick") -> dict[tuple[str, float], dict]
 
 
 def line(text: str, method: str, table: str = "PSNR (dB)") -> list[str]:
-    """Cells of a Markdown table's line."""
+    """Entries of a Markdown table's line."""
     section = text[text.index(f"### {table}") :]
     rows = [[c.strip() for c in row.split("|")[1:-1]] for row in section.splitlines() if "|" in row]
     return next(row[1:] for row in rows if row[0] == method)
 
 
-def measured(cells: list[str]) -> list[str]:
+def measured(entries: list[str]) -> list[str]:
     """What stands before the published values."""
-    return [re.sub(r" \(.*", "", cell) for cell in cells]
+    return [re.sub(r" \(.*", "", entry) for entry in entries]
 
 
 def test_psnr_is_the_mean_of_each_images_value(results: Path) -> None:
@@ -95,13 +95,13 @@ def test_psnr_is_the_mean_of_each_images_value(results: Path) -> None:
 
 def test_the_published_value_stands_beside_the_measured_one(results: Path) -> None:
     text = rendered(results, "quick", "table1", "markdown")
-    cells = line(text, "EDSR-MoEISR(LTE)-s")
+    entries = line(text, "EDSR-MoEISR(LTE)-s")
     stored = records(results)
     for place, scale in enumerate(TABLE1.scales):
         paper = published(*PUBLISHED, "edsr-moeisr-lte-s", ROLE, scale)
         assert paper is not None
         own = decimals(stored["edsr-moeisr-lte-s", scale]["psnr"])
-        assert re.sub("</?u>", "", cells[place].replace("**", "")) == f"{own} ({paper:.2f})"
+        assert re.sub("</?u>", "", entries[place].replace("**", "")) == f"{own} ({paper:.2f})"
 
 
 def test_difference_to_the_printed_value_where_it_means_something(
@@ -421,18 +421,18 @@ def test_methods_below_bicubic_are_named_so(results: Path, tmp_path: Path) -> No
     for fmt in ALL_FORMATS:
         said = "lie below bicubic"
         assert said not in rendered(results, "quick", "table1", fmt)
-        assert f"{said} in 1 of 48 cells" in rendered(root, "quick", "table1", fmt)
+        assert f"{said} in 1 of 48 results" in rendered(root, "quick", "table1", fmt)
 
 
-def test_an_incomplete_cell_has_no_number(tmp_path: Path) -> None:
+def test_an_incomplete_result_has_no_number(tmp_path: Path) -> None:
     def edit(row: Measurement) -> Measurement | None:
         dropped = row.method == "edsr-liif" and row.scale == 3 and row.image == "image1.png"
         return None if dropped else row
 
     root = write_results(tmp_path, edit=edit)
     text = rendered(root, "quick", "table1", "markdown")
-    cell = line(text, "EDSR-LIIF")[1]
-    mark = re.fullmatch(r"\N{EN DASH} \[(\w)\] \(30\.96\)", cell)
+    entry = line(text, "EDSR-LIIF")[1]
+    mark = re.fullmatch(r"\N{EN DASH} \[(\w)\] \(30\.96\)", entry)
     assert mark
     assert f"- [{mark[1]}] not measured (2 of 3 images)" in text
     # The rest of the block has nothing to be best of.
@@ -444,7 +444,7 @@ def test_an_incomplete_cell_has_no_number(tmp_path: Path) -> None:
     assert r"--\textsuperscript{a}" in rendered(root, "quick", "table1", "latex")
 
 
-def test_cells_without_rows_or_plan_are_shown(tmp_path: Path) -> None:
+def test_results_without_rows_or_plan_are_shown(tmp_path: Path) -> None:
     root = write_results(tmp_path, scales=(2, 3.7))
     for file in measurements_dir(root, "quick").rglob("edsr-lte.*.jsonl"):
         file.unlink()
@@ -452,8 +452,8 @@ def test_cells_without_rows_or_plan_are_shown(tmp_path: Path) -> None:
     assert "not measured (0 of 3 images)" in text
     assert "Not run: RDN-LIIF" in text
     assert "\N{MULTIPLICATION SIGN}3.7" in text
-    found = [cell.strip("*") for cell in measured(line(text, "EDSR-MoEISR(LTE)-b"))]
-    assert [cell for cell in found if cell[0].isdigit()] == [
+    found = [entry.strip("*") for entry in measured(line(text, "EDSR-MoEISR(LTE)-b"))]
+    assert [entry for entry in found if entry[0].isdigit()] == [
         decimals(records(root)["edsr-moeisr-lte-b", scale]["psnr"]) for scale in (2, 3.7)
     ]
 
@@ -549,7 +549,7 @@ def test_seeds_are_averaged_and_their_spread_shown(tmp_path: Path) -> None:
     assert record["psnr_seed_sd"] == pytest.approx(math.sqrt(0.5))
     assert (record["images"], record["seeds"]) == (3, [0, 1])
     text = rendered(root, "quick", "table1", "markdown")
-    assert all(" \N{PLUS-MINUS SIGN} 0.71 (" in cell for cell in line(text, "EDSR-LIIF"))
+    assert all(" \N{PLUS-MINUS SIGN} 0.71 (" in entry for entry in line(text, "EDSR-LIIF"))
 
 
 def test_rows_of_another_unit_are_refused(tmp_path: Path) -> None:

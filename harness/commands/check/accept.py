@@ -133,7 +133,7 @@ def _accept(
             f"Nothing to accept: no result of {', '.join(reports)} has a number.",
             "Run the experiment first.",
         )
-    found = [each for report in reports.values() for each in report.cells.values()]
+    found = [each for report in reports.values() for each in report.results.values()]
     done = Acceptance(
         date=datetime.now(timezone.utc).date().isoformat(),
         reason=reason,

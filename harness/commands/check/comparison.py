@@ -16,7 +16,7 @@ from harness.commands.check.golden import Golden, GoldenResult, Key, load_golden
 from harness.common.errors import HarnessError
 from harness.experiments import EXPERIMENTS, get
 from harness.profiles import Profile, concerning
-from harness.report.data import Cell, Report, load_report
+from harness.report.data import Report, Result, load_report
 from harness.runs.plan import plan_path
 
 TOLERANCE = 0.02
@@ -190,9 +190,9 @@ def read_stored(results: Path, profile: str, names: Iterable[str]) -> dict[str, 
     return found
 
 
-def measured_results(name: str, report: Report) -> dict[Key, Cell]:
+def measured_results(name: str, report: Report) -> dict[Key, Result]:
     """List what was measured of an experiment by the keys of accepted results."""
-    return {(name, r.role, r.method, r.scale): r for r in report.cells.values()}
+    return {(name, r.role, r.method, r.scale): r for r in report.results.values()}
 
 
 def compare(

@@ -26,7 +26,7 @@ from pydantic import (
 
 from harness.common.errors import HarnessError, UsageError, first_problem
 from harness.common.files import plain_name
-from harness.report.data import Cell
+from harness.report.data import Result
 
 SCHEMA = 1
 Key = tuple[str, str, str, float]
@@ -43,11 +43,9 @@ _Name = Annotated[str, AfterValidator(plain_name)]
 _Values = tuple[str, ...]
 
 
-class _Strict(BaseModel):
+class _Strict(BaseModel, extra="forbid", populate_by_name=True):
     # Infinite PSNR (an image that is met exactly), which JSON has no number for, is text.
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, ser_json_inf_nan="strings"
-    )
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
 
 class GoldenResult(_Strict):
@@ -80,7 +78,7 @@ class GoldenResult(_Strict):
     checkpoints: _Values
 
     @staticmethod
-    def of(experiment: str, found: Cell) -> GoldenResult | None:
+    def of(experiment: str, found: Result) -> GoldenResult | None:
         """Make an accepted result of a measured one; None where that has no PSNR."""
         if found.missing or found.psnr is None:
             return None

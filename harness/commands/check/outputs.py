@@ -58,11 +58,10 @@ def summary(check: Check) -> str:
     if others:
         parts.append(f"other settings: {', '.join(others)}")
     anew = sum(finding.anew for finding in results)
-    tolerance = f"tolerance {check.tolerance:g} dB"
+    allowed = f"tolerance {check.tolerance:g} dB"
     if anew and check.retrained_tolerance > check.tolerance:
-        retrained = f"{check.retrained_tolerance:g} dB in {anew} results of networks trained anew"
-        tolerance += f", {retrained}"
-    return "; ".join([*parts, tolerance])
+        allowed += f", {check.retrained_tolerance:g} dB in {anew} results of networks trained anew"
+    return "; ".join([*parts, allowed])
 
 
 def _record(finding: Finding) -> dict[str, Any]:
