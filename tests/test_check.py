@@ -664,7 +664,7 @@ def test_json(accepted):
 def rows_of_golden(drop: float = 0, result: tuple[str, float] = ("", 0)) -> Path:
     """The committed numbers as if they had been measured here; one result's lower by `drop`."""
     golden = load_golden(GOLDEN / "quick.json")
-    values = {(c.method, c.scale): c for c in golden.accepted if c.experiment == "table1"}
+    values = {(r.method, r.scale): r for r in golden.accepted if r.experiment == "table1"}
     entry = golden.experiment("table1")
     assert entry is not None
     sample = next(iter(values.values()))

@@ -124,7 +124,7 @@ def described(job: Job, plan: StoredPlan) -> StoredPlan:
 def _missing_seeds(profile: Profile, plan: StoredPlan) -> Iterator[str]:
     """List trained methods with fewer measured seeds than the profile has."""
     for note in plan.methods:
-        own = [c for c in plan.units if c.method == note.method and not _is_count(c)]
+        own = [u for u in plan.units if u.method == note.method and not _is_count(u)]
         seeds = {unit.seed for unit in own if unit.role != COSTS}
         if note.training and seeds and seeds != set(profile.seeds):
             listed = ", ".join(map(str, sorted(seeds)))

@@ -1,4 +1,4 @@
-"""Accepting stored numbers as the ones that later results are compared with."""
+"""Acceptance of stored numbers as the ones that later results are compared with."""
 
 from __future__ import annotations
 

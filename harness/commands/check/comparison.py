@@ -1,4 +1,4 @@
-"""Comparing stored results with accepted numbers, one by one; measures nothing.
+"""Comparison of stored results with accepted numbers, one by one; measures nothing.
 
 Numbers are only compared where they are comparable: a result under another protocol, on other LR
 images, data, images, seeds, precision or recipe fails by that, whatever its PSNR.
