@@ -66,6 +66,6 @@ def run_experiment(
     own = model if isinstance(model, SRModel) else PythonModel(model, origin="run_experiment")
     method = add_method(name, "python", Opened(lambda: own))
     (subject,) = ready_subjects(method.name)
-    measured = wanted.measured(wanted.cells(subject))
+    measured = wanted.measured(wanted.units(subject))
     rows = [row for *_, found in measured for row in found]
     return pd.DataFrame(summarise(frame(rows)))

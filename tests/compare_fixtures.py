@@ -9,14 +9,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from report_fixtures import PLAN, ROLE, SUBSTITUTE, cell_path, made_up_row
+from report_fixtures import PLAN, ROLE, SUBSTITUTE, made_up_row, unit_path
 
 from baselines import parse
 from harness.experiments import get
 from harness.measure.costs import BASELINE, CALLS, FIRST, KIND, LATENCY, LOAD, MEMORY, TURN
 from harness.measure.macs import COSTS
-from harness.measure.rows import CellFile, Measurement
-from harness.runs.plan import PlannedCell, measurements_dir, plan_path, save_plan
+from harness.measure.rows import Measurement, UnitFile
+from harness.runs.plan import PlannedUnit, measurements_dir, plan_path, save_plan
 
 COMPARE = get("compare")
 MACHINE = {
@@ -90,22 +90,22 @@ def unchanged(row: Measurement) -> Measurement:
 
 def write_comparison(root: Path, edit: Edit = unchanged) -> Path:
     """Plan, rows and costs of every system but one; `edit` changes the costs."""
-    cells = []
+    units = []
     for method in TIMED:
         for scale in (s for s in COMPARE.scales if parse(method).can_do(s)):
             measured = made_up_measurement(method, scale)
-            cell = cell_path(measured)
-            cells.append(PlannedCell(method, ROLE, SUBSTITUTE.dataset, scale, 0, str(cell)))
+            unit = unit_path(measured)
+            units.append(PlannedUnit(method, ROLE, SUBSTITUTE.dataset, scale, 0, str(unit)))
             row = asdict(measured)
             rows = [{**row, "image": f"image{n}.png"} for n in range(SUBSTITUTE.images)]
-            _write(measurements_dir(root, "quick") / cell, rows)
+            _write(measurements_dir(root, "quick") / unit, rows)
             made = made_up_cost(method, scale)
             found = edit(made)
-            file = cell_path(found or made)
+            file = unit_path(found or made)
             photograph = (found or made).dataset
-            cells.append(PlannedCell(method, COSTS, photograph, scale, 0, file.as_posix()))
+            units.append(PlannedUnit(method, COSTS, photograph, scale, 0, file.as_posix()))
             _write(measurements_dir(root, "quick") / file, [asdict(found)] if found else [])
-    plan = replace(PLAN, experiment="compare", cells=cells)
+    plan = replace(PLAN, experiment="compare", units=units)
     save_plan(plan, plan_path(root, "quick", "compare"))
     return root
 
@@ -113,4 +113,4 @@ def write_comparison(root: Path, edit: Edit = unchanged) -> Path:
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    assert len(CellFile(path).rows()) == len(rows)
+    assert len(UnitFile(path).rows()) == len(rows)

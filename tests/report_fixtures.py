@@ -12,11 +12,11 @@ from PIL import Image
 from skimage import data
 
 from harness.experiments import get
-from harness.measure.rows import CellFile, CellId, Measurement
+from harness.measure.rows import Measurement, UnitFile, UnitId
 from harness.report import render, write_report
 from harness.runs.plan import (
     MethodNote,
-    PlannedCell,
+    PlannedUnit,
     RoleNote,
     StoredPlan,
     measurements_dir,
@@ -37,16 +37,16 @@ PLAN = StoredPlan(
     experiment="table1",
     profile="quick",
     summary="A made-up run for tests.",
-    stand_in=True,
+    reduced=True,
     training=TRAINED,
     networks="EDSR of 4 blocks and 32 features",
     schedule="300 steps of batch 8 in float32",
     created="2000-01-01T00:00:00",
     roles=[SUBSTITUTE],
-    cells=[],
+    units=[],
     warnings=["Nothing of this was measured."],
     profile_settings={"steps": 300},
-    methods=[MethodNote(m, TRAINED, 12, stand_in=True) for m in METHODS if m != "bicubic"],
+    methods=[MethodNote(m, TRAINED, 12, reduced=True) for m in METHODS if m != "bicubic"],
 )
 
 Edit = Callable[[Measurement], Measurement | None]
@@ -113,10 +113,10 @@ def edited(row: Measurement, **fields: object) -> Measurement:
     return replace(row, metrics={**row.metrics, **metrics}, macs={**row.macs, **macs}, **fields)
 
 
-def cell_path(row: Measurement) -> Path:
-    """Of the cell that a row belongs to, below the folder of measurements."""
-    fields = {name: getattr(row, name) for name in CellId.__dataclass_fields__}
-    return CellId(**fields).relative_path
+def unit_path(row: Measurement) -> Path:
+    """Of the unit that a row belongs to, below the folder of measurements."""
+    fields = {name: getattr(row, name) for name in UnitId.__dataclass_fields__}
+    return UnitId(**fields).relative_path
 
 
 def write_results(
@@ -127,29 +127,29 @@ def write_results(
     seeds: Sequence[int] = (0,),
     edit: Edit = lambda row: row,
 ) -> Path:
-    """Plan and rows of table1 with every cell complete, but for what `edit` changes."""
+    """Plan and rows of table1 with every unit complete, but for what `edit` changes."""
     role = plan.roles[0]
-    cells = []
+    units = []
     for method in METHODS:
         for scale in scales:
             for seed in seeds:
                 unedited = made_up_row(method, scale, 0, role, seed)
                 first = edit(unedited) or unedited
-                file = cell_path(first)
-                cells.append(PlannedCell(method, ROLE, role.dataset, scale, seed, str(file)))
+                file = unit_path(first)
+                units.append(PlannedUnit(method, ROLE, role.dataset, scale, seed, str(file)))
                 path = measurements_dir(root, plan.profile) / file
                 rows = [made_up_row(method, scale, i, role, seed) for i in range(role.images)]
                 _write_rows(path, [edit(row) for row in rows])
-    save_plan(replace(plan, cells=cells), plan_path(root, plan.profile, plan.experiment))
+    save_plan(replace(plan, units=units), plan_path(root, plan.profile, plan.experiment))
     return root
 
 
 def _write_rows(path: Path, rows: Sequence[Measurement | None]) -> None:
-    """As `CellFile.append`, without a flush to disk for each of some hundred rows."""
+    """As `UnitFile.append`, without a flush to disk for each of some hundred rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(asdict(row), sort_keys=True) + "\n" for row in rows if row is not None]
     path.write_text("".join(lines), encoding="utf-8")
-    assert len(CellFile(path).rows()) == len(lines)
+    assert len(UnitFile(path).rows()) == len(lines)
 
 
 def write_sample(

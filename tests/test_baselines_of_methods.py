@@ -10,12 +10,12 @@ from report_fixtures import PLAN
 
 from baselines import parse
 from harness.experiments import get
-from harness.report.data import Cell, Report
+from harness.report.data import Report, Result
 from harness.report.model import Table
 from harness.report.paper import others, paper_system, printed_values
 from harness.report.sections.macs import MacsTable
 from harness.runs.experiment import Experiment
-from harness.runs.plan import PlannedCell, RoleNote
+from harness.runs.plan import PlannedUnit, RoleNote
 
 
 @pytest.mark.parametrize(
@@ -43,28 +43,30 @@ def made_up(
     role = experiment.roles[0]
     note = RoleNote(role, role, "the set itself", 3, False)
     planned = [
-        PlannedCell(method, role, role, scale, 0, "")
+        PlannedUnit(method, role, role, scale, 0, "")
         for method in experiment.methods
         for scale in experiment.scales
     ]
-    plan = replace(PLAN, roles=[note], cells=planned, stand_in=False, methods=[])
+    plan = replace(PLAN, roles=[note], units=planned, reduced=False, methods=[])
     counted = {row: 1e9 * (3 + 2 * n) for n, row in enumerate(experiment.rows)}
-    cells = {}
+    results = {}
     for row in experiment.rows:
         for scale in experiment.scales:
             printed = printed_values(experiment, paper_system(row), role, scale)
-            cell = Cell(row, role, role, scale, False, (0,), 3, printed=printed)
+            result = Result(row, role, role, scale, False, (0,), 3, printed=printed)
             if row in missing:
-                cell = replace(cell, missing="not measured (0 of 3 images)")
+                result = replace(result, missing="not measured (0 of 3 images)")
             else:
-                cell = replace(cell, images=3, means={"macs": SimpleNamespace(mean=counted[row])})
-            cells[row, role, scale] = cell
+                result = replace(
+                    result, images=3, means={"macs": SimpleNamespace(mean=counted[row])}
+                )
+            results[row, role, scale] = result
     printed = {
-        (row, role, scale): Cell(row, role, "", scale, missing="not ours")
+        (row, role, scale): Result(row, role, "", scale, missing="not ours")
         for row in others(experiment)
         for scale in experiment.scales
     }
-    return Report(experiment, plan, cells, (), printed), counted
+    return Report(experiment, plan, results, (), printed), counted
 
 
 def table(report: Report) -> Table | None:
@@ -132,8 +134,8 @@ def test_published_percentages_stay_beside_a_baseline_that_was_not_measured():
     report, _ = made_up(get("table3"), missing=("edsr-liif",))
     shown = table(report)
     assert shown is not None
-    cells = {method: entries[0] for method, entries in shown.rows}
-    liif, lte = cells["EDSR-MoEISR(LIIF)-b"], cells["EDSR-MoEISR(LTE)-b"]
+    first = {method: entries[0] for method, entries in shown.rows}
+    liif, lte = first["EDSR-MoEISR(LIIF)-b"], first["EDSR-MoEISR(LTE)-b"]
     assert (liif.text, liif.published) == ("", "68.5")
     assert lte.text
     assert lte.published == "91.8"

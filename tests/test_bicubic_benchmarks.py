@@ -67,11 +67,11 @@ def test_set14_with_its_grey_image_as_rgb(scale):
 def test_the_command_says_the_same_and_how_it_was_made(harness):
     arguments = ("eval", "bicubic", "--dataset", "Set5", "--data-root", shared("data"), "--json")
     content = json.loads(harness.good(*arguments))
-    found = {cell["scale"]: cell for cell in content["cells"]}
+    found = {line["scale"]: line for line in content["cells"]}
     for scale, expected in MEASURED["Set5"].items():
-        cell = found[scale]
-        assert cell["psnr"] == pytest.approx(expected, abs=0.01)
-        assert cell["published_psnr"] == PUBLISHED["Set5"][scale]
-        assert (cell["images"], cell["lr_source"]) == (5, "official")
+        line = found[scale]
+        assert line["psnr"] == pytest.approx(expected, abs=0.01)
+        assert line["published_psnr"] == PUBLISHED["Set5"][scale]
+        assert (line["images"], line["lr_source"]) == (5, "official")
     assert found[2]["ssim"] == pytest.approx(0.9299, abs=0.001)
     assert any("MATLAB-compatible" in note for note in content["notes"])

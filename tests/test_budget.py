@@ -154,8 +154,8 @@ def test_a_budget_takes_the_weights_that_were_trained_without_it(harness, tmp_pa
     harness.good("train", "edsr-moeisr-liif-b-budget1.5", *given)
     folders = {path.parts[-3] for path in Path("results").glob("*/training/*/*/checkpoint.pt")}
     assert folders == {"edsr-moeisr-liif-b"}
-    cells = (*given, "--dataset", "DIV2K_valid", "--scale", 2, "--json")
-    told = json.loads(harness.good("eval", "edsr-moeisr-liif-b", *cells, "--budget", 1.5))
+    asked = (*given, "--dataset", "DIV2K_valid", "--scale", 2, "--json")
+    told = json.loads(harness.good("eval", "edsr-moeisr-liif-b", *asked, "--budget", 1.5))
     assert told["method"] == "edsr-moeisr-liif-b-budget1.5"
 
 

@@ -26,8 +26,8 @@ from harness.commands.check.accept import run_update
 from harness.commands.check.comparison import Check, Finding, run_check
 from harness.commands.check.golden import dump, load_golden
 from harness.commands.check.outputs import SHOWN, github, junit, markdown
-from harness.measure.evaluate import measure_cell
-from harness.measure.rows import CellFile, Measurement, flat
+from harness.measure.evaluate import measure_unit
+from harness.measure.rows import Measurement, UnitFile, flat
 from harness.profiles import places
 from harness.profiles.recipe import make_recipe
 from harness.runs.job import prepare
@@ -47,11 +47,11 @@ def store(edit: Edit = lambda row: row, **options: object) -> None:
     write_results(Path("results"), **{"plan": STORED, "scales": SCALES, "edit": edit, **options})
 
 
-def changed(cell: tuple[str, float] = LIIF, **fields: object) -> Edit:
-    """Other values in the rows of a cell; a function is called with the old one."""
+def changed(result: tuple[str, float] = LIIF, **fields: object) -> Edit:
+    """Other values in the rows of a result; a function is called with the old one."""
 
     def edit(row: Measurement) -> Measurement | None:
-        if (row.method, row.scale) != cell:
+        if (row.method, row.scale) != result:
             return row
         old = flat(asdict(row))
         new = {k: f(old[k]) if callable(f) else f for k, f in fields.items()}
@@ -101,7 +101,7 @@ def accepted(harness, first_numbers):
 
 
 def findings(harness, *options: object) -> tuple[int, dict[str, list[str]], dict[str, object]]:
-    """Exit status, the cells of each verdict that is not ok, and all that is printed as JSON."""
+    """Exit status, the results of each verdict that is not ok, and all that is printed as JSON."""
     status, out, _ = harness("check", "--json", *options)
     content = strict(out)
     found: dict[str, list[str]] = {}
@@ -117,7 +117,7 @@ def findings(harness, *options: object) -> tuple[int, dict[str, list[str]], dict
 
 def test_unchanged_results_pass(accepted):
     out = accepted.good("check")
-    assert "14 cells: 14 ok; tolerance 0.02 dB.\n" in out
+    assert "14 results: 14 ok; tolerance 0.02 dB.\n" in out
     said = (
         "Reduced setting and substitute data, not the paper's setting (profile quick): measured on"
     )
@@ -139,10 +139,10 @@ def test_a_planted_drop(drop, status, accepted):
         assert err.startswith("Error: The check failed: 1 of 14 comparisons with ")
         assert "--update --reason" in err
     else:
-        assert "14 cells: 14 ok" in out
+        assert "14 results: 14 ok" in out
 
 
-def test_every_cell_is_compared(accepted):
+def test_every_result_is_compared(accepted):
     for method in METHODS:
         for scale in SCALES:
             store(changed((method, scale), psnr=lower(0.05)))
@@ -186,7 +186,7 @@ def test_what_is_not_comparable_fails(name, accepted):
         store(changed(**moved))
         status, found, content = findings(accepted)
         assert (status, found) == (1, {verdict: ["edsr-liif x2"]})
-        assert f"14 cells: 13 ok, 1 {verdict}; " in content["summary"]
+        assert f"14 results: 13 ok, 1 {verdict}; " in content["summary"]
         assert reason in json.dumps(content)
     assert f"{verdict}: " in accepted("check")[1]
 
@@ -205,7 +205,7 @@ def test_fewer_images_fail(accepted):
     assert "3 was accepted" in json.dumps(content)
 
 
-def test_a_half_measured_cell_is_missing(accepted):
+def test_a_half_measured_result_is_missing(accepted):
     store(lambda row: None if row.method == "bicubic" and "2" in row.image else row)
     status, out, _ = accepted("check")
     assert status == 1
@@ -216,7 +216,7 @@ def test_a_half_measured_cell_is_missing(accepted):
 def test_a_method_that_left_the_plan_is_missing(accepted):
     path = plan_path(Path("results"), "quick", "table1")
     plan = load_plan(path)
-    save_plan(replace(plan, cells=[c for c in plan.cells if c.method != "edsr-lte"]), path)
+    save_plan(replace(plan, units=[u for u in plan.units if u.method != "edsr-lte"]), path)
     assert findings(accepted)[:2] == (1, {"missing": ["edsr-lte x2", "edsr-lte x30"]})
 
 
@@ -241,7 +241,7 @@ def test_another_set_fails(accepted):
 
 
 @pytest.mark.parametrize(
-    ("cell", "factor", "status", "verdict"),
+    ("result", "factor", "status", "verdict"),
     [
         (LIIF, 1.001, 1, "other MACs"),
         (LIIF, 0.999, 1, "other MACs"),
@@ -250,11 +250,11 @@ def test_another_set_fails(accepted):
         (MIXTURE, 0.98, 0, "other routing"),
     ],
 )
-def test_multiply_adds(cell, factor, status, verdict, accepted):
+def test_multiply_adds(result, factor, status, verdict, accepted):
     """Exact for a plain network; those of a mixture follow its routing, within one per cent."""
-    store(changed(cell, decoder_macs=lambda macs: int(macs * factor)))
+    store(changed(result, decoder_macs=lambda macs: int(macs * factor)))
     found = findings(accepted)
-    assert found[:2] == (status, {verdict: [f"{cell[0]} x{cell[1]}"]} if verdict else {})
+    assert found[:2] == (status, {verdict: [f"{result[0]} x{result[1]}"]} if verdict else {})
 
 
 def test_other_settings_are_told_plainly(accepted):
@@ -277,11 +277,11 @@ def test_better_numbers_are_information(accepted):
     assert "better: 0.0500 dB; accept it with --update" in out
 
 
-def test_new_cells_are_information(accepted):
+def test_new_results_are_information(accepted):
     store(scales=(2, 4, 30))
     status, found, _ = findings(accepted)
     assert (status, list(found), len(found["new"])) == (0, ["new"], 7)
-    assert "21 cells: 14 ok, 7 new" in accepted.good("check")
+    assert "21 results: 14 ok, 7 new" in accepted.good("check")
 
 
 def test_exact_reconstruction(accepted):
@@ -315,7 +315,7 @@ def test_training_anew_has_the_tolerance_that_was_accepted(accepted):
         store(anew(drop))
         assert findings(accepted)[0] == expected
     store(anew(0.3))
-    assert "tolerance 0.02 dB, 0.5 dB in 1 cells of networks trained anew." in accepted.good(
+    assert "tolerance 0.02 dB, 0.5 dB in 1 results of networks trained anew." in accepted.good(
         "check"
     )
     assert findings(accepted, "--tolerance", 0.02)[0] == 1, "asked for, so it holds everywhere"
@@ -333,7 +333,7 @@ def test_training_anew_has_the_tolerance_that_was_accepted(accepted):
 def test_the_first_update_makes_the_file(harness):
     store()
     out = harness.good("check", "--update", "--reason", "first")
-    assert out == f"{FILE}: 14 cells added.\n"
+    assert out == f"{FILE}: 14 results added.\n"
     lines = FILE.read_text().splitlines()
     assert sum('"psnr"' in line for line in lines) == 14
     keys = [json.loads(line.rstrip(",")) for line in lines if '"psnr"' in line]
@@ -348,13 +348,13 @@ def test_an_experiment_without_a_psnr_is_not_accepted_with_the_others(harness):
     """Of which multiply-adds alone are counted, say: there is nothing to compare."""
     store()
     path = plan_path(Path("results"), "quick", "table2")
-    save_plan(replace(STORED, experiment="table2", cells=[]), path)
-    assert harness.good("check", "--update", "--reason", "first") == f"{FILE}: 14 cells added.\n"
+    save_plan(replace(STORED, experiment="table2", units=[]), path)
+    assert harness.good("check", "--update", "--reason", "first") == f"{FILE}: 14 results added.\n"
     golden = load_golden(FILE)
     assert (golden.names, golden.history[0].experiments) == (["table1"], ("table1",))
     assert "Stored, but never accepted: table2." in harness.good("check")
     status, _, err = harness("check", "table2", "--update", "--reason", "x")
-    assert (status, "no cell of table2 has a number" in err) == (1, True)
+    assert (status, "no result of table2 has a number" in err) == (1, True)
 
 
 def test_an_update_says_what_changed(accepted):
@@ -362,10 +362,10 @@ def test_an_update_says_what_changed(accepted):
     store(changed(psnr=lower(0.05)), scales=(2, 4, 30))
     out = accepted.good("check", "--update", "--reason", " a better recipe ")
     assert "-0.0500" in out
-    assert f"{FILE}: 7 cells added, 1 cells changed, PSNR -0.0500 to -0.0500 dB.\n" in out
+    assert f"{FILE}: 7 results added, 1 results changed, PSNR -0.0500 to -0.0500 dB.\n" in out
     after = load_golden(FILE)
     assert [e.reason for e in after.history] == ["first numbers", "a better recipe"]
-    assert len(set(before.cells) - set(after.cells)) == 1
+    assert len(set(before.accepted) - set(after.accepted)) == 1
     assert findings(accepted)[:2] == (0, {})
 
 
@@ -405,12 +405,12 @@ def test_mistakes_change_nothing(name, accepted):
     assert files_below(Path()) == before
 
 
-def test_incomplete_cells_are_not_accepted(accepted):
+def test_incomplete_results_are_not_accepted(accepted):
     before = FILE.read_bytes()
     store(lambda row: None if row.method == "bicubic" and "2" in row.image else row)
     status, out, err = accepted("check", "--update", "--reason", "x")
     assert (status, out) == (1, "")
-    assert "2 cells of table1 have no number" in err
+    assert "2 results of table1 have no number" in err
     assert "bicubic on DIV2K_valid x30: not measured (2 of 3 images)" in err
     store(scales=(2,))
     status, _, err = accepted("check", "--update", "--reason", "x")
@@ -419,7 +419,7 @@ def test_incomplete_cells_are_not_accepted(accepted):
     assert FILE.read_bytes() == before
 
 
-def test_a_cell_that_is_gone_for_good_can_be_deleted(accepted):
+def test_a_result_that_is_gone_for_good_can_be_deleted(accepted):
     lines = FILE.read_text().splitlines(keepends=True)
     FILE.write_text(
         "".join(line for line in lines if '"scale": 30' not in line).replace("},\n ]", "}\n ]")
@@ -437,9 +437,9 @@ def test_results_of_other_settings_are_not_accepted(accepted):
 
 def test_other_experiments_stay(accepted):
     content = json.loads(FILE.read_text())
-    entry, cell = content["experiments"][0], content["cells"][0]
+    entry, result = content["experiments"][0], content["cells"][0]
     content["experiments"].append({**entry, "experiment": "table0"})
-    content["cells"].append({**cell, "experiment": "table0"})
+    content["cells"].append({**result, "experiment": "table0"})
     FILE.write_text(json.dumps(content))
     status, found, whole = findings(accepted)
     assert (status, list(found)) == (1, ["missing"])
@@ -516,20 +516,20 @@ def test_networks_that_lie_there_already_are_left_alone(harness):
 
 def damaged(name: str, text: str) -> str:
     content = json.loads(text)
-    cell = content["cells"][0]
+    result = content["cells"][0]
     if name == "twice":
-        content["cells"].append(cell)
+        content["cells"].append(result)
     elif name == "entry":
         content["experiments"] = []
     elif name == "key":
-        cell["psrn"] = cell.pop("psnr")
+        result["psrn"] = result.pop("psnr")
     else:
-        cell["psnr"] = {"nan": float("nan"), "text": "high", "null": None}[name]
+        result["psnr"] = {"nan": float("nan"), "text": "high", "null": None}[name]
     return json.dumps(content)
 
 
 @pytest.mark.parametrize("name", ["twice", "entry", "key", "nan", "text", "null"])
-def test_damaged_cells_are_refused(name, accepted):
+def test_damaged_results_are_refused(name, accepted):
     FILE.write_text(damaged(name, FILE.read_text()))
     status, out, err = accepted("check")
     assert (status, out) == (1, "")
@@ -551,7 +551,7 @@ def test_another_schema_is_refused(text, accepted):
     assert (status, "is no baseline of this version" in err) == (1, True)
 
 
-def test_a_file_without_cells_checks_nothing_and_says_so(accepted):
+def test_a_file_without_results_checks_nothing_and_says_so(accepted):
     content = {**json.loads(FILE.read_text()), "experiments": [], "cells": []}
     FILE.write_text(json.dumps(content))
     status, _, err = accepted("check")
@@ -616,7 +616,7 @@ def test_annotations_are_one_line_each():
 def test_no_annotation_is_lost_without_a_word():
     lines = github([ODD_FINDING] * (SHOWN + 3))
     assert len(lines) == SHOWN
-    assert "4 more cells" in lines[-1]
+    assert "4 more results" in lines[-1]
     assert len(github([ODD_FINDING] * SHOWN)) == SHOWN
     better = replace(ODD_FINDING, notes=(("better", "good"),))
     assert github([better])[0].startswith("::notice ")
@@ -628,7 +628,7 @@ def test_markdown_cannot_be_broken_by_names():
     text = markdown(Check(Path("x"), "quick", ["<b>label"], 0.02, 0.02, [found]))
     assert "a\\|b" in text
     assert "\\<b\\>label" in text
-    assert text.startswith("### harness check failed\n\n1 cells: 1 drop; ")
+    assert text.startswith("### harness check failed\n\n1 results: 1 drop; ")
 
 
 def test_github(accepted, monkeypatch):
@@ -661,10 +661,10 @@ def test_json(accepted):
 # The project's own golden numbers, and the workflow for others
 
 
-def rows_of_golden(drop: float = 0, cell: tuple[str, float] = ("", 0)) -> Path:
-    """The committed numbers as if they had been measured here; one cell's lower by `drop`."""
+def rows_of_golden(drop: float = 0, result: tuple[str, float] = ("", 0)) -> Path:
+    """The committed numbers as if they had been measured here; one result's lower by `drop`."""
     golden = load_golden(GOLDEN / "quick.json")
-    values = {(c.method, c.scale): c for c in golden.cells if c.experiment == "table1"}
+    values = {(r.method, r.scale): r for r in golden.accepted if r.experiment == "table1"}
     entry = golden.experiment("table1")
     assert entry is not None
     sample = next(iter(values.values()))
@@ -677,7 +677,7 @@ def rows_of_golden(drop: float = 0, cell: tuple[str, float] = ("", 0)) -> Path:
         macs = total // of.images + (total % of.images if image == 0 else 0)
         return edited(
             row,
-            psnr=of.psnr - drop * ((row.method, row.scale) == cell),
+            psnr=of.psnr - drop * ((row.method, row.scale) == result),
             decoder_macs=macs,
             protocol=of.protocols[0],
             lr_source=of.lr_sources[0],
@@ -699,17 +699,17 @@ def test_golden_numbers_cover_table1_under_the_quick_profile():
     assert entry is not None
     accepted, now = (profiles.concerning(s, METHODS) for s in (entry.settings, QUICK.numbers()))
     assert accepted == now, refresh
-    assert entry.stand_in
+    assert entry.reduced
     table1 = experiments.get("table1")
     keys = {(r, m, float(s)) for r in table1.roles for m in METHODS for s in table1.scales}
     assert {key[1:] for key in golden.of("table1")} == keys, refresh
 
 
-@pytest.mark.parametrize("cell", [("", 0), ("bicubic", 30), ("edsr-liif", 2), MIXTURE])
-def test_a_planted_drop_fails_the_project_s_own_check(cell):
-    check = run_check((), QUICK, rows_of_golden(0.05, cell), GOLDEN / "quick.json")
+@pytest.mark.parametrize("result", [("", 0), ("bicubic", 30), ("edsr-liif", 2), MIXTURE])
+def test_a_planted_drop_fails_the_project_s_own_check(result):
+    check = run_check((), QUICK, rows_of_golden(0.05, result), GOLDEN / "quick.json")
     failed = [(finding.method, finding.scale, finding.verdict) for finding in check.failed]
-    assert failed == ([(*cell, "drop")] if cell[0] else [])
+    assert failed == ([(*result, "drop")] if result[0] else [])
     (caption,) = check.provenance
     assert caption.startswith(
         "Reduced setting and substitute data, not the paper's setting (profile quick): measured on "
@@ -746,19 +746,19 @@ def hash_of(path: Path) -> str:
 
 def test_committed_networks_are_those_behind_the_golden_numbers():
     golden = load_golden(GOLDEN / "quick.json")
-    for cell in golden.cells:
-        for recipe in cell.recipes:
-            folder = GOLDEN / "quick" / "training" / cell.method
+    for result in golden.accepted:
+        for recipe in result.recipes:
+            folder = GOLDEN / "quick" / "training" / result.method
             (path,) = folder.glob(f"s*-{recipe}/checkpoint.pt")
-            assert hash_of(path) in cell.checkpoints, cell.method
+            assert hash_of(path) in result.checkpoints, result.method
     method, scale = "edsr-moeisr-liif-b", 24
     (path,) = (GOLDEN / "quick" / "training" / method).glob("*/checkpoint.pt")
     subject = open_subject(path, torch.device("cpu"), method)
     where = places.resolve(results=Path("measured"))
     job = prepare(experiments.get("table1"), QUICK, where, torch.device("cpu"), [method])
     task = next(task for task in job.tasks(subject) if task.scale == scale)
-    file = CellFile(Path("rows.jsonl"))
-    assert measure_cell(subject, task, file)
+    file = UnitFile(Path("rows.jsonl"))
+    assert measure_unit(subject, task, file)
     rows = file.rows()
     expected = golden.of("table1")["table1", ROLE, method, scale]
     assert len(rows) == expected.images

@@ -112,10 +112,10 @@ def test_json_is_all_that_is_printed(name, here, harness):
 
 def test_eval_says_what_was_measured(here, harness):
     content = strict(harness.good("eval", "bicubic", *VALID, "--scale", 30, "--json"))
-    (cell,) = content["cells"]
-    assert (cell["images"], cell["too_small"], cell["lr_source"]) == (1, 1, "pil")
-    assert cell["protocol"] == "div2k"
-    assert "inside a border of 36 pixels" in cell["reasons"][0]
+    (unit,) = content["cells"]
+    assert (unit["images"], unit["too_small"], unit["lr_source"]) == (1, 1, "pil")
+    assert unit["protocol"] == "div2k"
+    assert "inside a border of 36 pixels" in unit["reasons"][0]
     assert harness.good("eval", "bicubic", *VALID, "--scale", 30).count("left out") == 1
 
 
@@ -128,16 +128,16 @@ def test_eval_has_no_mean_of_what_is_no_number(here, harness):
 
     def changed(*rows: dict) -> dict:
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        (cell,) = strict(harness.good(*command, "--json"))["cells"]
-        return cell
+        (unit,) = strict(harness.good(*command, "--json"))["cells"]
+        return unit
 
     assert changed(*rows, dict(rows[0])) == before
     for reason in ("", "no SSIM: its window does not fit"):
-        cell = changed(
+        unit = changed(
             {**rows[0], "metrics": {"psnr": float("nan"), "ssim": None}, "reason": reason}, rows[1]
         )
-        assert (cell["images"], cell["too_small"], cell["not_a_number"]) == (1, 0, 1)
-        assert cell["psnr"] is cell["ssim"] is None
+        assert (unit["images"], unit["too_small"], unit["not_a_number"]) == (1, 0, 1)
+        assert unit["psnr"] is unit["ssim"] is None
     out = harness.good(*command)
     assert "no mean, as PSNR is not a number for 1 images" in out
     assert "left out" not in out

@@ -32,7 +32,7 @@ from harness.data.sets import Dataset, find
 from harness.data.sets.base import memory_item
 from harness.measure import cmsr as making
 from harness.measure.cmsr import bound, find_levels
-from harness.measure.rows import CellId
+from harness.measure.rows import UnitId
 from harness.upscale.network import upscale
 
 INF = math.inf
@@ -391,8 +391,8 @@ def test_images_too_small_for_a_scale(images, tmp_path):
 # Measurements
 
 
-def test_cells_without_cmsr_keep_their_names():
-    plain = CellId("edsr-liif", 0, "c0ffee", "Set5", "f00d", 4.0, "benchmark", "fp32")
+def test_units_without_cmsr_keep_their_names():
+    plain = UnitId("edsr-liif", 0, "c0ffee", "Set5", "f00d", 4.0, "benchmark", "fp32")
     assert plain.key == "ca08add8fb"
     assert replace(plain, rendering="0123456789").key != plain.key
 

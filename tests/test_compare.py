@@ -28,7 +28,7 @@ from compare_fixtures import (
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from report_fixtures import cell_path, rendered, reported, write_results
+from report_fixtures import rendered, reported, unit_path, write_results
 from tiny import PROFILE, Harness, write_data, write_profile
 
 import baselines
@@ -41,7 +41,7 @@ from harness.common.stopping import Stop
 from harness.measure import latency
 from harness.measure.costs import CALLS, KIND, LATENCY, MEMORY, TURN
 from harness.measure.peak_memory import MemoryCase, Peak, peaks
-from harness.measure.rows import CellFile, Measurement
+from harness.measure.rows import Measurement, UnitFile
 from harness.report import ALL_FORMATS
 from harness.report.data import load_report
 from harness.report.looks import looks
@@ -50,7 +50,7 @@ from harness.report.sections.pareto import panel_scales, pareto_front
 from harness.report.text import MISSING, TIMES
 from harness.runs import costs
 from harness.runs.experiment import Block, method_at, scales_of_row
-from harness.runs.plan import PlannedCell, cell_rows, measurements_dir
+from harness.runs.plan import PlannedUnit, measurements_dir, unit_rows
 
 SYSTEMS = COMPARE.blocks
 ON_A_GPU = {**OTHER, "cpu": "Made-up CPU", "device": "cuda: made up"}
@@ -126,7 +126,7 @@ def job(tmp_path: Path) -> tuple[object, ...]:
 
 
 def cost_files(size: str = "12x10") -> dict[str, dict[str, Any]]:
-    """The row of every cell of costs."""
+    """The row of every unit of costs."""
     folder = Path(f"results/tiny/measurements/photograph-{size}")
     return {
         path.relative_to(folder).as_posix(): json.loads(path.read_text())
@@ -160,7 +160,7 @@ def test_from_training_to_the_page(job, harness: Harness):
     # Nothing is done twice, and the report is the same, byte for byte.
     page = Path("reports/tiny/compare.html").read_bytes()
     status, _, err = harness(*job)
-    assert (status, "Every cell is measured already" in err) == (0, True)
+    assert (status, "Every unit is measured already" in err) == (0, True)
     assert cost_files() == stored
     assert Path("reports/tiny/compare.html").read_bytes() == page
     harness.good("report", "compare", "--profile", "tiny.yaml")
@@ -244,7 +244,7 @@ def test_a_stopped_run_keeps_finished_scales_and_goes_on(
     assert after[name]["metrics"] == {**kept["metrics"], MEMORY: float(1 << 20)}
 
 
-def test_the_number_of_threads_is_another_cell(job, harness: Harness, without_memory):
+def test_the_number_of_threads_is_another_unit(job, harness: Harness, without_memory):
     command = (*job[:-2], "--methods", "bicubic", "--no-figures")
     harness.good(*command)
     threads = torch.get_num_threads()
@@ -272,7 +272,7 @@ def test_a_process_that_fails_is_no_peak(tmp_path):
     assert measured.baseline > 20 << 20
 
 
-def test_a_network_without_memory_is_a_cell_with_a_reason(
+def test_a_network_without_memory_is_a_unit_with_a_reason(
     job, harness: Harness, without_memory, monkeypatch
 ):
     """The others are timed, the report is written, and the next run tries it again."""
@@ -386,10 +386,10 @@ def report_of(root: Path, edit: Edit = unchanged) -> dict[tuple[str, float], dic
 
 
 def lines(text: str, title: str) -> list[list[str]]:
-    """Cells of a Markdown table."""
+    """Entries of a Markdown table."""
     section = text[text.index(f"### {title}") :].split("\n##", maxsplit=1)[0]
     return [
-        [cell.strip() for cell in row.split("|")[1:-1]]
+        [entry.strip() for entry in row.split("|")[1:-1]]
         for row in section.splitlines()
         if row.startswith("|")
     ]
@@ -406,8 +406,8 @@ def test_costs_are_medians_with_quartiles(tmp_path):
     assert record["peak_memory_bytes"] == row.metrics[MEMORY]
     text = rendered(tmp_path, "quick", "compare", "markdown")
     (latency,) = [r for r in lines(text, "Latency (ms)") if r[0] == "LIIF"]
-    found = [re.sub(r"</?u>|\*", "", cell) for cell in latency[1:4]]
-    assert [cell.partition(" ")[0] for cell in found] == ["12.0", "18.0", "24.0"]
+    found = [re.sub(r"</?u>|\*", "", entry) for entry in latency[1:4]]
+    assert [entry.partition(" ")[0] for entry in found] == ["12.0", "18.0", "24.0"]
     assert found[0] == "12.0 [11.4\N{EN DASH}13.8]"
     (memory,) = [r for r in lines(text, "Peak memory (MiB)") if r[0] == "LIIF"]
     assert memory[1] == "<u>6.0</u>"
@@ -417,7 +417,7 @@ def test_costs_are_medians_with_quartiles(tmp_path):
 def test_the_last_of_several_measurements_counts(tmp_path):
     write_comparison(tmp_path)
     row = made_up_cost("edsr-liif", 4)
-    path = measurements_dir(tmp_path, "quick") / cell_path(row)
+    path = measurements_dir(tmp_path, "quick") / unit_path(row)
     newer = replace(row, facts={**row.facts, CALLS: [5.0]})
     path.write_text(path.read_text() + json.dumps(asdict(newer)) + "\n")
     report = load_report(tmp_path, "quick", COMPARE)
@@ -452,7 +452,7 @@ def test_costs_of_different_machines_or_settings_are_not_mixed(change, tmp_path)
     text = rendered(tmp_path, "quick", "compare", "markdown")
     assert why in text
     # Without it, which one is fastest is not known.
-    assert not any("**" in cell for row in lines(text, "Latency (ms)") for cell in row)
+    assert not any("**" in entry for row in lines(text, "Latency (ms)") for entry in row)
 
 
 def test_of_as_many_costs_the_later_ones_are_shown(tmp_path):
@@ -512,17 +512,17 @@ def test_latency_and_memory_are_of_one_setting(tmp_path):
         {"machine": {}},
     ],
 )
-def test_a_file_has_no_costs_of_another_cell(change, tmp_path):
-    """A line or a whole file of another cell of the same method."""
+def test_a_file_has_no_costs_of_another_unit(change, tmp_path):
+    """A line or a whole file of another unit of the same method."""
     row = made_up_cost("edsr-liif", 4)
-    file = CellFile(tmp_path / cell_path(row))
-    path = str(cell_path(row))
-    cell = PlannedCell(row.method, row.role, row.dataset, row.scale, row.seed, path)
+    file = UnitFile(tmp_path / unit_path(row))
+    path = str(unit_path(row))
+    unit = PlannedUnit(row.method, row.role, row.dataset, row.scale, row.seed, path)
     file.append(row)
-    assert len(cell_rows(tmp_path, cell)) == 1
+    assert len(unit_rows(tmp_path, unit)) == 1
     file.append(replace(row, **change))
-    with pytest.raises(HarnessError, match=r"rows of another cell .*\nDelete the file"):
-        cell_rows(tmp_path, cell)
+    with pytest.raises(HarnessError, match=r"rows of another unit .*\nDelete the file"):
+        unit_rows(tmp_path, unit)
 
 
 def test_what_was_not_timed_in_turns_is_said(tmp_path):
@@ -545,27 +545,27 @@ def test_costs_that_are_missing_have_a_reason(tmp_path):
     assert found[LEFT_OUT, 4]["latency_missing"] == "left out of this run, or not trained"
 
 
-def test_rows_of_another_cell_are_refused(tmp_path):
+def test_rows_of_another_unit_are_refused(tmp_path):
     write_comparison(tmp_path)
     folder = measurements_dir(tmp_path, "quick")
-    lte, liif = (folder / cell_path(made_up_cost(f"edsr-{m}", 4)) for m in ("lte", "liif"))
+    lte, liif = (folder / unit_path(made_up_cost(f"edsr-{m}", 4)) for m in ("lte", "liif"))
     lte.write_bytes(liif.read_bytes())
-    with pytest.raises(HarnessError, match="rows of another cell"):
+    with pytest.raises(HarnessError, match="rows of another unit"):
         rendered(tmp_path, "quick", "compare", "json")
 
 
-def test_no_cell_is_silently_empty(tmp_path):
+def test_no_entry_is_silently_empty(tmp_path):
     """Every dash in a line of measured values has a mark, and every mark its note."""
     write_comparison(tmp_path)
     text = rendered(tmp_path, "quick", "compare", "markdown")
     for title in ("PSNR (dB)", "Latency (ms)", "Peak memory (MiB)"):
-        cells = [cell for row in lines(text, title) for cell in row[1:]]
-        empty = [cell for cell in cells if cell.startswith(MISSING)]
+        entries = [entry for row in lines(text, title) for entry in row[1:]]
+        empty = [entry for entry in entries if entry.startswith(MISSING)]
         able = [row for row in COMPARE.rows if row != LEFT_OUT]
         unable = [s for row in able for s in COMPARE.scales if method_at(row, s) is None]
         assert len(empty) == len(unable)
-        for cell in empty:
-            mark = cell.removeprefix(MISSING).strip()
+        for entry in empty:
+            mark = entry.removeprefix(MISSING).strip()
             assert re.fullmatch(r"\[\w\]", mark)
             assert f"- {mark} " in text
     assert "Not run: MetaSR." in text
@@ -581,14 +581,14 @@ def test_the_best_of_a_column_is_bold_among_those_that_can_do_the_scale(tmp_path
     write_comparison(tmp_path)
     text = rendered(tmp_path, "quick", "compare", "markdown")
     psnr = lines(text, "PSNR (dB)")
-    best = {n: row[0] for row in psnr for n, cell in enumerate(row[1:]) if "**" in cell}
+    best = {n: row[0] for row in psnr for n, entry in enumerate(row[1:]) if "**" in entry}
     assert list(map(best.get, range(6))) == ["IGConv+"] * 3 + ["LM-LTE"] * 3
-    second = {n: row[0] for row in psnr for n, cell in enumerate(row[1:]) if "<u>" in cell}
+    second = {n: row[0] for row in psnr for n, entry in enumerate(row[1:]) if "<u>" in entry}
     assert list(map(second.get, range(6))) == ["IGConv"] * 3 + ["LM-LIIF"] * 3
     latency = {row[0]: row[1:] for row in lines(text, "Latency (ms)")}
-    assert ["**" in cell for cell in latency["EDSR-baseline"]] == [True] * 3 + [False] * 3
-    assert ["**" in cell for cell in latency["LIIF"]] == [False] * 3 + [True] * 3
-    assert not any("**" in cell for cell in latency["bicubic"])
+    assert ["**" in entry for entry in latency["EDSR-baseline"]] == [True] * 3 + [False] * 3
+    assert ["**" in entry for entry in latency["LIIF"]] == [False] * 3 + [True] * 3
+    assert not any("**" in entry for entry in latency["bicubic"])
     overview = {row[0]: row for row in lines(text, f"Every system at {TIMES}4")}
     assert overview["EDSR-baseline"][1:3] == ["3,000", "6,000"]
     assert overview["EDSR-baseline"][4:6] == ["**13.00**", "**13.00**"]

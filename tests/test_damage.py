@@ -39,7 +39,7 @@ from harness.common.files import plain_name, plain_path
 from harness.measure.crops import load_samples
 from harness.profiles import Region
 from harness.profiles.recipe import Recipe
-from harness.runs.plan import PlannedCell, StoredPlan, load_plan, plan_path, save_plan
+from harness.runs.plan import PlannedUnit, StoredPlan, load_plan, plan_path, save_plan
 from harness.training.step import State
 
 SIZES = {"encoder": ENCODERS["edsr"], "decoder": DECODER}
@@ -500,19 +500,19 @@ def test_a_file_with_an_odd_name_is_to_be_renamed(folder):
 def test_names_in_profiles_plans_samples_and_accepted_numbers(folder):
     with pytest.raises(ValidationError, match="no plain name"):
         Region(role="Set5", image="x/../../../victim", scale=2, box=(0, 0, 1, 1))
-    cell = {"method": "bicubic", "role": "Set5", "dataset": "Set5", "scale": 2.0, "seed": 0}
+    unit = {"method": "bicubic", "role": "Set5", "dataset": "Set5", "scale": 2.0, "seed": 0}
     plan = StoredPlan(
         *("table1", "quick", "", False, "", "", "", ""), [],
-        [PlannedCell(**cell, file="Set5/x2/a.jsonl")], [], {},
+        [PlannedUnit(**unit, file="Set5/x2/a.jsonl")], [], {},
     )  # fmt: skip
     path = plan_path(Path("results"), "quick", "table1")
     save_plan(plan, path)
     assert load_plan(path) == plan
     for changed in (
         {"profile": "../.."},
-        {"cells": [PlannedCell(**cell, file="../../victim")]},
-        {"cells": [PlannedCell(**{**cell, "method": "../x"}, file="a")]},
-        {"cells": [PlannedCell(**cell, file="/etc/passwd")]},
+        {"units": [PlannedUnit(**unit, file="../../victim")]},
+        {"units": [PlannedUnit(**{**unit, "method": "../x"}, file="a")]},
+        {"units": [PlannedUnit(**unit, file="/etc/passwd")]},
     ):
         save_plan(replace(plan, **changed), path)
         with pytest.raises(HarnessError, match="no plain name"):
@@ -530,7 +530,7 @@ def test_names_in_profiles_plans_samples_and_accepted_numbers(folder):
     with pytest.raises(HarnessError, match="no plain name"):
         load_samples(Path("samples"))
     with pytest.raises(ValidationError, match="no plain name"):
-        Golden(profile="../..", summary="", experiments=(), cells=(), history=())
+        Golden(profile="../..", summary="", experiments=(), accepted=(), history=())
 
 
 # By hand

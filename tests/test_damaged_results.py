@@ -1,4 +1,4 @@
-"""Damaged cells, plans and logs: refused by name, or read as what was written; no traceback.
+"""Damaged units, plans and logs: refused by name, or read as what was written; no traceback.
 
 `python tests/test_damaged_results.py 1000` draws more damages than the tests do, and counts what
 came of them.
@@ -38,13 +38,13 @@ from harness.common.errors import HarnessError
 from harness.common.files import write_text
 from harness.measure.cmsr import Scan, ScanRow, scanned
 from harness.measure.crops import MethodSample, Sample, load_samples
-from harness.measure.rows import CellFile, Measurement
+from harness.measure.rows import Measurement, UnitFile
 from harness.runs.make_plan import _earlier
 from harness.runs.plan import (
     PLAN_SCHEMA,
     DamagedPlanError,
     MethodNote,
-    PlannedCell,
+    PlannedUnit,
     load_plan,
     plan_path,
     save_plan,
@@ -128,8 +128,8 @@ def rows_of(kind: type) -> list[Any]:
     return [ScanRow(f"{n}.png", {"2": [(0, 0.25), (3, 1e-5)]}) for n in range(3)]
 
 
-def read_cell(kind: type, folder: Path, seed: int) -> str:
-    file = CellFile(folder / "cell.jsonl", kind)
+def read_unit(kind: type, folder: Path, seed: int) -> str:
+    file = UnitFile(folder / "unit.jsonl", kind)
     for row in rows_of(kind):
         file.append(row)
     written = file.rows()
@@ -147,7 +147,7 @@ def read_cell(kind: type, folder: Path, seed: int) -> str:
 
 FULL = replace(
     PLAN,
-    cells=[PlannedCell(m, ROLE, SUBSTITUTE.dataset, 2.0, 0, f"{m}.jsonl") for m in METHODS],
+    units=[PlannedUnit(m, ROLE, SUBSTITUTE.dataset, 2.0, 0, f"{m}.jsonl") for m in METHODS],
     methods=[MethodNote(m, "12 photographs", 12, False, "f00d") for m in METHODS],
     versions={"harness": "0.0.0"},
 )
@@ -231,8 +231,8 @@ def read_whole(path: Path, seed: int, is_same: Callable[[], bool]) -> str:
 
 
 READERS: dict[str, Callable[[Path, int], str]] = {
-    "cells": lambda folder, seed: read_cell(Measurement, folder, seed),
-    "scans": lambda folder, seed: read_cell(ScanRow, folder, seed),
+    "units": lambda folder, seed: read_unit(Measurement, folder, seed),
+    "scans": lambda folder, seed: read_unit(ScanRow, folder, seed),
     "plans": read_plan,
     "tables": read_tables,
     "samples": read_sample,
@@ -281,16 +281,16 @@ def test_rows_and_plans_without_checksums_end_in_a_message_at_worst(seed):
 
 
 def test_rows_of_a_newer_version_are_refused():
-    file = CellFile(Path("cell.jsonl"))
+    file = UnitFile(Path("unit.jsonl"))
     row = made_up_row("edsr-liif", 4, 0, SUBSTITUTE, 0)
     file.append(replace(row, schema=3, versions={"harness": "7.1"}))
-    message = r"cell.jsonl, line 1, cannot be read: .* version 7.1 .* schema 3.*\nUse that version"
+    message = r"unit.jsonl, line 1, cannot be read: .* version 7.1 .* schema 3.*\nUse that version"
     with pytest.raises(HarnessError, match=message):
         file.rows()
 
 
 def test_rows_of_another_protocol_or_other_weights_are_refused():
-    """A whole file of another cell of the same method, set, scale and seed."""
+    """A whole file of another unit of the same method, set, scale and seed."""
     for edited in ({"protocol": "full"}, {"checkpoint": "0ther"}, {"precision": "bf16"}):
         root = write_results(Path("here"))
         other = write_results(Path("there"), edit=partial(replace, **edited))
@@ -298,14 +298,14 @@ def test_rows_of_another_protocol_or_other_weights_are_refused():
         (foreign,) = other.rglob("x2/edsr-liif.*.jsonl")
         assert file.name != foreign.name
         file.write_bytes(foreign.read_bytes())
-        with pytest.raises(HarnessError, match="rows of another cell"):
+        with pytest.raises(HarnessError, match="rows of another unit"):
             rendered(root, PLAN.profile, PLAN.experiment, "json")
         shutil.rmtree(root)
         shutil.rmtree(other)
 
 
 def test_a_scan_has_no_rows_of_another():
-    file = CellFile(Path("cell.jsonl"), ScanRow)
+    file = UnitFile(Path("unit.jsonl"), ScanRow)
     wanted = Scan(None, None, 6.0, (1.0, 2.0))  # type: ignore[arg-type]
     for other in (ScanRow("a", {"1": [], "4": []}), ScanRow("a", {"1": [], "2": []}, scan="b")):
         file.append(other)
@@ -343,8 +343,8 @@ def test_old_rows_and_plans_are_read():
     """Those without a checksum, and without the fields that came later."""
     row = asdict(made_up_row("edsr-liif", 4, 0, SUBSTITUTE, 0))
     old = {key: value for key, value in row.items() if key not in ("memory_mib", "machine")}
-    Path("cell.jsonl").write_text(json.dumps(old) + "\n")
-    assert CellFile(Path("cell.jsonl")).rows() == [row]
+    Path("unit.jsonl").write_text(json.dumps(old) + "\n")
+    assert UnitFile(Path("unit.jsonl")).rows() == [row]
     later = ("rendering", "facts", "machine", "schema")
     flat = {key: value for key, value in row.items() if key not in later}
     for nested, suffix in {"metrics": "", "macs": "_macs", "parameters": ""}.items():
@@ -356,10 +356,11 @@ def test_old_rows_and_plans_are_read():
     Path("first.jsonl").write_text(text + "\n")
     macs = {**row["macs"], "kernel": 0}
     tables = {"rendering": "0123456789", "facts": {"cmsr_mse": 1e-6}}
-    assert CellFile(Path("first.jsonl")).rows() == [{**row, "macs": macs, **tables}]
+    assert UnitFile(Path("first.jsonl")).rows() == [{**row, "macs": macs, **tables}]
     path = plan_path(Path("results"), FULL.profile, FULL.experiment)
-    path.parent.mkdir(parents=True)
-    content = {key: value for key, value in asdict(FULL).items() if key != "versions"}
+    save_plan(FULL, path)
+    content = checksums.parse(path.read_text())
+    del content["versions"]
     cost = {"method": "edsr-liif", "scale": 2, "seed": 0, "file": "a", "lr_size": [8, 8]}
     path.write_text(json.dumps({**content, "costs": [cost]}))
     read = load_plan(path)

@@ -288,12 +288,12 @@ def test_prepared_images_are_labelled_matlab(root, harness):
     assert sources(root, 2) == {"matlab": 2}
     dataset = find("DIV2K_valid", root)
     assert all(item.official_lr(2) is None for item in dataset.items)
-    # The same cell as without the folder: its LR images are the same.
+    # The same unit as without the folder: its LR images are the same.
     assert [dataset.lr_fingerprint(2), dataset.fingerprint] == fingerprints
     arguments = ("eval", "bicubic", "--dataset", "DIV2K_valid", "--data-root", root, "--scale", 2)
     content = json.loads(harness.good(*arguments, "--json"))
     assert {row["lr_source"] for row in content["images"]} == {"matlab"}
-    assert {cell["lr_source"] for cell in content["cells"]} == {"matlab"}
+    assert {unit["lr_source"] for unit in content["cells"]} == {"matlab"}
 
 
 def test_prepared_images_are_read(root, harness, monkeypatch):

@@ -190,7 +190,7 @@ def mae() -> Iterator[metrics.Metric]:
     metrics.unregister("mae")
 
 
-def test_a_metric_is_added_to_measured_cells(mae, harness, tmp_path, monkeypatch):
+def test_a_metric_is_added_to_measured_units(mae, harness, tmp_path, monkeypatch):
     """A table of its own, with its unit, digits and direction; others are not measured again."""
     root = write_data(tmp_path / "data")
     command = ("--profile", write_profile(tmp_path / "p.yaml"), "--data-root", root, "--no-figures")
@@ -326,7 +326,7 @@ def test_an_encoder_is_there_under_every_decoder_and_alone(shallow, harness, tmp
         harness.good("train", method, *places)
         given = [f"--scale={scale}" for scale in scales]
         out = harness.good("eval", method, "--dataset", "DIV2K_valid", *given, "--json", *places)
-        assert [10 < cell["psnr"] < 60 for cell in json.loads(out)["cells"]] == [True] * len(scales)
+        assert [10 < unit["psnr"] < 60 for unit in json.loads(out)["cells"]] == [True] * len(scales)
     counted = json.loads(
         harness.good("flops", "shallow-liif", "--size", "4x5", "--scale", 3, "--json")
     )
@@ -536,9 +536,9 @@ class PixelsPerMac(SectionMaker):
     macs = True
 
     def make(self, report, folder):
-        def entry(cell):
-            macs = cell.metric("macs")
-            return Entry(f"{1e6 * cell.metric('lr_pixels') / macs:.3g}" if macs else "")
+        def entry(result):
+            macs = result.metric("macs")
+            return Entry(f"{1e6 * result.metric('lr_pixels') / macs:.3g}" if macs else "")
 
         role = report.roles[0]
         table = scale_table(report, role, "pixels", "LR pixels for a million MACs", entry)

@@ -259,7 +259,7 @@ def test_a_figure_measures_only_what_it_shows(figure, job, harness: Harness):
         assert found["rdn-lte", "Urban100", 6]["images"] == 2
 
 
-def cell_rows() -> dict[str, int]:
+def unit_rows() -> dict[str, int]:
     files = Path("results/tiny/measurements").rglob("*.jsonl")
     return {path.name: len(path.read_text().splitlines()) for path in files}
 
@@ -267,10 +267,10 @@ def cell_rows() -> dict[str, int]:
 def test_measuring_a_figure_again_keeps_the_rows_of_tables(job, harness: Harness):
     chosen = ("--methods", "bicubic", "--no-figures")
     harness.good("run", "table2", *job, *chosen)
-    before = cell_rows()
+    before = unit_rows()
     assert set(before.values()) == {len(VALID_SIZES)}
     harness.good("run", "figure4", *job, *chosen, "--force")
-    assert cell_rows() == before
+    assert unit_rows() == before
 
 
 def test_plans_of_runs_with_and_without_training_merge(job, harness: Harness):

@@ -24,7 +24,7 @@ from harness.runs.job import prepare
 from harness.runs.launchers import slurm as launcher
 
 METHODS = ("bicubic", "edsr-lte", "edsr-moeisr-lte-s")
-# What may differ between two runs of the same cells.
+# What may differ between two runs of the same units.
 VOLATILE = {"seconds", "peak_memory_bytes", "measured_at", "checksum", "versions"}
 
 

@@ -22,7 +22,7 @@ from harness.common.errors import HarnessError
 from harness.common.locks import BusyError, held
 from harness.common.stopping import stoppable
 from harness.measure import evaluate
-from harness.measure.rows import CellFile
+from harness.measure.rows import UnitFile
 
 LOCK = Path("a.lock")
 HERE = f"process {os.getpid()} on {platform.node()}, since 20"
@@ -136,7 +136,7 @@ def test_a_stop_that_was_asked_for_before_is_heard_too():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_cell_of_another_process_is_waited_for_until_the_first_signal(
+def test_a_unit_of_another_process_is_waited_for_until_the_first_signal(
     number, monkeypatch, harness: Harness
 ):
     write_data(Path("data"))
@@ -144,7 +144,7 @@ def test_a_cell_of_another_process_is_waited_for_until_the_first_signal(
     harness.good(*command)
     (path,) = Path("results").rglob("*.jsonl")
     said = signal_when_waiting(number, monkeypatch)
-    with CellFile(path).claimed() as mine:
+    with UnitFile(path).claimed() as mine:
         assert mine
         status, _, err = harness(*command)
     assert said[0].startswith(f"Waiting for another process that is measuring {path} ({HERE}")
@@ -165,8 +165,8 @@ def test_a_file_system_without_flock_has_locks_all_the_same(recwarn):
 @pytest.mark.usefixtures("without_flock")
 @pytest.mark.parametrize("text", ["4194000\nanother-machine\n", "4194000\nanother-machine\n9\n"])
 def test_the_marker_of_a_machine_that_died_is_named(text, monkeypatch):
-    file = CellFile(Path("cell.jsonl"))
-    marker = Path("cell.jsonl.lock")
+    file = UnitFile(Path("unit.jsonl"))
+    marker = Path("unit.jsonl.lock")
     stale(marker, text)
     with file.claimed() as mine:
         assert not mine

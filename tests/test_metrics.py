@@ -222,8 +222,8 @@ def test_self_ensembles_have_no_flip_gap(harness, places):
         *("--dataset", "DIV2K_valid", "--self-ensemble", 8, "--metric", "flip_gap", "--json"),
         *places,
     )
-    (cell,) = json.loads(out)["cells"]
-    assert cell["others"]["flip_gap"] < 1e-3
+    (line,) = json.loads(out)["cells"]
+    assert line["others"]["flip_gap"] < 1e-3
 
 
 def trained(harness, places) -> str:
@@ -323,7 +323,7 @@ def test_a_row_keeps_licence_and_weights_of_learned_metrics(harness, tmp_path, p
         assert {"niqe_weights", "lpips_weights"} <= set(row["facts"])
 
 
-def test_without_pyiqa_the_cell_says_so_and_is_tried_again(harness, tmp_path, places, monkeypatch):
+def test_without_pyiqa_the_unit_says_so_and_is_tried_again(harness, tmp_path, places, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyiqa", None)
     forget()
     command = ("eval", "bicubic", "--dataset", "DIV2K_valid", "--scale", 2, *places)

@@ -275,7 +275,7 @@ def test_it_is_measured_at_its_scales(harness):
     path = saved("edsr-igconv", encoder=ENCODERS["edsr"], upsampler={**UPSAMPLER, "scales": [2, 5]})
     command = ("eval", "--checkpoint", path, "--dataset", "Set5", "--data-root", shared("data"))
     content = json.loads(harness.good(*command, "--json"))
-    assert [cell["scale"] for cell in content["cells"]] == [2, 5]
+    assert [unit["scale"] for unit in content["cells"]] == [2, 5]
     row = content["images"][0]
     assert row["kernel_macs"] == 4 * (72 * (2 * 16 * 16 + 3 * 16) + 8)
     assert row["decoder_macs"] == 3 * 4 * 72 * math.prod(row["lr_size"])

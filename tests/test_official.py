@@ -149,7 +149,7 @@ def test_an_official_file_is_measured(harness):
     assert "its training is not known" in first["origin"]
     assert first["cells"][0]["images"] == 2
     second = json.loads(harness.good("eval", "--checkpoint", "ours.pt", *command))
-    assert second == first, "the same cell, found again"
+    assert second == first, "the same unit, found again"
 
 
 OURS = {

@@ -75,11 +75,11 @@ def run(harness, data: Path, kind: str, *more: object, out: str = "{sr}") -> dic
 def test_a_program_is_measured(harness, data):
     """The same by PNG and by array; seconds and memory are those of the process."""
     content = run(harness, data, "well")
-    (cell,) = content["cells"]
-    assert (content["method"], cell["images"], cell["failed"]) == ("mysr@command", 3, {})
+    (unit,) = content["cells"]
+    assert (content["method"], unit["images"], unit["failed"]) == ("mysr@command", 3, {})
     array = run(harness, data, "well", out="{npy}")
     hungry = run(harness, data, "hungry")
-    assert array["cells"][0]["psnr"] == pytest.approx(cell["psnr"], abs=1e-6)
+    assert array["cells"][0]["psnr"] == pytest.approx(unit["psnr"], abs=1e-6)
     for row, more in zip(content["images"], hungry["images"], strict=True):
         assert row["seconds"] > 0
         assert row["memory_kind"] == "peak of the process"
@@ -89,7 +89,7 @@ def test_a_program_is_measured(harness, data):
     assert run(harness, data, "well")["images"] == content["images"], "measured again"
     four = run(harness, data, "well", "--self-ensemble", "4")
     assert four["cells"][0]["rendering"] == "ensemble 4"
-    assert four["cells"][0]["psnr"] == pytest.approx(cell["psnr"], abs=1e-3)
+    assert four["cells"][0]["psnr"] == pytest.approx(unit["psnr"], abs=1e-3)
 
 
 BAD = {
@@ -102,32 +102,32 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_failing_and_lying_are_cells_with_a_reason(kind, harness, data):
-    (cell,) = run(harness, data, kind, out="{npy}" if kind == "nan" else "{sr}")["cells"]
-    assert cell["psnr"] is None
-    assert cell["images"] == 1, "the others are measured"
-    assert cell["failed"].keys() == {"b", "c"}
-    assert BAD[kind] in cell["failed"]["b"]
+def test_failing_and_lying_are_units_with_a_reason(kind, harness, data):
+    (unit,) = run(harness, data, kind, out="{npy}" if kind == "nan" else "{sr}")["cells"]
+    assert unit["psnr"] is None
+    assert unit["images"] == 1, "the others are measured"
+    assert unit["failed"].keys() == {"b", "c"}
+    assert BAD[kind] in unit["failed"]["b"]
 
 
 def test_hanging_ends_with_its_children(harness, data):
     start = time.monotonic()
-    (cell,) = run(harness, data, "hangs", "--time-limit", 8)["cells"]
-    assert cell["images"] == 1
-    assert "longer than 8 s" in cell["failed"]["b"]
+    (unit,) = run(harness, data, "hangs", "--time-limit", 8)["cells"]
+    assert unit["images"] == 1
+    assert "longer than 8 s" in unit["failed"]["b"]
     assert time.monotonic() - start < 120
 
 
 def test_swapped_channels_and_the_image_before(harness, data):
-    (cell,) = run(harness, data, "swapped")["cells"]
-    assert all("BGR" in reason for reason in cell["failed"].values())
-    assert len(cell["failed"]) == 3
-    (cell,) = run(harness, data, "two")["cells"]
-    assert all("order GRB" in reason for reason in cell["failed"].values())
-    (cell,) = run(harness, data, "grey")["cells"]
-    assert all("the LR image has colours" in reason for reason in cell["failed"].values())
-    (cell,) = run(harness, data, "leftover")["cells"]
-    assert cell["failed"] == {"c": "the SR image is that of the image before"}
+    (unit,) = run(harness, data, "swapped")["cells"]
+    assert all("BGR" in reason for reason in unit["failed"].values())
+    assert len(unit["failed"]) == 3
+    (unit,) = run(harness, data, "two")["cells"]
+    assert all("order GRB" in reason for reason in unit["failed"].values())
+    (unit,) = run(harness, data, "grey")["cells"]
+    assert all("the LR image has colours" in reason for reason in unit["failed"].values())
+    (unit,) = run(harness, data, "leftover")["cells"]
+    assert unit["failed"] == {"c": "the SR image is that of the image before"}
 
 
 def test_files_that_a_command_names_are_its_identity(tmp_path):

@@ -78,7 +78,7 @@ def test_two_networks_equal_an_evaluation_by_hand(harness, tmp_path):
         content = evaluated(harness, root, zoo, "--protocol", protocol)
         found = {each["method"]: each["cells"] for each in content["networks"]}
         for method, scale, strength in (("net-a@images", 2, 6), ("net-b@images", 4, 11)):
-            (cell,) = found[method]
+            (unit,) = found[method]
             made = [
                 own_psnr(
                     sr_pixels(root, name, scale, strength).round(),
@@ -88,16 +88,16 @@ def test_two_networks_equal_an_evaluation_by_hand(harness, tmp_path):
                 )
                 for name in SIZES
             ]
-            assert cell["psnr"] == pytest.approx(np.mean(made), abs=1e-4)
-            assert (cell["images"], cell["protocol"]) == (5, f"{protocol}-1")
-            assert (cell["scale"], cell["lr_source"]) == (scale, "unknown")
+            assert unit["psnr"] == pytest.approx(np.mean(made), abs=1e-4)
+            assert (unit["images"], unit["protocol"]) == (5, f"{protocol}-1")
+            assert (unit["scale"], unit["lr_source"]) == (scale, "unknown")
 
 
 def test_eight_bits_have_the_protocol_of_published_values(harness, tmp_path):
     root = write_set5(tmp_path / "data")
     content = evaluated(harness, root, write_sr(root, tmp_path / "mine_x3", 3))
-    (cell,) = content["cells"]
-    assert (content["method"], cell["protocol"]) == ("mine@images", "basicsr-1")
+    (unit,) = content["cells"]
+    assert (content["method"], unit["protocol"]) == ("mine@images", "basicsr-1")
     assert any("8 bits are rounded" in note for note in content["notes"])
     row = content["images"][0]
     assert (row["parameters"], row.get("decoder_macs")) == (None, None), "nothing is known of it"
@@ -119,9 +119,9 @@ def test_deeper_files_are_read_without_rounding(form, harness, tmp_path):
         values = {"bytes": sr, "signed": sr / 127.5 - 1}.get(form, sr / 255).astype(np.float32)
         np.save(folder / f"{name}.npy", values.transpose(2, 0, 1) if form[-3:] == "chw" else values)
     more = ("--values", form) if form in ("bytes", "signed") else ()
-    (cell,) = evaluated(harness, root, folder, *more)["cells"]
-    assert cell["protocol"] == "benchmark"
-    assert cell["psnr"] == pytest.approx(np.mean(expected), abs=2e-3)
+    (unit,) = evaluated(harness, root, folder, *more)["cells"]
+    assert unit["protocol"] == "benchmark"
+    assert unit["psnr"] == pytest.approx(np.mean(expected), abs=2e-3)
 
 
 def write_png16(path: Path, values: np.ndarray) -> None:
@@ -312,17 +312,17 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_spoilt_images_are_cells_with_a_reason(case, harness, tmp_path):
+def test_spoilt_images_are_units_with_a_reason(case, harness, tmp_path):
     """No mean, the reason, and the other images' scores; put right, it is measured again."""
     root = write_set5(tmp_path / "data")
     folder = write_sr(root, tmp_path / "net_x2", 2)
     spoil(folder, case)
     command = ("--protocol", "basicsr")
     content = evaluated(harness, root, folder, *command)
-    (cell,) = content["cells"]
-    assert cell["psnr"] is None
-    assert SPOILT[case] in cell["failed"]["baby"]
-    assert cell["images"] == (3 if case == "copy" else 4)
+    (unit,) = content["cells"]
+    assert unit["psnr"] is None
+    assert SPOILT[case] in unit["failed"]["baby"]
+    assert unit["images"] == (3 if case == "copy" else 4)
     text = harness.good(
         "eval", "--images", folder, "--dataset", "Set5", "--data-root", root, *command
     )
@@ -330,8 +330,8 @@ def test_spoilt_images_are_cells_with_a_reason(case, harness, tmp_path):
     for path in folder.iterdir():
         path.unlink()
     write_sr(root, folder, 2)
-    (cell,) = evaluated(harness, root, folder, *command)["cells"]
-    assert (cell["images"], cell["failed"]) == (5, {})
+    (unit,) = evaluated(harness, root, folder, *command)["cells"]
+    assert (unit["images"], unit["failed"]) == (5, {})
 
 
 def test_an_array_whose_header_lies_is_refused(tmp_path):
@@ -357,8 +357,8 @@ def test_a_grey_hr_image_may_have_a_grey_sr_image(harness, tmp_path):
     Image.open(hr).convert("L").save(hr)
     folder = write_sr(root, tmp_path / "net_x2", 2)
     spoil(folder, "grey")
-    (cell,) = evaluated(harness, root, folder)["cells"]
-    assert cell["failed"] == {}
+    (unit,) = evaluated(harness, root, folder)["cells"]
+    assert unit["failed"] == {}
 
 
 def test_hr_images_in_place_of_sr_are_noticed(harness, tmp_path):

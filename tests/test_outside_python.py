@@ -61,9 +61,9 @@ def test_the_example_package_is_measured(installed, tmp_path):
     """Its method on its dataset by its metric, and nothing in the harness is edited."""
     command = ("eval", "nearest", "--dataset", "gradients", "--scale", "2.5", "--metric", "mae")
     content = json.loads(run(installed, tmp_path, *command, "--json"))
-    (cell,) = content["cells"]
-    assert (content["method"], cell["images"], cell["failed"]) == ("nearest", 3, {})
-    assert 0 < cell["others"]["mae"] < 50
+    (unit,) = content["cells"]
+    assert (content["method"], unit["images"], unit["failed"]) == ("nearest", 3, {})
+    assert 0 < unit["others"]["mae"] < 50
     assert "MAE (levels)" in run(installed, tmp_path, *command)
 
 
@@ -133,7 +133,7 @@ def test_functions_and_networks_of_ours(tmp_path):
     assert set(own["protocol"]) >= {"basicsr-1", "matlab-1", "gsasr-1"}
 
 
-def test_models_that_fail_are_cells_with_a_reason():
+def test_models_that_fail_are_units_with_a_reason():
     def breaks(lr: Tensor, scale: float) -> Tensor:
         raise RuntimeError("no kernel image")
 

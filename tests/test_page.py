@@ -383,7 +383,7 @@ def test_pictures_are_kept_once_and_shown(
     load = partial(load_viewer, Path("results"), "tiny", "table1", str.upper)
     assert load() is None
 
-    harness.good(*run)  # of measured cells, they are made
+    harness.good(*run)  # of measured units, they are made
     made = {path: path.read_bytes() for path in _kept()}
     viewer = load()
     # At x24 and x30, nothing of the first image is left to score.

@@ -39,7 +39,7 @@ def load(content: dict[str, Any]) -> profiles.Profile:
 def test_shipped_profiles(name):
     profile = profiles.load(name)
     assert profile.name == name
-    assert profile.stand_in(EXPERIMENTS["table1"].methods) == (name != "paper")
+    assert profile.reduced(EXPERIMENTS["table1"].methods) == (name != "paper")
     for experiment in EXPERIMENTS.values():
         for role in experiment.roles:
             assert set(profile.sets(role)) <= set(SPECS)
@@ -107,8 +107,8 @@ AS_PUBLISHED = [
 def test_what_is_not_trained_as_published_departs_under_paper():
     paper = profiles.load("paper")
     trained = [name for name in methods() if parse(name).encoder]
-    assert {name for name in trained if not paper.stand_in([name])} == set(AS_PUBLISHED)
-    assert not paper.stand_in([*AS_PUBLISHED, "rdn-liif-3layer", "rdn-moeisr-liif-b-tau3"])
+    assert {name for name in trained if not paper.reduced([name])} == set(AS_PUBLISHED)
+    assert not paper.reduced([*AS_PUBLISHED, "rdn-liif-3layer", "rdn-moeisr-liif-b-tau3"])
 
 
 @pytest.mark.parametrize(
@@ -145,17 +145,17 @@ def test_a_departure_says_what_it_is_of_a_method(method, words):
 def test_sizes_that_differ_concern_their_networks_alone():
     paper = yaml.safe_load((Path(profiles.__file__).parent / "paper.yaml").read_text())
     own = load({**paper, "name": "own", "networks": {"decoder": {"liif": {"width": 128}}}})
-    assert own.stand_in(["edsr-liif"])
-    assert own.stand_in(["edsr-lte", "swinir-moeisr-liif-b"])
-    assert not own.stand_in(["bicubic", "edsr-lte", "rdn-x2"])
+    assert own.reduced(["edsr-liif"])
+    assert own.reduced(["edsr-lte", "swinir-moeisr-liif-b"])
+    assert not own.reduced(["bicubic", "edsr-lte", "rdn-x2"])
 
 
 def test_a_departure_in_words_is_one_of_every_profile_with_these_settings():
     """One that is written anew, and does not say it."""
     training = {"dataset": "DIV2K_train"}
     own = load({**PROFILE, "networks": {}, "training": training})
-    assert own.stand_in(["edsr-ipe"])
-    assert not own.stand_in(["edsr-liif"])
+    assert own.reduced(["edsr-ipe"])
+    assert not own.reduced(["edsr-liif"])
 
 
 @pytest.mark.parametrize(
@@ -383,13 +383,13 @@ def test_what_can_change_a_number_is_told_from_what_cannot(path):
         ("evaluation.precision", "bf16"),
     ],
 )
-def test_only_the_papers_setting_is_no_stand_in(path, value):
+def test_only_the_papers_setting_is_not_reduced(path, value):
     shipped = yaml.safe_load((Path(profiles.__file__).parent / "paper.yaml").read_text())
     paper = {**shipped, "name": "own"}
     methods = EXPERIMENTS["table1"].methods
-    assert not load(paper).stand_in(methods)
-    assert not load(changed("training.in_memory", False, paper)).stand_in(methods)
-    assert load(changed(path, value, paper)).stand_in(methods)
+    assert not load(paper).reduced(methods)
+    assert not load(changed("training.in_memory", False, paper)).reduced(methods)
+    assert load(changed(path, value, paper)).reduced(methods)
 
 
 @pytest.mark.parametrize("name", ["quick", "reference", "bsds", "paper"])
@@ -449,7 +449,7 @@ def test_sizes_of_upsamplers_reach_the_network_and_the_words():
     assert "upsampler" not in small.networks.options(parse("edsr-liif"))
     assert "igconv upsampler width 32" in description.networks(small, ["edsr-igconv"])
     assert "igconv" not in description.networks(small, ["edsr-liif"])
-    assert small.stand_in(["edsr-igconv"])
+    assert small.reduced(["edsr-igconv"])
 
 
 def test_what_keeps_its_full_size_beside_smaller_ones_is_named():

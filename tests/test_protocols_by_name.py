@@ -138,7 +138,7 @@ def test_every_protocol_equals_an_evaluation_by_hand(scale, dataset, data, harne
     """All of them at once, which is one table; those that are not defined are named."""
     command = ("eval", "--checkpoint", "liif.pt", "--dataset", dataset, "--data-root", data)
     content = json.loads(harness.good(*command, "--scale", scale, "--protocol", "all", "--json"))
-    found = {PROTOCOLS[cell["protocol"]].family: cell for cell in content["cells"]}
+    found = {PROTOCOLS[unit["protocol"]].family: unit for unit in content["cells"]}
     absent = {family for family in FAMILIES if family not in found}
     assert absent == {
         *(["ntire-esr"] if scale != 4 else []),
@@ -146,17 +146,17 @@ def test_every_protocol_equals_an_evaluation_by_hand(scale, dataset, data, harne
     }
     for family in absent:
         assert any(f"protocol {family}: -" in note for note in content["notes"])
-    for family, cell in found.items():
+    for family, unit in found.items():
         expected = by_hand(family, scale, dataset)
-        assert cell["psnr"] == pytest.approx(expected[0], abs=1e-4), family
-        assert cell["ssim"] == pytest.approx(expected[1], abs=1e-5), family
+        assert unit["psnr"] == pytest.approx(expected[0], abs=1e-4), family
+        assert unit["ssim"] == pytest.approx(expected[1], abs=1e-5), family
 
 
 def test_the_table_of_protocols_has_the_effect_of_each(data, harness):
     command = ("eval", "--checkpoint", "liif.pt", "--dataset", "Set5", "--data-root", data)
     content = json.loads(harness.good(*command, "--scale", 4, "--protocol", "all", "--json"))
     text = harness.good(*command, "--scale", 4, "--protocol", "all")
-    own = {cell["protocol"]: cell["psnr"] for cell in content["cells"]}
+    own = {unit["protocol"]: unit["psnr"] for unit in content["cells"]}
     assert len(own) == 7
     for name, value in own.items():
         (line,) = (line for line in text.splitlines() if f" {name} " in line)
@@ -177,10 +177,10 @@ def test_self_ensemble(passes, data, harness):
     if passes == 8:
         sr = (sr + rotated(lr[:, ::-1], 2)[:, ::-1]) / 2
     expected = scored(y(sr.clip(0, 1)), y(hr / 255), 2)
-    (cell,) = content["cells"]
-    assert cell["psnr"] == pytest.approx(expected[0], abs=1e-4)
-    assert cell["rendering"] == f"ensemble {passes}"
-    assert cell["decoder_macs"] == passes * plain["cells"][0]["decoder_macs"]
+    (unit,) = content["cells"]
+    assert unit["psnr"] == pytest.approx(expected[0], abs=1e-4)
+    assert unit["rendering"] == f"ensemble {passes}"
+    assert unit["decoder_macs"] == passes * plain["cells"][0]["decoder_macs"]
     assert json.loads(harness.good(*command)) == plain, "the plain measurement is another"
 
 
@@ -238,8 +238,8 @@ def test_a_network_of_one_scale_is_turned_too(data, harness):
     content = {"method": "edsr-x2", "build": {"encoder": {"blocks": 1, "features": 8}}}
     checkpoints.save(path, {**content, "state_dict": network("edsr-x2").state_dict()})
     command = ("eval", "--checkpoint", path, "--dataset", "Set5", "--data-root", data, "--json")
-    (cell,) = json.loads(harness.good(*command, "--self-ensemble", 8))["cells"]
-    assert cell["images"] == 1
+    (unit,) = json.loads(harness.good(*command, "--self-ensemble", 8))["cells"]
+    assert unit["images"] == 1
     assert torch.equal(imresize(tensor(hr_image()), HR_SIZE), tensor(hr_image()))
 
 

@@ -92,7 +92,7 @@ def text(tmp_path: Path, harness: Harness, monkeypatch: pytest.MonkeyPatch) -> s
 def lines(text: str, title: str) -> list[list[str]]:
     section = text.partition(f"### {title}")[2].partition("\n##")[0]
     rows = [row for row in section.splitlines() if row.startswith("|")]
-    return [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
+    return [[entry.strip() for entry in row.split("|")[1:-1]] for row in rows]
 
 
 def test_others_have_published_values_alone(text):
@@ -103,7 +103,7 @@ def test_others_have_published_values_alone(text):
         ]
         assert named == OTHERS
         for row in (row for row in rows if row[0].endswith("\N{DAGGER}")):
-            assert all(cell.startswith("(") for cell in row[1:] if cell)
+            assert all(entry.startswith("(") for entry in row[1:] if entry)
             assert any(row[1:])
     assert "Not a system of this harness" in text
     assert "not a system of ours" not in text, "it has no number that would want a reason"

@@ -114,11 +114,11 @@ def test_an_unknown_name_is_told_the_nearest_and_all():
 
 def test_it_beats_bicubic_on_photographs(harness):
     where = ("--dataset", "embedded-eval", "--scale", 4, "--json")
-    cells = [
+    units = [
         json.loads(harness.good("eval", *network, *where))["cells"][0]
         for network in (("bicubic",), ("--checkpoint", "reference:edsr-liif"))
     ]
-    assert cells[1]["psnr"] > cells[0]["psnr"] + 0.8
+    assert units[1]["psnr"] > units[0]["psnr"] + 0.8
 
 
 def test_methods_lists_what_is_shipped(harness):

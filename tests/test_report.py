@@ -46,14 +46,14 @@ PUBLISHED = TABLE1.published[0]
 TABLES = 11
 GENUINE_PLAN = replace(
     PLAN,
-    **{"roles": [GENUINE], "stand_in": False, "profile": "paper", "warnings": []},
-    methods=[replace(note, stand_in=False) for note in PLAN.methods],
+    **{"roles": [GENUINE], "reduced": False, "profile": "paper", "warnings": []},
+    methods=[replace(note, reduced=False) for note in PLAN.methods],
 )
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete stand-in run with samples."""
+    """A complete run in a reduced setting, with samples."""
     root = write_results(tmp_path_factory.mktemp("results"))
     write_sample(root, size=64)
     write_sample(root, name="astronaut-x8", scale=8, size=64)
@@ -72,15 +72,15 @@ def records(root: Path, profile: str = "quick") -> dict[tuple[str, float], dict]
 
 
 def line(text: str, method: str, table: str = "PSNR (dB)") -> list[str]:
-    """Cells of a Markdown table's line."""
+    """Entries of a Markdown table's line."""
     section = text[text.index(f"### {table}") :]
     rows = [[c.strip() for c in row.split("|")[1:-1]] for row in section.splitlines() if "|" in row]
     return next(row[1:] for row in rows if row[0] == method)
 
 
-def measured(cells: list[str]) -> list[str]:
+def measured(entries: list[str]) -> list[str]:
     """What stands before the published values."""
-    return [re.sub(r" \(.*", "", cell) for cell in cells]
+    return [re.sub(r" \(.*", "", entry) for entry in entries]
 
 
 def test_psnr_is_the_mean_of_each_images_value(results: Path) -> None:
@@ -95,13 +95,13 @@ def test_psnr_is_the_mean_of_each_images_value(results: Path) -> None:
 
 def test_the_published_value_stands_beside_the_measured_one(results: Path) -> None:
     text = rendered(results, "quick", "table1", "markdown")
-    cells = line(text, "EDSR-MoEISR(LTE)-s")
+    entries = line(text, "EDSR-MoEISR(LTE)-s")
     stored = records(results)
     for place, scale in enumerate(TABLE1.scales):
         paper = published(*PUBLISHED, "edsr-moeisr-lte-s", ROLE, scale)
         assert paper is not None
         own = decimals(stored["edsr-moeisr-lte-s", scale]["psnr"])
-        assert re.sub("</?u>", "", cells[place].replace("**", "")) == f"{own} ({paper:.2f})"
+        assert re.sub("</?u>", "", entries[place].replace("**", "")) == f"{own} ({paper:.2f})"
 
 
 def test_difference_to_the_printed_value_where_it_means_something(
@@ -344,8 +344,8 @@ def test_another_training_on_the_papers_set_is_said(tmp_path: Path) -> None:
 
 def partial_plan(*departing: str) -> StoredPlan:
     """Of the paper's setting, but for some methods."""
-    methods = [replace(n, stand_in=n.method in departing) for n in PLAN.methods]
-    return replace(GENUINE_PLAN, stand_in=True, methods=methods)
+    methods = [replace(n, reduced=n.method in departing) for n in PLAN.methods]
+    return replace(GENUINE_PLAN, reduced=True, methods=methods)
 
 
 def test_a_row_that_departs_does_not_label_the_table(tmp_path: Path) -> None:
@@ -439,18 +439,18 @@ def test_methods_below_bicubic_are_named_so(results: Path, tmp_path: Path) -> No
     for fmt in ALL_FORMATS:
         said = "lie below bicubic"
         assert said not in rendered(results, "quick", "table1", fmt)
-        assert f"{said} in 1 of 48 cells" in rendered(root, "quick", "table1", fmt)
+        assert f"{said} in 1 of 48 results" in rendered(root, "quick", "table1", fmt)
 
 
-def test_an_incomplete_cell_has_no_number(tmp_path: Path) -> None:
+def test_an_incomplete_result_has_no_number(tmp_path: Path) -> None:
     def edit(row: Measurement) -> Measurement | None:
         dropped = row.method == "edsr-liif" and row.scale == 3 and row.image == "image1.png"
         return None if dropped else row
 
     root = write_results(tmp_path, edit=edit)
     text = rendered(root, "quick", "table1", "markdown")
-    cell = line(text, "EDSR-LIIF")[1]
-    mark = re.fullmatch(r"\N{EN DASH} \[(\w)\] \(30\.96\)", cell)
+    entry = line(text, "EDSR-LIIF")[1]
+    mark = re.fullmatch(r"\N{EN DASH} \[(\w)\] \(30\.96\)", entry)
     assert mark
     assert f"- [{mark[1]}] not measured (2 of 3 images)" in text
     # The rest of the block has nothing to be best of.
@@ -462,7 +462,7 @@ def test_an_incomplete_cell_has_no_number(tmp_path: Path) -> None:
     assert r"--\textsuperscript{a}" in rendered(root, "quick", "table1", "latex")
 
 
-def test_cells_without_rows_or_plan_are_shown(tmp_path: Path) -> None:
+def test_results_without_rows_or_plan_are_shown(tmp_path: Path) -> None:
     root = write_results(tmp_path, scales=(2, 3.7))
     for file in measurements_dir(root, "quick").rglob("edsr-lte.*.jsonl"):
         file.unlink()
@@ -470,8 +470,8 @@ def test_cells_without_rows_or_plan_are_shown(tmp_path: Path) -> None:
     assert "not measured (0 of 3 images)" in text
     assert "Not run: RDN-LIIF" in text
     assert "\N{MULTIPLICATION SIGN}3.7" in text
-    found = [cell.strip("*") for cell in measured(line(text, "EDSR-MoEISR(LTE)-b"))]
-    assert [cell for cell in found if cell[0].isdigit()] == [
+    found = [entry.strip("*") for entry in measured(line(text, "EDSR-MoEISR(LTE)-b"))]
+    assert [entry for entry in found if entry[0].isdigit()] == [
         decimals(records(root)["edsr-moeisr-lte-b", scale]["psnr"]) for scale in (2, 3.7)
     ]
 
@@ -567,12 +567,12 @@ def test_seeds_are_averaged_and_their_spread_shown(tmp_path: Path) -> None:
     assert record["psnr_seed_sd"] == pytest.approx(math.sqrt(0.5))
     assert (record["images"], record["seeds"]) == (3, [0, 1])
     text = rendered(root, "quick", "table1", "markdown")
-    assert all(" \N{PLUS-MINUS SIGN} 0.71 (" in cell for cell in line(text, "EDSR-LIIF"))
+    assert all(" \N{PLUS-MINUS SIGN} 0.71 (" in entry for entry in line(text, "EDSR-LIIF"))
 
 
-def test_rows_of_another_cell_are_refused(tmp_path: Path) -> None:
+def test_rows_of_another_unit_are_refused(tmp_path: Path) -> None:
     root = write_results(tmp_path, edit=lambda row: replace(row, method="edsr-liif"))
-    with pytest.raises(HarnessError, match="rows of another cell"):
+    with pytest.raises(HarnessError, match="rows of another unit"):
         rendered(root, "quick", "table1", "json")
 
 

@@ -136,7 +136,7 @@ def test_what_was_measured_is_not_measured_again_and_is_reported_without_it(fold
     status, _, err = harness(
         *("run", "mine.yaml", "--profile", "tiny.yaml", "--data-root", "data", *beside)
     )
-    assert (status, "Every cell is measured already" in err) == (0, True)
+    assert (status, "Every unit is measured already" in err) == (0, True)
     text = Path("reports/tiny/mine.md").read_text()
     for name in ("near@command", "theirs@images"):
         registry.unregister(name)  # as in another process

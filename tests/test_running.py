@@ -1,4 +1,4 @@
-"""`harness run`: every cell once, whatever happens in between."""
+"""`harness run`: every unit once, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from harness.checkpoints.subject import Subject
 from harness.common.errors import HarnessError
 from harness.data.sets import find
 from harness.experiments import EXPERIMENTS
-from harness.measure.evaluate import Task, measure_cell
-from harness.measure.rows import CellFile, CellId, flat
+from harness.measure.evaluate import Task, measure_unit
+from harness.measure.rows import UnitFile, UnitId, flat
 from harness.profiles import Evaluation
 
 TABLE1 = EXPERIMENTS["table1"]
@@ -54,12 +54,12 @@ def job(tmp_path: Path) -> tuple[str, ...]:
     )
 
 
-def cell_files() -> dict[str, bytes]:
+def unit_files() -> dict[str, bytes]:
     return files_below(Path("results/tiny/measurements"))
 
 
 def rows() -> list[dict]:
-    stored = cell_files().values()
+    stored = unit_files().values()
     return [flat(json.loads(line)) for text in stored for line in text.splitlines()]
 
 
@@ -83,12 +83,12 @@ def test_the_whole_path(job, harness: Harness):
     # Only the default profile writes to reports/ itself; none takes the place of another.
     written = {p.name for p in Path("reports/tiny").rglob("*") if p.is_file()}
     assert {f"table1.{suffix}" for suffix in ("md", "tex", "html", "csv", "json")} <= written
-    before, cells = times(), cell_files()
+    before, units = times(), unit_files()
     status, _, err = harness(*job, "--no-figures")
     assert status == 0
-    assert "Every cell is measured already" in err
+    assert "Every unit is measured already" in err
     assert times() == before, "trained or measured again"
-    assert cell_files() == cells
+    assert unit_files() == units
 
 
 def test_rows_say_where_they_are_from(job, harness: Harness):
@@ -135,7 +135,7 @@ def test_force_measures_again_but_does_not_train_again(job, harness: Harness):
 
 def planned() -> Counter[str]:
     plan = json.loads(Path("results/tiny/table1/plan.json").read_text())
-    return Counter(cell["method"] for cell in plan["cells"])
+    return Counter(unit["method"] for unit in plan["cells"])
 
 
 def test_a_subset_keeps_what_others_have_measured(job, harness: Harness):
@@ -177,9 +177,9 @@ def test_a_dry_run_subtracts_what_is_finished(job, harness: Harness):
     assert done["cells_finished"] == 8
     assert (total["cells_finished"], total["training_macs"], total["evaluation_macs"]) == (16, 0, 0)
 
-    # A cell that lacks an image, and a training that was stopped half way.
-    (cell,) = Path("results").rglob(f"x6/{PAIR[1]}.*.jsonl")
-    cell.write_text(cell.read_text().splitlines(keepends=True)[0])
+    # A unit that lacks an image, and a training that was stopped half way.
+    (unit,) = Path("results").rglob(f"x6/{PAIR[1]}.*.jsonl")
+    unit.write_text(unit.read_text().splitlines(keepends=True)[0])
     lacking, _ = left(job, harness)
     assert lacking["cells_finished"] == 7
     assert 0 < lacking["evaluation_macs"] < whole["evaluation_macs"] / 8
@@ -317,11 +317,11 @@ def interrupted(job, at: int, how: str, number: int) -> None:
 def test_a_killed_sweep_goes_on_where_it_was(how, job, harness: Harness):
     for at in (9, 7):
         interrupted(job, at, how, signal.SIGKILL)
-    kept = {name: text[: text.rfind(b"\n") + 1] for name, text in cell_files().items()}
+    kept = {name: text[: text.rfind(b"\n") + 1] for name, text in unit_files().items()}
     assert sum(text.count(b"\n") for text in kept.values()) == (16 if how == "whole" else 14)
     harness.good(*job, "--methods", ",".join(PAIR), "--no-figures")
     assert triples() == each_once(PAIR)
-    assert all(cell_files()[name].startswith(text) for name, text in kept.items())
+    assert all(unit_files()[name].startswith(text) for name, text in kept.items())
     assert not [p for p in Path("results").rglob(".*") if p.is_file()]
 
 
@@ -375,59 +375,59 @@ def test_a_sample_keeps_the_methods_of_an_earlier_run(job, harness: Harness):
         assert shown == ["bicubic", "edsr-lte"]
 
 
-# Cells
+# Units
 
 
-def cell(job, scale: float = 2, **changed) -> tuple[Subject, Task, CellFile]:
+def unit(job, scale: float = 2, **changed) -> tuple[Subject, Task, UnitFile]:
     from baselines import build
 
     settings = profiles.load("tiny.yaml")
     data = find("DIV2K_valid", Path("data"))
     task = Task(data, "DIV2K_valid", scale, "div2k", "tiny", settings.evaluation, None)
     subject = Subject("bicubic", build("bicubic"), torch.device("cpu"))
-    return subject, task, CellFile(Path("rows") / task.cell(subject).relative_path)
+    return subject, task, UnitFile(Path("rows") / task.unit(subject).relative_path)
 
 
 def test_a_row_cut_off_by_a_crash_is_measured_again(job):
-    subject, task, file = cell(job)
-    measure_cell(subject, task, file)
+    subject, task, file = unit(job)
+    measure_unit(subject, task, file)
     whole = file.path.read_bytes()
     first = whole[: whole.index(b"\n") + 1]
     for cut in (b"", b"{", whole[len(first) : -1]):
         file.path.write_bytes(first + cut)
         assert [r["image"] for r in file.rows()] == ["0801"]
-        measure_cell(subject, task, file)
+        measure_unit(subject, task, file)
         assert [r["image"] for r in file.rows()] == ["0801", "0802"]
         assert file.path.read_bytes().startswith(first)
 
 
 @pytest.mark.parametrize("garbage", [b"{\n", b"\xff\xfe\n"])
-def test_a_damaged_cell_is_named(garbage, job):
-    subject, task, file = cell(job)
-    measure_cell(subject, task, file)
+def test_a_damaged_unit_is_named(garbage, job):
+    subject, task, file = unit(job)
+    measure_unit(subject, task, file)
     file.path.write_bytes(garbage + file.path.read_bytes())
     with pytest.raises(HarnessError, match=r"is damaged.*\nDelete the file"):
-        measure_cell(subject, task, file)
+        measure_unit(subject, task, file)
 
 
-def test_a_cell_is_measured_by_one_process(job):
-    subject, task, file = cell(job)
+def test_a_unit_is_measured_by_one_process(job):
+    subject, task, file = unit(job)
     with file.claimed() as mine:
         assert mine
-        assert measure_cell(subject, task, CellFile(file.path)) is None
+        assert measure_unit(subject, task, UnitFile(file.path)) is None
     assert file.rows() == []
-    assert measure_cell(subject, task, file) == file.rows() != []
+    assert measure_unit(subject, task, file) == file.rows() != []
 
 
-def images(file: CellFile) -> list[str]:
+def images(file: UnitFile) -> list[str]:
     return [row["image"] for row in file.rows()]
 
 
-def test_a_cell_that_is_measured_again_is_complete_all_the_time(job):
-    subject, task, file = cell(job)
-    before = measure_cell(subject, task, file)
+def test_a_unit_that_is_measured_again_is_complete_all_the_time(job):
+    subject, task, file = unit(job)
+    before = measure_unit(subject, task, file)
     seen = []
-    found = measure_cell(
+    found = measure_unit(
         subject, task, file, force=True, measured=lambda _: seen.append(file.by_image())
     )
     assert [set(rows) for rows in seen] == [set(VALID_SIZES)] * 2
@@ -438,89 +438,89 @@ def test_a_cell_that_is_measured_again_is_complete_all_the_time(job):
 
 @pytest.mark.parametrize("killed", [True, False])
 def test_measuring_again_may_be_interrupted(killed, job, monkeypatch):
-    subject, task, file = cell(job)
-    measure_cell(subject, task, file)
+    subject, task, file = unit(job)
+    measure_unit(subject, task, file)
 
     def stop(_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         if killed:
-            patch.setattr(CellFile, "drop_superseded", lambda _: None)
-        measure_cell(subject, task, file, force=True, measured=stop)
+            patch.setattr(UnitFile, "drop_superseded", lambda _: None)
+        measure_unit(subject, task, file, force=True, measured=stop)
     assert images(file) == (["0801", "0802", "0801"] if killed else ["0801", "0802"])
-    found = measure_cell(subject, task, file)
+    found = measure_unit(subject, task, file)
     assert images(file) == ["0801", "0802"]
     assert found == list(file.by_image().values())
 
 
 def test_only_the_task_s_images_are_measured_again(job):
     """Rows of another experiment's images stay as they are."""
-    subject, task, file = cell(job)
-    before = measure_cell(subject, task, file)
-    found = measure_cell(subject, replace(task, images=("0802",)), file, force=True)
+    subject, task, file = unit(job)
+    before = measure_unit(subject, task, file)
+    found = measure_unit(subject, replace(task, images=("0802",)), file, force=True)
     assert file.rows() == [before[0], *found]
     assert found != before[1:]
 
 
-def test_what_eval_reports_is_what_it_found_while_it_held_the_cell(job, harness, monkeypatch):
-    """Another process may have the cell, and damage it, as soon as it is free."""
+def test_what_eval_reports_is_what_it_found_while_it_held_the_unit(job, harness, monkeypatch):
+    """Another process may have the unit, and damage it, as soon as it is free."""
     command = ("eval", "bicubic", "--dataset", "DIV2K_valid", "--data-root", "data", "--scale", 2)
     first = json.loads(harness.good(*command, "--json"))
-    original = CellFile.claimed
+    original = UnitFile.claimed
 
     @contextmanager
-    def emptied(self: CellFile, wait: bool = False) -> Iterator[bool]:
+    def emptied(self: UnitFile, wait: bool = False) -> Iterator[bool]:
         with original(self, wait) as mine:
             yield mine
         self.path.write_bytes(b"")
 
-    monkeypatch.setattr(CellFile, "claimed", emptied)
+    monkeypatch.setattr(UnitFile, "claimed", emptied)
     again = json.loads(harness.good(*command, "--force", "--json"))
     assert [c["psnr"] for c in again["cells"]] == [c["psnr"] for c in first["cells"]]
     assert [c["images"] for c in again["cells"]] == [2]
 
 
-def test_rows_of_another_cell_are_not_taken(job):
-    subject, task, file = cell(job)
-    _, other, wrong = cell(job, scale=3)
-    measure_cell(subject, other, wrong)
+def test_rows_of_another_unit_are_not_taken(job):
+    subject, task, file = unit(job)
+    _, other, wrong = unit(job, scale=3)
+    measure_unit(subject, other, wrong)
     file.path.parent.mkdir(parents=True)
     file.path.write_bytes(wrong.path.read_bytes())
-    with pytest.raises(HarnessError, match=r"rows of another cell: scale.*\nDelete the file"):
-        measure_cell(subject, task, file)
+    with pytest.raises(HarnessError, match=r"rows of another unit: scale.*\nDelete the file"):
+        measure_unit(subject, task, file)
 
 
-def test_the_memory_of_bands_makes_another_cell(job):
+def test_the_memory_of_bands_makes_another_unit(job):
     """Bands of other heights round otherwise, whatever their memory; see docs/memory.md."""
-    subject, task, _ = cell(job)
+    subject, task, _ = unit(job)
     ids = [
-        replace(task, settings=Evaluation(memory_mib=memory)).cell(subject)
+        replace(task, settings=Evaluation(memory_mib=memory)).unit(subject)
         for memory in (None, 1, 4, 8, 32, 64, 1024)
     ]
     assert len({each.key for each in ids}) == len(ids)
     again = replace(task, settings=Evaluation(memory_mib=4))
-    found = measure_cell(subject, again, CellFile(Path("rows.jsonl")))
+    found = measure_unit(subject, again, UnitFile(Path("rows.jsonl")))
     assert [row["memory_mib"] for row in found] == [4, 4]
 
 
-def test_cells_keep_their_names():
+def test_units_keep_their_names():
     """Those that were measured before are found again."""
     fields = ("abc", "Set5", "f00d")
-    assert CellId("edsr-liif", 0, *fields, 2.0, "benchmark", "fp32").key == "66e297a887"
+    assert UnitId("edsr-liif", 0, *fields, 2.0, "benchmark", "fp32").key == "66e297a887"
     late = ("fp32", "beef", "cafe")
-    assert CellId("edsr-lmliif", 1, *fields, 6.0, "benchmark", *late).key == "212c245a44"
+    assert UnitId("edsr-lmliif", 1, *fields, 6.0, "benchmark", *late).key == "212c245a44"
 
 
-def test_other_lr_images_are_another_cell(job):
+def test_other_lr_images_are_another_unit(job):
     """Official LR images that arrive later are not passed over for rows made without them."""
-    subject, task, _ = cell(job)
+    subject, task, _ = unit(job)
     folder = Path("data/DIV2K/DIV2K_valid_LR_bicubic/X2")
     names = {f"{name}x2": (h // 2, w // 2) for name, (h, w) in VALID_SIZES.items()}
-    keys = [task.cell(subject).key]
+    keys = [task.unit(subject).key]
     write_photos(folder, names)
-    keys.append(cell(job)[1].cell(subject).key)
+    keys.append(unit(job)[1].unit(subject).key)
     write_photos(folder, dict(reversed(names.items())))
-    keys.append(cell(job)[1].cell(subject).key)
+    keys.append(unit(job)[1].unit(subject).key)
     assert len(set(keys)) == 3
-    assert cell(job, scale=3)[1].cell(subject).key == cell(job, scale=3)[1].cell(subject).key
+    assert unit(job, scale=3)[1].unit(subject).key == unit(job, scale=3)[1].unit(subject).key

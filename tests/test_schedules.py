@@ -277,12 +277,12 @@ def test_a_schedule_of_several_scales_in_words(monkeypatch):
     registry.parse.cache_clear()
 
 
-def test_a_departure_makes_a_stand_in():
+def test_a_departure_makes_a_reduced_setting():
     paper = profiles.load("paper")
     training = paper.training.model_copy(
         update={"overrides": {**paper.training.overrides, "edsr-lte": {"departure": "other data"}}}
     )
     changed = paper.model_copy(update={"training": training})
-    assert changed.stand_in(["edsr-moeisr-lte-s"])
-    assert not changed.stand_in(["edsr-liif", "bicubic", "rdn-lte"])
+    assert changed.reduced(["edsr-moeisr-lte-s"])
+    assert not changed.reduced(["edsr-liif", "bicubic", "rdn-lte"])
     assert changed.numbers() == paper.numbers()

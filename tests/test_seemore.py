@@ -382,7 +382,7 @@ def test_an_experiment_can_have_it_as_a_row(tmp_path):
     job = prepare(experiment, profile, places, torch.device("cpu"), ["seemore-t-xN"])
     trained = [method.name for method in job.trained_methods()]
     assert trained == ["seemore-t-x2", "seemore-t-x3", "seemore-t-x4"]
-    assert [job.cells(method.can_do) for method in job.methods] == [
+    assert [job.units(method.can_do) for method in job.methods] == [
         [("DIV2K_valid", 2)],
         [],
         [("DIV2K_valid", 4)],

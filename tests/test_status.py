@@ -75,7 +75,7 @@ def test_a_damaged_checkpoint_is_named(folder, harness):
     assert "checkpoint.pt" in found["note"]
 
 
-def test_cells_of_an_experiment_wait_run_and_are_done(folder, harness):
+def test_units_of_an_experiment_wait_run_and_are_done(folder, harness):
     job = ("run", "table1", "--methods", "bicubic,edsr-liif", *PLACES, "--data-root", "data")
     harness.good(*job, "--no-figures")
     (done,) = status(harness)["experiments"]

@@ -19,8 +19,8 @@ from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem, find
 from harness.data.sets.base import memory_item
 from harness.measure import evaluate
-from harness.measure.evaluate import Task, measure_cell
-from harness.measure.rows import CellFile
+from harness.measure.evaluate import Task, measure_unit
+from harness.measure.rows import UnitFile
 from harness.profiles import Evaluation
 
 SCALES = (2, 3.3, 4, 6)
@@ -62,19 +62,19 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     return Counted(monkeypatch)
 
 
-def sweep(counted: Counted, folder: Path, methods: int, pairs: PairStore | None) -> list[CellFile]:
+def sweep(counted: Counted, folder: Path, methods: int, pairs: PairStore | None) -> list[UnitFile]:
     data = Dataset("set", "", counted.items, None, "benchmark")
     files = []
     for seed in range(methods):
         subject = Subject("bicubic", build("bicubic"), torch.device("cpu"), seed=seed)
         for scale in SCALES:
             task = Task(data, "set", scale, "benchmark", "tiny", Evaluation(), None)
-            files.append(CellFile(folder / task.cell(subject).relative_path))
-            assert measure_cell(subject, task, files[-1], pairs=pairs)
+            files.append(UnitFile(folder / task.unit(subject).relative_path))
+            assert measure_unit(subject, task, files[-1], pairs=pairs)
     return files
 
 
-def numbers(files: list[CellFile]) -> list[dict[str, object]]:
+def numbers(files: list[UnitFile]) -> list[dict[str, object]]:
     """Rows without what differs from one measurement to the next."""
     changing = {"seconds", "peak_memory_bytes", "measured_at"}
     return [{k: v for k, v in r.items() if k not in changing} for f in files for r in f.rows()]

@@ -65,11 +65,11 @@ def test_the_differences_are_those_of_the_measured_rows(harness: Harness):
     means = {}
     for path in (a, b):
         out = json.loads(harness.good("eval", "--checkpoint", path, *CELLS, "--json"))
-        means[path] = {cell["scale"]: cell["psnr"] for cell in out["cells"]}
-    for cell in told["cells"]:
-        assert cell["a"] == pytest.approx(means[a][cell["scale"]])
-        assert cell["mean"] == pytest.approx(means[a][cell["scale"]] - means[b][cell["scale"]])
-        assert (cell["images"], cell["decided"], cell["within"]) == (2, False, None)
+        means[path] = {unit["scale"]: unit["psnr"] for unit in out["cells"]}
+    for unit in told["cells"]:
+        assert unit["a"] == pytest.approx(means[a][unit["scale"]])
+        assert unit["mean"] == pytest.approx(means[a][unit["scale"]] - means[b][unit["scale"]])
+        assert (unit["images"], unit["decided"], unit["within"]) == (2, False, None)
     assert [told[side]["weights"] for side in "ab"] == [
         checkpoints.open_checkpoint(path).weights for path in (a, b)
     ]
@@ -95,4 +95,4 @@ def test_what_cannot_be_compared_is_refused(changed, reason, harness, tmp_path):
 def test_bicubic_is_as_good_as_itself(harness: Harness):
     write_data(Path("data"))
     told = json.loads(harness.good("versus", "bicubic", "bicubic", *CELLS, "--json"))
-    assert {(cell["mean"], cell["better_side"]) for cell in told["cells"]} == {(0.0, "")}
+    assert {(unit["mean"], unit["better_side"]) for unit in told["cells"]} == {(0.0, "")}

@@ -108,9 +108,9 @@ def _in_words(output: Path, made: CmsrTables) -> str:
         row = {"target": f"x{target.scale:g}", "images": target.images}
         rows.append({**row, **{f"x{s:g} below": bounds.get(s, "-") for s in scales}})
     data = made.data
-    stand_in = "SUBSTITUTE DATA for all of DIV2K's training set: " if data.substitute else ""
+    substitute = "SUBSTITUTE DATA for all of DIV2K's training set: " if data.substitute else ""
     return (
         f"{made.method}: {made.origin}\n"
-        f"made on {stand_in}{data.caption}; MSE {made.mse:g}\n\n{options.table(rows)}\n\n"
+        f"made on {substitute}{data.caption}; MSE {made.mse:g}\n\n{options.table(rows)}\n\n"
         f"{output}: intensities below a bound are rendered at its scale; '-': at another"
     )

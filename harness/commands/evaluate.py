@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands import options
-from harness.commands.outside import cells_of_images, outside_options, refuse
+from harness.commands.outside import outside_options, refuse, units_of_images
 from harness.commands.wanted import Wanted
 from harness.common.errors import UsageError
 
@@ -62,7 +62,7 @@ NOTES = {
 )
 @options.with_setup("profile", "precision", "data_root", "device", "results")
 @options.rendering_options
-@click.option("--force", is_flag=True, help="Measure finished cells again.")
+@click.option("--force", is_flag=True, help="Measure finished units again.")
 @options.json_option
 def evaluate(
     method: str | None,
@@ -94,32 +94,32 @@ def evaluate(
         subject = setup.subject(method, checkpoint, budget)
         if cmsr:
             wanted = replace(wanted, rendering=cmsr_for(cmsr, subject, foreign_tables))
-        cells = wanted.cells(subject)
+        units = wanted.units(subject)
     else:
         refuse(outside, checkpoint=checkpoint, cmsr=cmsr, budget=budget)
         check_precision(setup.profile.evaluation.precision)
         outside = outside.model_copy(update={"name": method or ""})
         if outside.images:
             refuse(outside, self_ensemble=ensemble)
-            cells = list(cells_of_images(wanted, outside))
+            units = list(units_of_images(wanted, outside))
         else:
             (opened,), _ = outside.open({}, scales)
-            cells = [cell for each in ready_subjects(opened.name) for cell in wanted.cells(each)]
+            units = [unit for each in ready_subjects(opened.name) for unit in wanted.units(each)]
     if ensemble and wanted.rendering:
         raise UsageError("--self-ensemble and --cmsr cannot be combined. Leave one of them out.")
-    for _, task in cells if ensemble else ():
+    for _, task in units if ensemble else ():
         if task.rule.ensemble > 1:
             raise UsageError(
                 f"The protocol {task.rule.name} averages rotations itself. Leave out "
                 "--self-ensemble."
             )
     rows: dict[str, list[dict[str, Any]]] = {}
-    for subject, _, found in wanted.measured(cells, force):
+    for subject, _, found in wanted.measured(units, force):
         rows.setdefault(subject.method, []).extend(found)
     if wanted.rendering:
-        factors = list(dict.fromkeys(task.scale for _, task in cells))
+        factors = list(dict.fromkeys(task.scale for _, task in units))
         wanted.notes.update(dict.fromkeys(wanted.rendering.notes(factors)))
-    origins = {subject.method: subject.origin for subject, _ in cells}
+    origins = {subject.method: subject.origin for subject, _ in units}
     contents = [_content(wanted, name, origins[name], own) for name, own in rows.items()]
     several = {"networks": contents, "notes": list(wanted.notes)}
     text = _text(contents, setup.profile.evaluation.precision, protocol == "all")
@@ -152,10 +152,10 @@ def _text(contents: list[dict[str, Any]], precision: str, effects: bool) -> str:
 
     precise = "" if precision == "fp32" else f"; in {precision}, not float32"
     heads = [f"{content['method']}: {in_brief(content['origin'])}{precise}" for content in contents]
-    cells = [(content["method"], line) for content in contents for line in content["cells"]]
-    shown = _lines([line for _, line in cells], effects)
+    units = [(content["method"], line) for content in contents for line in content["cells"]]
+    shown = _lines([line for _, line in units], effects)
     if len(contents) > 1:
-        for row, (method, _) in zip(shown, cells, strict=True):
+        for row, (method, _) in zip(shown, units, strict=True):
             row["method"] = method
         shown = [{"method": row.pop("method"), **row} for row in shown]
     notes = dict.fromkeys(note for content in contents for note in content["notes"])

@@ -21,25 +21,25 @@ from harness.runs.launchers import local, slurm
 def work(job: Job, force: bool, figures: bool) -> None:
     """Train what is missing, measure what is missing, write the report and print its head.
 
-    `force` measures finished cells again.
+    `force` measures finished units again.
     """
     execute.announce(job)
     execute.train_missing(job)
     measured = execute.subjects(job)
     plan = make_plan.store_plan(job, measured)
     if not job.trains:
-        departing = [note.method for note in plan.methods if note.stand_in]
+        departing = [note.method for note in plan.methods if note.reduced]
         execute.say_setting(departing, [note.method for note in plan.methods])
     keep = job.pictures().keep if figures else None
     rows = execute.measure_missing(job, measured, force, keep)
     rows += measure_costs(job, measured, force)
-    if not plan.cells:
+    if not plan.units:
         say(
             "There is nothing to measure: none of these networks is there. `harness methods` lists "
             "those that come with the package, and --methods takes them in any table or figure."
         )
     elif not rows:
-        say("Every cell is measured already (--force measures again).")
+        say("Every unit is measured already (--force measures again).")
     places = (job.places.results, job.profile.name, job.experiment)
     # Processes that share the results would replace each other's figures half way.
     with held(job.plan_file.with_name("report.lock"), "writing the same report"):

@@ -12,7 +12,7 @@ from harness.commands.wanted import Wanted
 from harness.common.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from harness.commands.wanted import Cell
+    from harness.commands.wanted import Unit
     from harness.outside.entries import Entry
     from harness.outside.images import StoredImages
 
@@ -26,7 +26,7 @@ def refuse(outside: Entry, **given: object) -> None:
             raise UsageError(f"{option} needs a network of ours; {other}.")
 
 
-def cells_of_images(wanted: Wanted, outside: Entry) -> Iterator[Cell]:
+def units_of_images(wanted: Wanted, outside: Entry) -> Iterator[Unit]:
     """List what is to be measured of SR images; it is noted how they are scored, and what lacks."""
     from harness.checkpoints.subject import ready_subjects
     from harness.data.degrade import PAIRED
@@ -39,11 +39,11 @@ def cells_of_images(wanted: Wanted, outside: Entry) -> Iterator[Cell]:
             images = cast("StoredImages", subject.model)
             missing -= {(images.dataset, images.scale), (images.dataset, 0)}
             protocol = None if wanted.protocol else _protocol(images, wanted)
-            for cell in wanted.at(subject, images.dataset, images.scale, protocol):
-                rule = cell[1].rule
+            for unit in wanted.at(subject, images.dataset, images.scale, protocol):
+                rule = unit[1].rule
                 if rule.lr != PAIRED or rule.ensemble > 1 or rule.tile:
                     wanted.notes[f"{rule.name}: {_READY}"] = None
-                yield cell
+                yield unit
         for name, scale in sorted(missing):
             at = f" at x{scale:g}" if scale else ""
             network = method.name.partition("@")[0]

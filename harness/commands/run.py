@@ -69,7 +69,7 @@ _launcher_options = options.together(
     is_flag=True,
     help="Train what is missing also where networks come with the package (profile reference).",
 )
-@click.option("--force", is_flag=True, help="Measure finished cells again (training is kept).")
+@click.option("--force", is_flag=True, help="Measure finished units again (training is kept).")
 @click.option("--dry-run", is_flag=True, help="Print the plan and its cost; do nothing.")
 @_number("--devices", help="With --dry-run: time of the plan on N devices.")
 @click.option(
@@ -114,7 +114,7 @@ def run(
     Under the profile `reference` nothing is trained without --retrain: its networks come with the
     package, and methods without one are left out.
 
-    Finished training and finished cells are not repeated; a run that was stopped, by whatever,
+    Finished training and finished units are not repeated; a run that was stopped, by whatever,
     goes on where it was. Several processes may work on one results folder; --launcher starts them.
     """
     from harness import experiments

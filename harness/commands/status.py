@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def status(setup: Setup, logs: Path | None) -> None:
     """Show what runs, has stopped, waits, has failed and is done; changes nothing.
 
-    Trainings of the profile with step, steps per second, loss and time left, and the cells of each
+    Trainings of the profile with step, steps per second, loss and time left, and the units of each
     experiment. What has stopped goes on with the command that began it. Curves of all trainings
     are in `harness report index` too.
     """
@@ -80,7 +80,7 @@ def _experiments(found: list[State]) -> str:
         {
             "experiment": e["experiment"],
             "": e["state"],
-            "cells": f"{e['measured_cells']:,} of {e['cells']:,}",
+            "units": f"{e['measured_cells']:,} of {e['cells']:,}",
             "images": f"{e['measured_images']:,} of {e['images']:,}",
         }
         for e in found

@@ -89,7 +89,7 @@ Scores = dict[tuple[str, float], dict[str, float]]
 def _scores(wanted: Wanted, subject: Subject, metric: str) -> Scores:
     """The metric's value of each image of each (dataset, scale)."""
     found: Scores = {}
-    for _, task, rows in wanted.measured(wanted.cells(subject)):
+    for _, task, rows in wanted.measured(wanted.units(subject)):
         values = ((row["image"], row["metrics"].get(metric)) for row in rows)
         scored = {image: value for image, value in values if value is not None}
         found[task.dataset.name, task.scale] = scored

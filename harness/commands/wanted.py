@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.data.sets import Dataset
     from harness.measure.evaluate import Task
 
-    Cell = tuple[Subject, Task]
+    Unit = tuple[Subject, Task]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Wanted:
         protocol: name of a protocol; None for the dataset's own, "all" for every family's.
         metrics: names of metrics beside PSNR and SSIM.
         rendering, ensemble: as in `harness.measure.evaluate.Task`.
-        notes: what is said of cells that are not measured; more are added.
+        notes: what is said of units that are not measured; more are added.
     """
 
     setup: Setup
@@ -58,16 +58,16 @@ class Wanted:
         """The datasets, by name."""
         return {name: self.setup.dataset(name) for name in self.names}
 
-    def cells(self, subject: Subject) -> list[Cell]:
+    def units(self, subject: Subject) -> list[Unit]:
         """List what is measured of a network."""
         scales = dict.fromkeys(self.scales or map(float, subject.model.scales or (2, 3, 4)))
         return [
-            cell for name in self.sets for scale in scales for cell in self.at(subject, name, scale)
+            unit for name in self.sets for scale in scales for unit in self.at(subject, name, scale)
         ]
 
     def at(
         self, subject: Subject, name: str, scale: float, protocol: str | None = None
-    ) -> Iterator[Cell]:
+    ) -> Iterator[Unit]:
         """List what is measured of a network on a dataset at a scale, by each protocol.
 
         `protocol` is for where none is asked for. UsageError where the one that is asked for is
@@ -103,27 +103,27 @@ class Wanted:
             yield subject, task
 
     def measured(
-        self, cells: Sequence[Cell], force: bool = False
+        self, units: Sequence[Unit], force: bool = False
     ) -> Iterator[tuple[Subject, Task, list[dict[str, Any]]]]:
-        """Measure each cell, and yield its rows; what was measured before only with `force`."""
+        """Measure each unit, and yield its rows; what was measured before only with `force`."""
         from harness.common.progress import bar
         from harness.data.pairs import PairStore
-        from harness.measure.evaluate import measure_cell
-        from harness.measure.rows import CellFile
+        from harness.measure.evaluate import measure_unit
+        from harness.measure.rows import UnitFile
 
         def count(row: object) -> None:
             del row
             progress.advance()
 
         pairs, held = PairStore(), ""
-        for subject, task in cells:
+        for subject, task in units:
             if task.dataset.name != held:
                 pairs, held = PairStore(), task.dataset.name
-            path = self.setup.places.results / "eval" / task.cell(subject).relative_path
-            file, total = CellFile(path), len(task.items)
+            path = self.setup.places.results / "eval" / task.unit(subject).relative_path
+            file, total = UnitFile(path), len(task.items)
             left = total if force else len(task.missing(file.by_image()))
             with bar(f"{subject.method} {held} x{task.scale:g}", total, total - left) as progress:
-                rows = measure_cell(
+                rows = measure_unit(
                     subject, task, file, wait=True, measured=count, pairs=pairs, force=force
                 )
             yield subject, task, rows or []

@@ -30,7 +30,7 @@ class InterruptedWorkError(HarnessError):
 
 
 class MethodError(HarnessError):
-    """Failure of a method on one image: its cell carries the reason, and the others are measured.
+    """Failure of a method on one image: its row carries the reason, and the others are measured.
 
     Its message is a reason, without a full stop.
     """

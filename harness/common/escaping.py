@@ -46,7 +46,7 @@ def in_a_line(value: Any) -> Any:
 
 
 def markdown(text: str) -> str:
-    r"""Escape text for Markdown, also inside the cells of a table.
+    r"""Escape text for Markdown, also inside the entries of a table.
 
     Example:
         >>> print(markdown("# a|b <b> DIV2K_valid _c_"))

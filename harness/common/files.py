@@ -30,7 +30,7 @@ _TEMPORARY = re.compile(r"\..*-(?P<host>\w*)-[0-9a-f]{8}\.part(\..*)?", re.ASCII
 def plain_name(name: str, longest: int = 150) -> str:
     """Check a name that came from a file before it becomes a part of a path, and return it.
 
-    File systems take 255 bytes, and names of cells contain more than the method's name.
+    File systems take 255 bytes, and names of units contain more than the method's name.
 
     Raises:
         ValueError: the value is not one visible name: it has separators, `..` or control

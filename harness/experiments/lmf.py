@@ -100,8 +100,8 @@ class Saving:
                 yield 100 * (1 - own / base), f"{pair}, {place}" if self.which else pair
 
     def _counts(self, report: Report, row: str) -> list[Any]:
-        cells = (_COUNTS.cell(report, row, scale) for scale in report.scales)
-        return [_COUNTS.count(cell)[self.which or 0].counted for cell in cells]
+        results = (_COUNTS.result(report, row, scale) for scale in report.scales)
+        return [_COUNTS.count(result)[self.which or 0].counted for result in results]
 
 
 _FOLLOW: dict[str, tuple[tuple[str, int | None, bool], ...]] = {

@@ -37,7 +37,7 @@ from harness.common.versions import versions
 from harness.data.degrade import TooSmallError, make_pair, unit
 from harness.data.pairs import PairStore
 from harness.data.sets import Dataset, ImageItem
-from harness.measure.rows import CellFile
+from harness.measure.rows import UnitFile
 
 SCHEMA = 1
 # Scales to render at that the official code tries (init_cmsr.py).
@@ -80,16 +80,16 @@ class Scan:
     levels: tuple[float, ...]
     memory: int | None = None
 
-    def missing(self, file: CellFile) -> list[ImageItem]:
+    def missing(self, file: UnitFile) -> list[ImageItem]:
         """List the images that have no row yet."""
         done = file.by_image()
         return [item for item in self.dataset.items if item.name not in done]
 
-    def file(self, results: Path) -> CellFile:
+    def file(self, results: Path) -> UnitFile:
         """Return the file of its rows, named by all that decides them."""
         decides = [self.subject.weights, self.dataset.fingerprint, self.scale, self.levels, SCHEMA]
         name = f"{self.subject.method}.{checksums.fingerprint(decides)}.jsonl"
-        return CellFile(results / "cmsr" / self.dataset.name / f"x{self.scale:g}" / name, ScanRow)
+        return UnitFile(results / "cmsr" / self.dataset.name / f"x{self.scale:g}" / name, ScanRow)
 
 
 def make_tables(
@@ -140,7 +140,7 @@ def make_tables(
     )
 
 
-def _scan_missing(work: Sequence[tuple[Scan, CellFile]]) -> None:
+def _scan_missing(work: Sequence[tuple[Scan, UnitFile]]) -> None:
     total = sum(len(scan.dataset.items) for scan, _ in work)
     left = sum(len(scan.missing(file)) for scan, file in work)
     if not left:
@@ -160,7 +160,7 @@ def _scan_missing(work: Sequence[tuple[Scan, CellFile]]) -> None:
 
 
 def run_scan(
-    scan: Scan, file: CellFile, done: Callable[[Scan], None], pairs: PairStore, wait: bool = False
+    scan: Scan, file: UnitFile, done: Callable[[Scan], None], pairs: PairStore, wait: bool = False
 ) -> bool:
     """Write the missing rows, and call `done` after each; False if another process writes them.
 
@@ -269,7 +269,7 @@ def rises(errors: Tensor) -> list[tuple[int, float]]:
     return found
 
 
-def _table(scan: Scan, file: CellFile, mse: float) -> StoredTable:
+def _table(scan: Scan, file: UnitFile, mse: float) -> StoredTable:
     rows = scanned(scan, file)
     if not rows:
         raise HarnessError(
@@ -280,7 +280,7 @@ def _table(scan: Scan, file: CellFile, mse: float) -> StoredTable:
     return StoredTable(scale=scan.scale, images=len(rows), levels=levels)
 
 
-def scanned(scan: Scan, file: CellFile) -> list[dict[str, Any]]:
+def scanned(scan: Scan, file: UnitFile) -> list[dict[str, Any]]:
     """Read the row of each image that is large enough.
 
     Raises:

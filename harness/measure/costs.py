@@ -1,7 +1,7 @@
 """Latency and peak memory as metrics of ordinary rows.
 
-The benchmark of such a row is one photograph at an LR size, and its cell has the machine in its
-name: costs of another machine, device, number of threads, precision or LR size are another cell,
+The benchmark of such a row is one photograph at an LR size, and its unit has the machine in its
+name: costs of another machine, device, number of threads, precision or LR size are another unit,
 and never meet in one file.
 """
 

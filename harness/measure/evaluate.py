@@ -37,9 +37,9 @@ from harness.measure.macs import ACTIVATIONS_AT, COUNTED_INPUT, is_counted, lr_s
 from harness.measure.passes import macs_of, make
 from harness.measure.rows import (
     FAILED,
-    CellFile,
-    CellId,
     Measurement,
+    UnitFile,
+    UnitId,
     beside,
     failed,
     known,
@@ -53,13 +53,13 @@ from harness.upscale.network import Made, upscale
 
 @dataclass(frozen=True)
 class Task:
-    """Cell to measure.
+    """Unit to measure.
 
     Attributes:
         role: set of the paper that the dataset is measured for.
         protocol: PSNR protocol, or the kind of counting where nothing is scored
             (`harness.measure.macs`).
-        images: names of those to measure; empty for all. The cell is that of the whole set.
+        images: names of those to measure; empty for all. The unit is that of the whole set.
         metrics: names of those that every row is to have.
         rendering: CMSR's tables, where the network is rendered by them.
         ensemble: number of rotations and flips to average, where the protocol itself has none.
@@ -96,12 +96,12 @@ class Task:
         read = not is_counted(self.protocol) and not self.rule.lr.matlab
         return self.dataset.lr_fingerprint(self.scale) if read else ""
 
-    def cell(self, subject: Subject) -> CellId:
-        """Return the identity of the cell."""
+    def unit(self, subject: Subject) -> UnitId:
+        """Return the identity of the unit."""
         rendering = f"ensemble-{self.ensemble}" if self.ensemble > 1 else ""
         if self.rendering:
             rendering = self.rendering.key(self.scale)
-        return CellId(
+        return UnitId(
             method=subject.method,
             seed=subject.seed,
             checkpoint=subject.weights,
@@ -333,7 +333,7 @@ def make_row(
     usual["metrics"] = {} if is_counted(task.protocol) else dict.fromkeys(task.metrics)
     rendered = task.rendering.facts(task.scale) if task.rendering else {}
     return Measurement(
-        **asdict(task.cell(subject)),
+        **asdict(task.unit(subject)),
         **{**usual, **found, "facts": {**found.get("facts", {}), **rendered}},
         recipe=subject.recipe,
         trained_steps=subject.trained_steps,
@@ -352,30 +352,30 @@ def make_row(
     )
 
 
-def measure_cell(
+def measure_unit(
     subject: Subject,
     task: Task,
-    file: CellFile,
+    file: UnitFile,
     wait: bool = False,
     measured: Callable[[Measurement], None] | None = None,
     pairs: PairStore | None = None,
     force: bool = False,
     keep: Keep | None = None,
 ) -> list[dict[str, Any]] | None:
-    """Measure what a cell still lacks, one row at a time.
+    """Measure what a unit still lacks, one row at a time.
 
     Args:
         subject: the method.
-        task: the cell.
+        task: the unit.
         file: file of its rows.
-        wait: whether to wait for another process that is measuring the cell.
+        wait: whether to wait for another process that is measuring the unit.
         measured: called after each row.
         pairs: see `measure_image`.
         force: whether to measure all images again. Each keeps its row until it has the new one.
         keep: see `measure_image`.
 
     Returns:
-        The row of each image, as found or measured while the cell was held; None when another
+        The row of each image, as found or measured while the unit was held; None when another
         process is measuring it.
 
     Raises:
@@ -384,7 +384,7 @@ def measure_cell(
     with file.claimed(wait) as mine:
         if not mine:
             return None
-        found = rows_of_cell(file, task.cell(subject))
+        found = rows_of_unit(file, task.unit(subject))
         missing = list(task.items) if force else task.missing(found)
         ready = None
         if missing and not is_counted(task.protocol):
@@ -403,14 +403,14 @@ def measure_cell(
     return [found[item.name] for item in task.items]
 
 
-def rows_of_cell(file: CellFile, cell: CellId) -> dict[str, dict[str, Any]]:
-    """Read the rows of a cell, by image; refuses those of another cell."""
+def rows_of_unit(file: UnitFile, expected: UnitId) -> dict[str, dict[str, Any]]:
+    """Read the rows of a unit, by image; refuses those of another unit."""
     found = file.by_image()
     for row in found.values():
-        other = [name for name, value in asdict(cell).items() if row[name] != value]
+        other = [name for name, value in asdict(expected).items() if row[name] != value]
         if other:
             raise HarnessError(
-                f"{file.path} has rows of another cell: {', '.join(other)}.",
-                "Delete the file to measure this cell again.",
+                f"{file.path} has rows of another unit: {', '.join(other)}.",
+                "Delete the file to measure this unit again.",
             )
     return found

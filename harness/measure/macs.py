@@ -1,6 +1,6 @@
 """Count MACs without running super-resolution.
 
-Instead of a PSNR protocol, such a cell names the LR input:
+Instead of a PSNR protocol, such a unit names the LR input:
 
 - `macs-hr`: the HR image itself, enlarged by the scale (the paper's Table 3);
 - `macs-lr`: the LR image of the scale (the paper's Table 4).

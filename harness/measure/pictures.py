@@ -1,10 +1,10 @@
 """Pixels of measured images, kept for the viewer of a report.
 
 What is kept lies beside the rows, under the same names, so that pixels are shared by experiments,
-found by the cell that they belong to, and made only once:
+found by the unit that they belong to, and made only once:
 
-    pictures/<dataset>/x4/<cell>/<image>.webp           SR image, or its window
-    pictures/<dataset>/x4/<cell>/<image>.experts.png    expert of each LR pixel, from 0
+    pictures/<dataset>/x4/<unit>/<image>.webp           SR image, or its window
+    pictures/<dataset>/x4/<unit>/<image>.experts.png    expert of each LR pixel, from 0
     pictures/<dataset>/x4/lr.<data>/<image>.webp        LR image
     pictures/<dataset>/hr.<data>/<image>.webp           HR image
 """
@@ -86,7 +86,7 @@ def made_region(
 
 @dataclass(frozen=True)
 class PicturePaths:
-    """Files of one image of a cell; those of a network without experts have no map."""
+    """Files of one image of a unit; those of a network without experts have no map."""
 
     sr: Path
     experts: Path
@@ -94,23 +94,23 @@ class PicturePaths:
     hr: Path
 
 
-def picture_paths(folder: Path, cell_file: str, row: Mapping[str, Any]) -> PicturePaths:
+def picture_paths(folder: Path, unit_file: str, row: Mapping[str, Any]) -> PicturePaths:
     """Name the files of an image.
 
     Args:
         folder: the profile's folder of pictures.
-        cell_file: path of the cell's rows below the folder of measurements.
+        unit_file: path of the unit's rows below the folder of measurements.
         row: the image's row, or what of it decides the names: image, dataset_fingerprint,
             lr_fingerprint, lr_source.
 
     Raises:
         ValueError: the row has a name that is no file name.
     """
-    cell = Path(cell_file)
+    file = Path(unit_file)
     image = plain_name(row["image"], longest=_LONGEST)
     data = plain_name(row["dataset_fingerprint"])
     lr = plain_name(row["lr_fingerprint"] or row["lr_source"])
-    own, scale = folder / cell.with_suffix(""), folder / cell.parent
+    own, scale = folder / file.with_suffix(""), folder / file.parent
     return PicturePaths(
         sr=own / f"{image}.webp",
         experts=own / f"{image}.experts.png",
@@ -134,7 +134,7 @@ class PictureStore:
     seed: int
 
     def wanted(self, subject: Subject, task: Task) -> list[ImageItem]:
-        """List the images of a cell that are kept."""
+        """List the images of a unit that are kept."""
         if is_counted(task.protocol) or (subject.weights and subject.seed != self.seed):
             return []
         # Of the whole set, whichever images an experiment measures of it.
@@ -150,28 +150,28 @@ class PictureStore:
         """Write the files of an image that is wanted; does nothing for others."""
         if item not in self.wanted(subject, task):
             return
-        cell = task.cell(subject)
+        identity = task.unit(subject)
         row = {
             "image": item.name,
-            "dataset_fingerprint": cell.dataset_fingerprint,
-            "lr_fingerprint": cell.lr_fingerprint,
+            "dataset_fingerprint": identity.dataset_fingerprint,
+            "lr_fingerprint": identity.lr_fingerprint,
             "lr_source": "unknown" if subject.model.made == "stored" else pair.source,
         }
-        paths = picture_paths(self.folder, str(cell.relative_path), row)
+        paths = picture_paths(self.folder, str(identity.relative_path), row)
         box = window((pair.hr.shape[-2], pair.hr.shape[-1]))
         _save(paths, item, pair, *shown(subject, pair, cut(made.image, box), made.choice))
 
     def make_missing(
         self, subject: Subject, task: Task, rows: Mapping[str, Mapping[str, Any]]
     ) -> int:
-        """Make what was not kept when the cell was measured, and return the number of images.
+        """Make what was not kept when the unit was measured, and return the number of images.
 
-        `rows` are the cell's, by image; images without a PSNR are passed over.
+        `rows` are the unit's, by image; images without a PSNR are passed over.
 
         Raises:
             HarnessError: a row is damaged, an image cannot be read, or a file cannot be written.
         """
-        file, made = str(task.cell(subject).relative_path), 0
+        file, made = str(task.unit(subject).relative_path), 0
         for item in self.wanted(subject, task):
             row = rows.get(item.name)
             if row is None or row["metrics"].get("psnr") is None:
@@ -181,7 +181,7 @@ class PictureStore:
             except ValueError as error:
                 raise HarnessError(
                     f"A row of {file} does not say what it was measured on: {error}",
-                    "Delete that file to measure the cell again.",
+                    "Delete that file to measure the unit again.",
                 ) from error
             if paths.sr.exists():
                 continue

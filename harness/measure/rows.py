@@ -1,9 +1,9 @@
-"""Measurements: one row per image, one append-only file per cell.
+"""Measurements: one row per image, one append-only file per unit.
 
-A cell is (method, dataset, scale, seed) with everything that can change its numbers. Its file is
-named by a hash of all that: a cell that was measured is found again, and a changed checkpoint,
-dataset or protocol is another cell. Rows are JSON lines with a checksum. A writer holds a lock on
-the cell, so that several processes, also on several machines with one file system, can share a
+A unit is (method, dataset, scale, seed) with everything that can change its numbers. Its file is
+named by a hash of all that: a unit that was measured is found again, and a changed checkpoint,
+dataset or protocol is another unit. Rows are JSON lines with a checksum. A writer holds a lock on
+the unit, so that several processes, also on several machines with one file system, can share a
 sweep; a line cut off by a crash is dropped by the next writer. An image that is measured again
 keeps its row until it has the new one, and of two rows the last counts.
 """
@@ -161,8 +161,8 @@ def known(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class CellId:
-    """Identity of a cell: all that decides its numbers.
+class UnitId:
+    """Identity of a unit: all that decides its numbers.
 
     Attributes:
         lr_fingerprint: fingerprint of the official LR images.
@@ -186,7 +186,7 @@ class CellId:
     def key(self) -> str:
         """Ten hexadecimal digits that change with any attribute."""
         decides = {**asdict(self), "schema": 1}
-        # Under the names that they have had since the first cells, and only where they are set.
+        # Under the names that they have had since the first units, and only where they are set.
         later = {"cmsr": decides.pop("rendering")}
         later |= {name: decides.pop(name) for name in ("memory_mib", "machine")}
         decides |= {name: value for name, value in later.items() if value}
@@ -194,22 +194,22 @@ class CellId:
 
     @property
     def relative_path(self) -> Path:
-        """Path of the cell's rows below the folder of measurements."""
+        """Path of the unit's rows below the folder of measurements."""
         return (
             Path(self.dataset) / f"x{self.scale:g}" / f"{self.method}.s{self.seed}.{self.key}.jsonl"
         )
 
 
 def is_of(row: Mapping[str, Any], name: str) -> bool:
-    """Tell whether a row, as `CellFile` reads it, is of the cell that a file has its name from."""
-    decides = {field.name: row[field.name] for field in fields(CellId)}
+    """Tell whether a row, as `UnitFile` reads it, is of the unit that a file has its name from."""
+    decides = {field.name: row[field.name] for field in fields(UnitId)}
     scale = row["scale"]
     written = [scale, int(scale)] if scale.is_integer() else [scale]  # experiments have whole ones
-    return any(CellId(**{**decides, "scale": each}).key in name for each in written)
+    return any(UnitId(**{**decides, "scale": each}).key in name for each in written)
 
 
-class CellFile:
-    """File with the rows (of a class `kind`) of one cell."""
+class UnitFile:
+    """File with the rows (of a class `kind`) of one unit."""
 
     def __init__(self, path: Path, kind: type[DataclassInstance] = Measurement) -> None:
         self.path = path
@@ -245,7 +245,7 @@ class CellFile:
         except ValueError as error:
             raise HarnessError(
                 f"{self.path} is damaged in line {number}: {error}",
-                "Delete the file to measure this cell again.",
+                "Delete the file to measure this unit again.",
             ) from error
         return {field.name: getattr(row, field.name) for field in fields(self.kind)}
 
@@ -293,7 +293,7 @@ class CellFile:
 
     @contextmanager
     def claimed(self, wait: bool = False) -> Iterator[bool]:
-        """Hold the cell for writing; yields False when another process has it."""
+        """Hold the unit for writing; yields False when another process has it."""
         with ExitStack() as stack:
             try:
                 stack.enter_context(held(self.lock, f"measuring {self.path}", wait))

@@ -65,12 +65,12 @@ def _line(rows: pd.DataFrame, incomplete: Collection[str]) -> dict[str, Any]:
     }
 
 
-def _rendering(cell: pd.DataFrame) -> str:
-    """Say how the images of a cell were rendered, which is the same for all."""
-    key = str(cell["rendering"].iloc[0])
+def _rendering(unit: pd.DataFrame) -> str:
+    """Say how the images of a unit were rendered, which is the same for all."""
+    key = str(unit["rendering"].iloc[0])
     if not key:
         return "plain"
-    if "cmsr_mse" not in cell:
+    if "cmsr_mse" not in unit:
         return key.replace("-", " ")
-    mse = cell["cmsr_mse"].iloc[0]
+    mse = unit["cmsr_mse"].iloc[0]
     return f"CMSR {mse:g}" + " FOREIGN" * key.endswith(FOREIGN)

@@ -152,7 +152,7 @@ class Profile(Strict):
             raise ValueError("seeds must differ")
         return self
 
-    def stand_in(self, names: Iterable[str]) -> bool:
+    def reduced(self, names: Iterable[str]) -> bool:
         """Tell whether sizes, precision or training of some methods differ from the published."""
         return any(
             self.networks.differ(method)

@@ -85,7 +85,7 @@ def schedule(profile: Profile, images: int, methods: Sequence[str]) -> str:
         for text, labels in ours.items()
     ]
     text = "; ".join([*parts, profile.training.precision])
-    if not profile.stand_in(methods):
+    if not profile.reduced(methods):
         return text
     return f"{text} (the paper: {_published(methods)})"
 
@@ -158,7 +158,7 @@ def origin(profile: Profile, data: Dataset, method: str) -> str:
     """Describe where a network trained under a profile comes from."""
     label = (
         "REDUCED SETTING, not the paper's training: "
-        if profile.stand_in([method]) or not data.complete
+        if profile.reduced([method]) or not data.complete
         else ""
     )
     return (

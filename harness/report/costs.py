@@ -1,7 +1,7 @@
 """Latency and peak memory in a report: all of one machine and setting, or not shown.
 
 A plan may point to costs of several machines, when methods were added on another one. Those that
-most cells have are shown; the others' cells are empty and say where they were measured.
+most methods have are shown; the others have none, and say where they were measured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.measure.timing import Spread, spread
 from harness.report.paper import LEFT_OUT, unable
 from harness.report.text import EN_DASH, TIMES, counted, decimals, scales_text
 from harness.runs.experiment import Experiment, method_at
-from harness.runs.plan import StoredPlan, cell_rows, measurements_dir
+from harness.runs.plan import StoredPlan, measurements_dir, unit_rows
 
 _Key = tuple[str, float]
 """(row, scale)"""
@@ -158,14 +158,14 @@ def memory_in_words(kind: str) -> str:
 def load_costs(
     results: Path, plan: StoredPlan, experiment: Experiment, scales: Sequence[float]
 ) -> Costs:
-    """Read the costs that a plan points to. Raises: as `harness.runs.plan.cell_rows`."""
+    """Read the costs that a plan points to. Raises: as `harness.runs.plan.unit_rows`."""
     if not experiment.measures_costs:
         return Costs()
     folder = measurements_dir(results, plan.profile)
     stored = {
-        (cell.method, cell.scale): next(iter(cell_rows(folder, cell)), None)
-        for cell in plan.cells
-        if cell.role == COSTS
+        (unit.method, unit.scale): next(iter(unit_rows(folder, unit)), None)
+        for unit in plan.units
+        if unit.role == COSTS
     }
     found = {
         (row, scale): stored.get((method_at(row, scale) or "", scale))

@@ -1,7 +1,7 @@
-"""Stored plan, rows and costs of an experiment as one frame, and as one cell for each place.
+"""Stored plan, rows and costs of an experiment as one frame and as results.
 
-Only stored files are read. A mean is formed only when every image of a cell has its row, so that
-two methods are never compared on different images; otherwise the cell says what is missing.
+Only stored files are read. A mean is formed only when every image of a result has its row, so that
+two methods are never compared on different images; otherwise the result says what is missing.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from harness.runs.job import choose
 from harness.runs.plan import (
     RoleNote,
     StoredPlan,
-    cell_rows,
     load_plan,
     measurements_dir,
     plan_path,
     samples_dir,
+    unit_rows,
 )
 
 SOURCES = (
@@ -74,8 +74,8 @@ def distinct(values: Iterable[object]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Row of an experiment on one set of the paper (or at one fixed size) at one scale.
+class Result:
+    """Numbers of a row on one set of the paper (or at one fixed size) at one scale.
 
     Attributes:
         method: name of the row.
@@ -84,7 +84,7 @@ class Cell:
         images: number of images with numbers; the others of `images_planned` are too small.
         excluded: reasons of the images that were left out, each with its count.
         expert_depths: number of layers of each expert.
-        printed: what the paper prints for this cell, by metric, `macs` and `percent`.
+        printed: what the paper prints for it, by metric, `macs` and `percent`.
         sources: different values of a column of the rows, by column.
         rows: rows of the images that have numbers, flat (`harness.measure.rows.flat`), with `macs`
             (those that the experiment is about, as the papers count), `executed` (those that the
@@ -149,17 +149,17 @@ class Report:
     """Data that a report is made from.
 
     Attributes:
-        cells: cells by row, role and scale.
-        printed: cells that only the paper has, in the same way.
+        results: results by row, role and scale.
+        printed: results that only the paper has, in the same way.
         counts: MACs at fixed sizes, by row, size and scale.
     """
 
     experiment: Experiment
     plan: StoredPlan
-    cells: Mapping[Key, Cell]
+    results: Mapping[Key, Result]
     samples: tuple[Sample, ...] = ()
-    printed: Mapping[Key, Cell] = field(default_factory=dict)
-    counts: Mapping[Key, Cell] = field(default_factory=dict)
+    printed: Mapping[Key, Result] = field(default_factory=dict)
+    counts: Mapping[Key, Result] = field(default_factory=dict)
     costs: Costs = field(default_factory=Costs)
 
     @cached_property
@@ -169,8 +169,8 @@ class Report:
         A place without a number has one line without a value, with the reason in `missing`; what
         the paper prints stands in `published` of every line of its place.
         """
-        every = (*self.cells.values(), *self.counts.values(), *self.printed.values())
-        parts = [_lines(cell) for cell in every]
+        every = (*self.results.values(), *self.counts.values(), *self.printed.values())
+        parts = [_lines(result) for result in every]
         if self.costs.rows:
             parts.append(pd.DataFrame(self.costs.rows).assign(role="", dataset="", missing=""))
         filled = [part for part in parts if len(part)]
@@ -197,7 +197,7 @@ class Report:
     def scales(self) -> tuple[float, ...]:
         """Scales of the experiment (of a figure, those shown), and others that the plan has."""
         declared = () if self.experiment.regions_only else self.experiment.scales
-        return tuple(sorted({*declared, *(c.scale for c in self.plan.cells)}))
+        return tuple(sorted({*declared, *(unit.scale for unit in self.plan.units)}))
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -230,7 +230,7 @@ class Report:
 
     def is_run(self, row: str) -> bool:
         """Tell whether a row is part of the run; the others of a table are named in one line."""
-        planned = {cell.method for cell in self.plan.cells}
+        planned = {unit.method for unit in self.plan.units}
         return self.plan.added_row(row) is not None or not planned.isdisjoint(methods_of(row))
 
     def role(self, name: str) -> RoleNote:
@@ -247,16 +247,16 @@ class Report:
             f"Run `harness run {self.experiment.name} --profile {self.plan.profile}` again.",
         )
 
-    def at(self, row: str, role: str, scale: float) -> Cell:
-        """Return the cell of a row, which may be a missing one, or one that only the paper has."""
+    def at(self, row: str, role: str, scale: float) -> Result:
+        """Return the result of a row; it may be missing, or the paper's alone."""
         key = (row, role, scale)
-        found = (each[key] for each in (self.cells, self.counts, self.printed) if key in each)
+        found = (each[key] for each in (self.results, self.counts, self.printed) if key in each)
         return next(found)
 
-    def measured(self, role: str, scale: float) -> list[Cell]:
-        """List the cells of one column that have numbers."""
+    def measured(self, role: str, scale: float) -> list[Result]:
+        """List the results of one column that have numbers."""
         column = [self.at(row, role, scale) for row in self.experiment.rows]
-        return [cell for cell in column if not cell.missing]
+        return [result for result in column if not result.missing]
 
     def to_baseline(self, row: str, role: str, scale: float, metric: str) -> Any:
         """Compare a row with its baseline, paired by image; None where one was not measured.
@@ -274,8 +274,8 @@ class Report:
         """Tell whether networks or training of a row (of every row) are not the paper's."""
         notes = [n for n in self.plan.methods if not row or n.method in methods_of(row)]
         if row:
-            return any(note.stand_in for note in notes)
-        return self.plan.stand_in and all(note.stand_in for note in notes)
+            return any(note.reduced for note in notes)
+        return self.plan.reduced and all(note.reduced for note in notes)
 
 
 def load_report(
@@ -302,9 +302,9 @@ def load_report(
     samples = tuple(sorted(stored, key=lambda s: (s.role, s.image, s.scale)))
     report = Report(experiment, plan, {}, samples)
     folder = measurements_dir(results, profile)
-    cells, counts = (
+    measured, counts = (
         {
-            (row, place, scale): _cell(report, folder, row, place, scale)
+            (row, place, scale): _result(report, folder, row, place, scale)
             for place in places
             for row in experiment.rows
             for scale in report.scales
@@ -315,43 +315,43 @@ def load_report(
     whole = Report(
         experiment,
         in_a_line(plan),
-        in_a_line(cells),
+        in_a_line(measured),
         in_a_line(samples),
-        printed={(c.method, c.role, c.scale): c for c in _of_the_paper(report)},
+        printed={(r.method, r.role, r.scale): r for r in _of_the_paper(report)},
         counts=in_a_line(counts),
         costs=in_a_line(load_costs(results, plan, experiment, report.scales)),
     )
     found: dict[tuple[object, ...], dict[str, Any]] = {}
     for line in means(whole.frame).itertuples():
         found.setdefault((line.method, line.role, line.scale), {})[str(line.metric)] = line
-    for each in (whole.cells, whole.counts):
-        for key, cell in each.items():
-            cell.means.update(found.get(key, {}))
+    for each in (whole.results, whole.counts):
+        for key, result in each.items():
+            result.means.update(found.get(key, {}))
     return whole
 
 
-def _lines(cell: Cell) -> pd.DataFrame:
-    """List the numbers of a cell; the mean of a metric may leave out images, no other number."""
-    rows = cell.rows
+def _lines(of: Result) -> pd.DataFrame:
+    """List the numbers of a result; the mean of a metric may leave out images, no other number."""
+    rows = of.rows
     if len(rows):
         names = [name for name in rows.select_dtypes("number") if name not in _FACTS]
         shares = pd.DataFrame(rows["expert_shares"].tolist(), index=rows.index)
-        shares.columns = [f"share_{depth}" for depth in cell.expert_depths][: shares.shape[1]]
+        shares.columns = [f"share_{depth}" for depth in of.expert_depths][: shares.shape[1]]
         wide = pd.concat([rows[names], shares], axis=1)
         partly = wide.isna().any() & ~wide.columns.isin([*METRICS])
         wide = rows[["image", "seed", "cell"]].join(wide.loc[:, ~partly])
         long = wide.melt(["image", "seed", "cell"], var_name="metric").dropna(subset="value")
-        long["missing"] = cell.unscored
+        long["missing"] = of.unscored
     else:
-        names = list(cell.printed) or ["psnr"]
-        long = pd.DataFrame({"metric": names, "value": np.nan, "missing": cell.missing})
-    published = {name: printed.value for name, printed in cell.printed.items()}
+        names = list(of.printed) or ["psnr"]
+        long = pd.DataFrame({"metric": names, "value": np.nan, "missing": of.missing})
+    published = {name: printed.value for name, printed in of.printed.items()}
     long["published"] = long["metric"].map(published)
-    return long.assign(method=cell.method, role=cell.role, dataset=cell.dataset, scale=cell.scale)
+    return long.assign(method=of.method, role=of.role, dataset=of.dataset, scale=of.scale)
 
 
-def _of_the_paper(report: Report) -> Iterator[Cell]:
-    """List the paper's cells that cannot be measured here: other systems, other sets."""
+def _of_the_paper(report: Report) -> Iterator[Result]:
+    """List the paper's results that cannot be measured here: other systems, other sets."""
     experiment, unknown = report.experiment, others(report.experiment)
     named = {row: paper_system(row) for row in experiment.rows} | dict(unknown)
     for role in (*report.roles, *experiment.published_roles, *experiment.sizes):
@@ -360,38 +360,35 @@ def _of_the_paper(report: Report) -> Iterator[Cell]:
         for row in named if lacking else unknown:
             for scale in report.scales:
                 printed = printed_values(experiment, named[row], role, scale)
-                yield Cell(row, role, "", scale, missing=f"not measured: {why}", printed=printed)
+                yield Result(row, role, "", scale, missing=f"not measured: {why}", printed=printed)
 
 
-def _cell(report: Report, folder: Path, row: str, place: str, scale: float) -> Cell:
-    """Read what is stored of a cell, or say why there is nothing."""
+def _result(report: Report, folder: Path, row: str, place: str, scale: float) -> Result:
+    """Read what is stored of a result, or say why there is nothing."""
     method, experiment = method_at(row, scale), report.experiment
     size = place in experiment.sizes
     note = RoleNote(place, place, "", 1, False) if size else report.role(place)
-    planned = [
-        cell
-        for cell in report.plan.cells
-        if (cell.method, cell.role, cell.scale) == (method, place, scale)
-    ]
-    cell = Cell(
+    at = (method, place, scale)
+    planned = [u for u in report.plan.units if (u.method, u.role, u.scale) == at]
+    result = Result(
         method=row,
         role=place,
         dataset=note.dataset,
         scale=scale,
         substitute=note.substitute,
-        seeds=tuple(sorted(cell.seed for cell in planned)),
+        seeds=tuple(sorted(unit.seed for unit in planned)),
         images_planned=note.images,
         printed={} if size else printed_values(experiment, paper_system(row), place, scale),
     )
     if method is None:
-        return replace(cell, missing=unable(row))
+        return replace(result, missing=unable(row))
     if not planned:
-        shown = any((c.role, c.scale) == (place, scale) for c in report.plan.cells)
+        shown = any((u.role, u.scale) == (place, scale) for u in report.plan.units)
         elsewhere = experiment.regions_only and not shown
         added = report.plan.added_row(row)
         why = (added.missing if added else "") or LEFT_OUT
-        return replace(cell, missing="not shown at this scale" if elsewhere else why)
-    by_seed = [cell_rows(folder, each, note.only) for each in planned]
+        return replace(result, missing="not shown at this scale" if elsewhere else why)
+    by_seed = [unit_rows(folder, each, note.only) for each in planned]
     rows = [
         _line(experiment, in_a_line(row), each.file)
         for each, found in zip(planned, by_seed, strict=True)
@@ -400,8 +397,8 @@ def _cell(report: Report, folder: Path, row: str, place: str, scale: float) -> C
     if any(len(found) != note.images for found in by_seed):
         wanted = note.images * len(planned)
         seeds = f", {len(planned)} seeds" if len(planned) > 1 else ""
-        return replace(cell, missing=f"not measured ({len(rows)} of {wanted} images{seeds})")
-    return replace(cell, **_summary(pd.DataFrame(rows), len(planned)))
+        return replace(result, missing=f"not measured ({len(rows)} of {wanted} images{seeds})")
+    return replace(result, **_summary(pd.DataFrame(rows), len(planned)))
 
 
 def _line(experiment: Experiment, row: Mapping[str, Any], file: str) -> dict[str, Any]:
@@ -421,7 +418,7 @@ def _line(experiment: Experiment, row: Mapping[str, Any], file: str) -> dict[str
 
 
 def _summary(rows: pd.DataFrame, seeds: int) -> dict[str, Any]:
-    """Compute the fields of `Cell` from the complete rows of a cell."""
+    """Compute the fields of `Result` from the complete rows of a result."""
     counted = all(map(is_counted, rows["protocol"]))
     broken = 0 if counted else not_a_number(rows)
     if broken:

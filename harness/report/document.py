@@ -43,8 +43,8 @@ def make(report: Report, folder: Path | None) -> Document:
     plan = report.plan
 
     def weight(role: str) -> tuple[int, int]:
-        cells = [c for c in report.cells.values() if c.role == role and not c.missing]
-        return len(cells), report.role(role).images
+        results = [r for r in report.results.values() if r.role == role and not r.missing]
+        return len(results), report.role(role).images
 
     marks = {e.mark for s in sections for t in s.tables for _, row in t.rows for e in row}
     profile = f"Profile {plan.profile}: {phrase(plan.summary)}."
@@ -66,10 +66,10 @@ def make(report: Report, folder: Path | None) -> Document:
 
 def _provenance(report: Report) -> list[tuple[str, str]]:
     """List versions, devices and settings behind the rows."""
-    cells, plan = [*report.cells.values(), *report.counts.values()], report.plan
+    results, plan = [*report.results.values(), *report.counts.values()], report.plan
 
     def every(column: str) -> str:
-        return ", ".join(distinct(text for cell in cells for text in cell.source(column)))
+        return ", ".join(distinct(text for result in results for text in result.source(column)))
 
     others = {r.role: f"{r.dataset}, " for r in plan.roles if r.dataset != r.role}
     costs = {"Latency": report.costs.latency, "Peak memory": report.costs.memory}
@@ -87,7 +87,7 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
         *((name, of.setting.in_words()) for name, of in costs.items() if of.setting is not None),
         ("Devices", ", ".join(words.devices(report))),
         ("Precision", every("precision")),
-        ("Seeds", ", ".join(distinct(seed for cell in cells for seed in cell.seeds))),
+        ("Seeds", ", ".join(distinct(seed for result in results for seed in result.seeds))),
         ("Protocol", every("protocol")),
         ("Versions", every("version")),
         ("Data", every("dataset_fingerprint")),

@@ -229,8 +229,8 @@ def _latex_entry(entry: Entry) -> str:
     return " ".join(filter(None, [shown, beside]))
 
 
-def _latex_line(*cells: str) -> str:
-    return " & ".join(cells) + r" \\"
+def _latex_line(*entries: str) -> str:
+    return " & ".join(entries) + r" \\"
 
 
 def _latex_notes(notes: list[str]) -> list[str]:

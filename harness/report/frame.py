@@ -18,7 +18,7 @@ COLUMNS = (
 PLACE = ["method", "role", "scale", "metric"]
 RESAMPLES = 1999
 """Number of times that images are drawn again for an interval."""
-_CELL = ["method", "label", "baseline", "role", "dataset", "scale", "metric"]
+_RESULT = ["method", "label", "baseline", "role", "dataset", "scale", "metric"]
 
 
 def means(tidy: pd.DataFrame) -> pd.DataFrame:
@@ -35,11 +35,11 @@ def means(tidy: pd.DataFrame) -> pd.DataFrame:
         [[31.0, 18.3, 2.0]]
     """
     known = tidy[tidy["value"].notna()]
-    seeds = known.groupby([*_CELL, "seed"])["value"].mean().groupby(_CELL).agg(["std", "count"])
-    images = known.groupby([*_CELL, "image"])["value"].mean().groupby(_CELL)
-    found = images.agg(sd="std", images="count").join(known.groupby(_CELL)["published"].first())
+    seeds = known.groupby([*_RESULT, "seed"])["value"].mean().groupby(_RESULT).agg(["std", "count"])
+    images = known.groupby([*_RESULT, "image"])["value"].mean().groupby(_RESULT)
+    found = images.agg(sd="std", images="count").join(known.groupby(_RESULT)["published"].first())
     # By NumPy's sum, as ever: another order of adding moves a last digit that is halfway.
-    found["mean"] = known.groupby(_CELL)["value"].agg(lambda values: values.to_numpy().mean())
+    found["mean"] = known.groupby(_RESULT)["value"].agg(lambda values: values.to_numpy().mean())
     found = found.assign(seeds=seeds["count"], seed_sd=seeds["std"])
     by_image = found["sd"] ** 2 / found["images"]
     by_seed = (found["seed_sd"] ** 2 / found["seeds"]).fillna(0)
@@ -59,15 +59,15 @@ def differences(tidy: pd.DataFrame, metrics: Iterable[str] = ("psnr",)) -> pd.Da
     whether the interval excludes zero on enough images.
     """
     known = tidy[tidy["value"].notna() & tidy["metric"].isin(list(metrics))]
-    images = known.groupby([*_CELL, "image"])["value"].mean().reset_index()
+    images = known.groupby([*_RESULT, "image"])["value"].mean().reset_index()
     base = images.rename(columns={"value": "base"}).assign(baseline=images["method"])
     places = ["baseline", "role", "scale", "metric", "image"]
     paired = images.merge(base[[*places, "base"]], on=places)
     with np.errstate(invalid="ignore"):  # equal images have an infinite PSNR
         paired["gap"] = paired["value"] - paired["base"]
     lines = []
-    for cell, own in paired.dropna(subset="gap").groupby(_CELL):
+    for key, own in paired.dropna(subset="gap").groupby(_RESULT):
         found = paired_difference(own["gap"].tolist(), resamples=RESAMPLES)
-        about = dict(zip(_CELL, cell, strict=True))
+        about = dict(zip(_RESULT, key, strict=True))
         lines.append({**about, **asdict(found), "decided": found.decided})
     return pd.DataFrame(lines)

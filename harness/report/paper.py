@@ -1,4 +1,4 @@
-"""Rows by the papers' names, what is printed of them, and why a cell of one is empty."""
+"""Rows by the papers' names, what is printed of them, and why one has no number."""
 
 from __future__ import annotations
 

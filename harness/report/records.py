@@ -16,7 +16,7 @@ from harness.common.escaping import spreadsheet
 from harness.measure.rows import PARTS
 from harness.report import words
 from harness.report.claims import verdicts
-from harness.report.data import SOURCES, Cell, Report
+from harness.report.data import SOURCES, Report, Result
 from harness.report.sections.macs import percent_of_baseline
 from harness.report.text import phrase, sentences
 
@@ -40,7 +40,7 @@ def json_text(report: Report) -> str:
         "profile": plan.profile,
         "summary": plan.summary,
         "notice": words.notice(report),
-        "reduced_setting": plan.stand_in,
+        "reduced_setting": plan.reduced,
         "training": plan.training,
         "networks": plan.networks,
         "schedule": plan.schedule,
@@ -78,71 +78,71 @@ def parquet(report: Report) -> bytes:
 
 
 def _records(report: Report) -> Iterator[dict[str, Any]]:
-    """List the measured cells, those that only the paper has, and what sections add."""
+    """List the measured results, those that only the paper has, and what sections add."""
     sizes = report.experiment.sizes
-    for cell in (*report.cells.values(), *report.printed.values()):
-        if cell.role not in sizes:
-            yield _record(report, cell)
+    for result in (*report.results.values(), *report.printed.values()):
+        if result.role not in sizes:
+            yield _record(report, result)
     for section in report.experiment.sections:
         for record in section.records(report):
             yield {**record, "profile": report.plan.profile}
 
 
-def _record(report: Report, cell: Cell) -> dict[str, Any]:
-    ours = (cell.method, cell.role, cell.scale) in report.cells
-    kind = "counted" if cell.unscored else "measured"
+def _record(report: Report, result: Result) -> dict[str, Any]:
+    ours = (result.method, result.role, result.scale) in report.results
+    kind = "counted" if result.unscored else "measured"
     record: dict[str, Any] = {
-        "method": cell.method,
-        "label": report.label(cell.method),
-        "kind": "published" if not ours else "not measured" if cell.missing else kind,
-        "role": cell.role,
-        "dataset": cell.dataset,
-        "scale": cell.scale,
-        "substitute": cell.substitute,
-        "reduced_setting": ours and (cell.substitute or report.departs(cell.method)),
-        "seeds": list(cell.seeds),
-        "images_planned": cell.images_planned,
-        "images": cell.images,
-        "excluded": [f"{reason}: {count}" for reason, count in cell.excluded],
-        "missing": cell.missing,
-        "unscored": cell.unscored,
+        "method": result.method,
+        "label": report.label(result.method),
+        "kind": "published" if not ours else "not measured" if result.missing else kind,
+        "role": result.role,
+        "dataset": result.dataset,
+        "scale": result.scale,
+        "substitute": result.substitute,
+        "reduced_setting": ours and (result.substitute or report.departs(result.method)),
+        "seeds": list(result.seeds),
+        "images_planned": result.images_planned,
+        "images": result.images,
+        "excluded": [f"{reason}: {count}" for reason, count in result.excluded],
+        "missing": result.missing,
+        "unscored": result.unscored,
     }
     for name in report.experiment.metrics:
-        record |= _metric(report, cell, name)
+        record |= _metric(report, result, name)
     for name in ("macs", "percent"):
-        record[f"published_{name}"] = cell.paper(name)
-    record["macs"] = cell.metric("macs")
-    record["percent"] = percent_of_baseline(report, cell) if ours else None
-    record["executed_macs"] = cell.metric("executed")
+        record[f"published_{name}"] = result.paper(name)
+    record["macs"] = result.metric("macs")
+    record["percent"] = percent_of_baseline(report, result) if ours else None
+    record["executed_macs"] = result.metric("executed")
     for part in PARTS:
         if part != "executed":
-            record[f"{part}_macs"] = cell.metric(f"{part}_macs")
-    parameters = cell.metric("parameters")
+            record[f"{part}_macs"] = result.metric(f"{part}_macs")
+    parameters = result.metric("parameters")
     record["parameters"] = None if parameters is None else int(parameters)
-    record["trained_steps"] = int(cell.rows["trained_steps"].mean()) if len(cell.rows) else None
-    record["lr_pixels"] = cell.metric("lr_pixels")
-    record["depth_texture"] = cell.metric("depth_texture")
-    record["expert_depths"], record["expert_shares"] = cell.expert_depths, cell.expert_shares
-    notes = dict.fromkeys(printed.note for printed in cell.printed.values() if printed.note)
+    record["trained_steps"] = int(result.rows["trained_steps"].mean()) if len(result.rows) else None
+    record["lr_pixels"] = result.metric("lr_pixels")
+    record["depth_texture"] = result.metric("depth_texture")
+    record["expert_depths"], record["expert_shares"] = result.expert_depths, result.expert_shares
+    notes = dict.fromkeys(printed.note for printed in result.printed.values() if printed.note)
     record["published_notes"] = list(notes)
     for name in (*SOURCES, "version"):
-        record[f"{name.removeprefix('dataset_')}s"] = list(cell.source(name))
-    return {**record, **_costs(report, cell), **_provenance(report, cell, ours)}
+        record[f"{name.removeprefix('dataset_')}s"] = list(result.source(name))
+    return {**record, **_costs(report, result), **_provenance(report, result, ours)}
 
 
-def _metric(report: Report, cell: Cell, name: str) -> dict[str, Any]:
+def _metric(report: Report, result: Result, name: str) -> dict[str, Any]:
     """Return mean, interval, published value and difference to the baseline of a metric."""
-    value, paper = cell.metric(name), cell.paper(name)
-    low, high = cell.interval(name) or (None, None)
-    found = report.to_baseline(cell.method, cell.role, cell.scale, name) if value else None
+    value, paper = result.metric(name), result.paper(name)
+    low, high = result.interval(name) or (None, None)
+    found = report.to_baseline(result.method, result.role, result.scale, name) if value else None
     compared = value is not None and paper is not None
-    compared = compared and report.comparable(cell.role, cell.method)
+    compared = compared and report.comparable(result.role, result.method)
     return {
         name: value,
         f"{name}_low": low,
         f"{name}_high": high,
-        f"{name}_images": 0 if value is None else cell.means[name].images,
-        f"{name}_seed_sd": cell.spread(name),
+        f"{name}_images": 0 if value is None else result.means[name].images,
+        f"{name}_seed_sd": result.spread(name),
         f"published_{name}": paper,
         f"{name}_difference": value - paper if compared and value and paper else None,
         f"{name}_to_baseline": found and found.mean,
@@ -153,11 +153,11 @@ def _metric(report: Report, cell: Cell, name: str) -> dict[str, Any]:
     }
 
 
-def _costs(report: Report, cell: Cell) -> dict[str, Any]:
+def _costs(report: Report, result: Result) -> dict[str, Any]:
     """Return latency and memory in seconds and bytes, of one LR image whatever the set."""
     if not report.experiment.measures_costs:
         return {}
-    key, costs = (cell.method, cell.scale), report.costs
+    key, costs = (result.method, result.scale), report.costs
     latency, memory = costs.latency.at(*key), costs.memory.at(*key)
     setting = costs.latency.setting or costs.memory.setting
     return {
@@ -170,19 +170,19 @@ def _costs(report: Report, cell: Cell) -> dict[str, Any]:
     }
 
 
-def _provenance(report: Report, cell: Cell, ours: bool) -> dict[str, Any]:
+def _provenance(report: Report, result: Result, ours: bool) -> dict[str, Any]:
     """Repeat the plan in every line, because a line may be copied alone."""
     plan = report.plan
     if not ours:
-        text = f"Printed by {report.experiment.source}; {cell.missing}."
+        text = f"Printed by {report.experiment.source}; {result.missing}."
         return {"profile": plan.profile, "provenance": text}
-    text = f"Without a number: {cell.missing}."
-    if not cell.missing:
+    text = f"Without a number: {result.missing}."
+    if not result.missing:
         warnings = [words.below_common(report), *(f"{phrase(w)}." for w in plan.warnings)]
-        text = sentences(words.provenance(report, cell.role, cell.method), *warnings)
+        text = sentences(words.provenance(report, result.role, result.method), *warnings)
     return {
         "profile": plan.profile,
-        **words.trained_as(report, cell.method),
+        **words.trained_as(report, result.method),
         "provenance": text,
     }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.report import words
-from harness.report.data import Cell, Report
+from harness.report.data import Report, Result
 from harness.report.model import Entry, Table
 from harness.report.text import MISSING, scale_text, sentences
 from harness.runs.experiment import IN_SCALE, method_at
@@ -158,7 +158,7 @@ def scale_table(
     role: str,
     key: str,
     title: str,
-    entry: Callable[[Cell], Entry],
+    entry: Callable[[Result], Entry],
     best: Best | None = None,
     notes: Sequence[str] = (),
 ) -> Table | None:
@@ -169,7 +169,7 @@ def scale_table(
 
 
 def number(
-    cell: Cell,
+    result: Result,
     value: float | None,
     text: str,
     published: str = "",
@@ -179,7 +179,7 @@ def number(
     """Make the entry of a measured number, beside the published one; or say why there is none."""
     said = f"published {published}" if published else ""
     if value is None:
-        why = "" if cell.role and not cell.dataset else cell.missing or cell.unscored
+        why = "" if result.role and not result.dataset else result.missing or result.unscored
         return Entry("", published, sentences(why, said), why)
     detail = "; ".join(filter(None, [detail, said]))
     return Entry(text, published, detail, value=value, beside=beside)

@@ -9,7 +9,7 @@ from harness.data.published.field import left_out
 from harness.measure.statistics import CONFIDENCE, FEWEST
 from harness.metrics.protocols import find
 from harness.report.costs import Measured
-from harness.report.data import Cell, Report, distinct
+from harness.report.data import Report, Result, distinct
 from harness.report.text import (
     DAGGER,
     DOUBLE_DAGGER,
@@ -172,13 +172,13 @@ def trained_as(report: Report, row: str = "") -> dict[str, str]:
 
 def devices(report: Report) -> tuple[str, ...]:
     """List the devices that numbers were measured on."""
-    cells = (*report.cells.values(), *report.counts.values())
-    return distinct(singular(device) for cell in cells for device in cell.source("device"))
+    results = (*report.results.values(), *report.counts.values())
+    return distinct(singular(device) for result in results for device in result.source("device"))
 
 
 def when_and_where(report: Report) -> str:
     """Say when, on what and with which code the numbers were measured; "" without any."""
-    rows = [cell.rows for cell in report.cells.values() if len(cell.rows)]
+    rows = [result.rows for result in report.results.values() if len(result.rows)]
     days = distinct(moment[:10] for own in rows for moment in own["measured_at"])
     if not days:
         return ""
@@ -199,7 +199,7 @@ def certainty(report: Report) -> str:
     if not report.roles:
         return ""
     trained = {note.method for note in report.plan.methods if note.training}
-    seeds = [len(c.seeds) for c in report.cells.values() if trained & {*methods_of(c.method)}]
+    seeds = [len(r.seeds) for r in report.results.values() if trained & {*methods_of(r.method)}]
     often = f" up to {max(seeds)} times" if max(seeds, default=0) > 1 else " once"
     return sentences(
         f"Judged at every scale by {CONFIDENCE_TEXT} intervals over images, on sets of at least "
@@ -216,20 +216,20 @@ def below_common(report: Report) -> str:
     compared, under = 0, []
     for role in report.roles:
         for scale in report.scales:
-            cells = [c for c in report.measured(role, scale) if not c.unscored]
-            common = [c.psnr for c in cells if c.method in report.experiment.common]
+            results = [r for r in report.measured(role, scale) if not r.unscored]
+            common = [r.psnr for r in results if r.method in report.experiment.common]
             floor = max((p for p in common if p is not None), default=None)
-            own = [c for c in cells if trained & {*methods_of(c.method)}]
+            own = [r for r in results if trained & {*methods_of(r.method)}]
             if floor is not None:
                 compared += len(own)
-                under += [c.method for c in own if c.psnr is not None and c.psnr < floor]
+                under += [r.method for r in own if r.psnr is not None and r.psnr < floor]
     if not under:
         return ""
     names = " and ".join(report.experiment.common)
     rows = ", ".join(row_name(report, row) for row in dict.fromkeys(under))
     return (
-        f"Trained methods lie below {names} in {len(under)} of {compared} cells ({rows}): they are "
-        "not trained well enough to compare methods."
+        f"Trained methods lie below {names} in {len(under)} of {compared} results ({rows}): they "
+        "are not trained well enough to compare methods."
     )
 
 
@@ -314,9 +314,9 @@ def not_run(report: Report) -> str:
 
 def lr_note(report: Report, role: str) -> str:
     """Say which LR images the columns were measured on."""
-    scored = any(not c.unscored for c in report.cells.values() if c.role == role and c.images)
+    scored = any(not r.unscored for r in report.results.values() if r.role == role and r.images)
     groups = _by_scale(
-        report, role, lambda c: () if scored and c.unscored else c.source("lr_source")
+        report, role, lambda r: () if scored and r.unscored else r.source("lr_source")
     )
     listed = "; ".join(
         f"{where} {source} ({_LR_SOURCES.get(source, 'not described')})"
@@ -327,7 +327,7 @@ def lr_note(report: Report, role: str) -> str:
 
 def protocol_note(report: Report, role: str) -> str:
     """Say how metrics were taken."""
-    groups = _by_scale(report, role, lambda cell: () if cell.unscored else cell.source("protocol"))
+    groups = _by_scale(report, role, lambda r: () if r.unscored else r.source("protocol"))
     listed = "; ".join(
         f"protocol {name} ({_PROTOCOLS.get(name) or find(name).describe()})"
         + (f" at {where}" if len(groups) > 1 else "")
@@ -337,13 +337,13 @@ def protocol_note(report: Report, role: str) -> str:
 
 
 def _by_scale(
-    report: Report, role: str, values: Callable[[Cell], tuple[str, ...]]
+    report: Report, role: str, values: Callable[[Result], tuple[str, ...]]
 ) -> dict[str, str]:
     """List the scales at which each value occurs, as text."""
     found = grouped(
         (value, scale_text(scale))
         for scale in report.scales
-        for value in distinct(v for cell in report.measured(role, scale) for v in values(cell))
+        for value in distinct(v for result in report.measured(role, scale) for v in values(result))
     )
     return {value: ", ".join(scales) for value, scales in found.items()}
 
@@ -351,10 +351,10 @@ def _by_scale(
 def published_notes(report: Report, role: str, *names: str) -> list[str]:
     """List the notes on single published numbers of some metrics."""
     return notes_on(
-        (note, f"{report.label(cell.method)} {scale_text(cell.scale)}")
-        for cell in (*report.cells.values(), *report.printed.values())
-        if cell.role == role and (report.is_other(cell.method) or report.is_run(cell.method))
-        for note in sorted({cell.printed[name].note for name in names if name in cell.printed})
+        (note, f"{report.label(result.method)} {scale_text(result.scale)}")
+        for result in (*report.results.values(), *report.printed.values())
+        if result.role == role and (report.is_other(result.method) or report.is_run(result.method))
+        for note in sorted({result.printed[name].note for name in names if name in result.printed})
     )
 
 
@@ -379,24 +379,24 @@ def column_notes(report: Report, role: str) -> list[str]:
     return [f"{', '.join(scales)}: {text}." for text, scales in found.items()]
 
 
-def _on_column(cells: Sequence[Cell]) -> Iterator[str]:
+def _on_column(results: Sequence[Result]) -> Iterator[str]:
     # Counting has neither LR source nor protocol: a MAC is the same under every protocol.
-    yield from _mixtures([cell for cell in cells if not cell.unscored])
-    for cell in cells:
-        for reason, count in cell.excluded:
-            yield f"{count} of {cell.images_planned} images left out: {reason}"
+    yield from _mixtures([result for result in results if not result.unscored])
+    for result in results:
+        for reason, count in result.excluded:
+            yield f"{count} of {result.images_planned} images left out: {reason}"
 
 
-def _mixtures(cells: Sequence[Cell]) -> Iterator[str]:
-    """List why the cells of a column may not be comparable with each other."""
+def _mixtures(results: Sequence[Result]) -> Iterator[str]:
+    """List why the results of a column may not be comparable with each other."""
     for column, said in (
         ("lr_source", "this column mixes LR sources"),
         ("protocol", "this column mixes protocols"),
         ("dataset_fingerprint", "this column was measured on different versions of the data"),
     ):
-        if len({value for cell in cells for value in cell.source(column)}) > 1:
+        if len({value for result in results for value in result.source(column)}) > 1:
             yield said
-    if len({cell.images for cell in cells}) > 1:
+    if len({result.images for result in results}) > 1:
         yield "the methods of this column were scored on different numbers of images"
 
 

@@ -1,4 +1,4 @@
-"""Measurement of the costs of a job: its cells of costs, and those that lack one."""
+"""Measurement of the costs of a job: its units of costs, and those that lack one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.common.locks import held
 from harness.common.progress import bar, say
 from harness.common.stopping import Stop, stoppable
 from harness.common.versions import versions
-from harness.data.degrade import unit
+from harness.data import degrade
 from harness.data.images import save_png
 from harness.measure.costs import (
     BASELINE,
@@ -37,12 +37,12 @@ from harness.measure.costs import (
     this_machine,
     values_of,
 )
-from harness.measure.evaluate import Task, make_row, rows_of_cell
+from harness.measure.evaluate import Task, make_row, rows_of_unit
 from harness.measure.latency import rounds_of, seconds_of_calls
 from harness.measure.machine import machine
 from harness.measure.macs import COSTS
 from harness.measure.peak_memory import MemoryCase, Peak, peaks
-from harness.measure.rows import CellFile, beside, known, no_value
+from harness.measure.rows import UnitFile, beside, known, no_value
 from harness.measure.timing import spread
 from harness.profiles import Profile
 from harness.runs.job import Job
@@ -50,12 +50,12 @@ from harness.runs.plan import COSTS_LOCK, measurements_dir
 
 
 @dataclass(frozen=True)
-class CostCell:
+class CostUnit:
     """Method at a scale, and the file of its costs."""
 
     subject: Subject
     task: Task
-    file: CellFile
+    file: UnitFile
 
     @property
     def scale(self) -> float:
@@ -67,7 +67,7 @@ class CostCell:
 
         Another version may be faster: nothing of it is kept beside new costs.
         """
-        row = rows_of_cell(self.file, self.task.cell(self.subject)).get(NAME)
+        row = rows_of_unit(self.file, self.task.unit(self.subject)).get(NAME)
         return row if row and row["versions"] == versions() else None
 
     def store(self, metric: str, value: float | None, why: str, facts: Mapping[str, Any]) -> None:
@@ -87,7 +87,7 @@ class CostCell:
         self.file.drop_superseded()
 
 
-def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
+def cost_units(job: Job, measured: Sequence[Subject]) -> list[CostUnit]:
     """List every (method, scale) whose costs the job measures here; one seed of each method.
 
     Methods that are only counted have no weights; they are run with random ones, or not at all. SR
@@ -118,12 +118,12 @@ def cost_cells(job: Job, measured: Sequence[Subject]) -> list[CostCell]:
                 metrics=(LATENCY, MEMORY),
                 machine=this_machine(subject.device),
             )
-            found.append(CostCell(subject, task, job.cell_file(subject, task)))
+            found.append(CostUnit(subject, task, job.unit_file(subject, task)))
     return found
 
 
 def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) -> int:
-    """Measure what the job's cost cells lack.
+    """Measure what the job's cost units lack.
 
     Where one method lacks its latency, all methods of its scale are timed again, interleaved. Only
     one process at a time measures in a results folder, because two would disturb each other.
@@ -139,62 +139,62 @@ def measure_costs(job: Job, measured: Sequence[Subject], force: bool = False) ->
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
     """
-    cells = _runnable(job, cost_cells(job, measured))
-    if not cells:
+    units = _runnable(job, cost_units(job, measured))
+    if not units:
         return 0
     folder = measurements_dir(job.places.results, job.profile.name)
     with held(folder / COSTS_LOCK, f"measuring costs in {folder}"), stoppable() as stop:
-        rows = [cell.row() for cell in cells]  # a damaged file is named before the work
+        rows = [unit.row() for unit in units]  # a damaged file is named before the work
         if force:
-            rows = [None] * len(cells)
-        stale = _stale_scales(job, cells, rows)
-        timed = [cell for cell in cells if cell.scale in stale]
+            rows = [None] * len(units)
+        stale = _stale_scales(job, units, rows)
+        timed = [unit for unit in units if unit.scale in stale]
         weighed = [
-            cell
-            for cell, row in zip(cells, rows, strict=True)
+            unit
+            for unit, row in zip(units, rows, strict=True)
             # What a program takes beside this process is in its rows.
-            if cell.subject.model.made == "here" and not (row and values_of(row, MEMORY))
+            if unit.subject.model.made == "here" and not (row and values_of(row, MEMORY))
         ]
         _measure_latency(job, timed, stop)
         _measure_memory(job, weighed, stop)
     return len(timed) + len(weighed)
 
 
-def _runnable(job: Job, cells: Sequence[CostCell]) -> list[CostCell]:
+def _runnable(job: Job, units: Sequence[CostUnit]) -> list[CostUnit]:
     """Give random weights to networks without any: a plain network costs the same with all."""
     made: dict[str, Subject] = {}
-    for cell in cells:
-        subject = cell.subject
+    for unit in units:
+        subject = unit.subject
         if subject.counts_only and subject.method not in made:
             options = job.profile.networks.options(parse(subject.method))
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(subject.seed)
                 model = build(subject.method, **options).eval()
             made[subject.method] = replace(subject, model=model.to(subject.device))
-    return [replace(cell, subject=made.get(cell.subject.method, cell.subject)) for cell in cells]
+    return [replace(unit, subject=made.get(unit.subject.method, unit.subject)) for unit in units]
 
 
 def _stale_scales(
-    job: Job, cells: Sequence[CostCell], rows: Sequence[Mapping[str, Any] | None]
+    job: Job, units: Sequence[CostUnit], rows: Sequence[Mapping[str, Any] | None]
 ) -> set[float]:
     """Find scales where a method was not timed, or with fewer calls, or not with the others."""
     turns: dict[float, set[object]] = {}
     stale = set()
-    for cell, row in zip(cells, rows, strict=True):
+    for unit, row in zip(units, rows, strict=True):
         if row is None or len(values_of(row, LATENCY)) < job.profile.costs.rounds:
-            stale.add(cell.scale)
+            stale.add(unit.scale)
         else:
-            turns.setdefault(cell.scale, set()).add(row["facts"][TURN])
+            turns.setdefault(unit.scale, set()).add(row["facts"][TURN])
     return stale | {scale for scale, found in turns.items() if len(found) > 1}
 
 
-def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
+def _measure_latency(job: Job, units: Sequence[CostUnit], stop: Stop) -> None:
     """Time all methods of each scale that lacks it, interleaved; rows are written by scale."""
-    scales = list(dict.fromkeys(cell.scale for cell in cells))
+    scales = list(dict.fromkeys(unit.scale for unit in units))
     costs = job.profile.costs
     if scales:
-        say(f"Timing {len(cells)} (method, scale) pairs, {costs.rounds} calls of each")
-    lr = unit(photograph(costs.lr_size))[None]
+        say(f"Timing {len(units)} (method, scale) pairs, {costs.rounds} calls of each")
+    lr = degrade.unit(photograph(costs.lr_size))[None]
     with bar("timing", rounds_of(costs) * sum(map(_work, scales))) as progress:
 
         def done() -> None:
@@ -203,17 +203,17 @@ def _measure_latency(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
 
         for scale in scales:
             progress.note = f"x{scale:g}"
-            own = [cell for cell in cells if cell.scale == scale]
+            own = [unit for unit in units if unit.scale == scale]
             # Taken before: afterwards the load is our own.
             turn, load = uuid.uuid4().hex[:12], machine(job.device)["load"]
-            models = {cell.subject.method: cell.subject.model for cell in own}
+            models = {unit.subject.method: unit.subject.model for unit in own}
             found = seconds_of_calls(models, lr, scale, job.profile, job.device, done)
-            for cell in own:
-                method = cell.subject.method
+            for unit in own:
+                method = unit.subject.method
                 calls, first = found.seconds.get(method, []), found.first.get(method, 0.0)
                 median, why = spread(calls).median if calls else None, found.failed.get(method, "")
                 facts = {CALLS: calls, FIRST: first, TURN: turn} | known({LOAD: load})
-                cell.store(LATENCY, median, why, facts)
+                unit.store(LATENCY, median, why, facts)
 
 
 def _work(scale: float) -> int:
@@ -221,19 +221,19 @@ def _work(scale: float) -> int:
     return round(scale**2)
 
 
-def _measure_memory(job: Job, cells: Sequence[CostCell], stop: Stop) -> None:
-    if not cells:
+def _measure_memory(job: Job, units: Sequence[CostUnit], stop: Stop) -> None:
+    if not units:
         return
-    say(f"Measuring peak memory of {len(cells)} (method, scale) pairs, each in its own process")
-    with tempfile.TemporaryDirectory() as folder, bar("memory", len(cells)) as progress:
-        files = {cell.subject.method: _stored(job, cell.subject, Path(folder)) for cell in cells}
-        networks = [(cell.subject, files[cell.subject.method], cell.scale) for cell in cells]
+    say(f"Measuring peak memory of {len(units)} (method, scale) pairs, each in its own process")
+    with tempfile.TemporaryDirectory() as folder, bar("memory", len(units)) as progress:
+        files = {unit.subject.method: _stored(job, unit.subject, Path(folder)) for unit in units}
+        networks = [(unit.subject, files[unit.subject.method], unit.scale) for unit in units]
         makers = {method.name: method.make for method in job.methods if method.outside}
-        for cell, peak in zip(cells, peaks_of(networks, job.profile, makers), strict=True):
+        for unit, peak in zip(units, peaks_of(networks, job.profile, makers), strict=True):
             value = None if peak.reason else float(peak.bytes)
             facts = {BASELINE: float(peak.baseline), KIND: peak.kind}
-            cell.store(MEMORY, value, peak.reason, facts)
-            progress.note = f"{cell.subject.method} x{cell.scale:g}"
+            unit.store(MEMORY, value, peak.reason, facts)
+            progress.note = f"{unit.subject.method} x{unit.scale:g}"
             progress.advance()
             stop.check()
 

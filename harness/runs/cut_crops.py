@@ -37,7 +37,7 @@ def _method_sample(
     if choice is not None:
         experts = f"{name}.experts.png"
         save_png(choice, folder / experts)
-    row = job.cell_file(subject, task).by_image().get(image)
+    row = job.unit_file(subject, task).by_image().get(image)
     return MethodSample(
         method=subject.method,
         crop=f"{name}.png",
@@ -123,7 +123,7 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
     """
     root = samples_dir(job.places.results, job.profile.name, job.experiment.name)
     plan = load_plan(job.plan_file)
-    kept = {cell.method for cell in plan.cells} - {method.name for method in job.methods}
+    kept = {unit.method for unit in plan.units} - {method.name for method in job.methods}
     drawn = [s for s in measured if not s.counts_only] if job.experiment.scores else []
     by_method = sorted(drawn, key=lambda s: job.experiment.methods.index(s.method))
     regions = {root / f"{n}-{r.image}_x{r.scale:g}": r for n, r in enumerate(job.regions)}
@@ -132,7 +132,7 @@ def make_samples(job: Job, measured: Sequence[Subject]) -> None:
         pairs = [(subject, task) for subject in by_method for task in job.tasks(subject)]
         tasks = [(s, task) for s, task in pairs if (task.role, task.scale) == shown]
         problem = _make(job, region, tasks, kept, folder) if tasks else ""
-        if shown not in job.cells():
+        if shown not in job.units():
             problem = f"{job.experiment.name} does not measure x{region.scale:g} on {region.role}"
         if problem:
             say(f"Left out of the figures: {problem} (profile {job.profile.name}, regions)")
@@ -147,7 +147,7 @@ def make_pictures(job: Job, measured: Sequence[Subject]) -> None:
     store = job.pictures()
     wanted = [(s, t) for s in measured for t in job.tasks(s) if store.wanted(s, t)]
     made = sum(
-        store.make_missing(s, t, job.cell_file(s, t).by_image())
+        store.make_missing(s, t, job.unit_file(s, t).by_image())
         for s, t in tracked("images for the viewer", wanted)
     )
     if made:

@@ -1,4 +1,4 @@
-"""Estimate of what plans will cost, before anything runs: trainings, cells, memory and disk."""
+"""Estimate of what plans will cost, before anything runs: trainings, units, memory and disk."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def wall_hours(hours: Iterable[float], devices: int) -> float:
 
 
 Left = list[tuple[float, Sequence[ImageItem]]]
-"""Images that are not measured yet, by scale: one entry for each cell."""
+"""Images that are not measured yet, by scale: one entry for each unit."""
 
 
 def method_costs(job: Job, trainings: Sequence[TrainingCost]) -> list[dict[str, Any]]:
@@ -249,15 +249,15 @@ def _method_cost(
     unfinished = [training for training in runs if training.steps]
     own = [subject for subject in ready if subject.method == method.name]
     left = [_left(job, subject) for subject in own if not subject.counts_only]
-    # Of a network that is still to be trained, all images of every cell.
-    whole: Left = [(scale, job.items(role)) for role, scale in job.cells(method.can_do)]
+    # Of a network that is still to be trained, all images of every unit.
+    whole: Left = [(scale, job.items(role)) for role, scale in job.units(method.can_do)]
     left += [whole] * len(unfinished)
     counted = [_left(job, subject) for subject in own if subject.counts_only]
-    cells = [cell for each in (*left, *counted) for cell in each]
+    units = [unit for each in (*left, *counted) for unit in each]
     return {
         "method": method.name,
-        "cells": len(cells),
-        "cells_finished": sum(not items for _, items in cells),
+        "cells": len(units),
+        "cells_finished": sum(not items for _, items in units),
         "runs_to_train": len(unfinished),
         "runs_finished": len(runs) - len(unfinished),
         "training_macs": sum(training.macs for training in unfinished),
@@ -270,7 +270,7 @@ def _method_cost(
 
 def _left(job: Job, subject: Subject) -> Left:
     tasks = job.tasks(subject)
-    return [(t.scale, t.missing(job.cell_file(subject, t).by_image())) for t in tasks]
+    return [(t.scale, t.missing(job.unit_file(subject, t).by_image())) for t in tasks]
 
 
 def sample_macs(model: SRModel, settings: Training) -> int:

@@ -17,7 +17,7 @@ from harness.common.stopping import stoppable
 from harness.data.pairs import PairStore
 from harness.data.sets import SPECS, Dataset
 from harness.data.sets.sizes import FIXED_SIZES
-from harness.measure.evaluate import Keep, measure_cell
+from harness.measure.evaluate import Keep, measure_unit
 from harness.measure.rows import Measurement
 from harness.profiles import description
 from harness.runs.job import Job
@@ -74,7 +74,7 @@ def announce(job: Job) -> None:
     for warning in description.full_size_warning(profile, ready):
         say(f"  {warning}")
     trained = [method.name for method in job.trained_methods()] if job.trains else []
-    departing = [name for name in trained if profile.stand_in([name])]
+    departing = [name for name in trained if profile.reduced([name])]
     say_setting(departing, trained, any(note.substitute for note in roles))
 
 
@@ -181,12 +181,12 @@ def existing_networks(job: Job, method: Method, seeds: Sequence[int] = ()) -> li
 def measure_missing(
     job: Job, measured: Sequence[Subject], force: bool = False, keep: Keep | None = None
 ) -> int:
-    """Measure every cell that is not finished.
+    """Measure every unit that is not finished.
 
     Args:
         job: the experiment.
         measured: methods that are ready.
-        force: whether to measure finished cells again.
+        force: whether to measure finished units again.
         keep: receives the SR images.
 
     Returns:
@@ -195,7 +195,7 @@ def measure_missing(
     Raises:
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished rows are kept.
     """
-    work = [(s, t, job.cell_file(s, t)) for s in measured for t in job.tasks(s)]
+    work = [(s, t, job.unit_file(s, t)) for s in measured for t in job.tasks(s)]
     left = sum(len(t.items if force else t.missing(f.by_image())) for _, t, f in work)
     total = sum(len(t.items) for _, t, _ in work)
     if left == 0:
@@ -211,7 +211,7 @@ def measure_missing(
             progress.advance()
             stop.check()
 
-        measure = partial(measure_cell, force=force, measured=count, pairs=PairStore(), keep=keep)
+        measure = partial(measure_unit, force=force, measured=count, pairs=PairStore(), keep=keep)
         for item in [item for item in work if measure(*item) is None]:
             measure(*item, wait=True)
     return written

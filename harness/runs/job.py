@@ -22,7 +22,7 @@ from harness.data.sets.base import AbsentError
 from harness.data.sets.sizes import FIXED_SIZES, published_sizes
 from harness.measure.evaluate import Task
 from harness.measure.pictures import PictureStore
-from harness.measure.rows import CellFile
+from harness.measure.rows import UnitFile
 from harness.metrics.protocols import resolve
 from harness.outside.entries import Entry
 from harness.outside.methods import check_precision
@@ -105,8 +105,8 @@ class Job:
         items, only = self.datasets[role].items, self.images(role)
         return tuple(item for item in items if item.name in only) if only else items
 
-    def cells(self, can_do: Callable[[float], bool] = lambda _: True) -> list[tuple[str, float]]:
-        """List the (role, scale) of the cells of a network that can do some scales, or all."""
+    def units(self, can_do: Callable[[float], bool] = lambda _: True) -> list[tuple[str, float]]:
+        """List the (role, scale) of the units of a network that can do some scales, or all."""
         shown = {(region.role, region.scale) for region in self.regions}
         return [
             (role, scale)
@@ -121,18 +121,18 @@ class Job:
         return [(size, scale) for size in sizes for scale in scales if can_do(scale)]
 
     def tasks(self, subject: Subject) -> list[Task]:
-        """List the cells of a network, ready to be measured."""
+        """List the units of a network, ready to be measured."""
         experiment, model = self.experiment, subject.model
 
         def can_do(scale: float) -> bool:
             return not model.refusal(scale)
 
         counts = subject.counts_only or not experiment.scores
-        cells, sets = self.cells(can_do), self.datasets
+        units, sets = self.units(can_do), self.datasets
         own = {role: ROLES.get(role) or SPECS[role].protocol for role in sets}
         protocols = {role: resolve(experiment.protocol, of).name for role, of in own.items()}
         if subject.published_sizes:  # counted at fixed sizes, which replace the sets of the paper
-            cells, sets = self.counts(can_do), FIXED_SIZES
+            units, sets = self.counts(can_do), FIXED_SIZES
             protocols = {size: dataset.protocol for size, dataset in sets.items()}
         elif counts and not model.counted:
             return []
@@ -150,14 +150,14 @@ class Job:
                 images=self.images(role),
                 metrics=experiment.metrics,
             )
-            for role, scale in cells
+            for role, scale in units
             if model.dataset in ("", sets[role].name)
         ]
 
-    def cell_file(self, subject: Subject, task: Task) -> CellFile:
-        """Return the file of a cell's rows."""
+    def unit_file(self, subject: Subject, task: Task) -> UnitFile:
+        """Return the file of a unit's rows."""
         folder = measurements_dir(self.places.results, self.profile.name)
-        return CellFile(folder / task.cell(subject).relative_path)
+        return UnitFile(folder / task.unit(subject).relative_path)
 
     def pictures(self) -> PictureStore:
         """Return the store of images for the viewer; those that figures show go before others."""

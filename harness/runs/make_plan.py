@@ -15,12 +15,12 @@ from harness.common.versions import versions
 from harness.data.sets.sizes import FIXED_SIZES
 from harness.measure.macs import COSTS
 from harness.profiles import Profile, concerning, description
-from harness.runs.costs import cost_cells
+from harness.runs.costs import cost_units
 from harness.runs.job import Job
 from harness.runs.plan import (
     DamagedPlanError,
     MethodNote,
-    PlannedCell,
+    PlannedUnit,
     RoleNote,
     StoredPlan,
     load_plan,
@@ -50,28 +50,28 @@ def _method_note(job: Job, subject: Subject) -> MethodNote:
     """
     name, said, data = subject.method, subject.training, job.training_set
     if subject.counts_only:
-        return MethodNote(name, stand_in=job.profile.networks.differ(parse(name)))
+        return MethodNote(name, reduced=job.profile.networks.differ(parse(name)))
     if said is not None:
         note = MethodNote(name, said.caption, said.images, said.complete, said.fingerprint)
     elif data is not None:
         note = MethodNote(name, data.caption(), len(data.items), data.complete, data.fingerprint)
     else:
         note = MethodNote(name, subject.origin)
-    return replace(note, stand_in=not note.complete or job.profile.stand_in([name]))
+    return replace(note, reduced=not note.complete or job.profile.reduced([name]))
 
 
 def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
     """Make the plan of the methods that a job measures."""
     scored = [(subject, task) for subject in measured for task in job.tasks(subject)]
-    timed = [(cell.subject, cell.task) for cell in cost_cells(job, measured)]
-    cells = [
-        PlannedCell(
+    timed = [(unit.subject, unit.task) for unit in cost_units(job, measured)]
+    units = [
+        PlannedUnit(
             method=subject.method,
             role=task.role,
             dataset=task.dataset.name,
             scale=task.scale,
             seed=subject.seed,
-            file=task.cell(subject).relative_path.as_posix(),
+            file=task.unit(subject).relative_path.as_posix(),
         )
         for subject, task in (*scored, *timed)
     ]
@@ -82,13 +82,13 @@ def make_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:
         experiment=job.experiment.name,
         profile=job.profile.name,
         summary=job.profile.summary,
-        stand_in=False,
+        reduced=False,
         training="",
         networks="",
         schedule="",
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         roles=role_notes(job),
-        cells=cells,
+        units=units,
         warnings=[],
         profile_settings=job.profile.numbers(),
         methods=list(notes.values()),
@@ -109,7 +109,7 @@ def described(job: Job, plan: StoredPlan) -> StoredPlan:
     lacking += [note.training for note in trained if not note.complete]
     return replace(
         plan,
-        stand_in=bool(lacking) or any(note.stand_in for note in notes),
+        reduced=bool(lacking) or any(note.reduced for note in notes),
         training="; ".join(dict.fromkeys(note.training for note in trained)),
         networks=description.networks(profile, names) if names else "",
         schedule=description.schedule(profile, images, known) if known else "",
@@ -124,15 +124,15 @@ def described(job: Job, plan: StoredPlan) -> StoredPlan:
 def _missing_seeds(profile: Profile, plan: StoredPlan) -> Iterator[str]:
     """List trained methods with fewer measured seeds than the profile has."""
     for note in plan.methods:
-        own = [c for c in plan.cells if c.method == note.method and not _is_count(c)]
-        seeds = {cell.seed for cell in own if cell.role != COSTS}
+        own = [u for u in plan.units if u.method == note.method and not _is_count(u)]
+        seeds = {unit.seed for unit in own if unit.role != COSTS}
         if note.training and seeds and seeds != set(profile.seeds):
             listed = ", ".join(map(str, sorted(seeds)))
             yield f"{note.method}: {len(seeds)} of {len(profile.seeds)} seeds ({listed})."
 
 
 def merge(new: StoredPlan, old: StoredPlan, methods: Sequence[str]) -> StoredPlan:
-    """Merge the new plan with the old one's cells of methods that were left out this time.
+    """Merge the new plan with the old one's units of methods that were left out this time.
 
     They are kept only if they were measured under the same settings and, where both were trained,
     on the same training data. Rows that were added to the experiment are those of the new plan.
@@ -140,8 +140,8 @@ def merge(new: StoredPlan, old: StoredPlan, methods: Sequence[str]) -> StoredPla
     before, now = (concerning(plan.profile_settings, methods) for plan in (old, new))
     if (before, old.roles) != (now, new.roles):
         return new
-    again = {cell.method for cell in new.cells if not _is_count(cell)}
-    counted = {cell.method for cell in new.cells if _is_count(cell)}
+    again = {unit.method for unit in new.units if not _is_count(unit)}
+    counted = {unit.method for unit in new.units if _is_count(unit)}
     trained_on = {note.data for note in new.methods if note.data}
     kept = {
         note.method: note
@@ -151,24 +151,24 @@ def merge(new: StoredPlan, old: StoredPlan, methods: Sequence[str]) -> StoredPla
         and not (note.data and trained_on and note.data not in trained_on)
     }
 
-    photographs = {cell.dataset for cell in new.cells if cell.role == COSTS}
+    photographs = {unit.dataset for unit in new.units if unit.role == COSTS}
 
-    def stays(cell: PlannedCell) -> bool:
-        method = cell.method
-        if _is_count(cell):
+    def stays(unit: PlannedUnit) -> bool:
+        method = unit.method
+        if _is_count(unit):
             return method not in counted
-        if method not in methods or (cell.role == COSTS and photographs - {cell.dataset}):
+        if method not in methods or (unit.role == COSTS and photographs - {unit.dataset}):
             return False
         return method in kept or not (method in again or parse(method).is_trained)
 
     return replace(
-        new, cells=[*new.cells, *filter(stays, old.cells)], methods=[*new.methods, *kept.values()]
+        new, units=[*new.units, *filter(stays, old.units)], methods=[*new.methods, *kept.values()]
     )
 
 
-def _is_count(cell: PlannedCell) -> bool:
-    """Tell whether a cell is counted at published sizes, which no training or setting changes."""
-    return cell.role in FIXED_SIZES
+def _is_count(unit: PlannedUnit) -> bool:
+    """Tell whether a unit is counted at published sizes, which no training or setting changes."""
+    return unit.role in FIXED_SIZES
 
 
 def store_plan(job: Job, measured: Sequence[Subject]) -> StoredPlan:

@@ -1,6 +1,6 @@
-"""Plans: the cells an experiment needs under a profile, as data.
+"""Plans: the units an experiment needs under a profile, as data.
 
-The plan is stored beside the measurements once the networks are trained (the identity of a cell has
+The plan is stored beside the measurements once the networks are trained (the identity of a unit has
 the hash of its weights), before the first measurement. A report reads only the plan and the
 rows that it points to, so it can be written on a machine without the data.
 """
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
 
 from harness.common import checksums
 from harness.common.errors import HarnessError
 from harness.common.files import plain_name, plain_path, write_text
-from harness.measure.rows import CellFile, each_image_once, is_of
+from harness.measure.rows import UnitFile, each_image_once, is_of
 
 PLAN_SCHEMA = 2
 
@@ -43,8 +45,8 @@ class RoleNote(checksums.Stored):
 
 
 @dataclass(frozen=True)
-class PlannedCell(checksums.Stored):
-    """Cell and the file of its rows, relative to the folder of measurements."""
+class PlannedUnit(checksums.Stored):
+    """Unit and the file of its rows, relative to the folder of measurements."""
 
     method: str
     role: str
@@ -63,7 +65,7 @@ class MethodNote(checksums.Stored):
         images: number of images of the training set; 0 where that is not known.
         complete: whether the training set has as many images as the published one.
         data: fingerprint of the training set; "" where that is not known.
-        stand_in: whether its sizes, precision or training are not the paper's.
+        reduced: whether its sizes, precision or training are not the paper's.
     """
 
     method: str
@@ -71,7 +73,7 @@ class MethodNote(checksums.Stored):
     images: int = 0
     complete: bool = True
     data: str = ""
-    stand_in: bool = False
+    reduced: Annotated[bool, Field(alias="stand_in")] = False
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,10 @@ class AddedRow(checksums.Stored):
 
 @dataclass(frozen=True)
 class StoredPlan(checksums.Stored):
-    """Experiment as it was run.
+    """Experiment as it was run; its files keep the keys of the first ones (`alias`).
 
     Attributes:
-        stand_in: whether data, networks or schedule of a method are not the paper's; tables say of
+        reduced: whether data, networks or schedule of a method are not the paper's; tables say of
             which method.
         training: training sets of the methods, for captions.
         networks: sizes of the networks, for captions.
@@ -115,13 +117,13 @@ class StoredPlan(checksums.Stored):
     experiment: str
     profile: str
     summary: str
-    stand_in: bool
+    reduced: Annotated[bool, Field(alias="stand_in")]
     training: str
     networks: str
     schedule: str
     created: str
     roles: list[RoleNote]
-    cells: list[PlannedCell]
+    units: Annotated[list[PlannedUnit], Field(alias="cells")]
     warnings: list[str]
     profile_settings: dict[str, Any]
     methods: list[MethodNote] = field(default_factory=list)
@@ -164,7 +166,8 @@ def samples_dir(results: Path, profile: str, experiment: str) -> Path:
 
 def save_plan(plan: StoredPlan, path: Path) -> None:
     """Write a plan as JSON."""
-    write_text(path, json.dumps(checksums.with_checksum(asdict(plan)), indent=1) + "\n")
+    content = TypeAdapter(StoredPlan).dump_python(plan, by_alias=True)
+    write_text(path, json.dumps(checksums.with_checksum(content), indent=1) + "\n")
 
 
 def load_plan(path: Path) -> StoredPlan:
@@ -194,11 +197,11 @@ def load_plan(path: Path) -> StoredPlan:
             if isinstance(note, dict):
                 note.setdefault("stand_in", content.get("stand_in"))
         plan = checksums.load(json.dumps(content), StoredPlan, PLAN_SCHEMA)
-        named = [*(cell.method for cell in plan.cells), *(row.method for row in plan.added)]
+        named = [*(unit.method for unit in plan.units), *(row.method for row in plan.added)]
         for name in (plan.profile, *named):
             plain_name(name)
-        for cell in plan.cells:
-            plain_path(cell.file)
+        for unit in plan.units:
+            plain_path(unit.file)
         if (plan.profile, plan.experiment) != (path.parent.parent.name, path.parent.name):
             raise ValueError(f"it is the plan of {plan.experiment} under {plan.profile}")
     except checksums.NewerError as error:
@@ -208,24 +211,24 @@ def load_plan(path: Path) -> StoredPlan:
         ) from error
     except ValueError as error:
         raise DamagedPlanError(
-            f"The plan {path} is damaged: {error}", f"{again} again; finished cells are kept."
+            f"The plan {path} is damaged: {error}", f"{again} again; finished units are kept."
         ) from error
     return plan
 
 
-def cell_rows(folder: Path, cell: PlannedCell, only: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Read the rows of a planned cell, one per image; only some images, where `only` names them.
+def unit_rows(folder: Path, unit: PlannedUnit, only: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Read the rows of a planned unit, one per image; only some images, where `only` names them.
 
     Raises:
-        HarnessError: the file has rows of another cell.
+        HarnessError: the file has rows of another unit.
     """
-    path = folder / cell.file
-    rows = CellFile(path).rows()
+    path = folder / unit.file
+    rows = UnitFile(path).rows()
     found = {tuple(row.get(k) for k in ("method", "dataset", "scale", "seed")) for row in rows}
-    expected = (cell.method, cell.dataset, cell.scale, cell.seed)
+    expected = (unit.method, unit.dataset, unit.scale, unit.seed)
     if found - {expected} or not all(is_of(row, path.name) for row in rows):
         raise HarnessError(
-            f"{path} has rows of another cell than {expected}, or of other weights or data.",
+            f"{path} has rows of another unit than {expected}, or of other weights or data.",
             "Delete the file and run the experiment again.",
         )
     return each_image_once(row for row in rows if not only or row["image"] in only)

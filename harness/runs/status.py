@@ -12,7 +12,7 @@ from harness.common.errors import HarnessError, UsageError
 from harness.common.locks import holder, is_held
 from harness.measure.costs import LATENCY, values_of
 from harness.measure.macs import COSTS
-from harness.measure.rows import CellFile
+from harness.measure.rows import UnitFile
 from harness.runs.plan import COSTS_LOCK, StoredPlan, load_plan, measurements_dir
 from harness.training.log import read_log
 from harness.training.loop import FAILURE
@@ -105,8 +105,8 @@ def experiments(results: Path, profile: str) -> list[State]:
     """Find out how far the measuring of each experiment of a profile is.
 
     Returns:
-        For each `experiment` its `state`: running (a process writes one of its cells), waiting,
-        done or damaged; `cells` and `images`: number of planned cells, and of images in them;
+        For each `experiment` its `state`: running (a process writes one of its units), waiting,
+        done or damaged; `cells` and `images`: number of planned units, and of images in them;
         `measured_cells` and `measured_images`; `note`: what is damaged, "" if nothing is.
     """
     plans = sorted((results / profile).glob("*/plan.json"))
@@ -114,40 +114,40 @@ def experiments(results: Path, profile: str) -> list[State]:
 
 
 def _experiment(results: Path, path: Path) -> State:
-    state, note, cells = "waiting", "", []
+    state, note, units = "waiting", "", []
     try:
         plan = load_plan(path)
-        cells = list(_cells(plan, measurements_dir(results, plan.profile)))
+        units = list(_units(plan, measurements_dir(results, plan.profile)))
     except HarnessError as error:
         state, note = "damaged", str(error)
-    done = sum(measured >= planned for measured, planned, _ in cells)
-    if any(held for *_, held in cells):
+    done = sum(measured >= planned for measured, planned, _ in units)
+    if any(held for *_, held in units):
         state = "running"
-    elif done == len(cells) and not note:
+    elif done == len(units) and not note:
         state = "done"
     return {
         "experiment": path.parent.name,
         "state": state,
-        "cells": len(cells),
+        "cells": len(units),
         "measured_cells": done,
-        "images": sum(planned for _, planned, _ in cells),
-        "measured_images": sum(min(measured, planned) for measured, planned, _ in cells),
+        "images": sum(planned for _, planned, _ in units),
+        "measured_images": sum(min(measured, planned) for measured, planned, _ in units),
         "note": note,
     }
 
 
-def _cells(plan: StoredPlan, folder: Path) -> Iterator[tuple[int, int, bool]]:
-    """List for each cell its measured images, its planned images, and whether it is written."""
+def _units(plan: StoredPlan, folder: Path) -> Iterator[tuple[int, int, bool]]:
+    """List for each unit its measured images, its planned images, and whether it is written."""
     images = {note.role: note.images for note in plan.roles}
-    for cell in plan.cells:
-        file = CellFile(folder / cell.file)
+    for unit in plan.units:
+        file = UnitFile(folder / unit.file)
         rows = file.by_image()
-        if cell.role == COSTS:
+        if unit.role == COSTS:
             timed = sum(bool(values_of(row, LATENCY)) for row in rows.values())
             yield timed, 1, is_held(folder / COSTS_LOCK)
             continue
         # Of a fixed size, which is no set of the paper, there is one image.
-        yield len(rows), images.get(cell.role, 1), is_held(file.lock)
+        yield len(rows), images.get(unit.role, 1), is_held(file.lock)
 
 
 def write_tensorboard(found: Sequence[State], folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""`harness check`: stored results against accepted numbers, cell by cell.
+"""`harness check`: stored results against accepted numbers, one by one.
 
 `golden` is the file of accepted numbers, `comparison` finds what differs from it, `outputs` writes
 that for readers and for CI, and `accept` takes stored numbers over.
@@ -42,11 +42,11 @@ def _decibels(value: str) -> float:
     "--tolerance",
     type=_decibels,
     metavar="DB",
-    help="Drop of a cell's PSNR that passes.  [default: 0.02; where a network was trained anew, "
+    help="Drop of a result's PSNR that passes.  [default: 0.02; where a network was trained anew, "
     "what the accepted numbers say]",
 )
-@click.option("--all", "-v", "everything", is_flag=True, help="List also the cells that are ok.")
-@click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML, a test case per cell.")
+@click.option("--all", "-v", "everything", is_flag=True, help="List also the results that are ok.")
+@click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML, a test case per result.")
 @click.option(
     "--github", is_flag=True, help="Print annotations for GitHub Actions; add to the job's summary."
 )
@@ -77,9 +77,9 @@ def check(
     retrained: float | None,
     keep_networks: bool,
 ) -> None:
-    """Compare stored results with accepted numbers, cell by cell; measures nothing.
+    """Compare stored results with accepted numbers, one by one; measures nothing.
 
-    Ends with status 1 when a cell's PSNR dropped beyond the tolerance, is missing, or was
+    Ends with status 1 when a result's PSNR dropped beyond the tolerance, is missing, or was
     obtained under another protocol, on other LR images or data, or by another recipe. Without
     EXPERIMENT, every experiment that the accepted numbers have is compared. docs/check.md says
     what is compared, and how to accept new numbers.

@@ -1,4 +1,4 @@
-"""Accepting stored numbers as the ones that later results are compared with."""
+"""Acceptance of stored numbers as the ones that later results are compared with."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from harness import checkpoints
 from harness.commands.check.comparison import (
     Finding,
     compare,
-    measured_cells,
+    measured_results,
     read_stored,
     stored_names,
 )
 from harness.commands.check.golden import (
     Acceptance,
     Golden,
-    GoldenCell,
     GoldenExperiment,
+    GoldenResult,
     Key,
     dump,
     load_golden,
@@ -108,8 +108,8 @@ def _accept(
 ) -> Golden:
     """Take the accepted numbers of some experiments over; the others stay."""
     old = old or Golden(profile=profile.name, summary=profile.summary)
-    before = {cell.key: cell for cell in old.cells}
-    cells = {key: cell for key, cell in before.items() if cell.experiment not in reports}
+    before = {each.key: each for each in old.accepted}
+    accepted = {key: each for key, each in before.items() if each.experiment not in reports}
     entries = {entry.experiment: entry for entry in old.experiments}
     for name, report in reports.items():
         methods = report.experiment.methods
@@ -120,70 +120,70 @@ def _accept(
                 f"'{profile.name}' has now.",
                 f"Run `harness run {name} --profile {profile.source}` first.",
             )
-        cells |= _complete(name, report, old.of(name))
+        accepted |= _complete(name, report, old.of(name))
         entries[name] = GoldenExperiment(
             experiment=name,
-            stand_in=report.plan.stand_in or any(note.substitute for note in report.plan.roles),
+            reduced=report.plan.reduced or any(note.substitute for note in report.plan.roles),
             provenance={role: words.provenance(report, role) for role in report.roles},
             settings=settings,
         )
-    named = {experiment for experiment, *_ in cells}
+    named = {experiment for experiment, *_ in accepted}
     if not named & reports.keys():
         raise HarnessError(
-            f"Nothing to accept: no cell of {', '.join(reports)} has a number.",
+            f"Nothing to accept: no result of {', '.join(reports)} has a number.",
             "Run the experiment first.",
         )
-    means = [mean for report in reports.values() for mean in report.cells.values()]
+    found = [each for report in reports.values() for each in report.results.values()]
     done = Acceptance(
         date=datetime.now(timezone.utc).date().isoformat(),
         reason=reason,
         experiments=tuple(sorted(named & reports.keys())),
-        change=_change(before, cells),
-        devices=distinct(device for mean in means for device in mean.source("device")),
-        versions=distinct(version for mean in means for version in mean.source("version")),
+        change=_change(before, accepted),
+        devices=distinct(device for each in found for device in each.source("device")),
+        versions=distinct(version for each in found for version in each.source("version")),
     )
     return Golden(
         profile=profile.name,
         summary=profile.summary,
         retrained_tolerance=old.retrained_tolerance if retrained is None else retrained,
         experiments=tuple(entries[name] for name in sorted(named)),
-        cells=tuple(cells[key] for key in sorted(cells)),
+        accepted=tuple(accepted[key] for key in sorted(accepted)),
         history=(*old.history, done),
     )
 
 
-def _complete(name: str, report: Report, known: Collection[Key]) -> dict[Key, GoldenCell]:
-    """List every cell that has a number; refuses where one is only half measured, or was lost."""
-    means = measured_cells(name, report)
-    found, incomplete = {}, []
-    for key, mean in means.items():
-        cell = GoldenCell.of(name, mean)
-        if cell is not None:
-            found[key] = cell
-        elif key in known or (mean.seeds and not mean.excluded):
-            reason = mean.missing or "no PSNR"
-            incomplete.append(f"{mean.method} on {mean.role} x{mean.scale:g}: {reason}")
-    for _, role, method, scale in sorted(set(known) - means.keys()):
+def _complete(name: str, report: Report, known: Collection[Key]) -> dict[Key, GoldenResult]:
+    """List every result that has a number; refuses where one is half measured, or was lost."""
+    measured = measured_results(name, report)
+    accepted, incomplete = {}, []
+    for key, found in measured.items():
+        result = GoldenResult.of(name, found)
+        if result is not None:
+            accepted[key] = result
+        elif key in known or (found.seeds and not found.excluded):
+            reason = found.missing or "no PSNR"
+            incomplete.append(f"{found.method} on {found.role} x{found.scale:g}: {reason}")
+    for _, role, method, scale in sorted(set(known) - measured.keys()):
         incomplete.append(f"{method} on {role} x{scale:g}: gone from {name}")
     if incomplete:
         raise HarnessError(
-            f"{len(incomplete)} cells of {name} have no number, nothing is accepted:\n  "
+            f"{len(incomplete)} results of {name} have no number, nothing is accepted:\n  "
             + "\n  ".join(incomplete),
-            f"Run `harness run {name}`. If a cell is gone for good, delete its line from the file "
-            "of accepted numbers.",
+            f"Run `harness run {name}`. If one is gone for good, delete its line from the file of "
+            "accepted numbers.",
         )
-    return found
+    return accepted
 
 
-def _change(old: Mapping[Key, GoldenCell], new: Mapping[Key, GoldenCell]) -> str:
-    """Say how many cells were added, removed and changed, and how far PSNR moved."""
+def _change(old: Mapping[Key, GoldenResult], new: Mapping[Key, GoldenResult]) -> str:
+    """Say how many results were added, removed and changed, and how far PSNR moved."""
     pairs = [(old[key], new[key]) for key in new if key in old]
     counts = {
         "added": len(new) - len(pairs),
         "removed": len(old) - len(pairs),
         "changed": sum(was != now for was, now in pairs),
     }
-    listed = [f"{count} cells {what}" for what, count in counts.items() if count]
+    listed = [f"{count} results {what}" for what, count in counts.items() if count]
     moves = [now.psnr - was.psnr for was, now in pairs if now.psnr != was.psnr]
     if moves:
         listed.append(f"PSNR {min(moves):+.4f} to {max(moves):+.4f} dB")
@@ -193,7 +193,7 @@ def _change(old: Mapping[Key, GoldenCell], new: Mapping[Key, GoldenCell]) -> str
 def _keep_networks(
     golden: Golden, names: Collection[str], results: Path, folder: Path
 ) -> tuple[list[Path], list[Path]]:
-    """Copy the networks of accepted cells; all of them, or none where one is not as accepted.
+    """Copy the networks of accepted results; all of them, or none where one is not as accepted.
 
     CI can then measure instead of train: training again on another processor, or with another
     number of threads, ends at other weights (docs/check.md has numbers), measuring the same weights
@@ -205,12 +205,12 @@ def _keep_networks(
     """
     trained = Path(golden.profile) / "training"
     runs: dict[Path, dict[str, Any]] = {}
-    for cell in golden.cells:
-        for recipe in cell.recipes if cell.experiment in names else ():
-            found = sorted((results / trained).glob(f"{cell.method}/s*-{recipe}/checkpoint.pt"))
+    for result in golden.accepted:
+        for recipe in result.recipes if result.experiment in names else ():
+            found = sorted((results / trained).glob(f"{result.method}/s*-{recipe}/checkpoint.pt"))
             if not found:
                 raise HarnessError(
-                    f"The networks of {cell.method} are not in {results / trained}.",
+                    f"The networks of {result.method} are not in {results / trained}.",
                     "Name the folder that they were trained in with --results.",
                 )
             for path in found:
@@ -221,15 +221,15 @@ def _keep_networks(
                     content["optimizer"] = {**content["optimizer"], "state": {}}
                     content.pop("unaveraged", None)
                     runs[run] = content
-                if checkpoints.weights_hash(runs[run]["state_dict"]) not in cell.checkpoints:
+                if checkpoints.weights_hash(runs[run]["state_dict"]) not in result.checkpoints:
                     raise HarnessError(
                         f"{path} has other weights than those whose numbers are accepted.",
-                        f"Run `harness run {cell.experiment}` again.",
+                        f"Run `harness run {result.experiment}` again.",
                     )
     for run, content in runs.items():
         if (results / run).resolve() != (folder / run).resolve():
             checkpoints.save(folder / run, {k: v for k, v in content.items() if k != "format"})
-    needed = {(cell.method, recipe) for cell in golden.cells for recipe in cell.recipes}
+    needed = {(each.method, recipe) for each in golden.accepted for recipe in each.recipes}
     stale = [
         path
         for path in sorted((folder / trained).glob("*/*/checkpoint.pt"))

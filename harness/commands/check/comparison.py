@@ -1,6 +1,6 @@
-"""Comparing stored results with accepted numbers, cell by cell; measures nothing.
+"""Comparison of stored results with accepted numbers, one by one; measures nothing.
 
-Numbers are only compared where they are comparable: a cell under another protocol, on other LR
+Numbers are only compared where they are comparable: a result under another protocol, on other LR
 images, data, images, seeds, precision or recipe fails by that, whatever its PSNR.
 """
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.commands.check.golden import Golden, GoldenCell, Key, load_golden
+from harness.commands.check.golden import Golden, GoldenResult, Key, load_golden
 from harness.common.errors import HarnessError
 from harness.experiments import EXPERIMENTS, get
 from harness.profiles import Profile, concerning
-from harness.report.data import Cell, Report, load_report
+from harness.report.data import Report, Result, load_report
 from harness.runs.plan import plan_path
 
 TOLERANCE = 0.02
@@ -27,7 +27,7 @@ MACS_RETRAINED = 0.5
 """The same where networks that were trained anew have a wider tolerance."""
 _FLOAT_NOISE = 1e-9
 
-# Fields of cells that must be equal, the verdict where they are not, and the field in words.
+# Fields of results that must be equal, the verdict where they are not, and the field in words.
 _COMPARABLE = {
     "protocols": ("other protocol", "protocol"),
     "lr_sources": ("other LR source", "LR source"),
@@ -54,7 +54,7 @@ Notes = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Finding:
-    """Finding for one cell, or for an experiment as a whole (method "", scale None).
+    """Finding for one result, or for an experiment as a whole (method "", scale None).
 
     Attributes:
         expected, measured: PSNR in dB; None where there is none.
@@ -101,7 +101,7 @@ class Check:
         provenance: on what the accepted numbers were obtained, each caption once.
         tolerance: drop in dB that passes where the weights are the accepted ones.
         retrained_tolerance: the same where a network was trained anew.
-        findings: one per accepted cell and per new one, and one per experiment whose settings
+        findings: one per accepted result and per new one, and one per experiment whose settings
             are others.
         unchecked: experiments that are stored, but were never accepted.
     """
@@ -134,7 +134,7 @@ def run_check(
         profile: whose results.
         results: folder of measurements.
         file: accepted numbers.
-        tolerance: drop in dB that passes in every cell. None: `TOLERANCE`, and what the file says
+        tolerance: drop in dB that passes everywhere. None: `TOLERANCE`, and what the file says
             where a network was trained anew.
 
     Raises:
@@ -144,7 +144,7 @@ def run_check(
     golden = load_golden(file, profile.name)
     if not names and not golden.names:
         raise HarnessError(
-            "The file of accepted numbers has no cells: nothing would be checked.",
+            "The file of accepted numbers has none: nothing would be checked.",
             "Name an experiment and accept its stored numbers with --update.",
         )
     for name in names:
@@ -190,9 +190,9 @@ def read_stored(results: Path, profile: str, names: Iterable[str]) -> dict[str, 
     return found
 
 
-def measured_cells(name: str, report: Report) -> dict[Key, Cell]:
-    """List the measured means of an experiment by the keys of accepted cells."""
-    return {(name, c.role, c.method, c.scale): c for c in report.cells.values()}
+def measured_results(name: str, report: Report) -> dict[Key, Result]:
+    """List what was measured of an experiment by the keys of accepted results."""
+    return {(name, r.role, r.method, r.scale): r for r in report.results.values()}
 
 
 def compare(
@@ -207,26 +207,26 @@ def compare(
     for name, report in stored.items():
         accepted = golden.of(name)
         if isinstance(report, str):
-            findings += [_missing(cell, report) for cell in accepted.values()]
+            findings += [_missing(old, report) for old in accepted.values()]
             continue
         notes = tuple(_other_settings(golden, name, report, profile))
         findings += [Finding(name, notes=notes)] if notes else []
-        means = measured_cells(name, report)
-        for key, cell in accepted.items():
-            mean = means.get(key)
-            new = GoldenCell.of(name, mean) if mean else None
-            if mean is None:
-                findings.append(_missing(cell, f"no cell of {name} any more"))
+        measured = measured_results(name, report)
+        for key, old in accepted.items():
+            found = measured.get(key)
+            new = GoldenResult.of(name, found) if found else None
+            if found is None:
+                findings.append(_missing(old, f"no result of {name} any more"))
             elif new is None:
-                findings.append(_missing(cell, mean.missing or "no PSNR"))
+                findings.append(_missing(old, found.missing or "no PSNR"))
             else:
-                mixture = bool(mean.expert_depths)
-                findings.append(_judge(cell, new, mixture, tolerance, retrained))
-        found = (("new", "measured, but not among the accepted numbers"),)
+                mixture = bool(found.expert_depths)
+                findings.append(_judge(old, new, mixture, tolerance, retrained))
+        note = (("new", "measured, but not among the accepted numbers"),)
         findings += [
-            Finding(name, c.method, c.role, c.dataset, c.scale, found, measured=c.psnr)
-            for key, c in means.items()
-            if key not in accepted and not c.missing
+            Finding(name, r.method, r.role, r.dataset, r.scale, note, measured=r.psnr)
+            for key, r in measured.items()
+            if key not in accepted and not r.missing
         ]
     return findings
 
@@ -257,17 +257,17 @@ def _changes(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, str, str
         yield name, was, now
 
 
-def _finding(old: GoldenCell, notes: Iterable[tuple[str, str]], **found: Any) -> Finding:
-    cell = (old.experiment, old.method, old.role, old.dataset, old.scale)
-    return Finding(*cell, tuple(notes), old.psnr, **found)
+def _finding(old: GoldenResult, notes: Iterable[tuple[str, str]], **found: Any) -> Finding:
+    key = (old.experiment, old.method, old.role, old.dataset, old.scale)
+    return Finding(*key, tuple(notes), old.psnr, **found)
 
 
-def _missing(old: GoldenCell, reason: str) -> Finding:
+def _missing(old: GoldenResult, reason: str) -> Finding:
     return _finding(old, [("missing", reason)])
 
 
 def _judge(
-    old: GoldenCell, new: GoldenCell, mixture: bool, tolerance: float, retrained: float
+    old: GoldenResult, new: GoldenResult, mixture: bool, tolerance: float, retrained: float
 ) -> Finding:
     if others := list(_not_comparable(old, new)):
         return _finding(old, others, measured=new.psnr)
@@ -282,9 +282,9 @@ def _judge(
     return _finding(old, notes, measured=new.psnr, tolerance=allowed, anew=anew)
 
 
-def _not_comparable(old: GoldenCell, new: GoldenCell) -> Iterator[tuple[str, str]]:
+def _not_comparable(old: GoldenResult, new: GoldenResult) -> Iterator[tuple[str, str]]:
     for field, (verdict, what) in _COMPARABLE.items():
-        values = [getattr(cell, field) for cell in (old, new)]
+        values = [getattr(result, field) for result in (old, new)]
         if values[0] != values[1]:
             was, now = (
                 "+".join(map(str, value)) or "none" if isinstance(value, tuple) else value

@@ -1,6 +1,6 @@
 """Accepted numbers: the committed JSON file that `harness check` compares with.
 
-One cell per line, sorted, so that a review of a change shows the cells that moved. Every number
+One result per line, sorted, so that a review of a change shows those that moved. Every number
 lies beside what it was measured on, and the history says who accepted what, and why.
 """
 
@@ -26,7 +26,7 @@ from pydantic import (
 
 from harness.common.errors import HarnessError, UsageError, first_problem
 from harness.common.files import plain_name
-from harness.report.data import Cell
+from harness.report.data import Result
 
 SCHEMA = 1
 Key = tuple[str, str, str, float]
@@ -43,13 +43,13 @@ _Name = Annotated[str, AfterValidator(plain_name)]
 _Values = tuple[str, ...]
 
 
-class _Strict(BaseModel):
+class _Strict(BaseModel, extra="forbid", populate_by_name=True):
     # Infinite PSNR (an image that is met exactly), which JSON has no number for, is text.
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
 
-class GoldenCell(_Strict):
-    """Accepted mean of one method on one set at one scale.
+class GoldenResult(_Strict):
+    """Accepted result of one method on one set at one scale.
 
     Attributes:
         psnr, ssim: means over images and seeds, full precision; SSIM is stored, not judged.
@@ -78,49 +78,49 @@ class GoldenCell(_Strict):
     checkpoints: _Values
 
     @staticmethod
-    def of(experiment: str, mean: Cell) -> GoldenCell | None:
-        """Make the cell of a measured mean; None where it has no PSNR."""
-        if mean.missing or mean.psnr is None:
+    def of(experiment: str, found: Result) -> GoldenResult | None:
+        """Make an accepted result of a measured one; None where that has no PSNR."""
+        if found.missing or found.psnr is None:
             return None
-        return GoldenCell(
+        return GoldenResult(
             experiment=experiment,
-            role=mean.role,
-            method=mean.method,
-            scale=mean.scale,
-            dataset=mean.dataset,
-            psnr=mean.psnr,
-            ssim=mean.metric("ssim"),
-            decoder_macs=mean.metric("decoder_macs") or 0.0,
-            images=mean.images,
-            seeds=mean.seeds,
-            protocols=mean.source("protocol"),
-            lr_sources=mean.source("lr_source"),
-            fingerprints=mean.source("dataset_fingerprint"),
-            lr_fingerprints=mean.source("lr_fingerprint"),
-            precisions=mean.source("precision"),
-            recipes=mean.source("recipe"),
-            checkpoints=mean.source("checkpoint"),
+            role=found.role,
+            method=found.method,
+            scale=found.scale,
+            dataset=found.dataset,
+            psnr=found.psnr,
+            ssim=found.metric("ssim"),
+            decoder_macs=found.metric("decoder_macs") or 0.0,
+            images=found.images,
+            seeds=found.seeds,
+            protocols=found.source("protocol"),
+            lr_sources=found.source("lr_source"),
+            fingerprints=found.source("dataset_fingerprint"),
+            lr_fingerprints=found.source("lr_fingerprint"),
+            precisions=found.source("precision"),
+            recipes=found.source("recipe"),
+            checkpoints=found.source("checkpoint"),
         )
 
     @property
     def key(self) -> Key:
-        """Identity of the cell; files are sorted by it."""
+        """Identity of the result; files are sorted by it."""
         return (self.experiment, self.role, self.method, self.scale)
 
 
 class GoldenExperiment(_Strict):
-    """Provenance of an experiment's cells: captions by role, and settings that change numbers."""
+    """Provenance of an experiment's results: captions by role, and settings that change numbers."""
 
     experiment: str
-    stand_in: bool
+    reduced: Annotated[bool, Field(alias="stand_in")]
     provenance: dict[str, str]
     settings: dict[str, Any]
 
 
 class Acceptance(_Strict):
-    """One time that numbers were accepted: the day (UTC), why, and which cells became others.
+    """One time that numbers were accepted: the day (UTC), why, and how many results became others.
 
-    `devices` and `versions` are those that measured the cells.
+    `devices` and `versions` are those that measured the results.
     """
 
     date: str
@@ -145,15 +145,15 @@ class Golden(_Strict):
     summary: str
     retrained_tolerance: NonNegativeFloat | None = None
     experiments: tuple[GoldenExperiment, ...] = ()
-    cells: tuple[GoldenCell, ...] = ()
+    accepted: Annotated[tuple[GoldenResult, ...], Field(alias="cells")] = ()
     history: tuple[Acceptance, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Golden:
-        twice = [key for key, count in Counter(c.key for c in self.cells).items() if count > 1]
+        twice = [key for key, count in Counter(r.key for r in self.accepted).items() if count > 1]
         if twice:
-            raise ValueError(f"cells are there twice: {twice}")
-        if sorted(self.names) != sorted({cell.experiment for cell in self.cells}):
+            raise ValueError(f"results are there twice: {twice}")
+        if sorted(self.names) != sorted({result.experiment for result in self.accepted}):
             raise ValueError("`experiments` must name the experiments of `cells`, each once")
         return self
 
@@ -166,9 +166,9 @@ class Golden(_Strict):
         """Find the provenance of an experiment; None without one."""
         return next((e for e in self.experiments if e.experiment == name), None)
 
-    def of(self, experiment: str) -> dict[Key, GoldenCell]:
-        """Select the cells of an experiment."""
-        return {cell.key: cell for cell in self.cells if cell.experiment == experiment}
+    def of(self, experiment: str) -> dict[Key, GoldenResult]:
+        """Select the results of an experiment."""
+        return {each.key: each for each in self.accepted if each.experiment == experiment}
 
 
 def dump(golden: Golden) -> str:

@@ -49,19 +49,19 @@ def update_text(update: Update, file: Path) -> str:
 
 
 def summary(check: Check) -> str:
-    """Count the cells of each verdict, as `42 cells: 41 ok, 1 drop`, and say the tolerance."""
-    cells = [finding for finding in check.findings if finding.scale is not None]
-    counts = Counter(finding.verdict for finding in cells)
+    """Count the results of each verdict, as `42 results: 41 ok, 1 drop`, and say the tolerance."""
+    results = [finding for finding in check.findings if finding.scale is not None]
+    counts = Counter(finding.verdict for finding in results)
     listed = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
-    parts = [f"{len(cells)} cells: {listed}" if cells else "no cells"]
+    parts = [f"{len(results)} results: {listed}" if results else "no results"]
     others = [finding.experiment for finding in check.findings if finding.scale is None]
     if others:
         parts.append(f"other settings: {', '.join(others)}")
-    anew = sum(finding.anew for finding in cells)
-    tolerance = f"tolerance {check.tolerance:g} dB"
+    anew = sum(finding.anew for finding in results)
+    allowed = f"tolerance {check.tolerance:g} dB"
     if anew and check.retrained_tolerance > check.tolerance:
-        tolerance += f", {check.retrained_tolerance:g} dB in {anew} cells of networks trained anew"
-    return "; ".join([*parts, tolerance])
+        allowed += f", {check.retrained_tolerance:g} dB in {anew} results of networks trained anew"
+    return "; ".join([*parts, allowed])
 
 
 def _record(finding: Finding) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def markdown(check: Check) -> str:
 
 
 def junit(check: Check) -> str:
-    """Write JUnit XML, a test case per cell; new cells are skipped tests, information is output."""
+    """Write JUnit XML, a test case per result; new ones are skipped, information is output."""
     new = sum(finding.verdict == "new" for finding in check.findings)
     counts = {"tests": len(check.findings), "failures": len(check.failed), "errors": 0, "time": 0}
     outer = {"name": f"harness check {check.profile}", **{k: str(v) for k, v in counts.items()}}
@@ -157,7 +157,7 @@ def github(findings: Sequence[Finding]) -> list[str]:
             title, message = f"harness check: {f.verdict}", f"{_place(f)}\n{_explanation(f)}"
             lines.append(_command(kind, title, message))
         if left := len(found) - len(shown):
-            message = f"{left} more cells; see the table in the log of this step."
+            message = f"{left} more results; see the table in the log of this step."
             lines.append(_command(kind, "harness check", message))
     return lines
 
@@ -177,7 +177,7 @@ def _not_ok(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _place(finding: Finding) -> str:
-    """Name the cell: never the paper's set alone where another one was measured."""
+    """Name the result: never the paper's set alone where another one was measured."""
     if finding.scale is None:
         return finding.experiment
     role, dataset = finding.role, finding.dataset
@@ -224,7 +224,7 @@ def _tabulated(findings: Sequence[Finding]) -> list[str]:
 
 
 def _reasons(findings: Sequence[Finding]) -> list[str]:
-    """Write a line per reason; one that many cells share is given once, with their number."""
+    """Write a line per reason; one that many results share is given once, with their number."""
     places: dict[str, list[str]] = {}
     for finding in findings:
         if finding.notes and finding.verdict != "new":

@@ -76,7 +76,7 @@ class Dataset:
         """Tell whether the dataset has as many images as the published set."""
         return self.expected is None or len(self.items) == self.expected
 
-    @cached_property  # asked for every cell
+    @cached_property  # asked for every unit
     def fingerprint(self) -> str:
         """Ten hexadecimal digits that change with any image."""
         digest = hashlib.sha256()

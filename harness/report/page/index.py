@@ -76,7 +76,7 @@ def _entry(
     with suppress(HarnessError):
         plan = load_plan(plan_path(results, profile, name))
         sets = dict.fromkeys(f"{note.dataset} ({note.images} images)" for note in plan.roles)
-        methods = len({cell.method for cell in plan.cells})
+        methods = len({unit.method for unit in plan.units})
         facts = f"{methods} methods on {', '.join(sets)}; {plan.created[:10]}"
     beside = [(path.with_suffix(f".{suffix}"), text) for suffix, text in _SUFFIXES.items()]
     return {

@@ -16,7 +16,7 @@ from baselines.base import Box
 from harness.common.errors import HarnessError
 from harness.common.escaping import in_a_line
 from harness.measure.pictures import IMAGES, SIDE, PicturePaths, lr_box, picture_paths, window
-from harness.measure.rows import CellFile, is_of
+from harness.measure.rows import UnitFile, is_of
 from harness.metrics import shaved_border
 from harness.metrics.protocols import channels
 from harness.report.text import scale_text
@@ -223,19 +223,19 @@ def _found(plan: StoredPlan, results: Path, label: Callable[[str], str]) -> Iter
     measurements = measurements_dir(results, plan.profile)
     folder = pictures_dir(results, plan.profile)
     by_image: dict[tuple[str, str], dict[float, list[_Kept]]] = {}
-    for cell in plan.cells:
-        if cell.seed != min(c.seed for c in plan.cells if c.method == cell.method):
+    for unit in plan.units:
+        if unit.seed != min(u.seed for u in plan.units if u.method == unit.method):
             continue
-        only = next((note.only for note in plan.roles if note.role == cell.role), ())
-        for image, row in CellFile(measurements / cell.file).by_image().items():
+        only = next((note.only for note in plan.roles if note.role == unit.role), ())
+        for image, row in UnitFile(measurements / unit.file).by_image().items():
             scored = row["metrics"].get("psnr") is not None and row["lr_source"]
-            if not scored or (only and image not in only) or not is_of(row, Path(cell.file).name):
+            if not scored or (only and image not in only) or not is_of(row, Path(unit.file).name):
                 continue
             # There are images whose pictures can't be kept under their name.
             with suppress(ValueError):
-                files = picture_paths(folder, cell.file, row)
-                own = by_image.setdefault((cell.role, image), {}).setdefault(cell.scale, [])
-                own.append(_Kept(cell.method, label(cell.method), row, files))
+                files = picture_paths(folder, unit.file, row)
+                own = by_image.setdefault((unit.role, image), {}).setdefault(unit.scale, [])
+                own.append(_Kept(unit.method, label(unit.method), row, files))
     for (role, _), scales in by_image.items():
         kept = {scale: [k for k in own if k.files.sr.exists()] for scale, own in scales.items()}
         boxes = [window(tuple(own[0].row["hr_size"])) for own in kept.values() if own]

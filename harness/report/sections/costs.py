@@ -107,8 +107,8 @@ def _columns(report: Report, role: str, scale: float) -> Iterator[Column]:
     exponent, letter = unit_of(every)
 
     def psnr(row: str) -> Entry:
-        cell = report.at(row, role, scale)
-        return number(cell, cell.psnr, "" if cell.psnr is None else decimals(cell.psnr))
+        result = report.at(row, role, scale)
+        return number(result, result.psnr, "" if result.psnr is None else decimals(result.psnr))
 
     def macs(name: str, row: str) -> Entry:
         value = report.at(row, role, scale).metric(name)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from baselines import parse
 from harness.data.published import Printed, System, printed_of
 from harness.report import words
-from harness.report.data import Cell, Report
+from harness.report.data import Report, Result
 from harness.report.model import Section, Table, section
 from harness.report.paper import others, paper_system
 from harness.report.tables import Column, Entry, by_scale, table
@@ -158,15 +158,15 @@ class Counts(SectionMaker):
         ]
         return section(f"counts-{self.part}", f"Counts{part}", made, text=words.COUNTED)
 
-    def cell(self, report: Report, row: str, scale: float) -> Cell:
-        """Return the stored cell of the count."""
+    def result(self, report: Report, row: str, scale: float) -> Result:
+        """Return what is stored of the count."""
         return report.at(row, self.size, scale)
 
-    def count(self, cell: Cell) -> tuple[Count, Count]:
-        """Read parameters and MACs of the part from a stored cell."""
+    def count(self, result: Result) -> tuple[Count, Count]:
+        """Read parameters and MACs of the part from a result."""
 
         def number(*names: str) -> int | None:
-            found = [None if cell.missing else cell.metric(name) for name in names]
+            found = [None if result.missing else result.metric(name) for name in names]
             return None if None in found else sum(int(n) for n in found if n is not None)
 
         decoder, every = number("decoder_macs", "estimator_macs"), number("parameters")
@@ -186,8 +186,8 @@ class Counts(SectionMaker):
         """List each count, with the published figures beside it."""
         for scale in report.scales:
             for row in (*report.experiment.rows, *others(report.experiment)):
-                cell = self.cell(report, row, scale)
-                parameters, macs = self.count(cell)
+                result = self.result(report, row, scale)
+                parameters, macs = self.count(result)
                 other = report.is_other(row)
                 record: dict[str, Any] = {
                     "method": row,
@@ -196,11 +196,11 @@ class Counts(SectionMaker):
                     "size": self.size,
                     "part": self.part,
                     "scale": scale,
-                    "missing": cell.missing,
+                    "missing": result.missing,
                     "parameters": parameters.counted,
                     "macs": macs.counted,
                     "least_macs": macs.least,
-                    "versions": list(cell.source("version")),
+                    "versions": list(result.source("version")),
                     "provenance": words.COUNTED,
                 }
                 for what, count, references in (
@@ -217,10 +217,10 @@ class Counts(SectionMaker):
     def _counted(
         self, report: Report, which: int, show: Callable[[float], str], row: str, scale: float
     ) -> Entry:
-        cell = self.cell(report, row, scale)
+        result = self.result(report, row, scale)
         ours = not report.is_other(row) and parse(methods_of(row)[0]).is_trained
-        ends = self.count(cell)[which].ends
-        return Entry(" to ".join(map(show, ends)), why=cell.missing if ours else "")
+        ends = self.count(result)[which].ends
+        return Entry(" to ".join(map(show, ends)), why=result.missing if ours else "")
 
     def _beside(
         self,
@@ -234,7 +234,7 @@ class Counts(SectionMaker):
         figure = reference.of(report, row, scale)
         if figure is None:
             return Entry()
-        agreement = self.count(self.cell(report, row, scale))[which].agreement(figure)
+        agreement = self.count(self.result(report, row, scale))[which].agreement(figure)
         return Entry(", ".join(filter(None, [figure.text or show(figure.value), agreement])))
 
     def _percent(self, report: Report, row: str, scale: float) -> Entry:
@@ -243,7 +243,7 @@ class Counts(SectionMaker):
         if not base:
             return Entry()
         own, theirs = (
-            self.count(self.cell(report, name, scale))[1].counted for name in (row, base)
+            self.count(self.result(report, name, scale))[1].counted for name in (row, base)
         )
         text = decimals(100 * own / theirs) if own is not None and theirs else ""
         return Entry(text, detail=f"of {report.label(base)}")

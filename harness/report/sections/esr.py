@@ -88,8 +88,8 @@ def candidates(report: Report) -> list[Candidate]:
     """List the rows of which everything that a score needs was measured."""
     found = []
     for row in report.experiment.rows:
-        cell = report.at(row, INPUT, SCALE)
-        macs, parameters = cell.metric("macs"), cell.metric("parameters")
+        result = report.at(row, INPUT, SCALE)
+        macs, parameters = result.metric("macs"), result.metric("parameters")
         timed = report.costs.latency.rows.get((row, SCALE))
         if macs and parameters and timed is not None:
             found.append(Candidate(row, parameters, macs, values_of(timed, LATENCY)))
@@ -214,11 +214,11 @@ def _why(report: Report, row: str) -> str:
 
 
 def _counted(report: Report, name: str, unit: float, digits: int, row: str) -> Entry:
-    cell = report.at(row, INPUT, SCALE)
-    value = cell.metric(name)
-    if value is None and not cell.missing:
+    result = report.at(row, INPUT, SCALE)
+    value = result.metric(name)
+    if value is None and not result.missing:
         return Entry(why="it depends on the experts that layers choose")
-    return number(cell, value, "" if value is None else decimals(value / unit, digits))
+    return number(result, value, "" if value is None else decimals(value / unit, digits))
 
 
 def _weights(report: Report, row: str) -> Entry:
@@ -339,12 +339,12 @@ _GMACS, _MS = "GMACs per output megapixel", "Latency per output megapixel (ms)"
 
 def _per_megapixel(report: Report, what: str, row: str, scale: float) -> tuple[float | None, str]:
     """Compute GMACs or milliseconds for a megapixel; or say why there is no number."""
-    cell, measured = report.at(row, INPUT, scale), report.costs.latency
+    result, measured = report.at(row, INPUT, scale), report.costs.latency
     found = measured.at(row, scale)
     if what == _GMACS:
-        macs = cell.metric("macs")
+        macs = result.metric("macs")
         pixels = math.prod(ACTIVATIONS_AT) * scale**2
-        return None if macs is None else macs / 1e9 / (pixels / 1e6), cell.missing
+        return None if macs is None else macs / 1e9 / (pixels / 1e6), result.missing
     if found is None or measured.setting is None:
         return None, measured.missing[row, scale]
     pixels = math.prod(measured.setting.lr_size) * scale**2

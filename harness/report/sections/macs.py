@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from baselines import parse
 from harness.report import words
-from harness.report.data import Cell, Report
+from harness.report.data import Report, Result
 from harness.report.model import Section, Table, section
 from harness.report.tables import Entry, number, scale_table
 from harness.report.text import UNITS, decimals, sentences, signed, unit_of
@@ -52,7 +52,7 @@ class MacsTable(SectionMaker):
         percent = []
         if comparable:
             notes += [self.notes.get(role, ""), *words.published_notes(report, role, "macs")]
-        if any("percent" in cell.printed for cell in report.cells.values()):
+        if any("percent" in result.printed for result in report.results.values()):
             percent = [words.IN_PARENTHESES, *words.published_notes(report, role, "percent")]
         made = partial(scale_table, report, role)
         unit = f"({letter}MACs)"
@@ -89,38 +89,38 @@ class OtherMacs(SectionMaker):
         return section("other-macs", "MACs outside the decoder", tables, text=said)
 
 
-def _counted(exponent: int, comparable: bool, cell: Cell) -> Entry:
+def _counted(exponent: int, comparable: bool, result: Result) -> Entry:
     value, paper = (
-        each and each / 10.0**exponent for each in (cell.metric("macs"), cell.paper("macs"))
+        each and each / 10.0**exponent for each in (result.metric("macs"), result.paper("macs"))
     )
-    if not value and not cell.missing:
+    if not value and not result.missing:
         return Entry()  # bicubic has no layers
     published = decimals(paper) if paper and comparable else ""
     detail = ""
     if value and paper and comparable:
         detail = f"{signed(float(f'{value:.2f}') - float(f'{paper:.2f}'))} to published"
-    return number(cell, value or None, decimals(value) if value else "", published, detail)
+    return number(result, value or None, decimals(value) if value else "", published, detail)
 
 
-def _part(name: str, exponent: int, cell: Cell) -> Entry:
-    value = cell.metric(name)
+def _part(name: str, exponent: int, result: Result) -> Entry:
+    value = result.metric(name)
     return Entry(decimals(value / 10.0**exponent), value=value) if value else Entry()
 
 
-def percent_of_baseline(report: Report, cell: Cell) -> float | None:
-    """Compute the MACs of a cell as percentage of its baseline's; None where one is missing."""
-    base = report.baseline(cell.method)
-    own, theirs = cell.metric("macs"), None
+def percent_of_baseline(report: Report, result: Result) -> float | None:
+    """Compute the MACs of a result as percentage of its baseline's; None where one is missing."""
+    base = report.baseline(result.method)
+    own, theirs = result.metric("macs"), None
     if base:
-        theirs = report.at(base, cell.role, cell.scale).metric("macs")
+        theirs = report.at(base, result.role, result.scale).metric("macs")
     return 100 * own / theirs if own and theirs else None
 
 
-def _percent(report: Report, cell: Cell) -> Entry:
-    value, paper = percent_of_baseline(report, cell), cell.paper("percent")
-    published = "" if paper is None or not report.baseline(cell.method) else decimals(paper, 1)
+def _percent(report: Report, result: Result) -> Entry:
+    value, paper = percent_of_baseline(report, result), result.paper("percent")
+    published = "" if paper is None or not report.baseline(result.method) else decimals(paper, 1)
     text = "" if value is None else decimals(value, 1)
-    detail = f"of {report.label(report.baseline(cell.method))}" if text else ""
+    detail = f"of {report.label(report.baseline(result.method))}" if text else ""
     return Entry(text, published, detail, value=value)
 
 
@@ -133,21 +133,21 @@ def _comparable(report: Report, role: str) -> bool:
 def _notes(report: Report, role: str, exponent: int, comparable: bool) -> list[str]:
     """Say what is counted, and why published figures are not shown where they are not."""
     letter = dict(UNITS)[exponent]
-    cells = [cell for cell in report.cells.values() if cell.role == role]
+    results = [result for result in report.results.values() if result.role == role]
     notes = [
         f"MACs (multiply-accumulate operations), mean per image, 1 {letter}MACs = 1e{exponent}: "
-        f"{_what(report, cells)}."
+        f"{_what(report, results)}."
     ]
-    dearest = dict.fromkeys(report.label(c.method) for c in cells if c.metric("least_encoder_macs"))
+    dearest = [report.label(r.method) for r in results if r.metric("least_encoder_macs")]
     if dearest:
         notes.append(
-            f"{', '.join(dearest)}: counted without weights, with the dearest expert in every "
-            "layer, which no image exceeds."
+            f"{', '.join(dict.fromkeys(dearest))}: counted without weights, with the dearest "
+            "expert in every layer, which no image exceeds."
         )
     moeisr = any(parse(method).head for method in report.experiment.methods)
     if report.experiment.reproduces and moeisr:
         said = words.IN_PARENTHESES
-        if not any("macs" in cell.printed for cell in cells):
+        if not any("macs" in result.printed for result in results):
             said = (
                 "Its Table 3 takes Set14's HR images as LR, so its figures are no comparison and "
                 "are not shown."
@@ -158,18 +158,18 @@ def _notes(report: Report, role: str, exponent: int, comparable: bool) -> list[s
     return notes
 
 
-def _what(report: Report, cells: list[Cell]) -> str:
+def _what(report: Report, results: list[Result]) -> str:
     """Say what is counted."""
     counted = "every query through its expert's MLP, and the mapper"
     if report.experiment.macs_of == "all":
         counted = "convolutions and linear layers of the whole network"
         if any(parse(method).decoder for method in report.experiment.methods):
             counted += ", every query through its MLP (its expert's, and the mapper)"
-    pixels = [value for cell in cells if (value := cell.metric("lr_pixels")) is not None]
+    pixels = [value for result in results if (value := result.metric("lr_pixels")) is not None]
     if report.experiment.macs_input == "hr" and pixels:
         counted += f"; LR images here have {pixels[0]:,.2f} pixels on the mean"
     return counted
 
 
 def _unit(report: Report, role: str, name: str) -> tuple[int, str]:
-    return unit_of(c.metric(name) for c in report.cells.values() if c.role == role)
+    return unit_of(r.metric(name) for r in report.results.values() if r.role == role)

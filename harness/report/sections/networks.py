@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from harness.report.data import Cell, Report
+from harness.report.data import Report, Result
 from harness.report.model import Section, section
 from harness.report.tables import Column, Entry, table
 from harness.report.text import MISSING, singular
 from harness.runs.experiment import SectionMaker
 
-_COLUMNS: dict[str, Callable[[Cell], Iterable[str]]] = {
-    "Parameters": lambda cell: (f"{int(n):,}" for n in cell.rows["parameters"].dropna()),
-    "Steps": lambda cell: (f"{int(steps):,}" for steps in cell.rows["trained_steps"] if steps),
-    "Seed": lambda cell: map(str, cell.seeds if any(cell.source("checkpoint")) else ()),
-    "Checkpoint": lambda cell: (text[:10] for text in cell.source("checkpoint")),
-    "Precision": lambda cell: cell.source("precision"),
-    "Device": lambda cell: map(singular, cell.source("device")),
+_COLUMNS: dict[str, Callable[[Result], Iterable[str]]] = {
+    "Parameters": lambda result: (f"{int(n):,}" for n in result.rows["parameters"].dropna()),
+    "Steps": lambda result: (f"{int(steps):,}" for steps in result.rows["trained_steps"] if steps),
+    "Seed": lambda result: map(str, result.seeds if any(result.source("checkpoint")) else ()),
+    "Checkpoint": lambda result: (text[:10] for text in result.source("checkpoint")),
+    "Precision": lambda result: result.source("precision"),
+    "Device": lambda result: map(singular, result.source("device")),
 }
 
 
@@ -42,8 +42,8 @@ class Networks(SectionMaker):
         return section("networks", "Networks", made)
 
 
-def _entry(report: Report, role: str, of: Callable[[Cell], Iterable[str]], row: str) -> Entry:
-    """List the different texts of the cells of a row."""
-    cells = (report.at(row, role, scale) for scale in report.scales)
-    texts = (text for cell in cells if not cell.missing for text in of(cell))
+def _entry(report: Report, role: str, of: Callable[[Result], Iterable[str]], row: str) -> Entry:
+    """List the different texts of the results of a row."""
+    results = (report.at(row, role, scale) for scale in report.scales)
+    texts = (text for result in results if not result.missing for text in of(result))
     return Entry(", ".join(dict.fromkeys(texts)) or MISSING)

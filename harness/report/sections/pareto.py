@@ -81,8 +81,8 @@ def panel_scales(report: Report) -> list[float]:
 def _costs(report: Report, name: str, row: str, role: str, scale: float) -> dict[str, float | None]:
     """Return a system's MACs by the way of counting, or its latency in ms, which has one."""
     if name == "macs":
-        cell = report.at(row, role, scale)
-        return {charts.COUNTED: cell.metric("macs"), "executed": cell.metric("executed")}
+        result = report.at(row, role, scale)
+        return {charts.COUNTED: result.metric("macs"), "executed": result.metric("executed")}
     found = report.costs.latency.at(row, scale)
     return {"": None if found is None else 1e3 * found.median}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.measure.rows import no_value
 from harness.metrics import METRICS, Metric
 from harness.report import words
-from harness.report.data import Cell, Report
+from harness.report.data import Report, Result
 from harness.report.model import Section, Table, section
 from harness.report.tables import Entry, number, scale_table
 from harness.report.text import decimals, grouped, interval_text, scale_text, sentences, signed
@@ -63,8 +63,8 @@ class ScoreTable(SectionMaker):
         )
 
     def _notes(self, report: Report, role: str, metric: Metric) -> Iterator[str]:
-        shown = (*report.cells.values(), *report.printed.values())
-        printed = any(metric.name in cell.printed for cell in shown if cell.role == role)
+        shown = (*report.results.values(), *report.printed.values())
+        printed = any(metric.name in result.printed for result in shown if result.role == role)
         if printed and role in report.roles:
             yield words.IN_PARENTHESES
         elif report.experiment.reproduces and metric.name != "psnr":
@@ -79,34 +79,34 @@ class ScoreTable(SectionMaker):
         yield from words.published_notes(report, role, metric.name)
 
 
-def _score(report: Report, metric: Metric, cell: Cell) -> Entry:
+def _score(report: Report, metric: Metric, result: Result) -> Entry:
     show = partial(decimals, digits=metric.digits)
-    value, paper = cell.metric(metric.name), cell.paper(metric.name)
+    value, paper = result.metric(metric.name), result.paper(metric.name)
     published = "" if paper is None else show(paper)
     if value is None:
-        known = cell.missing or _without(cell, metric)
-        return number(replace(cell, missing=known), None, "", published)
-    spread = cell.spread(metric.name)
-    parts = [f"{show(value)}{f' {metric.unit}' if metric.unit else ''} over {cell.images} images"]
-    if interval := cell.interval(metric.name):
+        known = result.missing or _without(result, metric)
+        return number(replace(result, missing=known), None, "", published)
+    spread = result.spread(metric.name)
+    parts = [f"{show(value)}{f' {metric.unit}' if metric.unit else ''} over {result.images} images"]
+    if interval := result.interval(metric.name):
         parts.append(f"{CONFIDENCE_TEXT} interval {' to '.join(map(show, interval))}")
     if spread is not None:
-        parts.append(f"sd of {len(cell.seeds)} seeds {show(spread)}")
-    if paper is not None and report.comparable(cell.role, cell.method):
+        parts.append(f"sd of {len(result.seeds)} seeds {show(spread)}")
+    if paper is not None and report.comparable(result.role, result.method):
         parts.append(f"{signed(float(f'{value:.{metric.digits}f}') - paper)} to published")
-    found = report.to_baseline(cell.method, cell.role, cell.scale, metric.name)
+    found = report.to_baseline(result.method, result.role, result.scale, metric.name)
     if found is not None:
-        base = report.label(report.baseline(cell.method))
+        base = report.label(report.baseline(result.method))
         between = interval_text(found.low, found.high, metric.digits + 1)
         decided = "" if found.decided else ", not decided"
         parts.append(f"{signed(found.mean, metric.digits + 1)} {between} to {base}{decided}")
     seeds = "" if spread is None else f"\N{PLUS-MINUS SIGN} {show(spread)}"
-    return number(cell, value, show(value), published, "; ".join(parts), seeds)
+    return number(result, value, show(value), published, "; ".join(parts), seeds)
 
 
-def _without(cell: Cell, metric: Metric) -> str:
+def _without(result: Result, metric: Metric) -> str:
     """Say why images that have a PSNR have no value of a metric; "" where nothing is known."""
-    reasons = cell.rows.get("reason", ())
+    reasons = result.rows.get("reason", ())
     parts = (part for reason in reasons for part in str(reason).split("; "))
     start = no_value(metric.name)
     return "; ".join(dict.fromkeys(p.removeprefix(start) for p in parts if p.startswith(start)))
@@ -114,13 +114,13 @@ def _without(cell: Cell, metric: Metric) -> str:
 
 def _interval_note(report: Report, role: str, metric: Metric) -> str:
     """Say how wide the intervals of the means are, which tooltips and the CSV file list."""
-    cells = [cell for cell in report.cells.values() if cell.role == role]
-    found = filter(None, (cell.interval(metric.name) for cell in cells))
+    results = [result for result in report.results.values() if result.role == role]
+    found = filter(None, (result.interval(metric.name) for result in results))
     halves = [(high - low) / 2 for low, high in found]
     if not halves:
         return ""
     least, most = (decimals(value, metric.digits) for value in (min(halves), max(halves)))
-    seeds = any(len(cell.seeds) > 1 for cell in cells)
+    seeds = any(len(result.seeds) > 1 for result in results)
     return sentences(
         f"{CONFIDENCE_TEXT} intervals of the means over images are \N{PLUS-MINUS SIGN}{least} to "
         f"\N{PLUS-MINUS SIGN}{most}{f' {metric.unit}' if metric.unit else ''}; each is in the CSV "
@@ -134,13 +134,13 @@ def _too_few(report: Report, role: str, metric: Metric) -> list[str]:
     counts = dict.fromkeys(
         (
             scale,
-            cell.means[metric.name].images if metric.name in cell.means else 0,
-            cell.images,
-            _without(cell, metric),
+            result.means[metric.name].images if metric.name in result.means else 0,
+            result.images,
+            _without(result, metric),
         )
         for scale in report.scales
-        for cell in (report.measured(role, scale) if role in report.roles else ())
-        if not cell.unscored
+        for result in (report.measured(role, scale) if role in report.roles else ())
+        if not result.unscored
     )
     return [
         f"At {scale_text(scale)}, {metric.label} is over {few} of {images} images; "
@@ -155,8 +155,8 @@ def _differences(report: Report, role: str, metric: Metric) -> Table | None:
     if role not in report.roles:
         return None
 
-    def entry(cell: Cell) -> Entry:
-        found = report.to_baseline(cell.method, cell.role, cell.scale, metric.name)
+    def entry(result: Result) -> Entry:
+        found = report.to_baseline(result.method, result.role, result.scale, metric.name)
         if found is None:
             return Entry()
         better = found.better if metric.larger_is_better else found.worse

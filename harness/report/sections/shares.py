@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.report.data import Cell, Report
+from harness.report.data import Report, Result
 from harness.report.model import Section, section
 from harness.report.tables import Entry, scale_table
 from harness.report.text import decimals
@@ -29,11 +29,11 @@ class Shares(SectionMaker):
         return section("shares", "Expert shares", made)
 
 
-def _shares(cell: Cell) -> Entry:
-    if not cell.expert_shares:
+def _shares(result: Result) -> Entry:
+    if not result.expert_shares:
         return Entry()
-    shares = [decimals(100 * share, 1) for share in cell.expert_shares]
-    depths = cell.expert_depths
+    shares = [decimals(100 * share, 1) for share in result.expert_shares]
+    depths = result.expert_depths
     pairs = zip(depths, shares, strict=True)
     detail = ", ".join(f"{depth}-layer {share} %" for depth, share in pairs)
     return Entry(f"{depths[0]}-{depths[-1]}:", detail=detail, beside=" / ".join(shares))

@@ -1,6 +1,6 @@
 """Launcher `slurm`: trainings and measurements as jobs of a cluster, by submitit.
 
-Each training is a job, then the cells of each method, which depend on its trainings, then the
+Each training is a job, then the units of each method, which depend on its trainings, then the
 report. A job that is preempted or reaches its time limit is put back in the queue by Slurm or
 submitit, and goes on from the last checkpoint. Jobs that depend on one that failed are removed.
 """
