@@ -13,7 +13,7 @@ from baselines import parse
 from baselines.registry import heads
 from harness.measure.statistics import FEWEST, paired_difference
 from harness.report import words
-from harness.report.data import Cell, Report
+from harness.report.data import Report, Result
 from harness.report.frame import RESAMPLES
 from harness.report.model import Section, section
 from harness.report.sections.macs import percent_of_baseline
@@ -86,8 +86,8 @@ def _variant(row: str) -> str:
     return about and f"-{method.variant}: {about}."
 
 
-def _pairs(report: Report, places: Places, row: str) -> list[tuple[Cell, Cell]]:
-    """List the cells of a row and of its baseline at every place."""
+def _pairs(report: Report, places: Places, row: str) -> list[tuple[Result, Result]]:
+    """List the results of a row and of its baseline at every place."""
     base = report.baseline(row)
     return [(report.at(row, *place), report.at(base, *place)) for place in places if base]
 
@@ -119,11 +119,11 @@ def _loss(report: Report, places: Places, row: str) -> Entry:
 
 
 def _share(report: Report, places: Places, row: str) -> Entry:
-    cells = [own for own, _ in _pairs(report, places, row)]
-    shares = [percent_of_baseline(report, cell) for cell in cells]
+    results = [own for own, _ in _pairs(report, places, row)]
+    shares = [percent_of_baseline(report, result) for result in results]
     known = [share for share in shares if share is not None]
-    printed = [paper for cell in cells if (paper := cell.paper("percent")) is not None]
+    printed = [paper for result in results if (paper := result.paper("percent")) is not None]
     return Entry(
-        f"{fmean(known):.0f} %" if known and len(known) == len(cells) else "",
-        f"{fmean(printed):.0f} %" if printed and len(printed) == len(cells) else "",
+        f"{fmean(known):.0f} %" if known and len(known) == len(results) else "",
+        f"{fmean(printed):.0f} %" if printed and len(printed) == len(results) else "",
     )
