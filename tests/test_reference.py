@@ -57,6 +57,32 @@ def test_the_committed_rows_give_the_committed_report(name: str, tmp_path: Path)
             assert path.read_bytes() == again, "see results/reference/README.md"
 
 
+def test_the_summary_is_what_the_rows_say():
+    """The mean of the four sets' mean differences at x2 to x4, computed here from the files."""
+    folder = Path(__file__).parents[1] / "results" / "reference" / "measurements"
+
+    def rows(method: str, name: str, scale: int) -> dict[str, dict]:
+        (path,) = folder.glob(f"{name}/x{scale}/{method}.s0.*.jsonl")
+        return {row["image"]: row for row in map(json.loads, path.read_text().splitlines())}
+
+    gaps, shares = [], []
+    for name in ("Set5", "Set14", "B100", "Urban100"):
+        for scale in (2, 3, 4):
+            own, base = (rows(m, name, scale) for m in ("edsr-moeisr-liif-s", "edsr-liif"))
+            psnr = [each[image]["metrics"]["psnr"] for each in (own, base) for image in own]
+            gaps.append((sum(psnr[: len(own)]) - sum(psnr[len(own) :])) / len(own))
+            macs = [sum(row["macs"]["decoder"] for row in each.values()) for each in (own, base)]
+            shares.append(100 * macs[0] / macs[1])
+    printed = (folder.parents[2] / "reports/reference/table2-edsr.md").read_text()
+    (line,) = (
+        x for x in printed.split("## In brief")[1].split("##")[1].splitlines() if "LIIF)-s" in x
+    )
+    entries = [entry.strip().replace("\u2212", "-") for entry in line.split("|")[2:4]]
+    assert entries[0].split()[0] == f"{sum(gaps) / 12:.2f}"
+    assert entries[0].endswith("]")
+    assert entries[1] == f"{sum(shares) / 12:.0f} %"
+
+
 # The networks in this package
 
 

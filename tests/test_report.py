@@ -209,7 +209,45 @@ def test_what_is_lost_and_saved_stands_in_one_table(tmp_path: Path) -> None:
     assert found["EDSR-MoEISR(LTE)-b"][2].endswith("[a]")
     assert "- [a] made-up at \N{MULTIPLICATION SIGN}6: not measured (0 of 3 images)." in text
     assert "- -s: experts of half the decoder's width" in text
-    assert "none of fewer than 6 images" in text
+    assert "Without intervals, which take at least 6 images" in text
+
+
+def _equal(row):
+    """Met exactly by one method on one image."""
+    exact = (row.method, row.scale, row.image) == ("edsr-moeisr-lte-b", 2, "image0.png")
+    return edited(row, psnr=math.inf) if exact else row
+
+
+def _small(row):
+    """Too small at x12 but for one image, on which -s loses 1.03 dB there."""
+    if row.scale != 12:
+        return row
+    if row.image != "image0.png":
+        return edited(replace(row, reason="too small"), psnr=None, ssim=None)
+    return edited(row, psnr=20 - 1.03 * (row.method == "edsr-moeisr-liif-s"))
+
+
+@pytest.mark.parametrize(
+    ("edit", "entry", "said"),
+    [
+        (_equal, ("EDSR-MoEISR(LTE)-b", 0, "[a]"), "made-up at \u00d72: an image is met exactly"),
+        (
+            lambda row: None if (row.method, row.scale) == ("edsr-lte", 3) else row,
+            ("EDSR-MoEISR(LTE)-s", 0, "[a]"),
+            "its baseline EDSR-LTE, made-up at \u00d73: not measured",
+        ),
+        # Of the one image that is large enough: 0.03 at x6 and -1.03 at x12.
+        (_small, ("EDSR-MoEISR(LIIF)-s", 2, "\u22120.50"), "Mean over the images of made-up"),
+    ],
+)
+def test_a_mean_is_of_the_same_images_everywhere(tmp_path: Path, edit, entry, said: str) -> None:
+    root = write_results(tmp_path, scales=(2, 3, 4, 6, 12), edit=edit)
+    text = rendered(root, "quick", "table1", "markdown", table="brief")
+    name, column, expected = entry
+    (line,) = (line for line in text.splitlines() if f"| {name} " in line)
+    shown = line.split("|")[2 + column].strip()
+    assert shown.endswith(expected) or shown.startswith(expected)
+    assert said in text
 
 
 def test_one_table_for_a_paper(results: Path) -> None:
@@ -584,8 +622,8 @@ def test_latex_is_escaped_and_complete(results: Path) -> None:
     assert r"photographs \& 100\% invented numbers" in text
     assert r"DIV2K\_valid" in text
     assert text.isascii()
-    for name in ("table", "tabular"):
-        assert text.count(rf"\begin{{{name}") == text.count(rf"\end{{{name}") == TABLES
+    for name, number in {"table": 1, "table*": TABLES - 1, "tabular": TABLES}.items():
+        assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == number
     for rule in (r"\toprule", r"\bottomrule"):
         assert text.count(rule) == TABLES
     assert r"\multicolumn{3}{c}{in-scale} & \multicolumn{5}{c}{out-of-scale}" in text

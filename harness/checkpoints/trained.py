@@ -69,7 +69,7 @@ def _several(method: str, profile: Profile, found: Sequence[Path]) -> HarnessErr
 def trained_checkpoint(method: str, profile: Profile, places: Places) -> Path:
     """Find the checkpoint of a method under a profile, on any training data.
 
-    A shipped network stands in for one that was not trained to its end here.
+    A shipped network takes the place of one that was not trained to its end here.
 
     Raises:
         HarnessError: there is none, or there are several on different data; says what to do.

@@ -1,129 +1,201 @@
-"""Result of a report in one table: what every method loses to its baseline, and what it saves."""
+"""Summary of a report in one table: what every method loses to its baseline, and what it saves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 
+import numpy as np
 import pandas as pd
 
 from baselines import parse
 from baselines.registry import heads
 from harness.measure.statistics import FEWEST, paired_difference
 from harness.report import words
-from harness.report.data import Report, Result
+from harness.report.data import Report
 from harness.report.frame import RESAMPLES
 from harness.report.model import Section, section
-from harness.report.sections.macs import percent_of_baseline
 from harness.report.tables import Column, Entry, table
-from harness.report.text import grouped, interval_text, listing, scale_text, signed
+from harness.report.text import grouped, interval_text, listing, scale_text, scales_text, signed
 from harness.runs.experiment import IN_SCALE
 
-Places = Sequence[tuple[str, float]]
-"""(role, scale) that a mean is over."""
+Values = Mapping[tuple[str, float], Mapping[str, pd.DataFrame]]
+"""PSNR and MACs by (role, scale): a line for each image, a column for each row."""
+_NOTHING = (Entry(), Entry())
 
 
 def brief(report: Report) -> Section | None:
     """Make the table of mean PSNR differences and shares of MACs; None where no pair was measured.
 
-    A mean is over the same sets and scales for every method; one that lacks a place has none. What
-    training covers and what it does not stand apart.
+    A mean is over the same sets and scales for every method, and over images that are large enough
+    at all of them; a method that lacks one has none. What training covers and what it does not
+    stand apart, and so do protocols.
     """
     rows = [row for row in report.experiment.rows if report.baseline(row) and report.is_run(row)]
+    groups = {} if report.experiment.regions_only else _groups(report, rows)
+    columns: list[Column] = []
+    over: list[tuple[str, str]] = []  # (what a mean is over, its heading)
+    for (covered, protocol), places in groups.items():
+        scales = sorted({scale for _, scale in places})
+        between = [s for s in report.scales if scales[0] <= s <= scales[-1]]
+        head = scales_text(scales)
+        if len(scales) > 2 and scales == between:
+            head = f"{scale_text(scales[0])} to {scale_text(scales[-1])}"
+        if (covered, protocol) != next(key for key in groups if key[0] == covered):
+            head = f"{head}, {protocol}"
+        names = ("psnr", "macs")
+        values = {place: {name: report.images(name, *place) for name in names} for place in places}
+        entries = {row: _entries(report, row, values) for row in rows}
+        columns += [Column(head, "PSNR", partial(_entry, entries, 0))]
+        columns += [Column(head, "MACs", partial(_entry, entries, 1))]
+        over.append((_over(report, places), head))
+    means = grouped(over)
     part = "MACs" if report.experiment.macs_of == "all" else "decoder MACs"
     said = f"PSNR (dB) minus that of the method's baseline; {part} as share of the baseline's"
-    caption = f"{'; '.join(filter(None, [said, ', '.join(words.tags(report))]))}."
-    columns: list[Column] = []
-    over: list[tuple[str, str]] = []  # (what a mean is over, its scales)
-    for covered in (True, False):
-        places = [
-            (role, scale)
-            for role in _roles(report)
-            for scale in report.scales
-            if (scale <= IN_SCALE) == covered
-            and any(report.to_baseline(row, role, scale, "psnr") for row in rows)
-        ]
-        if places:
-            ends = sorted({scale for _, scale in places})
-            group = " to ".join(map(scale_text, dict.fromkeys((ends[0], ends[-1]))))
-            sets = list(dict.fromkeys(report.role(role).dataset for role, _ in places))
-            same = " (each weighs the same)" * (len(sets) > 1)
-            over.append((f"Mean over the images of {listing(sets)}{same} and over scales.", group))
-            columns += [
-                Column(group, "PSNR", partial(_loss, report, places)),
-                Column(group, "MACs", partial(_share, report, places)),
-            ]
-    means = grouped(over)
+    shown = [column.entry(row) for column in columns for row in rows]
     notes = [
         *(f"{listing(at)}: {mean}" if len(means) > 1 else mean for mean, at in means.items()),
-        f"In brackets: {words.CONFIDENCE_TEXT} interval over images, paired by image; none of "
-        f"fewer than {FEWEST} images.",
-        words.IN_PARENTHESES,
+        f"In brackets: {words.CONFIDENCE_TEXT} interval over images, paired by image."
+        if any(entry.beside for entry in shown)
+        else f"Without intervals, which take at least {FEWEST} images.",
+        words.IN_PARENTHESES if any(entry.published for entry in shown) else "",
         *dict.fromkeys(filter(None, map(_variant, rows))),
     ]
     made = table(
-        report, "brief", "What is lost and saved", columns, notes, caption=caption, own=True
+        report,
+        "brief",
+        "What is lost and saved",
+        columns,
+        notes,
+        caption=f"{'; '.join(filter(None, [said, ', '.join(words.tags(report))]))}.",
+        own=True,
     )
-    if made and not any(entry.published for _, row in made.rows for entry in row):
-        made = replace(made, notes=tuple(n for n in made.notes if n != words.IN_PARENTHESES))
     return section("brief", "In brief", [made])
 
 
-def _roles(report: Report) -> Iterable[str]:
-    """List a role for each dataset that was measured."""
-    found: dict[str, str] = {}
-    for role in report.roles:
-        found.setdefault(report.role(role).dataset, role)
-    return found.values()
+def _groups(report: Report, rows: Iterable[str]) -> dict[tuple[bool, str], list[tuple[str, float]]]:
+    """Collect where something was measured, by whether training covers it and by protocol.
+
+    Of several roles that one dataset stands for under one protocol, the first is taken.
+    """
+    systems = {system for row in rows for system in (row, report.baseline(row))}
+    groups: dict[tuple[bool, str], list[tuple[str, float]]] = {}
+    taken = set()
+    for scale in report.scales:
+        for role in report.roles:
+            results = (report.at(system, role, scale) for system in systems)
+            protocols = {each.source("protocol") for each in results if each.psnr is not None}
+            place = (report.role(role).dataset, scale, *protocols)
+            if protocols and place not in taken:
+                taken.add(place)
+                key = (scale <= IN_SCALE, ", ".join(sorted(set().union(*protocols))))
+                groups.setdefault(key, []).append((role, scale))
+    return dict(sorted(groups.items(), key=lambda group: not group[0][0]))
+
+
+def _over(report: Report, places: Iterable[tuple[str, float]]) -> str:
+    """Say what a mean is over."""
+    scales = grouped((report.role(role).dataset, scale_text(scale)) for role, scale in places)
+    alike = len({*map(tuple, scales.values())}) == 1
+    sets = [name if alike else f"{name} ({', '.join(at)})" for name, at in scales.items()]
+    same = ", each of which weighs the same" * (len(sets) > 1)
+    many = ", and over scales" * (len({at for every in scales.values() for at in every}) > 1)
+    return f"Mean over the images of {listing(sets)}{same}{many}."
 
 
 def _variant(row: str) -> str:
     """Say what a variant of a head is; "" for other methods."""
     method = parse(row)
-    about = heads()[method.head].variants[method.variant] if method.head else ""
+    family = heads().get(method.head)
+    about = family.variants.get(method.variant, "") if family else ""
     return about and f"-{method.variant}: {about}."
 
 
-def _pairs(report: Report, places: Places, row: str) -> list[tuple[Result, Result]]:
-    """List the results of a row and of its baseline at every place."""
+def _entry(entries: Mapping[str, Sequence[Entry]], number: int, row: str) -> Entry:
+    return entries.get(row, _NOTHING)[number]
+
+
+@dataclass(frozen=True)
+class _OnSet:
+    """What a row loses to its baseline on a set, and saves, as means over scales.
+
+    Attributes:
+        gaps: difference in PSNR of each image.
+        share: MACs in percent of the baseline's.
+        published: the paper's difference; None too where the set stands for several.
+        published_share: the paper's percentage.
+    """
+
+    gaps: list[float]
+    share: float | None
+    published: float | None
+    published_share: float | None
+
+
+def _entries(report: Report, row: str, values: Values) -> tuple[Entry, Entry]:
+    """Make the entries of a row: its difference to the baseline, and its share of MACs."""
+    lacking = _lacking(report, row, values)
+    roles = dict.fromkeys(role for role, _ in values)
+    sets = [] if lacking else [_on_set(report, row, role, values) for role in roles]
+    if any(not each.gaps for each in sets):
+        lacking = "no image is large enough at all scales"
+    if lacking:
+        return Entry(why=lacking), Entry(why=lacking)
+    found = paired_difference(*(each.gaps for each in sets), resamples=RESAMPLES)
+    published = _mean(each.published for each in sets)
+    return (
+        Entry(
+            signed(found.mean),
+            "" if published is None else signed(published),
+            detail=f"{found.images} images",
+            beside=interval_text(found.low, found.high) if found.images >= FEWEST else "",
+        ),
+        Entry(
+            _percent(_mean(each.share for each in sets)),
+            _percent(_mean(each.published_share for each in sets)),
+        ),
+    )
+
+
+def _on_set(report: Report, row: str, role: str, values: Values) -> _OnSet:
     base = report.baseline(row)
-    return [(report.at(row, *place), report.at(base, *place)) for place in places if base]
-
-
-def _loss(report: Report, places: Places, row: str) -> Entry:
-    pairs = _pairs(report, places, row)
-    if not pairs:
-        return Entry()
-    sets: dict[str, list[pd.Series]] = {}
-    for own, base in pairs:
-        values = report.images("psnr", own.role, own.scale)
-        if not {own.method, base.method} <= {*values}:
-            lacks = own.missing or base.missing or "without PSNR"
-            return Entry(why=f"{own.dataset} at {scale_text(own.scale)}: {lacks}")
-        sets.setdefault(own.role, []).append(values[own.method] - values[base.method])
-    by_image = [pd.concat(gaps, axis=1).mean(axis=1).dropna().tolist() for gaps in sets.values()]
-    if not all(by_image):
-        return Entry(why="all images are equal")
-    found = paired_difference(*by_image, resamples=RESAMPLES)
-    enough = found.images >= FEWEST
-    printed = [(own.paper("psnr"), base.paper("psnr")) for own, base in pairs]
-    known = [a - b for a, b in printed if a is not None and b is not None]
-    return Entry(
-        signed(found.mean),
-        signed(fmean(known)) if len(known) == len(pairs) else "",
-        detail=f"{found.images} images",
-        beside=interval_text(found.low, found.high) if enough else "",
+    of = {scale: found for (at, scale), found in values.items() if at == role}
+    each = [found["psnr"][row] - found["psnr"][base] for found in of.values()]
+    gaps = pd.concat(each, axis=1).dropna()
+    macs = [found["macs"].reindex(index=gaps.index, columns=[row, base]) for found in of.values()]
+    results, bases = ([report.at(system, role, scale) for scale in of] for system in (row, base))
+    alone = sum(note.dataset == report.role(role).dataset for note in report.plan.roles) == 1
+    own, other = (_mean(r.paper("psnr") for r in found if alone) for found in (results, bases))
+    return _OnSet(
+        gaps.mean(axis=1).tolist(),
+        _mean(100 * by[row].mean() / by[base].mean() for by in macs),
+        None if own is None or other is None else own - other,
+        _mean(result.paper("percent") for result in results if alone),
     )
 
 
-def _share(report: Report, places: Places, row: str) -> Entry:
-    results = [own for own, _ in _pairs(report, places, row)]
-    shares = [percent_of_baseline(report, result) for result in results]
-    known = [share for share in shares if share is not None]
-    printed = [paper for result in results if (paper := result.paper("percent")) is not None]
-    return Entry(
-        f"{fmean(known):.0f} %" if known and len(known) == len(results) else "",
-        f"{fmean(printed):.0f} %" if printed and len(printed) == len(results) else "",
-    )
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} %"
+
+
+def _lacking(report: Report, row: str, values: Values) -> str:
+    """Say what a row or its baseline lacks at some place; "" where nothing is lacking."""
+    base = report.baseline(row)
+    for (role, scale), found in values.items():
+        for system, whose in ((row, ""), (base, f"its baseline {report.label(base)}, ")):
+            result = report.at(system, role, scale)
+            where = f"{whose}{report.role(role).dataset} at {scale_text(scale)}: "
+            if system not in found["psnr"]:
+                return where + (result.missing or result.unscored or "no PSNR")
+            if np.isinf(found["psnr"][system]).any():
+                return f"{where}an image is met exactly, its PSNR is infinite"
+    return ""
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Average values; None where one is missing, or all are."""
+    known = [*values]
+    lacks = any(value is None or np.isnan(value) for value in known)
+    return None if lacks or not known else fmean(value for value in known if value is not None)

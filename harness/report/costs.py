@@ -1,7 +1,7 @@
 """Latency and peak memory in a report: all of one machine and setting, or not shown.
 
 A plan may point to costs of several machines, when methods were added on another one. Those that
-most methods have are shown; the others have none, and say where they were measured.
+most methods have are shown; methods measured elsewhere have no number and say where.
 """
 
 from __future__ import annotations

@@ -27,8 +27,9 @@ def make(report: Report, folder: Path | None) -> Document:
     declared = report.experiment.sections
     label = f"report of {report.experiment.name}"
     every = (section.make(report, folder) for section in tracked(label, declared))
-    # Sections that say the same of what they lack are one.
-    made = [*{section.key: section for section in every if section is not None}.values()]
+    found = [section for section in every if section is not None]
+    # What several sections say of what they lack stands once.
+    made = [s for n, s in enumerate(found) if s.tables or s.figures or s not in found[:n]]
     first = brief(report)
     # A page shows the first figures and the first tables unfolded.
     main = {
@@ -85,7 +86,7 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
             for r in plan.roles
         ),
         *((name, of.setting.in_words()) for name, of in costs.items() if of.setting is not None),
-        ("Devices", ", ".join(words.devices(report))),
+        ("Devices", "; ".join(words.devices(report))),
         ("Precision", every("precision")),
         ("Seeds", ", ".join(distinct(seed for result in results for seed in result.seeds))),
         ("Protocol", every("protocol")),

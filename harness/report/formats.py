@@ -54,7 +54,10 @@ def markdown_verdicts(document: Document, folded: bool = True) -> list[str]:
     if not document.verdicts:
         return []
     main, measured = document.main_verdicts, document.measured
-    parts = ["## Does the paper hold?", sentences(document.tally, document.certainty)]
+    parts = [
+        "## Do the paper's statements hold here?",
+        sentences(document.tally, document.certainty),
+    ]
     parts.append(_listed(main))
     if folded and len(measured) > len(main):
         summary = f"<details><summary>All {len(measured)} that were measured</summary>"

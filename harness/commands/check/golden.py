@@ -213,7 +213,7 @@ def load_golden(path: Path, profile: str | None = None) -> Golden:
             "numbers anew with --update.",
         )
     try:
-        golden = Golden.model_validate(content)
+        golden = Golden.model_validate(content, by_alias=True, by_name=False)
     except ValidationError as error:
         found = first_problem(error, "the file")
         raise HarnessError(f"{path} is damaged: {found}", restore) from error

@@ -149,12 +149,16 @@ def _on_front(shown: pd.DataFrame) -> str:
 
 def _on_curves(shown: pd.DataFrame) -> str:
     """Name the systems that each curve of the first panel joins."""
-    scale = shown["scale"].min()
-    first = shown[(shown["scale"] == scale) & (shown["kind"] == shown["kind"].iloc[0])]
-    curves = "; ".join(
-        f"{name}: {', '.join(own['system'])}" for name, own in first.groupby("label", sort=False)
+    at = shown["scale"] == shown["scale"].min()
+    first = shown[at & shown["kind"].isin(["", charts.COUNTED])]
+    if first.empty:
+        return ""
+    curves = (
+        f"{name} ({', '.join(own['system'])})" for name, own in first.groupby("label", sort=False)
     )
-    return f"Curves, at {scale_text(scale)} from the least cost on: {curves}."
+    by = f", by MACs {charts.COUNTED}" if charts.COUNTED in set(first["kind"]) else ""
+    where = f"at {scale_text(first['scale'].min())}{by}"
+    return f"Curves join, from the least cost on ({where}): {'; '.join(curves)}."
 
 
 def _as_blocks(points: pd.DataFrame, group: Group) -> pd.DataFrame:

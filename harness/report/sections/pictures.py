@@ -242,4 +242,4 @@ def without_samples(report: Report) -> Section:
         "Left out, because no samples are stored: "
         f"`harness run {report.experiment.name} --profile {profile}` stores them while it measures."
     )
-    return Section("pictures", "Crops and expert maps", said)
+    return Section("pictures", "Pictures", said)
