@@ -61,7 +61,7 @@ def _part(room: str, kind: str, name: str, found: Any) -> None:
 
 @dataclass(frozen=True)
 class _Guarded:
-    """Value of a metric of another package: whatever it raises is the reason for having no value."""
+    """Value of a metric of another package: what it raises is why it has no value."""
 
     value: Callable[..., Any]
 
