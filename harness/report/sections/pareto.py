@@ -154,11 +154,24 @@ def _on_curves(shown: pd.DataFrame) -> str:
     if first.empty:
         return ""
     curves = (
-        f"{name} ({', '.join(own['system'])})" for name, own in first.groupby("label", sort=False)
+        f"{name} ({', '.join(_shortened(list(own['system'])))})"
+        for name, own in first.groupby("label", sort=False)
     )
     by = f", by MACs {charts.COUNTED}" if charts.COUNTED in set(first["kind"]) else ""
     where = f"at {scale_text(first['scale'].min())}{by}"
     return f"Curves join, from the least cost on ({where}): {'; '.join(curves)}."
+
+
+def _shortened(names: list[str]) -> list[str]:
+    """Leave out what a name has in common with the one that all begin with.
+
+    Example:
+        >>> _shortened(["LIIF-2layer", "LIIF-3layer", "LIIF"])
+        ['LIIF-2layer', '-3layer', 'LIIF']
+    """
+    whole = min(names, key=len)
+    first, *others = names
+    return [first, *(name if name == whole else name.removeprefix(whole) for name in others)]
 
 
 def _as_blocks(points: pd.DataFrame, group: Group) -> pd.DataFrame:
