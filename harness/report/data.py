@@ -183,10 +183,16 @@ class Report:
 
     def images(self, metric: str, role: str, scale: float) -> pd.DataFrame:
         """Return values by image (mean over seeds), a column for each row of the experiment."""
-        tidy = self.frame
-        of_role = (tidy["role"] == role) & (tidy["scale"] == scale) & (tidy["metric"] == metric)
-        found: pd.DataFrame = tidy[of_role].pivot_table("value", "image", "method", sort=False)
-        return found
+        key = (metric, role, scale)
+        if key not in self._images:  # many claims are about the same images
+            tidy = self.frame
+            of = (tidy["role"] == role) & (tidy["scale"] == scale) & (tidy["metric"] == metric)
+            self._images[key] = tidy[of].pivot_table("value", "image", "method", sort=False)
+        return self._images[key]
+
+    @cached_property
+    def _images(self) -> dict[tuple[str, str, float], pd.DataFrame]:
+        return {}
 
     @cached_property
     def _to_baselines(self) -> dict[tuple[object, ...], Any]:
