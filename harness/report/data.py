@@ -338,22 +338,28 @@ def load_report(
 
 def _lines(of: Result) -> pd.DataFrame:
     """List the numbers of a result; the mean of a metric may leave out images, no other number."""
-    rows = of.rows
-    if len(rows):
-        names = [name for name in rows.select_dtypes("number") if name not in _FACTS]
-        shares = pd.DataFrame(rows["expert_shares"].tolist(), index=rows.index)
-        shares.columns = [f"share_{depth}" for depth in of.expert_depths][: shares.shape[1]]
-        wide = pd.concat([rows[names], shares], axis=1)
-        partly = wide.isna().any() & ~wide.columns.isin([*METRICS])
-        wide = rows[["image", "seed", "cell"]].join(wide.loc[:, ~partly])
-        long = wide.melt(["image", "seed", "cell"], var_name="metric").dropna(subset="value")
-        long["missing"] = of.unscored
-    else:
-        names = list(of.printed) or ["psnr"]
-        long = pd.DataFrame({"metric": names, "value": np.nan, "missing": of.missing})
+    place: dict[str, Any] = {
+        "method": of.method,
+        "role": of.role,
+        "dataset": of.dataset,
+        "scale": of.scale,
+    }
     published = {name: printed.value for name, printed in of.printed.items()}
+    if not len(rows := of.rows):
+        lacking = {"value": np.nan, "missing": of.missing}
+        known = published or {"psnr": np.nan}
+        return pd.DataFrame(
+            {"metric": [*known], "published": [*known.values()], **lacking, **place}
+        )
+    names = [name for name in rows.select_dtypes("number") if name not in _FACTS]
+    shares = pd.DataFrame(rows["expert_shares"].tolist(), index=rows.index)
+    shares.columns = [f"share_{depth}" for depth in of.expert_depths][: shares.shape[1]]
+    wide = pd.concat([rows[names], shares], axis=1)
+    partly = wide.isna().any() & ~wide.columns.isin([*METRICS])
+    wide = rows[["image", "seed", "cell"]].join(wide.loc[:, ~partly])
+    long = wide.melt(["image", "seed", "cell"], var_name="metric").dropna(subset="value")
     long["published"] = long["metric"].map(published)
-    return long.assign(method=of.method, role=of.role, dataset=of.dataset, scale=of.scale)
+    return long.assign(missing=of.unscored, **place)
 
 
 def _of_the_paper(report: Report) -> Iterator[Result]:
