@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from statistics import fmean
 
 import numpy as np
@@ -14,16 +14,15 @@ from baselines import parse
 from baselines.registry import heads
 from harness.measure.statistics import FEWEST, paired_difference
 from harness.report import words
-from harness.report.data import Report
+from harness.report.data import Report, distinct
 from harness.report.frame import RESAMPLES
 from harness.report.model import Section, section
 from harness.report.tables import Column, Entry, table
 from harness.report.text import grouped, interval_text, listing, scale_text, scales_text, signed
 from harness.runs.experiment import IN_SCALE
 
-Values = Mapping[tuple[str, float], Mapping[str, pd.DataFrame]]
-"""PSNR and MACs by (role, scale): a line for each image, a column for each row."""
-_NOTHING = (Entry(), Entry())
+Place = tuple[str, float]
+"""(role, scale)"""
 
 
 def brief(report: Report) -> Section | None:
@@ -45,11 +44,10 @@ def brief(report: Report) -> Section | None:
             head = f"{scale_text(scales[0])} to {scale_text(scales[-1])}"
         if (covered, protocol) != next(key for key in groups if key[0] == covered):
             head = f"{head}, {protocol}"
-        names = ("psnr", "macs")
-        values = {place: {name: report.images(name, *place) for name in names} for place in places}
-        entries = {row: _entries(report, row, values) for row in rows}
-        columns += [Column(head, "PSNR", partial(_entry, entries, 0))]
-        columns += [Column(head, "MACs", partial(_entry, entries, 1))]
+        pairs = {row: _entries(report, row, places) for row in rows}
+        for number, name in enumerate(("PSNR", "MACs")):
+            entries = defaultdict(Entry, {row: pair[number] for row, pair in pairs.items()})
+            columns.append(Column(head, name, entries.__getitem__))
         over.append((_over(report, places), head))
     means = grouped(over)
     part = "MACs" if report.experiment.macs_of == "all" else "decoder MACs"
@@ -75,27 +73,27 @@ def brief(report: Report) -> Section | None:
     return section("brief", "In brief", [made])
 
 
-def _groups(report: Report, rows: Iterable[str]) -> dict[tuple[bool, str], list[tuple[str, float]]]:
+def _groups(report: Report, rows: Iterable[str]) -> dict[tuple[bool, str], list[Place]]:
     """Collect where something was measured, by whether training covers it and by protocol.
 
     Of several roles that one dataset stands for under one protocol, the first is taken.
     """
     systems = {system for row in rows for system in (row, report.baseline(row))}
-    groups: dict[tuple[bool, str], list[tuple[str, float]]] = {}
+    groups: dict[tuple[bool, str], list[Place]] = {}
     taken = set()
     for scale in report.scales:
         for role in report.roles:
-            results = (report.at(system, role, scale) for system in systems)
-            protocols = {each.source("protocol") for each in results if each.psnr is not None}
-            place = (report.role(role).dataset, scale, *protocols)
-            if protocols and place not in taken:
+            results = [report.at(system, role, scale) for system in systems]
+            scored = [result for result in results if result.psnr is not None]
+            protocol = ", ".join(distinct(p for each in scored for p in each.source("protocol")))
+            place = (report.role(role).dataset, scale, protocol)
+            if scored and place not in taken:
                 taken.add(place)
-                key = (scale <= IN_SCALE, ", ".join(sorted(set().union(*protocols))))
-                groups.setdefault(key, []).append((role, scale))
+                groups.setdefault((scale <= IN_SCALE, protocol), []).append((role, scale))
     return dict(sorted(groups.items(), key=lambda group: not group[0][0]))
 
 
-def _over(report: Report, places: Iterable[tuple[str, float]]) -> str:
+def _over(report: Report, places: Iterable[Place]) -> str:
     """Say what a mean is over."""
     scales = grouped((report.role(role).dataset, scale_text(scale)) for role, scale in places)
     alike = len({*map(tuple, scales.values())}) == 1
@@ -113,13 +111,9 @@ def _variant(row: str) -> str:
     return about and f"-{method.variant}: {about}."
 
 
-def _entry(entries: Mapping[str, Sequence[Entry]], number: int, row: str) -> Entry:
-    return entries.get(row, _NOTHING)[number]
-
-
 @dataclass(frozen=True)
 class _OnSet:
-    """What a row loses to its baseline on a set, and saves, as means over scales.
+    """Numbers of a row against its baseline on a set, as means over scales.
 
     Attributes:
         gaps: difference in PSNR of each image.
@@ -134,11 +128,11 @@ class _OnSet:
     published_share: float | None
 
 
-def _entries(report: Report, row: str, values: Values) -> tuple[Entry, Entry]:
+def _entries(report: Report, row: str, places: Sequence[Place]) -> tuple[Entry, Entry]:
     """Make the entries of a row: its difference to the baseline, and its share of MACs."""
-    lacking = _lacking(report, row, values)
-    roles = dict.fromkeys(role for role, _ in values)
-    sets = [] if lacking else [_on_set(report, row, role, values) for role in roles]
+    lacking = _lacking(report, row, places)
+    scales = {} if lacking else grouped(places)
+    sets = [_on_set(report, row, role, at) for role, at in scales.items()]
     if any(not each.gaps for each in sets):
         lacking = "no image is large enough at all scales"
     if lacking:
@@ -159,13 +153,12 @@ def _entries(report: Report, row: str, values: Values) -> tuple[Entry, Entry]:
     )
 
 
-def _on_set(report: Report, row: str, role: str, values: Values) -> _OnSet:
+def _on_set(report: Report, row: str, role: str, scales: Iterable[float]) -> _OnSet:
     base = report.baseline(row)
-    of = {scale: found for (at, scale), found in values.items() if at == role}
-    each = [found["psnr"][row] - found["psnr"][base] for found in of.values()]
-    gaps = pd.concat(each, axis=1).dropna()
-    macs = [found["macs"].reindex(index=gaps.index, columns=[row, base]) for found in of.values()]
-    results, bases = ([report.at(system, role, scale) for scale in of] for system in (row, base))
+    psnr, macs = ([report.images(name, role, s) for s in scales] for name in ("psnr", "macs"))
+    gaps = pd.concat([by[row] - by[base] for by in psnr], axis=1).dropna()
+    macs = [by.reindex(index=gaps.index, columns=[row, base]) for by in macs]
+    results, bases = ([report.at(system, role, s) for s in scales] for system in (row, base))
     alone = sum(note.dataset == report.role(role).dataset for note in report.plan.roles) == 1
     own, other = (_mean(r.paper("psnr") for r in found if alone) for found in (results, bases))
     return _OnSet(
@@ -180,16 +173,17 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:.0f} %"
 
 
-def _lacking(report: Report, row: str, values: Values) -> str:
+def _lacking(report: Report, row: str, places: Iterable[Place]) -> str:
     """Say what a row or its baseline lacks at some place; "" where nothing is lacking."""
     base = report.baseline(row)
-    for (role, scale), found in values.items():
+    for role, scale in places:
+        psnr = report.images("psnr", role, scale)
         for system, whose in ((row, ""), (base, f"its baseline {report.label(base)}, ")):
             result = report.at(system, role, scale)
             where = f"{whose}{report.role(role).dataset} at {scale_text(scale)}: "
-            if system not in found["psnr"]:
+            if system not in psnr:
                 return where + (result.missing or result.unscored or "no PSNR")
-            if np.isinf(found["psnr"][system]).any():
+            if np.isinf(psnr[system]).any():
                 return f"{where}an image is met exactly, its PSNR is infinite"
     return ""
 

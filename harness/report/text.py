@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 MINUS = "\N{MINUS SIGN}"
@@ -68,9 +71,9 @@ def unit_of(values: Iterable[float | None]) -> tuple[int, str]:
     return next((unit for unit in UNITS if least >= 10.0 ** unit[0]), UNITS[-1])
 
 
-def grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Collect the second texts of pairs by the first, each once and in order."""
-    found: dict[str, dict[str, None]] = {}
+def grouped(pairs: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
+    """Collect the second parts of pairs by the first, each once and in order."""
+    found: dict[str, dict[T, None]] = {}
     for key, value in pairs:
         found.setdefault(key, {})[value] = None
     return {key: list(values) for key, values in found.items()}

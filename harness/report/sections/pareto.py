@@ -133,32 +133,34 @@ def _draw(
     )
 
 
+def _first_panel(shown: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
+    """Select the points of the first panel by the papers' count; name its scale and that count."""
+    at = shown["scale"].min()
+    first = shown[(shown["scale"] == at) & shown["kind"].isin(["", charts.COUNTED])]
+    by = f"by MACs {charts.COUNTED}" if charts.COUNTED in set(first["kind"]) else ""
+    return first, f"at {scale_text(at)}", by
+
+
 def _on_front(shown: pd.DataFrame) -> str:
     """Name the systems on the front of the first panel, from the least cost to the greatest."""
-    front = shown[shown["method"] == _FRONT["method"]]
+    front, at, by = _first_panel(shown[shown["method"] == _FRONT["method"]])
     if front.empty:
         return ""
-    first = front[
-        (front["scale"] == front["scale"].min()) & front["kind"].isin(["", charts.COUNTED])
-    ]
-    named = [f"{each.system} ({decimals(each.y)} dB)" for each in first.itertuples()]
-    at = scale_text(first["scale"].min())
-    by = f"by MACs {charts.COUNTED}, " if charts.COUNTED in set(first["kind"]) else ""
-    return f"At {at} these are, {by}{', '.join(named)}."
+    points = zip(front["system"], front["y"], strict=True)
+    named = [f"{system} ({decimals(psnr)} dB)" for system, psnr in points]
+    return f"{at.capitalize()} these are, {f'{by}, ' if by else ''}{', '.join(named)}."
 
 
 def _on_curves(shown: pd.DataFrame) -> str:
     """Name the systems that each curve of the first panel joins."""
-    at = shown["scale"] == shown["scale"].min()
-    first = shown[at & shown["kind"].isin(["", charts.COUNTED])]
+    first, at, by = _first_panel(shown)
     if first.empty:
         return ""
     curves = (
         f"{name} ({', '.join(_shortened(list(own['system'])))})"
         for name, own in first.groupby("label", sort=False)
     )
-    by = f", by MACs {charts.COUNTED}" if charts.COUNTED in set(first["kind"]) else ""
-    where = f"at {scale_text(first['scale'].min())}{by}"
+    where = ", ".join(filter(None, [at, by]))
     return f"Curves join, from the least cost on ({where}): {'; '.join(curves)}."
 
 
